@@ -1,0 +1,1 @@
+"""Annotation files and the one in-memory model they all become."""

@@ -1,0 +1,90 @@
+"""Micrograph and Instance: what every annotation file becomes and every model returns.
+
+Coordinates are continuous pixels: x to the right, y down, (0, 0) the outer corner of the first pixel, so the centre
+of pixel (row, column) lies at (column + 0.5, row + 0.5).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+IGNORE_LABEL = "ignore"
+"""Regions of this label are neither truth nor false positives."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Polygon:
+    """One outline with its holes.
+
+    Attributes:
+        exterior: (N, 2) float64 array of x, y; N >= 3; not closed (the last point is not the first again).
+        holes: Outlines cut out of it, same layout.
+    """
+
+    exterior: NDArray[np.float64]
+    holes: tuple[NDArray[np.float64], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rle:
+    """A binary mask as COCO's compressed run-length encoding (column-major).
+
+    Attributes:
+        height: Rows of the image that the mask belongs to.
+        width: Columns of that image.
+        counts: COCO's compressed counts.
+    """
+
+    height: int
+    width: int
+    counts: bytes
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Instance:
+    """One particle.
+
+    Attributes:
+        label: Class name; None where the annotator or the model knows no classes.
+        region: Polygons (several parts are one particle; holes are kept) or a mask.
+        score: Confidence in [0, 1]; None for truth.
+        crowd: COCO's ``iscrowd``: a region with particles that were not outlined one by one.
+    """
+
+    label: str | None
+    region: tuple[Polygon, ...] | Rle
+    score: float | None = None
+    crowd: bool = False
+
+    @property
+    def ignored(self) -> bool:
+        """Whether the region is neither truth nor a false positive."""
+        return self.crowd or self.label == IGNORE_LABEL
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Micrograph:
+    """One image as it came from the microscope or from a figure, with its truth.
+
+    Attributes:
+        name: Identifies the image in its data set: its path below the folder without suffix, ``/`` as separator.
+        image_path: Where the pixels are.
+        width: Columns of the image as ``imageio.read_image`` returns it.
+        height: Rows.
+        instances: Its particles and ignore regions.
+        source_group: Specimen, session, figure or paper; all images of one group stay in one split.
+        nm_per_px: Scale, where known.
+        attributes: What else is known (``modality``, ``specimen``, ``ood_shape``).
+    """
+
+    name: str
+    image_path: Path
+    width: int
+    height: int
+    instances: tuple[Instance, ...] = ()
+    source_group: str | None = None
+    nm_per_px: float | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,49 @@
+"""Errors a user may see: one class per cause, each message says what, which file or value, and the way out."""
+
+
+class NanosegError(Exception):
+    """Base of every error that this package raises on purpose. The CLI prints it and exits with 1."""
+
+
+class UsageError(NanosegError):
+    """The command line asks for something that does not exist or does not go together. The CLI exits with 2."""
+
+
+class ImageError(NanosegError):
+    """A micrograph cannot be read: missing, truncated, or of an unknown format."""
+
+
+class AnnotationError(NanosegError):
+    """An annotation file is malformed, or names a class or an image that does not exist."""
+
+
+class DatasetError(NanosegError):
+    """A data set's folder, card or split file does not hold what it should."""
+
+
+class PreparationError(NanosegError):
+    """The prepared set cannot be written, or its split cannot be made."""
+
+
+class AuditError(NanosegError):
+    """A prepared set has no split audit, a failed one, or one made for other content."""
+
+
+class RecipeError(NanosegError):
+    """A recipe in ``baselines/`` is malformed or lacks the preset that was asked for."""
+
+
+class ModelError(NanosegError):
+    """A model cannot be built, trained, loaded or run."""
+
+
+class TimeLimitReached(NanosegError):
+    """Training stopped at ``--time-limit`` with a checkpoint; the same command goes on from there."""
+
+
+class PredictionsError(NanosegError):
+    """A predictions file lacks an image, or belongs to another prepared set."""
+
+
+class RecordError(NanosegError):
+    """A record is malformed or was written by another version of the evaluator."""

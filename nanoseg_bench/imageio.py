@@ -1,0 +1,90 @@
+"""Reading micrographs: every format becomes 8-bit grey or RGB."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from nanoseg_bench.errors import ImageError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+_PERCENTILES = (0.1, 99.9)
+_EIGHT_BIT_MODES = {"1", "L", "P", "LA", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB"}
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Read an image as (H, W) grey, or (H, W, 3) RGB where the channels differ.
+
+    EXIF rotation is applied, transparency is laid on white, and more than 8 bits are mapped by the
+    0.1 and 99.9 percentiles.
+
+    Raises:
+        ImageError: The file is missing, truncated, or no image.
+    """
+    try:
+        with Image.open(path) as opened:
+            opened.load()
+            image = ImageOps.exif_transpose(opened)
+    except FileNotFoundError as error:
+        raise ImageError(f"{path}: no such image") from error
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{path}: not an image that Pillow can read; export it as PNG or TIFF") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ImageError(f"{path}: cannot be read ({error}); the file may be truncated, copy it again") from error
+    if image.mode not in _EIGHT_BIT_MODES:
+        return _map_percentiles(np.asarray(image))
+    return _drop_equal_channels(np.asarray(_on_white(image)))
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(width, height) as ``read_image`` returns it, from the header alone.
+
+    Raises:
+        ImageError: The file is missing or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            turned = image.getexif().get(0x0112, 1) >= 5
+    except FileNotFoundError as error:
+        raise ImageError(f"{path}: no such image") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(f"{path}: not an image that Pillow can read; export it as PNG or TIFF") from error
+    return (height, width) if turned else (width, height)
+
+
+def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W) or (H, W, 3) to (H, W, 3)."""
+    return np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
+
+
+def as_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W) or (H, W, 3) to (H, W), by ITU-R 601 luma."""
+    return pixels if pixels.ndim == 2 else np.asarray(Image.fromarray(pixels).convert("L"))
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode in {"1", "L", "RGB"}:
+        return image.convert("L") if image.mode == "1" else image
+    if image.mode in {"LA", "PA", "RGBA"} or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _map_percentiles(values: NDArray[Any]) -> NDArray[np.uint8]:
+    finite = values[np.isfinite(values)].astype(np.float64)
+    if finite.size == 0:
+        return np.zeros(values.shape, dtype=np.uint8)
+    low, high = np.percentile(finite, _PERCENTILES)
+    scaled = (np.nan_to_num(values.astype(np.float64), nan=low) - low) / max(high - low, 1e-12)
+    return np.asarray(np.floor(np.clip(scaled, 0, 1) * 255 + 0.5), dtype=np.uint8)
+
+
+def _drop_equal_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if pixels.ndim == 3 and (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 0] == pixels[..., 2]).all():
+        return np.ascontiguousarray(pixels[..., 0])
+    return pixels

@@ -1,0 +1,164 @@
+"""What a model is to the rest of the package.
+
+A model outside this package subclasses ``Model`` and registers under the entry point group ``nanoseg_bench.models``.
+"""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.errors import TimeLimitReached
+from nanoseg_bench.models.recipe import Recipe
+from nanoseg_bench.preparation.letterbox import Letterbox
+from nanoseg_bench.preparation.prepared_set import PreparedSet
+
+MIN_SCORE = 0.001
+"""Predictions are kept down to this confidence, or AP loses the tail of its precision-recall curve."""
+
+
+@dataclass(frozen=True, slots=True)
+class CanvasImage:
+    """What a model sees.
+
+    Attributes:
+        name: ``PreparedImage.name``.
+        pixels: (S, S, 3) uint8 RGB; S is the prepared set's canvas.
+        letterbox: The way back to original pixels.
+    """
+
+    name: str
+    pixels: NDArray[np.uint8]
+    letterbox: Letterbox
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A point in time after which training stops with a checkpoint.
+
+    Attributes:
+        at: ``time.monotonic()`` value; None for never.
+        limit: The limit as the user wrote it, for messages ("9m").
+    """
+
+    at: float | None = None
+    limit: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the time is up."""
+        return self.at is not None and time.monotonic() >= self.at
+
+    def check(self, progress: str) -> None:
+        """Raise ``TimeLimitReached`` when the time is up; call it right after a checkpoint is written."""
+        if self.passed:
+            raise TimeLimitReached(f"time limit {self.limit} reached at {progress}; the same command goes on from there")
+
+
+@dataclass(frozen=True, slots=True)
+class FitContext:
+    """What training needs beside the data and the recipe.
+
+    Attributes:
+        run_dir: The run's own folder; checkpoints and the history go here.
+        seed: Seed of every random choice; None is unseeded, 0 is a seed.
+        device: torch device name: ``cpu`` or ``cuda:0``.
+        deadline: When to stop with a checkpoint.
+        weights: Initial weights; None trains from scratch.
+    """
+
+    run_dir: Path
+    seed: int | None = 0
+    device: str = "cpu"
+    deadline: Deadline = field(default_factory=Deadline)
+    weights: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FitReport:
+    """What training did.
+
+    Attributes:
+        checkpoint: File that ``load`` takes; None for a model without weights.
+        epochs: Epochs trained in all.
+        images_seen: Training images that went through the network, repeats counted.
+        seconds: Wall time of training, all sessions of a resumed run added up.
+        resumes: How often training went on from a checkpoint.
+    """
+
+    checkpoint: Path | None
+    epochs: int = 0
+    images_seen: int = 0
+    seconds: float = 0.0
+    resumes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Complexity:
+    """Size of a model at its recipe's input size.
+
+    Attributes:
+        parameters: Trainable and fixed parameters.
+        gflops: 1e9 floating-point operations for one image (multiply and add counted apart); None if unknown.
+    """
+
+    parameters: int
+    gflops: float | None
+
+
+class Model(ABC):
+    """A segmentation model with its recipe.
+
+    Args:
+        recipe: Hyper-parameters of one preset.
+        classes: Class names in the order of the prepared set.
+        max_instances: Particles in the densest image: detection limits are set from it.
+    """
+
+    knows_classes: bool = True
+    """Whether predictions carry class names; class-aware cells of others stay empty."""
+
+    def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
+        self.recipe = recipe
+        self.classes = tuple(classes)
+        self.max_instances = max_instances
+
+    @property
+    def max_detections(self) -> int:
+        """Upper limit of predictions per image: twice the densest image, at least 100."""
+        return max(100, 2 * self.max_instances)
+
+    @abstractmethod
+    def fit(self, prepared: PreparedSet, context: FitContext) -> FitReport:
+        """Train on the split ``train``, going on from the checkpoint in ``context.run_dir`` where there is one.
+
+        The model is ready to predict afterwards.
+
+        Raises:
+            TimeLimitReached: The deadline passed; a checkpoint is written.
+            ModelError: Training is impossible or diverged.
+        """
+
+    @abstractmethod
+    def load(self, checkpoint: Path | None, device: str) -> None:
+        """Make the model ready to predict from a finished training's checkpoint.
+
+        Raises:
+            ModelError: The file is missing, truncated, or of another model, class count or version.
+        """
+
+    @abstractmethod
+    def predict(self, images: Sequence[CanvasImage]) -> list[list[Instance]]:
+        """One list of scored instances per image, in original pixels, best score first.
+
+        Scores are kept down to ``MIN_SCORE``; at most ``max_detections`` per image.
+        """
+
+    @abstractmethod
+    def complexity(self) -> Complexity | None:
+        """Parameters and GFLOPs; None for a model without weights."""

@@ -1,0 +1,62 @@
+"""Models by name. Nothing is imported before a model is asked for."""
+
+import difflib
+import importlib
+from collections.abc import Iterable, Sequence
+from importlib.metadata import entry_points
+
+from nanoseg_bench.errors import UsageError
+from nanoseg_bench.models.base import Model
+from nanoseg_bench.models.recipe import Recipe
+
+BUILT_IN: dict[str, str] = {
+    "otsu": "nanoseg_bench.models.otsu:Otsu",
+    "unet": "nanoseg_bench.models.semantic:SemanticModel",
+    "deeplabv3plus": "nanoseg_bench.models.semantic:SemanticModel",
+    "mask-rcnn": "nanoseg_bench.models.mask_rcnn:MaskRCNN",
+    "yolo11n": "nanoseg_bench.models.yolo:YoloModel",
+    "yolo11n-c3ds": "nanoseg_bench.models.yolo:YoloModel",
+    "yolo11n-c3bads": "nanoseg_bench.models.yolo:YoloModel",
+    "yolo11n-c2psa-bra": "nanoseg_bench.models.yolo:YoloModel",
+    "nsyolo": "nanoseg_bench.models.yolo:YoloModel",
+}
+"""The models of the paper, in the order in which ``--models all`` runs them."""
+
+ABLATION = ("yolo11n", "yolo11n-c3ds", "yolo11n-c3bads", "yolo11n-c2psa-bra", "nsyolo")
+"""The rows of the ablation table (paper: Table 1, Table S1)."""
+
+ENTRY_POINT_GROUP = "nanoseg_bench.models"
+
+
+def available() -> dict[str, str]:
+    """Every model's ``module:Class`` by name: ours, then those of installed plug-ins."""
+    plugins = {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+    return {**plugins, **BUILT_IN}
+
+
+def resolve(names: Iterable[str]) -> list[str]:
+    """Expand ``all``, drop repeats, and refuse unknown names.
+
+    Raises:
+        UsageError: A name is unknown; the message offers the nearest.
+    """
+    known = available()
+    chosen: dict[str, None] = {}
+    for name in names:
+        if name == "all":
+            chosen.update(dict.fromkeys(BUILT_IN))
+        elif name in known:
+            chosen[name] = None
+        else:
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise UsageError(f"unknown model {name!r}: {hint}known are {', '.join(known)}, or `all`")
+    return list(chosen)
+
+
+def build(recipe: Recipe, classes: Sequence[str], max_instances: int) -> Model:
+    """Make the model that ``recipe.model`` names."""
+    module, _, attribute = available()[recipe.model].partition(":")
+    model_class = getattr(importlib.import_module(module), attribute)
+    model: Model = model_class(recipe, classes, max_instances)
+    return model

@@ -1,0 +1,1 @@
+"""From annotated micrographs to a prepared set: split, audited, letterboxed, augmented, written."""

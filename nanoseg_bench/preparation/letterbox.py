@@ -1,0 +1,160 @@
+"""Letterbox (paper 2.1): resize to a square canvas without distortion, pad with grey, and the exact way back.
+
+The longer side becomes the canvas size: ratio r = S / max(w, h). The content is round(w r) x round(h r) pixels,
+rounded half up, centred. The map from original to canvas coordinates is, per axis,
+
+    x_canvas = x * (content_width / width) + pad_x
+
+so that the content's edges map onto the image's edges exactly; it differs from r by less than half a canvas pixel
+over the whole side.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from nanoseg_bench.annotations.instance import Instance, Polygon, Rle
+from nanoseg_bench.annotations.raster import mask_to_rle, rle_to_mask
+
+PADDING_GREY = 114
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """The transform between an original of ``width`` x ``height`` pixels and a square canvas.
+
+    Attributes:
+        width: Columns of the original.
+        height: Rows of the original.
+        canvas: Side of the canvas in pixels.
+    """
+
+    width: int
+    height: int
+    canvas: int
+
+    @property
+    def ratio(self) -> float:
+        """r = canvas / max(width, height)."""
+        return self.canvas / max(self.width, self.height)
+
+    @property
+    def content_size(self) -> tuple[int, int]:
+        """(width, height) of the image content on the canvas."""
+        return _round_half_up(self.width * self.ratio), _round_half_up(self.height * self.ratio)
+
+    @property
+    def padding(self) -> tuple[int, int]:
+        """(pad_x, pad_y): canvas pixels left of and above the content."""
+        width, height = self.content_size
+        return (self.canvas - width) // 2, (self.canvas - height) // 2
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """(x, y) factor from original to canvas pixels."""
+        width, height = self.content_size
+        return width / self.width, height / self.height
+
+    def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Resize and pad a (height, width[, 3]) image to (canvas, canvas[, 3])."""
+        width, height = self.content_size
+        pad_x, pad_y = self.padding
+        # Pillow's bilinear filter widens with the scale, so one interpolation serves up and down without aliasing.
+        content = np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
+        canvas = np.full((self.canvas, self.canvas, *pixels.shape[2:]), PADDING_GREY, dtype=np.uint8)
+        canvas[pad_y : pad_y + height, pad_x : pad_x + width] = content
+        return canvas
+
+    def to_canvas(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N, 2) original x, y to canvas x, y."""
+        return points * self.scale + self.padding
+
+    def to_original(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N, 2) canvas x, y to original x, y."""
+        return (points - self.padding) / self.scale
+
+    def instance_to_canvas(self, instance: Instance) -> Instance:
+        """The instance on the canvas; masks are resampled, polygons moved."""
+        region = instance.region
+        if isinstance(region, Rle):
+            moved: tuple[Polygon, ...] | Rle = self._mask_to_canvas(region)
+        else:
+            moved = tuple(
+                Polygon(self.to_canvas(part.exterior), tuple(self.to_canvas(hole) for hole in part.holes))
+                for part in region
+            )
+        return Instance(instance.label, moved, instance.score, instance.crowd)
+
+    def restore(
+        self,
+        values: NDArray[Any],
+        origin: tuple[float, float] = (0.0, 0.0),
+        network_size: int | None = None,
+    ) -> tuple[NDArray[np.float32], int, int]:
+        """Bring a map from network resolution back to original pixels, bilinearly.
+
+        Args:
+            values: (h, w) mask or probability map: a window of the letterboxed square.
+            origin: (x, y) of the window's outer corner, in pixels of that square.
+            network_size: Side of the square at network resolution; the canvas size by default.
+
+        Returns:
+            (window, x, y): the smallest window of the original that the map touches, float32, and the column and
+            row of its first pixel. Zero-sized when the map lies wholly on the padding.
+        """
+        import cv2
+
+        zoom = self.canvas / (network_size or self.canvas)  # network pixel -> canvas pixel
+        rows, columns = values.shape
+        corners = np.array([origin, (origin[0] + columns, origin[1] + rows)], dtype=np.float64) * zoom
+        (left, top), (right, bottom) = self.to_original(corners)
+        # One more pixel on each side for the bilinear flank.
+        x0, y0 = max(math.floor(left) - 1, 0), max(math.floor(top) - 1, 0)
+        x1, y1 = min(math.ceil(right) + 1, self.width), min(math.ceil(bottom) + 1, self.height)
+        if x1 <= x0 or y1 <= y0:
+            return np.zeros((0, 0), dtype=np.float32), x0, y0
+        # warpAffine wants the source index of each destination index; pixel centres lie at +0.5.
+        matrix = np.zeros((2, 3))
+        for axis, (start, offset) in enumerate(zip((x0, y0), origin, strict=True)):
+            factor = self.scale[axis] / zoom
+            matrix[axis, axis] = factor
+            matrix[axis, 2] = (start + 0.5) * factor + self.padding[axis] / zoom - offset - 0.5
+        window = cv2.warpAffine(
+            values.astype(np.float32),
+            matrix,
+            (x1 - x0, y1 - y0),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=0,
+        )
+        return np.asarray(window, dtype=np.float32), x0, y0
+
+    def restore_mask(
+        self,
+        values: NDArray[Any],
+        origin: tuple[float, float] = (0.0, 0.0),
+        network_size: int | None = None,
+        threshold: float = 0.5,
+    ) -> Rle:
+        """``restore``, then keep what exceeds ``threshold``: the mask in original pixels."""
+        window, x, y = self.restore(values, origin, network_size)
+        mask = np.zeros((self.height, self.width), dtype=bool)
+        mask[y : y + window.shape[0], x : x + window.shape[1]] = window > threshold
+        return mask_to_rle(mask)
+
+    def _mask_to_canvas(self, rle: Rle) -> Rle:
+        width, height = self.content_size
+        pad_x, pad_y = self.padding
+        grey = Image.fromarray(rle_to_mask(rle).astype(np.uint8) * 255)
+        content = np.asarray(grey.resize((width, height), Image.Resampling.BILINEAR)) > 127
+        canvas = np.zeros((self.canvas, self.canvas), dtype=bool)
+        canvas[pad_y : pad_y + height, pad_x : pad_x + width] = content
+        return mask_to_rle(canvas)
+
+
+def _round_half_up(value: float) -> int:
+    return max(math.floor(value + 0.5), 1)

@@ -1,0 +1,173 @@
+"""Reading a prepared set. (``pipeline`` writes it.)
+
+Layout of ``data/<name>``:
+
+    prepared.json               name, data set, classes, canvas, parameters, content hash, counts
+    data.yaml                   for Ultralytics
+    manifest.csv                one row per canvas image: where it comes from and how it was made
+    split_audit.json            what was checked about the split, for which content hash
+    images/<split>/NAME.png     letterboxed canvases; split is train, val, test or ood
+    labels/<split>/NAME.txt     YOLO-seg polygons on the canvas (lossy, for training only)
+    canvas/<split>.json         COCO RLE on the canvas: training targets, augmented copies included
+    truth/<split>.json          COCO RLE in original pixels: what scoring reads; originals only
+"""
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nanoseg_bench.annotations.coco import read_coco
+from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.errors import AuditError, DatasetError
+from nanoseg_bench.files import read_json
+from nanoseg_bench.preparation.letterbox import Letterbox
+
+SPLITS = ("train", "val", "test", "ood")
+TRUTH_SPLITS = SPLITS
+FORMAT = "nanoseg-prepared/1"
+
+MANIFEST_COLUMNS = (
+    "name",  # stem of the files under images/ and labels/; unique in the set
+    "split",
+    "micrograph",  # Micrograph.name of the original
+    "parent",  # `name` of the original's row, for augmented copies; empty for originals
+    "source_group",
+    "width",  # of the original, px
+    "height",
+    "ratio",  # letterbox: r, pad_x, pad_y
+    "pad_x",
+    "pad_y",
+    "nm_per_px",  # of the original; empty where unknown
+    "instances",  # particles on the canvas
+    "dropped",  # instances of the parent that the augmentation cut below the minimum visible area
+    "augmentation",  # JSON list of the applied transforms; empty for originals
+    "attributes",  # JSON object
+    "pixels_sha256",  # of the source's decoded pixels
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedImage:
+    """One canvas image of a prepared set; the fields are those of ``MANIFEST_COLUMNS``."""
+
+    name: str
+    split: str
+    micrograph: str
+    parent: str | None
+    source_group: str
+    letterbox: Letterbox
+    nm_per_px: float | None
+    image_path: Path
+    label_path: Path
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+class PreparedSet:
+    """A prepared set on disk, read-only.
+
+    Args:
+        root: The folder that ``prepare`` wrote.
+
+    Raises:
+        DatasetError: The folder is not a prepared set.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        summary = root / "prepared.json"
+        if not summary.is_file():
+            raise DatasetError(f"{root}: not a prepared set (no prepared.json); run `nanoseg-bench prepare --out {root}`")
+        self.summary: dict[str, Any] = read_json(summary)
+        if self.summary.get("format") != FORMAT:
+            raise DatasetError(f"{summary}: format {self.summary.get('format')!r}, expected {FORMAT!r}; prepare it again")
+
+    @property
+    def name(self) -> str:
+        """Name in tables and file names, with the size of a subset: ``emps``, ``nanosynth-24``."""
+        return str(self.summary["name"])
+
+    @property
+    def dataset(self) -> str:
+        """Name of the card that it was made from."""
+        return str(self.summary["dataset"])
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names; the position is the YOLO class index, the position + 1 the COCO category id."""
+        return tuple(self.summary["classes"])
+
+    @property
+    def canvas(self) -> int:
+        """Side of the canvas images in pixels."""
+        return int(self.summary["canvas"])
+
+    @property
+    def content_hash(self) -> str:
+        """Hash of source pixels, truth, split and parameters."""
+        return str(self.summary["content_hash"])
+
+    @property
+    def max_instances(self) -> int:
+        """Particles in the densest image of any split: sets maxDets and every model's detection limit."""
+        return int(self.summary["max_instances"])
+
+    @cached_property
+    def all_images(self) -> tuple[PreparedImage, ...]:
+        """Every row of the manifest, in its order."""
+        with (self.root / "manifest.csv").open(encoding="utf-8", newline="") as stream:
+            return tuple(self._image(row) for row in csv.DictReader(stream))
+
+    def images(self, split: str) -> list[PreparedImage]:
+        """The canvas images of a split, augmented copies included (they are only in ``train``)."""
+        return [image for image in self.all_images if image.split == split]
+
+    def has(self, split: str) -> bool:
+        """Whether the set holds images of this split."""
+        return any(image.split == split for image in self.all_images)
+
+    def canvas_instances(self, split: str) -> dict[str, list[Instance]]:
+        """Training targets: instances on the canvas by ``PreparedImage.name``."""
+        return self._instances("canvas", split)
+
+    def truth(self, split: str) -> dict[str, list[Instance]]:
+        """Truth in original pixels by ``PreparedImage.name``."""
+        return self._instances("truth", split)
+
+    def require_audit(self) -> None:
+        """Refuse a set whose split audit is missing, failed, or made for other content.
+
+        Raises:
+            AuditError: Says which of the three, and what to do.
+        """
+        path = self.root / "split_audit.json"
+        again = f"run `nanoseg-bench prepare --out {self.root} --overwrite always` again"
+        if not path.is_file():
+            raise AuditError(f"{path}: no split audit, so nothing says that train and test are apart; {again}")
+        audit = read_json(path)
+        if audit.get("content_hash") != self.content_hash:
+            raise AuditError(f"{path}: made for content {audit.get('content_hash')}, the set is {self.content_hash}; {again}")
+        if not audit.get("passed"):
+            failed = ", ".join(check["name"] for check in audit.get("checks", []) if not check.get("passed"))
+            raise AuditError(f"{path}: the split audit failed ({failed}); mend the split, then {again}")
+
+    def _image(self, row: dict[str, str]) -> PreparedImage:
+        name, split = row["name"], row["split"]
+        return PreparedImage(
+            name=name,
+            split=split,
+            micrograph=row["micrograph"],
+            parent=row["parent"] or None,
+            source_group=row["source_group"],
+            letterbox=Letterbox(int(row["width"]), int(row["height"]), self.canvas),
+            nm_per_px=float(row["nm_per_px"]) if row["nm_per_px"] else None,
+            image_path=self.root / "images" / split / f"{name}.png",
+            label_path=self.root / "labels" / split / f"{name}.txt",
+            attributes=json.loads(row["attributes"] or "{}"),
+        )
+
+    def _instances(self, kind: str, split: str) -> dict[str, list[Instance]]:
+        return read_coco(self.root / kind / f"{split}.json").instances
