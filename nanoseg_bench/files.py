@@ -37,7 +37,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text with ``\\n`` line ends atomically."""
+    """Write UTF-8 text with Unix line ends atomically."""
     write_bytes(path, text.encode("utf-8"))
 
 

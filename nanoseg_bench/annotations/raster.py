@@ -11,7 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from nanoseg_bench.annotations.clipping import clip_outline
 from nanoseg_bench.annotations.instance import Instance, Polygon, Rle
+
+# pycocotools walks along every edge and holds five points per pixel of it, in 32-bit numbers: an outline that reaches
+# far out of the image is cut off at this many pixels around it first.
+_MARGIN = 16.0
 
 
 def to_rle(instance: Instance, height: int, width: int) -> Rle:
@@ -32,9 +37,9 @@ def to_rle(instance: Instance, height: int, width: int) -> Rle:
 def polygons_to_rle(polygons: Sequence[Polygon], height: int, width: int) -> Rle:
     """Union of the polygons, each less its holes."""
     if any(polygon.holes for polygon in polygons):
-        parts = [_fill(polygon.exterior, height, width) & ~_fill_all(polygon.holes, height, width) for polygon in polygons]
+        parts = [_fill(part.exterior, height, width) & ~_fill_all(part.holes, height, width) for part in polygons]
         return mask_to_rle(np.logical_or.reduce(parts))
-    outlines = [_flat(polygon.exterior) for polygon in polygons]
+    outlines = [flat for polygon in polygons if (flat := _flat(polygon.exterior, height, width))]
     if not outlines:
         return mask_to_rle(np.zeros((height, width), dtype=bool))
     return from_coco(coco_mask.merge(coco_mask.frPyObjects(outlines, height, width)))
@@ -48,6 +53,34 @@ def to_mask(instance: Instance, height: int, width: int) -> NDArray[np.bool_]:
 def mask_to_rle(mask: NDArray[Any]) -> Rle:
     """Encode a (height, width) array; non-zero is inside."""
     return from_coco(coco_mask.encode(np.asfortranarray(mask.astype(bool), dtype=np.uint8)))
+
+
+def window_to_rle(window: NDArray[Any], x: int, y: int, height: int, width: int) -> Rle:
+    """Encode a small mask that lies on an empty image, without making the image.
+
+    Equals ``mask_to_rle`` of the image with the window pasted in, byte for byte, in a fraction of the time: models
+    return hundreds of small masks per micrograph.
+
+    Args:
+        window: (h, w) array wholly inside the image; non-zero is inside the mask.
+        x: Column of the window's first pixel.
+        y: Row of the window's first pixel.
+        height: Rows of the image.
+        width: Columns of the image.
+    """
+    rows, columns = window.shape
+    # Column-major with one empty row below, so that every run ends in its own column.
+    padded = np.zeros((columns, rows + 1), dtype=bool)
+    padded[:, :rows] = window.T != 0
+    column, row = np.divmod(np.flatnonzero(np.diff(padded.ravel(), prepend=False)), rows + 1)
+    edges = (column + x) * height + row + y  # start, end, start, end, ... in the image's column-major order
+    # A run that reaches the image's lower edge goes on at the top of the next column.
+    joined = 2 * np.flatnonzero(edges[1:-1:2] == edges[2::2])
+    edges = np.delete(edges, np.concatenate([joined + 1, joined + 2]))
+    counts = np.diff(edges, prepend=0, append=height * width)
+    if counts.size > 1 and counts[-1] == 0:
+        counts = counts[:-1]
+    return from_coco(coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width))
 
 
 def rle_to_mask(rle: Rle) -> NDArray[np.bool_]:
@@ -67,7 +100,9 @@ def bounding_box(rle: Rle) -> tuple[float, float, float, float]:
     return x, y, width, height
 
 
-def iou_matrix(predicted: Sequence[Rle], truth: Sequence[Rle], crowd: Sequence[bool] | None = None) -> NDArray[np.float64]:
+def iou_matrix(
+    predicted: Sequence[Rle], truth: Sequence[Rle], crowd: Sequence[bool] | None = None
+) -> NDArray[np.float64]:
     """IoU of every pair, shape (len(predicted), len(truth)).
 
     Against a crowd region the union is the predicted area alone, as in COCO.
@@ -91,16 +126,17 @@ def from_coco(coco: dict[str, Any]) -> Rle:
     return Rle(int(height), int(width), counts.encode("ascii") if isinstance(counts, str) else bytes(counts))
 
 
-def _flat(outline: NDArray[np.float64]) -> list[float]:
-    flat: list[float] = outline.reshape(-1).tolist()
+def _flat(outline: NDArray[np.float64], height: int, width: int) -> list[float]:
+    """COCO's flat list; empty when the outline has no area near the image."""
+    if (outline < -_MARGIN).any() or (outline > (width + _MARGIN, height + _MARGIN)).any():
+        outline = clip_outline(outline, -_MARGIN, -_MARGIN, width + _MARGIN, height + _MARGIN)
+    flat: list[float] = outline.reshape(-1).tolist() if len(outline) >= 3 else []
     return flat
 
 
 def _fill(outline: NDArray[np.float64], height: int, width: int) -> NDArray[np.bool_]:
-    return rle_to_mask(from_coco(coco_mask.merge(coco_mask.frPyObjects([_flat(outline)], height, width))))
+    return rle_to_mask(polygons_to_rle([Polygon(outline)], height, width))
 
 
 def _fill_all(outlines: Sequence[NDArray[np.float64]], height: int, width: int) -> NDArray[np.bool_]:
-    if not outlines:
-        return np.zeros((height, width), dtype=bool)
-    return np.logical_or.reduce([_fill(outline, height, width) for outline in outlines])
+    return rle_to_mask(polygons_to_rle([Polygon(outline) for outline in outlines], height, width))

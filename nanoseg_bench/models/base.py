@@ -57,7 +57,9 @@ class Deadline:
     def check(self, progress: str) -> None:
         """Raise ``TimeLimitReached`` when the time is up; call it right after a checkpoint is written."""
         if self.passed:
-            raise TimeLimitReached(f"time limit {self.limit} reached at {progress}; the same command goes on from there")
+            raise TimeLimitReached(
+                f"time limit {self.limit} reached at {progress}; the same command goes on from there"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,9 @@ class Recipe(BaseModel):
     model: str = Field(description="Id of the model: `yolo11n`.")
     title: str = Field(description="Name in tables and plots: `YOLO11n-seg`.")
     preset: str
-    canvas: int = Field(gt=0, description="Side of the network's input in pixels; the prepared canvas is resized to it.")
+    canvas: int = Field(
+        gt=0, description="Side of the network's input in pixels; the prepared canvas is resized to it."
+    )
     batch: int = Field(default=1, gt=0)
     images_seen: int | None = Field(default=None, ge=0, description="Training images through the network in all.")
     epochs: int | None = Field(default=None, gt=0, description="Passes over the training set, instead of images_seen.")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nanoseg_bench.annotations.instance import Instance, Polygon, Rle
-from nanoseg_bench.annotations.raster import mask_to_rle, rle_to_mask
+from nanoseg_bench.annotations.raster import mask_to_rle, rle_to_mask, window_to_rle
 
 PADDING_GREY = 114
 
@@ -39,7 +39,7 @@ class Letterbox:
 
     @property
     def ratio(self) -> float:
-        """r = canvas / max(width, height)."""
+        """R = canvas / max(width, height)."""
         return self.canvas / max(self.width, self.height)
 
     @property
@@ -142,9 +142,7 @@ class Letterbox:
     ) -> Rle:
         """``restore``, then keep what exceeds ``threshold``: the mask in original pixels."""
         window, x, y = self.restore(values, origin, network_size)
-        mask = np.zeros((self.height, self.width), dtype=bool)
-        mask[y : y + window.shape[0], x : x + window.shape[1]] = window > threshold
-        return mask_to_rle(mask)
+        return window_to_rle(window > threshold, x, y, self.height, self.width)
 
     def _mask_to_canvas(self, rle: Rle) -> Rle:
         width, height = self.content_size

@@ -80,10 +80,13 @@ class PreparedSet:
         self.root = root
         summary = root / "prepared.json"
         if not summary.is_file():
-            raise DatasetError(f"{root}: not a prepared set (no prepared.json); run `nanoseg-bench prepare --out {root}`")
+            raise DatasetError(
+                f"{root}: not a prepared set (no prepared.json); run `nanoseg-bench prepare --out {root}`"
+            )
         self.summary: dict[str, Any] = read_json(summary)
         if self.summary.get("format") != FORMAT:
-            raise DatasetError(f"{summary}: format {self.summary.get('format')!r}, expected {FORMAT!r}; prepare it again")
+            found = self.summary.get("format")
+            raise DatasetError(f"{summary}: format {found!r}, expected {FORMAT!r}; prepare it again")
 
     @property
     def name(self) -> str:
@@ -149,7 +152,8 @@ class PreparedSet:
             raise AuditError(f"{path}: no split audit, so nothing says that train and test are apart; {again}")
         audit = read_json(path)
         if audit.get("content_hash") != self.content_hash:
-            raise AuditError(f"{path}: made for content {audit.get('content_hash')}, the set is {self.content_hash}; {again}")
+            audited = audit.get("content_hash")
+            raise AuditError(f"{path}: made for content {audited}, the set is {self.content_hash}; {again}")
         if not audit.get("passed"):
             failed = ", ".join(check["name"] for check in audit.get("checks", []) if not check.get("passed"))
             raise AuditError(f"{path}: the split audit failed ({failed}); mend the split, then {again}")

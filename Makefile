@@ -1,0 +1,45 @@
+# make demo   prepare a small data set, train and score every model on it, print the leaderboard
+# make test   the fast test suite
+# Each does its whole set-up from nothing and is quick when repeated.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+DEMO_DATA := data/demo
+DEMO_RUNS := runs/demo
+
+.PHONY: setup demo test test-slow lint types clean
+
+setup: $(READY)
+
+# The headless OpenCV is put in place last: it and the desktop build own the same files, and the desktop build needs
+# libGL, which servers lack.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--force-reinstall --no-deps opencv-python-headless
+	touch $(READY)
+
+demo: $(READY)
+	$(BIN)/nanoseg-bench prepare --dataset nanosynth --easy --images 120 --size 256 --out $(DEMO_DATA)
+	$(BIN)/nanoseg-bench run --data $(DEMO_DATA) --models all --preset quick \
+		--runs $(DEMO_RUNS) --leaderboards $(DEMO_RUNS)/leaderboards
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) runs/demo data/demo

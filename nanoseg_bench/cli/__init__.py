@@ -1,0 +1,74 @@
+"""Command line: one module per verb. Verbs import what they need when they run, so ``--help`` is instant."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from nanoseg_bench import __version__
+from nanoseg_bench.cli import leaderboard, list_, prepare, run
+from nanoseg_bench.errors import NanosegError, UsageError
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+_EPILOG = """\
+examples:
+  nanoseg-bench prepare                                   the embedded data set nanosynth -> data/nanosynth
+  nanoseg-bench prepare --labelme MY_FOLDER --name mine   your own LabelMe folder -> data/mine
+  nanoseg-bench run --data data/mine --models all         train and score every model on it
+  nanoseg-bench leaderboard --data data/mine              print the table again
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all verbs."""
+    parser = argparse.ArgumentParser(
+        prog="nanoseg-bench",
+        description="Which model segments your nanoparticles best, and how sure is that?",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"nanoseg-bench {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb in (prepare, run, leaderboard, list_):
+        verb.add_parser(verbs)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 all well, 1 a model or file failed, 2 usage, 130 interrupted.
+    """
+    arguments = build_parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        code: int = arguments.run(arguments)
+        return code
+    except UsageError as error:
+        return _complain(error, USAGE)
+    except NanosegError as error:
+        return _complain(error, FAILED)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    except ImportError as error:
+        # opencv-python and opencv-python-headless own the same files; the last one installed wins.
+        if "libGL" not in str(error) and "libgthread" not in str(error):
+            raise
+        return _complain(
+            f"{error}\nOpenCV's desktop build needs that library. Use the build without it:\n"
+            "  pip install --force-reinstall --no-deps opencv-python-headless",
+            FAILED,
+        )
+
+
+def run_from_shell() -> None:
+    """Entry point of the console script."""
+    raise SystemExit(main())
+
+
+def _complain(message: object, code: int) -> int:
+    print(f"nanoseg-bench: {message}", file=sys.stderr)
+    return code

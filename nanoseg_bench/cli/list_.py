@@ -1,0 +1,33 @@
+"""``nanoseg-bench list``: models, data sets and presets."""
+
+import argparse
+
+
+def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the verb."""
+    parser = verbs.add_parser("list", help="show the models, their presets, and the data sets")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out the verb."""
+    import yaml
+    from rich.console import Console
+    from rich.table import Table
+
+    from nanoseg_bench.catalog.registry import cards
+    from nanoseg_bench.models.registry import BUILT_IN, available
+    from nanoseg_bench.resources import resource_dir
+
+    models = Table("model", "title", "presets", title="Models", title_justify="left")
+    for name in (*BUILT_IN, *sorted(set(available()) - set(BUILT_IN))):
+        path = resource_dir("baselines") / f"{name}.yaml"
+        recipe = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        models.add_row(name, recipe.get("title", "(plug-in)"), ", ".join(recipe.get("presets", {})))
+    datasets = Table("data set", "what it is", "classes", "licence", title="Data sets", title_justify="left")
+    for card in cards():
+        datasets.add_row(card.name, card.title, ", ".join(card.classes), card.licence)
+    console = Console()
+    console.print(models)
+    console.print(datasets)
+    return 0

@@ -1,0 +1,112 @@
+"""``nanoseg-bench run``: train and score models on a prepared set."""
+
+import argparse
+import re
+import time
+from pathlib import Path
+
+from nanoseg_bench.errors import UsageError
+
+_EPILOG = """\
+examples:
+  nanoseg-bench run                                        every model of the paper on data/nanosynth, preset quick
+  nanoseg-bench run --data data/mine --models nsyolo unet  two of them on your own data
+  nanoseg-bench run --preset paper --device cuda:0 --seeds 0 1 2
+  nanoseg-bench run --time-limit 9m                        stop cleanly after 9 minutes; repeat to go on
+
+Every step whose output is there and whose inputs have not changed is skipped, so the same command goes on after
+Ctrl-C, a kill or a time limit.
+"""
+
+
+def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the verb."""
+    parser = verbs.add_parser(
+        "run",
+        help="train, predict and score models; write records and leaderboards",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--data", type=Path, default=Path("data/nanosynth"), help="prepared set (default: %(default)s)")
+    parser.add_argument(
+        "--models", nargs="+", default=["all"], metavar="MODEL", help="`all` or names, see `list` (default: all)"
+    )
+    parser.add_argument(
+        "--preset", default="quick", help="smoke, quick (minutes on a CPU) or paper (GPU) (default: %(default)s)"
+    )
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N", help="one run per seed (default: 0)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    parser.add_argument("--weights", type=Path, help="initial weights (.safetensors); default: train from scratch")
+    parser.add_argument("--runs", type=Path, help="folder of the runs (default: runs/<set name>)")
+    parser.add_argument(
+        "--leaderboards", type=Path, default=Path("leaderboards"), help="records and CSVs (default: %(default)s)"
+    )
+    parser.add_argument("--time-limit", metavar="T", help="stop with a checkpoint after this time: 90s, 9m, 2h")
+    parser.add_argument(
+        "--overwrite",
+        choices=("never", "missing", "always"),
+        default="missing",
+        help="never: keep every record; missing: do what is not done; always: start anew (default: %(default)s)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out the verb; 1 when any model did not end well."""
+    deadline_at, limit = _deadline(arguments.time_limit)
+    from nanoseg_bench.environment import isolate_libraries
+
+    isolate_libraries()
+    from nanoseg_bench.leaderboard.build import write_leaderboards
+    from nanoseg_bench.models.base import Deadline
+    from nanoseg_bench.models.registry import resolve
+    from nanoseg_bench.preparation.prepared_set import PreparedSet
+    from nanoseg_bench.runs.plan import plan_runs
+    from nanoseg_bench.runs.runner import Places, run_plan
+
+    models = resolve(_split(arguments.models))
+    prepared = PreparedSet(arguments.data)
+    if arguments.weights is not None and not arguments.weights.is_file():
+        raise UsageError(f"--weights {arguments.weights}: no such file")
+    specs = plan_runs(prepared, models, arguments.preset, arguments.seeds, arguments.weights)
+    places = Places(arguments.data, arguments.runs or Path("runs") / prepared.name, arguments.leaderboards)
+    try:
+        outcomes = run_plan(specs, places, _device(arguments.device), Deadline(deadline_at, limit), arguments.overwrite)
+    finally:
+        if (places.leaderboards / "records" / prepared.name).is_dir():
+            write_leaderboards(places.leaderboards, prepared.name)
+    from nanoseg_bench.cli.leaderboard import print_tables
+
+    print_tables(places.leaderboards, prepared.name)
+    return 0 if all(outcome.status == "ok" for outcome in outcomes.values()) else 1
+
+
+def _split(names: list[str]) -> list[str]:
+    """Names may be separated by spaces or commas."""
+    return [name for part in names for name in part.split(",") if name]
+
+
+def _deadline(text: str | None) -> tuple[float | None, str]:
+    if text is None:
+        return None, ""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)", text)
+    if not match:
+        raise UsageError(f"--time-limit {text}: write a number with s, m or h, such as 90s, 9m or 2h")
+    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+    return time.monotonic() + seconds, text
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"--device {name}: not a device; use auto, cpu, cuda or cuda:N") from error
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"--device {name}: not supported; use auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"--device {name}: this machine shows {torch.cuda.device_count()} CUDA devices; use cpu")
+    return "cpu" if device.type == "cpu" else f"cuda:{device.index or 0}"

@@ -1,0 +1,1 @@
+"""Records to CSV files and tables: a pure function of the records."""

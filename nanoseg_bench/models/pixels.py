@@ -1,0 +1,156 @@
+"""From pixels to instances: the one place where U-Net, DeepLabv3+ and Otsu get their particles.
+
+The foreground is thresholded, small holes are filled, and touching particles are cut by a watershed on the distance
+to the background. Two maxima of the distance are two particles when the neck between them is clearly narrower than the
+narrower of the two; that rule has no length in it, so it holds for particles of any size.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.morphology import reconstruction
+from skimage.segmentation import watershed
+
+from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.models.base import MIN_SCORE
+from nanoseg_bench.preparation.letterbox import Letterbox
+
+
+@dataclass(frozen=True, slots=True)
+class PostProcessing:
+    """Parameters of the way from pixels to instances; the same for every model.
+
+    Chosen on the training images of EMPS with Otsu's foreground, never on a test set.
+
+    Attributes:
+        threshold: Foreground probability above which a pixel belongs to a particle.
+        neck: Particles are cut apart where the neck is narrower than this share of the narrower particle's width.
+        min_depth: A maximum of the distance must also rise this many canvas pixels above the neck: what is less is
+            the staircase of the pixel grid.
+        max_hole: Holes up to this share of the particle's filled area are filled; larger ones are background that
+            particles enclose.
+        min_area: Smaller particles, in canvas pixels, are noise.
+    """
+
+    threshold: float = 0.5
+    neck: float = 0.75
+    min_depth: float = 1.0
+    max_hole: float = 0.25
+    min_area: int = 24
+
+
+DEFAULT = PostProcessing()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PixelInstance:
+    """One particle on the canvas.
+
+    Attributes:
+        mask: (h, w) bool window.
+        x: Column of the window's first pixel on the canvas.
+        y: Row of it.
+        class_index: Most probable class; None where the model knows no classes.
+        score: Mean foreground probability inside.
+    """
+
+    mask: NDArray[np.bool_]
+    x: int
+    y: int
+    class_index: int | None
+    score: float
+
+
+def instances_from_probability(
+    foreground: NDArray[np.float32],
+    letterbox: Letterbox,
+    class_probabilities: NDArray[np.float32] | None = None,
+    parameters: PostProcessing = DEFAULT,
+) -> list[PixelInstance]:
+    """Cut a foreground probability into particles.
+
+    Args:
+        foreground: (S, S) probability of being inside any particle, at canvas resolution.
+        letterbox: Says which part of the canvas is image; its padding is background.
+        class_probabilities: (C, S, S) probability of each class; an instance gets the class of the highest mean.
+        parameters: Threshold, splitting and cleaning.
+
+    Returns:
+        Particles in no particular order.
+    """
+    mask = np.zeros(foreground.shape, dtype=bool)
+    content = content_window(letterbox)
+    mask[content] = foreground[content] > parameters.threshold
+    labels = split_touching(fill_small_holes(mask, parameters.max_hole), parameters)
+    found = []
+    for number, window in enumerate(ndimage.find_objects(labels), start=1):
+        if window is None:
+            continue
+        inside = labels[window] == number
+        if inside.sum() < parameters.min_area:
+            continue
+        class_index = None
+        if class_probabilities is not None:
+            class_index = int(class_probabilities[(slice(None), *window)][:, inside].mean(axis=1).argmax())
+        score = float(foreground[window][inside].mean())
+        found.append(PixelInstance(inside, window[1].start, window[0].start, class_index, score))
+    return found
+
+
+def restore_instances(
+    found: Sequence[PixelInstance], letterbox: Letterbox, classes: Sequence[str], max_detections: int
+) -> list[Instance]:
+    """Particles in original pixels, best score first, at most ``max_detections``."""
+    best = sorted(found, key=lambda particle: particle.score, reverse=True)[:max_detections]
+    restored = []
+    for particle in best:
+        if particle.score < MIN_SCORE:
+            break
+        label = None if particle.class_index is None else classes[particle.class_index]
+        region = letterbox.restore_mask(particle.mask, (particle.x, particle.y))
+        restored.append(Instance(label, region, particle.score))
+    return restored
+
+
+def content_window(letterbox: Letterbox) -> tuple[slice, slice]:
+    """(rows, columns) of the canvas that hold image, not padding."""
+    width, height = letterbox.content_size
+    pad_x, pad_y = letterbox.padding
+    return slice(pad_y, pad_y + height), slice(pad_x, pad_x + width)
+
+
+def fill_small_holes(mask: NDArray[np.bool_], max_hole: float) -> NDArray[np.bool_]:
+    """Fill holes of at most ``max_hole`` times the filled area of the region around them.
+
+    Filling every hole would also fill the background that a ring of particles encloses.
+    """
+    filled = ndimage.binary_fill_holes(mask)
+    holes, count = ndimage.label(filled & ~mask)
+    if count == 0:
+        return mask
+    regions, _ = ndimage.label(filled)
+    region_areas = np.bincount(regions.ravel())
+    hole_areas = np.bincount(holes.ravel())
+    around = np.zeros(count + 1, dtype=regions.dtype)
+    around[holes.ravel()] = regions.ravel()
+    small = hole_areas <= max_hole * region_areas[around]
+    small[0] = False
+    return mask | small[holes]
+
+
+def split_touching(mask: NDArray[np.bool_], parameters: PostProcessing = DEFAULT) -> NDArray[np.int32]:
+    """Label the particles of a mask: (H, W) int32, 0 is background.
+
+    Markers are the maxima of the distance transform d that survive a reconstruction of min(neck d, d - min_depth)
+    under d: those whose neck towards any higher maximum is narrower than ``neck`` times their own width.
+    """
+    distance = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    # The pixels touching the background have distance 1; thinner than that has no neck to speak of.
+    lowered = np.minimum(distance * parameters.neck, distance - parameters.min_depth).clip(min=0)
+    flooded = reconstruction(lowered, distance)
+    markers, _ = ndimage.label((flooded <= lowered) & mask, structure=np.ones((3, 3)))
+    return watershed(-distance, markers, mask=mask).astype(np.int32)

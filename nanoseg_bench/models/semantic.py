@@ -1,0 +1,146 @@
+"""U-Net and DeepLabv3+: one class per pixel, particles by the shared post-processing.
+
+O. Ronneberger et al., U-Net, MICCAI 2015; L.-C. Chen et al., DeepLabv3+, ECCV 2018. Both with a ResNet-34 encoder, as
+segmentation-models-pytorch builds them; the channels are background and the classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.errors import ModelError, RecipeError
+from nanoseg_bench.models.base import CanvasImage, Complexity, FitContext, FitReport, Model
+from nanoseg_bench.models.checkpoint import seed_everything
+from nanoseg_bench.models.data import Sample, TrainingImages, network_inputs, to_input
+from nanoseg_bench.models.pixels import instances_from_probability, restore_instances
+from nanoseg_bench.models.recipe import Recipe
+from nanoseg_bench.models.training import describe, load_trained, measure_complexity, train
+from nanoseg_bench.preparation.prepared_set import PreparedSet
+
+_IGNORED = 255
+_STRIDE = 32  # of the encoder
+_ARCHITECTURES = {"unet": "Unet", "deeplabv3plus": "DeepLabV3Plus"}
+
+
+class SemanticModel(Model):
+    """U-Net or DeepLabv3+, by ``recipe.model``.
+
+    Recipe options:
+        encoder: Encoder's name in segmentation-models-pytorch.
+        dice_weight: Weight of the Dice loss beside cross entropy.
+
+    Raises:
+        RecipeError: The canvas is no multiple of 32.
+    """
+
+    def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
+        super().__init__(recipe, classes, max_instances)
+        if recipe.canvas % _STRIDE:
+            raise RecipeError(f"{recipe.model}: canvas {recipe.canvas} must be a multiple of {_STRIDE}")
+        self._dice_weight = float(recipe.options.get("dice_weight", 1.0))
+        self._network: nn.Module | None = None
+        self._device = "cpu"
+
+    def fit(self, prepared: PreparedSet, context: FitContext) -> FitReport:
+        """Train with cross entropy and Dice loss; see ``Model.fit``."""
+        seed_everything(context.seed)
+        network = self._build()
+        dataset = TrainingImages(prepared, self.recipe.canvas, encode_class_map)
+        if self.recipe.batch < 2 or len(dataset) < 2:
+            raise ModelError(
+                f"{self.recipe.model}: batch normalisation needs at least two images at a time "
+                f"(batch {self.recipe.batch}, {len(dataset)} training images)"
+            )
+        about = describe(self.recipe, self.classes)
+        report = train(network, self._losses, dataset, _collate, self.recipe, context, about)
+        self._network, self._device = network, context.device
+        return report
+
+    def load(self, checkpoint: Path | None, device: str) -> None:
+        """Read trained weights; see ``Model.load``."""
+        self._network = load_trained(self._build(), checkpoint, self.recipe, self.classes, device)
+        self._device = device
+
+    def predict(self, images: Sequence[CanvasImage]) -> list[list[Instance]]:
+        """Class probabilities at network size, upsampled to the canvas, cut into particles."""
+        if self._network is None:
+            raise ModelError(f"{self.recipe.model}: predict before fit or load")
+        predictions = []
+        for start in range(0, len(images), self.recipe.batch):
+            chunk = images[start : start + self.recipe.batch]
+            inputs = network_inputs([image.pixels for image in chunk], self.recipe.canvas).to(self._device)
+            with torch.inference_mode():
+                probabilities = self._network(inputs).softmax(dim=1).cpu().numpy()
+            predictions += [self._instances(p, image) for p, image in zip(probabilities, chunk, strict=True)]
+        return predictions
+
+    def complexity(self) -> Complexity:
+        """Parameters, and GFLOPs of one image at the recipe's canvas."""
+        return measure_complexity(self._build(), self.recipe.canvas)
+
+    def _build(self) -> nn.Module:
+        import segmentation_models_pytorch as smp
+
+        architecture = getattr(smp, _ARCHITECTURES[self.recipe.model])
+        return architecture(
+            encoder_name=self.recipe.options.get("encoder", "resnet34"),
+            encoder_weights=None,  # the default would fetch ImageNet's
+            in_channels=3,
+            classes=len(self.classes) + 1,
+        )
+
+    def _losses(self, network: nn.Module, batch: tuple[Tensor, Tensor]) -> Mapping[str, Tensor]:
+        pixels, target = batch
+        logits = network(pixels).float()
+        return {
+            "cross_entropy": functional.cross_entropy(logits, target, ignore_index=_IGNORED),
+            "dice": self._dice_weight * dice_loss(logits, target),
+        }
+
+    def _instances(self, probabilities: NDArray[np.float32], image: CanvasImage) -> list[Instance]:
+        size = (image.letterbox.canvas, image.letterbox.canvas)
+        on_canvas = np.stack([cv2.resize(p, size, interpolation=cv2.INTER_LINEAR) for p in probabilities])
+        found = instances_from_probability(1 - on_canvas[0], image.letterbox, on_canvas[1:])
+        return restore_instances(found, image.letterbox, self.classes, self.max_detections)
+
+
+def encode_class_map(sample: Sample) -> tuple[Tensor, Tensor]:
+    """Sample to (3, s, s) pixels and an (s, s) int64 map: 0 background, class index + 1, 255 not counted."""
+    size = sample.pixels.shape[0]
+    target = np.zeros((size, size), dtype=np.int64)
+    for part in (*sample.ignored, *sample.particles):
+        window = target[part.y : part.y + part.mask.shape[0], part.x : part.x + part.mask.shape[1]]
+        window[part.mask] = _IGNORED if part.class_index < 0 else part.class_index + 1
+    return to_input(sample.pixels), torch.from_numpy(target)
+
+
+def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """1 - mean Dice coefficient of the classes that occur in the batch, background left out.
+
+    Args:
+        logits: (N, C + 1, H, W).
+        target: (N, H, W) int64; 255 is not counted.
+    """
+    counted = (target != _IGNORED).unsqueeze(1)
+    truth = functional.one_hot(target.clamp(max=logits.shape[1] - 1), logits.shape[1]).permute(0, 3, 1, 2)
+    probability = (logits.softmax(dim=1) * counted)[:, 1:]
+    truth = (truth * counted)[:, 1:].to(probability.dtype)
+    dims = (0, 2, 3)
+    overlap = (probability * truth).sum(dims)
+    dice = (2 * overlap + 1) / (probability.sum(dims) + truth.sum(dims) + 1)
+    present = truth.sum(dims) > 0
+    # An absent class has no overlap to reward; cross entropy already teaches its absence.
+    return 1 - dice[present].mean() if bool(present.any()) else logits.sum() * 0
+
+
+def _collate(samples: list[Any]) -> tuple[Tensor, Tensor]:
+    pixels, targets = zip(*samples, strict=True)
+    return torch.stack(pixels), torch.stack(targets)

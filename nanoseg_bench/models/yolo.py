@@ -1,0 +1,164 @@
+"""YOLO11n-seg, NSYOLO and the steps between them: Ultralytics' network and loss in this package's training loop.
+
+Ultralytics' own trainer is left out on purpose: it rewrites the schedule, writes half checkpoints, augments by itself and
+reads the lossy polygon labels. What is kept from it is what defines the model: layers, assigner, loss and its gains.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.environment import isolate_libraries
+from nanoseg_bench.errors import ModelError
+from nanoseg_bench.models.base import MIN_SCORE, CanvasImage, Complexity, FitContext, FitReport, Model
+from nanoseg_bench.models.checkpoint import load_weights, seed_everything
+from nanoseg_bench.models.recipe import Recipe
+from nanoseg_bench.models.training import train
+from nanoseg_bench.models.yolo_data import YoloDataset, resize_square, to_tensor
+from nanoseg_bench.models.yolo_decode import decode_instances, select_detections
+from nanoseg_bench.preparation.prepared_set import PreparedSet
+
+_STRIDE = 32  # of the coarsest feature map
+_PROTOTYPE_STRIDE = 4
+_LOSS_NAMES = ("box", "seg", "cls", "dfl")
+_GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}  # Ultralytics' defaults; the mask loss shares the gain of the box
+_NETWORK_OPTIONS = ("kernel", "regions", "topk", "p4_layers")
+
+
+class YoloModel(Model):
+    """A YOLO11n segmentation network; ``options.scheme`` says which layers are exchanged.
+
+    Options of the recipe: ``scheme`` (yolo11n, yolo11n-c3ds, yolo11n-c3bads, yolo11n-c2psa-bra, nsyolo), ``kernel``,
+    ``regions``, ``topk``, ``p4_layers`` (see ``nsyolo.network.build_network``), and ``gains``: loss gains other than
+    Ultralytics' own.
+
+    Raises:
+        ModelError: The canvas is not a multiple of 32 of at least 64 px.
+    """
+
+    def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
+        super().__init__(recipe, classes, max_instances)
+        if recipe.canvas % _STRIDE or recipe.canvas < 2 * _STRIDE:
+            raise ModelError(
+                f"{recipe.model}: canvas {recipe.canvas} in preset {recipe.preset!r}; "
+                f"YOLO needs a multiple of {_STRIDE}, at least {2 * _STRIDE}"
+            )
+        self._network: nn.Module | None = None
+        self._device = "cpu"
+
+    def fit(self, prepared: PreparedSet, context: FitContext) -> FitReport:
+        """Train on the split ``train``; the published weights are the moving average over the training's end."""
+        seed_everything(context.seed)
+        network = self._build()
+        dataset = YoloDataset(prepared, self.recipe.canvas, self.recipe.canvas // _PROTOTYPE_STRIDE)
+        report = train(
+            network, _loss_step, dataset, dataset.collate, self.recipe, context, self._about(), ema=True
+        )
+        self._set_network(network, context.device)
+        return report
+
+    def load(self, checkpoint: Path | None, device: str) -> None:
+        """Load finished weights (.safetensors with its .json)."""
+        if checkpoint is None:
+            raise ModelError(f"{self.recipe.model}: no weights to load; train it first with `nanoseg-bench run`")
+        weights, about = load_weights(checkpoint)
+        for key, own in self._about().items():
+            if about.get(key) != own:
+                raise ModelError(
+                    f"{checkpoint}: weights with {key} {about.get(key)!r}, the recipe and the prepared set say {own!r}; "
+                    "give weights of this model and these classes, or train it again"
+                )
+        network = self._build()
+        try:
+            network.load_state_dict(weights, strict=True)
+        except RuntimeError as error:
+            raise ModelError(f"{checkpoint}: weights of another network or version ({error}); train it again") from error
+        self._set_network(network, device)
+
+    @torch.inference_mode()
+    def predict(self, images: Sequence[CanvasImage]) -> list[list[Instance]]:
+        """Detections of each image after class-agnostic suppression, as masks in original pixels."""
+        if self._network is None:
+            raise ModelError(f"{self.recipe.model}: predict before fit or load")
+        return [self._predict_one(self._network, image) for image in images]
+
+    def complexity(self) -> Complexity:
+        """Parameters and GFLOPs at the recipe's canvas, counted by torch's flop counter."""
+        from torch.utils.flop_counter import FlopCounterMode
+
+        network = self._build().eval()
+        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+            network(torch.zeros(1, 3, self.recipe.canvas, self.recipe.canvas))
+        return Complexity(sum(p.numel() for p in network.parameters()), counter.get_total_flops() / 1e9)
+
+    def _predict_one(self, network: nn.Module, image: CanvasImage) -> list[Instance]:
+        pixels = to_tensor(resize_square(image.pixels, self.recipe.canvas))[None].to(self._device)
+        # Evaluation mode: ((boxes with scores and coefficients, prototypes), raw maps).
+        (output, prototypes), _ = network(_as_input(pixels))
+        detections = select_detections(output[0], len(self.classes), MIN_SCORE, self.max_detections)
+        return decode_instances(
+            detections.cpu().numpy(),
+            prototypes[0].float().cpu().numpy(),
+            image.letterbox,
+            self.recipe.canvas,
+            self.classes,
+        )
+
+    def _about(self) -> dict[str, Any]:
+        return {
+            "model": self.recipe.model,
+            "classes": list(self.classes),
+            "canvas": self.recipe.canvas,
+            "network": self._network_options(),
+        }
+
+    def _network_options(self) -> dict[str, Any]:
+        options = self.recipe.options
+        chosen = {name: options[name] for name in _NETWORK_OPTIONS if name in options}
+        return {"scheme": options.get("scheme", self.recipe.model), **chosen}
+
+    def _build(self) -> nn.Module:
+        isolate_libraries()
+        from ultralytics.cfg import get_cfg
+
+        from nanoseg_bench.nsyolo.network import build_network
+
+        options = self._network_options()
+        if "p4_layers" in options:
+            options["p4_layers"] = tuple(options["p4_layers"])
+        network = build_network(options.pop("scheme"), len(self.classes), **options)
+        # One mask per particle: the merged map would cut overlapping particles and ends at 255 of them.
+        network.args = get_cfg(overrides={**_GAINS, **self.recipe.options.get("gains", {}), "overlap_mask": False})
+        network.names = dict(enumerate(self.classes))
+        # Convolutions run a fifth faster in this layout, on the CPU too.
+        return network.to(memory_format=torch.channels_last)
+
+    def _set_network(self, network: nn.Module, device: str) -> None:
+        self._network = network.to(device).eval()
+        self._device = device
+
+
+def _loss_step(network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Ultralytics' segmentation loss of one batch, each part scaled by its gain and the batch size."""
+    predictions = network(_as_input(batch["img"]))
+    targets = {**batch, "masks": batch["masks"].float() / 255}
+    # The loss in float32: in bfloat16 a coordinate at 300 px is off by one.
+    with torch.autocast(batch["img"].device.type, enabled=False):
+        parts, _ = network.loss(targets, _as_float(predictions))
+    return dict(zip(_LOSS_NAMES, parts, strict=False))
+
+
+def _as_input(pixels: Tensor) -> Tensor:
+    return (pixels.float() / 255).contiguous(memory_format=torch.channels_last)
+
+
+def _as_float(values: Any) -> Any:
+    if isinstance(values, Tensor):
+        return values.float()
+    if isinstance(values, Mapping):
+        return {key: _as_float(value) for key, value in values.items()}
+    return [_as_float(value) for value in values]

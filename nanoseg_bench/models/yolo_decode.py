@@ -1,0 +1,96 @@
+"""From a YOLO segmentation network's output to particles in original pixels.
+
+Suppression is class-agnostic with one label per box: a particle that could be a cube or a sphere is one particle, not
+two. Ultralytics' own function is not used because it stops at a time limit and then returns the remaining images empty.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision.ops import box_convert, nms
+
+from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.annotations.raster import window_to_rle
+from nanoseg_bench.preparation.letterbox import Letterbox
+
+_NMS_IOU = 0.7  # Ultralytics' default in validation
+_MARGIN = 1  # prototype pixels around a box, for the bilinear flank
+
+
+def select_detections(output: Tensor, class_count: int, min_score: float, limit: int) -> Tensor:
+    """Confidence filter and non-maximum suppression for one image.
+
+    Args:
+        output: (4 + class_count + K, A): centre x, centre y, width, height in network pixels, class scores, and K mask
+            coefficients of every anchor.
+        class_count: Number of classes.
+        min_score: Boxes below this score are dropped.
+        limit: Number of boxes to keep.
+
+    Returns:
+        (N, 6 + K) float32: x1, y1, x2, y2, score, class, coefficients; best score first.
+    """
+    rows = output.float().T
+    scores, labels = rows[:, 4 : 4 + class_count].max(dim=1)
+    chosen = scores >= min_score
+    rows, scores, labels = rows[chosen], scores[chosen], labels[chosen]
+    boxes = box_convert(rows[:, :4], "cxcywh", "xyxy")
+    kept = nms(boxes, scores, _NMS_IOU)[:limit]
+    columns = (boxes[kept], scores[kept, None], labels[kept, None].float(), rows[kept, 4 + class_count :])
+    return torch.cat(columns, dim=1)
+
+
+def decode_instances(
+    detections: NDArray[np.float32],
+    prototypes: NDArray[np.float32],
+    letterbox: Letterbox,
+    network_size: int,
+    classes: Sequence[str],
+) -> list[Instance]:
+    """Turn detections into instances in original pixels; those without a pixel are dropped.
+
+    A mask is a weighted sum of the prototypes, brought to original pixels bilinearly before it is cut at zero
+    (probability 0.5) and cropped to its box. Only the box's window is ever computed.
+
+    Args:
+        detections: (N, 6 + K) as ``select_detections`` returns them.
+        prototypes: (K, P, P) of the same image.
+        letterbox: The way back to original pixels.
+        network_size: Side of the network's input in pixels.
+        classes: Class names.
+    """
+    side = prototypes.shape[1]
+    instances = []
+    for row in detections:
+        box = row[:4].astype(np.float64)
+        x0, y0, x1, y1 = _window(box * (side / network_size), side)
+        if x1 <= x0 or y1 <= y0:
+            continue
+        window = prototypes[:, y0:y1, x0:x1]
+        logits = (row[6:] @ window.reshape(len(window), -1)).reshape(window.shape[1:])
+        restored, left, top = letterbox.restore(logits, (x0, y0), side)
+        corners = letterbox.to_original(box.reshape(2, 2) * (letterbox.canvas / network_size))
+        mask = _crop(restored > 0, corners, left, top)
+        if mask.any():
+            rle = window_to_rle(mask, left, top, letterbox.height, letterbox.width)
+            instances.append(Instance(classes[int(row[5])], rle, min(float(row[4]), 1.0)))
+    return instances
+
+
+def _window(box: NDArray[np.float64], side: int) -> tuple[int, int, int, int]:
+    """Box in prototype pixels to whole pixels with a margin, clipped to the grid."""
+    x0, y0 = (max(math.floor(value) - _MARGIN, 0) for value in box[:2])
+    x1, y1 = (min(math.ceil(value) + _MARGIN, side) for value in box[2:])
+    return x0, y0, x1, y1
+
+
+def _crop(mask: NDArray[np.bool_], corners: NDArray[np.float64], left: int, top: int) -> NDArray[np.bool_]:
+    """Clear the pixels whose centre lies outside the box; ``mask`` begins at column ``left``, row ``top``."""
+    (x0, y0), (x1, y1) = corners - (left + 0.5, top + 0.5)
+    columns, rows = np.arange(mask.shape[1]), np.arange(mask.shape[0])
+    inside: NDArray[np.bool_] = ((rows >= y0) & (rows < y1))[:, None] & ((columns >= x0) & (columns < x1))[None, :]
+    return mask & inside

@@ -1,0 +1,1 @@
+"""From a plan (model × seed) to records: train, predict, score; each step resumable."""

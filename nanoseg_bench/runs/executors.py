@@ -1,0 +1,63 @@
+"""Where a run is carried out: in a process of its own.
+
+A process keeps one model's memory, random state and crash away from the next: the operating system may kill it for
+memory and the others still run.
+"""
+
+import signal
+import subprocess
+import sys
+
+from filelock import FileLock, Timeout
+
+from nanoseg_bench.errors import NanosegError
+from nanoseg_bench.files import read_json, write_json
+from nanoseg_bench.runs.job import Job, Outcome, job_to_json, record_failure
+
+
+def run_in_process(job: Job) -> Outcome:
+    """Carry out a job in a new Python process and wait for it.
+
+    Raises:
+        NanosegError: Another call is working on the same run.
+        KeyboardInterrupt: Ctrl-C; the run's last checkpoint stays.
+    """
+    job.run_dir.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(job.run_dir.with_suffix(".lock"))
+    try:
+        with lock.acquire(timeout=0):
+            return _run_locked(job)
+    except Timeout as error:
+        raise NanosegError(
+            f"{job.run_dir}: another nanoseg-bench process is working on this run; "
+            "wait for it or use another --runs folder"
+        ) from error
+
+
+def _run_locked(job: Job) -> Outcome:
+    job_file = job.run_dir / "job.json"
+    outcome_file = job.run_dir / "outcome.json"
+    outcome_file.unlink(missing_ok=True)
+    write_json(job_file, job_to_json(job))
+    command = [sys.executable, "-m", "nanoseg_bench.runs.job", str(job_file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:  # noqa: S603
+        code = process.wait()
+    if code == 130:
+        raise KeyboardInterrupt
+    if code == 0 and outcome_file.is_file():
+        return Outcome(**read_json(outcome_file))
+    outcome = _outcome_of_death(code, job)
+    record_failure(job, outcome)
+    return outcome
+
+
+def _outcome_of_death(code: int, job: Job) -> Outcome:
+    log = job.run_dir / "log.txt"
+    if code == -signal.SIGTERM:
+        return Outcome("failed", f"the process was terminated (SIGTERM); the same command goes on; see {log}")
+    if code < 0:
+        name = signal.Signals(-code).name
+        if name == "SIGKILL":
+            return Outcome("oom", f"the process was killed (SIGKILL), most likely for lack of memory; see {log}")
+        return Outcome("failed", f"the process died of {name}; see {log}")
+    return Outcome("failed", f"the process ended with exit code {code} and no result; see {log}")

@@ -1,0 +1,71 @@
+"""Where a number comes from: versions, commit of this package, device."""
+
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import nanoseg_bench
+
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "ultralytics",
+    "segmentation-models-pytorch",
+    "albumentations",
+    "pycocotools",
+    "faster-coco-eval",
+    "numpy",
+    "opencv-python-headless",
+    "scikit-image",
+    "scikit-learn",
+)
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of Python, this package and the libraries that a number may depend on."""
+    versions = {"python": platform.python_version(), "nanoseg-bench": nanoseg_bench.__version__}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def package_commit() -> str | None:
+    """Git commit of *this* package's checkout, ``+dirty`` when files differ; None when installed without one.
+
+    The user's current folder is never asked: its commit says nothing about the evaluator.
+    """
+    root = Path(nanoseg_bench.__file__).resolve().parent.parent
+    if not (root / ".git").exists() or not (root / "pyproject.toml").is_file():
+        return None
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        return f"{commit}+dirty" if _git(root, "status", "--porcelain", "--", "nanoseg_bench", "baselines") else commit
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def device_name(device: str) -> str:
+    """Name of the processor or GPU behind a torch device, with the number of CPU threads."""
+    import torch
+
+    if device.startswith("cuda"):
+        return str(torch.cuda.get_device_name(torch.device(device)))
+    return f"{_cpu_name()} ({torch.get_num_threads()} threads)"
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)  # noqa: S603, S607
+    return done.stdout.strip()
+
+
+def _cpu_name() -> str:
+    if sys.platform == "linux":
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
