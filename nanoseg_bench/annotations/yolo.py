@@ -76,9 +76,8 @@ def write_yolo(path: Path, instances: Iterable[Instance], classes: Sequence[str]
         if instance.ignored:
             continue
         if instance.label is None or instance.label not in indices:
-            raise AnnotationError(
-                f"{path}: label {instance.label!r} of instance {position} is not one of the classes: {', '.join(classes)}"
-            )
+            where = f"{path}: instance {position}"
+            raise AnnotationError(f"{where}: label {instance.label!r} is not one of the classes: {', '.join(classes)}")
         outlines = to_outlines(instance, height, width)
         points = _normalise(_join([outline.exterior for outline in outlines]), height, width)
         if len(np.unique(points, axis=0)) < 3:

@@ -34,6 +34,7 @@ _TEST_SCORES = (
     "iou_pixel",
     "pq",
     "count_error_relative",
+    "count_error_absolute",
     "diameter_median_error_relative",
     "diameter_w1_px",
     "diameter_w1_nm",
@@ -42,6 +43,10 @@ _TEST_SCORES = (
 )
 
 _OOD_SCORES = (
+    "detection_rate",
+    "detection_rate_25",
+    "detection_rate_50",
+    "detection_rate_75",
     "detection_rate_triangle",
     "detection_rate_triangle_25",
     "detection_rate_triangle_50",

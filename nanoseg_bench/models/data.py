@@ -91,7 +91,8 @@ class TrainingImages(Generic[T]):
         return self._encode(sample)
 
     def _read(self, image: PreparedImage) -> Sample:
-        particles, ignored = [], []
+        particles: list[Particle] = []
+        ignored: list[Particle] = []
         for instance in self._instances.get(image.name, []):
             index = -1 if instance.ignored else self._class_index(instance, image)
             particle = shrink_instance(instance, index, image.letterbox.canvas, self._size)

@@ -86,7 +86,7 @@ def train(
 
     Raises:
         TimeLimitReached: The deadline passed; a checkpoint is written.
-        ModelError: The loss became infinite or NaN, the training set is empty, or the checkpoint is of another training.
+        ModelError: The loss became infinite or NaN, there are no images, or the checkpoint is of another training.
     """
     if len(dataset) == 0:
         raise ModelError(f"{recipe.model}: the split 'train' holds no images; prepare the set with more")

@@ -28,14 +28,14 @@ _HOMES = {
     "build_network": "network",
 }
 
-__all__ = [  # noqa: F822 - resolved by __getattr__
+__all__ = [  # resolved by __getattr__
+    "C2PSABRA",
+    "C3BADS",
+    "C3DS",
     "NSYOLO",
     "SCHEMES",
     "BADSConv",
     "BiLevelRoutingAttention",
-    "C2PSABRA",
-    "C3BADS",
-    "C3DS",
     "DSConv",
     "NSYOLOSegmentation",
     "NSYOLOTrainer",

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from ultralytics.nn.modules.conv import Conv
 
-from .snake import SnakeBranch
+from .snake import SnakeBranch, at_least_float32
 
 OFFSET_STD = 0.02
 BAM_CHANNELS = 8
@@ -90,9 +90,9 @@ class DSConv(nn.Module):
             x: (N, c1, H, W).
 
         Returns:
-            (N, 2K, H, W), float32, pixels: Δx of the K points, then Δy.
+            (N, 2K, H, W), at least float32, pixels: Δx of the K points, then Δy.
         """
-        return torch.tanh(self.offset_conv(x).float())
+        return torch.tanh(at_least_float32(self.offset_conv(x)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve ``x`` (N, c1, H, W) to (N, c2, H, W) (Eq. 9–13)."""
@@ -139,8 +139,8 @@ class BADSConv(DSConv):
         return functional.conv2d(gradient, self.pooling.to(gradient.dtype))
 
     def boundary_attention(self, x: Tensor) -> Tensor:
-        """The boundary attention A_b (Eq. 7), (N, 1, H, W), float32, in [0, 1]."""
-        return torch.sigmoid(self.bam(self.boundary_descriptor(x)).float())
+        """The boundary attention A_b (Eq. 7), (N, 1, H, W), at least float32, in [0, 1]."""
+        return torch.sigmoid(at_least_float32(self.bam(self.boundary_descriptor(x))))
 
     def offsets(self, x: Tensor) -> Tensor:
         """Offsets of the snakes' points, up to doubled where a boundary is likely (Eq. 3, 8).
@@ -149,7 +149,7 @@ class BADSConv(DSConv):
             x: (N, c1, H, W).
 
         Returns:
-            (N, 2K, H, W), float32, pixels: Δx of the K points, then Δy.
+            (N, 2K, H, W), at least float32, pixels: Δx of the K points, then Δy.
         """
         return super().offsets(x) * (1 + self.boundary_attention(x))
 

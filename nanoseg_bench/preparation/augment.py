@@ -9,6 +9,7 @@ holds one particle per pixel, so particles that overlap are put into different l
 
 import hashlib
 import math
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.instance import Instance, Rle
-from nanoseg_bench.annotations.raster import bounding_box, mask_to_rle, rle_to_mask
+from nanoseg_bench.annotations.raster import area, bounding_box, mask_to_rle, rle_to_mask
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import PreparationError
 from nanoseg_bench.preparation.letterbox import PADDING_GREY
@@ -133,7 +134,7 @@ def _compose(size: int, seed: int) -> Any:
     import albumentations as A  # noqa: N812 - the library's own convention
     import cv2
 
-    return A.Compose(
+    compose = A.Compose(
         [
             A.HorizontalFlip(p=FLIP_PROBABILITY),
             A.VerticalFlip(p=FLIP_PROBABILITY),
@@ -154,7 +155,8 @@ def _compose(size: int, seed: int) -> Any:
                 scale=CROP_AREA_RANGE,
                 ratio=(1, 1),
                 interpolation=cv2.INTER_LINEAR,
-                mask_interpolation=cv2.INTER_NEAREST,
+                # Plain INTER_NEAREST of cv2.resize rounds down and shifts the truth by up to half a pixel.
+                mask_interpolation=cv2.INTER_NEAREST_EXACT,
                 p=CROP_PROBABILITY,
             ),
         ],
@@ -162,6 +164,10 @@ def _compose(size: int, seed: int) -> Any:
         seed=seed,
         save_applied_params=True,
     )
+    # Compose(seed=...) alone starts every transform at the same random number, so that an image is flipped either both
+    # ways or not at all; one stream shared by all of them makes the choices independent.
+    compose.set_random_state(np.random.default_rng(seed), random.Random(seed))  # noqa: S311 - not a secret
+    return compose
 
 
 def _label_layers(instances: Sequence[Instance], size: int) -> tuple[list[NDArray[np.float32]], list[int]]:
@@ -195,7 +201,7 @@ def _visible_instances(
         mask = np.zeros(numbered[layer].shape, dtype=bool)
         if window is not None:
             mask[window] = numbered[layer][window] == index + 1
-        full_area = rle_to_mask(_as_rle(instance)).sum() * magnification
+        full_area = area(_as_rle(instance)) * magnification
         # What is not to be judged stays not to be judged, however little of it is left.
         needed = 1 if instance.ignored else max(MIN_VISIBLE * full_area, 1)
         if mask.sum() >= needed:

@@ -1,4 +1,4 @@
-"""Reading a prepared set. (``pipeline`` writes it.)
+"""Reading a prepared set; ``pipeline`` writes it.
 
 Layout of ``data/<name>``:
 

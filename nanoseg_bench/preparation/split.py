@@ -128,8 +128,8 @@ def fixed_split(
         if len(parts) > 1:
             where = "; ".join(f"{part}: {_some(parts[part])}" for part in PARTS if part in parts)
             raise PreparationError(
-                f"source group {group!r} is in {len(parts)} splits ({where}); a model would be tested on a specimen that "
-                "it was trained on. Put the group into one split"
+                f"source group {group!r} is in {len(parts)} splits ({where}); a model would be tested on a specimen "
+                "that it was trained on. Put the group into one split"
             )
     return {name: assignment[name] for name in names}
 

@@ -36,6 +36,7 @@ def predict_eval_set(model: Model, prepared: PreparedSet, eval_set: EvalSet, dev
         images=found,
         sizes=eval_set.sizes,
         latency_ms=tuple(latencies),
+        has_confidence=model.has_confidence,
     )
 
 

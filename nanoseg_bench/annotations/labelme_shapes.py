@@ -1,0 +1,127 @@
+"""One LabelMe shape to a region: every ``shape_type`` that has an area."""
+
+import base64
+import binascii
+import io
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from nanoseg_bench.annotations.instance import Polygon, Rle
+from nanoseg_bench.annotations.raster import mask_to_rle
+from nanoseg_bench.errors import AnnotationError
+
+WITHOUT_AREA = ("line", "linestrip", "point", "points")
+"""Shape types that outline nothing."""
+
+_CIRCLE_DEVIATION = 0.01
+_MOST_CIRCLE_POINTS = 8192
+_QUADRILATERALS = ("oriented_rectangle", "rotation")
+_WITH_AREA = ("polygon", "rectangle", "circle", *_QUADRILATERALS, "mask")
+
+
+def shape_region(shape: dict[str, Any], height: int, width: int, where: str) -> Polygon | Rle:
+    """The region of one shape, in an image of ``height`` x ``width`` pixels.
+
+    A circle becomes a polygon that deviates from it by less than 0.01 px. A polygon may leave the image; a mask is
+    cut at its edge.
+
+    Args:
+        shape: The entry of the file's ``shapes``.
+        height: Rows of the image.
+        width: Columns.
+        where: File, shape number and label, for messages.
+
+    Raises:
+        AnnotationError: The shape is malformed or of a type that is not known.
+    """
+    kind = shape.get("shape_type") or "polygon"  # LabelMe before 4.0 knew polygons only and did not write the type
+    points = _points(shape, where)
+    if kind == "polygon":
+        return Polygon(_outline(points, where))
+    if kind == "circle":
+        return Polygon(_circle(_exactly(points, 2, kind, where)))
+    if kind == "rectangle" and len(points) != 4:
+        return Polygon(_rectangle(_exactly(points, 2, kind, where)))
+    if kind in _QUADRILATERALS or kind == "rectangle":  # X-AnyLabeling writes a rectangle as its four corners
+        return Polygon(_outline(_exactly(points, 4, kind, where), where))
+    if kind == "mask":
+        return _mask(shape.get("mask"), _exactly(points, 2, kind, where), height, width, where)
+    known = ", ".join(_WITH_AREA + WITHOUT_AREA)
+    raise AnnotationError(f"{where}: shape_type {kind!r} is not known ({known}); draw it as a polygon")
+
+
+def encode_mask(mask: NDArray[np.bool_]) -> tuple[list[list[float]], str]:
+    """LabelMe's ``points`` (first and last pixel inside) and ``mask`` (base64 of a PNG of that window) of a mask."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    window = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    stream = io.BytesIO()
+    Image.fromarray(window.astype(np.uint8)).save(stream, format="PNG")
+    corners = [[float(columns[0]), float(rows[0])], [float(columns[-1]), float(rows[-1])]]
+    return corners, base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def _points(shape: dict[str, Any], where: str) -> NDArray[np.float64]:
+    try:
+        points = np.array(shape.get("points"), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise AnnotationError(f"{where}: 'points' must be a list of [x, y]") from error
+    if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
+        raise AnnotationError(f"{where}: 'points' must be a list of [x, y]; draw the shape again or delete it")
+    return points
+
+
+def _exactly(points: NDArray[np.float64], number: int, kind: str, where: str) -> NDArray[np.float64]:
+    if len(points) != number:
+        raise AnnotationError(f"{where}: a {kind} has {number} points, this one {len(points)}; draw it again")
+    return points
+
+
+def _outline(points: NDArray[np.float64], where: str) -> NDArray[np.float64]:
+    if len(np.unique(points, axis=0)) < 3:
+        count = len(np.unique(points, axis=0))
+        raise AnnotationError(
+            f"{where}: an outline needs at least 3 different points, this one has {count}; "
+            "open the file in LabelMe and draw the shape again or delete it"
+        )
+    return points[:-1] if (points[0] == points[-1]).all() else points
+
+
+def _rectangle(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
+    return np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+
+
+def _circle(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Centre and a point on the circle to a polygon: a chord over the angle 2a lies r (1 - cos a) inside."""
+    centre, rim = points
+    radius = max(float(np.hypot(*(rim - centre))), _CIRCLE_DEVIATION)
+    half_angle = math.acos(1 - min(_CIRCLE_DEVIATION / radius, 0.5))
+    number = min(max(math.ceil(math.pi / half_angle), 16), _MOST_CIRCLE_POINTS)
+    angles = 2 * np.pi * np.arange(number) / number
+    return np.asarray(centre + radius * np.stack((np.cos(angles), np.sin(angles)), axis=1), dtype=np.float64)
+
+
+def _mask(encoded: Any, corners: NDArray[np.float64], height: int, width: int, where: str) -> Rle:
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(encoded, validate=True))) as image:
+            pixels = np.asarray(image)
+    except (TypeError, ValueError, binascii.Error, OSError, SyntaxError) as error:
+        raise AnnotationError(f"{where}: 'mask' is not a base64-encoded PNG; draw the mask again") from error
+    window = np.asarray(pixels.any(axis=2) if pixels.ndim == 3 else pixels, dtype=bool)
+    (left, top), (right, bottom) = corners.astype(int).tolist()
+    # The corners are the first and the last pixel; some exporters write one past the last.
+    if abs(right - left + 1 - window.shape[1]) > 1 or abs(bottom - top + 1 - window.shape[0]) > 1:
+        raise AnnotationError(
+            f"{where}: 'mask' is {window.shape[1]}x{window.shape[0]} px, its points span "
+            f"{right - left + 1}x{bottom - top + 1} px; draw the mask again"
+        )
+    mask = np.zeros((height, width), dtype=bool)
+    x0, y0 = max(left, 0), max(top, 0)
+    x1, y1 = min(left + window.shape[1], width), min(top + window.shape[0], height)
+    if x1 > x0 and y1 > y0:
+        mask[y0:y1, x0:x1] = window[y0 - top : y1 - top, x0 - left : x1 - left]
+    return mask_to_rle(mask)

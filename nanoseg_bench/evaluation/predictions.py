@@ -1,0 +1,203 @@
+"""Predictions files: what a model said about every image of an eval set, as gzipped COCO RLE.
+
+They are kept, so every number can be computed again without the model.
+"""
+
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nanoseg_bench.annotations.instance import Instance, Rle
+from nanoseg_bench.annotations.raster import to_rle
+from nanoseg_bench.errors import PredictionsError
+from nanoseg_bench.evaluation.eval_sets import EvalSet
+from nanoseg_bench.files import write_bytes
+from nanoseg_bench.metrics.matching import ImageOverlap, image_overlap
+
+FORMAT = "nanoseg-predictions/1"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Predictions:
+    """Predictions of one model for one eval set.
+
+    Attributes:
+        model: Id of the model.
+        eval_set: Name of the eval set.
+        set_hash: Content hash of the prepared set.
+        knows_classes: Whether the instances carry class names.
+        classes: Class names that the model was trained on.
+        images: Instances per image in original pixels, in the eval set's order; an empty list is an answer.
+        sizes: (width, height) of each image, px.
+        latency_ms: Time per image, in milliseconds; None where it was not measured.
+        has_confidence: Whether a score is a confidence, so that 0.5 means the same for every model. Otsu's only rank.
+    """
+
+    model: str
+    eval_set: str
+    set_hash: str
+    knows_classes: bool
+    classes: tuple[str, ...]
+    images: Mapping[str, list[Instance]]
+    sizes: Mapping[str, tuple[int, int]]
+    latency_ms: tuple[float, ...] | None = None
+    has_confidence: bool = True
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write ``NAME.json.gz`` atomically; same predictions, same bytes.
+
+    Raises:
+        PredictionsError: A score is not a finite number, or a mask has another size than its image.
+    """
+    document = {
+        "format": FORMAT,
+        "model": predictions.model,
+        "eval_set": predictions.eval_set,
+        "set_hash": predictions.set_hash,
+        "knows_classes": predictions.knows_classes,
+        "has_confidence": predictions.has_confidence,
+        "classes": list(predictions.classes),
+        "latency_ms": None if predictions.latency_ms is None else [float(value) for value in predictions.latency_ms],
+        "images": [
+            _image_document(name, instances, predictions.sizes[name]) for name, instances in predictions.images.items()
+        ],
+    }
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    # Without mtime=0 the clock would stand in the header.
+    write_bytes(path, gzip.compress(text.encode("utf-8"), compresslevel=6, mtime=0))
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read what ``write_predictions`` wrote.
+
+    Raises:
+        PredictionsError: The file is missing, truncated, or no predictions file.
+    """
+    again = "delete it and run the model again"
+    try:
+        document = json.loads(gzip.decompress(path.read_bytes()))
+    except FileNotFoundError as error:
+        raise PredictionsError(f"{path}: no such predictions file; run the model first") from error
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise PredictionsError(f"{path}: cannot be read ({error}); {again}") from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise PredictionsError(f"{path}: not a predictions file of format {FORMAT!r}; {again}")
+    try:
+        return _from_document(document)
+    except (KeyError, TypeError, ValueError) as error:
+        raise PredictionsError(f"{path}: malformed predictions ({error!r}); {again}") from error
+
+
+def require_complete(predictions: Predictions, eval_set: EvalSet) -> None:
+    """Refuse predictions that do not answer for every image of the eval set, and only those.
+
+    Raises:
+        PredictionsError: Another eval set or prepared set, missing or foreign images, other image sizes, unknown
+            classes, or scores that are no finite numbers. The message names them and the way out.
+    """
+    who = f"predictions of {predictions.model!r} for {eval_set.name!r}"
+    if predictions.eval_set != eval_set.name:
+        raise PredictionsError(f"{who}: they are for {predictions.eval_set!r}; predict {eval_set.name!r} as well")
+    if predictions.set_hash != eval_set.set_hash:
+        raise PredictionsError(
+            f"{who}: made for the prepared set {predictions.set_hash}, this one is {eval_set.set_hash}; predict again"
+        )
+    _refuse(who, "lack", [name for name in eval_set.images if name not in predictions.images])
+    expected = set(eval_set.images)
+    _refuse(who, "hold, beyond the eval set,", [name for name in predictions.images if name not in expected])
+    _refuse(
+        who, "have another image size for", [name for name in expected if not _same_size(predictions, eval_set, name)]
+    )
+    for name, instances in predictions.images.items():
+        for instance in instances:
+            _check_instance(f"{who}, image {name!r}", instance, predictions, eval_set)
+
+
+def compare(eval_set: EvalSet, predictions: Predictions) -> list[ImageOverlap]:
+    """Overlaps of predictions and truth, one entry per image in the eval set's order.
+
+    Raises:
+        PredictionsError: As ``require_complete``.
+    """
+    require_complete(predictions, eval_set)
+    return [
+        image_overlap(predictions.images[name], eval_set.truth[name], *eval_set.sizes[name]) for name in eval_set.images
+    ]
+
+
+def _image_document(name: str, instances: list[Instance], size: tuple[int, int]) -> dict[str, Any]:
+    width, height = size
+    documents = []
+    for instance in instances:
+        try:
+            counts = to_rle(instance, height, width).counts.decode("ascii")
+        except ValueError as error:
+            raise PredictionsError(f"image {name!r}: {error}; predictions are in original pixels") from error
+        _check_score(f"image {name!r}", instance.score)
+        score = None if instance.score is None else float(instance.score)
+        documents.append({"label": instance.label, "score": score, "counts": counts})
+    return {"name": name, "width": width, "height": height, "instances": documents}
+
+
+def _from_document(document: dict[str, Any]) -> Predictions:
+    images: dict[str, list[Instance]] = {}
+    sizes: dict[str, tuple[int, int]] = {}
+    for image in document["images"]:
+        name, width, height = str(image["name"]), int(image["width"]), int(image["height"])
+        if name in images:
+            raise ValueError(f"image {name!r} stands twice")
+        sizes[name] = (width, height)
+        images[name] = [
+            Instance(item["label"], Rle(height, width, item["counts"].encode("ascii")), item["score"])
+            for item in image["instances"]
+        ]
+    latency = document["latency_ms"]
+    return Predictions(
+        model=document["model"],
+        eval_set=document["eval_set"],
+        set_hash=document["set_hash"],
+        knows_classes=bool(document["knows_classes"]),
+        classes=tuple(document["classes"]),
+        images=images,
+        sizes=sizes,
+        latency_ms=None if latency is None else tuple(latency),
+        has_confidence=bool(document["has_confidence"]),
+    )
+
+
+def _refuse(who: str, verb: str, names: list[str]) -> None:
+    if names:
+        more = ", ..." if len(names) > 5 else ""
+        raise PredictionsError(
+            f"{who} {verb} {len(names)} image(s): {', '.join(sorted(names)[:5])}{more}; every image needs exactly one "
+            "answer (an empty list is one), so predict the whole eval set again"
+        )
+
+
+def _same_size(predictions: Predictions, eval_set: EvalSet, name: str) -> bool:
+    size = eval_set.sizes[name]
+    return tuple(predictions.sizes[name]) == size and all(
+        (instance.region.width, instance.region.height) == size
+        for instance in predictions.images[name]
+        if isinstance(instance.region, Rle)
+    )
+
+
+def _check_instance(where: str, instance: Instance, predictions: Predictions, eval_set: EvalSet) -> None:
+    _check_score(where, instance.score)
+    if predictions.knows_classes and instance.label not in eval_set.classes:
+        raise PredictionsError(
+            f"{where}: class {instance.label!r} is none of {', '.join(eval_set.classes)}; rename it, or hand the "
+            "predictions in as class-less"
+        )
+
+
+def _check_score(where: str, score: float | None) -> None:
+    if score is not None and not math.isfinite(score):
+        raise PredictionsError(f"{where}: score {score} is not a finite number; the model has diverged, train it again")

@@ -1,0 +1,46 @@
+"""Pixel IoU (paper, Eq. 30): the union of all particles against the union of all predictions."""
+
+from collections.abc import Iterable, Sequence
+
+from pycocotools import mask as coco_mask
+
+from nanoseg_bench.annotations.instance import Rle
+from nanoseg_bench.annotations.raster import area, from_coco, to_coco
+from nanoseg_bench.metrics.matching import ImageOverlap, union
+
+
+def pixel_iou(overlaps: Iterable[ImageOverlap]) -> float | None:
+    """|P ∩ T| / |P ∪ T| with the pixels of all images pooled; pixels of ignore regions do not count.
+
+    Returns:
+        A fraction; None where neither side has a pixel.
+    """
+    intersection = 0
+    joint = 0
+    for overlap in overlaps:
+        both, either = _pixel_counts(overlap)
+        intersection += both
+        joint += either
+    return intersection / joint if joint else None
+
+
+def _pixel_counts(overlap: ImageOverlap) -> tuple[int, int]:
+    """Pixels in both unions, and in either, of one image."""
+    predicted = _area_outside(overlap.predicted, overlap.ignore)
+    truth = _area_outside(overlap.truth, overlap.ignore)
+    if not overlap.predicted or not overlap.truth:
+        return 0, predicted + truth
+    common = _intersection(union(overlap.predicted), union(overlap.truth))
+    both = _area_outside([common], overlap.ignore)
+    return both, predicted + truth - both
+
+
+def _area_outside(regions: Sequence[Rle], ignore: Sequence[Rle]) -> int:
+    if not regions:
+        return 0
+    region = union(regions)
+    return area(region) - (area(_intersection(region, union(ignore))) if ignore else 0)
+
+
+def _intersection(first: Rle, second: Rle) -> Rle:
+    return from_coco(coco_mask.merge([to_coco(first), to_coco(second)], intersect=True))

@@ -1,0 +1,14 @@
+"""A tiny nanosynth, prepared once for all end-to-end tests."""
+
+import pytest
+
+from nanoseg_bench.cli import main
+
+
+@pytest.fixture(scope="session")
+def tiny_set(tmp_path_factory):
+    root = tmp_path_factory.mktemp("tiny Größe")  # a space and an umlaut, as users have them
+    arguments = ["prepare", "--dataset", "nanosynth", "--easy", "--images", "24", "--size", "128"]
+    arguments += ["--augment-copies", "1", "--workers", "1", "--out", str(root / "data")]
+    assert main(arguments) == 0
+    return root / "data"

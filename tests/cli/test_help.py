@@ -1,0 +1,55 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from nanoseg_bench.cli import build_parser, main
+
+HEAVY = ("torch", "ultralytics", "cv2", "numpy", "pandas", "labelme", "sklearn", "albumentations", "pydantic")
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\n"
+        "from nanoseg_bench.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        f"loaded = sorted(set({HEAVY!r}) & set(sys.modules))\n"
+        "sys.exit(', '.join(loaded) or 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, f"--help loads {done.stderr}"
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="CPU time of a child is read with wait4")
+def test_help_takes_less_than_half_a_second():
+    # CPU time of the quickest of five: wall time on a busy machine says nothing about us.
+    seconds = []
+    for _ in range(5):
+        pid = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-m", "nanoseg_bench", "--version"])
+        _, status, usage = os.wait4(pid, 0)
+        assert status == 0
+        seconds.append(usage.ru_utime + usage.ru_stime)
+    assert min(seconds) < 0.5
+
+
+def test_every_verb_has_help(capsys):
+    for verb in ("prepare", "run", "leaderboard", "list"):
+        with pytest.raises(SystemExit) as end:
+            build_parser().parse_args([verb, "--help"])
+        assert end.value.code == 0
+        assert verb in capsys.readouterr().out
+
+
+def test_an_unknown_verb_is_a_usage_error(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["trian"])
+    assert end.value.code == 2
+    assert "trian" in capsys.readouterr().err
+
+
+def test_list_names_every_model_and_data_set(capsys):
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    for name in ("otsu", "unet", "deeplabv3plus", "mask-rcnn", "yolo11n", "nsyolo", "emps", "nanosynth"):
+        assert name in out

@@ -1,0 +1,189 @@
+"""The main job for real: prepare, run, leaderboard through the command line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import psutil
+import pytest
+
+from nanoseg_bench.cli import main
+from nanoseg_bench.models.registry import ABLATION, BUILT_IN
+from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.runs.record import read_records
+
+
+def run_arguments(data, root, *more):
+    places = ["--runs", str(root / "runs"), "--leaderboards", str(root / "boards"), "--device", "cpu"]
+    return ["run", "--data", str(data), "--preset", "smoke", *places, *more]
+
+
+def records_of(data, root):
+    return read_records(root / "boards", PreparedSet(data).name)
+
+
+def test_otsu_from_predictions_to_leaderboard(tiny_set, tmp_path, capsys):
+    assert main(run_arguments(tiny_set, tmp_path, "--models", "otsu")) == 0
+    name = PreparedSet(tiny_set).name
+    table = pd.read_csv(tmp_path / "boards" / f"{name}-test.csv")
+    assert list(table["model"]) == ["otsu"]
+    assert table.loc[0, "status"] == "ok"
+    assert table["map_50_95"].isna().all(), "Otsu knows no classes"
+    assert 0.2 < table.loc[0, "map_50_agnostic"] <= 1
+    assert 0.3 < table.loc[0, "iou_pixel"] <= 1
+    ood = pd.read_csv(tmp_path / "boards" / f"{name}-ood.csv")
+    assert 0 < ood.loc[0, "detection_rate_triangle"] <= 1
+    assert "Otsu" in capsys.readouterr().out
+
+    boards = {path.name: path.read_bytes() for path in (tmp_path / "boards").rglob("*") if path.is_file()}
+    started = time.monotonic()
+    assert main(run_arguments(tiny_set, tmp_path, "--models", "otsu")) == 0
+    assert time.monotonic() - started < 20, "an up-to-date run is skipped"
+    assert main(["leaderboard", "--leaderboards", str(tmp_path / "boards")]) == 0
+    again = {path.name: path.read_bytes() for path in (tmp_path / "boards").rglob("*") if path.is_file()}
+    assert again == boards
+
+
+def test_an_unknown_model_is_a_usage_error_with_a_suggestion(tiny_set, tmp_path, capsys):
+    assert main(run_arguments(tiny_set, tmp_path, "--models", "yolo12")) == 2
+    message = capsys.readouterr().err
+    assert "yolo12" in message
+    assert "did you mean 'yolo11n'" in message
+    assert not (tmp_path / "boards").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "part"),
+    [
+        (("--time-limit", "soon"), "--time-limit soon"),
+        (("--device", "cuda:99"), "--device cuda:99"),
+        (("--weights", "nowhere.safetensors"), "nowhere.safetensors"),
+    ],
+)
+def test_bad_flags_are_usage_errors(tiny_set, tmp_path, capsys, flags, part):
+    assert main(run_arguments(tiny_set, tmp_path, "--models", "otsu", *flags)) == 2
+    assert part in capsys.readouterr().err
+
+
+def test_a_missing_set_and_a_missing_preset_say_what_to_do(tiny_set, tmp_path, capsys):
+    assert main(run_arguments(tmp_path / "nothing", tmp_path, "--models", "otsu")) == 1
+    assert "nanoseg-bench prepare" in capsys.readouterr().err
+    arguments = run_arguments(tiny_set, tmp_path, "--models", "otsu", "--preset", "huge")
+    assert main(arguments) == 1
+    assert "no preset 'huge'" in capsys.readouterr().err
+
+
+def test_a_set_without_its_audit_is_refused(tiny_set, tmp_path, capsys):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_set, copy)
+    (copy / "split_audit.json").unlink()
+    assert main(run_arguments(copy, tmp_path, "--models", "otsu")) == 1
+    assert "no split audit" in capsys.readouterr().err
+
+    shutil.copy(tiny_set / "split_audit.json", copy)
+    audit = json.loads((copy / "split_audit.json").read_text())
+    (copy / "split_audit.json").write_text(json.dumps({**audit, "content_hash": "0" * 64}))
+    assert main(run_arguments(copy, tmp_path, "--models", "otsu")) == 1
+    assert "made for content" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_every_model_of_the_paper_gets_an_ok_row(tiny_set, tmp_path):
+    assert main(run_arguments(tiny_set, tmp_path, "--models", "all")) == 0
+    name = PreparedSet(tiny_set).name
+    test = pd.read_csv(tmp_path / "boards" / f"{name}-test.csv")
+    assert set(test["model"]) == set(BUILT_IN)
+    assert set(test["status"]) == {"ok"}
+    ablation = pd.read_csv(tmp_path / "boards" / f"{name}-ablation.csv")
+    assert set(ablation["model"]) == set(ABLATION)
+    trained = test[test["model"] != "otsu"]
+    assert (trained["parameters"] > 1e6).all()
+    assert (trained["training_images_seen"] > 0).all()
+    assert trained["training_images_seen"].nunique() == 1, "one budget for all"
+
+
+@pytest.mark.slow
+def test_a_model_that_fails_is_a_row_and_the_others_go_on(tiny_set, tmp_path):
+    foreign = tmp_path / "foreign.safetensors"
+    foreign.write_bytes(b"not weights")
+    arguments = run_arguments(tiny_set, tmp_path, "--models", "unet", "otsu", "--weights", str(foreign))
+    assert main(arguments) == 1
+    status = {record.model: record for record in records_of(tiny_set, tmp_path) if record.eval_set == "test"}
+    assert status["unet"].status == "failed"
+    assert "foreign.safetensors" in status["unet"].reason
+    assert status["otsu"].status == "ok"
+
+
+@pytest.mark.slow
+def test_a_time_limit_stops_with_a_checkpoint_and_the_same_command_goes_on(tiny_set, tmp_path):
+    assert main(run_arguments(tiny_set, tmp_path, "--models", "unet", "otsu", "--time-limit", "0.1s")) == 1
+    assert {record.status for record in records_of(tiny_set, tmp_path)} == {"skipped"}
+    assert main(run_arguments(tiny_set, tmp_path, "--models", "unet", "--time-limit", "1s")) == 1
+    timed_out = next(record for record in records_of(tiny_set, tmp_path) if record.model == "unet")
+    assert timed_out.status == "timeout"
+    assert "1s" in timed_out.reason
+    assert main(run_arguments(tiny_set, tmp_path, "--models", "unet")) == 0
+    done = next(record for record in records_of(tiny_set, tmp_path) if record.model == "unet")
+    assert done.status == "ok"
+    assert done.training.resumes == 1
+
+
+def start(arguments):
+    command = [sys.executable, "-m", "nanoseg_bench", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def wait_for(condition, seconds=240):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("waited in vain")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["unet", "nsyolo"])
+def test_kill_9_in_training_then_the_same_command_continues(tiny_set, tmp_path, model):
+    arguments = run_arguments(tiny_set, tmp_path, "--models", model)
+    process = start(arguments)
+    state = tmp_path / "runs" / f"{model}-smoke-seed0" / "state.pt"
+    wait_for(state.is_file)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    # The worker must not live on as an orphan that writes into the run.
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert not alive
+    assert not (tmp_path / "runs" / f"{model}-smoke-seed0" / "fit.json").exists(), "killed too late to show anything"
+
+    assert main(arguments) == 0
+    record = next(record for record in records_of(tiny_set, tmp_path) if record.eval_set == "test")
+    assert record.status == "ok"
+    assert record.training.resumes == 1
+
+
+@pytest.mark.slow
+def test_a_worker_killed_by_the_system_is_a_row_and_the_others_go_on(tiny_set, tmp_path):
+    process = start(run_arguments(tiny_set, tmp_path, "--models", "unet", "otsu"))
+    wait_for((tmp_path / "runs" / "unet-smoke-seed0" / "state.pt").is_file)
+    for worker in psutil.Process(process.pid).children(recursive=True):
+        worker.kill()
+    assert process.wait(timeout=240) == 1
+    status = {record.model: record.status for record in records_of(tiny_set, tmp_path) if record.eval_set == "test"}
+    assert status == {"unet": "oom", "otsu": "ok"}
+
+
+@pytest.mark.slow
+def test_two_seeds_are_two_rows_of_one_rank(tiny_set, tmp_path):
+    assert main(run_arguments(tiny_set, tmp_path, "--models", "yolo11n", "--seeds", "0", "1")) == 0
+    table = pd.read_csv(tmp_path / "boards" / f"{PreparedSet(tiny_set).name}-test.csv")
+    assert sorted(table["seed"]) == [0, 1]
+    assert list(table["rank"]) == [1, 1]
