@@ -1,17 +1,34 @@
 """Reading micrographs: every format becomes 8-bit grey or RGB."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from nanoseg_bench.errors import ImageError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _PERCENTILES = (0.1, 99.9)
 _EIGHT_BIT_MODES = {"1", "L", "P", "LA", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB"}
+
+
+@contextmanager
+def image_errors(path: Path) -> Iterator[None]:
+    """Turn whatever Pillow raises inside into an ImageError that names ``path``."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ImageError(f"{path}: no such image") from error
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{path}: not an image that Pillow can read; export it as PNG or TIFF") from error
+    except Exception as error:
+        # On a broken header Pillow raises nearly anything: SyntaxError, OverflowError, TypeError, ...
+        raise ImageError(f"{path}: cannot be read ({error}); the file may be truncated, copy it again") from error
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -23,35 +40,26 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises:
         ImageError: The file is missing, truncated, or no image.
     """
-    try:
-        with Image.open(path) as opened:
-            opened.load()
-            image = ImageOps.exif_transpose(opened)
-    except FileNotFoundError as error:
-        raise ImageError(f"{path}: no such image") from error
-    except UnidentifiedImageError as error:
-        raise ImageError(f"{path}: not an image that Pillow can read; export it as PNG or TIFF") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{path}: cannot be read ({error}); the file may be truncated, copy it again") from error
+    # From a stream: by its path, Pillow maps an uncompressed TIFF into memory and garbles one that is to be turned.
+    with image_errors(path), path.open("rb") as stream, Image.open(stream) as opened:
+        opened.load()
+        image = ImageOps.exif_transpose(opened)
     if image.mode not in _EIGHT_BIT_MODES:
         return _map_percentiles(np.asarray(image))
     return _drop_equal_channels(np.asarray(_on_white(image)))
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """(width, height) as ``read_image`` returns it, from the header alone.
+    """(width, height) as ``read_image`` returns it, from the header (PNG: the whole file, EXIF may come last).
 
     Raises:
-        ImageError: The file is missing or no image.
+        ImageError: The file is missing, truncated, or no image.
     """
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(0x0112, 1) >= 5
-    except FileNotFoundError as error:
-        raise ImageError(f"{path}: no such image") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageError(f"{path}: not an image that Pillow can read; export it as PNG or TIFF") from error
+    with image_errors(path), Image.open(path) as image:
+        # Pillow turns TIFFs by itself, and some of its releases say so in the size before loading.
+        tags = image.tag_v2 if isinstance(image, TiffImageFile) else None
+        width, height = (tags[256], tags[257]) if tags else image.size
+        turned = image.getexif().get(0x0112, 1) >= 5
     return (height, width) if turned else (width, height)
 
 
@@ -80,8 +88,9 @@ def _map_percentiles(values: NDArray[Any]) -> NDArray[np.uint8]:
     if finite.size == 0:
         return np.zeros(values.shape, dtype=np.uint8)
     low, high = np.percentile(finite, _PERCENTILES)
-    scaled = (np.nan_to_num(values.astype(np.float64), nan=low) - low) / max(high - low, 1e-12)
-    return np.asarray(np.floor(np.clip(scaled, 0, 1) * 255 + 0.5), dtype=np.uint8)
+    inside = np.clip(np.nan_to_num(values.astype(np.float64), nan=low), low, high)
+    scaled = (inside - low) / max(high - low, 1e-12)
+    return np.asarray(np.floor(scaled * 255 + 0.5), dtype=np.uint8)
 
 
 def _drop_equal_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

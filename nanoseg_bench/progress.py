@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 _LOG = logging.getLogger(__name__)
@@ -20,8 +20,8 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
         description: What is being done: "train unet".
         total: Number of items; ``len(items)`` by default.
     """
-    if total is None:
-        total = len(items) if hasattr(items, "__len__") else None
+    if total is None and isinstance(items, Sized):
+        total = len(items)
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import track as rich_track

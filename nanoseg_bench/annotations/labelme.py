@@ -36,6 +36,10 @@ class _OtherJsonError(AnnotationError):
     """JSON of something else, which may well lie in the same folder."""
 
 
+class _MissingImageError(AnnotationError):
+    """The JSON is there, its image is not."""
+
+
 def read_labelme(path: Path, image_root: Path | None = None) -> Micrograph:
     """Read one LabelMe JSON, of any release, with its image's size.
 
@@ -105,7 +109,9 @@ def extract_embedded_image(path: Path, folder: Path) -> Path:
     return target
 
 
-def read_labelme_folder(folder: Path, classes: Sequence[str] | None = None) -> list[Micrograph]:
+def read_labelme_folder(
+    folder: Path, classes: Sequence[str] | None = None, extract_to: Path | None = None
+) -> list[Micrograph]:
     """Read every LabelMe JSON below a folder, sorted by name; hidden files and other JSON are passed over.
 
     A Micrograph's name is the JSON's path below the folder without suffix. Images that have no JSON are counted in a
@@ -114,6 +120,7 @@ def read_labelme_folder(folder: Path, classes: Sequence[str] | None = None) -> l
     Args:
         folder: The folder.
         classes: The labels that may occur, besides ``ignore``; None allows any.
+        extract_to: Where to write the images that are missing but stored inside their JSON; None makes them an error.
 
     Raises:
         AnnotationError: There is no LabelMe JSON, or there are faulty ones; the first ten are listed.
@@ -126,7 +133,7 @@ def read_labelme_folder(folder: Path, classes: Sequence[str] | None = None) -> l
     seen: dict[Path, Path] = {}
     for path in _visible_files(folder, (".json",)):
         try:
-            micrograph = read_labelme(path)
+            micrograph = _read_or_extract(path, folder, extract_to)
             if classes is not None:
                 _check_labels(path, micrograph, classes)
             _check_once(path, micrograph, seen)
@@ -215,7 +222,7 @@ def _find_image(path: Path, image_path: Any, image_root: Path | None) -> Path:
         for candidate in relative:
             if (folder / candidate).is_file():
                 return folder / candidate
-    raise AnnotationError(
+    raise _MissingImageError(
         f"{path}: its image {image_path!r} is missing, and there is no {path.stem}{IMAGE_SUFFIXES[0]} (or other image "
         "suffix) beside it; put the image beside the JSON, or delete the JSON"
     )
@@ -279,6 +286,17 @@ def _merge(regions: Sequence[Polygon | Rle], height: int, width: int) -> tuple[P
         for region in regions
     ]
     return mask_to_rle(np.logical_or.reduce(masks))
+
+
+def _read_or_extract(path: Path, folder: Path, extract_to: Path | None) -> Micrograph:
+    try:
+        return read_labelme(path)
+    except _MissingImageError:
+        if extract_to is None or embedded_image(path) is None:
+            raise
+    target = extract_to / path.parent.relative_to(folder)
+    extract_embedded_image(path, target)
+    return read_labelme(path, target)
 
 
 def _check_labels(path: Path, micrograph: Micrograph, classes: Sequence[str]) -> None:

@@ -11,7 +11,10 @@ from scipy import ndimage
 
 from nanoseg_bench.annotations.instance import Instance, Rle
 from nanoseg_bench.annotations.raster import from_coco
-from nanoseg_bench.errors import AnnotationError, ImageError
+from nanoseg_bench.errors import AnnotationError
+from nanoseg_bench.imageio import image_errors
+
+_MOST_WINDOWS = 65535
 
 
 def read_instance_map(path: Path, label: str | None) -> list[Instance]:
@@ -31,30 +34,27 @@ def read_instance_map(path: Path, label: str | None) -> list[Instance]:
         AnnotationError: The image has colour channels, fractions or negative values.
     """
     values = _read_values(path)
-    found, numbers = np.unique(values, return_inverse=True)
-    if found[0] < 0 or not np.array_equal(found, np.floor(found)):
-        raise AnnotationError(
-            f"{path}: holds negative or broken values; an instance map numbers its particles 1, 2, ..."
-        )
-    numbers = numbers.reshape(values.shape) + int(found[0] != 0)
+    if values.min() < 0 or not np.isfinite(values).all() or (values != np.floor(values)).any():
+        raise AnnotationError(f"{path}: negative or broken values; an instance map numbers its particles 1, 2, ...")
+    if values.max() > _MOST_WINDOWS:
+        # The windows come as a list as long as the highest number: count the numbers that occur instead.
+        found, numbers = np.unique(values, return_inverse=True)
+        values = numbers.reshape(values.shape) + int(found[0] != 0)
+    values = values.astype(np.int32)
     height, width = values.shape
     return [
-        Instance(label, _window_to_rle(numbers[window] == number, window, height, width))
-        for number, window in enumerate(ndimage.find_objects(numbers), start=1)
+        Instance(label, _window_to_rle(values[window] == number, window, height, width))
+        for number, window in enumerate(ndimage.find_objects(values), start=1)
+        if window is not None
     ]
 
 
 def _read_values(path: Path) -> NDArray[Any]:
-    try:
-        with Image.open(path) as image:
-            values = np.asarray(image)
-    except FileNotFoundError as error:
-        raise ImageError(f"{path}: no such instance map") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{path}: cannot be read ({error}); the file may be truncated, copy it again") from error
+    with image_errors(path), Image.open(path) as image:
+        values = np.asarray(image)
     if values.ndim != 2:
         raise AnnotationError(f"{path}: a colour image; an instance map has one channel that numbers the particles")
-    return values.astype(np.uint8) if values.dtype == bool else values
+    return values
 
 
 def _window_to_rle(window: NDArray[np.bool_], place: tuple[slice, slice], height: int, width: int) -> Rle:

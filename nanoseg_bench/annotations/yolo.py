@@ -118,13 +118,18 @@ def _join(outlines: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
 
 
 def _trace(mask: NDArray[np.bool_]) -> list[Polygon]:
-    numbers, _ = ndimage.label(mask, structure=_EIGHT_NEIGHBOURS)
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return []
+    top, left = rows[0], columns[0]
+    # Labelling the whole image for each of its particles would be most of the time that an export takes.
+    numbers, _ = ndimage.label(mask[top : rows[-1] + 1, left : columns[-1] + 1], structure=_EIGHT_NEIGHBOURS)
     polygons: list[Polygon] = []
     for number, window in enumerate(ndimage.find_objects(numbers), start=1):
         part = np.pad(numbers[window] == number, 1)
         filled = ndimage.binary_fill_holes(part)
         # From indices of the padded window to pixels: back over the padding, to the pixel's centre, into the image.
-        shift = np.array([window[1].start, window[0].start]) - 0.5
+        shift = np.array([left + window[1].start, top + window[0].start]) - 0.5
         hole_numbers, holes = ndimage.label(filled & ~part)
         inner = tuple(_contour(hole_numbers == hole, "low") + shift for hole in range(1, holes + 1))
         polygons.append(Polygon(_contour(filled, "high") + shift, inner))

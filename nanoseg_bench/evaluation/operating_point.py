@@ -11,10 +11,7 @@ import numpy as np
 from nanoseg_bench.errors import PredictionsError
 from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.predictions import Predictions, compare
-from nanoseg_bench.metrics.matching import ImageOverlap
-
-MATCH_IOU = 0.5
-"""Precision, recall, F1, counts of hits and PQ take pairs with a larger IoU."""
+from nanoseg_bench.metrics.matching import HIT_IOU, ImageOverlap
 
 FALLBACK_CONFIDENCE = 0.5
 """Taken where no prediction on val hits a particle, so F1 is 0 at every confidence."""
@@ -75,7 +72,7 @@ class _GrowingMatch:
     """
 
     def __init__(self, overlap: ImageOverlap) -> None:
-        self._candidates = [np.flatnonzero(row > MATCH_IOU).tolist() for row in overlap.iou]
+        self._candidates = [np.flatnonzero(row > HIT_IOU).tolist() for row in overlap.iou]
         self._owner: dict[int, int] = {}
 
     def add(self, row: int) -> bool:

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nanoseg_bench.evaluation.eval_sets import EvalSet
-from nanoseg_bench.evaluation.operating_point import MATCH_IOU
 from nanoseg_bench.evaluation.predictions import Predictions, compare
 from nanoseg_bench.metrics.average_precision import (
     NOT_MEASURED,
@@ -77,8 +76,8 @@ def score_ood(eval_set: EvalSet, predictions: Predictions) -> Scores:
 
     Where scores are confidences, the rates at 0.25, 0.5 and 0.75 are filled (``detection_rate_25``,
     ``detection_rate_triangle_25``, ...) and those without a threshold (``detection_rate``,
-    ``detection_rate_triangle``, ...) stay empty: a list that goes down to 0.001 would win there by its length. Where they
-    only rank (Otsu), it is the other way round.
+    ``detection_rate_triangle``, ...) stay empty: a list that goes down to 0.001 would win there by its length. Where
+    they only rank (Otsu), it is the other way round.
 
     Raises:
         PredictionsError: The predictions are incomplete or belong to another set.
@@ -128,7 +127,7 @@ def _detection(kept: Sequence[ImageOverlap] | None) -> Scores:
     if kept is None:
         names = ("precision", "recall", "f1", "iou_matched", "iou_pixel", "pq", "count_error_relative")
         return dict.fromkeys((*names, "count_error_absolute"))
-    matched_iou = np.concatenate([overlap.iou[match(overlap.iou, MATCH_IOU)] for overlap in kept])
+    matched_iou = np.concatenate([overlap.iou[match(overlap.iou)] for overlap in kept])
     predicted = [len(overlap.predicted) for overlap in kept]
     truth = [len(overlap.truth) for overlap in kept]
     scores = detection_scores(matched_iou, sum(predicted), sum(truth))

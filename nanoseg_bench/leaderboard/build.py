@@ -21,6 +21,15 @@ PRIMARY = {"test": "map_50_95", "ood": "map_50_agnostic"}
 """The metric that ranks the rows of an eval set."""
 
 _DIGITS = 6
+_INTEGERS = (
+    "seed",
+    "parameters",
+    "training_epochs",
+    "training_images_seen",
+    "training_resumes",
+    "instances_truth",
+    "instances_predicted",
+)
 
 
 def write_leaderboards(leaderboards: Path, set_name: str) -> list[Path]:
@@ -98,9 +107,7 @@ def _row(record: Record) -> dict[str, object]:
         "finished": record.finished,
     }
     values.update({name: _rounded(value) for name, value in record.scores.items()})
-    integers = ("seed", "parameters", "training_epochs", "training_images_seen", "training_resumes")
-    integers += ("instances_truth", "instances_predicted")
-    for name in integers:
+    for name in _INTEGERS:
         value = values.get(name)
         # Pandas would turn a column of integers with one empty cell into floats: 3.0 parameters.
         values[name] = pd.NA if value is None else int(float(str(value)))

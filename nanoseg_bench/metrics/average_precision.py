@@ -81,17 +81,16 @@ def average_precision(matches: Sequence[ClassMatches]) -> ApResult:
     """Average precision of a whole eval set."""
     images = matches[0].truth_count.size
     groups = np.zeros(images, dtype=np.intp)
-    table = np.stack([resampled_precision(entry, groups, np.ones((1, 1)))[:, 0] for entry in matches])
-    present = ~np.isnan(table[:, 0])
+    table = _resampled_table(matches, groups, np.ones((1, 1)))
+    per_class = table.mean(axis=2)[0]
+    present = ~np.isnan(per_class)
     if not present.any():
         return NOT_MEASURED
-    table = table[present]
-    labels = [entry.label for entry, counts in zip(matches, present, strict=True) if counts]
     return ApResult(
-        map_50_95=float(table.mean(axis=1).mean()),
-        map_50=float(table[:, 0].mean()),
-        map_75=float(table[:, 5].mean()),
-        per_class={label: float(row.mean()) for label, row in zip(labels, table, strict=True)},
+        map_50_95=float(_mean_of_classes(table.mean(axis=2))[0]),
+        map_50=float(_mean_of_classes(table[:, :, 0])[0]),
+        map_75=float(_mean_of_classes(table[:, :, 5])[0]),
+        per_class={matches[index].label: float(per_class[index]) for index in np.flatnonzero(present).tolist()},
     )
 
 
@@ -108,25 +107,20 @@ def resampled_map(
     Returns:
         (R,) float64; NaN where a resample has no particle. Weights of one give ``average_precision``'s value.
     """
-    table = np.stack([resampled_precision(entry, groups, weights).mean(axis=0) for entry in matches])
-    present = ~np.isnan(table)
-    count = present.sum(axis=0)
-    total = np.where(present, table, 0.0).sum(axis=0)
-    means: NDArray[np.float64] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return means
+    return _mean_of_classes(_resampled_table(matches, groups, weights).mean(axis=2))
 
 
 def resampled_precision(
     matches: ClassMatches, groups: NDArray[np.intp], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Average precision of one class per IoU threshold and resample, shape (10, R); NaN without a particle.
+    """Average precision of one class per resample and IoU threshold, shape (R, 10); NaN without a particle.
 
     Precision rises only at true positives, so it is enough to look there: the counts at each true positive
     are kept per source group, and a resample is a weighted sum over the groups.
     """
     group_count = weights.shape[1]
     truth = weights @ np.bincount(groups, weights=matches.truth_count, minlength=group_count)
-    result = np.full((len(matches.outcome), len(weights)), np.nan)
+    result = np.full((len(weights), len(matches.outcome)), np.nan)
     detection_groups = groups[matches.image]
     for index, outcome in enumerate(matches.outcome):
         hits = np.flatnonzero(outcome == TRUE_POSITIVE)
@@ -136,8 +130,25 @@ def resampled_precision(
         rows = max(1, _CHUNK_ELEMENTS // max(hits.size, 1))
         for start in range(0, len(weights), rows):
             part = slice(start, start + rows)
-            result[index, part] = _interpolate(weights[part] @ hits_until, weights[part] @ counted_until, truth[part])
+            result[part, index] = _interpolate(weights[part] @ hits_until, weights[part] @ counted_until, truth[part])
     return result
+
+
+def _resampled_table(
+    matches: Sequence[ClassMatches], groups: NDArray[np.intp], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(R, classes, 10) average precision; NaN without a particle."""
+    return np.stack([resampled_precision(entry, groups, weights) for entry in matches], axis=1)
+
+
+def _mean_of_classes(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(R, classes) to (R,): mean over the classes that occur; NaN where none does."""
+    present = ~np.isnan(values)
+    count = present.sum(axis=1)
+    means: NDArray[np.float64] = np.where(
+        count > 0, np.where(present, values, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan
+    )
+    return means
 
 
 def _counts_until(
@@ -155,7 +166,8 @@ def _interpolate(
     hits: NDArray[np.float64], counted: NDArray[np.float64], truth: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Mean precision at 101 recalls from (R, N) cumulative counts at the true positives and (R,) particle counts."""
-    precision = hits / (counted + np.spacing(1))
+    # Where a resample has no detection yet, both counts are 0.
+    precision = hits / np.maximum(counted, 1)
     envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     # A recall that is never reached has precision 0.
     envelope = np.concatenate([envelope, np.zeros((len(hits), 1))], axis=1)

@@ -16,7 +16,10 @@ from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Rle
 from nanoseg_bench.annotations.raster import from_coco, iou_matrix, to_coco, to_rle
 
 IGNORED_SHARE = 0.5
-"""A prediction with more than this share of its area inside ignore regions is dropped from counts and matching."""
+"""A prediction with more than this share of its area inside ignore regions is no false positive."""
+
+HIT_IOU = 0.5
+"""A prediction with a larger IoU than this has hit a particle."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -35,7 +38,7 @@ class ImageOverlap:
         ignore_labels: The class whose predictions a crowd region excuses; None excuses every class.
         iou: (P, T) float64.
         ignore_share: (P, G) float64: share of a prediction's area inside each ignore region.
-        ignored: (P,) bool: more than half of the prediction's area lies inside the ignore regions' union.
+        ignored: (P,) bool: more than half of the prediction lies inside the ignore regions' union, and it hits nothing.
     """
 
     width: int
@@ -87,6 +90,7 @@ def image_overlap(predicted: Sequence[Instance], truth: Sequence[Instance], widt
     masks = tuple(to_rle(instance, height, width) for instance in ordered)
     truth_masks = tuple(to_rle(instance, height, width) for instance in particles)
     ignore_masks = tuple(to_rle(instance, height, width) for instance in ignored)
+    iou = iou_matrix(masks, truth_masks)
     return ImageOverlap(
         width=width,
         height=height,
@@ -97,13 +101,14 @@ def image_overlap(predicted: Sequence[Instance], truth: Sequence[Instance], widt
         truth_labels=tuple(instance.label for instance in particles),
         ignore=ignore_masks,
         ignore_labels=tuple(None if instance.label == IGNORE_LABEL else instance.label for instance in ignored),
-        iou=iou_matrix(masks, truth_masks),
+        iou=iou,
         ignore_share=iou_matrix(masks, ignore_masks, [True] * len(ignore_masks)),
-        ignored=_mostly_inside(masks, ignore_masks),
+        # As in COCO a particle goes before an ignore region, or a perfect answer beside one would miss it.
+        ignored=_mostly_inside(masks, ignore_masks) & ~(iou > HIT_IOU).any(axis=1),
     )
 
 
-def match(iou: NDArray[np.float64], iou_threshold: float = 0.5) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def match(iou: NDArray[np.float64], iou_threshold: float = HIT_IOU) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Pair predictions with particles one to one by the Hungarian algorithm.
 
     Only pairs with IoU > ``iou_threshold`` are admissible. There are as many pairs as possible, and among those

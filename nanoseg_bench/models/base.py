@@ -126,9 +126,6 @@ class Model(ABC):
     """Whether predictions carry class names; class-aware cells of others stay empty."""
 
     has_confidence: bool = True
-    """Whether a score is a confidence, so that 0.5 means the same for every model; otherwise it only ranks."""
-
-    has_confidence: bool = True
     """Whether scores are confidences that a threshold can be compared with; others only rank the predictions."""
 
     def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:

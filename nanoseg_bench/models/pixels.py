@@ -39,8 +39,8 @@ class PostProcessing:
     threshold: float = 0.5
     neck: float = 0.75
     min_depth: float = 1.0
-    max_hole: float = 0.25
-    min_area: int = 24
+    max_hole: float = 0.5
+    min_area: int = 100
 
 
 DEFAULT = PostProcessing()

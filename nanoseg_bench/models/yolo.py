@@ -15,15 +15,15 @@ from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import ModelError
 from nanoseg_bench.models.base import MIN_SCORE, CanvasImage, Complexity, FitContext, FitReport, Model
-from nanoseg_bench.models.checkpoint import load_weights, seed_everything
+from nanoseg_bench.models.checkpoint import seed_everything
+from nanoseg_bench.models.data import TrainingImages, resize_pixels
 from nanoseg_bench.models.recipe import Recipe
-from nanoseg_bench.models.training import train
-from nanoseg_bench.models.yolo_data import YoloDataset, resize_square, to_tensor
+from nanoseg_bench.models.training import describe, load_trained, measure_complexity, train
+from nanoseg_bench.models.yolo_data import collate, encode_sample, to_planes
 from nanoseg_bench.models.yolo_decode import decode_instances, select_detections
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 
 _STRIDE = 32  # of the coarsest feature map
-_PROTOTYPE_STRIDE = 4
 _LOSS_NAMES = ("box", "seg", "cls", "dfl")
 _GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}  # Ultralytics' defaults; the mask loss shares the gain of the box
 _NETWORK_OPTIONS = ("kernel", "regions", "topk", "p4_layers")
@@ -54,30 +54,16 @@ class YoloModel(Model):
         """Train on the split ``train``; the published weights are the moving average over the training's end."""
         seed_everything(context.seed)
         network = self._build()
-        dataset = YoloDataset(prepared, self.recipe.canvas, self.recipe.canvas // _PROTOTYPE_STRIDE)
-        report = train(
-            network, _loss_step, dataset, dataset.collate, self.recipe, context, self._about(), ema=True
-        )
-        self._set_network(network, context.device)
+        dataset = TrainingImages(prepared, self.recipe.canvas, encode_sample)
+        about = describe(self.recipe, self.classes)
+        report = train(network, _loss_step, dataset, collate, self.recipe, context, about, ema=True)
+        self._network, self._device = network, context.device
         return report
 
     def load(self, checkpoint: Path | None, device: str) -> None:
-        """Load finished weights (.safetensors with its .json)."""
-        if checkpoint is None:
-            raise ModelError(f"{self.recipe.model}: no weights to load; train it first with `nanoseg-bench run`")
-        weights, about = load_weights(checkpoint)
-        for key, own in self._about().items():
-            if about.get(key) != own:
-                raise ModelError(
-                    f"{checkpoint}: weights with {key} {about.get(key)!r}, the recipe and the prepared set say {own!r}; "
-                    "give weights of this model and these classes, or train it again"
-                )
-        network = self._build()
-        try:
-            network.load_state_dict(weights, strict=True)
-        except RuntimeError as error:
-            raise ModelError(f"{checkpoint}: weights of another network or version ({error}); train it again") from error
-        self._set_network(network, device)
+        """Read trained weights; see ``Model.load``."""
+        self._network = load_trained(self._build(), checkpoint, self.recipe, self.classes, device)
+        self._device = device
 
     @torch.inference_mode()
     def predict(self, images: Sequence[CanvasImage]) -> list[list[Instance]]:
@@ -88,15 +74,10 @@ class YoloModel(Model):
 
     def complexity(self) -> Complexity:
         """Parameters and GFLOPs at the recipe's canvas, counted by torch's flop counter."""
-        from torch.utils.flop_counter import FlopCounterMode
-
-        network = self._build().eval()
-        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-            network(torch.zeros(1, 3, self.recipe.canvas, self.recipe.canvas))
-        return Complexity(sum(p.numel() for p in network.parameters()), counter.get_total_flops() / 1e9)
+        return measure_complexity(self._build(), self.recipe.canvas)
 
     def _predict_one(self, network: nn.Module, image: CanvasImage) -> list[Instance]:
-        pixels = to_tensor(resize_square(image.pixels, self.recipe.canvas))[None].to(self._device)
+        pixels = to_planes(resize_pixels(image.pixels, self.recipe.canvas))[None].to(self._device)
         # Evaluation mode: ((boxes with scores and coefficients, prototypes), raw maps).
         (output, prototypes), _ = network(_as_input(pixels))
         detections = select_detections(output[0], len(self.classes), MIN_SCORE, self.max_detections)
@@ -107,14 +88,6 @@ class YoloModel(Model):
             self.recipe.canvas,
             self.classes,
         )
-
-    def _about(self) -> dict[str, Any]:
-        return {
-            "model": self.recipe.model,
-            "classes": list(self.classes),
-            "canvas": self.recipe.canvas,
-            "network": self._network_options(),
-        }
 
     def _network_options(self) -> dict[str, Any]:
         options = self.recipe.options
@@ -136,10 +109,6 @@ class YoloModel(Model):
         network.names = dict(enumerate(self.classes))
         # Convolutions run a fifth faster in this layout, on the CPU too.
         return network.to(memory_format=torch.channels_last)
-
-    def _set_network(self, network: nn.Module, device: str) -> None:
-        self._network = network.to(device).eval()
-        self._device = device
 
 
 def _loss_step(network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -35,8 +35,9 @@ def spatial_gradient(features: Tensor) -> Tensor:
     Returns:
         (N, 1, H, W); the last row and column repeat the ones before. Zero along an axis one pixel long.
     """
-    along_x = torch.diff(features, dim=3).abs().mean(1, keepdim=True)
-    along_y = torch.diff(features, dim=2).abs().mean(1, keepdim=True)
+    # Not torch.diff: Ultralytics' ONNX exporter does not know it.
+    along_x = (features[:, :, :, 1:] - features[:, :, :, :-1]).abs().mean(1, keepdim=True)
+    along_y = (features[:, :, 1:] - features[:, :, :-1]).abs().mean(1, keepdim=True)
     # There is nothing to replicate on an axis one pixel long.
     along_x = functional.pad(along_x, (0, 1, 0, 0), mode="replicate" if features.shape[3] > 1 else "constant")
     along_y = functional.pad(along_y, (0, 0, 0, 1), mode="replicate" if features.shape[2] > 1 else "constant")

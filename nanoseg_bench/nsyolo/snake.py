@@ -82,7 +82,7 @@ def sample_by_grid(features: Tensor, offsets: Tensor, axis: Axis) -> Tensor:
     grid = torch.stack(torch.broadcast_tensors((2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1), dim=-1)
     grid = grid.permute(0, 2, 3, 1, 4).reshape(-1, height, width * points, 2)
     samples = functional.grid_sample(
-        features.float(), grid, mode="bilinear", padding_mode="border", align_corners=False
+        features.to(grid.dtype), grid, mode="bilinear", padding_mode="border", align_corners=False
     )
     return samples.to(features.dtype)
 
@@ -90,9 +90,8 @@ def sample_by_grid(features: Tensor, offsets: Tensor, axis: Axis) -> Tensor:
 def sample_by_gather(features: Tensor, offsets: Tensor, axis: Axis) -> Tensor:
     """Do the same as ``sample_by_grid`` with two gathers and one linear interpolation.
 
-    A snake's positions are whole numbers along its axis, so two of the four bilinear weights vanish. ONNX Runtime has
-    a slow GridSample on the CPU (the network took 1.25 times stock YOLO11n-seg's time with it, 1.08 with gathers), so
-    exported graphs use this form.
+    A snake's positions are whole numbers along its axis, so two of the four bilinear weights vanish. GridSample is
+    slow in ONNX Runtime on the CPU, so exported graphs use this form.
 
     Args:
         features: (N, C, H, W).

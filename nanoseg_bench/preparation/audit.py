@@ -66,15 +66,24 @@ def audit_split(
         _check_similar(originals, hashes),
     ]
     failed = [check["name"] for check in checks if not check["passed"]]
-    listed = ", ".join(check["name"] for check in checks)
-    conclusion = f"failed: {', '.join(failed)}" if failed else f"checks {listed} found no shared source"
     return {
         "format": AUDIT_FORMAT,
         "content_hash": content_hash,
         "passed": not failed,
-        "conclusion": conclusion,
+        "conclusion": _conclude(checks),
         "checks": checks,
     }
+
+
+def _conclude(checks: Sequence[Mapping[str, Any]]) -> str:
+    silent = [check["name"] for check in checks if not check["findings"]]
+    parts = [f"checks {', '.join(silent)} found no shared source"] if silent else []
+    parts += [
+        f"{check['name']} {'has' if check['passed'] else 'failed with'} {check['findings']} findings"
+        for check in checks
+        if check["findings"]
+    ]
+    return "; ".join(parts)
 
 
 def read_audit(path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from numbers import Integral, Real
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.instance import Instance, Rle
-from nanoseg_bench.annotations.raster import area, bounding_box, mask_to_rle, rle_to_mask
+from nanoseg_bench.annotations.raster import area, bounding_box, rle_to_mask, window_to_rle
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import PreparationError
 from nanoseg_bench.preparation.letterbox import PADDING_GREY
@@ -59,11 +60,8 @@ class AugmentedCopy:
 
 def augmentation_parameters() -> dict[str, Any]:
     """What decides the copies, for the content hash and for readers."""
-    isolate_libraries()
-    import albumentations
-
     return {
-        "library": f"albumentations {albumentations.__version__}",
+        "library": f"albumentations {version('albumentations')}",
         "rotation_degrees": [-180, 180],
         "scale": list(SCALE_RANGE),
         "crop_area": list(CROP_AREA_RANGE),
@@ -198,14 +196,12 @@ def _visible_instances(
     dropped = 0
     for index, (instance, layer) in enumerate(zip(instances, layer_of, strict=True)):
         window = windows[layer][index]
-        mask = np.zeros(numbered[layer].shape, dtype=bool)
-        if window is not None:
-            mask[window] = numbered[layer][window] == index + 1
-        full_area = area(_as_rle(instance)) * magnification
+        visible = numbered[layer][window] == index + 1 if window is not None else np.zeros((0, 0), dtype=bool)
         # What is not to be judged stays not to be judged, however little of it is left.
-        needed = 1 if instance.ignored else max(MIN_VISIBLE * full_area, 1)
-        if mask.sum() >= needed:
-            kept.append(Instance(instance.label, mask_to_rle(mask), crowd=instance.crowd))
+        needed = 0.0 if instance.ignored else MIN_VISIBLE * area(_as_rle(instance)) * magnification
+        if window is not None and visible.sum() >= needed:
+            rle = window_to_rle(visible, window[1].start, window[0].start, *numbered[layer].shape)
+            kept.append(Instance(instance.label, rle, crowd=instance.crowd))
         elif not instance.ignored:
             dropped += 1
     return kept, dropped

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from nanoseg_bench.annotations.instance import Micrograph
-from nanoseg_bench.errors import PreparationError
+from nanoseg_bench.errors import PreparationError, UsageError
 
 _REGEX_PREFIX = "regex:"
 
@@ -21,14 +21,15 @@ def regroup(micrographs: Sequence[Micrograph], rule: str) -> list[Micrograph]:
             group is searched for in the micrograph's name.
 
     Raises:
-        PreparationError: The rule is unknown or malformed, or its pattern does not fit a name.
+        UsageError: The rule is unknown or malformed.
+        PreparationError: Its pattern does not fit a name.
     """
     if rule == "folder":
         return [replace(each, source_group=str(PurePosixPath(each.name).parent)) for each in micrographs]
     if rule.startswith(_REGEX_PREFIX):
         pattern = _compile(rule)
         return [replace(each, source_group=_capture(pattern, each)) for each in micrographs]
-    raise PreparationError(f"--group-by {rule!r}: unknown rule; use 'folder' or 'regex:(...)'")
+    raise UsageError(f"--group-by {rule!r}: unknown rule; use 'folder' or 'regex:(...)'")
 
 
 def source_groups(
@@ -73,9 +74,9 @@ def _compile(rule: str) -> re.Pattern[str]:
     try:
         pattern = re.compile(text)
     except re.error as error:
-        raise PreparationError(f"--group-by {rule!r}: not a regular expression ({error})") from error
+        raise UsageError(f"--group-by {rule!r}: not a regular expression ({error})") from error
     if pattern.groups < 1:
-        raise PreparationError(f"--group-by {rule!r}: has no capture group; write e.g. 'regex:^([^_]+)_'")
+        raise UsageError(f"--group-by {rule!r}: has no capture group; write e.g. 'regex:^([^_]+)_'")
     return pattern
 
 

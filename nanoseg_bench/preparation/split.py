@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.instance import Micrograph
-from nanoseg_bench.errors import PreparationError
+from nanoseg_bench.errors import PreparationError, UsageError
 
 PARTS = ("train", "val", "test")
 
@@ -22,14 +22,14 @@ def parse_ratios(text: str) -> tuple[int, int, int]:
     """``8:1:1`` to (8, 1, 1), in lowest terms.
 
     Raises:
-        PreparationError: Not three whole numbers, or nothing for train.
+        UsageError: Not three whole numbers, or nothing for train.
     """
     parts = text.split(":")
     if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
-        raise PreparationError(f"--split {text!r}: give three whole numbers, train:val:test, e.g. 8:1:1")
+        raise UsageError(f"--split {text!r}: give three whole numbers, train:val:test, e.g. 8:1:1")
     train, val, test = (int(part) for part in parts)
     if train == 0 or val + test == 0:
-        raise PreparationError(f"--split {text!r}: train and at least one of val and test need a share, e.g. 8:1:1")
+        raise UsageError(f"--split {text!r}: train and at least one of val and test need a share, e.g. 8:1:1")
     divisor = math.gcd(train, val, test)
     return train // divisor, val // divisor, test // divisor
 

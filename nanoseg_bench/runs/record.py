@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from nanoseg_bench.errors import RecordError
 from nanoseg_bench.files import read_json, write_json
 
-FORMAT = "nanoseg-record/1"
+FORMAT: Literal["nanoseg-record/1"] = "nanoseg-record/1"
 
 Status = Literal["ok", "failed", "timeout", "oom", "skipped"]
 

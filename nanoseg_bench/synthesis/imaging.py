@@ -130,7 +130,9 @@ def window_margin(optics: Optics) -> int:
     return 3 + int(np.ceil(4 * optics.rim_px * (optics.halo > 0)))
 
 
-def render(bodies: Sequence[Body], shape: tuple[int, int], optics: Optics, rng: np.random.Generator) -> NDArray[np.uint8]:
+def render(
+    bodies: Sequence[Body], shape: tuple[int, int], optics: Optics, rng: np.random.Generator
+) -> NDArray[np.uint8]:
     """The field of view as 8-bit grey.
 
     Args:
@@ -155,24 +157,32 @@ def render(bodies: Sequence[Body], shape: tuple[int, int], optics: Optics, rng: 
 
 
 def band_noise(shape: tuple[int, int], size_px: float, rng: np.random.Generator) -> Floats:
-    """Texture of zero mean and unit variance with features of about ``size_px``.
-
-    Coarse texture is made on a coarse grid, fine texture as a difference of Gaussians.
-    """
-    step = max(int(size_px / 4), 1)
-    grid = (shape[0] // step + 3, shape[1] // step + 3)
-    white = rng.standard_normal(grid, dtype=np.float32)
-    sigma = size_px / step / 2
-    noise = cv2.GaussianBlur(white, (0, 0), max(sigma, 0.3)) - cv2.GaussianBlur(white, (0, 0), max(2.5 * sigma, 0.8))
-    noise = (noise - noise.mean()) / noise.std()
-    if step > 1:
-        noise = cv2.resize(noise, (grid[1] * step, grid[0] * step), interpolation=cv2.INTER_CUBIC)
-    return np.asarray(noise[: shape[0], : shape[1]], dtype=np.float32)
+    """Grain of zero mean and unit variance with features of about ``size_px``: a difference of Gaussians."""
+    white = rng.standard_normal(shape, dtype=np.float32)
+    sigma = max(size_px / 2, 0.3)
+    noise = cv2.GaussianBlur(white, (0, 0), sigma) - cv2.GaussianBlur(white, (0, 0), 2.5 * sigma)
+    return np.asarray((noise - noise.mean()) / noise.std(), dtype=np.float32)
 
 
-def _bright_field(
-    bodies: Sequence[Body], shape: tuple[int, int], optics: Optics, rng: np.random.Generator
-) -> Floats:
+def cloud_noise(shape: tuple[int, int], size_px: float, rng: np.random.Generator) -> Floats:
+    """Texture of zero mean and unit variance: octaves down from ``size_px``, each half as strong as the one before."""
+    total = np.zeros(shape, dtype=np.float32)
+    for octave in range(4):
+        size = size_px / 2**octave
+        if size < 1:
+            break
+        # Made on a coarse grid: a coarse texture holds no fine detail.
+        step = max(int(size / 4), 1)
+        grid = (shape[0] // step + 3, shape[1] // step + 3)
+        waves = cv2.GaussianBlur(rng.standard_normal(grid, dtype=np.float32), (0, 0), max(size / step / 2, 0.3))
+        waves = (waves - waves.mean()) / waves.std()
+        if step > 1:
+            waves = cv2.resize(waves, (grid[1] * step, grid[0] * step), interpolation=cv2.INTER_CUBIC)
+        total += waves[: shape[0], : shape[1]] / np.float32(2**octave)
+    return np.asarray((total - total.mean()) / total.std(), dtype=np.float32)
+
+
+def _bright_field(bodies: Sequence[Body], shape: tuple[int, int], optics: Optics, rng: np.random.Generator) -> Floats:
     """Beer-Lambert: I = background · exp(-density), with a floor of inelastically scattered electrons."""
     density = _optical_density(bodies, shape, optics, rng)
     passed = (1 - np.float32(optics.particle)) * np.exp(-density) + np.float32(optics.particle)
@@ -202,7 +212,7 @@ def _annular_dark_field(
 def _scanning(bodies: Sequence[Body], shape: tuple[int, int], optics: Optics, rng: np.random.Generator) -> Floats:
     """Surface signal, painted from the lowest particle to the uppermost; each also shades what lies beside it."""
     image = np.float32(optics.background) * _support(shape, optics, rng)
-    texture = band_noise(shape, optics.roughness_px, rng) * np.float32(optics.roughness) + 1
+    texture = cloud_noise(shape, optics.roughness_px, rng) * np.float32(optics.roughness) + 1
     for body in bodies:
         view = image[body.rows, body.columns]
         if optics.halo > 0:
@@ -216,14 +226,18 @@ def _scanning(bodies: Sequence[Body], shape: tuple[int, int], optics: Optics, rn
 
 def _surface_signal(body: Body, optics: Optics) -> Floats:
     relief = body.relief
-    level = np.float32(optics.particle * body.contrast)
+    level: Floats | np.float32 = np.float32(optics.particle * body.contrast)
     if optics.modality == "BSE-SEM":
         depth = np.maximum(relief.thickness, 0) / np.float32(optics.reference_px)
-        level = level * (1 - np.exp(np.float32(-optics.absorption) * depth)) / np.float32(1 - np.exp(-optics.absorption))
+        level = (
+            level * (1 - np.exp(np.float32(-optics.absorption) * depth)) / np.float32(1 - np.exp(-optics.absorption))
+        )
     slope_y, slope_x = np.gradient(relief.top)
     stretch = np.sqrt(1 + slope_x**2 + slope_y**2)
     slanted = (np.minimum(stretch, np.float32(_STEEPEST)) - 1) / np.float32(_STEEPEST - 1)
-    towards = -(slope_x * np.float32(np.cos(optics.detector_angle)) + slope_y * np.float32(np.sin(optics.detector_angle)))
+    towards = -(
+        slope_x * np.float32(np.cos(optics.detector_angle)) + slope_y * np.float32(np.sin(optics.detector_angle))
+    )
     rim = np.exp(np.minimum(relief.distance, 0) / np.float32(optics.rim_px))
     gain = 1 + np.float32(optics.edge) * slanted + np.float32(optics.rim) * rim
     return np.asarray(level * (gain + np.float32(optics.shading) * towards / stretch), dtype=np.float32)
@@ -239,17 +253,19 @@ def _optical_density(
         scale = np.float32(optics.absorption * body.contrast / optics.reference_px)
         density[body.rows, body.columns] += scale * mass * _bands(body) * np.minimum(2 * body.relief.coverage, 1)
     if optics.roughness > 0:
-        density *= 1 + np.float32(optics.roughness) * band_noise(shape, optics.roughness_px, rng)
+        density *= 1 + np.float32(optics.roughness) * cloud_noise(shape, optics.roughness_px, rng)
     return density
 
 
-def _core_thickness(thickness: Floats, core: float) -> Floats | np.float32:
+def _core_thickness(thickness: Floats, core: float) -> Floats:
     """Chord through a concentric sphere of ``core`` times the radius, from the chord through the whole sphere."""
     diameter = float(thickness.max(initial=0))
     if core == 0 or diameter == 0:
-        return np.float32(0)
+        return np.zeros_like(thickness)
     from_centre = 1 - (thickness / np.float32(diameter)) ** 2
-    return np.float32(diameter) * np.sqrt(np.maximum(np.float32(core**2) - from_centre, 0))
+    return np.asarray(
+        np.float32(diameter) * np.sqrt(np.maximum(np.float32(core**2) - from_centre, 0)), dtype=np.float32
+    )
 
 
 def _bands(body: Body) -> Floats | np.float32:
@@ -258,7 +274,10 @@ def _bands(body: Body) -> Floats | np.float32:
         return np.float32(1)
     cosine, sine = np.float32(np.cos(pattern.angle)), np.float32(np.sin(pattern.angle))
     across, along = body.x * cosine + body.y * sine, body.y * cosine - body.x * sine
-    wave = np.cos((across + np.float32(pattern.curvature) * along**2) * np.float32(2 * np.pi / pattern.period_px) + np.float32(pattern.phase))
+    wave = np.cos(
+        (across + np.float32(pattern.curvature) * along**2) * np.float32(2 * np.pi / pattern.period_px)
+        + np.float32(pattern.phase)
+    )
     return np.asarray(1 + np.float32(pattern.amplitude) * wave, dtype=np.float32)
 
 
@@ -267,15 +286,16 @@ def _support(shape: tuple[int, int], optics: Optics, rng: np.random.Generator) -
     if optics.grain > 0:
         texture += np.float32(optics.grain) * band_noise(shape, optics.grain_px, rng)
     if optics.mottle > 0:
-        texture += np.float32(optics.mottle) * band_noise(shape, optics.mottle_px, rng)
-    return np.maximum(texture, 0)
+        texture += np.float32(optics.mottle) * cloud_noise(shape, optics.mottle_px, rng)
+    return np.asarray(np.maximum(texture, 0), dtype=np.float32)
 
 
 def _fresnel(image: Floats, optics: Optics) -> Floats:
     """Under-focus: a bright fringe outside edges and a dark one inside."""
     if optics.fringe == 0:
         return image
-    return np.maximum(image + np.float32(optics.fringe) * (image - cv2.GaussianBlur(image, (0, 0), optics.fringe_px)), 0)
+    detail = image - cv2.GaussianBlur(image, (0, 0), optics.fringe_px)
+    return np.asarray(np.maximum(image + np.float32(optics.fringe) * detail, 0), dtype=np.float32)
 
 
 def _illumination(shape: tuple[int, int], optics: Optics) -> Floats:

@@ -32,10 +32,11 @@ class ScaleBar:
     length_px: float
 
     def text(self, space: bool) -> str:
-        """The label: "200 nm", "2 µm"; ``space`` puts one before the unit."""
+        """The label: "200 nm", "2 um"; ``space`` puts one before the unit."""
+        # The font that Pillow carries has no micro sign; microscopes without one write "um" too.
         in_micrometres = self.length_nm >= _MICROMETRE_NM
         value = self.length_nm / _MICROMETRE_NM if in_micrometres else self.length_nm
-        return f"{value:g}{' ' if space else ''}{'µm' if in_micrometres else 'nm'}"
+        return f"{value:g}{' ' if space else ''}{'um' if in_micrometres else 'nm'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def draw_bar(
     image = Image.fromarray(pixels)
     draw = ImageDraw.Draw(image)
     length = max(round(bar.length_px), 1)
-    size = int(max(12, min(width, height) * rng.uniform(0.035, 0.06)))
+    size = int(max(13, min(width, height) * rng.uniform(0.04, 0.075)))
     bold = int(rng.random() < 0.5)
     text, font = bar.text(space=bool(rng.random() < 0.7)), _font(size)
     left, upper, right, lower = (int(edge) for edge in draw.textbbox((0, 0), text, font, stroke_width=bold))
@@ -183,7 +184,8 @@ def _info_rows(style: str, detector: str, bar: ScaleBar, rng: np.random.Generato
     if style == "jeol":
         return [[detector, "SEM", "LEI", f"{kilovolt:.1f}kV", f"X{magnification:,.0f}", f"WD {distance}mm"]]
     if style == "hitachi":
-        return [[f"SU{rng.choice([3500, 4800, 8010])} {kilovolt:.1f}kV {distance}mm x{magnification / 1000:.1f}k {detector}(M)"]]
+        instrument = f"SU{rng.choice([3500, 4800, 8010])}"
+        return [[f"{instrument} {kilovolt:.1f}kV {distance}mm x{magnification / 1000:.1f}k {detector}(M)"]]
     if style == "zeiss":
         return [
             [f"Mag = {magnification / 1000:.2f} K X", f"EHT = {kilovolt:.2f} kV"],

@@ -6,13 +6,14 @@ the near-sphere are convex, so each line of sight meets a solid in one interval:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
-_SAGITTA_PX = 0.01
+_SAGITTA_PX = 0.02
 _VERTICAL = 1e-6
 _GRAZING = 1e-3
 _ANY_AXIS = np.array([1.0, 0.0, 0.0])
@@ -43,7 +44,7 @@ class Relief:
     @property
     def coverage(self) -> Floats:
         """Share of each pixel that the solid covers, from 0 to 1."""
-        return np.clip(0.5 - self.distance, 0, 1)
+        return np.asarray(np.clip(0.5 - self.distance, 0, 1), dtype=np.float32)
 
 
 class Solid(Protocol):
@@ -58,7 +59,7 @@ class Solid(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class RoundedPolyhedron:
     """A convex polyhedron dilated by a ball: flat faces, cylindrical edges, spherical corners.
 
@@ -76,7 +77,7 @@ class RoundedPolyhedron:
 
     def outline(self) -> Points:
         """Exterior of the projection, (N, 2)."""
-        hull = self._hull()
+        hull = self._hull
         edges = np.roll(hull, -1, axis=0) - hull
         normals = np.arctan2(-edges[:, 0], edges[:, 1])
         points = []
@@ -89,12 +90,13 @@ class RoundedPolyhedron:
 
     def relief(self, x: Floats, y: Floats) -> Relief:
         """Sample the solid at ``x`` and ``y``."""
-        distance = _convex_distance(self._hull(), x, y) - np.float32(self.rounding)
+        distance = _convex_distance(self._hull, x, y) - np.float32(self.rounding)
         mirrored = self.vertices * [1, 1, -1]
         top, bottom = self._height(self.vertices, x, y), -self._height(mirrored, x, y)
         inside = np.isfinite(top) & np.isfinite(bottom)
         return Relief(distance, np.where(inside, top, np.float32(0)), np.where(inside, bottom, np.float32(0)))
 
+    @cached_property
     def _hull(self) -> Points:
         flat = self.vertices[:, :2]
         # Qhull returns 2-D hulls counter-clockwise in (x, y): outward normals are (dy, -dx).
@@ -102,7 +104,7 @@ class RoundedPolyhedron:
         return hull
 
     def _height(self, vertices: Points, x: Floats, y: Floats) -> Floats:
-        """Upper surface: the highest of the shifted faces, edge cylinders and corner balls; -inf where there is none."""
+        """Upper surface: the highest of shifted faces, edge cylinders and corner balls; -inf where none is."""
         height = np.full((len(y), x.shape[1]), -np.inf, dtype=np.float32)
         edges, corners = set(), set()
         for face in self.faces:
@@ -144,7 +146,7 @@ class CappedRod:
         steps = _arc_steps(max(tip, self.width / 2), np.pi)
         half_turn = np.pi * (np.arange(steps + 1) / steps - 0.5)
         cap = np.column_stack([along + tip * np.cos(half_turn), self.width / 2 * np.sin(half_turn)])
-        return np.concatenate([cap, -cap]) @ _rotation_2d(self.angle).T
+        return np.asarray(np.concatenate([cap, -cap]) @ _rotation_2d(self.angle).T, dtype=np.float64)
 
     def relief(self, x: Floats, y: Floats) -> Relief:
         """Sample the solid at ``x`` and ``y``."""
@@ -203,7 +205,7 @@ class NearSphere:
         """Exterior of the projection, (N, 2)."""
         steps = _arc_steps(self.radius, 2 * np.pi)
         angles = 2 * np.pi * np.arange(steps) / steps
-        return self._edge(angles)[:, None] * np.column_stack([np.cos(angles), np.sin(angles)])
+        return np.asarray(self._edge(angles)[:, None] * np.column_stack([np.cos(angles), np.sin(angles)]))
 
     def relief(self, x: Floats, y: Floats) -> Relief:
         """Sample the solid at ``x`` and ``y``."""
@@ -276,7 +278,7 @@ def pentagonal_plate(
 def pentagonal_bipyramid(
     diameter: float, height: float, rounding: float, tilt: tuple[float, float] = (0.0, 0.0), angle: float = 0.0
 ) -> Solid:
-    """A decahedron: two five-sided pyramids on one base; ``diameter`` is that of the circle through the base's corners."""
+    """A decahedron: two five-sided pyramids on one base; ``diameter`` is that of the base's circumcircle."""
     radius, apex = diameter / 2, height / 2
     middle = radius * np.cos(np.pi / 5)
     inradius = middle * apex / np.hypot(middle, apex)

@@ -1,0 +1,1 @@
+"""Data sets: a card for each under ``datasets/``, and how the real ones are read."""

@@ -1,0 +1,102 @@
+"""The card of a data set: what it is, where it comes from, what it must hold. One file, ``datasets/<name>/card.yaml``.
+
+A published card is not edited when its data turn out wrong: a new one joins it, and ``superseded_by`` points there.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nanoseg_bench.errors import DatasetError
+
+DataFormat = Literal["labelme", "emps", "nanosynth"]
+"""How the data lie on disk.
+
+``labelme``: a folder of LabelMe JSON and images. ``emps``: images, instance maps and a CSV, as in the EMPS repository.
+``nanosynth``: rendered by this package, as LabelMe JSON and PNG.
+"""
+
+
+class Checks(BaseModel):
+    """What the data must hold when they are complete; a number that is left out is not checked.
+
+    Attributes:
+        images: Number of micrographs.
+        instances: Number of particles.
+        images_with: Micrographs that show a class, by class name; one may show several.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    images: int | None = None
+    instances: int | None = None
+    images_with: dict[str, int] = Field(default_factory=dict)
+
+
+class Card(BaseModel):
+    """One data set.
+
+    Attributes:
+        name: Kebab-case id, the same as the folder's name.
+        title: One line.
+        description: What is shown, how it was taken and annotated, and what to know before trusting it.
+        format: How it lies on disk.
+        classes: Class names in the order of their indices.
+        ood_classes: Classes that occur in the out-of-distribution part only; no model is trained on them.
+        source: Where to get it.
+        revision: Which state of the source is meant.
+        licence: SPDX identifier.
+        citation: What to cite.
+        references: What else it rests on.
+        pixel_values: What the values of images and instance maps mean.
+        source_group: What keeps images together in a split.
+        splits: CSV files of fixed splits (``name,split``), relative to the card, by name.
+        splits_note: How the fixed splits were made.
+        default_split: The fixed split that is taken unless asked otherwise; None makes one from the source groups.
+        checks: What the data must hold.
+        superseded_by: Name of the card that replaces this one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
+    title: str
+    description: str
+    format: DataFormat
+    classes: tuple[str, ...] = Field(min_length=1)
+    ood_classes: tuple[str, ...] = ()
+    source: str
+    revision: str
+    licence: str
+    citation: str
+    references: tuple[str, ...] = ()
+    pixel_values: str
+    source_group: str
+    splits: dict[str, Path] = Field(default_factory=dict)
+    splits_note: str = ""
+    default_split: str | None = None
+    checks: Checks = Checks()
+    superseded_by: str | None = None
+
+
+def read_card(path: Path) -> Card:
+    """Read a ``card.yaml``; the paths of its splits become absolute.
+
+    Raises:
+        DatasetError: The file is missing or does not describe a data set; the message names the field.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        card = Card.model_validate(document)
+    except FileNotFoundError as error:
+        raise DatasetError(f"{path}: no such card") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: not YAML ({error})") from error
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'card'}: {fault['msg']}" for fault in error.errors())
+        raise DatasetError(f"{path}: {faults}") from error
+    if card.default_split is not None and card.default_split not in card.splits:
+        raise DatasetError(f"{path}: default_split {card.default_split!r} is not one of {', '.join(card.splits)}")
+    return card.model_copy(update={"splits": {name: path.parent / file for name, file in card.splits.items()}})

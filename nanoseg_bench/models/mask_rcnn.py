@@ -1,0 +1,227 @@
+"""Mask R-CNN with ResNet-50 and a feature pyramid, from torchvision.
+
+K. He et al., Mask R-CNN, ICCV 2017. Trained from scratch, so all five stages of the backbone learn. Normalisation is
+GroupNorm: torchvision's own choices are frozen batch statistics, which make sense for pretrained weights alone, or
+batch normalisation, which is unreliable at the two to eight images that fit one step (K. He et al., Rethinking
+ImageNet pre-training, ICCV 2019, trains from scratch with GroupNorm for this reason, in the pyramid and the mask head
+as well as in the backbone).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torchvision.models import resnet50
+from torchvision.models.detection import MaskRCNN as TorchvisionMaskRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
+
+from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.errors import ModelError, RecipeError
+from nanoseg_bench.models.base import MIN_SCORE, CanvasImage, Complexity, FitContext, FitReport, Model
+from nanoseg_bench.models.checkpoint import seed_everything
+from nanoseg_bench.models.data import Sample, TrainingImages, network_inputs, to_input
+from nanoseg_bench.models.recipe import Recipe
+from nanoseg_bench.models.training import describe, load_trained, measure_complexity, train
+from nanoseg_bench.preparation.letterbox import Letterbox
+from nanoseg_bench.preparation.prepared_set import PreparedSet
+
+_STRIDE = 32  # of the backbone's last stage
+_GROUPS = 32
+_ALL_STAGES = 5
+_REFERENCE_CANVAS = 640
+_ANCHOR_SIZES = (24, 48, 96, 192, 384)
+_PYRAMID_CHANNELS = 256
+_MASK_LAYERS = (256, 256, 256, 256)
+_ASPECT_RATIOS = (0.5, 1.0, 2.0)
+
+
+class MaskRCNN(Model):
+    """Mask R-CNN ResNet-50-FPN.
+
+    Recipe options:
+        anchor_sizes: Five anchor sides in pixels of a 640 px canvas, one per pyramid level; scaled with the canvas.
+        rpn_samples: Anchors per image that the proposal network learns from.
+        box_samples: Proposals per image that the heads learn from.
+        train_proposals: Proposals per image that survive suppression in training.
+
+    Raises:
+        RecipeError: The canvas is no multiple of 32, or there are not five anchor sizes.
+    """
+
+    def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
+        super().__init__(recipe, classes, max_instances)
+        if recipe.canvas % _STRIDE:
+            raise RecipeError(f"{recipe.model}: canvas {recipe.canvas} must be a multiple of {_STRIDE}")
+        sizes = recipe.options.get("anchor_sizes", _ANCHOR_SIZES)
+        if len(sizes) != len(_ANCHOR_SIZES):
+            raise RecipeError(f"{recipe.model}: anchor_sizes {sizes} must be five, one per pyramid level")
+        self._anchor_sizes = tuple((float(size) * recipe.canvas / _REFERENCE_CANVAS,) for size in sizes)
+        self._network: nn.Module | None = None
+        self._device = "cpu"
+
+    def fit(self, prepared: PreparedSet, context: FitContext) -> FitReport:
+        """Train proposal network and heads together; see ``Model.fit``."""
+        seed_everything(context.seed)
+        network = self._build()
+        dataset = TrainingImages(prepared, self.recipe.canvas, encode_boxes_and_masks)
+        about = describe(self.recipe, self.classes)
+        report = train(network, _losses, dataset, _collate, self.recipe, context, about)
+        self._network, self._device = network, context.device
+        return report
+
+    def load(self, checkpoint: Path | None, device: str) -> None:
+        """Read trained weights; see ``Model.load``."""
+        self._network = load_trained(self._build(), checkpoint, self.recipe, self.classes, device)
+        self._device = device
+
+    def predict(self, images: Sequence[CanvasImage]) -> list[list[Instance]]:
+        """Detect at network size; each 28 x 28 mask goes through its box and the letterbox to original pixels."""
+        if self._network is None:
+            raise ModelError(f"{self.recipe.model}: predict before fit or load")
+        predictions = []
+        for image in images:
+            pixels = network_inputs([image.pixels], self.recipe.canvas).to(self._device)
+            with torch.inference_mode():
+                (detected,) = self._network(pixels)
+            predictions.append(self._instances(detected, image.letterbox))
+        return predictions
+
+    def complexity(self) -> Complexity:
+        """Parameters, and GFLOPs of one image at the recipe's canvas with as many proposals as prediction allows.
+
+        The heads' share grows with the number of proposals, which are many on an untrained network.
+        """
+        return measure_complexity(self._build(), self.recipe.canvas)
+
+    def _build(self) -> TorchvisionMaskRCNN:
+        options = self.recipe.options
+        train_proposals = int(options.get("train_proposals", 1000))
+        # Suppression leaves about half of the candidates, and every particle of the densest image needs one.
+        test_proposals = max(train_proposals, self.max_detections)
+        network = TorchvisionMaskRCNN(
+            # The weights' default would fetch ImageNet's.
+            _resnet_fpn_extractor(resnet50(weights=None, norm_layer=_group_norm), _ALL_STAGES, norm_layer=_group_norm),
+            num_classes=len(self.classes) + 1,
+            rpn_anchor_generator=AnchorGenerator(self._anchor_sizes, (_ASPECT_RATIOS,) * len(self._anchor_sizes)),
+            rpn_pre_nms_top_n_train=2 * train_proposals,
+            rpn_post_nms_top_n_train=train_proposals,
+            rpn_pre_nms_top_n_test=2 * test_proposals,
+            rpn_post_nms_top_n_test=test_proposals,
+            rpn_batch_size_per_image=int(options.get("rpn_samples", 256)),
+            box_batch_size_per_image=int(options.get("box_samples", 512)),
+            box_score_thresh=MIN_SCORE,
+            box_detections_per_img=self.max_detections,
+            mask_head=MaskRCNNHeads(_PYRAMID_CHANNELS, _MASK_LAYERS, dilation=1, norm_layer=_group_norm),
+        )
+        network.transform = _SameSize(self.recipe.canvas)
+        return network
+
+    def _instances(self, detected: Mapping[str, Tensor], letterbox: Letterbox) -> list[Instance]:
+        boxes = detected["boxes"].float().cpu().numpy() * (letterbox.canvas / self.recipe.canvas)
+        masks = detected["masks"].float().cpu().numpy()[:, 0]
+        instances = []
+        for box, mask, label, score in zip(
+            boxes, masks, detected["labels"].tolist(), detected["scores"].tolist(), strict=True
+        ):
+            window, x, y = place_mask(mask, box)
+            region = letterbox.restore_mask(window, (x, y))
+            instances.append(Instance(self.classes[label - 1], region, float(score)))
+        return instances
+
+
+def place_mask(mask: NDArray[np.float32], box: NDArray[np.float32]) -> tuple[NDArray[np.float32], int, int]:
+    """Resample a mask that fills its box to pixels.
+
+    Args:
+        mask: (m, m) probabilities.
+        box: (x0, y0, x1, y1) in continuous pixels.
+
+    Returns:
+        (window, x, y): probabilities on whole pixels around the box, and the window's first column and row.
+    """
+    size = mask.shape[0]
+    # A border of zeros: beyond the outermost cells the probability falls off instead of ending at the box.
+    padded = np.pad(mask, 1)
+    x0, y0, x1, y1 = box.astype(np.float64)
+    cell_x, cell_y = max((x1 - x0) / size, 1e-6), max((y1 - y0) / size, 1e-6)
+    left, top = math.floor(x0 - cell_x), math.floor(y0 - cell_y)
+    right, bottom = math.ceil(x1 + cell_x), math.ceil(y1 + cell_y)
+    # Destination pixel centre (left + i + 0.5) to source index: cell 1 of the padded mask begins at x0.
+    matrix = np.array(
+        [
+            [1 / cell_x, 0, (left + 0.5 - x0) / cell_x + 0.5],
+            [0, 1 / cell_y, (top + 0.5 - y0) / cell_y + 0.5],
+        ]
+    )
+    window = cv2.warpAffine(
+        padded,
+        matrix,
+        (right - left, bottom - top),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=0,
+    )
+    return np.asarray(window, dtype=np.float32), left, top
+
+
+def encode_boxes_and_masks(sample: Sample) -> tuple[Tensor, dict[str, Tensor]]:
+    """Sample to (3, s, s) pixels and torchvision's target: boxes (N, 4), labels (N,) from 1, masks (N, s, s).
+
+    Ignore regions have no counterpart in this loss and count as background.
+    """
+    size = sample.pixels.shape[0]
+    masks = np.zeros((len(sample.particles), size, size), dtype=np.uint8)
+    boxes = np.zeros((len(sample.particles), 4), dtype=np.float32)
+    for number, part in enumerate(sample.particles):
+        rows, columns = np.flatnonzero(part.mask.any(axis=1)), np.flatnonzero(part.mask.any(axis=0))
+        boxes[number] = (
+            part.x + columns[0],
+            part.y + rows[0],
+            part.x + columns[-1] + 1,
+            part.y + rows[-1] + 1,
+        )
+        masks[number, part.y : part.y + part.mask.shape[0], part.x : part.x + part.mask.shape[1]] = part.mask
+    labels = np.array([part.class_index + 1 for part in sample.particles], dtype=np.int64)
+    target = {"boxes": torch.from_numpy(boxes), "labels": torch.from_numpy(labels), "masks": torch.from_numpy(masks)}
+    return to_input(sample.pixels), target
+
+
+class _SameSize(GeneralizedRCNNTransform):
+    """Images arrive at network size, normalised, and detections leave as boxes with 28 x 28 masks.
+
+    torchvision's own step would paste every mask into a full float image: 1.6 GB for 1000 particles at 640 px.
+    """
+
+    def __init__(self, canvas: int) -> None:
+        super().__init__(canvas, canvas, [0.0] * 3, [1.0] * 3, size_divisible=_STRIDE)
+
+    def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor] | None]:
+        return image, target
+
+    def postprocess(
+        self, result: list[dict[str, Tensor]], image_shapes: Any, original_image_sizes: Any
+    ) -> list[dict[str, Tensor]]:
+        return result
+
+
+def _group_norm(channels: int) -> nn.Module:
+    return nn.GroupNorm(_GROUPS, channels)
+
+
+def _losses(network: nn.Module, batch: tuple[list[Tensor], list[dict[str, Tensor]]]) -> Mapping[str, Tensor]:
+    images, targets = batch
+    return network(images, targets)
+
+
+def _collate(samples: list[Any]) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
+    images, targets = zip(*samples, strict=True)
+    return list(images), list(targets)

@@ -1,0 +1,351 @@
+import base64
+import json
+import logging
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon, Rle
+from nanoseg_bench.annotations.labelme import (
+    embedded_image,
+    extract_embedded_image,
+    read_labelme,
+    read_labelme_folder,
+    write_labelme,
+)
+from nanoseg_bench.annotations.raster import mask_to_rle, to_mask
+from nanoseg_bench.errors import AnnotationError, ImageError
+
+TRIANGLE = [[5, 5], [25, 5], [15, 25]]
+
+
+def polygon(label="cube", points=TRIANGLE, **more):
+    return {"label": label, "points": points, "group_id": None, "shape_type": "polygon", "flags": {}, **more}
+
+
+def test_one_file(labelme_file):
+    path = labelme_file([polygon(), polygon("ignore")])
+    micrograph = read_labelme(path)
+    assert (micrograph.name, micrograph.width, micrograph.height) == ("a", 60, 40)
+    assert micrograph.image_path == path.with_suffix(".png")
+    assert [instance.label for instance in micrograph.instances] == ["cube", "ignore"]
+    assert micrograph.instances[0].region[0].exterior.tolist() == TRIANGLE
+    assert (micrograph.source_group, micrograph.nm_per_px, micrograph.attributes) == (None, None, {})
+
+
+def test_old_files_without_version_size_and_type(labelme_file):
+    shape = {"label": "角位", "points": TRIANGLE, "line_color": None, "fill_color": None}
+    path = labelme_file([shape], version="absent", imageHeight="absent", imageWidth="absent", flags="absent")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    (instance,) = read_labelme(path).instances
+    assert instance.label == "角位"
+    assert instance.region[0].exterior.tolist() == TRIANGLE
+
+
+def test_group_id_makes_one_instance_of_one_label(labelme_file):
+    shifted = [[x + 30, y] for x, y in TRIANGLE]
+    path = labelme_file(
+        [
+            polygon("cube", group_id=1),
+            polygon("rod", group_id=1),
+            polygon("cube"),
+            polygon("cube", shifted, group_id=1),
+            polygon("cube", group_id=0),
+        ]
+    )
+    instances = read_labelme(path).instances
+    assert [(instance.label, len(instance.region)) for instance in instances] == [
+        ("cube", 2),
+        ("rod", 1),
+        ("cube", 1),
+        ("cube", 1),
+    ]
+    assert instances[0].region[1].exterior.tolist() == shifted
+
+
+def test_group_of_polygon_and_mask_is_their_union(labelme_file, tmp_path):
+    mask = np.zeros((40, 60), dtype=bool)
+    mask[30:35, 40:50] = True
+    stamp = Micrograph("m", tmp_path / "m.png", 60, 40, (Instance("cube", mask_to_rle(mask)),))
+    write_labelme(tmp_path / "mask.json", stamp, "m.png")
+    shape = json.loads((tmp_path / "mask.json").read_text())["shapes"][0]
+    (instance,) = read_labelme(labelme_file([polygon(group_id=3), {**shape, "group_id": 3}])).instances
+    assert isinstance(instance.region, Rle)
+    triangle = to_mask(Instance("cube", (Polygon(np.array(TRIANGLE, dtype=float)),)), 40, 60)
+    assert (to_mask(instance, 40, 60) == (mask | triangle)).all()
+
+
+def test_shapes_without_area_are_left_out_with_a_warning(labelme_file, caplog):
+    path = labelme_file(
+        [
+            polygon(),
+            polygon("scale", [[1, 1], [9, 1]], shape_type="line"),
+            polygon("tip", [[1, 1]], shape_type="point"),
+            polygon("tip", [[1, 1]], shape_type="point"),
+        ]
+    )
+    with caplog.at_level(logging.WARNING):
+        assert len(read_labelme(path).instances) == 1
+    assert "1 line, 2 point" in caplog.text and "a.json" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "image_path", ["..\\pictures\\a.png", "C:\\Users\\me\\a.png", "gone/a.png", "other.jpg", "a.json", None]
+)
+def test_image_is_found_by_path_name_or_stem(labelme_file, image_path):
+    path = labelme_file([polygon()], imagePath=image_path)
+    assert read_labelme(path).image_path.resolve() == path.with_suffix(".png")
+
+
+def test_image_in_another_folder(labelme_file, tmp_path):
+    path = labelme_file([polygon()], name="json/a", imagePath="..\\images\\b.PNG")
+    (tmp_path / "images").mkdir()
+    path.with_suffix(".png").rename(tmp_path / "images" / "b.PNG")
+    assert read_labelme(path).image_path.samefile(tmp_path / "images" / "b.PNG")
+    (tmp_path / "images").rename(tmp_path / "moved")
+    with pytest.raises(AnnotationError, match=r"images\\\\b\.PNG' is missing"):
+        read_labelme(path)
+    assert read_labelme(path, tmp_path / "moved").image_path == tmp_path / "moved" / "b.PNG"
+
+
+def test_extras_are_read_and_checked(labelme_file):
+    extras = {"nm_per_px": 2, "source_group": "s1", "attributes": {"modality": "BF-TEM"}}
+    micrograph = read_labelme(labelme_file([], nanoseg=extras))
+    assert (micrograph.nm_per_px, micrograph.source_group, micrograph.attributes) == (2.0, "s1", {"modality": "BF-TEM"})
+    for key, value in (
+        ("nm_per_px", 0),
+        ("nm_per_px", "2 nm"),
+        ("nm_per_px", True),
+        ("nm_per_px", float("nan")),
+        ("source_group", 7),
+        ("source_group", ""),
+        ("attributes", {"a": 1}),
+        ("attributes", [1]),
+    ):
+        with pytest.raises(AnnotationError, match=rf"a\.json: nanoseg\.{key}"):
+            read_labelme(labelme_file([], nanoseg={key: value}))
+    with pytest.raises(AnnotationError, match="'nanoseg' is 3"):
+        read_labelme(labelme_file([], nanoseg=3))
+
+
+def test_size_that_differs_from_the_image_is_an_error(labelme_file):
+    with pytest.raises(AnnotationError, match=r"a\.json: made for an image of 40x60 px, but a\.png is 60x40 px"):
+        read_labelme(labelme_file([], imageWidth=40, imageHeight=60))
+
+
+def test_exif_rotation_counts_for_the_size(labelme_file):
+    path = labelme_file([polygon()], imagePath="a.jpg", imageWidth=40, imageHeight=60)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("L", (60, 40)).save(path.with_suffix(".jpg"), exif=exif)
+    assert (read_labelme(path).width, read_labelme(path).height) == (40, 60)
+
+
+def test_faulty_files_are_named(labelme_file, tmp_path):
+    with pytest.raises(AnnotationError, match=r"b\.json: its image 'b\.png' is missing.*put the image beside"):
+        read_labelme(labelme_file([], name="b", image=False))
+    with pytest.raises(AnnotationError, match=r"a\.json: shape 2 \('rod'\): .*3 different points, this one has 2"):
+        read_labelme(labelme_file([polygon(), polygon("rod", [[1, 1], [2, 2]])]))
+    for label in (None, "", " ", 3):
+        with pytest.raises(AnnotationError, match="shape 1 has no label"):
+            read_labelme(labelme_file([polygon(label)]))
+    with pytest.raises(AnnotationError, match="shape 1 has no label"):
+        read_labelme(labelme_file(["cube"]))
+    with pytest.raises(AnnotationError, match="'shapes' is not a list"):
+        read_labelme(labelme_file({"a": 1}))
+    path = tmp_path / "c.json"
+    for content, message in (
+        (b"", "not JSON"),
+        (b'{"shapes": [', "not JSON"),
+        (b"[1]", "not LabelMe JSON"),
+        (b"[" * 100_000, "not JSON"),
+        ('{"shapes": [{"label": "kübel"}]}'.encode("latin-1"), "not UTF-8"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(AnnotationError, match=rf"c\.json: {message}"):
+            read_labelme(path)
+    with pytest.raises(AnnotationError, match="no such"):
+        read_labelme(tmp_path / "d.json")
+
+
+def test_broken_image_is_an_image_error(labelme_file):
+    path = labelme_file([polygon()])
+    image = path.with_suffix(".png")
+    image.write_bytes(image.read_bytes()[:20])
+    with pytest.raises(ImageError, match=r"a\.png"):
+        read_labelme(path)
+
+
+def micrograph_of_all_kinds(tmp_path, disc, square):
+    mask = np.random.default_rng(0).random((40, 60)) > 0.6
+    ring = Polygon(square(2, 2, 20, 20), (square(6, 6, 12, 12),))
+    instances = (
+        Instance("cube", (Polygon(np.array([(0.1, 1 / 3), (-3.7, 20.25), (70.0, 9.0)])),)),
+        Instance("rod", (disc(20, 20, 6), disc(40, 20, 5))),
+        Instance("rod", (disc(10, 10, 3), disc(50, 30, 3), disc(30, 30, 2))),
+        Instance("cube", (ring, disc(40, 30, 4))),
+        Instance("sphère", mask_to_rle(mask)),
+        Instance("ignore", (Polygon(square(0, 36, 60, 40)),)),
+        Instance("rod", (disc(30, 8, 4),), crowd=True),
+    )
+    Image.new("L", (60, 40)).save(tmp_path / "a.png")
+    return Micrograph("a", tmp_path / "a.png", 60, 40, instances, "specimen-1", 0.75, {"modality": "SE-SEM"})
+
+
+def test_round_trip(tmp_path, disc, square):
+    micrograph = micrograph_of_all_kinds(tmp_path, disc, square)
+    write_labelme(tmp_path / "a.json", micrograph, "a.png")
+    back = read_labelme(tmp_path / "a.json")
+    for field in ("name", "image_path", "width", "height", "source_group", "nm_per_px", "attributes"):
+        assert getattr(back, field) == getattr(micrograph, field)
+    for old, new in zip(micrograph.instances, back.instances, strict=True):
+        assert (old.label, old.crowd) == (new.label, new.crowd)
+        assert (to_mask(old, 40, 60) == to_mask(new, 40, 60)).all()
+    assert (back.instances[0].region[0].exterior == micrograph.instances[0].region[0].exterior).all()
+    assert [len(instance.region) for instance in back.instances[1:3]] == [2, 3]
+    again = tmp_path / "b.json"
+    write_labelme(again, micrograph, "a.png")
+    assert again.read_bytes() == (tmp_path / "a.json").read_bytes()
+
+
+def test_labelme_itself_reads_what_is_written(tmp_path, disc, square):
+    try:
+        from labelme._label_file import LabelFile
+    except Exception as error:  # Qt or libGL missing: labelme then fails with whatever they raise
+        pytest.skip(f"labelme cannot be imported here: {error!r}")
+    micrograph = micrograph_of_all_kinds(tmp_path, disc, square)
+    write_labelme(tmp_path / "a.json", micrograph, "a.png")
+    document = LabelFile(str(tmp_path / "a.json"))
+    assert document.image_path == "a.png"
+    assert document.other_data["nanoseg"]["source_group"] == "specimen-1"
+    found = {}
+    for number, shape in enumerate(document.shapes):
+        key = (shape["label"], shape["group_id"] or f"single {number}")
+        mask = found.setdefault(key, np.zeros((40, 60), dtype=bool))
+        if shape["shape_type"] == "mask":
+            (left, top), (right, bottom) = np.array(shape["points"]).astype(int)
+            mask[top : bottom + 1, left : right + 1] |= shape["mask"]
+        else:
+            assert shape["shape_type"] == "polygon"
+            mask |= to_mask(Instance(None, (Polygon(np.array(shape["points"])),)), 40, 60)
+    for instance, mask in zip(micrograph.instances, found.values(), strict=True):
+        assert (mask == to_mask(instance, 40, 60)).all()
+
+
+def test_writer_refuses_what_labelme_cannot_hold(tmp_path, disc):
+    for instance, message in (
+        (Instance(None, (disc(9, 9, 3),)), "instance 1 has no label"),
+        (Instance("cube", mask_to_rle(np.zeros((40, 60)))), r"instance 1 \(cube\) covers no pixel"),
+    ):
+        with pytest.raises(AnnotationError, match=message):
+            write_labelme(tmp_path / "a.json", Micrograph("a", tmp_path, 60, 40, (instance,)), "a.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_is_read_recursively_sorted_and_named_by_path(labelme_file, tmp_path, caplog):
+    for name in ("b", "sub/a.v2", "a", ".hidden/x"):
+        labelme_file([polygon()], name=name)
+    (tmp_path / "coco.json").write_text('{"images": []}')
+    Image.new("L", (5, 5)).save(tmp_path / "bare.tif")
+    with caplog.at_level(logging.WARNING):
+        micrographs = read_labelme_folder(tmp_path, ["cube"])
+    assert [micrograph.name for micrograph in micrographs] == ["a", "b", "sub/a.v2"]
+    assert "1 images have no LabelMe JSON" in caplog.text and "bare.tif" in caplog.text
+
+
+def test_folder_without_labelme_files(tmp_path):
+    (tmp_path / "package.json").write_text("{}")
+    with pytest.raises(AnnotationError, match="no LabelMe JSON"):
+        read_labelme_folder(tmp_path)
+    with pytest.raises(AnnotationError, match="no such folder"):
+        read_labelme_folder(tmp_path / "none")
+
+
+def test_label_outside_the_class_list(labelme_file, tmp_path):
+    labelme_file([polygon("ignore"), polygon("nanocbue")])
+    with pytest.raises(AnnotationError, match=r"a\.json: label 'nanocbue'.*\(nanocube, nanorod\).*mean 'nanocube'\?"):
+        read_labelme_folder(tmp_path, ["nanocube", "nanorod"])
+    assert len(read_labelme_folder(tmp_path)) == 1
+
+
+def test_all_problems_are_listed_at_once(labelme_file, tmp_path):
+    for number in range(12):
+        labelme_file([polygon(points=[[1, 1], [2, 2]])], name=f"f{number:02}")
+    labelme_file([polygon()], name="good")
+    with pytest.raises(AnnotationError) as caught:
+        read_labelme_folder(tmp_path)
+    message = str(caught.value)
+    assert "12 files cannot be used" in message and "and 2 more" in message
+    assert "f00.json" in message and "f09.json" in message and "f10.json" not in message and "good" not in message
+
+
+def test_one_image_with_two_files(labelme_file, tmp_path):
+    labelme_file([polygon()], name="a")
+    labelme_file([polygon()], name="b", imagePath="a.png", image=False)
+    with pytest.raises(AnnotationError, match=r"b\.json: annotates a\.png, and so does .*a\.json"):
+        read_labelme_folder(tmp_path)
+
+
+def test_image_stored_inside_the_file(labelme_file, tmp_path):
+    path = labelme_file([polygon()], name="in/sub/a")
+    image = path.with_suffix(".png")
+    data = image.read_bytes()
+    assert embedded_image(path) is None
+    with pytest.raises(AnnotationError, match="holds no imageData"):
+        extract_embedded_image(path, tmp_path)
+    image.unlink()
+    labelme_file([polygon()], name="in/sub/a", image=False, imageData=base64.b64encode(data).decode())
+    assert embedded_image(path) == data
+    with pytest.raises(AnnotationError, match="is missing"):
+        read_labelme_folder(tmp_path / "in")
+    (micrograph,) = read_labelme_folder(tmp_path / "in", extract_to=tmp_path / "cache")
+    assert micrograph.name == "sub/a"
+    assert micrograph.image_path == tmp_path / "cache" / "sub" / "a.png"
+    assert micrograph.image_path.read_bytes() == data
+
+
+@pytest.mark.parametrize("data", ["*", "AAAA", 3])
+def test_broken_stored_image_is_named(labelme_file, tmp_path, data):
+    path = labelme_file([polygon()], image=False, imageData=data)
+    with pytest.raises(AnnotationError, match=r"a\.json: 'imageData' is no"):
+        extract_embedded_image(path, tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_real_files_of_four_projects(shared_data, tmp_path):
+    """Every file is read with its image, or with the one stored in it, or refused for its missing image."""
+    outcomes = {}
+    for path in sorted((shared_data / "labelme").rglob("*.json")):
+        try:
+            micrograph = read_labelme(path)
+        except AnnotationError as error:
+            assert "is missing" in str(error)
+            if embedded_image(path) is None:
+                outcomes[path.name] = "no image"
+                continue
+            folder = tmp_path / path.stem
+            extract_embedded_image(path, folder)
+            micrograph = read_labelme(path, folder)
+        outcomes[path.name] = len(micrograph.instances)
+        for instance in micrograph.instances:
+            assert to_mask(instance, micrograph.height, micrograph.width).any(), path
+    assert outcomes == {
+        "backslash.json": "no image",
+        "img1.json": "no image",
+        "sort.json": "no image",
+        "test.json": "no image",
+        "terrain1.json": "no image",
+        "terrain3.json": "no image",
+        "terrain2.json": 5,
+        "Mandrill.json": 5,
+        "sample.json": 4,
+        "20180928115506.json": 2,
+        "20180928115522.json": 2,
+        "20180928115538.json": 2,
+        "000000013923.json": 8,
+        "000000076261.json": 2,
+        "000000083540.json": 2,
+        "000000100723.json": 3,
+        "000000549930.json": 3,
+    }

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from nanoseg_bench.annotations.instance import Instance, Micrograph
+from nanoseg_bench.annotations.labelme import write_labelme
+from nanoseg_bench.annotations.raster import mask_to_rle
+from nanoseg_bench.catalog.card import Checks
+from nanoseg_bench.catalog.registry import cards, load_card, read_dataset, read_split
+from nanoseg_bench.errors import AnnotationError, DatasetError, UsageError
+
+
+@pytest.fixture
+def labelme_folder(tmp_path):
+    mask = np.zeros((20, 30))
+    mask[3:9, 3:9] = 1
+    for name, label in (("a", "cube"), ("b", "triangle")):
+        Image.new("L", (30, 20)).save(tmp_path / f"{name}.png")
+        micrograph = Micrograph(name, tmp_path / f"{name}.png", 30, 20, (Instance(label, mask_to_rle(mask)),))
+        write_labelme(tmp_path / f"{name}.json", micrograph, f"{name}.png")
+    return tmp_path
+
+
+def test_every_card_of_the_package_is_whole():
+    found = cards()
+    assert [card.name for card in found] == ["emps", "nanosynth"]
+    for card in found:
+        assert load_card(card.name) == card
+        for name in card.splits:
+            assert read_split(card, name)
+
+
+def test_unknown_name_suggests_one():
+    with pytest.raises(UsageError, match=r"no data set 'EMSP'; did you mean 'emps'\? there are: emps, nanosynth"):
+        load_card("EMSP")
+
+
+def test_nanosynth_has_the_composition_of_the_paper():
+    card = load_card("nanosynth")
+    assert card.classes == ("nanocube", "nanosphere", "nanorod")
+    assert card.ood_classes == ("triangle", "pentagon")
+    assert card.checks.images == 721
+    assert card.checks.images_with == {"nanocube": 267, "nanorod": 260, "nanosphere": 277}
+
+
+def test_official_split_of_emps():
+    split = read_split(load_card("emps"), "official")
+    numbers = {part: list(split.values()).count(part) for part in ("train", "val", "test")}
+    assert numbers == {"train": 325, "val": 41, "test": 99}
+
+
+def test_reading_checks_the_numbers(emps_folder, card):
+    right = card(checks={"images": 3, "instances": 6, "images_with": {"particle": 3}})
+    assert [micrograph.name for micrograph in read_dataset(right, emps_folder)] == ["a", "b", "c"]
+    wrong = card(checks={"images": 4, "instances": 5, "images_with": {"rod": 1}})
+    with pytest.raises(
+        DatasetError, match="3 images, expected 4; 6 instances, expected 5; 0 images with rod, expected 1"
+    ):
+        read_dataset(wrong, emps_folder)
+    assert len(read_dataset(card(checks=Checks()), emps_folder)) == 3
+
+
+def test_reading_labelme_and_nanosynth(labelme_folder, card):
+    rendered = card(format="nanosynth", classes=("cube",), ood_classes=("triangle",), checks={"images": 721})
+    assert [micrograph.instances[0].label for micrograph in read_dataset(rendered, labelme_folder)] == [
+        "cube",
+        "triangle",
+    ]
+    with pytest.raises(AnnotationError, match="'triangle'"):
+        read_dataset(card(format="labelme", classes=("cube",)), labelme_folder)
+    with pytest.raises(DatasetError, match=r"2 images, expected 3"):
+        read_dataset(card(format="labelme", classes=("cube", "triangle"), checks={"images": 3}), labelme_folder)
+
+
+def test_missing_source(tmp_path, card):
+    with pytest.raises(DatasetError, match=r"none: no such folder; get tiny from https://example\.org"):
+        read_dataset(card(), tmp_path / "none")
+
+
+def test_faulty_split_files(tmp_path, card):
+    path = tmp_path / "s.csv"
+    tiny = card(splits={"v1": path})
+    with pytest.raises(UsageError, match="no split 'v2'; there are: v1"):
+        read_split(tiny, "v2")
+    with pytest.raises(DatasetError, match=r"s\.csv: .*missing"):
+        read_split(tiny, "v1")
+    for content, message in (
+        ("image,split\na,train\n", "columns"),
+        ("name,split\na,train\nb,tset\n", "line 3: split 'tset', expected one of train, val, test"),
+        ("name,split\na,train\na,test\n", "line 3: 'a' stands there twice"),
+        ("name,split\n,test\n", "line 2"),
+    ):
+        path.write_text(content)
+        with pytest.raises(DatasetError, match=message):
+            read_split(tiny, "v1")
+    path.write_text("name,split\na,train\nb,val\n")
+    assert read_split(tiny, "v1") == {"a": "train", "b": "val"}

@@ -1,0 +1,281 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import wasserstein_distance
+
+from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance
+from nanoseg_bench.annotations.raster import area, bounding_box, mask_to_rle, rle_to_mask
+from nanoseg_bench.errors import PredictionsError
+from nanoseg_bench.evaluation.predictions import read_predictions, write_predictions
+from nanoseg_bench.evaluation.scoring import score, score_ood
+
+AWARE = ("map_50_95", "map_50_95_lo", "map_50_95_hi", "map_50", "map_75")
+AT_OPERATING_POINT = (
+    "precision",
+    "recall",
+    "f1",
+    "iou_matched",
+    "iou_pixel",
+    "pq",
+    "count_error_relative",
+    "count_error_absolute",
+    "diameter_median_error_relative",
+    "diameter_w1_px",
+    "diameter_w1_nm",
+    "instances_predicted",
+)
+
+
+@pytest.fixture
+def eval_set(make_eval_set, make_truth):
+    truth = make_truth(np.random.default_rng(0))
+    return make_eval_set(truth, nm_per_px={name: 0.5 if index < 3 else None for index, name in enumerate(truth)})
+
+
+@pytest.fixture
+def answer(eval_set, noisy):
+    return noisy(np.random.default_rng(1), eval_set.truth)
+
+
+def test_perfect_answer(eval_set, make_predictions, perfect):
+    result = score(eval_set, make_predictions(eval_set, perfect(eval_set.truth), latency_ms=(3.0, 1.0, 2.0)), 0.5)
+    ones = [name for name in result if name.startswith("map_")]
+    assert len(ones) == 10
+    for name in (*ones, "precision", "recall", "f1", "iou_matched", "iou_pixel", "pq"):
+        assert result[name] == 1.0, name
+    for name in ("count_error_relative", "count_error_absolute", "diameter_median_error_relative"):
+        assert result[name] == 0, name
+    assert result["diameter_w1_px"] == result["diameter_w1_nm"] == 0
+    assert result["instances_truth"] == result["instances_predicted"] == 56
+    assert result["confidence"] == 0.5
+    assert result["latency_ms_per_image"] == 2.0
+
+
+def test_wrong_classes_cost_only_the_class_aware_columns(eval_set, make_predictions, perfect):
+    swapped = {"cube": "sphere", "sphere": "cube"}
+    images = {
+        name: [Instance(swapped[one.label], one.region, one.score) for one in instances]
+        for name, instances in perfect(eval_set.truth).items()
+    }
+    result = score(eval_set, make_predictions(eval_set, images), 0.5)
+    assert result["map_50_95"] == 0
+    assert result["map_50_95_agnostic"] == result["f1"] == result["pq"] == 1.0
+
+
+def test_operating_point_columns_by_literal_loops(eval_set, make_predictions, answer):
+    confidence = 0.45
+    result = score(eval_set, make_predictions(eval_set, answer), confidence, resamples=10)
+    tp = predicted_count = truth_count = both = either = 0
+    ious, sizes, sizes_nm, errors = [], ([], []), ([], []), []
+    for index, name in enumerate(eval_set.images):
+        predicted = [one for one in answer[name] if one.score >= confidence]
+        predicted.sort(key=lambda one: -one.score)
+        truth = eval_set.truth[name]
+        masks = [[rle_to_mask(one.region) for one in side] for side in (predicted, truth)]
+        # The truth does not overlap, so every prediction has at most one partner; the largest IoU gets it.
+        for other in masks[1]:
+            values = [(mask & other).sum() / (mask | other).sum() for mask in masks[0]]
+            if values and max(values) > 0.5:
+                tp += 1
+                ious.append(max(values))
+        predicted_count += len(predicted)
+        truth_count += len(truth)
+        errors.append(abs(len(predicted) - len(truth)))
+        unions = [np.logical_or.reduce([np.zeros((100, 140), bool), *side]) for side in masks]
+        both += (unions[0] & unions[1]).sum()
+        either += (unions[0] | unions[1]).sum()
+        for side, instances in enumerate((predicted, truth)):
+            for one in instances:
+                x, y, width, height = bounding_box(one.region)
+                if x > 0 and y > 0 and x + width < 140 and y + height < 100:
+                    diameter = 2 * np.sqrt(area(one.region) / np.pi)
+                    sizes[side].append(diameter)
+                    if index < 3:
+                        sizes_nm[side].append(diameter / 2)
+    assert 0 < tp < min(predicted_count, truth_count)
+    assert result["instances_predicted"] == predicted_count
+    assert result["instances_truth"] == truth_count
+    assert result["precision"] == pytest.approx(tp / predicted_count)
+    assert result["recall"] == pytest.approx(tp / truth_count)
+    assert result["f1"] == pytest.approx(2 * tp / (predicted_count + truth_count))
+    assert result["iou_matched"] == pytest.approx(np.mean(ious))
+    assert result["pq"] == pytest.approx(result["f1"] * np.mean(ious))
+    assert result["iou_pixel"] == pytest.approx(both / either)
+    assert result["count_error_relative"] == pytest.approx((predicted_count - truth_count) / truth_count)
+    assert result["count_error_absolute"] == pytest.approx(np.mean(errors))
+    medians = [np.median(side) for side in sizes]
+    assert result["diameter_median_error_relative"] == pytest.approx(medians[0] / medians[1] - 1)
+    assert result["diameter_w1_px"] == pytest.approx(wasserstein_distance(*sizes))
+    assert result["diameter_w1_nm"] == pytest.approx(wasserstein_distance(*sizes_nm))
+
+
+def test_no_confidence_leaves_its_columns_empty(eval_set, make_predictions, answer):
+    with_confidence = score(eval_set, make_predictions(eval_set, answer), 0.4, resamples=10)
+    without = score(eval_set, make_predictions(eval_set, answer), None, resamples=10)
+    assert list(without) == list(with_confidence)
+    assert {name for name, value in without.items() if value is None} == {
+        *AT_OPERATING_POINT,
+        "confidence",
+        "latency_ms_per_image",
+    }
+    assert all(with_confidence[name] is not None for name in AT_OPERATING_POINT)
+
+
+def test_class_less_model_has_no_class_aware_columns(eval_set, make_predictions, answer):
+    nameless = {name: [Instance(None, one.region, one.score) for one in found] for name, found in answer.items()}
+    named = score(eval_set, make_predictions(eval_set, answer), 0.4)
+    result = score(eval_set, make_predictions(eval_set, nameless, knows_classes=False), 0.4)
+    assert all(result[name] is None for name in AWARE)
+    assert {name: value for name, value in result.items() if name not in AWARE} == {
+        name: value for name, value in named.items() if name not in AWARE
+    }
+
+
+def test_interval_holds_the_estimate_and_depends_on_the_seed_alone(eval_set, make_predictions, answer):
+    apart = replace(eval_set, source_groups={name: name for name in eval_set.images})
+    predictions = make_predictions(apart, answer)
+    first, again = (score(apart, predictions, 0.4, resamples=200) for _ in range(2))
+    other = score(apart, predictions, 0.4, resamples=200, seed=1)
+    assert first == again
+    for suffix in ("", "_agnostic"):
+        name = f"map_50_95{suffix}"
+        assert first[f"{name}_lo"] < first[name] < first[f"{name}_hi"]
+        assert first[name] == other[name]
+        assert first[f"{name}_lo"] != other[f"{name}_lo"]
+
+
+def test_interval_draws_groups_not_images(eval_set, make_predictions, answer):
+    """Eight images in two groups: only three different resamples exist."""
+    groups = {name: "even" if index % 2 == 0 else "odd" for index, name in enumerate(eval_set.images)}
+    two = replace(eval_set, source_groups=groups)
+    result = score(two, make_predictions(two, answer), 0.4)
+    halves = []
+    for group in ("even", "odd"):
+        names = tuple(name for name in two.images if groups[name] == group)
+        sizes = {name: two.sizes[name] for name in names}
+        half = replace(two, images=names, truth={name: two.truth[name] for name in names}, sizes=sizes)
+        images = {name: answer[name] for name in names}
+        halves.append(score(half, make_predictions(half, images), 0.4)["map_50_95_agnostic"])
+    interval = result["map_50_95_agnostic_lo"], result["map_50_95_agnostic_hi"]
+    assert interval == pytest.approx((min(halves), max(halves)))
+
+
+def test_one_source_group_has_no_interval(make_eval_set, make_truth, make_predictions, noisy):
+    truth = make_truth(np.random.default_rng(0))
+    eval_set = make_eval_set(truth, groups=dict.fromkeys(truth, "one"))
+    result = score(eval_set, make_predictions(eval_set, noisy(np.random.default_rng(1), truth)), 0.4)
+    assert result["map_50_95"] is not None
+    assert result["map_50_95_lo"] is None
+    assert result["map_50_95_hi"] is None
+
+
+def test_no_prediction_at_all(eval_set, make_predictions):
+    result = score(eval_set, make_predictions(eval_set, {name: [] for name in eval_set.images}), 0.5)
+    assert result["map_50_95"] == result["map_50_95_hi"] == result["map_50_agnostic"] == 0
+    assert result["recall"] == result["f1"] == result["pq"] == result["iou_pixel"] == 0
+    assert result["precision"] is None
+    assert result["diameter_w1_px"] is None
+    assert result["count_error_relative"] == -1
+
+
+def test_truth_without_particles(make_eval_set, make_predictions, disc):
+    eval_set = make_eval_set({"one": [], "two": [], "three": []})
+    images = {"one": [Instance("cube", disc(50, 50, 9), 0.9)], "two": [], "three": []}
+    result = score(eval_set, make_predictions(eval_set, images), 0.5)
+    assert result["map_50_95"] is None
+    assert result["map_50_95_agnostic_lo"] is None
+    assert result["precision"] == result["iou_pixel"] == 0
+    assert result["recall"] is None
+    assert result["count_error_relative"] is None
+
+
+def test_what_lies_in_an_ignore_region_changes_nothing(eval_set, make_eval_set, make_predictions, answer, disc):
+    """A region far from everything, and predictions in it, beside the same data without both."""
+    plain = score(eval_set, make_predictions(eval_set, answer), 0.4, resamples=10)
+    truth = {name: [*instances, Instance(IGNORE_LABEL, disc(70, 50, 1))] for name, instances in eval_set.truth.items()}
+    truth["image-9"] = [Instance(IGNORE_LABEL, disc(70, 50, 40))]
+    images = {**answer, "image-9": [Instance("cube", disc(70, 50, 20), 0.99)]}
+    # The new image joins a group of its own, so only the intervals may move.
+    groups = {**eval_set.source_groups, "image-9": "other"}
+    scales = {**eval_set.nm_per_px, "image-9": None}
+    busy_set = make_eval_set(truth, groups=groups, nm_per_px=scales)
+    busy = score(busy_set, make_predictions(busy_set, images), 0.4, resamples=10)
+    unchanged = [name for name in plain if not name.endswith(("_lo", "_hi"))]
+    pooled = [name for name in unchanged if name not in {"count_error_absolute", "iou_pixel"}]
+    assert {name: busy[name] for name in pooled} == {name: plain[name] for name in pooled}
+    assert busy["iou_pixel"] == pytest.approx(plain["iou_pixel"], abs=0.002)  # the 4 px regions
+
+
+def test_scores_survive_the_predictions_file(tmp_path, eval_set, make_predictions, noisy):
+    predictions = make_predictions(eval_set, noisy(np.random.default_rng(5), eval_set.truth, decimals=17))
+    write_predictions(tmp_path / "p.json.gz", predictions)
+    assert score(eval_set, read_predictions(tmp_path / "p.json.gz"), 0.4, resamples=50) == score(
+        eval_set, predictions, 0.4, resamples=50
+    )
+
+
+def test_missing_image_is_refused(eval_set, make_predictions, answer):
+    del answer["image-4"]
+    with pytest.raises(PredictionsError, match=r"lack 1 image\(s\): image-4"):
+        score(eval_set, make_predictions(eval_set, answer), 0.4)
+    with pytest.raises(PredictionsError, match=r"lack 1 image\(s\): image-4"):
+        score_ood(eval_set, make_predictions(eval_set, answer))
+
+
+@pytest.fixture
+def ood(make_eval_set, disc):
+    """Four triangles and two pentagons, by label or by the image's attribute."""
+    truth = {
+        "t": [Instance("triangle", disc(20 + 30 * index, 30, 10)) for index in range(4)],
+        "p": [Instance("particle", disc(20, 30, 10)), Instance("particle", disc(60, 30, 10))],
+    }
+    return make_eval_set(truth, "ood", attributes={"p": {"ood_shape": "pentagon"}})
+
+
+@pytest.fixture
+def ood_answer(ood):
+    (first, second, third, _), (fourth, _) = ood.truth["t"], ood.truth["p"]
+    return {
+        "t": [
+            Instance("cube", first.region, 0.8),
+            Instance("sphere", first.region, 0.9),  # a second answer to the same particle finds nothing more
+            Instance("cube", second.region, 0.5),
+            Instance("cube", third.region, 0.01),
+        ],
+        "p": [Instance("sphere", fourth.region, 0.3)],
+    }
+
+
+def test_detection_rates_by_shape_and_confidence(ood, make_predictions, ood_answer):
+    result = score_ood(ood, make_predictions(ood, ood_answer))
+    assert [result[f"detection_rate_triangle_{level}"] for level in (25, 50, 75)] == [0.5, 0.5, 0.25]
+    assert [result[f"detection_rate_pentagon_{level}"] for level in (25, 50, 75)] == [0.5, 0, 0]
+    assert [result[f"detection_rate_{level}"] for level in (25, 50, 75)] == [3 / 6, 2 / 6, 1 / 6]
+    assert [result[f"detection_rate{shape}"] for shape in ("", "_triangle", "_pentagon")] == [None] * 3
+    assert result["instances_truth"] == 6
+    assert 0 < result["map_50_agnostic"] < 1
+
+
+def test_scores_that_only_rank_have_no_threshold(ood, make_predictions, ood_answer):
+    result = score_ood(ood, make_predictions(ood, ood_answer, knows_classes=False, has_confidence=False))
+    assert result["detection_rate_triangle"] == 0.75
+    assert result["detection_rate_pentagon"] == 0.5
+    assert result["detection_rate"] == pytest.approx(4 / 6)
+    assert all(value is None for name, value in result.items() if name.endswith(("_25", "_50", "_75")))
+
+
+def test_half_an_overlap_is_a_detection(make_eval_set, make_predictions):
+    particle, half, less = np.zeros((100, 140)), np.zeros((100, 140)), np.zeros((100, 140))
+    particle[10:30, 10:30] = half[10:20, 10:30] = less[10:19, 10:30] = 1
+    ood = make_eval_set({"one": [Instance("triangle", mask_to_rle(particle))]}, "ood")
+    for mask, rate in ((half, 1.0), (less, 0.0)):
+        found = make_predictions(ood, {"one": [Instance("cube", mask_to_rle(mask), 0.9)]})
+        assert score_ood(ood, found)["detection_rate_triangle_75"] == rate
+
+
+def test_no_pentagon_in_the_set(make_eval_set, make_predictions, disc):
+    ood = make_eval_set({"one": [Instance("triangle", disc(50, 50, 9))]}, "ood")
+    result = score_ood(ood, make_predictions(ood, {"one": []}))
+    assert result["detection_rate_triangle_50"] == 0
+    assert result["detection_rate_pentagon_50"] is None

@@ -1,0 +1,15 @@
+import pytest
+
+from nanoseg_bench.metrics.counting import absolute_count_error, relative_count_error
+
+
+def test_relative_error_is_signed_and_pooled():
+    assert relative_count_error([8, 1], [10, 5]) == pytest.approx(-6 / 15)
+    assert relative_count_error([20], [10]) == pytest.approx(1.0)
+    assert relative_count_error([3], [0]) is None
+
+
+def test_absolute_errors_do_not_cancel():
+    assert relative_count_error([12, 8], [10, 10]) == 0
+    assert absolute_count_error([12, 8], [10, 10]) == 2
+    assert absolute_count_error([], []) is None

@@ -1,0 +1,104 @@
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+
+import pytest
+
+from nanoseg_bench.files import (
+    atomic_path,
+    read_json,
+    sha256_file,
+    sha256_json,
+    write_bytes,
+    write_json,
+    write_text,
+)
+
+
+def test_writing_creates_folders_and_leaves_only_the_file(tmp_path):
+    path = tmp_path / "a" / "b" / "c.txt"
+    write_text(path, "é\n")
+    assert path.read_bytes() == "é\n".encode()
+    assert [entry.name for entry in path.parent.iterdir()] == ["c.txt"]
+
+
+def test_exception_leaves_the_old_file_and_no_temporary_one(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"old": 1})
+    with pytest.raises(TypeError):
+        write_json(path, {"new": object()})
+    with pytest.raises(RuntimeError, match="half"), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("half way")
+    assert read_json(path) == {"old": 1}
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(RuntimeError), atomic_path(tmp_path / "never.txt"):
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_old_file_stands_until_the_new_one_is_complete(tmp_path):
+    path = tmp_path / "a.png"
+    write_bytes(path, b"old")
+    with atomic_path(path) as temporary:
+        assert temporary.parent == tmp_path and temporary.suffix == ".png"
+        temporary.write_bytes(b"new")
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_mode_follows_the_umask(tmp_path):
+    old = os.umask(0o027)
+    try:
+        write_bytes(tmp_path / "a", b"x")
+        assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+    finally:
+        os.umask(old)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
+def test_kill_leaves_the_old_or_the_new_file(tmp_path):
+    path = tmp_path / "a.json"
+    code = (
+        "import sys, pathlib\n"
+        "from nanoseg_bench.files import write_json\n"
+        "n = 0\n"
+        "while True:\n"
+        "    n += 1\n"
+        "    write_json(pathlib.Path(sys.argv[1]), {'n': n, 'rows': [n] * 20000})\n"
+    )
+    last = 0
+    for attempt in range(5):
+        process = subprocess.Popen([sys.executable, "-c", code, str(path)])
+        deadline = time.monotonic() + 30
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.05 * attempt)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        document = read_json(path)
+        assert document["rows"] == [document["n"]] * 20000
+        last = max(last, document["n"])
+    assert last > 0
+
+
+def test_same_value_same_bytes_and_byte_order_mark(tmp_path):
+    value = {"b": [1, 2.5], "a": "é"}
+    write_json(tmp_path / "1.json", value)
+    write_json(tmp_path / "2.json", json.loads(json.dumps(value)))
+    assert (tmp_path / "1.json").read_bytes() == (tmp_path / "2.json").read_bytes()
+    (tmp_path / "bom.json").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "1.json").read_bytes())
+    assert read_json(tmp_path / "bom.json") == value
+
+
+def test_hashes(tmp_path):
+    write_bytes(tmp_path / "a", b"abc")
+    assert sha256_file(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert sha256_json({"a": 1, "b": [2]}) == sha256_json({"b": [2], "a": 1})
+    assert sha256_json({"a": 1}) != sha256_json({"a": 2})
