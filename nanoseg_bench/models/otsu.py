@@ -27,6 +27,7 @@ class Otsu(Model):
     """
 
     knows_classes = False
+    has_confidence = False
 
     def fit(self, prepared: PreparedSet, context: FitContext) -> FitReport:
         """Nothing to train."""
