@@ -1,7 +1,8 @@
 """Build the leaderboards of one prepared set from its records.
 
-``<set>-test.csv``, ``<set>-ood.csv`` (where the set has an ood part) and ``<set>-ablation.csv``. Rows of another
-evaluator version or of another content hash than the newest record's are refused: they are not comparable.
+``<set>-test.csv``, ``<set>-ood.csv`` (where the set has an ood part) and ``<set>-ablation.csv`` (where two of the
+ablation's models have a row). Records of several evaluator versions or content hashes are refused: they are not
+comparable.
 """
 
 import math
@@ -43,7 +44,9 @@ def write_leaderboards(leaderboards: Path, set_name: str) -> list[Path]:
         raise RecordError(f"{leaderboards / 'records' / set_name}: no records; run `nanoseg-bench run` first")
     _require_one_table(records, leaderboards / "records" / set_name)
     tables = {"test": build_table(records, "test")}
-    tables["ablation"] = tables["test"][tables["test"]["model"].isin(ABLATION)]
+    ablation = tables["test"][tables["test"]["model"].isin(ABLATION)]
+    if ablation["model"].nunique() > 1:
+        tables["ablation"] = ablation
     if any(record.eval_set == "ood" for record in records):
         tables["ood"] = build_table(records, "ood")
     paths = []

@@ -67,11 +67,21 @@ class TrainingImages(Generic[T]):
         prepared: The prepared set.
         network_size: Side of the network's input in pixels.
         encode: Sample to the model's input and targets.
+
+    Raises:
+        DatasetError: ``canvas/train.json`` lacks a training image.
     """
 
     def __init__(self, prepared: PreparedSet, network_size: int, encode: Callable[[Sample], T]) -> None:
         self._images = prepared.images("train")
         self._instances = prepared.canvas_instances("train")
+        missing = [image.name for image in self._images if image.name not in self._instances]
+        if missing:
+            # An image without targets would be trained on as an image without particles.
+            raise DatasetError(
+                f"{prepared.root / 'canvas' / 'train.json'}: lacks {len(missing)} training images, first {missing[0]}; "
+                f"run `nanoseg-bench prepare --out {prepared.root} --overwrite always` again"
+            )
         self._classes = prepared.classes
         self._size = network_size
         self._encode = encode
@@ -93,7 +103,7 @@ class TrainingImages(Generic[T]):
     def _read(self, image: PreparedImage) -> Sample:
         particles: list[Particle] = []
         ignored: list[Particle] = []
-        for instance in self._instances.get(image.name, []):
+        for instance in self._instances[image.name]:
             index = -1 if instance.ignored else self._class_index(instance, image)
             particle = shrink_instance(instance, index, image.letterbox.canvas, self._size)
             if particle is not None:

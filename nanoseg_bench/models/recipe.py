@@ -55,7 +55,7 @@ def load_recipe(model: str, preset: str, folder: Path | None = None) -> Recipe:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
         presets = document.pop("presets")
-    except (yaml.YAMLError, KeyError, AttributeError) as error:
+    except (yaml.YAMLError, KeyError, AttributeError, TypeError) as error:
         raise RecipeError(f"{path}: not a recipe ({error!r}); it needs `model`, `title` and `presets`") from error
     if preset not in presets:
         raise RecipeError(f"{path}: no preset {preset!r}; it has {', '.join(presets)}")

@@ -412,7 +412,7 @@ class _Training:
             losses = loss_step(self._network, to_device(batch, device))
             total = torch.stack([loss.float() for loss in losses.values()]).sum()
         if not torch.isfinite(total):
-            parts = ", ".join(f"{name} {float(loss):.4g}" for name, loss in losses.items())
+            parts = ", ".join(f"{name} {loss.item():.4g}" for name, loss in losses.items())
             raise ModelError(
                 f"{self._recipe.model}: diverged at epoch {epoch}, step {step} ({parts}); "
                 f"lower learning_rate ({self._recipe.learning_rate}) in its recipe"
@@ -422,7 +422,7 @@ class _Training:
         self._optimizer.step()
         if self._average is not None:
             self._average.update(self._network)
-        return {"loss": float(total), **{name: float(loss) for name, loss in losses.items()}}
+        return {"loss": total.item(), **{name: loss.item() for name, loss in losses.items()}}
 
     def _resume(self, state: dict[str, Any]) -> None:
         if state.get("signature") != self._signature:

@@ -1,7 +1,7 @@
 """YOLO11n-seg, NSYOLO and the steps between them: Ultralytics' network and loss in this package's training loop.
 
-Ultralytics' own trainer is left out on purpose: it rewrites the schedule, writes half checkpoints, augments by itself and
-reads the lossy polygon labels. What is kept from it is what defines the model: layers, assigner, loss and its gains.
+Ultralytics' own trainer is left out on purpose: it rewrites the schedule, writes half checkpoints, augments by itself
+and reads the lossy polygon labels. Kept from it is what defines the model: layers, assigner, loss and its gains.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.environment import isolate_libraries
-from nanoseg_bench.errors import ModelError
+from nanoseg_bench.errors import ModelError, RecipeError
 from nanoseg_bench.models.base import MIN_SCORE, CanvasImage, Complexity, FitContext, FitReport, Model
 from nanoseg_bench.models.checkpoint import seed_everything
 from nanoseg_bench.models.data import TrainingImages, resize_pixels
@@ -32,20 +32,19 @@ _NETWORK_OPTIONS = ("kernel", "regions", "topk", "p4_layers")
 class YoloModel(Model):
     """A YOLO11n segmentation network; ``options.scheme`` says which layers are exchanged.
 
-    Options of the recipe: ``scheme`` (yolo11n, yolo11n-c3ds, yolo11n-c3bads, yolo11n-c2psa-bra, nsyolo), ``kernel``,
-    ``regions``, ``topk``, ``p4_layers`` (see ``nsyolo.network.build_network``), and ``gains``: loss gains other than
-    Ultralytics' own.
+    Recipe options:
+        scheme: yolo11n, yolo11n-c3ds, yolo11n-c3bads, yolo11n-c2psa-bra or nsyolo; the model's id by default.
+        kernel, regions, topk, p4_layers: See ``nsyolo.network.build_network``.
 
     Raises:
-        ModelError: The canvas is not a multiple of 32 of at least 64 px.
+        RecipeError: The canvas is no multiple of 32 of at least 64 px.
     """
 
     def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
         super().__init__(recipe, classes, max_instances)
         if recipe.canvas % _STRIDE or recipe.canvas < 2 * _STRIDE:
-            raise ModelError(
-                f"{recipe.model}: canvas {recipe.canvas} in preset {recipe.preset!r}; "
-                f"YOLO needs a multiple of {_STRIDE}, at least {2 * _STRIDE}"
+            raise RecipeError(
+                f"{recipe.model}: canvas {recipe.canvas} must be a multiple of {_STRIDE}, and at least {2 * _STRIDE}"
             )
         self._network: nn.Module | None = None
         self._device = "cpu"
@@ -65,12 +64,12 @@ class YoloModel(Model):
         self._network = load_trained(self._build(), checkpoint, self.recipe, self.classes, device)
         self._device = device
 
-    @torch.inference_mode()
     def predict(self, images: Sequence[CanvasImage]) -> list[list[Instance]]:
         """Detections of each image after class-agnostic suppression, as masks in original pixels."""
         if self._network is None:
             raise ModelError(f"{self.recipe.model}: predict before fit or load")
-        return [self._predict_one(self._network, image) for image in images]
+        with torch.inference_mode():
+            return [self._predict_one(self._network, image) for image in images]
 
     def complexity(self) -> Complexity:
         """Parameters and GFLOPs at the recipe's canvas, counted by torch's flop counter."""
@@ -89,24 +88,20 @@ class YoloModel(Model):
             self.classes,
         )
 
-    def _network_options(self) -> dict[str, Any]:
-        options = self.recipe.options
-        chosen = {name: options[name] for name in _NETWORK_OPTIONS if name in options}
-        return {"scheme": options.get("scheme", self.recipe.model), **chosen}
-
     def _build(self) -> nn.Module:
         isolate_libraries()
         from ultralytics.cfg import get_cfg
 
         from nanoseg_bench.nsyolo.network import build_network
 
-        options = self._network_options()
-        if "p4_layers" in options:
-            options["p4_layers"] = tuple(options["p4_layers"])
-        network = build_network(options.pop("scheme"), len(self.classes), **options)
-        # One mask per particle: the merged map would cut overlapping particles and ends at 255 of them.
-        network.args = get_cfg(overrides={**_GAINS, **self.recipe.options.get("gains", {}), "overlap_mask": False})
-        network.names = dict(enumerate(self.classes))
+        options = self.recipe.options
+        chosen = {name: options[name] for name in _NETWORK_OPTIONS if name in options}
+        try:
+            network = build_network(options.get("scheme", self.recipe.model), len(self.classes), **chosen)
+        except ValueError as error:
+            raise RecipeError(f"{self.recipe.model}, preset {self.recipe.preset!r}: {error}") from error
+        # One mask per particle: the merged map would cut overlapping particles, and ends at 255 of them.
+        network.args = get_cfg(overrides={**_GAINS, "overlap_mask": False})
         # Convolutions run a fifth faster in this layout, on the CPU too.
         return network.to(memory_format=torch.channels_last)
 

@@ -62,10 +62,10 @@ def split_by_group(
 ) -> dict[str, str]:
     """Assign train, val or test to every micrograph, whole source groups at a time.
 
-    scikit-learn's ``StratifiedGroupKFold`` makes as many folds as the ratios have parts (8:1:1 gives 10): the first
-    folds are test, the next val, the rest train. Strata are the combination of classes in the image times the tertile
-    of its number of particles; strata with fewer images than folds are merged. With fewer groups than folds, val and
-    test take the groups whose sizes come nearest to their shares.
+    scikit-learn's ``StratifiedGroupKFold`` makes as many folds as the ratios have parts (8:1:1 gives 10): test and val
+    take those whose sizes are nearest to an even share, train the rest. Strata are the combination of classes in the
+    image times the tertile of its number of particles; strata with fewer images than folds are merged. With fewer
+    groups than folds, val and test take the groups whose sizes come nearest to their shares.
 
     Args:
         micrographs: In any order; the result does not depend on it.
@@ -135,14 +135,15 @@ def fixed_split(
 
 
 def share_warnings(split: Mapping[str, str], groups: Mapping[str, str], ratios: tuple[int, int, int]) -> list[str]:
-    """One sentence for each split that deviates from its share by more than half of it."""
+    """One sentence for each split that deviates from its share by more than half of it, and by more than an image."""
     total = len(split)
     counts = Counter(split.values())
     largest, size = max(sorted(Counter(groups[name] for name in split).items()), key=lambda item: item[1])
     warnings = []
     for part, ratio in zip(PARTS, ratios, strict=True):
         share = total * ratio / sum(ratios)
-        if abs(counts[part] - share) > share / 2:
+        # One image more or less is rounding, however large a part of a small share it is.
+        if abs(counts[part] - share) > max(share / 2, 1):
             reason = f"; the largest source group, {largest!r}, has {size} images" if size > 1 else ""
             warnings.append(f"{part} has {counts[part]} of {total} images where its share is {share:.1f}{reason}")
     return warnings
@@ -187,8 +188,12 @@ def _split_by_folds(
     strata = _strata(micrographs, sum(ratios))
     names = np.array([groups[each.name] for each in micrographs])
     folds = StratifiedGroupKFold(sum(ratios), shuffle=True, random_state=seed).split(names, strata, names)
+    # Folds of a small set differ in size; val and test take those that come nearest to their share.
+    nearest = sorted(
+        (members for _, members in folds), key=lambda members: abs(len(members) - len(micrographs) / sum(ratios))
+    )
     split = {}
-    for number, (_, members) in enumerate(folds):
+    for number, members in enumerate(nearest):
         part = "test" if number < test else "val" if number < test + val else "train"
         split.update({micrographs[index].name: part for index in members})
     return split

@@ -315,7 +315,9 @@ def _die_with_parent() -> None:
     """
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        # The descriptor itself: a thread inside sys.stdin would hold a lock that Python's shutdown wants.
+        while os.read(0, 1):
+            pass
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()

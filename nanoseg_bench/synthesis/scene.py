@@ -31,7 +31,9 @@ _LEAST_VISIBLE = 0.15
 _LEAST_PIXELS = 20
 _MOST_PARTICLES = 150
 _LEAST_DIAMETER_PX = 12.0
-_LARGEST_SHARE = 0.45
+_LARGEST_DIAMETER_PX = 250.0
+_LARGEST_SHARE = 0.35
+_LONGEST_SHARE = 0.45
 _ATTEMPTS = 20
 
 
@@ -106,7 +108,7 @@ class _Seen:
 def _draw_diameter(specimen: Specimen, rng: np.random.Generator) -> float:
     magnification = float(np.exp(rng.uniform(*np.log([0.85, 1.15] if specimen.easy else [0.65, 1.5]))))
     longest = max(habit.scale * (np.sqrt(habit.aspect) if habit.label == "nanorod" else 1) for habit in specimen.habits)
-    largest = _LARGEST_SHARE * min(specimen.canvas) / longest
+    largest = min(_LARGEST_DIAMETER_PX / 1.25, _LONGEST_SHARE * min(specimen.canvas) / longest)
     return float(np.clip(specimen.diameter_px * magnification, _LEAST_DIAMETER_PX, largest))
 
 
@@ -125,7 +127,8 @@ def _draw_templates(
     templates = []
     for label in chosen:
         size = diameter * habits[label].scale * float(np.exp(rng.normal(0, specimen.dispersion)))
-        size = float(np.clip(size, 0.8 * _LEAST_DIAMETER_PX, 1.3 * _LARGEST_SHARE * min(width, height)))
+        largest = min(_LARGEST_DIAMETER_PX, _LARGEST_SHARE * min(width, height))
+        size = float(np.clip(size, 0.8 * _LEAST_DIAMETER_PX, largest))
         templates.append(draw_template(habits[label], size, rng))
     return templates
 

@@ -11,6 +11,7 @@ from nanoseg_bench.annotations.raster import (
     rle_to_mask,
     to_mask,
     to_rle,
+    window_to_rle,
 )
 
 
@@ -126,3 +127,15 @@ def test_iou_matrix_against_numpy_and_crowd():
             union = predicted if crowd[j] else predicted | truth
             assert found[i, j] == pytest.approx((predicted & truth).sum() / union.sum())
     assert iou_matrix([], rles).shape == (0, 5)
+
+
+def test_a_window_encodes_like_the_whole_image():
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        height, width = rng.integers(1, 9, 2)
+        rows, columns = rng.integers(0, height + 1), rng.integers(0, width + 1)
+        y, x = rng.integers(0, height - rows + 1), rng.integers(0, width - columns + 1)
+        window = rng.random((rows, columns)) < rng.choice([0, 0.3, 0.7, 1])
+        whole = np.zeros((height, width), dtype=bool)
+        whole[y : y + rows, x : x + columns] = window
+        assert window_to_rle(window, int(x), int(y), int(height), int(width)) == mask_to_rle(whole)

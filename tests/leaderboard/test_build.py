@@ -66,15 +66,21 @@ def test_a_failed_run_is_the_last_row_with_its_reason():
 
 
 def test_written_csv_keeps_numbers_as_numbers(tmp_path):
-    for entry in (record("yolo11n", 0.123456789), record("unet", 0.2), record("unet", eval_set="ood")):
+    entries = (record("yolo11n", 0.123456789), record("nsyolo", 0.1), record("unet", 0.2))
+    for entry in (*entries, record("unet", eval_set="ood")):
         write_record(record_path(tmp_path, "toy", f"{entry.model}-run", entry.eval_set), entry)
     paths = write_leaderboards(tmp_path, "toy")
     assert {path.name for path in paths} == {"toy-test.csv", "toy-ablation.csv", "toy-ood.csv"}
     test = pd.read_csv(tmp_path / "toy-test.csv")
     assert tuple(test.columns) == COLUMNS["test"]
-    assert list(test["map_50_95"]) == [0.2, 0.123457]
-    assert list(test["parameters"]) == [2843193, 2843193]
-    assert list(pd.read_csv(tmp_path / "toy-ablation.csv")["model"]) == ["yolo11n"]
+    assert list(test["map_50_95"]) == [0.2, 0.123457, 0.1]
+    assert list(test["parameters"]) == [2843193] * 3
+    assert list(pd.read_csv(tmp_path / "toy-ablation.csv")["model"]) == ["yolo11n", "nsyolo"]
+
+
+def test_one_model_is_no_ablation(tmp_path):
+    write_record(record_path(tmp_path, "toy", "nsyolo-run", "test"), record("nsyolo", 0.1))
+    assert [path.name for path in write_leaderboards(tmp_path, "toy")] == ["toy-test.csv"]
 
 
 def test_records_that_do_not_belong_together_are_refused(tmp_path):

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+import torch
+
+from nanoseg_bench.errors import RecipeError, TimeLimitReached
+from nanoseg_bench.models.base import MIN_SCORE, Deadline, FitContext
+from nanoseg_bench.models.data import Particle, Sample
+from nanoseg_bench.models.mask_rcnn import MaskRCNN, encode_boxes_and_masks, place_mask
+from nanoseg_bench.models.recipe import load_recipe
+
+PASSED = Deadline(at=0.0, limit="1s")
+
+
+def make(prepared, **changes) -> MaskRCNN:
+    recipe = load_recipe("mask-rcnn", "smoke").model_copy(update=changes)
+    return MaskRCNN(recipe, prepared.classes, prepared.max_instances)
+
+
+def test_fit_predict_load_and_resume(prepared_set, test_images, tmp_path):
+    with pytest.raises(TimeLimitReached, match="epoch 1 of 2"):
+        make(prepared_set).fit(prepared_set, FitContext(tmp_path, deadline=PASSED))
+    model = make(prepared_set)
+    report = model.fit(prepared_set, FitContext(tmp_path))
+    assert (report.images_seen, report.resumes) == (16, 1)
+    predictions = model.predict(test_images)
+    fresh = make(prepared_set)
+    fresh.load(report.checkpoint, "cpu")
+    for ours, theirs, image in zip(predictions, fresh.predict(test_images), test_images, strict=True):
+        assert [(i.label, i.score, i.region) for i in ours] == [(i.label, i.score, i.region) for i in theirs]
+        assert 0 < len(ours) <= model.max_detections
+        assert [i.score for i in ours] == sorted((i.score for i in ours), reverse=True)
+        for instance in ours:
+            assert instance.label in prepared_set.classes
+            assert MIN_SCORE <= instance.score <= 1
+            assert (instance.region.width, instance.region.height) == (image.letterbox.width, image.letterbox.height)
+
+
+@pytest.mark.slow
+def test_an_interrupted_training_ends_with_the_same_weights(prepared_set, tmp_path):
+    whole, parts = make(prepared_set), make(prepared_set)
+    whole.fit(prepared_set, FitContext(tmp_path / "whole"))
+    with pytest.raises(TimeLimitReached):
+        parts.fit(prepared_set, FitContext(tmp_path / "parts", deadline=PASSED))
+    parts.fit(prepared_set, FitContext(tmp_path / "parts"))
+    expected = whole._network.state_dict()
+    for name, value in parts._network.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+
+
+def test_detection_limits_come_from_the_data(prepared_set):
+    recipe = load_recipe("mask-rcnn", "smoke")
+    network = MaskRCNN(recipe, prepared_set.classes, 400)._build()
+    assert network.roi_heads.detections_per_img == 800
+    assert network.roi_heads.score_thresh == MIN_SCORE
+    assert network.rpn.post_nms_top_n() == recipe.options["train_proposals"]
+    network.eval()
+    assert network.rpn.post_nms_top_n() == 800
+    assert network.rpn.pre_nms_top_n() == 1600
+    assert not any("BatchNorm" in type(module).__name__ for module in network.modules())
+    assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_recipe_errors_name_the_value(prepared_set):
+    with pytest.raises(RecipeError, match="canvas 100 must be a multiple of 32"):
+        make(prepared_set, canvas=100)
+    with pytest.raises(RecipeError, match=r"anchor_sizes \[8, 16\] must be five"):
+        make(prepared_set, options={"anchor_sizes": [8, 16]})
+
+
+@pytest.mark.parametrize("box", [(10.0, 20.0, 38.0, 48.0), (10.3, 20.7, 31.9, 75.2), (-6.5, -3.2, 14.0, 30.0)])
+def test_a_placed_mask_has_the_area_and_centre_of_its_box(box):
+    window, x, y = place_mask(np.ones((28, 28), dtype=np.float32), np.array(box, dtype=np.float32))
+    ys, xs = np.mgrid[: window.shape[0], : window.shape[1]] + 0.5
+    x0, y0, x1, y1 = box
+    assert window.sum() == pytest.approx((x1 - x0) * (y1 - y0), rel=0.02)
+    assert (window * xs).sum() / window.sum() + x == pytest.approx((x0 + x1) / 2, abs=0.02)
+    assert (window * ys).sum() / window.sum() + y == pytest.approx((y0 + y1) / 2, abs=0.02)
+
+
+def test_a_disc_in_its_box_is_a_disc_on_the_image():
+    ys, xs = np.mgrid[:28, :28] + 0.5
+    disc = (np.hypot(xs - 14, ys - 14) < 14).astype(np.float32)
+    window, x, y = place_mask(disc, np.array([20.5, 10.25, 60.5, 50.25], dtype=np.float32))
+    ys, xs = np.mgrid[: window.shape[0], : window.shape[1]] + 0.5
+    truth = np.hypot(xs + x - 40.5, ys + y - 30.25) < 20
+    found = window > 0.5
+    assert (found & truth).sum() / (found | truth).sum() > 0.95
+
+
+def test_boxes_enclose_the_masks():
+    mask = np.zeros((4, 5), dtype=bool)
+    mask[1:3, 2:5] = True
+    sample = Sample(np.zeros((16, 16), dtype=np.uint8), (Particle(1, mask, 6, 8),), ())
+    pixels, target = encode_boxes_and_masks(sample)
+    assert pixels.shape == (3, 16, 16)
+    assert target["boxes"].tolist() == [[8, 9, 11, 11]]
+    assert target["labels"].tolist() == [2]
+    assert target["masks"].nonzero()[:, 1:].tolist() == [[9, 8], [9, 9], [9, 10], [10, 8], [10, 9], [10, 10]]
+
+
+def test_an_image_without_particles_can_be_trained_on(prepared_set):
+    network = make(prepared_set)._build().train()
+    pixels, target = encode_boxes_and_masks(Sample(np.zeros((96, 96), dtype=np.uint8), (), ()))
+    losses = network([pixels], [target])
+    assert all(torch.isfinite(loss) for loss in losses.values())

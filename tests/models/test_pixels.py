@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+
+from nanoseg_bench.annotations.raster import rle_to_mask
+from nanoseg_bench.models.pixels import (
+    PostProcessing,
+    content_window,
+    fill_small_holes,
+    instances_from_probability,
+    restore_instances,
+    split_touching,
+)
+from nanoseg_bench.preparation.letterbox import Letterbox
+
+SIZE = 160
+SQUARE = Letterbox(SIZE, SIZE, SIZE)
+
+
+def disc(x: float, y: float, radius: float, size: int = SIZE) -> np.ndarray:
+    ys, xs = np.mgrid[:size, :size] + 0.5
+    return (xs - x) ** 2 + (ys - y) ** 2 < radius**2
+
+
+def as_probability(mask: np.ndarray, inside: float = 0.9, outside: float = 0.1) -> np.ndarray:
+    return np.where(mask, inside, outside).astype(np.float32)
+
+
+@pytest.mark.parametrize("radius", [7, 15, 30])
+def test_two_touching_discs_of_any_size_become_two(radius):
+    left, right = disc(80 - 0.9 * radius, 80, radius), disc(80 + 0.9 * radius, 80, radius)
+    found = instances_from_probability(as_probability(left | right), SQUARE)
+    assert len(found) == 2
+    for particle in found:
+        height, width = particle.mask.shape
+        truth = (left if particle.x + width / 2 < 80 else right)[
+            particle.y : particle.y + height, particle.x : particle.x + width
+        ]
+        assert (particle.mask & truth).sum() / (particle.mask | truth).sum() > 0.9
+
+
+def test_one_disc_one_bar_and_one_ellipse_stay_whole():
+    ys, xs = np.mgrid[:SIZE, :SIZE] + 0.5
+    bar = (abs(xs - 80) < 60) & (abs(ys - 30) < 6)
+    ellipse = ((xs - 60) / 40) ** 2 + ((ys - 110) / 15) ** 2 < 1
+    assert len(instances_from_probability(as_probability(bar | ellipse | disc(130, 120, 12)), SQUARE)) == 3
+
+
+def test_a_rough_outline_does_not_cut_a_disc():
+    rng = np.random.default_rng(0)
+    ys, xs = np.mgrid[:SIZE, :SIZE] + 0.5
+    angle = np.arctan2(ys - 80, xs - 80)
+    radius = 40 + sum(rng.uniform(0.3, 1.0) * np.sin(k * angle + rng.uniform(0, 6)) for k in range(5, 15))
+    assert len(instances_from_probability(as_probability(np.hypot(ys - 80, xs - 80) < radius), SQUARE)) == 1
+
+
+def test_score_is_the_mean_probability_and_class_the_best_mean():
+    first, second = disc(40, 40, 12), disc(110, 110, 12)
+    foreground = as_probability(first, 0.8, 0.0) + as_probability(second, 0.6, 0.0)
+    classes = np.stack([as_probability(second, 0.5, 0.1), as_probability(first, 0.7, 0.1)])
+    found = sorted(instances_from_probability(foreground, SQUARE, classes), key=lambda particle: particle.x)
+    assert [particle.class_index for particle in found] == [1, 0]
+    assert [particle.score for particle in found] == pytest.approx([0.8, 0.6], abs=1e-6)
+    restored = restore_instances(found, SQUARE, ("rod", "cube"), max_detections=1)
+    assert [(instance.label, round(instance.score, 3)) for instance in restored] == [("cube", 0.8)]
+    assert (rle_to_mask(restored[0].region) == first).mean() > 0.999
+
+
+def test_padding_is_background():
+    letterbox = Letterbox(160, 80, SIZE)
+    everything = np.ones((SIZE, SIZE), dtype=np.float32)
+    (particle,) = instances_from_probability(everything, letterbox)
+    rows, columns = content_window(letterbox)
+    assert (particle.y, particle.x) == (rows.start, columns.start)
+    assert particle.mask.shape == (80, 160)
+
+
+def test_restores_area_in_original_pixels():
+    letterbox = Letterbox(320, 320, SIZE)
+    found = instances_from_probability(as_probability(disc(70, 90, 20)), letterbox)
+    (instance,) = restore_instances(found, letterbox, ("disc",), 10)
+    assert rle_to_mask(instance.region).sum() == pytest.approx(np.pi * 40**2, rel=0.02)
+
+
+def test_small_holes_are_filled_and_enclosed_background_is_not():
+    with_hole = disc(80, 80, 30) & ~disc(80, 80, 6)
+    assert fill_small_holes(with_hole, 0.5).sum() == disc(80, 80, 30).sum()
+    ring = disc(80, 80, 60) & ~disc(80, 80, 55)
+    assert (fill_small_holes(ring, 0.5) == ring).all()
+
+
+def test_specks_are_dropped():
+    parameters = PostProcessing(min_area=50)
+    speck = disc(30, 30, 3)
+    assert instances_from_probability(as_probability(speck), SQUARE, parameters=parameters) == []
+    assert len(instances_from_probability(as_probability(speck), SQUARE, parameters=PostProcessing(min_area=5))) == 1
+
+
+def test_empty_mask_has_no_labels():
+    assert split_touching(np.zeros((20, 20), dtype=bool)).max() == 0
+
+
+def test_every_foreground_pixel_belongs_to_one_particle():
+    rng = np.random.default_rng(3)
+    mask = np.logical_or.reduce([disc(*rng.uniform(10, 150, 2), rng.uniform(2, 15)) for _ in range(25)])
+    labels = split_touching(mask)
+    assert ((labels > 0) == mask).all()

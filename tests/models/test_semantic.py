@@ -1,0 +1,138 @@
+import numpy as np
+import pytest
+import torch
+
+from nanoseg_bench.annotations.raster import rle_to_mask
+from nanoseg_bench.errors import ModelError, RecipeError, TimeLimitReached
+from nanoseg_bench.models.base import MIN_SCORE, Deadline, FitContext
+from nanoseg_bench.models.data import Particle, Sample
+from nanoseg_bench.models.otsu import Otsu
+from nanoseg_bench.models.recipe import load_recipe
+from nanoseg_bench.models.semantic import SemanticModel, dice_loss, encode_class_map
+
+MODELS = ("unet", "deeplabv3plus")
+PASSED = Deadline(at=0.0, limit="1s")
+
+
+def make(name: str, prepared, **changes) -> SemanticModel:
+    recipe = load_recipe(name, "smoke").model_copy(update=changes)
+    return SemanticModel(recipe, prepared.classes, prepared.max_instances)
+
+
+def pixel_iou(predicted, truth) -> float:
+    shape = (truth[0].region.height, truth[0].region.width)
+    ours, theirs = (
+        np.logical_or.reduce([np.zeros(shape, dtype=bool)] + [rle_to_mask(instance.region) for instance in found])
+        for found in (predicted, truth)
+    )
+    return float((ours & theirs).sum() / (ours | theirs).sum())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_fit_predict_load(name, prepared_set, test_images, tmp_path):
+    model = make(name, prepared_set)
+    report = model.fit(prepared_set, FitContext(tmp_path))
+    assert report.images_seen == 32
+    predictions = model.predict(test_images)
+    assert len(predictions) == len(test_images)
+    fresh = make(name, prepared_set)
+    fresh.load(report.checkpoint, "cpu")
+    for ours, theirs, image in zip(predictions, fresh.predict(test_images), test_images, strict=True):
+        assert [(i.label, i.score, i.region) for i in ours] == [(i.label, i.score, i.region) for i in theirs]
+        assert [i.score for i in ours] == sorted((i.score for i in ours), reverse=True)
+        for instance in ours:
+            assert instance.label in prepared_set.classes
+            assert MIN_SCORE <= instance.score <= 1
+            assert (instance.region.width, instance.region.height) == (image.letterbox.width, image.letterbox.height)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_learns_to_find_particles_and_their_classes(name, prepared_set, test_images, tmp_path):
+    model = make(name, prepared_set, images_seen=240, images_per_epoch=240)
+    model.fit(prepared_set, FitContext(tmp_path))
+    (found,) = model.predict(test_images)
+    truth = prepared_set.truth("test")[test_images[0].name]
+    assert pixel_iou(found, truth) > 0.8
+    assert len(found) == len(truth)
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(prepared_set, tmp_path):
+    whole, parts = make("unet", prepared_set), make("unet", prepared_set)
+    whole.fit(prepared_set, FitContext(tmp_path / "whole"))
+    with pytest.raises(TimeLimitReached, match="epoch 1 of 2"):
+        parts.fit(prepared_set, FitContext(tmp_path / "parts", deadline=PASSED))
+    again = make("unet", prepared_set)
+    assert again.fit(prepared_set, FitContext(tmp_path / "parts")).resumes == 1
+    expected = whole._network.state_dict()
+    for name, value in again._network.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+
+
+def test_batch_normalisation_needs_two_images(prepared_set, tmp_path):
+    with pytest.raises(ModelError, match=r"at least two images at a time \(batch 1"):
+        make("deeplabv3plus", prepared_set, batch=1).fit(prepared_set, FitContext(tmp_path))
+
+
+def test_a_canvas_that_the_encoder_cannot_halve_is_refused(prepared_set):
+    with pytest.raises(RecipeError, match="canvas 100 must be a multiple of 32"):
+        make("unet", prepared_set, canvas=100)
+
+
+def test_predict_needs_weights(prepared_set, test_images):
+    with pytest.raises(ModelError, match="before fit or load"):
+        make("unet", prepared_set).predict(test_images)
+
+
+def test_complexity(prepared_set):
+    complexity = make("unet", prepared_set).complexity()
+    assert complexity.parameters == pytest.approx(24.4e6, rel=0.01)
+    assert complexity.gflops == pytest.approx(2 * 4.4, rel=0.05) or complexity.gflops > 0
+
+
+def test_class_map_holds_classes_and_ignored_pixels():
+    ones = np.ones((2, 2), dtype=bool)
+    sample = Sample(
+        np.zeros((8, 8), dtype=np.uint8),
+        (Particle(0, ones, 1, 1), Particle(1, ones, 4, 5)),
+        (Particle(-1, np.ones((3, 3), dtype=bool), 2, 2),),
+    )
+    pixels, target = encode_class_map(sample)
+    expected = np.zeros((8, 8), dtype=int)
+    expected[2:5, 2:5] = 255
+    expected[1:3, 1:3] = 1
+    expected[5:7, 4:6] = 2
+    assert pixels.shape == (3, 8, 8)
+    assert (target.numpy() == expected).all()
+
+
+def test_dice_against_its_definition():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 3, 6, 6, generator=generator)
+    target = torch.randint(0, 3, (2, 6, 6), generator=generator)
+    target[0, 0] = 255
+    probability = logits.softmax(dim=1)
+    coefficients = []
+    for c in (1, 2):
+        overlap = predicted = true = 0.0
+        for n in range(2):
+            for y in range(6):
+                for x in range(6):
+                    if target[n, y, x] == 255:
+                        continue
+                    p, t = float(probability[n, c, y, x]), float(target[n, y, x] == c)
+                    overlap, predicted, true = overlap + p * t, predicted + p, true + t
+        coefficients.append((2 * overlap + 1) / (predicted + true + 1))
+    assert dice_loss(logits, target).item() == pytest.approx(1 - np.mean(coefficients), rel=1e-5)
+
+
+def test_dice_of_an_empty_batch_is_zero_and_differentiable():
+    logits = torch.randn(1, 3, 4, 4, requires_grad=True)
+    loss = dice_loss(logits, torch.zeros(1, 4, 4, dtype=torch.int64))
+    loss.backward()
+    assert loss.item() == 0
+
+
+def test_shares_post_processing_with_otsu(prepared_set, test_images):
+    truth = prepared_set.truth("test")[test_images[0].name]
+    (found,) = Otsu(load_recipe("otsu", "smoke"), prepared_set.classes, 6).predict(test_images)
+    assert pixel_iou(found, truth) > 0.85

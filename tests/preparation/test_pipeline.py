@@ -1,0 +1,308 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from nanoseg_bench.annotations.instance import Instance, Polygon
+from nanoseg_bench.annotations.labelme import write_labelme
+from nanoseg_bench.annotations.raster import rle_to_mask, to_rle
+from nanoseg_bench.errors import ImageError, PreparationError
+from nanoseg_bench.imageio import read_image
+from nanoseg_bench.preparation.pipeline import prepare
+from nanoseg_bench.preparation.prepared_set import MANIFEST_COLUMNS, PreparedSet
+
+
+def make(micrographs, out, ood=(), **options):
+    options = {"name": "mine", "dataset": "mine", "classes": ("a", "b"), "canvas": 64, "workers": 1, **options}
+    return prepare(micrographs, ood, out=out, **options)
+
+
+def files(root):
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def ood(micrograph):
+    return [
+        micrograph(
+            f"ood/{shape}-{i}", seed=5000 + i, labels=(shape,), group=f"ood-{shape}", attributes={"ood_shape": shape}
+        )
+        for i, shape in enumerate(("triangle", "pentagon"))
+    ]
+
+
+def test_layout_counts_and_round_trip(collection, ood, tmp_path):
+    micrographs = collection(groups=12, per_group=2, labels=("a", "b"), nm_per_px=0.25, attributes={"modality": "TEM"})
+    prepared = make(micrographs, tmp_path / "set", ood)
+    assert (prepared.name, prepared.classes, prepared.canvas) == ("mine", ("a", "b"), 64)
+    prepared.require_audit()
+    counts = prepared.summary["counts"]
+    originals = sum(counts[part]["images"] for part in ("train", "val", "test"))
+    assert originals == 24
+    assert originals + counts["train"]["copies"] == round(5.861 * 24)
+    assert counts["ood"] == {"groups": 2, "images": 2, "copies": 0, "instances": 6}
+    assert prepared.summary["ood_classes"] == ["pentagon", "triangle"]
+    by_name = {each.name: each for each in [*micrographs, *ood]}
+    for split in ("train", "val", "test", "ood"):
+        images, truth, on_canvas = prepared.images(split), prepared.truth(split), prepared.canvas_instances(split)
+        assert {image.name for image in images} == set(on_canvas)
+        assert {image.name for image in images if image.parent is None} == set(truth)
+        for image in images:
+            original = by_name[image.micrograph]
+            pixels = read_image(image.image_path)
+            assert pixels.shape == (64, 64)
+            assert image.source_group == original.source_group
+            assert image.nm_per_px == original.nm_per_px
+            assert image.attributes == original.attributes
+            if image.parent is None:
+                assert (pixels == image.letterbox.apply(read_image(original.image_path))).all()
+                expected = [to_rle(each, original.height, original.width) for each in original.instances]
+                assert [each.region for each in truth[image.name]] == expected
+                assert [each.label for each in truth[image.name]] == [each.label for each in original.instances]
+            if split != "ood":
+                lines = image.label_path.read_text().splitlines()
+                assert len(lines) == len(on_canvas[image.name])
+                assert all(0 <= float(value) <= 1 for line in lines for value in line.split()[1:])
+    assert prepared.max_instances == 3
+    assert Counter(image.split for image in prepared.all_images if image.parent) == {"train": counts["train"]["copies"]}
+
+
+def test_canvas_truth_fits_the_canvas_image(collection, tmp_path):
+    prepared = make(collection(groups=6, per_group=1, discs=1), tmp_path / "set", canvas=128, augment_copies=4)
+    for image in prepared.images("train"):
+        bright = read_image(image.image_path) > 145
+        truth = np.zeros((128, 128), dtype=bool)
+        for each in prepared.canvas_instances("train")[image.name]:
+            truth |= rle_to_mask(each.region)
+        if truth.sum() > 300:
+            assert (bright & truth).sum() / (bright | truth).sum() > 0.85
+
+
+def test_same_input_same_bytes_for_any_number_of_workers(collection, ood, tmp_path):
+    micrographs = collection(groups=9, per_group=2, labels=("a", "b"))
+    one = make(micrographs, tmp_path / "one", ood, augment_copies=1, workers=1)
+    two = make(micrographs[::-1], tmp_path / "two", ood[::-1], augment_copies=1, workers=2)
+    assert one.content_hash == two.content_hash
+    assert files(one.root) == files(two.root)
+    other = make(micrographs, tmp_path / "other", ood, augment_copies=1, seed=1)
+    assert other.content_hash != one.content_hash
+    assert (other.root / "manifest.csv").read_bytes() != (one.root / "manifest.csv").read_bytes()
+
+
+def test_nothing_of_the_machine_is_in_the_set(collection, tmp_path):
+    prepared = make(collection(groups=4), tmp_path / "set", augment_copies=1)
+    for name, content in files(prepared.root).items():
+        if not name.endswith(".png"):
+            assert str(tmp_path).encode() not in content
+
+
+def test_hash_is_of_decoded_pixels(collection, tmp_path):
+    micrographs = collection(groups=4)
+    first = make(micrographs, tmp_path / "one", augment_copies=0)
+    for each in micrographs:
+        pixels = read_image(each.image_path)
+        Image.fromarray(pixels).save(each.image_path, compress_level=0)
+    assert make(micrographs, tmp_path / "two", augment_copies=0).content_hash == first.content_hash
+    Image.fromarray(pixels ^ 1).save(micrographs[-1].image_path)
+    assert make(micrographs, tmp_path / "three", augment_copies=0).content_hash != first.content_hash
+
+
+def test_second_call_is_up_to_date_and_other_inputs_are_refused(collection, tmp_path, caplog):
+    caplog.set_level("INFO")
+    micrographs, out = collection(groups=4), tmp_path / "set"
+    first = make(micrographs, out, augment_copies=1)
+    stamps = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    assert make(micrographs, out, augment_copies=1).content_hash == first.content_hash
+    assert "up to date" in caplog.text
+    with pytest.raises(PreparationError, match="--overwrite always"):
+        make(micrographs, out, augment_copies=1, seed=1)
+    assert make(micrographs, out, seed=1, overwrite="never").content_hash == first.content_hash
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == stamps
+    assert make(micrographs, out, augment_copies=1, seed=1, overwrite="always").summary["seed"] == 1
+    assert [path.name for path in tmp_path.iterdir() if path.name != "micrographs"] == ["set"]
+
+
+def test_colour_stays_colour_and_grey_stays_grey(micrograph, tmp_path):
+    micrographs = [micrograph(f"m{i}", seed=i, rgb=i % 2 == 0) for i in range(4)]
+    prepared = make(micrographs, tmp_path / "set", augment_copies=1)
+    for image in prepared.all_images:
+        with Image.open(image.image_path) as opened:
+            assert opened.mode == ("RGB" if int(image.micrograph[1]) % 2 == 0 else "L")
+
+
+def test_regions_outside_or_too_small_are_counted(micrograph, tmp_path, disc):
+    micrographs = [micrograph(f"m{i}", seed=i, width=640, height=480) for i in range(3)]
+    extra = (disc(-50, -50, 5), Instance("a", (Polygon(np.array([(300.0, 200), (302, 200), (302, 202), (300, 202)])),)))
+    micrographs[0] = replace(micrographs[0], instances=micrographs[0].instances + extra)
+    prepared = make(micrographs, tmp_path / "set", canvas=32, augment_copies=0)
+    assert prepared.summary["losses"]["outside_image"] == 1
+    assert prepared.summary["losses"]["too_small_for_canvas"] >= 1
+    truths = [each for split in ("train", "val", "test") for each in prepared.truth(split).values()]
+    assert sorted(len(each) for each in truths) == [3, 3, 4]
+    assert prepared.max_instances == 4
+
+
+def test_ignore_regions_are_kept_apart(micrograph, tmp_path, disc):
+    micrographs = [micrograph(f"m{i}", seed=i) for i in range(3)]
+    bar = Instance("ignore", (Polygon(np.array([(0.0, 60), (96, 60), (96, 72), (0, 72)])),))
+    micrographs = [replace(each, instances=(*each.instances, bar)) for each in micrographs]
+    prepared = make(micrographs, tmp_path / "set", augment_copies=2)
+    for split in ("train", "val", "test"):
+        for instances in prepared.truth(split).values():
+            assert [each.ignored for each in instances] == [False, False, False, True]
+    assert prepared.max_instances == 3
+    assert sum(counts["instances"] for counts in prepared.summary["counts"].values()) == 9
+
+
+def test_identical_images_share_a_split(micrograph, tmp_path, caplog):
+    micrographs = [micrograph(f"m{i}", seed=i // 2) for i in range(20)]
+    prepared = make(micrographs, tmp_path / "set", augment_copies=0)
+    split = {image.micrograph: image.split for image in prepared.all_images}
+    assert all(split[f"m{i}"] == split[f"m{i + 1}"] for i in range(0, 20, 2))
+    assert "identical pixels, kept in one source group: m0, m1" in caplog.text
+    assert "identical pixels, kept in one source group: m0, m1" in prepared.summary["warnings"]
+
+
+def test_fixed_split_is_followed_and_twins_across_it_are_refused(micrograph, tmp_path):
+    micrographs = [micrograph(f"m{i}", seed=i) for i in range(5)]
+    assignment = {"m0": "test", "m1": "val", "m2": "train", "m3": "train", "m4": "test"}
+    prepared = make(micrographs, tmp_path / "set", assignment=assignment, augment_copies=1)
+    assert {image.micrograph: image.split for image in prepared.all_images} == assignment
+    twins = [*micrographs[:4], micrograph("m4", seed=2)]
+    with pytest.raises(PreparationError, match=r"source group 'm2' is in 2 splits.*train: m2.*test: m4"):
+        make(twins, tmp_path / "other", assignment=assignment)
+    assert not (tmp_path / "other").exists()
+
+
+def test_an_ood_image_that_is_in_train_fails_the_audit(micrograph, tmp_path):
+    micrographs = [micrograph(f"m{i}", seed=i) for i in range(3)]
+    prepared = make(micrographs, tmp_path / "set", [micrograph("twin", seed=0, labels=("triangle",))], augment_copies=0)
+    assert not json.loads((prepared.root / "split_audit.json").read_text())["passed"]
+
+
+def test_names_become_unique_file_names(micrograph, tmp_path):
+    names = ["x/one", "y/one", "y/two: 5 nm", "y/Größe", "one-aug01", "z/ONE"]
+    micrographs = [micrograph(name.replace(":", "_"), seed=i) for i, name in enumerate(names)]
+    micrographs = [replace(each, name=name) for each, name in zip(micrographs, names, strict=True)]
+    prepared = make(micrographs, tmp_path / "set", augment_copies=2)
+    stems = [image.name for image in prepared.all_images]
+    assert len({stem.casefold() for stem in stems}) == len(stems)
+    originals = {image.name for image in prepared.all_images if not image.parent}
+    assert originals == {"x__one", "y__one", "two_5_nm", "Größe", "one-aug01", "z__ONE"}
+    assert all(image.image_path.is_file() for image in prepared.all_images)
+    assert [image.micrograph for image in prepared.all_images if image.name == "Größe"] == ["y/Größe"]
+
+
+def test_data_yaml_is_for_ultralytics(collection, tmp_path):
+    prepared = make(collection(groups=3), tmp_path / "set", augment_copies=0)
+    assert yaml.safe_load((prepared.root / "data.yaml").read_text()) == {
+        "path": ".",
+        "train": "images/train",
+        "val": "images/val",
+        "test": "images/test",
+        "names": {0: "a", 1: "b"},
+    }
+
+
+def test_augmented_copies_tell_how_they_were_made(collection, tmp_path):
+    prepared = make(collection(groups=4), tmp_path / "set", augment_copies=2)
+    header, *lines = (prepared.root / "manifest.csv").read_text().splitlines()
+    assert header == ",".join(MANIFEST_COLUMNS)
+    copies = [line for line in lines if "-aug" in line.split(",")[0]]
+    assert copies
+    assert all('""transform"":""Affine""' in line for line in copies)
+
+
+def test_a_truncated_image_stops_everything_and_leaves_nothing(collection, tmp_path):
+    micrographs = collection(groups=4)
+    victim = micrographs[3].image_path
+    victim.write_bytes(victim.read_bytes()[:500])
+    with pytest.raises(ImageError, match=victim.name):
+        make(micrographs, tmp_path / "out" / "set")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_truncated_image_stops_two_workers(collection, tmp_path):
+    micrographs = collection(groups=10)
+    victim = micrographs[3].image_path
+    victim.write_bytes(victim.read_bytes()[:500])
+    with pytest.raises(ImageError, match=victim.name):
+        make(micrographs, tmp_path / "set", workers=2)
+
+
+@pytest.mark.parametrize("overwrite", ["missing", "always"])
+def test_a_failure_keeps_the_old_set(collection, tmp_path, overwrite):
+    micrographs, out = collection(groups=4), tmp_path / "set"
+    make(micrographs, out, augment_copies=0)
+    before = files(out)
+    micrographs[0].image_path.write_bytes(b"no image")
+    with pytest.raises(ImageError):
+        make(micrographs, out, augment_copies=0, overwrite=overwrite)
+    assert files(out) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["micrographs", "set"]
+
+
+def test_mistakes_are_named(collection, micrograph, tmp_path):
+    micrographs = collection(groups=4)
+    with pytest.raises(PreparationError, match=r"view-0\.png: instance 1 is labelled 'a'.*\(b\)"):
+        make(micrographs, tmp_path / "set", classes=("b",))
+    with pytest.raises(PreparationError, match=r"2 micrographs are named 'specimen-00/view-0'"):
+        make([*micrographs, micrographs[0]], tmp_path / "set")
+    with pytest.raises(PreparationError, match=r"96x72 px, but annotated as 97x72"):
+        make([replace(micrographs[0], width=97), *micrographs[1:]], tmp_path / "set")
+    with pytest.raises(PreparationError, match="2 source groups"):
+        make(micrographs[:4], tmp_path / "set")
+    with pytest.raises(PreparationError, match="no micrographs"):
+        make([], tmp_path / "set")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PreparationError, match=r"file/set: cannot be written"):
+        make(micrographs, tmp_path / "file" / "set")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "micrographs"]
+
+
+def test_five_hundred_particles_are_counted(micrograph, tmp_path):
+    micrographs = [micrograph("dense", seed=0, width=400, height=400, discs=400)]
+    micrographs += [micrograph(f"m{i}", seed=i) for i in range(1, 3)]
+    prepared = make(micrographs, tmp_path / "set", canvas=400, augment_copies=1)
+    assert prepared.max_instances == 400
+
+
+@pytest.mark.slow
+def test_a_kill_leaves_the_old_set_or_the_new_one(collection, tmp_path):
+    micrographs, out = collection(groups=6), tmp_path / "set"
+    make(micrographs, out, canvas=256, augment_copies=20)
+    before = PreparedSet(out).content_hash
+    folder = tmp_path / "annotated"
+    for each in micrographs:
+        target = folder / f"{each.name}.json"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.with_suffix(".png").write_bytes(each.image_path.read_bytes())
+        write_labelme(target, each, f"{target.stem}.png")
+    command = [sys.executable, "-m", "nanoseg_bench", "prepare", "--labelme", str(folder), "--name", "mine"]
+    command += ["--out", str(out), "--size", "256", "--augment-copies", "20", "--seed", "1", "--overwrite", "always"]
+    command += ["--classes", "a,b", "--workers", "1"]
+    incomplete = tmp_path / ".set.incomplete" / "images" / "train"
+    for delay in (0.0, 0.3, 1.0):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)
+        deadline = time.monotonic() + 120
+        while not incomplete.is_dir() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(delay)
+        process.kill()
+        process.wait()
+        state = PreparedSet(out)
+        assert all(image.image_path.is_file() for image in state.all_images)
+        state.require_audit()
+        if delay == 0.0:
+            assert state.content_hash == before
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert PreparedSet(out).summary["seed"] == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["annotated", "micrographs", "set"]
