@@ -92,7 +92,7 @@ _SHOWN = {
         "preset": "preset",
         "seed": "seed",
         **{
-            f"detection_rate_{shape}{level}": f"{shape}{level.replace('_', ' .')}"
+            f"detection_rate_{shape}{level}": f"{shape}{level.replace('_', ' ≥ .')}"
             for shape in ("triangle", "pentagon")
             for level in ("", "_25", "_50", "_75")
         },
@@ -103,9 +103,11 @@ _SHOWN = {
 
 
 def _table(frame: "pd.DataFrame", columns: dict[str, str], title: str) -> "Table":
+    from rich import box
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
+    columns = {name: heading for name, heading in columns.items() if frame[name].notna().any()}
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for heading in columns.values():
         table.add_column(heading, justify="left" if heading in ("model", "preset") else "right")
     reasons = []

@@ -21,6 +21,8 @@ from nanoseg_bench.runs.record import Record, read_records
 PRIMARY = {"test": "map_50_95", "ood": "map_50_agnostic"}
 """The metric that ranks the rows of an eval set."""
 
+TABLES = ("test", "ablation", "ood")
+
 _DIGITS = 6
 _INTEGERS = (
     "seed",
@@ -50,10 +52,13 @@ def write_leaderboards(leaderboards: Path, set_name: str) -> list[Path]:
     if any(record.eval_set == "ood" for record in records):
         tables["ood"] = build_table(records, "ood")
     paths = []
-    for name, table in tables.items():
+    for name in TABLES:
         path = leaderboards / f"{set_name}-{name}.csv"
-        write_text(path, table.to_csv(index=False, lineterminator="\n"))
-        paths.append(path)
+        if name in tables:
+            write_text(path, tables[name].to_csv(index=False, lineterminator="\n"))
+            paths.append(path)
+        else:
+            path.unlink(missing_ok=True)  # of records that are gone
     return paths
 
 
