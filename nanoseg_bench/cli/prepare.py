@@ -167,7 +167,9 @@ def _read(arguments: argparse.Namespace, out: Path) -> _Inputs:
     ood: list[Micrograph] = []
     assignment: Mapping[str, str] | None = None
     if arguments.labelme is not None:
-        micrographs, classes = _read_own(arguments.labelme, arguments.classes)
+        # Where images go that exist only inside their JSON.
+        extracted = out.with_name(f"{out.name}-images")
+        micrographs, classes = _read_own(arguments.labelme, arguments.classes, extracted)
     else:
         card = load_card(arguments.dataset or _NANOSYNTH)
         classes = card.classes
@@ -188,11 +190,11 @@ def _read(arguments: argparse.Namespace, out: Path) -> _Inputs:
     return _Inputs(micrographs, ood, classes, assignment)
 
 
-def _read_own(folder: Path, classes: str | None) -> "tuple[list[Micrograph], tuple[str, ...]]":
+def _read_own(folder: Path, classes: str | None, extract_to: Path) -> "tuple[list[Micrograph], tuple[str, ...]]":
     from nanoseg_bench.annotations.labelme import read_labelme_folder
 
     given = tuple(part.strip() for part in classes.split(",") if part.strip()) if classes is not None else None
-    micrographs = read_labelme_folder(folder, given)
+    micrographs = read_labelme_folder(folder, given, extract_to)
     found = {each.label for micrograph in micrographs for each in micrograph.instances if not each.ignored}
     used = given or tuple(sorted(label for label in found if label is not None))
     if not used:

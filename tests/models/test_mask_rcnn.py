@@ -21,7 +21,7 @@ def test_fit_predict_load_and_resume(prepared_set, test_images, tmp_path):
         make(prepared_set).fit(prepared_set, FitContext(tmp_path, deadline=PASSED))
     model = make(prepared_set)
     report = model.fit(prepared_set, FitContext(tmp_path))
-    assert (report.images_seen, report.resumes) == (16, 1)
+    assert (report.images_seen, report.resumes) == (8, 1)
     predictions = model.predict(test_images)
     fresh = make(prepared_set)
     fresh.load(report.checkpoint, "cpu")
