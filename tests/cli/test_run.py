@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from nanoseg_bench.cli import main
+from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.registry import ABLATION, BUILT_IN
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.record import read_records
@@ -106,7 +107,13 @@ def test_every_model_of_the_paper_gets_an_ok_row(tiny_set, tmp_path):
     trained = test[test["model"] != "otsu"]
     assert (trained["parameters"] > 1e6).all()
     assert (trained["training_images_seen"] > 0).all()
-    assert trained["training_images_seen"].nunique() == 1, "one budget for all"
+
+
+@pytest.mark.parametrize("preset", ["quick", "paper"])
+def test_one_budget_for_all(preset):
+    recipes = [load_recipe(model, preset) for model in BUILT_IN if model != "otsu"]
+    assert len({(recipe.images_seen, recipe.epochs) for recipe in recipes}) == 1
+    assert len({recipe.canvas for recipe in recipes}) == 1
 
 
 @pytest.mark.slow
