@@ -33,14 +33,14 @@ class PostProcessing:
             the staircase of the pixel grid.
         max_hole: Holes up to this share of the particle's filled area are filled; larger ones are background that
             particles enclose.
-        min_area: Smaller particles, in canvas pixels, are noise.
+        min_area: Smaller particles, as a share of the canvas, are noise: by default what covers 100 px of 640 x 640.
     """
 
     threshold: float = 0.5
     neck: float = 0.75
     min_depth: float = 1.0
     max_hole: float = 0.5
-    min_area: int = 100
+    min_area: float = 100 / 640**2
 
 
 DEFAULT = PostProcessing()
@@ -91,7 +91,7 @@ def instances_from_probability(
         if window is None:
             continue
         inside = labels[window] == number
-        if inside.sum() < parameters.min_area:
+        if inside.sum() < parameters.min_area * labels.size:
             continue
         class_index = None
         if class_probabilities is not None:

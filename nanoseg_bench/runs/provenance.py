@@ -15,7 +15,6 @@ _PACKAGES = (
     "segmentation-models-pytorch",
     "albumentations",
     "pycocotools",
-    "faster-coco-eval",
     "numpy",
     "opencv-python-headless",
     "scikit-image",

@@ -89,10 +89,12 @@ def test_small_holes_are_filled_and_enclosed_background_is_not():
 
 
 def test_specks_are_dropped():
-    parameters = PostProcessing(min_area=50)
-    speck = disc(30, 30, 3)
-    assert instances_from_probability(as_probability(speck), SQUARE, parameters=parameters) == []
-    assert len(instances_from_probability(as_probability(speck), SQUARE, parameters=PostProcessing(min_area=5))) == 1
+    for size in (160, 320):  # what a speck is does not depend on the canvas
+        speck, canvas = as_probability(disc(30, 30, 3 * size / 160, size)), Letterbox(size, size, size)
+        area = np.pi * 3**2 / 160**2
+        above, below = PostProcessing(min_area=1.2 * area), PostProcessing(min_area=0.8 * area)
+        assert instances_from_probability(speck, canvas, parameters=above) == []
+        assert len(instances_from_probability(speck, canvas, parameters=below)) == 1
 
 
 def test_empty_mask_has_no_labels():
