@@ -24,7 +24,8 @@ def image_errors(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise ImageError(f"{path}: no such image") from error
-    except UnidentifiedImageError as error:
+    except (UnidentifiedImageError, ModuleNotFoundError) as error:
+        # Ultralytics, once imported, replaces Image.open by a function that looks for a HEIF plug-in at this point.
         raise ImageError(f"{path}: not an image that Pillow can read; export it as PNG or TIFF") from error
     except Exception as error:
         # On a broken header Pillow raises nearly anything: SyntaxError, OverflowError, TypeError, ...
