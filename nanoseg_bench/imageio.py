@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,15 @@ _PERCENTILES = (0.1, 99.9)
 _EIGHT_BIT_MODES = {"1", "L", "P", "LA", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB"}
 
 
+def open_image(source: Path | BinaryIO) -> Image.Image:
+    """``PIL.Image.open``; an unknown format is an ``UnidentifiedImageError`` whatever else is imported."""
+    try:
+        return Image.open(source)
+    except ModuleNotFoundError as error:
+        # Ultralytics, once imported, replaces Image.open by a function that asks for a HEIF plug-in at this point.
+        raise UnidentifiedImageError("not an image of a known format") from error
+
+
 @contextmanager
 def image_errors(path: Path) -> Iterator[None]:
     """Turn whatever Pillow raises inside into an ImageError that names ``path``."""
@@ -24,8 +33,7 @@ def image_errors(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise ImageError(f"{path}: no such image") from error
-    except (UnidentifiedImageError, ModuleNotFoundError) as error:
-        # Ultralytics, once imported, replaces Image.open by a function that looks for a HEIF plug-in at this point.
+    except UnidentifiedImageError as error:
         raise ImageError(f"{path}: not an image that Pillow can read; export it as PNG or TIFF") from error
     except Exception as error:
         # On a broken header Pillow raises nearly anything: SyntaxError, OverflowError, TypeError, ...
@@ -42,7 +50,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         ImageError: The file is missing, truncated, or no image.
     """
     # From a stream: by its path, Pillow maps an uncompressed TIFF into memory and garbles one that is to be turned.
-    with image_errors(path), path.open("rb") as stream, Image.open(stream) as opened:
+    with image_errors(path), path.open("rb") as stream, open_image(stream) as opened:
         opened.load()
         image = ImageOps.exif_transpose(opened)
     if image.mode not in _EIGHT_BIT_MODES:
@@ -56,7 +64,7 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         ImageError: The file is missing, truncated, or no image.
     """
-    with image_errors(path), Image.open(path) as image:
+    with image_errors(path), open_image(path) as image:
         # Pillow turns TIFFs by itself, and some of its releases say so in the size before loading.
         tags = image.tag_v2 if isinstance(image, TiffImageFile) else None
         width, height = (tags[256], tags[257]) if tags else image.size

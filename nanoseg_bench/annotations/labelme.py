@@ -17,14 +17,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograph, Polygon, Rle
 from nanoseg_bench.annotations.labelme_shapes import WITHOUT_AREA, encode_mask, shape_region
 from nanoseg_bench.annotations.raster import mask_to_rle, to_mask
 from nanoseg_bench.errors import AnnotationError, NanosegError
 from nanoseg_bench.files import read_json, write_bytes, write_json
-from nanoseg_bench.imageio import IMAGE_SUFFIXES, image_size
+from nanoseg_bench.imageio import IMAGE_SUFFIXES, image_size, open_image
 
 _LOG = logging.getLogger(__name__)
 _VERSION = "5.5.0"
@@ -98,7 +97,7 @@ def extract_embedded_image(path: Path, folder: Path) -> Path:
     if data is None:
         raise AnnotationError(f"{path}: holds no imageData to extract")
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with open_image(io.BytesIO(data)) as image:
             suffix = f".{(image.format or '').lower()}"
     except (OSError, SyntaxError, ValueError) as error:
         raise AnnotationError(f"{path}: 'imageData' is no image; put the image beside the file") from error

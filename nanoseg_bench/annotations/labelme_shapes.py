@@ -13,6 +13,7 @@ from PIL import Image
 from nanoseg_bench.annotations.instance import Polygon, Rle
 from nanoseg_bench.annotations.raster import mask_to_rle
 from nanoseg_bench.errors import AnnotationError
+from nanoseg_bench.imageio import open_image
 
 WITHOUT_AREA = ("line", "linestrip", "point", "points")
 """Shape types that outline nothing."""
@@ -107,7 +108,7 @@ def _circle(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _mask(encoded: Any, corners: NDArray[np.float64], height: int, width: int, where: str) -> Rle:
     try:
-        with Image.open(io.BytesIO(base64.b64decode(encoded, validate=True))) as image:
+        with open_image(io.BytesIO(base64.b64decode(encoded, validate=True))) as image:
             pixels = np.asarray(image)
     except (TypeError, ValueError, binascii.Error, OSError, SyntaxError) as error:
         raise AnnotationError(f"{where}: 'mask' is not a base64-encoded PNG; draw the mask again") from error

@@ -5,14 +5,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from pycocotools import mask as coco_mask
 from scipy import ndimage
 
 from nanoseg_bench.annotations.instance import Instance, Rle
 from nanoseg_bench.annotations.raster import from_coco
 from nanoseg_bench.errors import AnnotationError
-from nanoseg_bench.imageio import image_errors
+from nanoseg_bench.imageio import image_errors, open_image
 
 _MOST_WINDOWS = 65535
 
@@ -50,7 +49,7 @@ def read_instance_map(path: Path, label: str | None) -> list[Instance]:
 
 
 def _read_values(path: Path) -> NDArray[Any]:
-    with image_errors(path), Image.open(path) as image:
+    with image_errors(path), open_image(path) as image:
         values = np.asarray(image)
     if values.ndim != 2:
         raise AnnotationError(f"{path}: a colour image; an instance map has one channel that numbers the particles")

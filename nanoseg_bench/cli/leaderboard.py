@@ -49,7 +49,7 @@ def print_tables(leaderboards: Path, set_name: str) -> None:
 
     console = Console()
     if not console.is_terminal:
-        console = Console(width=160)
+        console = Console(width=190)
     for kind, columns in _SHOWN.items():
         path = leaderboards / f"{set_name}-{kind}.csv"
         if path.is_file():
@@ -109,7 +109,8 @@ def _table(frame: "pd.DataFrame", columns: dict[str, str], title: str) -> "Table
     columns = {name: heading for name, heading in columns.items() if frame[name].notna().any()}
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for heading in columns.values():
-        table.add_column(heading, justify="left" if heading in ("model", "preset") else "right")
+        text = heading in ("model", "preset")
+        table.add_column(heading, justify="left" if text else "right", no_wrap=text)
     reasons = []
     for _, row in frame.iterrows():
         cells = [_cell(name, row) for name in columns]
