@@ -123,6 +123,10 @@ def _check(arguments: argparse.Namespace) -> None:
     own, rendered = arguments.labelme is not None, _is_nanosynth(arguments)
     if arguments.source is not None and (own or rendered):
         raise UsageError(f"--source {arguments.source}: goes with --dataset NAME; for your own folder use --labelme")
+    if not own and not rendered:
+        from nanoseg_bench.catalog.registry import load_card
+
+        load_card(arguments.dataset)  # a misspelt name is told before anything is asked of it
     if not own and not rendered and arguments.source is None:
         raise UsageError(f"--dataset {arguments.dataset}: say with --source DIR where it lies")
     if arguments.easy and not rendered:
@@ -156,7 +160,7 @@ def _set_name(arguments: argparse.Namespace) -> str:
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "set"
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "set"
 
 
 def _read(arguments: argparse.Namespace, out: Path) -> _Inputs:
