@@ -16,7 +16,7 @@ examples:
   nanoseg-bench prepare                                   the embedded data set nanosynth -> data/nanosynth
   nanoseg-bench prepare --labelme MY_FOLDER --name mine   your own LabelMe folder -> data/mine
   nanoseg-bench run --data data/mine --models all         train and score every model on it
-  nanoseg-bench leaderboard --data data/mine              print the table again
+  nanoseg-bench leaderboard --set mine                    print the table again
 """
 
 

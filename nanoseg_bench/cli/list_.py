@@ -16,12 +16,11 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.table import Table
 
     from nanoseg_bench.catalog.registry import cards
-    from nanoseg_bench.models.registry import BUILT_IN, available
-    from nanoseg_bench.resources import resource_dir
+    from nanoseg_bench.models.registry import BUILT_IN, available, recipe_folder
 
     models = Table("model", "title", "presets", title="Models", title_justify="left")
     for name in (*BUILT_IN, *sorted(set(available()) - set(BUILT_IN))):
-        path = resource_dir("baselines") / f"{name}.yaml"
+        path = recipe_folder(name) / f"{name}.yaml"
         recipe = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
         models.add_row(name, recipe.get("title", "(plug-in)"), ", ".join(recipe.get("presets", {})))
     datasets = Table("data set", "what it is", "classes", "licence", title="Data sets", title_justify="left")

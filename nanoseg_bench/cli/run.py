@@ -41,7 +41,11 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument(
         "--leaderboards", type=Path, default=Path("leaderboards"), help="records and CSVs (default: %(default)s)"
     )
-    parser.add_argument("--time-limit", metavar="T", help="stop with a checkpoint after this time: 90s, 9m, 2h")
+    parser.add_argument(
+        "--time-limit",
+        metavar="T",
+        help="stop with a checkpoint after this time (90s, 9m, 2h), at the end of the epoch",
+    )
     parser.add_argument(
         "--overwrite",
         choices=("never", "missing", "always"),
@@ -70,14 +74,20 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--weights {arguments.weights}: no such file")
     specs = plan_runs(prepared, models, arguments.preset, arguments.seeds, arguments.weights)
     places = Places(arguments.data, arguments.runs or Path("runs") / prepared.name, arguments.leaderboards)
-    try:
-        outcomes = run_plan(specs, places, _device(arguments.device), Deadline(deadline_at, limit), arguments.overwrite)
-    finally:
-        if (places.leaderboards / "records" / prepared.name).is_dir():
-            write_leaderboards(places.leaderboards, prepared.name)
+    outcomes = run_plan(
+        specs,
+        places,
+        _device(arguments.device),
+        Deadline(deadline_at, limit),
+        arguments.overwrite,
+        after_each=lambda: write_leaderboards(places.leaderboards, prepared.name),
+    )
     from nanoseg_bench.cli.leaderboard import print_tables
 
     print_tables(places.leaderboards, prepared.name)
+    stopped = [outcome for outcome in outcomes.values() if outcome.status in ("timeout", "skipped")]
+    if stopped and arguments.overwrite == "always":
+        print("to go on from here, repeat the command without --overwrite always")
     return 0 if all(outcome.status == "ok" for outcome in outcomes.values()) else 1
 
 

@@ -65,7 +65,7 @@ def score(
         **_sizes(eval_set, kept),
         "instances_truth": sum(len(overlap.truth) for overlap in overlaps),
         "instances_predicted": None if kept is None else sum(len(overlap.predicted) for overlap in kept),
-        "latency_ms_per_image": float(np.median(predictions.latency_ms)) if predictions.latency_ms else None,
+        "latency_ms_per_image": _latency(predictions),
     }
 
 
@@ -96,7 +96,12 @@ def score_ood(eval_set: EvalSet, predictions: Predictions) -> Scores:
         **rates,
         "map_50_agnostic": agnostic.map_50,
         "instances_truth": sum(len(overlap.truth) for overlap in overlaps),
+        "latency_ms_per_image": _latency(predictions),
     }
+
+
+def _latency(predictions: Predictions) -> float | None:
+    return float(np.median(predictions.latency_ms)) if predictions.latency_ms else None
 
 
 def _average_precision(

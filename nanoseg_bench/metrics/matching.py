@@ -13,7 +13,7 @@ from pycocotools import mask as coco_mask
 from scipy.optimize import linear_sum_assignment
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Rle
-from nanoseg_bench.annotations.raster import from_coco, iou_matrix, to_coco, to_rle
+from nanoseg_bench.annotations.raster import area, from_coco, iou_matrix, to_coco, to_rle
 
 IGNORED_SHARE = 0.5
 """A prediction with more than this share of its area inside ignore regions is no false positive."""
@@ -81,10 +81,13 @@ class ImageOverlap:
 def image_overlap(predicted: Sequence[Instance], truth: Sequence[Instance], width: int, height: int) -> ImageOverlap:
     """Overlaps of one image's predictions with its truth, all in original pixels.
 
+    A prediction without a pixel is none: some models return them, others do not.
+
     Raises:
         ValueError: A mask is of another size than the image.
     """
-    ordered = sorted(predicted, key=lambda instance: -_score(instance))
+    visible = [instance for instance in predicted if area(to_rle(instance, height, width))]
+    ordered = sorted(visible, key=lambda instance: -_score(instance))
     particles = [instance for instance in truth if not instance.ignored]
     ignored = [instance for instance in truth if instance.ignored]
     masks = tuple(to_rle(instance, height, width) for instance in ordered)

@@ -1,6 +1,7 @@
 """What a model is to the rest of the package.
 
-A model outside this package subclasses ``Model`` and registers under the entry point group ``nanoseg_bench.models``.
+A model outside this package subclasses ``Model``, registers under the entry point group ``nanoseg_bench.models`` and
+brings its recipe as ``baselines/<model>.yaml`` inside its package.
 """
 
 import time

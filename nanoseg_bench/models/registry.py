@@ -2,12 +2,15 @@
 
 import difflib
 import importlib
+import importlib.util
 from collections.abc import Iterable, Sequence
 from importlib.metadata import entry_points
+from pathlib import Path
 
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.models.base import Model
 from nanoseg_bench.models.recipe import Recipe
+from nanoseg_bench.resources import resource_dir
 
 BUILT_IN: dict[str, str] = {
     "otsu": "nanoseg_bench.models.otsu:Otsu",
@@ -52,6 +55,17 @@ def resolve(names: Iterable[str]) -> list[str]:
             hint = f"did you mean {close[0]!r}? " if close else ""
             raise UsageError(f"unknown model {name!r}: {hint}known are {', '.join(known)}, or `all`")
     return list(chosen)
+
+
+def recipe_folder(name: str) -> Path:
+    """Folder of the model's recipe: ours, or ``baselines/`` inside a plug-in's top-level package."""
+    if name in BUILT_IN:
+        return resource_dir("baselines")
+    package = available()[name].partition(":")[0].partition(".")[0]
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise UsageError(f"model {name!r}: its entry point names {package!r}, which is no installed package")
+    return Path(spec.submodule_search_locations[0]) / "baselines"
 
 
 def build(recipe: Recipe, classes: Sequence[str], max_instances: int) -> Model:

@@ -15,8 +15,12 @@ from nanoseg_bench.files import read_json, write_json
 from nanoseg_bench.runs.job import Job, Outcome, job_to_json, record_failure
 
 
-def run_in_process(job: Job) -> Outcome:
+def run_in_process(job: Job, anew: bool = False) -> Outcome:
     """Carry out a job in a new Python process and wait for it.
+
+    Args:
+        job: What to run.
+        anew: Forget what earlier calls have done.
 
     Raises:
         NanosegError: Another call is working on the same run.
@@ -26,6 +30,9 @@ def run_in_process(job: Job) -> Outcome:
     lock = FileLock(job.run_dir.with_suffix(".lock"))
     try:
         with lock.acquire(timeout=0):
+            if anew:
+                # Without its inputs the folder counts as another run's and is emptied by the job.
+                (job.run_dir / "run.json").unlink(missing_ok=True)
             return _run_locked(job)
     except Timeout as error:
         raise NanosegError(

@@ -6,7 +6,7 @@ Folder of a run, ``runs/<set>/<run id>/``:
     state.pt, history.csv        training state after the last epoch, losses per epoch
     weights.safetensors, .json   finished weights
     fit.json                     report of the finished training
-    predictions/<eval set>.json.gz (+ .json: what they were made from)
+    predictions/<eval set>.json.gz (+ .made-from.json: from which training)
     outcome.json                 status and reason of the last attempt
     log.txt                      everything the run logged, tracebacks included
 """
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from nanoseg_bench.environment import isolate_libraries
-from nanoseg_bench.errors import NanosegError, TimeLimitReached
+from nanoseg_bench.errors import ModelError, NanosegError, TimeLimitReached
 from nanoseg_bench.evaluation.eval_sets import EvalSet, load_eval_set
 from nanoseg_bench.evaluation.operating_point import choose_confidence
 from nanoseg_bench.evaluation.predictions import read_predictions, write_predictions
@@ -41,7 +41,8 @@ from nanoseg_bench.runs.plan import RunSpec
 from nanoseg_bench.runs.provenance import device_name, package_commit, package_versions
 from nanoseg_bench.runs.record import Record, Status, Training, read_record, record_path, write_record
 
-_LOG = logging.getLogger(__name__)
+# By name: as a process of its own this module is called __main__, and would log past the run's file.
+_LOG = logging.getLogger("nanoseg_bench.runs.job")
 
 SCORED_SETS = ("test", "ood")
 """Eval sets that get a record; ``val`` is predicted too, for the operating point."""
@@ -104,11 +105,19 @@ def is_complete(job: Job) -> bool:
 
 
 def record_failure(job: Job, outcome: Outcome) -> None:
-    """Write the rows of a run that did not end well."""
+    """Write the rows of a run that did not end well; a good row of the same recipe and set stays."""
     prepared = PreparedSet(job.data)
     for name in _scored_sets(prepared):
-        record = _record(job, prepared, name, images=len(prepared.images(name)), outcome=outcome)
-        write_record(record_path(job.leaderboards, prepared.name, job.spec.run_id, name), record)
+        path = record_path(job.leaderboards, prepared.name, job.spec.run_id, name)
+        record = _record(
+            job, prepared, name, images=len(prepared.images(name)), outcome=outcome, made_by=_made_by(job.device)
+        )
+        try:
+            if not (path.is_file() and _is_good_and_equal(read_record(path), record)):
+                write_record(path, record)
+        except OSError as error:
+            # The other models still have a chance, and the outcome is told all the same.
+            _LOG.error("%s: the row cannot be written (%s); make room or give another --leaderboards", path, error)
 
 
 def _run(job: Job) -> None:
@@ -118,11 +127,15 @@ def _run(job: Job) -> None:
     model = build(job.spec.recipe, prepared.classes, prepared.max_instances)
     report = _fit(model, prepared, job)
     eval_sets = {name: load_eval_set(prepared, name) for name in ("val", *_scored_sets(prepared))}
-    for name, eval_set in eval_sets.items():
-        if not _predictions_are_current(job, name):
-            predictions = predict_eval_set(model, prepared, eval_set, job.device)
-            write_predictions(_predictions_path(job, name), predictions)
-            write_json(_predictions_path(job, name).with_suffix("").with_suffix(".made-from.json"), _made_from(job))
+    stale = [name for name in eval_sets if not _predictions_are_current(job, name)]
+    if stale:
+        _load(model, report, job)
+        _note_device(job)
+    for name in stale:
+        job.deadline.check(f"the predictions for {name}")
+        predictions = predict_eval_set(model, prepared, eval_sets[name], job.device)
+        write_predictions(_predictions_path(job, name), predictions)
+        write_json(_made_from_path(job, name), _made_from(job))
     _score(job, prepared, eval_sets, model, report)
 
 
@@ -130,35 +143,67 @@ def _claim_folder(job: Job) -> None:
     """Empty the run folder when it holds the work of other inputs; keep it when the work can go on."""
     about = job.run_dir / "run.json"
     if about.is_file() and read_json(about).get("inputs_hash") == job.spec.inputs_hash:
+        for leftover in job.run_dir.glob(".*"):  # temporary files of a writer that was killed
+            leftover.unlink()
         return
     for path in job.run_dir.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
         elif path.name != "log.txt":
             path.unlink()
-    write_json(about, {"inputs_hash": job.spec.inputs_hash, "inputs": job.spec.inputs()})
+    write_json(about, {"inputs_hash": job.spec.inputs_hash, "inputs": job.spec.inputs(), "devices": []})
 
 
 def _fit(model: Model, prepared: PreparedSet, job: Job) -> FitReport:
-    """Train, or load what an earlier call has trained."""
+    """Train, or read the report of a training that is finished and whose weights are there."""
     done = job.run_dir / "fit.json"
     if done.is_file():
-        saved = read_json(done)
+        saved = read_json(done)["report"]
         checkpoint = saved.pop("checkpoint")
         report = FitReport(checkpoint=job.run_dir / checkpoint if checkpoint else None, **saved)
-        model.load(report.checkpoint, job.device)
-        return report
+        if report.checkpoint is None or report.checkpoint.is_file():
+            return report
+        _LOG.warning("%s: the weights are gone; training again", report.checkpoint)
+    _note_device(job)
     context = FitContext(job.run_dir, job.spec.seed, job.device, job.deadline, job.spec.weights)
     report = model.fit(prepared, context)
     # Only the name: a runs folder may be moved.
     checkpoint_name = report.checkpoint.name if report.checkpoint else None
-    write_json(done, {**dataclasses.asdict(report), "checkpoint": checkpoint_name})
+    saved = {**dataclasses.asdict(report), "checkpoint": checkpoint_name}
+    write_json(done, {"report": saved, "made_by": {"versions": package_versions(), "commit": package_commit()}})
     return report
+
+
+def _load(model: Model, report: FitReport, job: Job) -> None:
+    try:
+        model.load(report.checkpoint, job.device)
+    except ModelError as error:
+        raise ModelError(f"{error}; `nanoseg-bench run --overwrite always` trains the model anew") from error
+
+
+def _note_device(job: Job) -> None:
+    """Remember that this device trained or predicted for the run: a resumed run may have moved."""
+    about = job.run_dir / "run.json"
+    value = read_json(about)
+    device = device_name(job.device)
+    if device not in value["devices"]:
+        write_json(about, {**value, "devices": [*value["devices"], device]})
+
+
+def _made_by(device: str) -> dict[str, Any]:
+    return {"device": device_name(device), "versions": package_versions(), "commit": package_commit()}
+
+
+def _is_good_and_equal(old: Record, new: Record) -> bool:
+    same = (old.set_hash, old.evaluator, old.recipe) == (new.set_hash, new.evaluator, new.recipe)
+    return old.status == "ok" and same
 
 
 def _score(job: Job, prepared: PreparedSet, eval_sets: dict[str, EvalSet], model: Model, report: FitReport) -> None:
     confidence = choose_confidence(eval_sets["val"], read_predictions(_predictions_path(job, "val")))
     complexity = model.complexity()
+    devices = " + ".join(read_json(job.run_dir / "run.json")["devices"])
+    made_by = {"device": devices, **read_json(job.run_dir / "fit.json")["made_by"]}
     for name in _scored_sets(prepared):
         if _record_is_current(job, name):
             continue
@@ -181,11 +226,21 @@ def _score(job: Job, prepared: PreparedSet, eval_sets: dict[str, EvalSet], model
             parameters=complexity.parameters if complexity else None,
             gflops=complexity.gflops if complexity else None,
             predictions_sha256=sha256_file(path),
+            made_by=made_by,
         )
         write_record(record_path(job.leaderboards, prepared.name, job.spec.run_id, name), record)
 
 
-def _record(job: Job, prepared: PreparedSet, eval_set: str, *, images: int, outcome: Outcome, **values: Any) -> Record:
+def _record(
+    job: Job,
+    prepared: PreparedSet,
+    eval_set: str,
+    *,
+    images: int,
+    outcome: Outcome,
+    made_by: dict[str, Any],
+    **values: Any,
+) -> Record:
     spec = job.spec
     return Record(
         evaluator=EVALUATOR_VERSION,
@@ -202,9 +257,7 @@ def _record(job: Job, prepared: PreparedSet, eval_set: str, *, images: int, outc
         images=images,
         status=outcome.status,
         reason=outcome.reason,
-        device=device_name(job.device),
-        versions=package_versions(),
-        commit=package_commit(),
+        **made_by,
         recipe=spec.recipe.model_dump(mode="json"),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         **values,
@@ -219,13 +272,17 @@ def _predictions_path(job: Job, eval_set: str) -> Path:
     return job.run_dir / "predictions" / f"{eval_set}.json.gz"
 
 
+def _made_from_path(job: Job, eval_set: str) -> Path:
+    return job.run_dir / "predictions" / f"{eval_set}.made-from.json"
+
+
 def _made_from(job: Job) -> dict[str, Any]:
     return {"inputs_hash": job.spec.inputs_hash, "fit_sha256": sha256_file(job.run_dir / "fit.json")}
 
 
 def _predictions_are_current(job: Job, eval_set: str) -> bool:
     path = _predictions_path(job, eval_set)
-    about = path.with_suffix("").with_suffix(".made-from.json")
+    about = _made_from_path(job, eval_set)
     return path.is_file() and about.is_file() and read_json(about) == _made_from(job)
 
 
@@ -325,6 +382,8 @@ def _die_with_parent() -> None:
 
 def _main(job_file: Path) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    # The run's file wants more than a terminal, and the package's level is raised for it.
+    logging.getLogger().handlers[0].setLevel(logging.INFO)
     _die_with_parent()
     isolate_libraries()
     try:

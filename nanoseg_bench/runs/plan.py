@@ -7,6 +7,7 @@ from typing import Any
 
 from nanoseg_bench.files import sha256_file, sha256_json
 from nanoseg_bench.models.recipe import Recipe, load_recipe
+from nanoseg_bench.models.registry import recipe_folder
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 
 
@@ -63,5 +64,5 @@ def plan_runs(
         RecipeError: A model has no such preset.
     """
     digest = sha256_file(weights) if weights else None
-    recipes = [load_recipe(model, preset) for model in models]
+    recipes = [load_recipe(model, preset, recipe_folder(model)) for model in models]
     return [RunSpec(recipe, seed, weights, digest, prepared.content_hash) for recipe in recipes for seed in seeds]

@@ -87,4 +87,6 @@ def read_record(path: Path) -> Record:
 
 def read_records(leaderboards: Path, set_name: str) -> list[Record]:
     """All records of a prepared set's name, sorted by file name."""
-    return [read_record(path) for path in sorted((leaderboards / "records" / set_name).glob("*.json"))]
+    paths = (leaderboards / "records" / set_name).glob("*.json")
+    # Hidden ones are temporary files of a writer that was killed.
+    return [read_record(path) for path in sorted(paths) if not path.name.startswith(".")]

@@ -1,10 +1,13 @@
 """Carry out a plan: skip what is done, run the rest, keep the leaderboards up to date."""
 
 import logging
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nanoseg_bench.errors import DatasetError, NanosegError, RecordError
+from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION
 from nanoseg_bench.models.base import Deadline
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.executors import run_in_process
@@ -31,7 +34,12 @@ class Places:
 
 
 def run_plan(
-    specs: Sequence[RunSpec], places: Places, device: str, deadline: Deadline, overwrite: str = "missing"
+    specs: Sequence[RunSpec],
+    places: Places,
+    device: str,
+    deadline: Deadline,
+    overwrite: str = "missing",
+    after_each: Callable[[], object] = lambda: None,
 ) -> dict[str, Outcome]:
     """Run every spec whose records are not there yet.
 
@@ -42,12 +50,20 @@ def run_plan(
         deadline: Runs in progress stop here with a checkpoint; runs that did not start are skipped.
         overwrite: ``missing`` runs what is not there; ``always`` starts everything anew; ``never`` runs only what
             has no record at all, not even a failed one.
+        after_each: Called after each run, when its records are written.
 
     Returns:
         The outcome of each run by its id.
+
+    Raises:
+        AuditError, DatasetError, RecordError, NanosegError: Nothing can be run on this set, or nothing written.
     """
     prepared = PreparedSet(places.data)
     prepared.require_audit()
+    _require_splits(prepared)
+    _require_writable(places.runs, "--runs")
+    _require_writable(places.leaderboards, "--leaderboards")
+    _clear_stale_records(specs, places.leaderboards, prepared)
     outcomes: dict[str, Outcome] = {}
     for number, spec in enumerate(specs, start=1):
         job = Job(spec, places.data, places.runs / spec.run_id, places.leaderboards, device, deadline)
@@ -55,6 +71,7 @@ def run_plan(
         outcomes[spec.run_id] = outcome = _run_one(job, prepared, overwrite)
         if outcome.status != "ok":
             _LOG.warning("%s: %s: %s", spec.run_id, outcome.status, outcome.reason)
+        after_each()
     return outcomes
 
 
@@ -64,10 +81,7 @@ def _run_one(job: Job, prepared: PreparedSet, overwrite: str) -> Outcome:
         _LOG.info("%s: has a record, kept (--overwrite never)", job.spec.run_id)
         kept = read_record(record)
         return Outcome(kept.status, kept.reason)
-    if overwrite == "always":
-        # Without its inputs the folder counts as another run's and is emptied by the job.
-        (job.run_dir / "run.json").unlink(missing_ok=True)
-    elif is_complete(job):
+    if overwrite != "always" and is_complete(job):
         _LOG.info("%s: up to date", job.spec.run_id)
         return Outcome("ok")
     if job.deadline.passed:
@@ -75,4 +89,48 @@ def _run_one(job: Job, prepared: PreparedSet, overwrite: str) -> Outcome:
         outcome = Outcome("skipped", f"time limit {limit} reached before it started; run the same command again")
         record_failure(job, outcome)
         return outcome
-    return run_in_process(job)
+    return run_in_process(job, anew=overwrite == "always")
+
+
+def _require_splits(prepared: PreparedSet) -> None:
+    for split, purpose in (("train", "training"), ("val", "the operating point"), ("test", "the leaderboard")):
+        if not prepared.has(split):
+            raise DatasetError(
+                f"{prepared.root}: has no split {split!r}, which {purpose} needs; prepare it with all three, "
+                "e.g. --split 8:1:1"
+            )
+
+
+def _require_writable(folder: Path, flag: str) -> None:
+    """Better known now than after hours of training."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise NanosegError(
+            f"{folder}: cannot be written ({error.strerror}); give another folder with {flag}"
+        ) from error
+
+
+def _clear_stale_records(specs: Sequence[RunSpec], leaderboards: Path, prepared: PreparedSet) -> None:
+    """Remove records that this plan replaces and that are of another set or evaluator; refuse if others remain.
+
+    One table never mixes them, and that is better known before training than after.
+    """
+    planned = {spec.run_id for spec in specs}
+    others = []
+    for path in sorted((leaderboards / "records" / prepared.name).glob("[!.]*.json")):
+        record = read_record(path)
+        if (record.set_hash, record.evaluator) == (prepared.content_hash, EVALUATOR_VERSION):
+            continue
+        if path.stem.removesuffix(f"-{record.eval_set}") in planned:
+            path.unlink()
+        else:
+            others.append(path)
+    if others:
+        raise RecordError(
+            f"{others[0]} and {len(others) - 1} more records are of another prepared set or evaluator than "
+            f"{prepared.root}, and one table cannot hold both; run those models too, move their records away, or "
+            "prepare the set under another --name"
+        )

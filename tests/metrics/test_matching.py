@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance
-from nanoseg_bench.annotations.raster import rle_to_mask
+from nanoseg_bench.annotations.raster import mask_to_rle, rle_to_mask
 from nanoseg_bench.metrics.matching import image_overlap, match, union
 
 
@@ -96,3 +96,10 @@ def test_union_is_the_pixelwise_or(disc):
     regions = [disc(30, 30, 10), disc(36, 30, 10), disc(90, 70, 5)]
     expected = np.logical_or.reduce([rle_to_mask(region) for region in regions])
     assert np.array_equal(rle_to_mask(union(regions)), expected)
+
+
+def test_a_prediction_without_a_pixel_is_none():
+    empty = Instance("a", mask_to_rle(np.zeros((8, 8), dtype=bool)), 0.9)
+    full = Instance("a", mask_to_rle(np.ones((8, 8), dtype=bool)), 0.5)
+    overlap = image_overlap([empty, full], [full], 8, 8)
+    assert overlap.scores.tolist() == [0.5]

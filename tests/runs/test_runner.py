@@ -1,0 +1,100 @@
+"""What is refused, kept or cleared before anything is trained."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nanoseg_bench.cli import main
+from nanoseg_bench.errors import DatasetError, NanosegError, RecordError
+from nanoseg_bench.models.base import Deadline
+from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.runs.job import Job, Outcome, record_failure
+from nanoseg_bench.runs.plan import plan_runs
+from nanoseg_bench.runs.record import read_record, read_records, record_path, write_record
+from nanoseg_bench.runs.runner import Places, run_plan
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runner")
+    arguments = ["prepare", "--dataset", "nanosynth", "--easy", "--images", "12", "--size", "64", "--workers", "1"]
+    assert main([*arguments, "--augment-copies", "0", "--out", str(root / "data")]) == 0
+    return PreparedSet(root / "data")
+
+
+def places(prepared, root):
+    return Places(prepared.root, root / "runs", root / "boards")
+
+
+def job(prepared, root):
+    (spec,) = plan_runs(prepared, ["otsu"], "smoke", [0])
+    return Job(spec, prepared.root, root / "runs" / spec.run_id, root / "boards", "cpu")
+
+
+def failure_record(prepared, root, **changes):
+    record_failure(job(prepared, root), Outcome("failed", "for the test"))
+    path = record_path(root / "boards", prepared.name, job(prepared, root).spec.run_id, "test")
+    write_record(path, read_record(path).model_copy(update=changes))
+    return path
+
+
+def run(prepared, root, **changes):
+    specs = plan_runs(prepared, ["otsu"], "smoke", [0])
+    return run_plan(specs, places(prepared, root), "cpu", Deadline(**changes))
+
+
+def test_a_failure_does_not_overwrite_a_good_row_of_the_same_inputs(prepared, tmp_path):
+    path = failure_record(prepared, tmp_path, status="ok", reason="")
+    record_failure(job(prepared, tmp_path), Outcome("oom", "later"))
+    assert read_record(path).status == "ok"
+    recipe = {**read_record(path).recipe, "learning_rate": 1.0}
+    write_record(path, read_record(path).model_copy(update={"recipe": recipe}))
+    record_failure(job(prepared, tmp_path), Outcome("oom", "later"))
+    assert read_record(path).status == "oom", "the good row is of another recipe"
+
+
+def test_temporary_files_of_a_killed_writer_are_no_records(prepared, tmp_path):
+    path = failure_record(prepared, tmp_path)
+    path.with_name(f".{path.stem}.abc.json").write_bytes(b"")
+    assert len(read_records(tmp_path / "boards", prepared.name)) == 2  # test and ood
+
+
+def test_stale_records_of_the_plan_are_replaced_and_others_refused(prepared, tmp_path):
+    path = failure_record(prepared, tmp_path, set_hash="0" * 64)
+    other = path.with_name("unet-smoke-seed0-test.json")
+    shutil.copy(path, other)
+    with pytest.raises(RecordError, match="unet-smoke-seed0-test"):
+        run(prepared, tmp_path, at=0.0, limit="0s")
+    other.unlink()
+    assert run(prepared, tmp_path, at=0.0, limit="0s")["otsu-smoke-seed0"].status == "skipped"
+    assert read_record(path).set_hash == prepared.content_hash
+
+
+def test_a_set_without_val_is_refused_before_training(prepared, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(prepared.root, copy)
+    lines = (copy / "manifest.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (copy / "manifest.csv").write_text("".join(line for line in lines if ",val," not in line), encoding="utf-8")
+    with pytest.raises(DatasetError, match="no split 'val'"):
+        run(PreparedSet(copy), tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_training(prepared, tmp_path):
+    (tmp_path / "boards").write_text("a file, no folder")
+    with pytest.raises(NanosegError, match="--leaderboards"):
+        run(prepared, tmp_path)
+
+
+def test_the_log_of_a_run_holds_the_traceback(prepared, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(prepared.root, copy)
+    truth = copy / "truth" / "test.json"
+    truth.write_text(json.dumps({"images": 3}))
+    specs = plan_runs(PreparedSet(copy), ["otsu"], "smoke", [0])
+    where = Places(copy, tmp_path / "runs", tmp_path / "boards")
+    (outcome,) = run_plan(specs, where, "cpu", Deadline()).values()
+    assert outcome.status == "failed"
+    assert "test.json" in outcome.reason
+    assert Path(tmp_path / "runs" / "otsu-smoke-seed0" / "log.txt").is_file()
