@@ -130,7 +130,7 @@ def test_a_model_that_fails_is_a_row_and_the_others_go_on(tiny_set, tmp_path):
 
 @pytest.mark.slow
 def test_a_time_limit_stops_with_a_checkpoint_and_the_same_command_goes_on(tiny_set, tmp_path):
-    assert main(run_arguments(tiny_set, tmp_path, "--models", "unet", "otsu", "--time-limit", "0.1s")) == 1
+    assert main(run_arguments(tiny_set, tmp_path, "--models", "unet", "otsu", "--time-limit", "0.001s")) == 1
     assert {record.status for record in records_of(tiny_set, tmp_path)} == {"skipped"}
     assert main(run_arguments(tiny_set, tmp_path, "--models", "unet", "--time-limit", "1s")) == 1
     timed_out = next(record for record in records_of(tiny_set, tmp_path) if record.model == "unet")
