@@ -9,7 +9,6 @@ as well as in the backbone).
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -25,14 +24,12 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from nanoseg_bench.annotations.instance import Instance
-from nanoseg_bench.errors import ModelError, RecipeError
-from nanoseg_bench.models.base import MIN_SCORE, CanvasImage, Complexity, FitContext, FitReport, Model
-from nanoseg_bench.models.checkpoint import seed_everything
-from nanoseg_bench.models.data import Sample, TrainingImages, network_inputs, to_input
+from nanoseg_bench.errors import RecipeError
+from nanoseg_bench.models.base import MIN_SCORE, CanvasImage, Complexity
+from nanoseg_bench.models.data import Sample, network_inputs, to_input
 from nanoseg_bench.models.recipe import Recipe
-from nanoseg_bench.models.training import describe, load_trained, measure_complexity, train
+from nanoseg_bench.models.torch_model import TorchModel
 from nanoseg_bench.preparation.letterbox import Letterbox
-from nanoseg_bench.preparation.prepared_set import PreparedSet
 
 _STRIDE = 32  # of the backbone's last stage
 _GROUPS = 32
@@ -44,7 +41,7 @@ _MASK_LAYERS = (256, 256, 256, 256)
 _ASPECT_RATIOS = (0.5, 1.0, 2.0)
 
 
-class MaskRCNN(Model):
+class MaskRCNN(TorchModel):
     """Mask R-CNN ResNet-50-FPN.
 
     Recipe options:
@@ -65,33 +62,15 @@ class MaskRCNN(Model):
         if len(sizes) != len(_ANCHOR_SIZES):
             raise RecipeError(f"{recipe.model}: anchor_sizes {sizes} must be five, one per pyramid level")
         self._anchor_sizes = tuple((float(size) * recipe.canvas / _REFERENCE_CANVAS,) for size in sizes)
-        self._network: nn.Module | None = None
-        self._device = "cpu"
-
-    def fit(self, prepared: PreparedSet, context: FitContext) -> FitReport:
-        """Train proposal network and heads together; see ``Model.fit``."""
-        seed_everything(context.seed)
-        network = self._build()
-        dataset = TrainingImages(prepared, self.recipe.canvas, encode_boxes_and_masks)
-        about = describe(self.recipe, self.classes)
-        report = train(network, _losses, dataset, _collate, self.recipe, context, about)
-        self._network, self._device = network, context.device
-        return report
-
-    def load(self, checkpoint: Path | None, device: str) -> None:
-        """Read trained weights; see ``Model.load``."""
-        self._network = load_trained(self._build(), checkpoint, self.recipe, self.classes, device)
-        self._device = device
 
     def predict(self, images: Sequence[CanvasImage]) -> list[list[Instance]]:
         """Detect at network size; each 28 x 28 mask goes through its box and the letterbox to original pixels."""
-        if self._network is None:
-            raise ModelError(f"{self.recipe.model}: predict before fit or load")
+        network = self._ready()
         predictions = []
         for image in images:
             pixels = network_inputs([image.pixels], self.recipe.canvas).to(self._device)
             with torch.inference_mode():
-                (detected,) = self._network(pixels)
+                (detected,) = network(pixels)
             predictions.append(self._instances(detected, image.letterbox))
         return predictions
 
@@ -100,7 +79,7 @@ class MaskRCNN(Model):
 
         The heads' share grows with the number of proposals, which are many on an untrained network.
         """
-        return measure_complexity(self._build(), self.recipe.canvas)
+        return super().complexity()
 
     def _build(self) -> TorchvisionMaskRCNN:
         options = self.recipe.options
@@ -124,6 +103,17 @@ class MaskRCNN(Model):
         )
         network.transform = _SameSize(self.recipe.canvas)
         return network
+
+    def _encode(self, sample: Sample) -> tuple[Tensor, dict[str, Tensor]]:
+        return encode_boxes_and_masks(sample)
+
+    def _collate(self, samples: list[tuple[Tensor, dict[str, Tensor]]]) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
+        images, targets = zip(*samples, strict=True)
+        return list(images), list(targets)
+
+    def _losses(self, network: nn.Module, batch: tuple[list[Tensor], list[dict[str, Tensor]]]) -> Mapping[str, Tensor]:
+        images, targets = batch
+        return network(images, targets)
 
     def _instances(self, detected: Mapping[str, Tensor], letterbox: Letterbox) -> list[Instance]:
         boxes = detected["boxes"].float().cpu().numpy() * (letterbox.canvas / self.recipe.canvas)
@@ -215,13 +205,3 @@ class _SameSize(GeneralizedRCNNTransform):
 
 def _group_norm(channels: int) -> nn.Module:
     return nn.GroupNorm(_GROUPS, channels)
-
-
-def _losses(network: nn.Module, batch: tuple[list[Tensor], list[dict[str, Tensor]]]) -> Mapping[str, Tensor]:
-    images, targets = batch
-    return network(images, targets)
-
-
-def _collate(samples: list[Any]) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
-    images, targets = zip(*samples, strict=True)
-    return list(images), list(targets)

@@ -5,8 +5,6 @@ segmentation-models-pytorch builds them; the channels are background and the cla
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -17,20 +15,18 @@ from torch.nn import functional
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.errors import ModelError, RecipeError
-from nanoseg_bench.models.base import CanvasImage, Complexity, FitContext, FitReport, Model
-from nanoseg_bench.models.checkpoint import seed_everything
-from nanoseg_bench.models.data import Sample, TrainingImages, network_inputs, to_input
+from nanoseg_bench.models.base import CanvasImage
+from nanoseg_bench.models.data import Sample, network_inputs, to_input
 from nanoseg_bench.models.pixels import instances_from_probability, restore_instances
 from nanoseg_bench.models.recipe import Recipe
-from nanoseg_bench.models.training import describe, load_trained, measure_complexity, train
-from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.models.torch_model import TorchModel
 
 _IGNORED = 255
 _STRIDE = 32  # of the encoder
 _ARCHITECTURES = {"unet": "Unet", "deeplabv3plus": "DeepLabV3Plus"}
 
 
-class SemanticModel(Model):
+class SemanticModel(TorchModel):
     """U-Net or DeepLabv3+, by ``recipe.model``.
 
     Recipe options:
@@ -46,45 +42,18 @@ class SemanticModel(Model):
         if recipe.canvas % _STRIDE:
             raise RecipeError(f"{recipe.model}: canvas {recipe.canvas} must be a multiple of {_STRIDE}")
         self._dice_weight = float(recipe.options.get("dice_weight", 1.0))
-        self._network: nn.Module | None = None
-        self._device = "cpu"
-
-    def fit(self, prepared: PreparedSet, context: FitContext) -> FitReport:
-        """Train with cross entropy and Dice loss; see ``Model.fit``."""
-        seed_everything(context.seed)
-        network = self._build()
-        dataset = TrainingImages(prepared, self.recipe.canvas, encode_class_map)
-        if self.recipe.batch < 2 or len(dataset) < 2:
-            raise ModelError(
-                f"{self.recipe.model}: batch normalisation needs at least two images at a time "
-                f"(batch {self.recipe.batch}, {len(dataset)} training images)"
-            )
-        about = describe(self.recipe, self.classes)
-        report = train(network, self._losses, dataset, _collate, self.recipe, context, about)
-        self._network, self._device = network, context.device
-        return report
-
-    def load(self, checkpoint: Path | None, device: str) -> None:
-        """Read trained weights; see ``Model.load``."""
-        self._network = load_trained(self._build(), checkpoint, self.recipe, self.classes, device)
-        self._device = device
 
     def predict(self, images: Sequence[CanvasImage]) -> list[list[Instance]]:
         """Class probabilities at network size, upsampled to the canvas, cut into particles."""
-        if self._network is None:
-            raise ModelError(f"{self.recipe.model}: predict before fit or load")
+        network = self._ready()
         predictions = []
         for start in range(0, len(images), self.recipe.batch):
             chunk = images[start : start + self.recipe.batch]
             inputs = network_inputs([image.pixels for image in chunk], self.recipe.canvas).to(self._device)
             with torch.inference_mode():
-                probabilities = self._network(inputs).softmax(dim=1).cpu().numpy()
+                probabilities = network(inputs).softmax(dim=1).cpu().numpy()
             predictions += [self._instances(p, image) for p, image in zip(probabilities, chunk, strict=True)]
         return predictions
-
-    def complexity(self) -> Complexity:
-        """Parameters, and GFLOPs of one image at the recipe's canvas."""
-        return measure_complexity(self._build(), self.recipe.canvas)
 
     def _build(self) -> nn.Module:
         import segmentation_models_pytorch as smp
@@ -96,6 +65,20 @@ class SemanticModel(Model):
             in_channels=3,
             classes=len(self.classes) + 1,
         )
+
+    def _check_training_images(self, number: int) -> None:
+        if self.recipe.batch < 2 or number < 2:
+            raise ModelError(
+                f"{self.recipe.model}: batch normalisation needs at least two images at a time "
+                f"(batch {self.recipe.batch}, {number} training images)"
+            )
+
+    def _encode(self, sample: Sample) -> tuple[Tensor, Tensor]:
+        return encode_class_map(sample)
+
+    def _collate(self, samples: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        pixels, targets = zip(*samples, strict=True)
+        return torch.stack(pixels), torch.stack(targets)
 
     def _losses(self, network: nn.Module, batch: tuple[Tensor, Tensor]) -> Mapping[str, Tensor]:
         pixels, target = batch
@@ -139,8 +122,3 @@ def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
     present = truth.sum(dims) > 0
     # An absent class has no overlap to reward; cross entropy already teaches its absence.
     return 1 - dice[present].mean() if bool(present.any()) else logits.sum() * 0
-
-
-def _collate(samples: list[Any]) -> tuple[Tensor, Tensor]:
-    pixels, targets = zip(*samples, strict=True)
-    return torch.stack(pixels), torch.stack(targets)

@@ -5,7 +5,6 @@ and reads the lossy polygon labels. Kept from it is what defines the model: laye
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,15 +12,13 @@ from torch import Tensor, nn
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.environment import isolate_libraries
-from nanoseg_bench.errors import ModelError, RecipeError
-from nanoseg_bench.models.base import MIN_SCORE, CanvasImage, Complexity, FitContext, FitReport, Model
-from nanoseg_bench.models.checkpoint import seed_everything
-from nanoseg_bench.models.data import TrainingImages, resize_pixels
+from nanoseg_bench.errors import RecipeError
+from nanoseg_bench.models.base import MIN_SCORE, CanvasImage
+from nanoseg_bench.models.data import Sample, resize_pixels
 from nanoseg_bench.models.recipe import Recipe
-from nanoseg_bench.models.training import describe, load_trained, measure_complexity, train
-from nanoseg_bench.models.yolo_data import collate, encode_sample, to_planes
+from nanoseg_bench.models.torch_model import TorchModel
+from nanoseg_bench.models.yolo_data import YoloSample, collate, encode_sample, to_planes
 from nanoseg_bench.models.yolo_decode import decode_instances, select_detections
-from nanoseg_bench.preparation.prepared_set import PreparedSet
 
 _STRIDE = 32  # of the coarsest feature map
 _LOSS_NAMES = ("box", "seg", "cls", "dfl")
@@ -29,7 +26,7 @@ _GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}  # Ultralytics' defaults; the mask
 _NETWORK_OPTIONS = ("kernel", "regions", "topk", "p4_layers")
 
 
-class YoloModel(Model):
+class YoloModel(TorchModel):
     """A YOLO11n segmentation network; ``options.scheme`` says which layers are exchanged.
 
     Recipe options:
@@ -40,40 +37,20 @@ class YoloModel(Model):
         RecipeError: The canvas is no multiple of 32 of at least 64 px.
     """
 
+    weight_average = True
+
     def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
         super().__init__(recipe, classes, max_instances)
         if recipe.canvas % _STRIDE or recipe.canvas < 2 * _STRIDE:
             raise RecipeError(
                 f"{recipe.model}: canvas {recipe.canvas} must be a multiple of {_STRIDE}, and at least {2 * _STRIDE}"
             )
-        self._network: nn.Module | None = None
-        self._device = "cpu"
-
-    def fit(self, prepared: PreparedSet, context: FitContext) -> FitReport:
-        """Train on the split ``train``; the published weights are the moving average over the training's end."""
-        seed_everything(context.seed)
-        network = self._build()
-        dataset = TrainingImages(prepared, self.recipe.canvas, encode_sample)
-        about = describe(self.recipe, self.classes)
-        report = train(network, _loss_step, dataset, collate, self.recipe, context, about, ema=True)
-        self._network, self._device = network, context.device
-        return report
-
-    def load(self, checkpoint: Path | None, device: str) -> None:
-        """Read trained weights; see ``Model.load``."""
-        self._network = load_trained(self._build(), checkpoint, self.recipe, self.classes, device)
-        self._device = device
 
     def predict(self, images: Sequence[CanvasImage]) -> list[list[Instance]]:
         """Detections of each image after class-agnostic suppression, as masks in original pixels."""
-        if self._network is None:
-            raise ModelError(f"{self.recipe.model}: predict before fit or load")
+        network = self._ready()
         with torch.inference_mode():
-            return [self._predict_one(self._network, image) for image in images]
-
-    def complexity(self) -> Complexity:
-        """Parameters and GFLOPs at the recipe's canvas, counted by torch's flop counter."""
-        return measure_complexity(self._build(), self.recipe.canvas)
+            return [self._predict_one(network, image) for image in images]
 
     def _predict_one(self, network: nn.Module, image: CanvasImage) -> list[Instance]:
         pixels = to_planes(resize_pixels(image.pixels, self.recipe.canvas))[None].to(self._device)
@@ -87,6 +64,15 @@ class YoloModel(Model):
             self.recipe.canvas,
             self.classes,
         )
+
+    def _encode(self, sample: Sample) -> YoloSample:
+        return encode_sample(sample)
+
+    def _collate(self, samples: list[YoloSample]) -> dict[str, Tensor]:
+        return collate(samples)
+
+    def _losses(self, network: nn.Module, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        return _loss_step(network, batch)
 
     def _build(self) -> nn.Module:
         isolate_libraries()

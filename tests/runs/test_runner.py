@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -88,13 +87,21 @@ def test_a_folder_that_cannot_be_written_is_named_before_training(prepared, tmp_
 
 
 def test_the_log_of_a_run_holds_the_traceback(prepared, tmp_path):
+    assert run(prepared, tmp_path)["otsu-smoke-seed0"].status == "ok"
+    folder = tmp_path / "runs" / "otsu-smoke-seed0"
+    predictions = folder / "predictions" / "test.json.gz"
+    predictions.unlink()
+    predictions.mkdir()  # nothing that the package expects
+    outcome = run(prepared, tmp_path)["otsu-smoke-seed0"]
+    assert outcome.status == "failed"
+    assert str(folder / "log.txt") in outcome.reason
+    assert "Traceback (most recent call last)" in (folder / "log.txt").read_text(encoding="utf-8")
+
+
+def test_a_damaged_set_is_told_by_its_file(prepared, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(prepared.root, copy)
-    truth = copy / "truth" / "test.json"
-    truth.write_text(json.dumps({"images": 3}))
-    specs = plan_runs(PreparedSet(copy), ["otsu"], "smoke", [0])
-    where = Places(copy, tmp_path / "runs", tmp_path / "boards")
-    (outcome,) = run_plan(specs, where, "cpu", Deadline()).values()
+    (copy / "truth" / "test.json").write_text(json.dumps({"images": 3}))
+    outcome = run(PreparedSet(copy), tmp_path)["otsu-smoke-seed0"]
     assert outcome.status == "failed"
     assert "test.json" in outcome.reason
-    assert Path(tmp_path / "runs" / "otsu-smoke-seed0" / "log.txt").is_file()
