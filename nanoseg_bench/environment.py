@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def isolate_libraries() -> None:
-    """Switch off update checks, downloads and telemetry of Ultralytics and albumentations.
+    """Switch off update checks, downloads and telemetry of Ultralytics, albumentations and onnxruntime.
 
     A variable that the user has set stays as it is.
     """
@@ -14,6 +14,8 @@ def isolate_libraries() -> None:
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     os.environ.setdefault("YOLO_VERBOSE", "false")
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    # onnxruntime, which LabelMe imports, writes a device id and a queue of usage events otherwise.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     if "YOLO_CONFIG_DIR" not in os.environ:
         # Ultralytics keeps settings and fonts here; a user's own settings must not change a benchmark.
         folder = Path(tempfile.gettempdir()) / f"nanoseg-bench-{_user()}" / "ultralytics"

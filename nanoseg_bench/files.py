@@ -1,5 +1,6 @@
 """Files that are either old or new, never half-written; and content hashes."""
 
+import codecs
 import hashlib
 import json
 import os
@@ -8,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 
 @contextmanager
@@ -47,8 +50,23 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a UTF-8 JSON file, with or without a byte-order mark."""
-    return json.loads(path.read_text(encoding="utf-8-sig"))
+    """Read a JSON file: UTF-8, with or without a byte-order mark, or UTF-16 and UTF-32 as JSON allows them.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UnicodeDecodeError: It is in another encoding.
+        ValueError: It is not JSON, or holds half a surrogate pair, which is no text.
+        RecursionError: It is nested too deeply.
+    """
+    data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        # NaN and infinite numbers are no JSON, but Python and its users write them; and its messages are better.
+        value = json.loads(data)
+        if b"\\u" in data or not data.isascii():
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return value
 
 
 def sha256_file(path: Path) -> str:

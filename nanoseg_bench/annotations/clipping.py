@@ -1,7 +1,11 @@
 """Clip an outline to a rectangle (Sutherland and Hodgman, 1974)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+
+from nanoseg_bench.annotations.instance import Instance, Rle
 
 
 def clip_outline(
@@ -25,6 +29,27 @@ def clip_outline(
     for axis, limit, sign in ((0, left, 1.0), (0, right, -1.0), (1, top, 1.0), (1, bottom, -1.0)):
         outline = _clip_half_plane(outline, axis, limit, sign)
     return outline
+
+
+def points_outside(instances: Sequence[Instance], height: int, width: int) -> list[int]:
+    """How many points of each instance's outlines lie outside an image; 0 for masks.
+
+    Args:
+        instances: In pixels of the image.
+        height: Rows of the image.
+        width: Columns.
+    """
+    # All points at once: a call for each of hundreds of outlines takes longer than all else.
+    exteriors = [[] if isinstance(each.region, Rle) else [part.exterior for part in each.region] for each in instances]
+    counts = [sum(map(len, parts)) for parts in exteriors]
+    points = np.concatenate([np.zeros((0, 2)), *(outline for parts in exteriors for outline in parts)])
+    if points.min(initial=0) >= 0 and (points.max(axis=0, initial=0) <= (width, height)).all():
+        return [0] * len(instances)
+    outside = ((points < 0) | (points > (width, height))).any(axis=1)
+    before = np.concatenate(([0], np.cumsum(outside)))
+    ends = np.cumsum(counts)
+    numbers: list[int] = (before[ends] - before[ends - counts]).tolist()
+    return numbers
 
 
 def _clip_half_plane(outline: NDArray[np.float64], axis: int, limit: float, sign: float) -> NDArray[np.float64]:

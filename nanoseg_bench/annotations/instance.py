@@ -78,6 +78,7 @@ class Micrograph:
         source_group: Specimen, session, figure or paper; all images of one group stay in one split.
         nm_per_px: Scale, where known.
         attributes: What else is known (``modality``, ``specimen``, ``ood_shape``).
+        notes: What the reader left out or mended, one sentence each.
     """
 
     name: str
@@ -88,3 +89,4 @@ class Micrograph:
     source_group: str | None = None
     nm_per_px: float | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

@@ -7,44 +7,85 @@ LabelMe keeps the key when it saves the file.
 
 import base64
 import binascii
-import difflib
 import io
-import logging
+import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import orjson
 
-from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograph, Polygon, Rle
-from nanoseg_bench.annotations.labelme_shapes import WITHOUT_AREA, encode_mask, shape_region
+from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon, Rle
+from nanoseg_bench.annotations.labelme_shapes import WITHOUT_AREA, encode_mask, plain_polygons, shape_region
 from nanoseg_bench.annotations.raster import mask_to_rle, to_mask
-from nanoseg_bench.errors import AnnotationError, NanosegError
-from nanoseg_bench.files import read_json, write_bytes, write_json
+from nanoseg_bench.annotations.source import NotAnAnnotationError, Source
+from nanoseg_bench.errors import AnnotationError
+from nanoseg_bench.files import read_json, write_bytes
 from nanoseg_bench.imageio import IMAGE_SUFFIXES, image_size, open_image
 
-_LOG = logging.getLogger(__name__)
 _VERSION = "5.5.0"
-_PROBLEMS_SHOWN = 10
-_NAMES_SHOWN = 5
-
-
-class _OtherJsonError(AnnotationError):
-    """JSON of something else, which may well lie in the same folder."""
 
 
 class _MissingImageError(AnnotationError):
     """The JSON is there, its image is not."""
 
 
+@dataclass(frozen=True, slots=True)
+class LabelmeEntry:
+    """One JSON of a folder; it may turn out to be something else than LabelMe's.
+
+    Attributes:
+        name: Its path below the folder without suffix.
+        path: The JSON.
+        extract_to: Folder for the image, when it is missing but stored inside the JSON; None makes that an error.
+    """
+
+    name: str
+    path: Path
+    extract_to: Path | None = None
+
+    def read(self) -> Micrograph:
+        """Read the JSON and its image's size; see ``read_labelme``."""
+        return replace(_read_or_extract(self.path, self.extract_to), name=self.name)
+
+
+def open_labelme(folder: Path, extract_to: Path | None = None) -> Source:
+    """List the JSON files below a folder; hidden files are passed over.
+
+    Images that no JSON names are listed as unannotated. To find them without reading everything, an image is taken as
+    annotated by the JSON of its own name; a JSON without such an image is read for its ``imagePath``.
+
+    Args:
+        folder: The folder.
+        extract_to: Where to write the images that are missing but stored inside their JSON; None makes them an error.
+
+    Raises:
+        AnnotationError: There is no such folder, or no JSON in it.
+    """
+    if not folder.is_dir():
+        raise AnnotationError(f"{folder}: no such folder; give the folder with the LabelMe JSON files and their images")
+    documents, images = _visible_files(folder)
+    if not documents:
+        raise AnnotationError(f"{folder}: no LabelMe JSON in this folder; annotate its images with LabelMe first")
+    entries = []
+    for relative in documents:
+        name = relative[: -len(".json")]
+        parent = os.path.dirname(name)  # noqa: PTH120, ten thousand files: pathlib takes a second for them
+        target = None if extract_to is None else extract_to / parent
+        entries.append(LabelmeEntry(name.replace(os.sep, "/"), folder / relative, target))
+    entries.sort(key=lambda entry: entry.name)
+    return Source("labelme", tuple(entries), unannotated=_unannotated(folder, documents, images))
+
+
 def read_labelme(path: Path, image_root: Path | None = None) -> Micrograph:
     """Read one LabelMe JSON, of any release, with its image's size.
 
     Shapes of the same label and ``group_id`` are one Instance of several parts. Lines and points have no area; they
-    are left out with a warning. The flag ``crowd`` of a shape marks COCO's crowd region. The Micrograph's name is the
-    file's name without suffix.
+    are left out, and counted in ``notes``. The flag ``crowd`` of a shape marks COCO's crowd region. The Micrograph's
+    name is the file's name without suffix.
 
     Args:
         path: The JSON file.
@@ -52,23 +93,26 @@ def read_labelme(path: Path, image_root: Path | None = None) -> Micrograph:
             its file name alone, then the JSON's own name with an image suffix.
 
     Raises:
-        AnnotationError: The file is not LabelMe JSON, a shape is malformed, the image is missing or of another size.
+        NotAnAnnotationError: The file is JSON of something else.
+        AnnotationError: The file is not JSON, a shape is malformed, the image is missing or of another size.
         ImageError: The image cannot be read.
     """
     document = _read_document(path)
-    image_path = _find_image(path, document.get("imagePath"), image_root)
+    image_path, notes = _find_image(path, document.get("imagePath"), image_root)
     width, height = image_size(image_path)
     _check_size(path, document, image_path, width, height)
     nm_per_px, source_group, attributes = _read_extras(path, document.get("nanoseg"))
+    instances, without_area = _read_instances(path, document["shapes"], height, width)
     return Micrograph(
         name=path.stem,
         image_path=image_path,
         width=width,
         height=height,
-        instances=tuple(_read_instances(path, document, height, width)),
+        instances=instances,
         source_group=source_group,
         nm_per_px=nm_per_px,
         attributes=attributes,
+        notes=notes + without_area,
     )
 
 
@@ -99,55 +143,13 @@ def extract_embedded_image(path: Path, folder: Path) -> Path:
     try:
         with open_image(io.BytesIO(data)) as image:
             suffix = f".{(image.format or '').lower()}"
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # on a broken header Pillow raises nearly anything
         raise AnnotationError(f"{path}: 'imageData' is no image; put the image beside the file") from error
     if suffix not in IMAGE_SUFFIXES:
         raise AnnotationError(f"{path}: 'imageData' is a {suffix[1:]} image; put it beside the file as PNG or TIFF")
     target = folder / f"{path.stem}{suffix}"
     write_bytes(target, data)
     return target
-
-
-def read_labelme_folder(
-    folder: Path, classes: Sequence[str] | None = None, extract_to: Path | None = None
-) -> list[Micrograph]:
-    """Read every LabelMe JSON below a folder, sorted by name; hidden files and other JSON are passed over.
-
-    A Micrograph's name is the JSON's path below the folder without suffix. Images that have no JSON are counted in a
-    warning: an unannotated image is not an image without particles.
-
-    Args:
-        folder: The folder.
-        classes: The labels that may occur, besides ``ignore``; None allows any.
-        extract_to: Where to write the images that are missing but stored inside their JSON; None makes them an error.
-
-    Raises:
-        AnnotationError: There is no LabelMe JSON, or there are faulty ones; the first ten are listed.
-        ImageError: The only fault is an image that cannot be read.
-    """
-    if not folder.is_dir():
-        raise AnnotationError(f"{folder}: no such folder; give the folder with the LabelMe JSON files and their images")
-    micrographs: list[Micrograph] = []
-    problems: list[NanosegError] = []
-    seen: dict[Path, Path] = {}
-    for path in _visible_files(folder, (".json",)):
-        try:
-            micrograph = _read_or_extract(path, folder, extract_to)
-            if classes is not None:
-                _check_labels(path, micrograph, classes)
-            _check_once(path, micrograph, seen)
-        except _OtherJsonError:
-            continue
-        except NanosegError as error:
-            problems.append(error)
-            continue
-        name = path.relative_to(folder).with_suffix("").as_posix()
-        micrographs.append(replace(micrograph, name=name))
-    _raise_all(folder, problems)
-    if not micrographs:
-        raise AnnotationError(f"{folder}: no LabelMe JSON in this folder; annotate its images with LabelMe first")
-    _warn_of_bare_images(folder, seen)
-    return sorted(micrographs, key=lambda micrograph: micrograph.name)
 
 
 def write_labelme(path: Path, micrograph: Micrograph, image_file: str) -> None:
@@ -164,6 +166,11 @@ def write_labelme(path: Path, micrograph: Micrograph, image_file: str) -> None:
     Raises:
         AnnotationError: An instance has no label, or its mask is empty.
     """
+    write_bytes(path, labelme_bytes(path, micrograph, image_file))
+
+
+def labelme_bytes(path: Path, micrograph: Micrograph, image_file: str) -> bytes:
+    """What ``write_labelme`` writes to ``path``."""
     shapes: list[dict[str, Any]] = []
     groups = 0
     for position, instance in enumerate(micrograph.instances, start=1):
@@ -191,7 +198,7 @@ def write_labelme(path: Path, micrograph: Micrograph, image_file: str) -> None:
             "attributes": dict(micrograph.attributes),
         },
     }
-    write_json(path, document)
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def _read_document(path: Path) -> dict[str, Any]:
@@ -200,40 +207,73 @@ def _read_document(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise AnnotationError(f"{path}: no such LabelMe file") from error
     except UnicodeDecodeError as error:
-        raise AnnotationError(f"{path}: not UTF-8 text; save it again as UTF-8") from error
+        # Which encoding it is cannot be told from the bytes, and a wrong guess garbles the labels without a word.
+        raise AnnotationError(
+            f"{path}: not UTF-8 text (byte {error.start + 1}); early LabelMe releases wrote the code page of their "
+            "Windows, such as GBK in China; open the file with that encoding in an editor and save it as UTF-8"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise AnnotationError(f"{path}: not JSON ({error}); the file may be cut off, copy it again") from error
     if not isinstance(document, dict) or "shapes" not in document:
-        raise _OtherJsonError(f"{path}: not LabelMe JSON, it has no 'shapes'")
+        raise NotAnAnnotationError(f"{path}: not LabelMe JSON, it has no 'shapes'")
     if not isinstance(document["shapes"], list):
         raise AnnotationError(f"{path}: 'shapes' is not a list; annotate the image again")
     return document
 
 
-def _find_image(path: Path, image_path: Any, image_root: Path | None) -> Path:
+def _find_image(path: Path, image_path: Any, image_root: Path | None) -> tuple[Path, tuple[str, ...]]:
+    """The image of a JSON, and a note where it is not the one that the file names."""
     # LabelMe on Windows wrote back-slashes until 5.1.
-    stored = PurePosixPath(image_path.replace("\\", "/")) if isinstance(image_path, str) else PurePosixPath()
-    suffixes = [case for suffix in IMAGE_SUFFIXES for case in (suffix, suffix.upper())]
-    relative = [Path(stored), Path(stored.name)] if stored.suffix.lower() in IMAGE_SUFFIXES else []
-    relative += [Path(path.stem + suffix) for suffix in suffixes]
+    stored = image_path.replace("\\", "/") if isinstance(image_path, str) else ""
+    named = PurePosixPath(stored).name if stored.lower().endswith(IMAGE_SUFFIXES) else ""
+    stem = path.stem
+    own = [stem + case for suffix in IMAGE_SUFFIXES for case in (suffix, suffix.upper())]
     folders = [path.parent] if image_root is None else [path.parent, image_root]
     for folder in folders:
-        for candidate in relative:
-            if (folder / candidate).is_file():
-                return folder / candidate
+        for candidate in [stored, named, *own] if named else own:
+            found = folder / candidate
+            if not os.path.isfile(found):  # noqa: PTH113, Path.is_file raises on a name that is too long
+                continue
+            if named and found.name.lower() != named.lower():
+                return found, (f"its image {image_path!r} is missing; took {found.name}, which has the JSON's name",)
+            if PurePosixPath(named).stem.lower() != stem.lower():
+                return found, _note_of_own_image(path, found, own)
+            return found, ()
     raise _MissingImageError(
-        f"{path}: its image {image_path!r} is missing, and there is no {path.stem}{IMAGE_SUFFIXES[0]} (or other image "
+        f"{path}: its image {image_path!r} is missing, and there is no {stem}{IMAGE_SUFFIXES[0]} (or other image "
         "suffix) beside it; put the image beside the JSON, or delete the JSON"
     )
 
 
+def _note_of_own_image(path: Path, found: Path, own: Sequence[str]) -> tuple[str, ...]:
+    beside = next((path.parent / name for name in own if (path.parent / name).is_file()), found)
+    if beside.name == found.name:
+        return ()
+    return (f"annotates {found.name}, as the file says, and not {beside.name}, which has the JSON's name",)
+
+
 def _check_size(path: Path, document: dict[str, Any], image_path: Path, width: int, height: int) -> None:
     stored = (document.get("imageWidth"), document.get("imageHeight"))
-    if any(value not in (None, size) for value, size in zip(stored, (width, height), strict=True)):
-        raise AnnotationError(
-            f"{path}: made for an image of {stored[0]}x{stored[1]} px, but {image_path.name} is {width}x{height} px; "
-            "put back the image that was annotated, or annotate this one"
-        )
+    if all(value is None or _is_number(value, size) for value, size in zip(stored, (width, height), strict=True)):
+        return
+    turned = _is_number(stored[0], height) and _is_number(stored[1], width)
+    way_out = (
+        "width and height are swapped: turn the image back if it was turned after annotation, or exchange the numbers"
+        if turned
+        else "put back the image that was annotated, or annotate this one"
+    )
+    raise AnnotationError(
+        f"{path}: made for an image of {stored[0]}x{stored[1]} px, but {image_path.name} is {width}x{height} px; "
+        f"{way_out}"
+    )
+
+
+def _is_number(value: Any, wanted: int) -> bool:
+    """Whether a stored size is this number; some exporters write it as text or with decimals."""
+    try:
+        return not isinstance(value, bool) and float(value) == wanted
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def _read_extras(path: Path, extras: Any) -> tuple[float | None, str | None, dict[str, str]]:
@@ -251,27 +291,33 @@ def _read_extras(path: Path, extras: Any) -> tuple[float | None, str | None, dic
     return (None if scale is None else float(scale)), group, attributes
 
 
-def _read_instances(path: Path, document: dict[str, Any], height: int, width: int) -> list[Instance]:
+def _read_instances(
+    path: Path, shapes: list[Any], height: int, width: int
+) -> tuple[tuple[Instance, ...], tuple[str, ...]]:
+    """The instances, and a note on the shapes that are none."""
     parts: dict[tuple[str, Any], list[Polygon | Rle]] = {}
     crowds: set[tuple[str, Any]] = set()
     skipped: Counter[str] = Counter()
-    for number, shape in enumerate(document["shapes"], start=1):
+    polygons = plain_polygons(shapes)
+    for number, shape in enumerate(shapes, start=1):
         if not isinstance(shape, dict) or not isinstance(shape.get("label"), str) or not shape["label"].strip():
             raise AnnotationError(f"{path}: shape {number} has no label; name its class in LabelMe")
         label, kind, group_id = shape["label"], shape.get("shape_type"), shape.get("group_id")
         if kind in WITHOUT_AREA:
             skipped[kind] += 1
             continue
-        region = shape_region(shape, height, width, f"{path}: shape {number} ({label!r})")
+        polygon = polygons[number - 1]
+        region = polygon or shape_region(shape, height, width, f"{path}: shape {number} ({label!r})")
         # A shape without group is one of its own; its number cannot collide with a group's id in a pair.
         key = (label, ("shape", number) if group_id is None else ("group", str(group_id)))
         parts.setdefault(key, []).append(region)
         if isinstance(shape.get("flags"), dict) and shape["flags"].get("crowd") is True:
             crowds.add(key)
-    if skipped:
-        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(skipped.items()))
-        _LOG.warning("%s: left out shapes without area: %s", path, counts)
-    return [Instance(key[0], _merge(regions, height, width), crowd=key in crowds) for key, regions in parts.items()]
+    instances = [
+        Instance(key[0], _merge(regions, height, width), crowd=key in crowds) for key, regions in parts.items()
+    ]
+    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(skipped.items()))
+    return tuple(instances), (f"left out shapes without area: {counts}",) if skipped else ()
 
 
 def _merge(regions: Sequence[Polygon | Rle], height: int, width: int) -> tuple[Polygon, ...] | Rle:
@@ -287,64 +333,51 @@ def _merge(regions: Sequence[Polygon | Rle], height: int, width: int) -> tuple[P
     return mask_to_rle(np.logical_or.reduce(masks))
 
 
-def _read_or_extract(path: Path, folder: Path, extract_to: Path | None) -> Micrograph:
+def _read_or_extract(path: Path, extract_to: Path | None) -> Micrograph:
     try:
         return read_labelme(path)
     except _MissingImageError:
         if extract_to is None or embedded_image(path) is None:
             raise
-    target = extract_to / path.parent.relative_to(folder)
-    extract_embedded_image(path, target)
-    return read_labelme(path, target)
+    extract_embedded_image(path, extract_to)
+    return read_labelme(path, extract_to)
 
 
-def _check_labels(path: Path, micrograph: Micrograph, classes: Sequence[str]) -> None:
-    known = (*classes, IGNORE_LABEL)
-    labels = [instance.label for instance in micrograph.instances if instance.label is not None]
-    unknown = next((label for label in labels if label not in known), None)
-    if unknown is None:
-        return
-    close = difflib.get_close_matches(unknown.strip().lower(), known, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    raise AnnotationError(
-        f"{path}: label {unknown!r} is not in the class list ({', '.join(classes)}); {hint}"
-        "rename it in LabelMe, or add it to the classes"
-    )
+def _visible_files(folder: Path) -> tuple[list[str], list[str]]:
+    """JSON files and images below a folder, as sorted texts relative to it; nothing hidden."""
+    documents: list[str] = []
+    images: list[str] = []
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        prefix = "" if parent == str(folder) else os.path.relpath(parent, folder) + os.sep
+        for name in files:
+            lowered = name.lower()
+            if name.startswith("."):
+                continue
+            if lowered.endswith(".json"):
+                documents.append(prefix + name)
+            elif lowered.endswith(IMAGE_SUFFIXES):
+                images.append(prefix + name)
+    return sorted(documents), sorted(images)
 
 
-def _check_once(path: Path, micrograph: Micrograph, seen: dict[Path, Path]) -> None:
-    image = micrograph.image_path.resolve()
-    if image in seen:
-        raise AnnotationError(f"{path}: annotates {image.name}, and so does {seen[image]}; keep one of the two")
-    seen[image] = path
-
-
-def _raise_all(folder: Path, problems: Sequence[NanosegError]) -> None:
-    if len(problems) == 1:
-        raise problems[0]
-    if problems:
-        shown = "\n".join(f"  {problem}" for problem in problems[:_PROBLEMS_SHOWN])
-        more = f"\n  and {len(problems) - _PROBLEMS_SHOWN} more" if len(problems) > _PROBLEMS_SHOWN else ""
-        raise AnnotationError(f"{folder}: {len(problems)} files cannot be used:\n{shown}{more}")
-
-
-def _warn_of_bare_images(folder: Path, seen: Iterable[Path]) -> None:
-    annotated = set(seen)
-    bare = [path for path in _visible_files(folder, IMAGE_SUFFIXES) if path.resolve() not in annotated]
-    if bare:
-        names = ", ".join(path.relative_to(folder).as_posix() for path in bare[:_NAMES_SHOWN])
-        more = ", ..." if len(bare) > _NAMES_SHOWN else ""
-        _LOG.warning("%s: %d images have no LabelMe JSON and are left out: %s%s", folder, len(bare), names, more)
-
-
-def _visible_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
+def _unannotated(folder: Path, documents: Sequence[str], images: Sequence[str]) -> tuple[Path, ...]:
+    stems = {os.path.splitext(name)[0] for name in documents}  # noqa: PTH122, as above
+    own = {name for name in images if os.path.splitext(name)[0] in stems}  # noqa: PTH122
+    candidates = {folder / name: None for name in images if name not in own}
+    if not candidates:
+        return ()
+    with_image = {os.path.splitext(name)[0] for name in own}  # noqa: PTH122
+    named = set()
+    for name in documents:
+        if name[: -len(".json")] in with_image:
+            continue
+        path = folder / name
+        try:
+            named.add(_find_image(path, _read_document(path).get("imagePath"), None)[0].resolve())
+        except AnnotationError:
+            continue  # it is told when the file's turn comes
+    return tuple(path for path in candidates if path.resolve() not in named)
 
 
 def _write_regions(instance: Instance, height: int, width: int, where: str) -> list[dict[str, Any]]:

@@ -1,9 +1,10 @@
 """One LabelMe shape to a region: every ``shape_type`` that has an area."""
 
 import base64
-import binascii
 import io
 import math
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nanoseg_bench.annotations.instance import Polygon, Rle
-from nanoseg_bench.annotations.raster import mask_to_rle
+from nanoseg_bench.annotations.raster import mask_to_rle, window_to_rle
 from nanoseg_bench.errors import AnnotationError
 from nanoseg_bench.imageio import open_image
 
 WITHOUT_AREA = ("line", "linestrip", "point", "points")
 """Shape types that outline nothing."""
 
+# No micrograph is that large; beyond it lie broken files, whose numbers overflow in the geometry.
+_FARTHEST = 1e7
+# A mask that reaches over the image's edge is cut; one of another magnitude is an attack or a mistake.
+_LARGEST_MASK = 4
 _CIRCLE_DEVIATION = 0.01
 _MOST_CIRCLE_POINTS = 8192
 _QUADRILATERALS = ("oriented_rectangle", "rotation")
@@ -40,6 +45,8 @@ def shape_region(shape: dict[str, Any], height: int, width: int, where: str) -> 
         AnnotationError: The shape is malformed or of a type that is not known.
     """
     kind = shape.get("shape_type") or "polygon"  # LabelMe before 4.0 knew polygons only and did not write the type
+    if kind == "mask":
+        return _mask(shape, height, width, where)
     points = _points(shape, where)
     if kind == "polygon":
         return Polygon(_outline(points, where))
@@ -49,10 +56,36 @@ def shape_region(shape: dict[str, Any], height: int, width: int, where: str) -> 
         return Polygon(_rectangle(_exactly(points, 2, kind, where)))
     if kind in _QUADRILATERALS or kind == "rectangle":  # X-AnyLabeling writes a rectangle as its four corners
         return Polygon(_outline(_exactly(points, 4, kind, where), where))
-    if kind == "mask":
-        return _mask(shape.get("mask"), _exactly(points, 2, kind, where), height, width, where)
     known = ", ".join(_WITH_AREA + WITHOUT_AREA)
     raise AnnotationError(f"{where}: shape_type {kind!r} is not known ({known}); draw it as a polygon")
+
+
+def plain_polygons(shapes: Sequence[Any]) -> list[Polygon | None]:
+    """The Polygon of each shape that is a well-formed polygon; None for the others, which ``shape_region`` reads.
+
+    All points of a file are converted at once: a call for each of its hundreds of shapes takes longer than all else.
+    """
+    plain = [number for number, shape in enumerate(shapes) if _may_be_plain(shape)]
+    outlines = [shapes[number]["points"] for number in plain]
+    points = list(chain.from_iterable(outlines))
+    found: list[Polygon | None] = [None] * len(shapes)
+    if not points or not set(map(type, points)) <= {list}:
+        return found
+    try:
+        x, y = zip(*points, strict=True)  # refuses points that are not two numbers
+        numbers = np.empty((len(x), 2))
+        numbers[:, 0], numbers[:, 1] = x, y
+    except (TypeError, ValueError, OverflowError):
+        return found
+    if not (np.abs(numbers) <= _FARTHEST).all():
+        return found
+    end = 0
+    for number, outline in zip(plain, outlines, strict=True):
+        start, end = end, end + len(outline)
+        # Mostly, the first points tell already that there are three different ones.
+        if len(set(map(tuple, outline[:8]))) >= 3 or len(set(map(tuple, outline))) >= 3:
+            found[number] = Polygon(numbers[start : end - 1 if outline[0] == outline[-1] else end])
+    return found
 
 
 def encode_mask(mask: NDArray[np.bool_]) -> tuple[list[list[float]], str]:
@@ -65,13 +98,27 @@ def encode_mask(mask: NDArray[np.bool_]) -> tuple[list[list[float]], str]:
     return corners, base64.b64encode(stream.getvalue()).decode("ascii")
 
 
+def _may_be_plain(shape: Any) -> bool:
+    return (
+        isinstance(shape, dict)
+        and (shape.get("shape_type") or "polygon") == "polygon"
+        and isinstance(shape.get("points"), list)
+    )
+
+
 def _points(shape: dict[str, Any], where: str) -> NDArray[np.float64]:
     try:
         points = np.array(shape.get("points"), dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise AnnotationError(f"{where}: 'points' must be a list of [x, y]") from error
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise AnnotationError(
+            f"{where}: 'points' must be a list of [x, y]; draw the shape again or delete it"
+        ) from error
     if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
         raise AnnotationError(f"{where}: 'points' must be a list of [x, y]; draw the shape again or delete it")
+    if (np.abs(points) > _FARTHEST).any():
+        raise AnnotationError(
+            f"{where}: a point lies {np.abs(points).max():.3g} px away, outside of any image; draw the shape again"
+        )
     return points
 
 
@@ -100,29 +147,44 @@ def _circle(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Centre and a point on the circle to a polygon: a chord over the angle 2a lies r (1 - cos a) inside."""
     centre, rim = points
     radius = max(float(np.hypot(*(rim - centre))), _CIRCLE_DEVIATION)
-    half_angle = math.acos(1 - min(_CIRCLE_DEVIATION / radius, 0.5))
-    number = min(max(math.ceil(math.pi / half_angle), 16), _MOST_CIRCLE_POINTS)
+    half_angle = max(math.acos(1 - min(_CIRCLE_DEVIATION / radius, 0.5)), math.pi / _MOST_CIRCLE_POINTS)
+    number = max(math.ceil(math.pi / half_angle), 16)
     angles = 2 * np.pi * np.arange(number) / number
     return np.asarray(centre + radius * np.stack((np.cos(angles), np.sin(angles)), axis=1), dtype=np.float64)
 
 
-def _mask(encoded: Any, corners: NDArray[np.float64], height: int, width: int, where: str) -> Rle:
-    try:
-        with open_image(io.BytesIO(base64.b64decode(encoded, validate=True))) as image:
-            pixels = np.asarray(image)
-    except (TypeError, ValueError, binascii.Error, OSError, SyntaxError) as error:
-        raise AnnotationError(f"{where}: 'mask' is not a base64-encoded PNG; draw the mask again") from error
-    window = np.asarray(pixels.any(axis=2) if pixels.ndim == 3 else pixels, dtype=bool)
+def _mask(shape: dict[str, Any], height: int, width: int, where: str) -> Rle:
+    window = _decode(shape.get("mask"), height, width, where)
+    rows, columns = window.shape
+    if not shape.get("points") and (rows, columns) == (height, width):
+        return mask_to_rle(window)  # some tools store the whole image's mask, and need no place for it
+    corners = _exactly(_points(shape, where), 2, "mask", where)
     (left, top), (right, bottom) = corners.astype(int).tolist()
     # The corners are the first and the last pixel; some exporters write one past the last.
-    if abs(right - left + 1 - window.shape[1]) > 1 or abs(bottom - top + 1 - window.shape[0]) > 1:
+    if abs(right - left + 1 - columns) > 1 or abs(bottom - top + 1 - rows) > 1:
         raise AnnotationError(
-            f"{where}: 'mask' is {window.shape[1]}x{window.shape[0]} px, its points span "
-            f"{right - left + 1}x{bottom - top + 1} px; draw the mask again"
+            f"{where}: 'mask' is {columns}x{rows} px, its points span {right - left + 1}x{bottom - top + 1} px; "
+            "draw the mask again"
         )
-    mask = np.zeros((height, width), dtype=bool)
     x0, y0 = max(left, 0), max(top, 0)
-    x1, y1 = min(left + window.shape[1], width), min(top + window.shape[0], height)
-    if x1 > x0 and y1 > y0:
-        mask[y0:y1, x0:x1] = window[y0 - top : y1 - top, x0 - left : x1 - left]
-    return mask_to_rle(mask)
+    x1, y1 = min(left + columns, width), min(top + rows, height)
+    if x1 <= x0 or y1 <= y0:
+        return mask_to_rle(np.zeros((height, width), dtype=bool))
+    return window_to_rle(window[y0 - top : y1 - top, x0 - left : x1 - left], x0, y0, height, width)
+
+
+def _decode(encoded: Any, height: int, width: int, where: str) -> NDArray[np.bool_]:
+    try:
+        with open_image(io.BytesIO(base64.b64decode(encoded, validate=True))) as image:
+            columns, rows = image.size
+            if columns > _LARGEST_MASK * width or rows > _LARGEST_MASK * height:
+                raise AnnotationError(
+                    f"{where}: 'mask' is {columns}x{rows} px on an image of {width}x{height} px; draw the mask again"
+                )
+            pixels = np.asarray(image)
+    except AnnotationError:
+        raise
+    except Exception as error:
+        # On a broken header Pillow raises nearly anything: SyntaxError, OverflowError, struct.error, ...
+        raise AnnotationError(f"{where}: 'mask' is not a base64-encoded PNG; draw the mask again") from error
+    return np.asarray(pixels.any(axis=2) if pixels.ndim == 3 else pixels, dtype=bool)

@@ -1,40 +1,244 @@
-"""Instance maps: images whose pixel value says which particle a pixel belongs to (0 is background)."""
+"""Mask images: instance maps, whose value says which particle a pixel belongs to, and binary masks. 0 is background."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from pycocotools import mask as coco_mask
 from scipy import ndimage
 
-from nanoseg_bench.annotations.instance import Instance, Rle
-from nanoseg_bench.annotations.raster import from_coco
-from nanoseg_bench.errors import AnnotationError
-from nanoseg_bench.imageio import image_errors, open_image
+from nanoseg_bench.annotations.coco_regions import run_lengths
+from nanoseg_bench.annotations.image_files import checked_size
+from nanoseg_bench.annotations.instance import Instance, Micrograph, Rle
+from nanoseg_bench.annotations.mask_pairs import find_mask_pairs
+from nanoseg_bench.annotations.mask_values import read_mask_values
+from nanoseg_bench.annotations.raster import from_coco, to_rle
+from nanoseg_bench.annotations.source import Source
+from nanoseg_bench.errors import AnnotationError, NanosegError
+from nanoseg_bench.files import atomic_path
 
 _MOST_WINDOWS = 65535
+_LARGEST_16_BIT = 65535
+_MASKS_LOOKED_AT = 16
+_NEIGHBOURS = {4: ndimage.generate_binary_structure(2, 1), 8: ndimage.generate_binary_structure(2, 2)}
+
+KINDS = ("auto", "instance", "binary", "colour")
+"""What the values of a folder's masks mean."""
 
 
-def read_instance_map(path: Path, label: str | None) -> list[Instance]:
-    """Read an instance map: PNG or TIFF of 1, 8, 16 or 32 bits, or a palette image (the index counts).
+@dataclass(frozen=True, slots=True)
+class MapLoss:
+    """What became of the instances in an instance map, which knows neither classes nor overlaps.
+
+    Attributes:
+        instances: Particles that have a pixel in the map.
+        overlapped_pixels: Pixels that more than one particle covers; each belongs to the last of them.
+        vanished: Particles without a pixel in the map: outside of the image, or covered by later ones.
+        values: The value of each instance that was given, in their order; 0 where it has no pixel.
+        path: The file written; its suffix is ``.tif`` where 16 bits do not suffice.
+    """
+
+    instances: int
+    overlapped_pixels: int
+    vanished: int
+    values: tuple[int, ...]
+    path: Path
+
+
+def read_instance_map(path: Path, label: str | None, *, colours: bool = False) -> list[Instance]:
+    """Read an instance map: PNG or TIFF of 1 to 64 bits, or a palette image (the index counts).
 
     Every value but 0 is one particle, in several parts where its pixels do not hang together.
 
     Args:
         path: The map.
         label: Class name of its particles; None where the classes are not known.
+        colours: Take every colour but black for one particle.
 
     Returns:
         Masks in the order of their values.
 
     Raises:
         ImageError: The file is missing or truncated.
-        AnnotationError: The image has colour channels, fractions or negative values.
+        AnnotationError: The image has different channels, fractions or negative values.
     """
-    values = _read_values(path)
-    if values.min() < 0 or not np.isfinite(values).all() or (values != np.floor(values)).any():
-        raise AnnotationError(f"{path}: negative or broken values; an instance map numbers its particles 1, 2, ...")
+    return _instances(read_mask_values(path, colours=colours), label)
+
+
+@dataclass(frozen=True, slots=True)
+class MaskEntry:
+    """One mask and its image.
+
+    Attributes:
+        name: The image's path below its folder without suffix.
+        path: The mask.
+        image_path: The image; None where there is none.
+        fault: Why the mask cannot be used; empty when it can.
+        kind: ``instance``, ``binary`` or ``colour``.
+        chosen: Whether the kind was found, not given.
+        connectivity: 4 or 8, of binary masks.
+        label: Class name of the particles.
+    """
+
+    name: str
+    path: Path
+    image_path: Path | None
+    fault: str
+    kind: str
+    chosen: bool
+    connectivity: int
+    label: str
+
+    def read(self) -> Micrograph:
+        """Read the mask and the image's size.
+
+        Raises:
+            AnnotationError: The image is missing or of another size, or the mask is not of its kind.
+            ImageError: Mask or image cannot be read.
+        """
+        if self.fault or self.image_path is None:
+            raise AnnotationError(f"{self.path}: {self.fault}")
+        values = read_mask_values(self.path, colours=self.kind == "colour")
+        height, width = values.shape
+        checked_size(self.image_path, (width, height), str(self.path))
+        if self.kind == "binary":
+            instances, notes = self._read_binary(values)
+        else:
+            instances = _instances(values, self.label)
+            notes = ("taken for an instance map, since the folder's masks hold several values",) if self.chosen else ()
+        return Micrograph(self.name, self.image_path, width, height, tuple(instances), notes=notes)
+
+    def _read_binary(self, values: NDArray[Any]) -> tuple[list[Instance], tuple[str, ...]]:
+        if self.chosen and not _has_one_value(values):
+            raise AnnotationError(
+                f"{self.path}: holds several values, while the masks of its folder that were looked at are binary; "
+                "say which kind they are: instance or binary"
+            )
+        pieces = {neighbours: ndimage.label(values != 0, structure=_NEIGHBOURS[neighbours]) for neighbours in (4, 8)}
+        numbers, count = pieces[self.connectivity]
+        other = 12 - self.connectivity
+        notes = []
+        if self.chosen:
+            notes.append(f"taken for a binary mask: its {count} connected pieces are the particles")
+        if pieces[other][1] != count:
+            notes.append(
+                f"{self.connectivity}-connectivity makes {count} particles, {other}-connectivity {pieces[other][1]}"
+            )
+        return _instances(numbers, self.label), tuple(notes)
+
+
+def open_masks(
+    folder: Path,
+    mask_folder: Path | None = None,
+    *,
+    kind: str = "auto",
+    connectivity: int = 8,
+    label: str = "particle",
+) -> Source:
+    """Pair images with masks of the same name.
+
+    Two folders are given, or one with ``images`` beside ``masks`` (or ``segmaps``, ``labels``, ``instances``), or one
+    where ``NAME_mask.png`` (``_label``, ``_seg``, ``_instances``) lies beside ``NAME.png``.
+
+    Args:
+        folder: The folder, or that of the images.
+        mask_folder: The folder of the masks.
+        kind: ``instance``: every value is a particle. ``binary``: every connected piece is one. ``colour``: every
+            colour is one. ``auto``: binary where no mask of the folder that is looked at (up to 16) holds more than
+            one value besides 0, else instance; each Micrograph's notes say so.
+        connectivity: 4 or 8, of binary masks. Some public masks separate touching particles by gaps of one pixel that
+            only 4-connectivity sees.
+        label: Class name of all particles.
+
+    Raises:
+        AnnotationError: There are no masks, or it is not clear which files they are.
+        ValueError: ``kind`` or ``connectivity`` is not one of these.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind {kind!r} is not one of {', '.join(KINDS)}")
+    if connectivity not in _NEIGHBOURS:
+        raise ValueError(f"connectivity {connectivity} is neither 4 nor 8")
+    pairs = find_mask_pairs(folder, mask_folder)
+    found = _found_kind([pair.masks[0] for pair in pairs if pair.masks]) if kind == "auto" else kind
+    entries = [
+        MaskEntry(
+            pair.name,
+            pair.masks[0],
+            pair.images[0] if pair.images else None,
+            pair.fault,
+            found,
+            kind == "auto",
+            connectivity,
+            label,
+        )
+        for pair in pairs
+        if pair.masks
+    ]
+    bare = tuple(path for pair in pairs if not pair.masks for path in pair.images)
+    return Source("masks", tuple(entries), unannotated=bare)
+
+
+def write_instance_map(path: Path, instances: Sequence[Instance], height: int, width: int) -> MapLoss:
+    """Write an instance map atomically: the k-th particle has the value k; same input, same bytes.
+
+    A 16-bit PNG, or a 32-bit TIFF beyond 65,535 particles. Ignore regions are not written.
+
+    Args:
+        path: The ``.png`` file.
+        instances: Particles in pixels of the image.
+        height: Rows of the image.
+        width: Columns.
+
+    Returns:
+        What was written and what was lost.
+    """
+    particles = sum(not instance.ignored for instance in instances)
+    wide = particles > _LARGEST_16_BIT
+    # In columns, as the runs are: a particle is written without looking at the rest of the image.
+    columns: NDArray[Any] = np.zeros(width * height, dtype=np.int32 if wide else np.uint16)
+    claimed_again = np.zeros(width * height, dtype=bool)
+    given: list[int] = []
+    number = 0
+    for instance in instances:
+        if instance.ignored:
+            given.append(0)
+            continue
+        number += 1
+        inside = _pixels_inside(to_rle(instance, height, width))
+        claimed_again[inside] |= columns[inside] > 0
+        columns[inside] = number
+        given.append(number)
+    path = path.with_suffix(".tif") if wide else path
+    with atomic_path(path) as temporary:
+        Image.fromarray(np.ascontiguousarray(columns.reshape(width, height).T)).save(temporary)
+    left = set(np.unique(columns).tolist()) - {0}
+    kept = tuple(value if value in left else 0 for value in given)
+    return MapLoss(len(left), int(claimed_again.sum()), particles - len(left), kept, path)
+
+
+def _found_kind(paths: Sequence[Path]) -> str:
+    """Binary or instance, by masks spread over the folder; those that cannot be read are left to their entry."""
+    step = max(1, len(paths) // _MASKS_LOOKED_AT)
+    for path in paths[::step][:_MASKS_LOOKED_AT]:
+        try:
+            values = read_mask_values(path)
+        except NanosegError:
+            continue
+        if not _has_one_value(values):
+            return "instance"
+    return "binary"
+
+
+def _has_one_value(values: NDArray[Any]) -> bool:
+    """Whether there is at most one value besides 0."""
+    return bool(((values == 0) | (values == values.max())).all())
+
+
+def _instances(values: NDArray[Any], label: str | None) -> list[Instance]:
     if values.max() > _MOST_WINDOWS:
         # The windows come as a list as long as the highest number: count the numbers that occur instead.
         found, numbers = np.unique(values, return_inverse=True)
@@ -48,12 +252,12 @@ def read_instance_map(path: Path, label: str | None) -> list[Instance]:
     ]
 
 
-def _read_values(path: Path) -> NDArray[Any]:
-    with image_errors(path), open_image(path) as image:
-        values = np.asarray(image)
-    if values.ndim != 2:
-        raise AnnotationError(f"{path}: a colour image; an instance map has one channel that numbers the particles")
-    return values
+def _pixels_inside(rle: Rle) -> NDArray[np.int64]:
+    """Positions of the mask's pixels, counted down the columns."""
+    ends = np.cumsum(run_lengths(rle.counts.decode("ascii")))
+    starts, lengths = ends[:-1:2], np.diff(ends)[::2]
+    before = np.cumsum(lengths) - lengths
+    return np.asarray(np.repeat(starts - before, lengths) + np.arange(int(lengths.sum())), dtype=np.int64)
 
 
 def _window_to_rle(window: NDArray[np.bool_], place: tuple[slice, slice], height: int, width: int) -> Rle:

@@ -11,10 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nanoseg_bench.errors import DatasetError
 
-DataFormat = Literal["labelme", "emps", "nanosynth"]
+DataFormat = Literal["labelme", "via", "coco", "yolo", "masks", "emps", "nanosynth"]
 """How the data lie on disk.
 
-``labelme``: a folder of LabelMe JSON and images. ``emps``: images, instance maps and a CSV, as in the EMPS repository.
+``labelme``, ``via``, ``coco``, ``yolo``, ``masks``: as ``annotations.doors`` reads them.
+``emps``: images, instance maps and a CSV, as in the EMPS repository.
 ``nanosynth``: rendered by this package, as LabelMe JSON and PNG.
 """
 

@@ -1,21 +1,72 @@
 """The layout of EMPS: ``images/``, ``segmaps/`` and ``metadata.csv``."""
 
 import csv
+from dataclasses import dataclass
 from pathlib import Path
 
 from nanoseg_bench.annotations.instance import Micrograph, Rle
 from nanoseg_bench.annotations.masks import read_instance_map
+from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.imageio import image_size
-from nanoseg_bench.progress import track
 
 # The outlines of an image are one cell of the table, far beyond csv's 128 KiB.
 _LONGEST_CELL = 2**27
 _NAMES_SHOWN = 5
 
 
-def read_emps(source: Path, label: str) -> list[Micrograph]:
-    """Read EMPS from its repository's folder.
+@dataclass(frozen=True, eq=False, slots=True)
+class EmpsEntry:
+    """One image of EMPS that is not read yet.
+
+    Attributes:
+        path: The image.
+        map_path: Its instance map.
+        doi: Of the paper; the source group.
+        figure: Where in the paper.
+        label: Class name of all particles.
+    """
+
+    path: Path
+    map_path: Path
+    doi: str
+    figure: str
+    label: str
+
+    @property
+    def name(self) -> str:
+        """The image's file name without suffix."""
+        return self.path.stem
+
+    def read(self) -> Micrograph:
+        """Read the instance map and the image's size.
+
+        Raises:
+            DatasetError: The instance map is not of its image's size.
+            AnnotationError: The instance map is malformed.
+            ImageError: The image cannot be read.
+        """
+        width, height = image_size(self.path)
+        instances = tuple(read_instance_map(self.map_path, self.label))
+        for region in (instance.region for instance in instances):
+            if isinstance(region, Rle) and (region.width, region.height) != (width, height):
+                size = f"{region.width}x{region.height}"
+                raise DatasetError(
+                    f"{self.map_path}: {size} px, its image {width}x{height} px; copy the repository again"
+                )
+        return Micrograph(
+            name=self.name,
+            image_path=self.path,
+            width=width,
+            height=height,
+            instances=instances,
+            source_group=self.doi,
+            attributes={"doi": self.doi, "figure": self.figure},
+        )
+
+
+def open_emps(source: Path, label: str) -> Source:
+    """Find the images of EMPS in its repository's folder.
 
     Truth are the instance maps. The outlines in ``metadata.csv`` are in the coordinates of the published figures, not
     of the images, and are not used. The source group is the paper's DOI.
@@ -24,13 +75,8 @@ def read_emps(source: Path, label: str) -> list[Micrograph]:
         source: The folder.
         label: Class name of all particles: EMPS tells no shapes apart.
 
-    Returns:
-        Micrographs sorted by name, with the attributes ``doi`` and ``figure``.
-
     Raises:
-        DatasetError: Files are missing, or an instance map is not of its image's size.
-        AnnotationError: An instance map is malformed.
-        ImageError: An image cannot be read.
+        DatasetError: Files are missing.
     """
     rows = sorted(read_metadata(source), key=lambda row: row["filename"])
     paths = [source / folder / row["filename"] for row in rows for folder in ("images", "segmaps")]
@@ -38,7 +84,11 @@ def read_emps(source: Path, label: str) -> list[Micrograph]:
     if missing:
         names = ", ".join(path.relative_to(source).as_posix() for path in missing[:_NAMES_SHOWN])
         raise DatasetError(f"{source}: {len(missing)} files are missing: {names}; copy the whole repository again")
-    return [_read_micrograph(source, row, label) for row in track(rows, "read emps")]
+    entries = tuple(
+        EmpsEntry(image, segmap, row["doi"], row["locator"], label)
+        for row, image, segmap in zip(rows, paths[::2], paths[1::2], strict=True)
+    )
+    return Source("emps", entries)
 
 
 def read_metadata(source: Path) -> list[dict[str, str]]:
@@ -60,22 +110,3 @@ def read_metadata(source: Path) -> list[dict[str, str]]:
             return [{key: row[key] for key in ("filename", "doi", "locator")} for row in reader]
     finally:
         csv.field_size_limit(limit)
-
-
-def _read_micrograph(source: Path, row: dict[str, str], label: str) -> Micrograph:
-    image_path, map_path = source / "images" / row["filename"], source / "segmaps" / row["filename"]
-    width, height = image_size(image_path)
-    instances = tuple(read_instance_map(map_path, label))
-    for region in (instance.region for instance in instances):
-        if isinstance(region, Rle) and (region.width, region.height) != (width, height):
-            size = f"{region.width}x{region.height}"
-            raise DatasetError(f"{map_path}: {size} px, its image {width}x{height} px; copy the repository again")
-    return Micrograph(
-        name=Path(row["filename"]).stem,
-        image_path=image_path,
-        width=width,
-        height=height,
-        instances=instances,
-        source_group=row["doi"],
-        attributes={"doi": row["doi"], "figure": row["locator"]},
-    )

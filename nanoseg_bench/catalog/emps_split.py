@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from nanoseg_bench.catalog.emps import read_emps
+from nanoseg_bench.catalog.emps import open_emps
 from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.files import write_text
 
@@ -37,7 +37,7 @@ def official_split(source: Path, seed: int = 0) -> dict[str, str]:
     Raises:
         DatasetError: ``train.csv`` or ``test.csv`` is missing, or does not name the images that are there.
     """
-    micrographs = {micrograph.name: micrograph for micrograph in read_emps(source, "particle")}
+    micrographs = {entry.name: entry.read() for entry in open_emps(source, "particle").entries}
     train, test = _read_names(source / "train.csv"), _read_names(source / "test.csv")
     if sorted(train + test) != sorted(micrographs):
         raise DatasetError(f"{source}: train.csv and test.csv do not name each image once; copy the repository again")

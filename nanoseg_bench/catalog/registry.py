@@ -2,13 +2,13 @@
 
 import csv
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nanoseg_bench.annotations.instance import Micrograph
-from nanoseg_bench.annotations.labelme import read_labelme_folder
+from nanoseg_bench.annotations.doors import open_source
+from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.catalog.card import Card, read_card
-from nanoseg_bench.catalog.emps import read_emps
+from nanoseg_bench.catalog.emps import open_emps
 from nanoseg_bench.errors import DatasetError, UsageError
 from nanoseg_bench.resources import resource_dir
 
@@ -34,34 +34,23 @@ def load_card(name: str) -> Card:
     return read_card(paths[name])
 
 
-def read_dataset(card: Card, source: Path) -> list[Micrograph]:
-    """Read a data set that lies on disk, and check it against its card.
-
-    A rendered data set is read like any LabelMe folder, with its out-of-distribution classes; its numbers are not
-    checked, since any number of images can be rendered.
+def open_dataset(card: Card, source: Path) -> Source:
+    """Find the micrographs of a data set that lies on disk.
 
     Args:
         card: Its card.
         source: The folder that holds it.
 
-    Returns:
-        Micrographs sorted by name.
-
     Raises:
-        DatasetError: Files are missing, or the numbers differ from the card's.
-        AnnotationError: An annotation is malformed.
-        ImageError: An image cannot be read.
+        DatasetError: The folder or files of it are missing.
+        AnnotationError: The folder holds no annotations.
     """
     if not source.is_dir():
         raise DatasetError(f"{source}: no such folder; get {card.name} from {card.source} and give its folder")
-    if card.format == "nanosynth":
-        return read_labelme_folder(source, (*card.classes, *card.ood_classes))
     if card.format == "emps":
-        micrographs = read_emps(source, card.classes[0])
-    else:
-        micrographs = read_labelme_folder(source, card.classes)
-    _verify(card, source, micrographs)
-    return micrographs
+        return open_emps(source, card.classes[0])
+    annotation_format = "labelme" if card.format == "nanosynth" else card.format
+    return open_source(source, annotation_format, classes=card.classes)
 
 
 def read_split(card: Card, split_name: str) -> dict[str, str]:
@@ -92,14 +81,27 @@ def read_split(card: Card, split_name: str) -> dict[str, str]:
     return split
 
 
-def _verify(card: Card, source: Path, micrographs: Sequence[Micrograph]) -> None:
-    labels = [{instance.label for instance in micrograph.instances} for micrograph in micrographs]
+def verify_dataset(card: Card, source: Path, shown: Sequence[Mapping[str, int]]) -> None:
+    """Check a data set that was read against the numbers on its card.
+
+    The numbers of a rendered data set are not checked, since any number of images can be rendered.
+
+    Args:
+        card: Its card.
+        source: The folder that holds it, for the message.
+        shown: Per micrograph, the number of particles by class name.
+
+    Raises:
+        DatasetError: The numbers differ from the card's.
+    """
+    if card.format == "nanosynth":
+        return
     checks: list[tuple[str, int | None, int]] = [
-        ("images", card.checks.images, len(micrographs)),
-        ("instances", card.checks.instances, sum(len(micrograph.instances) for micrograph in micrographs)),
+        ("images", card.checks.images, len(shown)),
+        ("instances", card.checks.instances, sum(sum(labels.values()) for labels in shown)),
     ]
     checks += [
-        (f"images with {name}", expected, sum(name in shown for shown in labels))
+        (f"images with {name}", expected, sum(name in labels for labels in shown))
         for name, expected in card.checks.images_with.items()
     ]
     faults = [f"{found} {what}, expected {number}" for what, number, found in checks if number not in (None, found)]

@@ -2,16 +2,20 @@
 
 import argparse
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nanoseg_bench.cli.audit import show_audit
+from nanoseg_bench.cli.sources import add_source_options, open_from, parse_classes
 from nanoseg_bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from nanoseg_bench.annotations.instance import Micrograph
+    from nanoseg_bench.annotations.source import Entry, Source
     from nanoseg_bench.catalog.card import Card
+    from nanoseg_bench.preparation.choices import Choices
     from nanoseg_bench.preparation.prepared_set import PreparedSet
 
 _NANOSYNTH = "nanosynth"
@@ -25,6 +29,10 @@ examples:
   nanoseg-bench prepare --labelme MY_FOLDER --name mine        your own LabelMe folder -> data/mine
   nanoseg-bench prepare --labelme MY_FOLDER --group-by 'regex:^([^_]+)_'
                                                                images of one specimen share what precedes the first _
+  nanoseg-bench prepare --labelme MY_FOLDER --group-by csv:samples.csv:specimen --scale-csv scales.csv --preview
+  nanoseg-bench prepare --annotations exported.json            COCO, VIA, YOLO-seg or masks; found out, or --from
+  nanoseg-bench prepare --labelme MY_FOLDER --split-file data/mine/split.csv --overwrite always
+                                                               new images join, no old one changes its split
   nanoseg-bench prepare --dataset emps --source emps/          EMPS with its official test set -> data/emps
   nanoseg-bench prepare --dataset emps --source emps/ --split 8:1:1 --name emps-resplit
 
@@ -35,12 +43,23 @@ heart. Say which belong together: source_group in the JSON, or --group-by.
 
 @dataclass(frozen=True)
 class _Inputs:
-    """What is to be prepared."""
+    """What is to be prepared.
 
-    micrographs: "list[Micrograph]"
-    ood: "list[Micrograph]"
-    classes: tuple[str, ...]
-    assignment: Mapping[str, str] | None
+    Attributes:
+        main: What is split.
+        ood: Out-of-distribution part.
+        classes: The class list; None takes every label that occurs.
+        ood_classes: Labels that ``ood`` may show besides.
+        split: A fixed split of the data set's card.
+        verify: Checks the data set's numbers.
+    """
+
+    main: "Source"
+    ood: "tuple[Entry, ...]" = ()
+    classes: tuple[str, ...] | None = None
+    ood_classes: tuple[str, ...] | None = None
+    split: Mapping[str, str] | None = None
+    verify: Callable[[Sequence[Mapping[str, int]]], None] | None = None
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -56,10 +75,21 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "--dataset", metavar="NAME", help=f"a data set that has a card, see `list` (default: {_NANOSYNTH})"
     )
     what.add_argument("--labelme", type=Path, metavar="DIR", help="your own folder of LabelMe JSON and images")
+    what.add_argument("--annotations", type=Path, metavar="PATH", help="your own annotations in any format; see --from")
     parser.add_argument("--source", type=Path, metavar="DIR", help="where the data set of --dataset lies")
-    parser.add_argument("--classes", metavar="A,B,...", help="classes of --labelme (default: every label in it)")
+    parser.add_argument(
+        "--classes", metavar="A,B,...", help="classes of your own annotations (default: every label in them)"
+    )
     parser.add_argument("--images", type=int, metavar="N", help="a subset of N images; its size joins the name")
     parser.add_argument("--easy", action="store_true", help="nanosynth: easy scenes")
+    parser.add_argument("--scale-csv", type=Path, metavar="CSV", help="columns name, nm_per_px; wins over all else")
+    parser.add_argument(
+        "--on-error",
+        choices=("fail", "skip"),
+        default="fail",
+        help="files that cannot be used: stop with a list of all, or go on without them (default: %(default)s)",
+    )
+    add_source_options(parser)
     where = parser.add_argument_group("where")
     where.add_argument("--name", help="of the set (default: the data set's or the folder's)")
     where.add_argument("--out", type=Path, metavar="DIR", help="folder of the set (default: data/<name>)")
@@ -70,11 +100,21 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="an existing set: never: keep it; missing: keep it if it is of the same inputs, else stop; "
         "always: replace it (default: %(default)s)",
     )
+    where.add_argument("--preview", action="store_true", help="write preview.html: contact sheets and statistics")
     split = parser.add_argument_group("split")
     ratios = split.add_mutually_exclusive_group()
     ratios.add_argument("--split", metavar="TRAIN:VAL:TEST", help="default: the card's split if it has one, else 8:1:1")
-    ratios.add_argument("--split-file", type=Path, metavar="CSV", help="a fixed split: columns name, split")
-    split.add_argument("--group-by", metavar="RULE", help="folder, or regex:PATTERN with one (group) of the name")
+    ratios.add_argument(
+        "--split-file", type=Path, metavar="CSV", help="pins a split: columns name, split; further images join it"
+    )
+    split.add_argument(
+        "--group-by",
+        metavar="RULE",
+        help="folder, regex:PATTERN with one (group) of the name, or csv:FILE:COLUMN with the column name",
+    )
+    split.add_argument(
+        "--reviewed", type=Path, metavar="CSV", help="look-alikes without a common source: first,second,note"
+    )
     split.add_argument(
         "--seed", type=int, default=0, help="of split, augmentation and nanosynth (default: %(default)s)"
     )
@@ -83,6 +123,9 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     copies = canvas.add_mutually_exclusive_group()
     copies.add_argument("--augment-to", type=int, metavar="N", help="images in all (default: 5.861 per original)")
     copies.add_argument("--augment-copies", type=int, metavar="K", help="exactly K per training image; 0 for none")
+    canvas.add_argument(
+        "--max-loss", type=float, metavar="X", help="largest 1 - IoU of a particle's YOLO label with its truth"
+    )
     canvas.add_argument("--workers", type=int, metavar="N", help="processes (default: the cores, at most 8)")
     parser.set_defaults(run=run)
 
@@ -92,62 +135,100 @@ def run(arguments: argparse.Namespace) -> int:
     _check(arguments)
     name = _set_name(arguments)
     out: Path = arguments.out or Path("data") / name
-    from nanoseg_bench.preparation.pipeline import MARKER, prepare
-    from nanoseg_bench.preparation.prepared_set import PreparedSet
-    from nanoseg_bench.preparation.split import parse_ratios
+    from nanoseg_bench.preparation.pipeline import prepare
+    from nanoseg_bench.preparation.prepared_set import MARKER, PreparedSet
 
-    ratios = parse_ratios(arguments.split or "8:1:1")
     if arguments.overwrite == "never" and (out / MARKER).is_file():
         return _show(PreparedSet(out))
     inputs = _read(arguments, out)
     prepared = prepare(
-        inputs.micrographs,
+        inputs.main.entries,
         inputs.ood,
         name=name,
         dataset=_dataset_name(arguments),
         classes=inputs.classes,
         out=out,
-        canvas=arguments.size,
-        ratios=ratios,
-        assignment=inputs.assignment,
-        seed=arguments.seed,
-        augment_to=arguments.augment_to,
-        augment_copies=arguments.augment_copies,
+        choices=_choices(arguments, inputs),
+        ood_classes=inputs.ood_classes,
+        unannotated=inputs.main.unannotated,
+        verify=inputs.verify,
         overwrite=arguments.overwrite,
         workers=arguments.workers,
     )
+    if arguments.preview and not (prepared.root / "preview.html").is_file():
+        from nanoseg_bench.preparation.preview import write_preview
+
+        write_preview(prepared, prepared.root / "preview.html")
     return _show(prepared)
 
 
+def _choices(arguments: argparse.Namespace, inputs: _Inputs) -> "Choices":
+    from nanoseg_bench.preparation.audit import read_reviewed
+    from nanoseg_bench.preparation.choices import Choices
+    from nanoseg_bench.preparation.grouping import parse_group_rule
+    from nanoseg_bench.preparation.scales import read_scale_table
+    from nanoseg_bench.preparation.split import parse_ratios, read_split_file
+
+    pinned = arguments.split_file is not None
+    return Choices(
+        canvas=arguments.size,
+        ratios=parse_ratios(arguments.split or "8:1:1"),
+        assignment=read_split_file(arguments.split_file) if pinned else inputs.split,
+        extend=pinned,
+        seed=arguments.seed,
+        # nanosynth is rendered in the size that is asked for.
+        images=None if _is_nanosynth(arguments) else arguments.images,
+        augment_to=arguments.augment_to,
+        augment_copies=arguments.augment_copies,
+        group_by=parse_group_rule(arguments.group_by) if arguments.group_by is not None else None,
+        scales=read_scale_table(arguments.scale_csv) if arguments.scale_csv is not None else None,
+        reviewed=read_reviewed(arguments.reviewed) if arguments.reviewed is not None else (),
+        max_loss=arguments.max_loss,
+        skip_faulty=arguments.on_error == "skip",
+        preview=arguments.preview,
+    )
+
+
 def _check(arguments: argparse.Namespace) -> None:
-    own, rendered = arguments.labelme is not None, _is_nanosynth(arguments)
-    if arguments.source is not None and (own or rendered):
+    own, rendered = _own(arguments), _is_nanosynth(arguments)
+    if arguments.source is not None and (own is not None or rendered):
         raise UsageError(f"--source {arguments.source}: goes with --dataset NAME; for your own folder use --labelme")
-    if not own and not rendered:
+    if own is None and not rendered:
         from nanoseg_bench.catalog.registry import load_card
 
         load_card(arguments.dataset)  # a misspelt name is told before anything is asked of it
-    if not own and not rendered and arguments.source is None:
-        raise UsageError(f"--dataset {arguments.dataset}: say with --source DIR where it lies")
+        if arguments.source is None:
+            raise UsageError(f"--dataset {arguments.dataset}: say with --source DIR where it lies")
     if arguments.easy and not rendered:
         raise UsageError(f"--easy goes with --dataset {_NANOSYNTH} only")
-    if arguments.classes is not None and not own:
-        raise UsageError("--classes goes with --labelme; a data set's classes stand in its card")
+    if arguments.classes is not None and own is None:
+        raise UsageError("--classes goes with --labelme or --annotations; a data set's classes stand in its card")
+    if arguments.source_format != "auto" and arguments.annotations is None:
+        raise UsageError(f"--from {arguments.source_format}: goes with --annotations PATH")
     if arguments.name is not None and arguments.name != _slug(arguments.name):
         raise UsageError(f"--name {arguments.name!r}: letters, digits, dot, - and _ only, e.g. {_slug(arguments.name)}")
+    if arguments.max_loss is not None and not 0 <= arguments.max_loss <= 1:
+        raise UsageError(f"--max-loss {arguments.max_loss:g}: give a share between 0 and 1")
     for flag, least in (("images", 1), ("size", 32), ("workers", 1), ("seed", 0)):
         value = getattr(arguments, flag)
         if value is not None and value < least:
             raise UsageError(f"--{flag} {value}: give at least {least}")
 
 
+def _own(arguments: argparse.Namespace) -> Path | None:
+    """The user's own annotations; None for a data set with a card."""
+    own: Path | None = arguments.labelme or arguments.annotations
+    return own
+
+
 def _is_nanosynth(arguments: argparse.Namespace) -> bool:
-    return arguments.labelme is None and arguments.dataset in (None, _NANOSYNTH)
+    return _own(arguments) is None and arguments.dataset in (None, _NANOSYNTH)
 
 
 def _dataset_name(arguments: argparse.Namespace) -> str:
-    if arguments.labelme is not None:
-        return str(arguments.name or _slug(arguments.labelme.resolve().name))
+    own = _own(arguments)
+    if own is not None:
+        return str(arguments.name or _slug(own.resolve().stem if own.is_file() else own.resolve().name))
     return str(arguments.dataset or _NANOSYNTH)
 
 
@@ -164,66 +245,46 @@ def _slug(text: str) -> str:
 
 
 def _read(arguments: argparse.Namespace, out: Path) -> _Inputs:
-    from nanoseg_bench.catalog.registry import load_card, read_dataset, read_split
-    from nanoseg_bench.preparation.grouping import regroup
-    from nanoseg_bench.preparation.split import choose_subset, read_split_file
+    own = _own(arguments)
+    return _read_dataset(arguments, out) if own is None else _read_own(arguments, own, out)
 
-    ood: list[Micrograph] = []
-    assignment: Mapping[str, str] | None = None
+
+def _read_own(arguments: argparse.Namespace, own: Path, out: Path) -> _Inputs:
     if arguments.labelme is not None:
-        # Where images go that exist only inside their JSON.
-        extracted = out.with_name(f"{out.name}-images")
-        micrographs, classes = _read_own(arguments.labelme, arguments.classes, extracted)
-    else:
-        card = load_card(arguments.dataset or _NANOSYNTH)
-        classes = card.classes
-        if _is_nanosynth(arguments):
-            micrographs, ood = _read_nanosynth(arguments, card, out)
-        else:
-            micrographs = read_dataset(card, arguments.source)
-        if card.default_split is not None and arguments.split is None:
-            assignment = read_split(card, card.default_split)
-    if arguments.split_file is not None:
-        assignment = read_split_file(arguments.split_file)
-    if arguments.group_by is not None:
-        micrographs = regroup(micrographs, arguments.group_by)
-    if arguments.images is not None and not _is_nanosynth(arguments):
-        micrographs = choose_subset(micrographs, arguments.images, arguments.seed, assignment)
-        if assignment is not None:
-            assignment = {each.name: assignment[each.name] for each in micrographs if each.name in assignment}
-    return _Inputs(micrographs, ood, classes, assignment)
+        arguments.source_format = "labelme"
+    given = parse_classes(arguments.classes)
+    # Where images go that exist only inside their JSON.
+    source = open_from(arguments, own, given, extract_to=out.with_name(f"{out.name}-images"))
+    return _Inputs(source, classes=given or source.classes)
 
 
-def _read_own(folder: Path, classes: str | None, extract_to: Path) -> "tuple[list[Micrograph], tuple[str, ...]]":
-    from nanoseg_bench.annotations.labelme import read_labelme_folder
+def _read_dataset(arguments: argparse.Namespace, out: Path) -> _Inputs:
+    from nanoseg_bench.annotations.labelme import open_labelme
+    from nanoseg_bench.catalog.registry import load_card, open_dataset, read_split, verify_dataset
 
-    given = tuple(part.strip() for part in classes.split(",") if part.strip()) if classes is not None else None
-    micrographs = read_labelme_folder(folder, given, extract_to)
-    found = {each.label for micrograph in micrographs for each in micrograph.instances if not each.ignored}
-    used = given or tuple(sorted(label for label in found if label is not None))
-    if not used:
-        raise UsageError(f"--labelme {folder}: no particle is outlined in any of its {len(micrographs)} images")
-    return micrographs, used
-
-
-def _read_nanosynth(
-    arguments: argparse.Namespace, card: "Card", out: Path
-) -> "tuple[list[Micrograph], list[Micrograph]]":
-    from nanoseg_bench.annotations.labelme import read_labelme_folder
-
-    source = out.with_name(f"{out.name}-source")
-    _render_nanosynth(arguments, card, source)
-    main = read_labelme_folder(source / "main", card.classes)
-    ood = read_labelme_folder(source / "ood", (*card.classes, *card.ood_classes))
-    return main, ood
+    card = load_card(arguments.dataset or _NANOSYNTH)
+    split = None
+    if card.default_split is not None and arguments.split is None:
+        split = read_split(card, card.default_split)
+    if _is_nanosynth(arguments):
+        source = out.with_name(f"{out.name}-source")
+        _render_nanosynth(arguments, card, source)
+        ood = open_labelme(source / "ood").entries
+        return _Inputs(open_labelme(source / "main"), ood, card.classes, card.ood_classes, split)
+    return _Inputs(
+        open_dataset(card, arguments.source),
+        classes=card.classes,
+        split=split,
+        verify=partial(verify_dataset, card, arguments.source),
+    )
 
 
 def _render_nanosynth(arguments: argparse.Namespace, card: "Card", source: Path) -> None:
     """Write nanosynth's LabelMe folder unless it is there: it goes through the same door as a user's own."""
     from nanoseg_bench.errors import PreparationError
     from nanoseg_bench.files import read_json, write_json
-    from nanoseg_bench.preparation.pipeline import default_workers
-    from nanoseg_bench.preparation.staging import check_replaceable, recover_folder, staged_folder
+    from nanoseg_bench.parallel import default_workers
+    from nanoseg_bench.staging import check_replaceable, recover_folder, staged_folder
     from nanoseg_bench.synthesis.nanosynth import GENERATOR_VERSION, PUBLISHED_IMAGES, write_nanosynth
 
     images = arguments.images or PUBLISHED_IMAGES
@@ -255,6 +316,7 @@ def _show(prepared: "PreparedSet") -> int:
     from rich.console import Console
     from rich.table import Table
 
+    from nanoseg_bench.files import read_json
     from nanoseg_bench.preparation.audit import read_audit
 
     console = Console(highlight=False, soft_wrap=True)
@@ -268,14 +330,16 @@ def _show(prepared: "PreparedSet") -> int:
     console.print(table)
     shown = ", ".join(f"{label} {count}" for label, count in summary["class_images"].items())
     console.print(f"images that show: {shown}", markup=False)
-    audit = read_audit(prepared.root / "split_audit.json")
-    console.print(f"split audit: {audit['conclusion']}", markup=False)
-    for check in audit["checks"]:
-        if check["findings"]:
-            level = "to look at" if check["passed"] else "shared between splits"
-            console.print(f"  {check['name']}: {check['findings']} {level}, see split_audit.json", markup=False)
-    if audit["passed"]:
+    report = read_json(prepared.root / "prepare_report.json")
+    counted = (
+        ("without a particle, kept as background", report["background"]),
+        ("left out, they cannot be used", report["skipped"]),
+        ("left out, no annotation names them", report["unannotated"]),
+    )
+    for what, files in counted:
+        if files:
+            console.print(f"{len(files)} images {what}: see prepare_report.json", markup=False)
+    code = show_audit(read_audit(prepared.root / "split_audit.json"), prepared.root)
+    if code == 0:
         console.print(f"next: nanoseg-bench run --data {prepared.root} --models all", markup=False)
-        return 0
-    console.print("the split audit failed: no model will be trained on this set; mend the split", markup=False)
-    return 1
+    return code

@@ -1,89 +1,127 @@
 """The split audit: what was looked for across the splits, and what such a look can and cannot find."""
 
+import csv
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from nanoseg_bench.errors import PreparationError
 
-from nanoseg_bench.imageio import as_grey
+AUDIT_FORMAT = "nanoseg-split-audit/2"
 
-AUDIT_FORMAT = "nanoseg-split-audit/1"
+NEAR_DUPLICATES = "near-duplicates"
+OVERLAPPING_FIELDS = "overlapping-fields"
 
-NEAR_DUPLICATE_BITS = 4
-"""Two images are reported as possibly the same when their hashes differ in at most so many of 64 bits."""
-
-_HASH_SIDE = 8
-_SAMPLE_SIDE = 32
+_REVIEWED_COLUMNS = ("first", "second", "note")
 _MAX_LISTED = 50
 
 
-def perceptual_hashes(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """64-bit DCT hash of an image in its 8 orientations.
+@dataclass(frozen=True, eq=False, slots=True)
+class FoundPair:
+    """Two images that a comparison found to show the same.
 
-    The image is averaged to 32x32 and transformed (DCT-II); the bits say which of the 8x8 lowest frequencies exceed
-    their median. A flip changes the sign of every other coefficient and a transposition transposes them, so one
-    transform gives all eight.
-
-    Args:
-        pixels: (H, W) or (H, W, 3) uint8.
-
-    Returns:
-        (8, 64) bool; row 0 is the image as it is.
+    Attributes:
+        names: Of the images, as in the manifest's ``name``.
+        check: ``near-duplicates`` or ``overlapping-fields``.
+        evidence: See ``shared_sources.SharedSource``.
     """
-    from scipy.fft import dctn
 
-    small = Image.fromarray(as_grey(pixels)).resize((_SAMPLE_SIDE, _SAMPLE_SIDE), Image.Resampling.BOX)
-    low = dctn(np.asarray(small, dtype=np.float64), norm="ortho")[:_HASH_SIDE, :_HASH_SIDE]
-    signs = np.where(np.arange(_HASH_SIDE) % 2, -1.0, 1.0)
-    flipped = [low, low * signs, low * signs[:, None], low * signs * signs[:, None]]
-    oriented = np.stack([*flipped, *(each.T for each in flipped)]).reshape(8, -1)
-    return np.asarray(oriented > np.median(oriented, axis=1, keepdims=True))
+    names: tuple[str, str]
+    check: str
+    evidence: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedPair:
+    """Two images that a person looked at and found to have no common source.
+
+    Attributes:
+        first: Either image, as the manifest's ``name`` or ``micrograph`` has it.
+        second: The other.
+        note: Who looked, and why they are unrelated.
+    """
+
+    first: str
+    second: str
+    note: str
 
 
 def audit_split(
-    rows: Sequence[Mapping[str, str]], hashes: Mapping[str, NDArray[np.bool_]], content_hash: str
+    rows: Sequence[Mapping[str, str]],
+    pairs: Sequence[FoundPair],
+    content_hash: str,
+    reviewed: Sequence[ReviewedPair] = (),
+    more_checks: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Check a prepared set's manifest for sources that two splits share.
 
     Args:
         rows: Of the manifest, all values as text.
-        hashes: ``perceptual_hashes`` of the originals by ``name``.
+        pairs: What ``find_shared_sources`` found among the originals, by name.
         content_hash: Of the set; the audit holds for nothing else.
+        reviewed: Pairs that are known to be unrelated; they fail no check.
+        more_checks: Further results of ``make_check``.
 
     Returns:
-        The document of ``split_audit.json``. Near-duplicates are warnings: similar is not yet the same.
+        The document of ``split_audit.json``. Hashes that agree are a warning, similar is not yet the same; a shared
+        field that geometry and pixels confirm fails the audit.
+
+    Raises:
+        PreparationError: A reviewed pair names an image that the set does not hold.
     """
     originals = [row for row in rows if not row["parent"]]
+    notes = _resolve(reviewed, originals)
+    split_of = {row["name"]: row["split"] for row in originals}
+    ordered = sorted(pairs, key=lambda pair: (pair.names, pair.check))
+    across = [pair for pair in ordered if split_of[pair.names[0]] != split_of[pair.names[1]]]
     checks = [
         _check_groups(originals),
         _check_pixels(originals),
         _check_copies(rows),
-        _check_similar(originals, hashes),
+        _check_similar(across, split_of, notes),
+        _check_fields(across, split_of, notes),
+        *(dict(check) for check in more_checks),
     ]
-    failed = [check["name"] for check in checks if not check["passed"]]
     return {
         "format": AUDIT_FORMAT,
         "content_hash": content_hash,
-        "passed": not failed,
+        "passed": all(check["passed"] for check in checks),
         "conclusion": _conclude(checks),
         "checks": checks,
+        "related": [
+            {
+                "images": list(pair.names),
+                "split": split_of[pair.names[0]],
+                "check": pair.check,
+                "evidence": pair.evidence,
+            }
+            for pair in ordered
+            if split_of[pair.names[0]] == split_of[pair.names[1]]
+        ],
+        "reviewed": [{"images": sorted(names), "note": note} for names, note in notes.items()],
     }
 
 
-def _conclude(checks: Sequence[Mapping[str, Any]]) -> str:
-    silent = [check["name"] for check in checks if not check["findings"]]
-    parts = [f"checks {', '.join(silent)} found no shared source"] if silent else []
-    parts += [
-        f"{check['name']} {'has' if check['passed'] else 'failed with'} {check['findings']} findings"
-        for check in checks
-        if check["findings"]
-    ]
-    return "; ".join(parts)
+def make_check(name: str, findings: Sequence[Mapping[str, Any]], *, finds: str, cannot_find: str) -> dict[str, Any]:
+    """One entry of ``checks``: it passes when there are no findings; the first 50 are listed.
+
+    Args:
+        name: In kebab-case.
+        findings: JSON objects.
+        finds: What the check is able to find.
+        cannot_find: What it is blind to.
+    """
+    return {
+        "name": name,
+        "passed": not findings,
+        "finds": finds,
+        "cannot_find": cannot_find,
+        "findings": len(findings),
+        "details": [dict(finding) for finding in findings[:_MAX_LISTED]],
+    }
 
 
 def read_audit(path: Path) -> dict[str, Any]:
@@ -92,8 +130,87 @@ def read_audit(path: Path) -> dict[str, Any]:
     return document
 
 
+def read_reviewed(path: Path) -> list[ReviewedPair]:
+    """Read a CSV of pairs that a person looked at and found unrelated.
+
+    Columns ``first``, ``second`` and ``note``. An image is named as in the audit (the manifest's ``name``) or as in
+    the source (``micrograph``: the path below its folder, without suffix).
+
+    Raises:
+        PreparationError: The file is missing, is no CSV with these columns, or has an incomplete row.
+    """
+    columns = ",".join(_REVIEWED_COLUMNS)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream)
+            rows = list(reader)
+            present = reader.fieldnames or ()
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise PreparationError(f"{path}: cannot be read ({error}); give a UTF-8 CSV with columns {columns}") from error
+    missing = [column for column in _REVIEWED_COLUMNS if column not in present]
+    if missing:
+        raise PreparationError(f"{path}: has no column {missing[0]!r}; the columns are {columns}")
+    pairs = []
+    for number, row in enumerate(rows, start=2):
+        first, second, note = ((row[column] or "").strip() for column in _REVIEWED_COLUMNS)
+        if not first or not second:
+            raise PreparationError(f"{path}, row {number}: {first!r}, {second!r}; name two images, or delete the row")
+        if not note:
+            raise PreparationError(
+                f"{path}, row {number}: {first}, {second}: say in `note` who looked and what they saw"
+            )
+        pairs.append(ReviewedPair(first, second, note))
+    return pairs
+
+
+def _resolve(reviewed: Sequence[ReviewedPair], originals: Sequence[Mapping[str, str]]) -> dict[frozenset[str], str]:
+    """Notes by the names of the two images."""
+    known: dict[str, set[str]] = defaultdict(set)
+    for row in originals:
+        known[row["name"]].add(row["name"])
+        known[row.get("micrograph") or row["name"]].add(row["name"])
+    notes = {}
+    for pair in reviewed:
+        for given in (pair.first, pair.second):
+            if len(known[given]) != 1:
+                fault = "names two images" if known[given] else "is in no row of the manifest"
+                raise PreparationError(
+                    f"reviewed pair {pair.first}, {pair.second}: {given!r} {fault}; "
+                    "write it as the manifest's column `name` has it, or remove the pair"
+                )
+        names = frozenset((*known[pair.first], *known[pair.second]))
+        if len(names) != 2:
+            raise PreparationError(
+                f"reviewed pair {pair.first}, {pair.second}: one image twice; name two, or remove it"
+            )
+        notes[names] = pair.note
+    return notes
+
+
+def _conclude(checks: Sequence[Mapping[str, Any]]) -> str:
+    silent = [check["name"] for check in checks if not check["findings"]]
+    parts = [f"checks {', '.join(silent)} found no shared source"] if silent else []
+    for check in checks:
+        count = check["findings"]
+        if count:
+            noun = "finding" if count == 1 else "findings"
+            parts.append(
+                f"{check['name']} has {count} {noun} to look at"
+                if check["passed"]
+                else f"{check['name']} failed with {count} {noun}"
+            )
+    looked = {
+        frozenset(detail["images"]) for check in checks for detail in check["details"] if detail.get("reviewed", False)
+    }
+    if looked:
+        parts.append(
+            f"a person looked at {len(looked)} further pair{'s' * (len(looked) > 1)} and found no common source"
+        )
+    return "; ".join(parts)
+
+
 def _check_groups(originals: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    return _check(
+    return make_check(
         "source-groups",
         _shared(originals, "source_group"),
         finds="a specimen, figure or paper, as named by the data set or by --group-by, in two splits",
@@ -102,7 +219,7 @@ def _check_groups(originals: Sequence[Mapping[str, str]]) -> dict[str, Any]:
 
 
 def _check_pixels(originals: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    return _check(
+    return make_check(
         "identical-pixels",
         _shared(originals, "pixels_sha256"),
         finds="the same decoded image in two splits, whatever the file's name, format or compression",
@@ -121,7 +238,7 @@ def _check_copies(rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:
             strays.append(
                 {"copy": row["name"], "split": row["split"], "parent": row["parent"], "parent_split": parent_split}
             )
-    return _check(
+    return make_check(
         "augmented-copies",
         strays,
         finds="an augmented copy outside train, or one whose parent is not in train or does not exist",
@@ -129,29 +246,64 @@ def _check_copies(rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     )
 
 
-def _check_similar(originals: Sequence[Mapping[str, str]], hashes: Mapping[str, NDArray[np.bool_]]) -> dict[str, Any]:
-    pairs = _similar_pairs(originals, hashes)
-    check = _check(
-        "near-duplicates",
+def _check_similar(
+    pairs: Sequence[FoundPair], split_of: Mapping[str, str], notes: Mapping[frozenset[str], str]
+) -> dict[str, Any]:
+    check = _check_pairs(
+        NEAR_DUPLICATES,
         pairs,
-        finds=f"images whose 64-bit DCT hash agrees to {NEAR_DUPLICATE_BITS} bits in one of 8 flips and rotations: "
-        "resized, recompressed or brightened copies",
-        cannot_find="crops, other fields of view of the same specimen, rotations by other angles; images that are "
-        "nearly empty may look alike without being the same",
+        split_of,
+        notes,
+        finds="images whose 64-bit DCT hashes differ in at most 4 bits in one of 8 flips and rotations: re-encoded, "
+        "resized or moderately brightened copies",
+        cannot_find="any crop, other fields or magnifications, turns by other angles, copies whose contrast was "
+        "clipped; of an image the 20 nearest partners only",
     )
-    # Two images may look alike without a common source: a person has to look.
-    return {**check, "passed": True, "warnings": len(pairs)}
+    # Two images may look alike without a common source: it is overlapping-fields that confirms a pair, or a person.
+    return {**check, "passed": True, "warnings": check["findings"]}
 
 
-def _check(name: str, findings: Sequence[Mapping[str, Any]], finds: str, cannot_find: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "passed": not findings,
-        "finds": finds,
-        "cannot_find": cannot_find,
-        "findings": len(findings),
-        "details": [dict(finding) for finding in findings[:_MAX_LISTED]],
-    }
+def _check_fields(
+    pairs: Sequence[FoundPair], split_of: Mapping[str, str], notes: Mapping[frozenset[str], str]
+) -> dict[str, Any]:
+    return _check_pairs(
+        OVERLAPPING_FIELDS,
+        pairs,
+        split_of,
+        notes,
+        finds="copies, crops, tiles and second magnifications of one field, also turned or mirrored, by local features "
+        "that agree with one similarity and grey values that confirm it; of leaks planted in real micrographs, all "
+        "re-encoded, resized, brightened, turned and mirrored copies, 9 of 10 crops of 60 % of the side, tiles that "
+        "share 30 % and magnifications by 2, 3 of 4 by 3, half of those by 4",
+        cannot_find="fields that share less than about a tenth, magnifications beyond 5, fields nearly without detail "
+        "(few smooth particles on a flat ground, or noise only), particles that moved, changed or were tilted between "
+        "two pictures, other fields of the same specimen",
+    )
+
+
+def _check_pairs(
+    name: str,
+    pairs: Sequence[FoundPair],
+    split_of: Mapping[str, str],
+    notes: Mapping[frozenset[str], str],
+    *,
+    finds: str,
+    cannot_find: str,
+) -> dict[str, Any]:
+    details = [
+        {
+            "images": list(pair.names),
+            "splits": [split_of[each] for each in pair.names],
+            "evidence": pair.evidence,
+            "reviewed": frozenset(pair.names) in notes,
+        }
+        for pair in pairs
+        if pair.check == name
+    ]
+    open_ones = [detail for detail in details if not detail["reviewed"]]
+    check = make_check(name, open_ones, finds=finds, cannot_find=cannot_find)
+    # All of them, also the reviewed ones: a later audit of the same content starts from these.
+    return {**check, "details": [*open_ones, *(detail for detail in details if detail["reviewed"])]}
 
 
 def _shared(originals: Sequence[Mapping[str, str]], column: str) -> list[dict[str, Any]]:
@@ -163,26 +315,3 @@ def _shared(originals: Sequence[Mapping[str, str]], column: str) -> list[dict[st
         for value, splits in sorted(members.items())
         if len(splits) > 1
     ]
-
-
-def _similar_pairs(
-    originals: Sequence[Mapping[str, str]], hashes: Mapping[str, NDArray[np.bool_]]
-) -> list[dict[str, Any]]:
-    if not originals:
-        return []
-    bits = np.stack([hashes[row["name"]] for row in originals]).astype(np.float32) * 2 - 1
-    best = np.full((len(originals), len(originals)), 64.0)
-    for orientation in range(8):
-        # Scalar product of +-1 vectors: 64 less twice the number of differing bits.
-        best = np.minimum(best, (64 - bits[:, 0] @ bits[:, orientation].T) / 2)
-    splits = np.array([row["split"] for row in originals])
-    near = (best <= NEAR_DUPLICATE_BITS) & (splits[:, None] != splits[None, :])
-    pairs = [
-        {
-            "images": [originals[i]["name"], originals[j]["name"]],
-            "splits": [originals[i]["split"], originals[j]["split"]],
-            "differing_bits": int(min(best[i, j], best[j, i])),
-        }
-        for i, j in zip(*np.nonzero(np.triu(near | near.T, k=1)), strict=True)
-    ]
-    return sorted(pairs, key=lambda pair: (pair["differing_bits"], pair["images"]))

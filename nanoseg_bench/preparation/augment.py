@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.instance import Instance, Rle
-from nanoseg_bench.annotations.raster import area, bounding_box, rle_to_mask, window_to_rle
+from nanoseg_bench.annotations.raster import area, rle_to_window, window_to_rle
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import PreparationError
 from nanoseg_bench.preparation.letterbox import PADDING_GREY
@@ -174,9 +174,8 @@ def _label_layers(instances: Sequence[Instance], size: int) -> tuple[list[NDArra
     layers = [np.zeros((size, size), dtype=np.float32)]
     layer_of = []
     for number, instance in enumerate(instances, start=1):
-        rle = _as_rle(instance)
-        window = _window(rle)
-        inside = rle_to_mask(rle)[window]
+        inside, x, y = rle_to_window(_as_rle(instance))
+        window = (slice(y, y + inside.shape[0]), slice(x, x + inside.shape[1]))
         index = next((i for i, layer in enumerate(layers) if not layer[window][inside].any()), len(layers))
         if index == len(layers):
             layers.append(np.zeros((size, size), dtype=np.float32))
@@ -230,8 +229,3 @@ def _as_rle(instance: Instance) -> Rle:
     if not isinstance(instance.region, Rle):
         raise TypeError("augmentation takes rasterised instances")
     return instance.region
-
-
-def _window(rle: Rle) -> tuple[slice, slice]:
-    x, y, width, height = (int(value) for value in bounding_box(rle))
-    return slice(y, y + height), slice(x, x + width)

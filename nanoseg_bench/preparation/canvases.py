@@ -1,23 +1,27 @@
-"""The files of one micrograph in a prepared set: its canvas, its augmented copies and their labels."""
+"""The files of one micrograph in a prepared set: its canvas, its augmented copies and their labels.
 
-from collections.abc import Sequence
+Made to run in a worker process: what goes back is text that is ready for the set's COCO files, and counts.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from nanoseg_bench.annotations.instance import Instance, Micrograph
+from nanoseg_bench.annotations.coco import encode_annotations
+from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.annotations.loss import ImageLoss, yolo_loss
 from nanoseg_bench.annotations.raster import area, to_rle
-from nanoseg_bench.annotations.yolo import YoloLoss, write_yolo
+from nanoseg_bench.annotations.source import Entry
+from nanoseg_bench.annotations.yolo import yolo_label
 from nanoseg_bench.imageio import read_image
 from nanoseg_bench.preparation.augment import augment_copy, copy_seed
+from nanoseg_bench.preparation.hashing import pixels_sha256
 from nanoseg_bench.preparation.letterbox import Letterbox
-
-# Lossless at any level; a higher one costs more time than it saves space on noisy micrographs.
-_PNG_LEVEL = 3
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -25,48 +29,49 @@ class CanvasTask:
     """What to write for one micrograph.
 
     Attributes:
-        micrograph: The original.
+        entry: The original.
         split: Its split.
         name: Stem of its files.
         copy_names: Stems of its augmented copies; their seeds follow from ``name``, ``seed`` and their number.
-        classes: For the YOLO labels; empty writes none.
+        classes: Class names of the split.
+        labels: Whether YOLO labels are written.
         canvas: Side in pixels.
         seed: Of the set.
         root: Folder of the set.
     """
 
-    micrograph: Micrograph
+    entry: Entry
     split: str
     name: str
     copy_names: tuple[str, ...]
     classes: tuple[str, ...]
+    labels: bool
     canvas: int
     seed: int
     root: Path
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class CanvasImage:
+class WrittenCanvas:
     """One image that was written.
 
     Attributes:
         name: Stem of its files.
-        instances: On the canvas, regions as ``Rle``.
+        pixels_sha256: Of the canvas.
+        particles: Instances on the canvas that are to be found, without ignore regions.
+        annotations: Its instances on the canvas, for ``CocoWriter.add_encoded``.
         dropped: Particles that the augmentation cut away.
         transforms: Applied transforms; empty for the original.
-        yolo_loss: What the YOLO label could not hold; None where none is written.
+        label_loss: What the YOLO label could not hold; None where none is written.
     """
 
     name: str
-    instances: list[Instance]
+    pixels_sha256: str
+    particles: int
+    annotations: list[str]
     dropped: int
     transforms: list[dict[str, Any]] = field(default_factory=list)
-    yolo_loss: YoloLoss | None = None
-
-    @property
-    def particles(self) -> int:
-        """Instances that are to be found, without ignore regions."""
-        return sum(not each.ignored for each in self.instances)
+    label_loss: ImageLoss | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -74,26 +79,29 @@ class WrittenMicrograph:
     """What one micrograph became.
 
     Attributes:
-        images: The original's canvas, then its copies.
-        truth: Instances in original pixels, regions as ``Rle``.
+        canvases: The original's, then its copies'.
+        truth: Instances in original pixels, for ``CocoWriter.add_encoded``.
+        labels: Particles of the truth by label.
         outside: Particles without a pixel inside the image; they are in no truth.
         too_small: Particles of the truth that have no pixel left on the canvas.
     """
 
-    images: list[CanvasImage]
-    truth: list[Instance]
+    canvases: list[WrittenCanvas]
+    truth: list[str]
+    labels: Mapping[str, int]
     outside: int
     too_small: int
 
 
 def write_canvases(task: CanvasTask) -> WrittenMicrograph:
-    """Write the canvas, the copies and the labels of one micrograph, and return their instances.
+    """Write the canvas, the copies and the labels of one micrograph.
 
     Raises:
         ImageError: The micrograph cannot be read.
+        AnnotationError: Its annotation cannot be read.
         OSError: A file cannot be written.
     """
-    micrograph = task.micrograph
+    micrograph = task.entry.read()
     truth = _rasterise(micrograph.instances, micrograph.height, micrograph.width)
     box = Letterbox(micrograph.width, micrograph.height, task.canvas)
     # From the truth's own regions, not from their rasters: outlines reach the canvas without a second rounding.
@@ -101,14 +109,15 @@ def write_canvases(task: CanvasTask) -> WrittenMicrograph:
     moved = _rasterise([box.instance_to_canvas(each) for each in inside], task.canvas, task.canvas)
     on_canvas = [each for each in moved if each is not None]
     pixels = box.apply(read_image(micrograph.image_path))
-    images = [_write(task, task.name, pixels, on_canvas)]
+    canvases = [_write(task, task.name, pixels, on_canvas)]
     for number, name in enumerate(task.copy_names, start=1):
         copy = augment_copy(pixels, on_canvas, copy_seed(task.seed, task.name, number))
-        images.append(_write(task, name, copy.pixels, copy.instances, copy.dropped, copy.transforms))
+        canvases.append(_write(task, name, copy.pixels, copy.instances, copy.dropped, copy.transforms))
     kept = [each for each in truth if each is not None]
     return WrittenMicrograph(
-        images=images,
-        truth=kept,
+        canvases=canvases,
+        truth=encode_annotations(kept, (micrograph.width, micrograph.height), task.classes, str(task.entry.path)),
+        labels=Counter(str(each.label) for each in kept if not each.ignored),
         outside=len(truth) - len(kept),
         too_small=len(moved) - len(on_canvas),
     )
@@ -123,6 +132,15 @@ def _rasterise(instances: Sequence[Instance], height: int, width: int) -> list[I
     return rasters
 
 
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    """A PNG whose compression looks for runs only: on noisy micrographs smaller and quicker than the usual search."""
+    import cv2
+
+    stored = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    encoded = cv2.imencode(".png", stored, [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE])[1]
+    return bytes(encoded)
+
+
 def _write(
     task: CanvasTask,
     name: str,
@@ -130,11 +148,21 @@ def _write(
     instances: list[Instance],
     dropped: int = 0,
     transforms: Sequence[dict[str, Any]] = (),
-) -> CanvasImage:
+) -> WrittenCanvas:
     # The whole set is renamed into place when it is complete, so single files need no temporary name.
-    Image.fromarray(pixels).save(task.root / "images" / task.split / f"{name}.png", compress_level=_PNG_LEVEL)
+    (task.root / "images" / task.split / f"{name}.png").write_bytes(_png(pixels))
     loss = None
-    if task.classes:
-        label = task.root / "labels" / task.split / f"{name}.txt"
-        loss = write_yolo(label, instances, task.classes, task.canvas, task.canvas)
-    return CanvasImage(name, instances, dropped, list(transforms), loss)
+    if task.labels:
+        path = task.root / "labels" / task.split / f"{name}.txt"
+        label = yolo_label(path, instances, task.classes, task.canvas, task.canvas)
+        path.write_bytes(label.content())
+        loss = yolo_loss(label)
+    return WrittenCanvas(
+        name=name,
+        pixels_sha256=pixels_sha256(pixels),
+        particles=sum(not each.ignored for each in instances),
+        annotations=encode_annotations(instances, (task.canvas, task.canvas), task.classes, name),
+        dropped=dropped,
+        transforms=list(transforms),
+        label_loss=loss,
+    )

@@ -1,72 +1,210 @@
 """Source groups: what must stay in one split, because it shows the same specimen, session, figure or paper."""
 
 import re
+from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import PurePosixPath
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
-from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.errors import PreparationError, UsageError
+from nanoseg_bench.preparation.name_table import NameTable, read_name_table
+from nanoseg_bench.preparation.survey import Named, Surveyed, some
 
-_REGEX_PREFIX = "regex:"
+IDENTICAL_PIXELS = "identical-pixels"
+"""The reason of a join that needs no search: two files decode to the same pixels."""
+
+_REGEX_PREFIX, _CSV_PREFIX = "regex:", "csv:"
 
 
-def regroup(micrographs: Sequence[Micrograph], rule: str) -> list[Micrograph]:
-    """Set every micrograph's source group by a rule; the rule wins over a group that the file names.
+class GroupRule(ABC):
+    """Says which source group a micrograph belongs to.
+
+    Attributes:
+        text: The rule as it was given.
+        way_out: What to do about a micrograph that has no group by it.
+    """
+
+    text: str
+    way_out: str
+
+    @abstractmethod
+    def find(self, record: Named) -> str | None:
+        """The group, or None where the rule does not fit."""
+
+    def check(self, records: Sequence[Named]) -> None:
+        """Refuse micrographs that only their comparison shows to be ambiguous.
+
+        Raises:
+            PreparationError: Two micrographs cannot be told apart.
+        """
+        del records
+
+    def group(self, record: Named) -> str:
+        """The group.
+
+        Raises:
+            PreparationError: The rule does not fit.
+        """
+        return regroup([record], self)[record.name]
+
+
+@dataclass(frozen=True, slots=True)
+class _FolderRule(GroupRule):
+    text: str = "folder"
+    way_out: str = ""
+
+    def find(self, record: Named) -> str:
+        return str(PurePosixPath(record.name).parent)
+
+
+@dataclass(frozen=True, slots=True)
+class _PatternRule(GroupRule):
+    text: str
+    pattern: re.Pattern[str]
+    way_out: str = "change the pattern so that its (group) is found in every name"
+
+    def find(self, record: Named) -> str | None:
+        match = self.pattern.search(record.name)
+        return (match.group(1) or None) if match else None
+
+
+@dataclass(frozen=True, slots=True)
+class _TableRule(GroupRule):
+    text: str
+    table: NameTable
+    way_out: str = "add a row for each: its name, its last part or the image's file name in the column name"
+
+    def find(self, record: Named) -> str | None:
+        return self.table.lookup(record)
+
+    def check(self, records: Sequence[Named]) -> None:
+        self.table.check(records)
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Micrographs that are kept in one source group because of what they show.
+
+    Attributes:
+        names: Sorted.
+        reason: ``identical-pixels``, or the check that found the pair.
+    """
+
+    names: tuple[str, ...]
+    reason: str
+
+    def __str__(self) -> str:
+        return f"kept in one source group: {', '.join(self.names)} ({self.reason})"
+
+
+def parse_group_rule(text: str) -> GroupRule:
+    """Read a rule; the file of a ``csv`` rule is read at once.
 
     Args:
-        micrographs: Any.
-        rule: ``folder`` (the folder that the image lies in, below the root) or ``regex:PATTERN``, whose first capture
-            group is searched for in the micrograph's name.
+        text: ``folder`` (the folder that the image lies in, below the root), ``regex:PATTERN``, whose first capture
+            group is searched for in the micrograph's name, or ``csv:FILE:COLUMN``, a CSV with the columns ``name``
+            and COLUMN (doi, specimen, session, ...), see ``NameTable`` for how names are matched.
 
     Raises:
         UsageError: The rule is unknown or malformed.
-        PreparationError: Its pattern does not fit a name.
+        PreparationError: Its CSV cannot be read or lacks what is needed.
     """
-    if rule == "folder":
-        return [replace(each, source_group=str(PurePosixPath(each.name).parent)) for each in micrographs]
-    if rule.startswith(_REGEX_PREFIX):
-        pattern = _compile(rule)
-        return [replace(each, source_group=_capture(pattern, each)) for each in micrographs]
-    raise UsageError(f"--group-by {rule!r}: unknown rule; use 'folder' or 'regex:(...)'")
+    if text == "folder":
+        return _FolderRule()
+    if text.startswith(_REGEX_PREFIX):
+        return _PatternRule(text, _compile(text))
+    if text.startswith(_CSV_PREFIX):
+        # From the right: a Windows path has a colon of its own.
+        file, _, column = text.removeprefix(_CSV_PREFIX).rpartition(":")
+        if not file or not column or re.fullmatch(r"[A-Za-z]", file):
+            raise UsageError(f"--group-by {text!r}: write csv:FILE:COLUMN, e.g. csv:metadata.csv:doi")
+        return _TableRule(text, read_name_table(Path(file), column.strip()))
+    raise UsageError(f"--group-by {text!r}: unknown rule; use 'folder', 'regex:(...)' or 'csv:FILE:COLUMN'")
+
+
+def regroup(records: Sequence[Named], rule: GroupRule | str) -> dict[str, str]:
+    """Source group of every micrograph by a rule, which wins over a group that the file names.
+
+    Args:
+        records: Any.
+        rule: See ``parse_group_rule``.
+
+    Returns:
+        Group by micrograph name.
+
+    Raises:
+        UsageError: The rule is unknown or malformed.
+        PreparationError: It does not fit all micrographs; the message lists those that it misses.
+    """
+    if isinstance(rule, str):
+        rule = parse_group_rule(rule)
+    rule.check(records)
+    groups: dict[str, str] = {}
+    missed = []
+    for record in records:
+        group = rule.find(record)
+        if group is None:
+            missed.append(f"{record.name!r}")
+        else:
+            groups[record.name] = group
+    if missed:
+        raise PreparationError(
+            f"--group-by {rule.text!r}: gives no source group for {len(missed)} of {len(records)} images: "
+            f"{some(sorted(missed), 20)}; {rule.way_out}"
+        )
+    return groups
 
 
 def source_groups(
-    micrographs: Sequence[Micrograph], pixels_sha256: Mapping[str, str]
-) -> tuple[dict[str, str], list[tuple[str, ...]]]:
-    """Group of each micrograph; groups that share an image with identical pixels become one.
+    records: Sequence[Surveyed],
+    pixels_sha256: Mapping[str, str],
+    found_pairs: Iterable[tuple[str, str, str]] = (),
+    own: Mapping[str, str] | None = None,
+) -> tuple[dict[str, str], list[Join]]:
+    """Group of each micrograph; groups that share an image, or were found to show the same, become one.
 
     Args:
-        micrographs: One without a source group is a group of its own.
+        records: One without a source group is a group of its own.
         pixels_sha256: SHA-256 of the decoded pixels by micrograph name.
+        found_pairs: (name, name, check that found them): micrographs that show the same.
+        own: Group by micrograph name as ``regroup`` gives it; by default the record's own source group.
 
     Returns:
-        (group by micrograph name, the micrographs of identical pixels, one sorted tuple per image that occurs twice).
-        Joined groups take the name that sorts first.
+        (group by micrograph name, the joins). Joins name all images of identical pixels, and the found pairs whose
+        groups were different. Joined groups take the name that sorts first. Neither depends on the order of anything.
     """
-    parents: dict[str, str] = {}
+    if own is None:
+        own = {each.name: each.source_group or each.name for each in records}
+    same_pixels: dict[str, list[str]] = defaultdict(list)
+    for each in records:
+        same_pixels[pixels_sha256[each.name]].append(each.name)
+    joins = {Join(tuple(sorted(names)), IDENTICAL_PIXELS) for names in same_pixels.values() if len(names) > 1}
+    for first, second, check in found_pairs:
+        # What is identical also looks alike: said once.
+        if own[first] != own[second] and pixels_sha256[first] != pixels_sha256[second]:
+            joins.add(Join((min(first, second), max(first, second)), check))
+    merged = _merge({own[each.name] for each in records}, [{own[name] for name in join.names} for join in joins])
+    ordered = sorted(joins, key=lambda join: (join.reason != IDENTICAL_PIXELS, join.names, join.reason))
+    return {each.name: merged[own[each.name]] for each in records}, ordered
 
-    def find(group: str) -> str:
-        parents.setdefault(group, group)
+
+def _merge(groups: Iterable[str], links: Iterable[Iterable[str]]) -> dict[str, str]:
+    """Each group's name after merging: the smallest of all that are linked to it, directly or in a chain."""
+    parents = {group: group for group in groups}
+
+    def root(group: str) -> str:
         while parents[group] != group:
+            # Halving the path keeps chains short.
+            parents[group] = parents[parents[group]]
             group = parents[group]
         return group
 
-    own = {each.name: each.source_group or each.name for each in micrographs}
-    same_pixels: dict[str, list[str]] = defaultdict(list)
-    for each in micrographs:
-        same_pixels[pixels_sha256[each.name]].append(each.name)
-    identical = sorted(tuple(sorted(names)) for names in same_pixels.values() if len(names) > 1)
-    for names in identical:
-        first, *others = sorted({find(own[name]) for name in names})
+    for link in links:
+        first, *others = sorted({root(group) for group in link})
         for other in others:
             parents[other] = first
-    # Roots are not always the smallest name of a chain of joins, so the name is chosen at the end.
-    members: dict[str, set[str]] = defaultdict(set)
-    for group in own.values():
-        members[find(group)].add(group)
-    return {name: min(members[find(group)]) for name, group in own.items()}, identical
+    return {group: root(group) for group in parents}
 
 
 def _compile(rule: str) -> re.Pattern[str]:
@@ -78,13 +216,3 @@ def _compile(rule: str) -> re.Pattern[str]:
     if pattern.groups < 1:
         raise UsageError(f"--group-by {rule!r}: has no capture group; write e.g. 'regex:^([^_]+)_'")
     return pattern
-
-
-def _capture(pattern: re.Pattern[str], micrograph: Micrograph) -> str:
-    match = pattern.search(micrograph.name)
-    if match is None or not match.group(1):
-        raise PreparationError(
-            f"--group-by: {pattern.pattern!r} finds nothing in {micrograph.name!r} ({micrograph.image_path}); "
-            "change the pattern so that every image has a group"
-        )
-    return match.group(1)

@@ -1,18 +1,41 @@
-"""A first look at every micrograph: can it be read, is it what its annotation says, what identifies it."""
+"""A first look at every micrograph: can it be read, is it what its annotation says, what identifies it.
 
-import hashlib
+What comes back is small and holds no outlines and no pixels, so that a data set may be larger than memory.
+"""
+
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from nanoseg_bench.annotations.faults import Problem
 from nanoseg_bench.annotations.instance import Micrograph
-from nanoseg_bench.errors import PreparationError
-from nanoseg_bench.imageio import read_image
-from nanoseg_bench.preparation.audit import perceptual_hashes
-from nanoseg_bench.preparation.manifest import truth_sha256
+from nanoseg_bench.annotations.labels import check_labels
+from nanoseg_bench.annotations.source import Entry
+from nanoseg_bench.errors import NanosegError, PreparationError
+from nanoseg_bench.imageio import read_with_notes
+from nanoseg_bench.preparation.fingerprint import fingerprint, write_fingerprint
+from nanoseg_bench.preparation.hashing import pixels_sha256, truth_sha256
+from nanoseg_bench.preparation.letterbox import Letterbox
+
+FINGERPRINT_SIDE = 640
+"""The longer side, in pixels, that images are compared at."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class InspectionTask:
+    """What to look at.
+
+    Attributes:
+        entry: The micrograph.
+        classes: The labels that may occur, besides ``ignore``; None allows any.
+        fingerprint_path: Where to write what the image is compared by; None looks at the annotation only.
+    """
+
+    entry: Entry
+    classes: tuple[str, ...] | None
+    fingerprint_path: Path | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -20,58 +43,114 @@ class Inspection:
     """What the first look at a micrograph gave.
 
     Attributes:
-        pixels_sha256: Of the decoded pixels and their shape.
+        name: ``Micrograph.name``.
+        image_path: Where its pixels are.
+        width: In pixels.
+        height: In pixels.
+        source_group: As the annotation names it.
+        nm_per_px: Scale, where known.
+        scale_from: Who knows the scale: ``annotation``, a kind of image metadata, or ``scale-csv``.
+        attributes: ``Micrograph.attributes``.
+        labels: Number of particles by label; ignore regions are not counted.
+        ignored: Number of ignore regions.
+        notes: What the reader of the annotation left out or mended.
+        reading: What reading the image decided (page, contrast), as JSON; empty for plain 8-bit images.
+        pixels_sha256: Of the decoded pixels and their shape; empty when they were not read.
         truth_sha256: Of labels and regions.
-        hashes: (8, 64) perceptual hashes, see ``audit.perceptual_hashes``.
+        fingerprint_path: The file to compare it by.
     """
 
-    pixels_sha256: str
-    truth_sha256: str
-    hashes: NDArray[np.bool_]
+    name: str
+    image_path: Path
+    width: int
+    height: int
+    source_group: str | None
+    nm_per_px: float | None
+    scale_from: str
+    attributes: Mapping[str, str]
+    labels: Mapping[str, int]
+    ignored: int
+    notes: tuple[str, ...]
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    pixels_sha256: str = ""
+    truth_sha256: str = ""
+    fingerprint_path: Path | None = None
+
+    @property
+    def particles(self) -> int:
+        """Number of instances that are to be found."""
+        return sum(self.labels.values())
 
 
-def inspect(micrograph: Micrograph) -> Inspection:
-    """Read a micrograph and identify its pixels and its truth.
+def inspect(task: InspectionTask) -> Inspection | Problem:
+    """Read a micrograph and identify its pixels and its truth; a fault of the data comes back as a Problem."""
+    try:
+        return _inspect(task)
+    except NanosegError as error:
+        return Problem(task.entry.name, task.entry.path, error)
 
-    Raises:
-        ImageError: It cannot be read.
-        PreparationError: The image has another size than its annotation.
+
+def twice_annotated(inspections: Sequence[Inspection], entries: Sequence[Entry]) -> dict[int, Problem]:
+    """Problems of the entries whose name or image is that of an earlier one, by their position.
+
+    Args:
+        inspections: In the order of ``entries``.
+        entries: Where they come from.
     """
-    pixels = read_image(micrograph.image_path)
+    names: dict[str, Entry] = {}
+    images: dict[Path, Entry] = {}
+    problems = {}
+    for position, (inspection, entry) in enumerate(zip(inspections, entries, strict=True)):
+        image = inspection.image_path.resolve()
+        if inspection.name in names:
+            error = f"{entry.path}: named {inspection.name!r}, and so is {names[inspection.name].path}; rename one"
+        elif image in images:
+            error = f"{entry.path}: annotates {image.name}, and so does {images[image].path}; keep one of the two"
+        else:
+            names[inspection.name] = images[image] = entry
+            continue
+        problems[position] = Problem(entry.name, entry.path, PreparationError(error))
+    return problems
+
+
+def _inspect(task: InspectionTask) -> Inspection:
+    micrograph = task.entry.read()
+    if task.classes is not None:
+        check_labels(task.entry.path, micrograph.instances, task.classes)
+    labels = Counter(str(each.label) for each in micrograph.instances if not each.ignored)
+    fields: dict[str, Any] = {
+        "name": micrograph.name,
+        "image_path": micrograph.image_path,
+        "width": micrograph.width,
+        "height": micrograph.height,
+        "source_group": micrograph.source_group,
+        "nm_per_px": micrograph.nm_per_px,
+        "scale_from": "" if micrograph.nm_per_px is None else "annotation",
+        "attributes": dict(micrograph.attributes),
+        "labels": dict(sorted(labels.items())),
+        "ignored": len(micrograph.instances) - labels.total(),
+        "notes": micrograph.notes,
+    }
+    if task.fingerprint_path is not None:
+        fields |= _look_at_pixels(micrograph, task.fingerprint_path)
+    return Inspection(**fields)
+
+
+def _look_at_pixels(micrograph: Micrograph, fingerprint_path: Path) -> dict[str, Any]:
+    pixels, notes = read_with_notes(micrograph.image_path)
     height, width = pixels.shape[:2]
     if (width, height) != (micrograph.width, micrograph.height):
         raise PreparationError(
             f"{micrograph.image_path}: {width}x{height} px, but annotated as {micrograph.width}x{micrograph.height}; "
             "annotate this image, or put the annotated one back"
         )
-    digest = hashlib.sha256(repr(pixels.shape).encode("ascii") + np.ascontiguousarray(pixels).tobytes())
-    return Inspection(digest.hexdigest(), truth_sha256(micrograph.instances), perceptual_hashes(pixels))
-
-
-def check_names(micrographs: Sequence[Micrograph]) -> None:
-    """Refuse a data set in which two micrographs have one name.
-
-    Raises:
-        PreparationError: Names the micrographs.
-    """
-    for name, count in Counter(each.name for each in micrographs).items():
-        if count > 1:
-            paths = ", ".join(str(each.image_path) for each in micrographs if each.name == name)
-            raise PreparationError(f"{count} micrographs are named {name!r} ({paths}); rename them")
-
-
-def check_labels(micrographs: Sequence[Micrograph], classes: Sequence[str]) -> None:
-    """Refuse a label that is not a class.
-
-    Raises:
-        PreparationError: Names the image and the label.
-    """
-    for micrograph in micrographs:
-        for number, instance in enumerate(micrograph.instances, start=1):
-            if instance.ignored and (instance.label is None or instance.label == "ignore"):
-                continue
-            if instance.label not in classes:
-                raise PreparationError(
-                    f"{micrograph.image_path}: instance {number} is labelled {instance.label!r}, which is not in "
-                    f"the class list ({', '.join(classes)}); rename it, or add it to the classes"
-                )
+    write_fingerprint(fingerprint_path, fingerprint(Letterbox(width, height, FINGERPRINT_SIDE).resize(pixels)))
+    found: dict[str, Any] = {
+        "reading": notes.as_json(),
+        "pixels_sha256": pixels_sha256(pixels),
+        "truth_sha256": truth_sha256(micrograph.instances),
+        "fingerprint_path": fingerprint_path,
+    }
+    if micrograph.nm_per_px is None and notes.nm_per_px is not None:
+        found |= {"nm_per_px": notes.nm_per_px, "scale_from": notes.scale_from or "image"}
+    return found

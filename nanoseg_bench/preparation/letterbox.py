@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nanoseg_bench.annotations.instance import Instance, Polygon, Rle
-from nanoseg_bench.annotations.raster import mask_to_rle, rle_to_mask, window_to_rle
+from nanoseg_bench.annotations.raster import rle_to_window, window_to_rle
 
 PADDING_GREY = 114
 
@@ -61,13 +61,22 @@ class Letterbox:
 
     def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Resize and pad a (height, width[, 3]) image to (canvas, canvas[, 3])."""
-        width, height = self.content_size
+        content = self.resize(pixels)
+        height, width = content.shape[:2]
         pad_x, pad_y = self.padding
-        # Pillow's bilinear filter widens with the scale, so one interpolation serves up and down without aliasing.
-        content = np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
         canvas = np.full((self.canvas, self.canvas, *pixels.shape[2:]), PADDING_GREY, dtype=np.uint8)
         canvas[pad_y : pad_y + height, pad_x : pad_x + width] = content
         return canvas
+
+    def resize(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The content without its padding: a (height, width[, 3]) image at ``content_size``."""
+        # Pillow's bilinear filter widens with the scale, so one interpolation serves up and down without aliasing.
+        return np.asarray(Image.fromarray(pixels).resize(self.content_size, Image.Resampling.BILINEAR))
+
+    def content(self, canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The content that lies on a (canvas, canvas[, 3]) image, without its padding."""
+        (width, height), (pad_x, pad_y) = self.content_size, self.padding
+        return canvas[pad_y : pad_y + height, pad_x : pad_x + width]
 
     def to_canvas(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 2) original x, y to canvas x, y."""
@@ -145,13 +154,36 @@ class Letterbox:
         return window_to_rle(window > threshold, x, y, self.height, self.width)
 
     def _mask_to_canvas(self, rle: Rle) -> Rle:
-        width, height = self.content_size
+        """Resample only where the mask is: on the rest of the canvas there is nothing to find."""
+        window, x, y = rle_to_window(rle)
+        content_width, content_height = self.content_size
+        left, right = _resized_range(x, window.shape[1], self.width, content_width)
+        top, bottom = _resized_range(y, window.shape[0], self.height, content_height)
+        if window.size == 0:
+            return window_to_rle(window, 0, 0, self.canvas, self.canvas)
+        # All that the filter reaches from the outermost pixels; beyond it the image is empty, too.
+        margin_x, margin_y = (math.ceil(3 / factor) + 2 for factor in self.scale)
+        x0, y0 = max(x - margin_x, 0), max(y - margin_y, 0)
+        x1 = min(x + window.shape[1] + margin_x, self.width)
+        y1 = min(y + window.shape[0] + margin_y, self.height)
+        grey = np.zeros((y1 - y0, x1 - x0), dtype=np.uint8)
+        grey[y - y0 : y - y0 + window.shape[0], x - x0 : x - x0 + window.shape[1]] = window * np.uint8(255)
+        scale_x, scale_y = self.scale
+        source = (
+            left / scale_x - x0,
+            top / scale_y - y0,
+            min(right / scale_x - x0, x1 - x0),  # rounding must not lead out of the image
+            min(bottom / scale_y - y0, y1 - y0),
+        )
+        content = Image.fromarray(grey).resize((right - left, bottom - top), Image.Resampling.BILINEAR, box=source)
         pad_x, pad_y = self.padding
-        grey = Image.fromarray(rle_to_mask(rle).astype(np.uint8) * 255)
-        content = np.asarray(grey.resize((width, height), Image.Resampling.BILINEAR)) > 127
-        canvas = np.zeros((self.canvas, self.canvas), dtype=bool)
-        canvas[pad_y : pad_y + height, pad_x : pad_x + width] = content
-        return mask_to_rle(canvas)
+        return window_to_rle(np.asarray(content) > 127, left + pad_x, top + pad_y, self.canvas, self.canvas)
+
+
+def _resized_range(start: int, length: int, full: int, content: int) -> tuple[int, int]:
+    """First and one past the last resized pixel that a range of ``full`` pixels reaches, along one axis."""
+    scale = content / full
+    return max(math.floor(start * scale - 1), 0), min(math.ceil((start + length) * scale + 1), content)
 
 
 def _round_half_up(value: float) -> int:

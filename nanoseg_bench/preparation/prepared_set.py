@@ -5,7 +5,10 @@ Layout of ``data/<name>``:
     prepared.json               name, data set, classes, canvas, parameters, content hash, counts
     data.yaml                   for Ultralytics
     manifest.csv                one row per canvas image: where it comes from and how it was made
-    split_audit.json            what was checked about the split, for which content hash
+    split.csv                   split by micrograph, ready for `prepare --split-file`
+    split_audit.json            what was checked about the split, for which content hash; split_audit.html shows it
+    prepare_report.json         files that take no part, and why
+    preview.html                contact sheets and statistics, where asked for
     images/<split>/NAME.png     letterboxed canvases; split is train, val, test or ood
     labels/<split>/NAME.txt     YOLO-seg polygons on the canvas (lossy, for training only)
     canvas/<split>.json         COCO RLE on the canvas: training targets, augmented copies included
@@ -27,8 +30,9 @@ from nanoseg_bench.files import read_json
 from nanoseg_bench.preparation.letterbox import Letterbox
 
 SPLITS = ("train", "val", "test", "ood")
-TRUTH_SPLITS = SPLITS
-FORMAT = "nanoseg-prepared/1"
+FORMAT = "nanoseg-prepared/2"
+MARKER = "prepared.json"
+"""The file that says that a folder is a prepared set."""
 
 MANIFEST_COLUMNS = (
     "name",  # stem of the files under images/ and labels/; unique in the set
@@ -42,12 +46,19 @@ MANIFEST_COLUMNS = (
     "pad_x",
     "pad_y",
     "nm_per_px",  # of the original; empty where unknown
+    "scale_from",  # who knows it: annotation, scale-csv, or the kind of image metadata
     "instances",  # particles on the canvas
     "dropped",  # instances of the parent that the augmentation cut below the minimum visible area
+    "label_iou",  # smallest IoU of a particle's YOLO label with its truth on the canvas; empty without label
     "augmentation",  # JSON list of the applied transforms; empty for originals
     "attributes",  # JSON object
+    "reading",  # JSON object: what reading the image decided (page, contrast, orientation)
     "pixels_sha256",  # of the source's decoded pixels
+    "canvas_sha256",  # of the canvas' pixels
 )
+
+AUDITED_COLUMNS = ("name", "split", "micrograph", "parent", "source_group", "pixels_sha256")
+"""What the split audit reads of the manifest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,8 @@ class PreparedImage:
     nm_per_px: float | None
     image_path: Path
     label_path: Path
+    pixels_sha256: str
+    canvas_sha256: str
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -78,7 +91,7 @@ class PreparedSet:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        summary = root / "prepared.json"
+        summary = root / MARKER
         if not summary.is_file():
             raise DatasetError(
                 f"{root}: not a prepared set (no prepared.json); run `nanoseg-bench prepare --out {root}`"
@@ -170,6 +183,8 @@ class PreparedSet:
             nm_per_px=float(row["nm_per_px"]) if row["nm_per_px"] else None,
             image_path=self.root / "images" / split / f"{name}.png",
             label_path=self.root / "labels" / split / f"{name}.txt",
+            pixels_sha256=row["pixels_sha256"],
+            canvas_sha256=row["canvas_sha256"],
             attributes=json.loads(row["attributes"] or "{}"),
         )
 

@@ -1,18 +1,26 @@
 """Train, val and test by source group: no group is ever in two of them."""
 
 import csv
+import difflib
+import io
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.errors import PreparationError, UsageError
+from nanoseg_bench.files import write_text
+from nanoseg_bench.preparation.grouping import Join
+from nanoseg_bench.preparation.name_table import read_rows
+from nanoseg_bench.preparation.survey import Surveyed, some
 
 PARTS = ("train", "val", "test")
+
+Record = TypeVar("Record", bound=Surveyed)
 
 _Stratum = tuple[str, int]
 """(class combination, tertile of the particle count)."""
@@ -40,22 +48,27 @@ def read_split_file(path: Path) -> dict[str, str]:
     Raises:
         PreparationError: The file is missing, lacks a column, names an image twice or an unknown split.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            if not {"name", "split"} <= set(reader.fieldnames or ()):
-                raise PreparationError(f"{path}: needs the columns name and split, has {reader.fieldnames}")
-            rows = [(row["name"], row["split"]) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise PreparationError(f"{path}: cannot be read as a split file ({error})") from error
-    for name, count in Counter(name for name, _ in rows).items():
+    rows = [(name, part.strip(), line) for line, (name, part) in read_rows(path, ("name", "split"))]
+    for name, part, line in rows:
+        if part not in PARTS:
+            raise PreparationError(f"{path}, line {line}: {name!r} is put into {part!r}; use {', '.join(PARTS)}")
+    for name, count in Counter(name for name, _, _ in rows).items():
         if count > 1:
             raise PreparationError(f"{path}: {name!r} stands in it {count} times; keep one line per image")
-    return dict(rows)
+    return {name: part for name, part, _ in rows}
+
+
+def write_split_file(path: Path, split: Mapping[str, str]) -> None:
+    """Write a split as ``read_split_file`` reads it, sorted by name, atomically; same split, same bytes."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("name", "split"))
+    writer.writerows(sorted(split.items()))
+    write_text(path, text.getvalue())
 
 
 def split_by_group(
-    micrographs: Sequence[Micrograph],
+    records: Sequence[Surveyed],
     ratios: tuple[int, int, int] = (8, 1, 1),
     seed: int = 0,
     groups: Mapping[str, str] | None = None,
@@ -63,12 +76,12 @@ def split_by_group(
     """Assign train, val or test to every micrograph, whole source groups at a time.
 
     scikit-learn's ``StratifiedGroupKFold`` makes as many folds as the ratios have parts (8:1:1 gives 10): test and val
-    take those whose sizes are nearest to an even share, train the rest. Strata are the combination of classes in the
-    image times the tertile of its number of particles; strata with fewer images than folds are merged. With fewer
-    groups than folds, val and test take the groups whose sizes come nearest to their shares.
+    take the folds that bring them nearest to their shares, train the rest. Strata are the combination of classes in
+    the image times the tertile of its number of particles; strata with fewer images than folds are merged. With fewer
+    groups than folds, val and test take whole groups in the same way.
 
     Args:
-        micrographs: In any order; the result does not depend on it.
+        records: In any order; the result does not depend on it.
         ratios: Parts for train, val and test.
         seed: Of the shuffle.
         groups: Group by micrograph name; by default the source group, or the name where there is none.
@@ -76,9 +89,10 @@ def split_by_group(
     Raises:
         PreparationError: There are fewer groups than splits.
     """
-    ordered = sorted(micrographs, key=lambda each: each.name)
-    if groups is None:
-        groups = {each.name: each.source_group or each.name for each in ordered}
+    ordered = sorted(records, key=lambda each: each.name)
+    # Restricted to these micrographs: groups may name those of the ood part, too.
+    every = _own_groups(ordered) if groups is None else groups
+    groups = {each.name: every[each.name] for each in ordered}
     sizes = Counter(groups[each.name] for each in ordered)
     wanted = [part for part, share in zip(PARTS, ratios, strict=True) if share]
     if len(sizes) < len(wanted):
@@ -87,126 +101,214 @@ def split_by_group(
             f"{', '.join(wanted)}: a group stays in one split, so at least {len(wanted)} groups are needed. "
             "Add images of other specimens, or group them otherwise (--group-by, or source_group in the JSON)"
         )
-    split = _split_by_folds(ordered, groups, ratios, seed) if len(sizes) >= sum(ratios) else {}
-    if set(split.values()) != set(wanted):
-        split = _split_few_groups(sizes, groups, ratios, seed)
-    return split
+    if len(sizes) >= sum(ratios):
+        folds = _folds(ordered, groups, sum(ratios), seed)
+        fold_sizes = Counter(folds[groups[each.name]] for each in ordered)
+        if len(fold_sizes) >= len(wanted):
+            part_of = _fill(fold_sizes, sorted(fold_sizes), ratios)
+            return {each.name: part_of[folds[groups[each.name]]] for each in ordered}
+    order = [str(group) for group in np.random.default_rng(seed).permutation(sorted(sizes))]
+    part_of = _fill(sizes, order, ratios)
+    return {each.name: part_of[groups[each.name]] for each in ordered}
 
 
 def fixed_split(
-    micrographs: Sequence[Micrograph], assignment: Mapping[str, str], groups: Mapping[str, str]
+    records: Sequence[Surveyed],
+    assignment: Mapping[str, str],
+    groups: Mapping[str, str],
+    *,
+    extend: bool = False,
+    ratios: tuple[int, int, int] = (8, 1, 1),
+    seed: int = 0,
+    joins: Sequence[Join] = (),
 ) -> dict[str, str]:
     """Check a split that was decided elsewhere and return it for these micrographs.
 
     Args:
-        micrographs: All of the data set, without its ood part.
+        records: All of the data set, without its ood part.
         assignment: Split by micrograph name.
         groups: Source group by micrograph name.
+        extend: Whether ``assignment`` may leave micrographs out. They go where their source group is; whole new
+            groups go, the largest first, to the split that lacks most of their classes and images. No named
+            micrograph ever moves.
+        ratios: Parts for train, val and test that the new groups are to approach.
+        seed: Of the order of new groups of one size.
+        joins: What ``source_groups`` joined, to say why a group is one; other micrographs may occur in it.
 
     Raises:
-        PreparationError: A micrograph is not named, a name is unknown, a split has another name than train, val or
-            test, or a source group is in two splits.
+        PreparationError: A micrograph is not named (unless ``extend``), a name is unknown, a split has another name
+            than train, val or test, nothing is in train, or a source group is in two splits.
     """
-    names = sorted(each.name for each in micrographs)
+    names = sorted(each.name for each in records)
     missing = [name for name in names if name not in assignment]
-    if missing:
+    if missing and not extend:
         raise PreparationError(
-            f"the split does not name {len(missing)} of {len(names)} images: {_some(missing)}; add them"
+            f"the split does not name {len(missing)} of {len(names)} images: {some(missing, 20)}; add them"
         )
     unknown = sorted(set(assignment) - set(names))
     if unknown:
-        raise PreparationError(f"the split names images that do not exist: {_some(unknown)}; mend the names")
-    for name in names:
+        close = difflib.get_close_matches(unknown[0], missing or names, n=1)
+        hint = f"did you mean {close[0]!r} by {unknown[0]!r}? " if close else ""
+        raise PreparationError(
+            f"the split names {len(unknown)} images that do not exist: {some(unknown, 20)}; {hint}"
+            "Put the images back, or mend or delete their lines"
+        )
+    for name in sorted(assignment):
         if assignment[name] not in PARTS:
             raise PreparationError(f"the split puts {name!r} into {assignment[name]!r}; use {', '.join(PARTS)}")
-    if "train" not in assignment.values():
+    part_of = _parts_of_groups(names, assignment, groups, joins)
+    if missing:
+        part_of = _extend(records, part_of, groups, ratios, seed)
+    if "train" not in part_of.values():
         raise PreparationError("the split has no image in train; nothing could be trained on it")
-    members: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for name in names:
-        members[groups[name]][assignment[name]].append(name)
-    for group, parts in sorted(members.items()):
-        if len(parts) > 1:
-            where = "; ".join(f"{part}: {_some(parts[part])}" for part in PARTS if part in parts)
-            raise PreparationError(
-                f"source group {group!r} is in {len(parts)} splits ({where}); a model would be tested on a specimen "
-                "that it was trained on. Put the group into one split"
-            )
-    return {name: assignment[name] for name in names}
+    return {name: part_of[groups[name]] for name in names}
 
 
 def share_warnings(split: Mapping[str, str], groups: Mapping[str, str], ratios: tuple[int, int, int]) -> list[str]:
     """One sentence for each split that deviates from its share by more than half of it, and by more than an image."""
     total = len(split)
     counts = Counter(split.values())
-    largest, size = max(sorted(Counter(groups[name] for name in split).items()), key=lambda item: item[1])
+    sizes = Counter(groups[name] for name in split)
+    part_of = {groups[name]: part for name, part in split.items()}
     warnings = []
     for part, ratio in zip(PARTS, ratios, strict=True):
         share = total * ratio / sum(ratios)
         # One image more or less is rounding, however large a part of a small share it is.
-        if abs(counts[part] - share) > max(share / 2, 1):
-            reason = f"; the largest source group, {largest!r}, has {size} images" if size > 1 else ""
-            warnings.append(f"{part} has {counts[part]} of {total} images where its share is {share:.1f}{reason}")
+        if abs(counts[part] - share) <= max(share / 2, 1):
+            continue
+        # What fills a split too far lies in it; what it lacks may lie anywhere.
+        candidates = [group for group in sorted(sizes) if counts[part] < share or part_of[group] == part]
+        largest = max(candidates, key=lambda group: sizes[group])
+        reason = ""
+        if sizes[largest] > 1:
+            reason = (
+                f"; the source group {largest!r} has {sizes[largest]} images and stays whole, in {part_of[largest]}. "
+                "Add images of other sources, group more finely (--group-by), or ask for other shares (--split)"
+            )
+        warnings.append(f"{part} has {counts[part]} of {total} images where its share is {share:.1f}{reason}")
     return warnings
 
 
 def choose_subset(
-    micrographs: Sequence[Micrograph], count: int, seed: int, assignment: Mapping[str, str] | None = None
-) -> list[Micrograph]:
+    records: Sequence[Record],
+    count: int,
+    seed: int,
+    assignment: Mapping[str, str] | None = None,
+    groups: Mapping[str, str] | None = None,
+) -> list[Record]:
     """Choose about ``count`` micrographs, whole source groups at a time.
 
     Groups are drawn in a seeded order and taken where they still fit, so the result never exceeds ``count``. Under a
     fixed split each split is reduced by the same factor, so that none vanishes.
 
     Args:
-        micrographs: All of the data set.
+        records: All of the data set.
         count: How many to keep.
         seed: Of the draw.
         assignment: Fixed split by micrograph name, if there is one.
+        groups: Group by micrograph name; by default the source group, or the name where there is none.
 
     Raises:
         PreparationError: There are fewer micrographs than ``count``.
     """
-    if count > len(micrographs):
-        raise PreparationError(f"--images {count}: the data set has only {len(micrographs)} images")
-    by_part: dict[str, list[Micrograph]] = defaultdict(list)
-    for each in sorted(micrographs, key=lambda each: each.name):
-        by_part[assignment.get(each.name, "") if assignment else ""].append(each)
+    if count > len(records):
+        raise PreparationError(f"--images {count}: the data set has only {len(records)} images")
+    groups = _own_groups(records) if groups is None else groups
+    by_part: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(each.name for each in records):
+        by_part[assignment.get(name, "") if assignment else ""].append(name)
     generator = np.random.default_rng(seed)
     chosen: set[str] = set()
-    targets = _round_to_sum({part: len(members) * count / len(micrographs) for part, members in by_part.items()}, count)
+    targets = _round_to_sum({part: len(members) * count / len(records) for part, members in by_part.items()}, count)
     for part in sorted(by_part):
-        chosen |= _take_groups(by_part[part], targets[part], generator)
-    return [each for each in micrographs if each.name in chosen]
+        chosen |= _take_groups(by_part[part], groups, targets[part], generator)
+    return [each for each in records if each.name in chosen]
 
 
-def _split_by_folds(
-    micrographs: Sequence[Micrograph], groups: Mapping[str, str], ratios: tuple[int, int, int], seed: int
+def _own_groups(records: Sequence[Surveyed]) -> dict[str, str]:
+    return {each.name: each.source_group or each.name for each in records}
+
+
+def _parts_of_groups(
+    names: Sequence[str], assignment: Mapping[str, str], groups: Mapping[str, str], joins: Sequence[Join]
 ) -> dict[str, str]:
+    """Split by group, for the groups of which a micrograph is named."""
+    members: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for name in names:
+        members[groups[name]][assignment.get(name, "")].append(name)
+    for group, parts in sorted(members.items()):
+        named = [part for part in PARTS if part in parts]
+        if len(named) < 2:
+            continue
+        where = "; ".join(f"{part}: {some(parts[part])}" for part in named)
+        if parts[""]:
+            where += f"; not named yet: {some(parts[''])}"
+        linked = [join for join in joins if group in {groups.get(name) for name in join.names}]
+        why = [f"{', '.join(join.names)} ({join.reason})" for join in linked]
+        because = f". They are one group because of {'; '.join(why[:5])}" if why else ""
+        raise PreparationError(
+            f"source group {group!r} is in {len(named)} splits ({where}); a model would be tested on a specimen "
+            f"that it was trained on{because}. Put the group into one split"
+            + (", or leave out the images that are not named yet" if parts[""] else "")
+        )
+    return {group: part for group, parts in members.items() for part in parts if part}
+
+
+def _extend(
+    records: Sequence[Surveyed],
+    part_of: Mapping[str, str],
+    groups: Mapping[str, str],
+    ratios: tuple[int, int, int],
+    seed: int,
+) -> dict[str, str]:
+    """Add the groups that have no split yet to those that have one."""
+    # What is to be shared out: images, and for each class the images that show it.
+    contents: dict[str, Counter[str | None]] = defaultdict(Counter)
+    for each in records:
+        contents[groups[each.name]].update([None, *(label for label, number in each.labels.items() if number)])
+    totals = sum(contents.values(), Counter())
+    have: dict[str, Counter[str | None]] = {part: Counter() for part in PARTS}
+    for group, part in part_of.items():
+        have[part].update(contents[group])
+    shares = {part: ratio / sum(ratios) for part, ratio in zip(PARTS, ratios, strict=True) if ratio}
+
+    def lack(part: str, content: Counter[str | None]) -> float:
+        # Relative to all there is of a column, so that a rare class counts as much as a common one.
+        return sum(
+            number * (shares[part] * totals[column] - have[part][column]) / totals[column] ** 2
+            for column, number in content.items()
+        )
+
+    extended = dict(part_of)
+    order = [str(group) for group in np.random.default_rng(seed).permutation(sorted(set(contents) - set(part_of)))]
+    for group in sorted(order, key=lambda group: -contents[group][None]):
+        extended[group] = max(shares, key=lambda part: lack(part, contents[group]))
+        have[extended[group]].update(contents[group])
+    return extended
+
+
+def _folds(records: Sequence[Surveyed], groups: Mapping[str, str], number: int, seed: int) -> dict[str, str]:
+    """Fold by group: whole groups, each fold with its part of every stratum."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    _, val, test = ratios
-    strata = _strata(micrographs, sum(ratios))
-    names = np.array([groups[each.name] for each in micrographs])
-    folds = StratifiedGroupKFold(sum(ratios), shuffle=True, random_state=seed).split(names, strata, names)
-    # Folds of a small set differ in size; val and test take those that come nearest to their share.
-    nearest = sorted(
-        (members for _, members in folds), key=lambda members: abs(len(members) - len(micrographs) / sum(ratios))
-    )
-    split = {}
-    for number, members in enumerate(nearest):
-        part = "test" if number < test else "val" if number < test + val else "train"
-        split.update({micrographs[index].name: part for index in members})
-    return split
+    names = np.array([groups[each.name] for each in records])
+    folds = StratifiedGroupKFold(number, shuffle=True, random_state=seed).split(names, _strata(records, number), names)
+    return {str(group): f"{fold:06d}" for fold, (_, members) in enumerate(folds) for group in names[members]}
 
 
-def _split_few_groups(
-    sizes: Mapping[str, int], groups: Mapping[str, str], ratios: tuple[int, int, int], seed: int
-) -> dict[str, str]:
-    remaining = [str(group) for group in np.random.default_rng(seed).permutation(sorted(sizes))]
+def _fill(sizes: Mapping[str, int], order: Sequence[str], ratios: tuple[int, int, int]) -> dict[str, str]:
+    """Split by unit: test and val take the units whose sizes come nearest to their shares, train the rest.
+
+    Args:
+        sizes: Images by unit, a fold or a group.
+        order: Of the units; the first one wins where sizes are equal.
+        ratios: Parts for train, val and test.
+    """
+    remaining = list(order)
     total = sum(sizes.values())
     train, val, test = ratios
     part_of: dict[str, str] = {}
-    # One group is kept back for every split that is still to be served.
+    # One unit is kept back for every split that is still to be served.
     still_needed = 1 + (val > 0) + (test > 0)
     for part, ratio in (("test", test), ("val", val)):
         if not ratio:
@@ -214,21 +316,21 @@ def _split_few_groups(
         still_needed -= 1
         target, filled = total * ratio / (train + val + test), 0
         while len(remaining) > still_needed:
-            best = min(remaining, key=lambda group: abs(target - filled - sizes[group]))
+            best = min(remaining, key=lambda unit: abs(target - filled - sizes[unit]))
             if filled and abs(target - filled - sizes[best]) >= abs(target - filled):
                 break
             remaining.remove(best)
             part_of[best] = part
             filled += sizes[best]
-    return {name: part_of.get(group, "train") for name, group in sorted(groups.items())}
+    return {unit: part_of.get(unit, "train") for unit in order}
 
 
-def _strata(micrographs: Sequence[Micrograph], folds: int) -> NDArray[np.int64]:
-    counts = np.array([sum(not each.ignored for each in micrograph.instances) for micrograph in micrographs])
+def _strata(records: Sequence[Surveyed], folds: int) -> NDArray[np.int64]:
+    counts = np.array([sum(each.labels.values()) for each in records])
     tertiles = np.searchsorted(np.quantile(counts, (1 / 3, 2 / 3)), counts, side="left")
     keys = []
-    for micrograph, tertile in zip(micrographs, tertiles, strict=True):
-        labels = sorted({each.label or "" for each in micrograph.instances if not each.ignored})
+    for record, tertile in zip(records, tertiles, strict=True):
+        labels = sorted(label for label, number in record.labels.items() if number)
         keys.append(("+".join(labels), int(tertile)))
     # A rare combination of classes keeps its density, then joins what is left, so that every stratum fills the folds.
     keys = _merge_rare(keys, folds, lambda key: ("*", key[1]))
@@ -244,10 +346,12 @@ def _merge_rare(keys: list[_Stratum], folds: int, merged: Callable[[_Stratum], _
     return [merged(key) if counts[key] < folds else key for key in keys]
 
 
-def _take_groups(micrographs: Sequence[Micrograph], count: int, generator: np.random.Generator) -> set[str]:
+def _take_groups(
+    names: Sequence[str], groups: Mapping[str, str], count: int, generator: np.random.Generator
+) -> set[str]:
     members: dict[str, list[str]] = defaultdict(list)
-    for each in micrographs:
-        members[each.source_group or each.name].append(each.name)
+    for name in names:
+        members[groups[name]].append(name)
     taken: set[str] = set()
     for group in generator.permutation(sorted(members)):
         if len(taken) + len(members[group]) <= count:
@@ -261,8 +365,3 @@ def _round_to_sum(shares: Mapping[str, float], total: int) -> dict[str, int]:
     largest = max(sorted(shares), key=lambda part: shares[part])
     rounded[largest] += total - sum(rounded.values())
     return rounded
-
-
-def _some(names: Sequence[str], limit: int = 5) -> str:
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more

@@ -6,9 +6,7 @@ the number of workers.
 
 import io
 import logging
-import multiprocessing
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.annotations.labelme import write_labelme
 from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.files import write_bytes
-from nanoseg_bench.progress import track
+from nanoseg_bench.parallel import each
 from nanoseg_bench.synthesis.scene import render_micrograph
 from nanoseg_bench.synthesis.specimen import CLASSES, OOD_CLASSES, draw_specimen
 
@@ -33,6 +31,7 @@ _PUBLISHED_COUNTS = {"nanocube": 267, "nanorod": 260, "nanosphere": 277}
 _PARTS = ("main", "ood")
 _PLAN, _SPECIMEN, _MICROGRAPH = range(3)
 _LARGEST_SPECIMEN = 5
+_MICROGRAPHS_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,15 @@ def write_nanosynth(
     plan = plan_main(images, seed) + plan_ood(ood_count, seed)
     _refuse_foreign_files(folder, plan)
     jobs = [(folder, planned, seed, easy) for planned in plan]
-    hidden = sum(track(_run(jobs, workers), "render nanosynth", total=len(jobs)))
+    rendered = each(
+        _write_micrograph,
+        jobs,
+        workers,
+        "render nanosynth",
+        at_once=_MICROGRAPHS_AT_ONCE,
+        least_per_worker=_MICROGRAPHS_AT_ONCE,
+    )
+    hidden = sum(rendered)
     _LOG.info("nanosynth: %d particles were left out because others hide them or the border cuts them off", hidden)
 
 
@@ -174,15 +181,6 @@ def _group(
 
 def _specimens(plan: Sequence[PlannedMicrograph]) -> set[int]:
     return {planned.specimen for planned in plan}
-
-
-def _run(jobs: Sequence[tuple[Path, PlannedMicrograph, int, bool]], workers: int) -> Iterator[int]:
-    if workers <= 1:
-        yield from map(_write_micrograph, jobs)
-        return
-    # Spawn: a fork would copy the threads' locks of whatever the caller has loaded.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(_write_micrograph, jobs, chunksize=4)
 
 
 def _write_micrograph(job: tuple[Path, PlannedMicrograph, int, bool]) -> int:

@@ -1,14 +1,18 @@
 import json
+import tracemalloc
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from nanoseg_bench.annotations.coco import read_coco, write_coco
+from nanoseg_bench.annotations.coco import CocoWriter, encode_annotations, open_coco, read_coco, write_coco
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Polygon
 from nanoseg_bench.annotations.raster import mask_to_rle, to_mask
-from nanoseg_bench.errors import AnnotationError
+from nanoseg_bench.errors import AnnotationError, ImageError
 
 CLASSES = ("cube", "rod")
 
@@ -140,6 +144,10 @@ def test_polygons_and_both_kinds_of_rle_of_other_tools(tmp_path, square):
         ([[1, 1, 9, 1, 5, 9]], {"image_id": 8}, "image_id 8"),
         ([[1, 1, 9, 1, 5, 9]], {"category_id": 1}, "category_id 1"),
         ([[1, 1, 9, 1, 5, 9]], {"score": "high"}, "'score' is 'high'"),
+        ([[1, 1, 9, 1, 5, 10**400]], {}, "three points"),
+        ([[1, 1, 9, 1, 5, 1e300]], {}, "three points"),
+        ({"size": [20, 30], "counts": "o" * 100_000}, {}, "does not add up"),
+        (None, {"bbox": [1, 1, 8, 8]}, "Boxes alone say nothing"),
     ],
 )
 def test_malformed_annotation_is_named(tmp_path, segmentation, annotation, message):
@@ -165,3 +173,287 @@ def test_runs_of_random_masks_are_understood(tmp_path):
         instance = Instance("cube", mask_to_rle(mask))
         write_coco(tmp_path / "t.json", {"a": (401, 300)}, {"a": [instance]}, CLASSES)
         assert read_coco(tmp_path / "t.json").instances["a"][0].region == instance.region
+
+
+def test_writer_by_image_encoded_elsewhere_and_all_at_once_write_the_same_bytes(tmp_path, scene):
+    images, instances = scene
+    write_coco(tmp_path / "whole.json", images, instances, CLASSES)
+    with CocoWriter(tmp_path / "single.json", CLASSES) as writer:
+        for name, size in images.items():
+            writer.add(name, size, iter(instances.get(name, ())))
+    with (
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+        CocoWriter(tmp_path / "workers.json", CLASSES) as writer,
+    ):
+        for name, size in images.items():
+            writer.add_encoded(
+                name, size, pool.submit(encode_annotations, instances.get(name, []), size, CLASSES, name).result()
+            )
+    assert (tmp_path / "single.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
+    assert (tmp_path / "workers.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
+
+
+def test_writer_leaves_the_old_file_when_its_block_fails(tmp_path, scene):
+    images, instances = scene
+    path = tmp_path / "t.json"
+    path.write_text("old")
+    with pytest.raises(KeyError), CocoWriter(path, CLASSES) as writer:
+        writer.add("a", images["a"], instances["a"])
+        raise KeyError
+    assert [file.name for file in tmp_path.iterdir()] == ["t.json"] and path.read_text() == "old"
+    with pytest.raises(AnnotationError, match="'a' is there twice"), CocoWriter(path, CLASSES) as writer:
+        writer.add("a", images["a"], [])
+        writer.add("a", images["a"], [])
+    with pytest.raises(ValueError, match="outside of its with block"):
+        writer.add("b", images["a"], [])
+    assert [file.name for file in tmp_path.iterdir()] == ["t.json"] and path.read_text() == "old"
+    with CocoWriter(path, CLASSES):
+        assert path.read_text() == "old"
+    assert read_coco(path).images == {}
+
+
+def test_memory_of_the_writer_does_not_hold_the_annotations(tmp_path):
+    fragments = ['{"category_id":1,"x":"' + "a" * 100_000 + '"}']
+    tracemalloc.start()
+    with CocoWriter(tmp_path / "t.json", CLASSES) as writer:
+        for number in range(300):
+            writer.add_encoded(str(number), (60, 40), fragments)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (tmp_path / "t.json").stat().st_size > 30_000_000
+    assert peak < 2_000_000
+
+
+BOX = [[3, 4, 17, 4, 17, 9, 3, 9]]
+
+
+def save_image(path, size=(30, 20), **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", size, 90).save(path, **options)
+    return path
+
+
+def listed(*file_names, annotations=(), categories=({"id": 1, "name": "cube"},), **more):
+    """A COCO document of 30x20 px images with the ids 1, 2, ..."""
+    return {
+        "images": [
+            {"id": number, "file_name": name, "width": 30, "height": 20, **more}
+            for number, name in enumerate(file_names, start=1)
+        ],
+        "categories": list(categories),
+        "annotations": list(annotations),
+    }
+
+
+def annotation(image_id, category_id=1, segmentation=BOX, **more):
+    return {"id": 1, "image_id": image_id, "category_id": category_id, "segmentation": segmentation, **more}
+
+
+def save_json(path, document):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return path
+
+
+def test_door_lists_images_with_their_own_annotations(tmp_path):
+    for name in ("b.png", "sub/a.v2.PNG", "empty.tif"):
+        save_image(tmp_path / name)
+    document = listed(
+        "b.png",
+        "sub/a.v2.PNG",
+        "empty.tif",
+        annotations=[annotation(2, 5), annotation(1), annotation(2, segmentation=[BOX[0], [20, 1, 29, 1, 29, 5]])],
+        categories=[{"id": 5, "name": "rod"}, {"id": 1, "name": "cube"}, {"id": 90, "name": "unused"}],
+    )
+    source = open_coco(save_json(tmp_path / "c.json", document))
+    assert (source.format, source.classes, source.unannotated) == ("coco", ("cube", "rod", "unused"), ())
+    assert [entry.name for entry in source.entries] == ["b", "empty", "sub/a.v2"]
+    assert [len(entry.annotations) for entry in source.entries] == [1, 0, 2]
+    assert source.entries[2].path == tmp_path / "sub" / "a.v2.PNG"
+    micrograph = source.entries[2].read()
+    assert (micrograph.name, micrograph.width, micrograph.height, micrograph.notes) == ("sub/a.v2", 30, 20, ())
+    assert [(instance.label, len(instance.region)) for instance in micrograph.instances] == [("rod", 1), ("cube", 2)]
+
+
+@pytest.mark.parametrize(
+    ("file_name", "place", "name"),
+    [
+        ("a.png", "given/a.png", "a"),
+        ("a.png", "a.png", "a"),
+        ("a.png", "images/a.png", "a"),
+        ("a.png", "c/a.png", "a"),
+        ("train/a.png", "train/a.png", "train/a"),
+        ("train/a.png", "given/a.png", "train/a"),
+        ("images\\a.png", "images/a.png", "images/a"),
+        ("..\\..\\label-studio\\media\\upload\\4\\a.png", "images/a.png", "a"),
+        ("C:\\Users\\me\\a.png", "a.png", "a"),
+        ("/srv/data/a.png", "given/a.png", "a"),
+        ("http://localhost:8080/data/upload/1/a.png", "images/a.png", "a"),
+        ("/data/local-files/?d=sem/a%20b.png", "sem/a b.png", "sem/a b"),
+        ("a%20b.png", "a b.png", "a%20b"),
+        ("a.png", "deep/down/a.png", "a"),
+        ("a_png.rf.0123abcd.jpg", "train/a_png.rf.0123abcd.jpg", "a_png.rf.0123abcd"),
+    ],
+)
+def test_where_images_are_found(tmp_path, file_name, place, name):
+    (tmp_path / "given").mkdir()
+    save_image(tmp_path / place)
+    source = open_coco(save_json(tmp_path / "c.json", listed(file_name)), tmp_path / "given")
+    micrograph = source.entries[0].read()
+    assert micrograph.image_path.samefile(tmp_path / place)
+    assert micrograph.name == name
+
+
+def test_the_given_folder_comes_first(tmp_path):
+    for place in ("given/a.png", "a.png", "images/a.png"):
+        save_image(tmp_path / place)
+    path = save_json(tmp_path / "c.json", listed("a.png"))
+    assert open_coco(path, tmp_path / "given").entries[0].path == tmp_path / "given" / "a.png"
+    assert open_coco(path).entries[0].path == tmp_path / "a.png"
+
+
+def test_layout_of_cvat(tmp_path):
+    save_image(tmp_path / "images" / "default" / "a.png")
+    save_json(tmp_path / "annotations" / "instances_default.json", listed("default/a.png", annotations=[annotation(1)]))
+    assert len(open_coco(tmp_path).entries[0].read().instances) == 1
+
+
+def test_brushed_masks_of_cvat_are_crowds_and_the_notes_say_so(tmp_path):
+    save_image(tmp_path / "a.png")
+    rle = {"size": [20, 30], "counts": [0, 40, 560]}
+    document = listed("a.png", annotations=[annotation(1, segmentation=rle, iscrowd=1), annotation(1)])
+    micrograph = open_coco(save_json(tmp_path / "c.json", document)).entries[0].read()
+    assert [instance.ignored for instance in micrograph.instances] == [True, False]
+    assert micrograph.notes == ("1 regions have iscrowd 1 and count as ignore regions, not as particles",)
+
+
+def test_heading_of_roboflow_is_no_class(tmp_path):
+    categories = [
+        {"id": 0, "name": "shapes", "supercategory": "none"},
+        {"id": 1, "name": "cube", "supercategory": "shapes"},
+        {"id": 2, "name": "rod", "supercategory": "shapes"},
+    ]
+    path = save_json(tmp_path / "c.json", listed("a.png", annotations=[annotation(1, 2)], categories=categories))
+    assert open_coco(path).classes == ("cube", "rod")
+    used = listed("a.png", annotations=[annotation(1, 0)], categories=categories)
+    assert open_coco(save_json(tmp_path / "c.json", used)).classes == ("shapes", "cube", "rod")
+    own = [{"id": 0, "name": "cube", "supercategory": "cube"}, {"id": 1, "name": "cube", "supercategory": "none"}]
+    assert open_coco(save_json(tmp_path / "c.json", listed(categories=own))).classes == ("cube",)
+
+
+def test_ids_of_other_kinds(tmp_path):
+    save_image(tmp_path / "a.png")
+    document = listed("a.png", annotations=[annotation("1", 7.0), annotation(1.0, "7")], categories=[])
+    document["categories"] = [{"id": "7", "name": " rod "}, {"id": "x-1", "name": "cube"}]
+    source = open_coco(save_json(tmp_path / "c.json", document))
+    assert source.classes == ("rod", "cube")
+    assert [instance.label for instance in source.entries[0].read().instances] == ["rod", "rod"]
+
+
+@pytest.mark.parametrize("size", [{"width": None, "height": None}, {"width": 0, "height": 0}])
+def test_missing_size_is_taken_from_the_image(tmp_path, size):
+    save_image(tmp_path / "a.png")
+    document = listed("a.png", annotations=[annotation(1)], **size)
+    micrograph = open_coco(save_json(tmp_path / "c.json", document)).entries[0].read()
+    assert (micrograph.width, micrograph.height) == (30, 20)
+    with pytest.raises(AnnotationError, match="no 'width' and 'height'"):
+        read_coco(tmp_path / "c.json")
+
+
+@pytest.mark.parametrize("size", [("30", 20), (30, None), (-30, 20), (10**6, 10**6), (30.5, 20)])
+def test_size_that_is_none(tmp_path, size):
+    path = save_json(tmp_path / "c.json", listed("a.png", width=size[0], height=size[1]))
+    with pytest.raises(AnnotationError, match=r"image 1: 'width' and 'height' are .* no size"):
+        open_coco(path)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "stored", "stated", "fits"),
+    [
+        (1, (30, 20), (30, 20), True),
+        (6, (20, 30), (30, 20), True),  # annotated on the image as EXIF turns it
+        (6, (30, 20), (30, 20), False),  # annotated on the pixels as stored
+        (6, (30, 30), (30, 30), False),  # a square tells nothing
+        (3, (30, 20), (30, 20), False),  # nor does half a turn
+        (6, (20, 30), (None, None), False),
+    ],
+)
+def test_an_image_that_exif_turns(tmp_path, orientation, stored, stated, fits):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for suffix in (".jpg", ".png", ".tif"):
+        save_image(tmp_path / f"a{suffix}", stored, exif=exif)
+        path = save_json(tmp_path / "c.json", listed(f"a{suffix}", width=stated[0], height=stated[1]))
+        entry = open_coco(path).entries[0]
+        if fits:
+            assert (entry.read().width, entry.read().height) == (30, 20)
+        else:
+            with pytest.raises(AnnotationError, match=r"c\.json: image 'a': EXIF turns a\..*save the image upright"):
+                entry.read()
+
+
+def test_faults_of_one_image_leave_the_others(tmp_path):
+    save_image(tmp_path / "good.png")
+    save_image(tmp_path / "large.png", (60, 40))
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    for folder in ("x", "y"):
+        save_image(tmp_path / folder / "twice.png")
+    names = ("good.png", "large.png", "broken.png", "z/twice.png", "none.png", "same.png", "same.png")
+    source = open_coco(save_json(tmp_path / "c.json", listed(*names)))
+    entries = {entry.name: entry for entry in source.entries}
+    assert entries["good"].read().name == "good"
+    for name, message in (
+        ("large", r"annotated on 30x20 px, but large\.png is 60x40 px; put the image back"),
+        ("z/twice", r"'twice\.png' is there 2 times .*give the folder"),
+        ("none", r"'none\.png' is not found; put it into one of"),
+        ("same", "'same.png' is not found"),
+    ):
+        with pytest.raises(AnnotationError, match=message):
+            entries[name].read()
+    with pytest.raises(ImageError, match=r"broken\.png"):
+        entries["broken"].read()
+
+
+def test_two_entries_of_one_image_are_both_faults(tmp_path):
+    save_image(tmp_path / "a.png")
+    source = open_coco(save_json(tmp_path / "c.json", listed("a.png", "train/a.png")))
+    for entry in source.entries:
+        with pytest.raises(AnnotationError, match="are one and the same image"):
+            entry.read()
+    save_image(tmp_path / "a.jpg")
+    source = open_coco(save_json(tmp_path / "c.json", listed("a.png", "a.jpg")))
+    for entry in source.entries:
+        with pytest.raises(AnnotationError, match="would have one name"):
+            entry.read()
+
+
+def test_a_folder_must_hold_one_coco_file(tmp_path):
+    with pytest.raises(AnnotationError, match="no COCO file in it"):
+        open_coco(tmp_path)
+    save_json(tmp_path / "other.json", {"shapes": []})
+    save_json(tmp_path / "train" / "_annotations.coco.json", listed("a.png"))
+    assert len(open_coco(tmp_path).entries) == 1
+    save_json(tmp_path / "valid" / "_annotations.coco.json", listed("a.png"))
+    with pytest.raises(AnnotationError, match=r"2 COCO files \(train/_annotations\.coco\.json, valid/"):
+        open_coco(tmp_path)
+
+
+def test_what_the_door_refuses_at_once(tmp_path):
+    for document, message in (
+        ({"images": [{"id": 1}], "annotations": [], "categories": []}, "image 1: 'file_name' is None"),
+        (listed("a.png", annotations=[annotation(8)]), "annotation 1: image_id 8"),
+        (listed("a.png", categories=[{"id": 1, "name": ""}]), "category 1: the label is ''"),
+        (listed("a.png", categories=[{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]), "id 1 is 'a' and 'b'"),
+        (listed("a\ud800.png"), r"c\.json.*ud800"),
+        ({"images": []}, "'categories' is missing"),
+    ):
+        with pytest.raises(AnnotationError, match=message):
+            open_coco(save_json(tmp_path / "c.json", document))
+
+
+def test_entries_are_read_in_a_worker_process(tmp_path):
+    save_image(tmp_path / "a.png")
+    source = open_coco(save_json(tmp_path / "c.json", listed("a.png", annotations=[annotation(1)])))
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        (instance,) = pool.submit(source.entries[0].read).result().instances
+    assert instance.region[0].exterior.tolist() == np.reshape(BOX[0], (-1, 2)).tolist()

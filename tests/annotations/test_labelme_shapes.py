@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from nanoseg_bench.annotations.instance import Instance, Polygon
-from nanoseg_bench.annotations.labelme_shapes import encode_mask, shape_region
+from nanoseg_bench.annotations.labelme_shapes import encode_mask, plain_polygons, shape_region
 from nanoseg_bench.annotations.raster import rle_to_mask, to_mask
 from nanoseg_bench.errors import AnnotationError
 
@@ -112,6 +112,15 @@ def test_mask_box_one_past_the_last_pixel_and_mask_over_the_edge():
         ({"points": [[1, float("inf")], [2, 2], [3, 1]]}, "list of"),
         ({"points": [[1, 1, 1], [2, 2, 2], [3, 1, 1]]}, "list of"),
         ({}, "list of"),
+        ({"points": [[1, 1], [2, 2], [1e9, 1]]}, "lies 1e\\+09 px away"),
+        ({"points": [[1, 1], [10**400, 2], [3, 1]]}, "list of"),
+        ({"points": {"x": 1, "y": 2}}, "list of"),
+        ({"points": [[1, 1]], "shape_type": ["polygon"]}, "is not known"),
+        ({"points": [], "shape_type": "mask", "mask": png(np.ones((4, 6), np.uint8))}, "list of"),
+        (
+            {"points": [[0, 0], [999, 999]], "shape_type": "mask", "mask": png(np.ones((1000, 1000), np.uint8))},
+            "'mask' is 1000x1000 px on an image of 60x40 px",
+        ),
         ({"points": [[1, 1]], "shape_type": "circle"}, "a circle has 2 points, this one 1"),
         ({"points": [[1, 1], [2, 2], [3, 3]], "shape_type": "rectangle"}, "a rectangle has 2 points, this one 3"),
         ({"points": [[1, 1], [2, 2]], "shape_type": "oriented_rectangle"}, "4 points"),
@@ -129,3 +138,66 @@ def test_malformed_shape_is_named(shape, message):
     with pytest.raises(AnnotationError, match=message) as caught:
         read(shape)
     assert str(caught.value).startswith("f.json: shape 1 ('a'): ")
+
+
+def test_many_polygons_at_once_are_what_they_are_one_by_one():
+    rng = np.random.default_rng(0)
+    shapes = [{"points": (rng.random((count, 2)) * 50).tolist()} for count in range(3, 40)]
+    shapes[3]["points"].append(shapes[3]["points"][0])
+    shapes.insert(5, {"points": [[1, 1], [2, 2]], "shape_type": "rectangle"})
+    shapes.insert(7, {"points": [[1, 1], [2, 2], [1, 1], [2, 2]], "shape_type": "polygon"})
+    shapes.insert(9, "no shape")
+    shapes.append({"points": [[1, 1]] * 20 + [[2, 2], [3, 1]]})
+    found = plain_polygons(shapes)
+    assert [number for number, polygon in enumerate(found) if polygon is None] == [5, 7, 9]
+    for shape, polygon in zip(shapes, found, strict=True):
+        if polygon is not None:
+            assert (polygon.exterior == read(shape).exterior).all()
+
+
+@pytest.mark.parametrize(
+    "points", [[[1, 1, 1], [2], [3, 1]], [[1, "a"], [2, 2], [3, 1]], [{"x": 1}, [2, 2], [3, 1]], ["12", "34", "56"], []]
+)
+def test_one_malformed_polygon_leaves_all_to_be_read_one_by_one(points):
+    shapes = [{"points": [[1, 1], [9, 1], [5, 8]]}, {"points": points}]
+    if points:
+        assert plain_polygons(shapes) == [None, None]
+    with pytest.raises(AnnotationError):
+        read(shapes[1])
+
+
+def test_mask_of_the_whole_image_needs_no_points():
+    mask = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    mask[3:9, 20:40] = 1
+    for points in ({}, {"points": []}, {"points": None}):
+        assert (rle_to_mask(read({"shape_type": "mask", "mask": png(mask), **points})) == mask.astype(bool)).all()
+
+
+def supersampled(outline, times=16):
+    """A literal reference: a pixel is inside when more than half of its sample points are, by the crossing rule."""
+    ys, xs = (np.indices((HEIGHT * times, WIDTH * times)) + 0.5) / times
+    inside = np.zeros(xs.shape, dtype=bool)
+    for (x0, y0), (x1, y1) in zip(outline, np.roll(outline, -1, axis=0), strict=True):
+        if y0 != y1:
+            inside ^= ((y0 > ys) != (y1 > ys)) & (xs < x0 + (ys - y0) * (x1 - x0) / (y1 - y0))
+    return inside.reshape(HEIGHT, times, WIDTH, times).mean(axis=(1, 3)) > 0.5
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"points": [[20.3, 15.7], [24.3, 15.7]], "shape_type": "circle"},
+        {"points": [[30.5, 20.25], [30.5, 32.25]], "shape_type": "circle"},
+        {"points": [[10.2, 30.9], [22.7, 12.1]], "shape_type": "rectangle"},
+        {"points": [[30, 5], [45, 12], [40, 22], [25, 15]], "shape_type": "oriented_rectangle"},
+        {"points": [[5.5, 5.5], [50.25, 9], [33, 21], [41, 36.5], [8, 30]], "shape_type": "polygon"},
+        {"points": [[-8, -4], [50.4, -10], [70, 30.3], [10.2, 60]], "shape_type": "polygon"},
+    ],
+    ids=lambda shape: shape["shape_type"],
+)
+def test_geometry_against_a_supersampled_reference(shape):
+    region = read(shape)
+    expected = supersampled(region.exterior)
+    mask = to_mask(Instance("a", (region,)), HEIGHT, WIDTH)
+    assert (mask & expected).sum() / (mask | expected).sum() > 0.95
+    assert mask.sum() == pytest.approx(expected.sum(), rel=0.025)

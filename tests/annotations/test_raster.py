@@ -9,6 +9,7 @@ from nanoseg_bench.annotations.raster import (
     mask_to_rle,
     polygons_to_rle,
     rle_to_mask,
+    rle_to_window,
     to_mask,
     to_rle,
     window_to_rle,
@@ -139,3 +140,24 @@ def test_a_window_encodes_like_the_whole_image():
         whole = np.zeros((height, width), dtype=bool)
         whole[y : y + rows, x : x + columns] = window
         assert window_to_rle(window, int(x), int(y), int(height), int(width)) == mask_to_rle(whole)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_window_is_the_masks_bounding_box(seed):
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(1, 60, 2)
+    mask = rng.random((height, width)) < rng.choice([0.02, 0.5, 0.98])
+    if seed % 3 == 0:
+        mask[:, rng.integers(0, width) :] = True  # runs over several columns, to the last pixel
+    window, x, y = rle_to_window(mask_to_rle(mask))
+    pasted = np.zeros_like(mask)
+    pasted[y : y + window.shape[0], x : x + window.shape[1]] = window
+    assert (pasted == mask).all()
+    if mask.any():
+        assert window.any(axis=0)[[0, -1]].all()
+        assert window.any(axis=1)[[0, -1]].all()
+
+
+def test_the_window_of_an_empty_mask_is_empty():
+    window, _, _ = rle_to_window(mask_to_rle(np.zeros((9, 7))))
+    assert window.shape == (0, 0)

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
-from scipy import ndimage
+from PIL import Image
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Polygon
 from nanoseg_bench.annotations.raster import mask_to_rle, polygons_to_rle, rle_to_mask, to_mask
-from nanoseg_bench.annotations.yolo import YoloLoss, to_outlines, write_yolo
-from nanoseg_bench.errors import AnnotationError
+from nanoseg_bench.annotations.source import NotAnAnnotationError
+from nanoseg_bench.annotations.yolo import YoloLoss, open_yolo, to_outlines, write_yolo
+from nanoseg_bench.errors import AnnotationError, ImageError
 
 CLASSES = ("cube", "rod")
 
@@ -18,52 +19,6 @@ def shoelace(outline):
 def read_lines(path, height, width):
     lines = [line.split() for line in path.read_text().splitlines()]
     return [(int(line[0]), np.array(line[1:], dtype=float).reshape(-1, 2) * (width, height)) for line in lines]
-
-
-def test_traced_disc_of_8_px_keeps_its_area(disc):
-    traced = []
-    for dx in np.arange(0, 1, 0.125):
-        for dy in np.arange(0, 1, 0.125):
-            mask = polygons_to_rle([disc(20 + dx, 20 + dy, 4)], 40, 40)
-            (outline,) = to_outlines(Instance("a", mask), 40, 40)
-            traced.append(shoelace(outline.exterior))
-            assert traced[-1] == pytest.approx(rle_to_mask(mask).sum(), rel=0.0125)
-            middle = (outline.exterior.min(axis=0) + outline.exterior.max(axis=0)) / 2
-            assert middle == pytest.approx([20 + dx, 20 + dy], abs=0.5)
-    assert np.mean(traced) == pytest.approx(np.pi * 16, rel=0.03)
-
-
-def test_traced_mask_rasterises_to_itself_but_for_corners():
-    rng = np.random.default_rng(0)
-    mask = ndimage.gaussian_filter(rng.random((60, 80)), 3) > 0.5
-    outlines = to_outlines(Instance("a", mask_to_rle(mask)), 60, 80)
-    _, parts = ndimage.label(mask, structure=np.ones((3, 3)))
-    assert len(outlines) == parts > 1
-    back = to_mask(Instance("a", tuple(outlines)), 60, 80)
-    assert (back & mask).sum() / (back | mask).sum() > 0.98
-    exact = sum(shoelace(part.exterior) - sum(map(shoelace, part.holes)) for part in outlines)
-    assert exact == pytest.approx(mask.sum(), rel=0.01)
-
-
-def test_mask_at_the_edge_is_traced_along_the_edge():
-    mask = np.ones((10, 12), dtype=bool)
-    (outline,) = to_outlines(Instance("a", mask_to_rle(mask)), 10, 12)
-    assert outline.exterior.min(axis=0).tolist() == [0, 0]
-    assert outline.exterior.max(axis=0).tolist() == [12, 10]
-    assert shoelace(outline.exterior) == pytest.approx(119.5)
-
-
-def test_every_3x3_mask_is_one_outline_per_part():
-    for number in range(1, 512):
-        mask = np.zeros((5, 5), dtype=bool)
-        mask[1:4, 1:4] = np.array([number >> bit & 1 for bit in range(9)], dtype=bool).reshape(3, 3)
-        outlines = to_outlines(Instance("a", mask_to_rle(mask)), 5, 5)
-        _, parts = ndimage.label(mask, structure=np.ones((3, 3)))
-        holes = ndimage.binary_fill_holes(mask).sum() - mask.sum()
-        assert len(outlines) == parts, number
-        assert sum(len(part.holes) for part in outlines) == holes, number
-        exact = sum(shoelace(part.exterior) - sum(map(shoelace, part.holes)) for part in outlines)
-        assert exact == pytest.approx(mask.sum() - 0.5 * parts + 0.5 * holes), number
 
 
 def test_polygons_inside_stay_as_they_are(disc):
@@ -81,7 +36,7 @@ def test_lines_are_normalised_clipped_and_deterministic(tmp_path, disc, square):
         Instance("rod", (disc(5, 5, 2),), crowd=True),
     ]
     loss = write_yolo(tmp_path / "a.txt", instances, CLASSES, 20, 40)
-    assert loss == YoloLoss(instances=3, parts_joined=0, holes_lost=0, vanished=0)
+    assert loss == YoloLoss(3, parts_joined=0, holes_lost=0, vanished=0, points_clipped=6, ignored=2)
     (first, rod), (second, corner), (third, end) = read_lines(tmp_path / "a.txt", 20, 40)
     assert (first, second, third) == (1, 0, 0)
     assert rod == pytest.approx(instances[0].region[0].exterior, abs=1e-4)
@@ -113,7 +68,7 @@ def test_what_vanishes_is_counted_not_written(tmp_path, square):
         Instance("cube", ()),
     ]
     loss = write_yolo(tmp_path / "a.txt", instances, CLASSES, 40, 40)
-    assert loss == YoloLoss(instances=0, parts_joined=0, holes_lost=0, vanished=4)
+    assert loss == YoloLoss(instances=0, parts_joined=0, holes_lost=0, vanished=4, points_clipped=4)
     assert (tmp_path / "a.txt").read_bytes() == b""
 
 
@@ -130,3 +85,200 @@ def test_unknown_label_is_refused(tmp_path, disc):
         with pytest.raises(AnnotationError, match=f"{label!r} is not one of the classes: cube, rod"):
             write_yolo(tmp_path / "a.txt", [Instance(label, (disc(9, 9, 3),))], CLASSES, 40, 40)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_are_those_of_python_formatting(tmp_path):
+    rng = np.random.default_rng(0)
+    outlines = [rng.random((count, 2)) * (997, 613) for count in (3, 8, 50)]
+    # The smallest share that is not 0, numbers that end in zeros, both edges, and halves of a millionth.
+    outlines.append(np.array([(997e-6, 613e-6), (0, 613), (997, 0), (997 / 4, 613 / 8), (997 * 0.0000005, 613 * 0.1)]))
+    instances = [Instance("rod", (Polygon(outline),)) for outline in outlines]
+    write_yolo(tmp_path / "a.txt", instances, CLASSES, 613, 997)
+    expected = [
+        "1 " + " ".join(f"{value:.6f}" for value in np.round(outline / (997, 613), 6).reshape(-1))
+        for outline in outlines
+    ]
+    assert (tmp_path / "a.txt").read_text().splitlines() == expected
+    assert "0.000001" in expected[-1] and "1.000000" in expected[-1]
+
+
+def test_masks_are_written_along_their_pixels(tmp_path):
+    rng = np.random.default_rng(0)
+    mask = np.zeros((64, 100), dtype=bool)
+    mask[20:50, 30:80] = rng.random((30, 50)) > 0.02
+    mask[30:40, 50] = True
+    write_yolo(tmp_path / "a.txt", [Instance("rod", mask_to_rle(mask))], CLASSES, 64, 100)
+    ((_, outline),) = read_lines(tmp_path / "a.txt", 64, 100)
+    from scipy.ndimage import binary_fill_holes
+
+    seen = rle_to_mask(polygons_to_rle([Polygon(outline)], 64, 100))
+    assert (seen == binary_fill_holes(mask, structure=np.ones((3, 3)) * [[0, 1, 0], [1, 1, 1], [0, 1, 0]])).all()
+
+
+def test_ultralytics_reads_the_same_outlines(tmp_path, disc, square):
+    utils = pytest.importorskip("ultralytics.data.utils")
+    Image.new("RGB", (40, 20)).save(tmp_path / "a.png")
+    instances = [Instance("rod", (disc(20, 10, 5),)), Instance("cube", (Polygon(square(-10, -10, 6, 4)),))]
+    write_yolo(tmp_path / "a.txt", instances, CLASSES, 20, 40)
+    arguments = (str(tmp_path / "a.png"), str(tmp_path / "a.txt"), "", False, 2, 0, 0, False)
+    _, boxes, _, segments, _, missing, found, empty, corrupt, message = utils.verify_image_label(arguments)
+    assert (missing, found, empty, corrupt, message) == (0, 1, 0, 0, "")
+    assert boxes[:, 0].tolist() == [1, 0]
+    for segment, (_, outline) in zip(segments, read_lines(tmp_path / "a.txt", 20, 40), strict=True):
+        assert segment * (40, 20) == pytest.approx(outline, abs=1e-4)
+
+
+def write_set(root, layout, label="0 0.1 0.2 0.5 0.2 0.5 0.9\n"):
+    """Images of 40x20 px with labels: {image: text of its label, or None for none}."""
+    for image, text in layout.items():
+        path = root / image
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (40, 20)).save(path)
+        if text is not None:
+            target = root / text if text.endswith(".txt") else path.with_suffix(".txt")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(label)
+
+
+LAYOUTS = {
+    "images above the split": (
+        {"images/train/a.png": "labels/train/a.txt", "images/val/b.png": "labels/val/b.txt"},
+        "train: images/train\nval: images/val\n",
+        ["train/a", "val/b"],
+    ),
+    "images below the split, Roboflow's paths": (
+        {"train/images/a.png": "train/labels/a.txt", "valid/images/b.png": "valid/labels/b.txt"},
+        "train: ../train/images\nval: ../valid/images\n",
+        ["train/a", "valid/b"],
+    ),
+    "a path of another machine": (
+        {"images/a.png": "labels/a.txt", "images/b.png": "labels/b.txt"},
+        "path: /home/someone/data\ntrain: images\n",
+        ["a", "b"],
+    ),
+    "a list of folders": (
+        {"x/images/a.png": "x/labels/a.txt", "y/images/b.png": "y/labels/b.txt"},
+        "train: [x/images, 'y\\images']\n",
+        ["x/a", "y/b"],
+    ),
+    "labels beside the images": ({"a.png": "a.txt", "sub/b.png": "sub/b.txt"}, "", ["a", "sub/b"]),
+    "no keys but the names": ({"images/a.png": "labels/a.txt", "images/b.png": "labels/b.txt"}, "", ["a", "b"]),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts(tmp_path, layout):
+    files, document, names = LAYOUTS[layout]
+    write_set(tmp_path, files)
+    (tmp_path / "data.yaml").write_text(document + "names: {0: cube, 1: rod}\n")
+    source = open_yolo(tmp_path)
+    assert (source.format, source.classes, source.unannotated) == ("yolo", CLASSES, ())
+    assert [entry.name for entry in source.entries] == names
+    for entry in source.entries:
+        micrograph = entry.read()
+        (instance,) = micrograph.instances
+        assert (micrograph.name, micrograph.width, micrograph.height, instance.label) == (entry.name, 40, 20, "cube")
+        assert instance.region[0].exterior.tolist() == pytest.approx(np.array([(4, 4), (20, 4), (20, 18)]))
+
+
+def test_list_of_images_and_background(tmp_path):
+    write_set(tmp_path, {"images/a.png": "labels/a.txt", "images/b.png": None, "images/not-listed.png": None})
+    (tmp_path / "data.yaml").write_text("train: train.txt\nnames: [cube]\n")
+    (tmp_path / "train.txt").write_text(
+        "./images/a.png\nimages/b.png\n\nimages/gone.png\nimages/" + "x" * 5000 + ".png\n"
+    )
+    a, b, gone, too_long = open_yolo(tmp_path).entries
+    with pytest.raises(AnnotationError, match="no such image"):
+        too_long.read()
+    assert len(a.read().instances) == 1
+    background = b.read()
+    assert background.instances == () and "background" in background.notes[0]
+    with pytest.raises(AnnotationError, match=r"gone\.png: no such image"):
+        gone.read()
+
+
+def test_class_names_come_from_the_caller_the_yaml_or_a_text(tmp_path):
+    write_set(tmp_path, {"a.png": "a.txt"})
+    with pytest.raises(AnnotationError, match="names no classes"):
+        open_yolo(tmp_path)
+    (tmp_path / "classes.txt").write_text("\ufeffspheres\nrods\n", encoding="utf-8")
+    assert open_yolo(tmp_path).classes == ("spheres", "rods")
+    (tmp_path / "data.yaml").write_text("names:\n  1: b\n  0: a\n")
+    assert open_yolo(tmp_path).classes == ("a", "b")
+    assert open_yolo(tmp_path, ["x", "y"]).classes == ("x", "y")
+    assert open_yolo(tmp_path, ["x", "y"]).entries[0].read().instances[0].label == "x"
+    for names, message in (("{0: a, 2: b}", "not 0, 1, 2"), ("[a, a]", "'a'"), ("[a, [b]]", "no name"), ("7", "is 7")):
+        (tmp_path / "data.yaml").write_text(f"names: {names}\n")
+        with pytest.raises(AnnotationError, match=message):
+            open_yolo(tmp_path)
+    (tmp_path / "data.yaml").write_text("names: [a\n")
+    with pytest.raises(AnnotationError, match=r"data\.yaml: not a YAML file"):
+        open_yolo(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("0 0.5 0.5 0.2 0.2", "line 2: five numbers are a box"),
+        ("2 0.1 0.1 0.2 0.1 0.2 0.2", r"class 2, but there are 2 \(cube, rod\)"),
+        ("-1 0.1 0.1 0.2 0.1 0.2 0.2", "class -1"),
+        ("cube 0.1 0.1 0.2 0.1 0.2 0.2", "begins with 'cube'"),
+        ("0.5 0.1 0.1 0.2 0.1 0.2 0.2", "begins with '0.5'"),
+        ("nan 0.1 0.1 0.2 0.1 0.2 0.2", "begins with 'nan'"),
+        ("0 0.1 0.1 0.2 0.1 0.2 0.2 0.3", "7 coordinates"),
+        ("0 0.1 0.1", "2 coordinates"),
+        ("0", "0 coordinates"),
+        ("0 0.1 0.1 0.2 0.1 0.2 x", "numbers only"),
+        ("0 0.1 0.1 0.2 0.1 0.2 nan", "between 0 and 1"),
+        ("0 10 10 20 10 20 20", "between 0 and 1"),
+    ],
+)
+def test_faulty_lines_are_named(tmp_path, line, message):
+    write_set(tmp_path, {"a.png": "a.txt"}, label=f"1 0.1 0.1 0.2 0.1 0.2 0.2\n{line}\n")
+    (entry,) = open_yolo(tmp_path, CLASSES).entries
+    with pytest.raises(AnnotationError, match=message) as caught:
+        entry.read()
+    assert str(caught.value).startswith(str(tmp_path / "a.txt"))
+
+
+def test_slightly_outside_stays_and_is_cut_in_the_raster(tmp_path):
+    write_set(tmp_path, {"a.png": "a.txt"}, label="0.0 -0.05 0.1 1.0000001 0.1 1.1 0.9 -0.05 0.9\n")
+    (instance,) = open_yolo(tmp_path, CLASSES).entries[0].read().instances
+    assert instance.region[0].exterior[:, 0].tolist() == pytest.approx([-2, 40.000004, 44, -2])
+    assert to_mask(instance, 20, 40)[2:18].all()
+
+
+def test_what_does_not_fit_is_told_not_dropped(tmp_path):
+    write_set(tmp_path, {"a.png": "a.txt", "a.jpg": None, "b.png": "b.txt"})
+    (tmp_path / "c.txt").write_text("0 0.1 0.1 0.2 0.1 0.2 0.2\n")
+    (tmp_path / "notes.txt").write_text("taken on Monday\n")
+    (tmp_path / "b.png").write_bytes(b"no image")
+    entries = open_yolo(tmp_path, CLASSES).entries
+    assert [entry.name for entry in entries] == ["a", "a", "b", "c", "notes"]
+    for entry, kind, message in zip(
+        entries,
+        [AnnotationError, AnnotationError, ImageError, AnnotationError, NotAnAnnotationError],
+        [
+            "several are called 'a'",
+            "several are called 'a'",
+            r"b\.png",
+            r"c\.txt: a label whose image is missing",
+            "no label",
+        ],
+        strict=True,
+    ):
+        with pytest.raises(kind, match=message):
+            entry.read()
+
+
+def test_folders_that_are_no_data_set(tmp_path):
+    with pytest.raises(AnnotationError, match="no such folder"):
+        open_yolo(tmp_path / "none", CLASSES)
+    with pytest.raises(AnnotationError, match="no images"):
+        open_yolo(tmp_path, CLASSES)
+    write_set(tmp_path, {"images/a.png": None})
+    with pytest.raises(AnnotationError, match=r"none of its 1 images has a label file, .*labels.a\.txt"):
+        open_yolo(tmp_path, CLASSES)
+    (tmp_path / "data.yaml").write_text("train: gone\nnames: [a]\n")
+    with pytest.raises(AnnotationError, match="train is 'gone', which is not there"):
+        open_yolo(tmp_path)

@@ -29,7 +29,7 @@ def test_a_card_is_frozen(card):
     [
         ({"licence": "absent"}, "licence: Field required"),
         ({"license": "MIT"}, "license: Extra inputs"),
-        ({"format": "coco"}, "format: "),
+        ({"format": "pascal-voc"}, "format: "),
         ({"classes": []}, "classes: "),
         ({"name": "Not Kebab"}, "name: "),
         ({"checks": {"images": "many"}}, "checks.images: "),

@@ -1,18 +1,21 @@
 import csv
+import pickle
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from nanoseg_bench.annotations.raster import rle_to_mask
-from nanoseg_bench.catalog.emps import read_emps
-from nanoseg_bench.catalog.registry import load_card, read_dataset
+from nanoseg_bench.catalog.emps import open_emps
+from nanoseg_bench.catalog.registry import load_card, open_dataset, verify_dataset
 from nanoseg_bench.errors import DatasetError
 
 
 def test_micrographs_and_truth(emps_folder):
     limit = csv.field_size_limit()
-    first, second, third = read_emps(emps_folder, "particle")
+    first, second, third = (
+        pickle.loads(pickle.dumps(entry)).read() for entry in open_emps(emps_folder, "particle").entries
+    )
     assert csv.field_size_limit() == limit
     assert [first.name, second.name, third.name] == ["a", "b", "c"]
     assert [first.source_group, second.source_group, third.source_group] == ["10.1/x", "10.1/x", "10.1/y"]
@@ -28,23 +31,25 @@ def test_missing_files_are_named(emps_folder):
     (emps_folder / "segmaps" / "b.png").unlink()
     (emps_folder / "images" / "a.png").unlink()
     with pytest.raises(DatasetError, match=r"2 files are missing: images/a\.png, segmaps/b\.png"):
-        read_emps(emps_folder, "particle")
+        open_emps(emps_folder, "particle")
     (emps_folder / "metadata.csv").write_text("filename,regions\na.png,1\n")
     with pytest.raises(DatasetError, match=r"metadata\.csv: no column doi, locator"):
-        read_emps(emps_folder, "particle")
+        open_emps(emps_folder, "particle")
     (emps_folder / "metadata.csv").unlink()
     with pytest.raises(DatasetError, match=r"metadata\.csv: missing"):
-        read_emps(emps_folder, "particle")
+        open_emps(emps_folder, "particle")
 
 
 def test_map_of_another_size(emps_folder):
     Image.fromarray(np.ones((20, 31), dtype=np.uint16)).save(emps_folder / "segmaps" / "a.png")
     with pytest.raises(DatasetError, match=r"a\.png: 31x20 px, its image 30x20 px"):
-        read_emps(emps_folder, "particle")
+        open_emps(emps_folder, "particle").entries[0].read()
 
 
 @pytest.mark.slow
 def test_the_real_data_are_what_the_card_says(real_emps):
-    micrographs = read_dataset(load_card("emps"), real_emps)
+    card = load_card("emps")
+    micrographs = [entry.read() for entry in open_dataset(card, real_emps).entries]
+    verify_dataset(card, real_emps, [{"particle": len(micrograph.instances)} for micrograph in micrographs])
     assert len({micrograph.source_group for micrograph in micrographs}) == 322
     assert max(len(micrograph.instances) for micrograph in micrographs) == 497

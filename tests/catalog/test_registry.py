@@ -6,8 +6,8 @@ from nanoseg_bench.annotations.instance import Instance, Micrograph
 from nanoseg_bench.annotations.labelme import write_labelme
 from nanoseg_bench.annotations.raster import mask_to_rle
 from nanoseg_bench.catalog.card import Checks
-from nanoseg_bench.catalog.registry import cards, load_card, read_dataset, read_split
-from nanoseg_bench.errors import AnnotationError, DatasetError, UsageError
+from nanoseg_bench.catalog.registry import cards, load_card, open_dataset, read_split, verify_dataset
+from nanoseg_bench.errors import DatasetError, UsageError
 
 
 @pytest.fixture
@@ -49,32 +49,28 @@ def test_official_split_of_emps():
     assert numbers == {"train": 325, "val": 41, "test": 99}
 
 
-def test_reading_checks_the_numbers(emps_folder, card):
-    right = card(checks={"images": 3, "instances": 6, "images_with": {"particle": 3}})
-    assert [micrograph.name for micrograph in read_dataset(right, emps_folder)] == ["a", "b", "c"]
+def test_the_numbers_are_checked(tmp_path, card):
+    shown = [{"particle": 2}, {"particle": 3}, {"particle": 1}]
+    verify_dataset(card(checks={"images": 3, "instances": 6, "images_with": {"particle": 3}}), tmp_path, shown)
     wrong = card(checks={"images": 4, "instances": 5, "images_with": {"rod": 1}})
     with pytest.raises(
         DatasetError, match="3 images, expected 4; 6 instances, expected 5; 0 images with rod, expected 1"
     ):
-        read_dataset(wrong, emps_folder)
-    assert len(read_dataset(card(checks=Checks()), emps_folder)) == 3
+        verify_dataset(wrong, tmp_path, shown)
+    verify_dataset(card(checks=Checks()), tmp_path, shown)
+    verify_dataset(card(format="nanosynth", checks={"images": 721}), tmp_path, shown)
 
 
-def test_reading_labelme_and_nanosynth(labelme_folder, card):
-    rendered = card(format="nanosynth", classes=("cube",), ood_classes=("triangle",), checks={"images": 721})
-    assert [micrograph.instances[0].label for micrograph in read_dataset(rendered, labelme_folder)] == [
-        "cube",
-        "triangle",
-    ]
-    with pytest.raises(AnnotationError, match="'triangle'"):
-        read_dataset(card(format="labelme", classes=("cube",)), labelme_folder)
-    with pytest.raises(DatasetError, match=r"2 images, expected 3"):
-        read_dataset(card(format="labelme", classes=("cube", "triangle"), checks={"images": 3}), labelme_folder)
+def test_each_format_has_its_door(emps_folder, labelme_folder, card):
+    assert [entry.name for entry in open_dataset(card(), emps_folder).entries] == ["a", "b", "c"]
+    for name in ("nanosynth", "labelme"):
+        source = open_dataset(card(format=name), labelme_folder)
+        assert [entry.read().instances[0].label for entry in source.entries] == ["cube", "triangle"]
 
 
 def test_missing_source(tmp_path, card):
     with pytest.raises(DatasetError, match=r"none: no such folder; get tiny from https://example\.org"):
-        read_dataset(card(), tmp_path / "none")
+        open_dataset(card(), tmp_path / "none")
 
 
 def test_faulty_split_files(tmp_path, card):

@@ -34,7 +34,7 @@ def test_help_takes_less_than_half_a_second():
 
 
 def test_every_verb_has_help(capsys):
-    for verb in ("prepare", "run", "leaderboard", "list"):
+    for verb in ("prepare", "convert", "audit", "annotate", "run", "leaderboard", "list"):
         with pytest.raises(SystemExit) as end:
             build_parser().parse_args([verb, "--help"])
         assert end.value.code == 0

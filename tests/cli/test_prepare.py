@@ -1,8 +1,12 @@
+import base64
+import csv
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from nanoseg_bench.cli import main
@@ -93,9 +97,17 @@ def test_split_file(own, tmp_path, capsys):
     assert run(own, tmp_path / "set", "--split-file", table) == 0
     split = {image.micrograph: image.split for image in PreparedSet(tmp_path / "set").all_images}
     assert split == dict(zip(names, parts, strict=True))
-    table.write_text("name,split\n" + "".join(f"{n},{p}\n" for n, p in zip(names[1:], parts[1:], strict=True)))
+    # Images that come later join, and none that was there moves.
+    for number in range(4):
+        annotate(own, f"new{number}", seed=900 + number)
+    pinned = tmp_path / "set" / "split.csv"
+    assert run(own, tmp_path / "more", "--split-file", pinned) == 0
+    more = {image.micrograph: image.split for image in PreparedSet(tmp_path / "more").all_images}
+    assert len(more) == 14
+    assert split.items() <= more.items()
+    table.write_text("name,split\ns0_v0,train\ns0_v9,test\n")
     assert run(own, tmp_path / "other", "--split-file", table) == 1
-    assert "s0_v0" in capsys.readouterr().err
+    assert "s0_v9" in capsys.readouterr().err
 
 
 def test_usage_errors(own, tmp_path, capsys):
@@ -106,6 +118,8 @@ def test_usage_errors(own, tmp_path, capsys):
         (["--source", "x"], "--source"),
         (["--images", "0"], "--images 0"),
         (["--name", "a/b"], "--name 'a/b'"),
+        (["--classes", "a,b,a"], "--classes 'a,b,a': give different names"),
+        (["--classes", " , "], "--classes ' , ': give different names"),
     ]:
         assert run(own, tmp_path / "set", *more) == 2
         assert message in capsys.readouterr().err
@@ -158,13 +172,135 @@ def test_bad_input_is_named_and_nothing_is_half_written(own, tmp_path, capsys, d
     shown = capsys.readouterr().err
     assert message in shown
     assert "Traceback" not in shown
-    assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
+    left = {path.name for path in (tmp_path / "out").glob("*")}
+    assert left <= {"set-prepare_report.json"}
 
 
 def test_unwritable_folder(own, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert run(own, tmp_path / "file" / "set") == 1
     assert f"{tmp_path / 'file' / 'set'}: cannot be written" in capsys.readouterr().err
+
+
+def test_faulty_files_are_listed_or_skipped(own, tmp_path, capsys):
+    annotate(own, "empty", seed=77, labels=())
+    (own / "s1_v0.png").unlink()
+    (own / "s2_v1.json").write_text('{"shapes": [')
+    (own / "other.json").write_text('{"colour": "blue"}')
+    Image.new("L", (50, 40)).save(own / "bare.png")
+    assert run(own, tmp_path / "set") == 1
+    error = capsys.readouterr().err
+    assert "2 files cannot be used" in error
+    assert "--on-error skip" in error
+    refused = json.loads((tmp_path / "set-prepare_report.json").read_text())
+    assert run(own, tmp_path / "set", "--on-error", "skip") == 0
+    assert not (tmp_path / "set-prepare_report.json").exists()
+    report = json.loads((tmp_path / "set" / "prepare_report.json").read_text())
+    assert report["skipped"] == refused["skipped"]
+    assert [row["file"] for row in report["skipped"]] == ["s1_v0.json", "s2_v1.json"]
+    assert all("put the image" in row["message"] or "copy it again" in row["message"] for row in report["skipped"])
+    assert [row["file"] for row in report["passed_over"]] == ["other.json"]
+    assert report["unannotated"] == ["bare.png"]
+    assert report["background"] == ["empty"]
+    assert report["images"] == 9
+    shown = capsys.readouterr().out
+    assert "1 images without a particle, kept as background" in shown
+    assert "2 images left out, they cannot be used" in shown
+    # A pinned split may name what is skipped now.
+    assert run(own, tmp_path / "set", "--on-error", "skip", "--split-file", tmp_path / "set" / "split.csv") in (0, 1)
+
+
+def test_nothing_that_can_be_used(own, tmp_path, capsys):
+    for path in own.glob("*.json"):
+        path.write_text('{"colour": "blue"}')
+    assert run(own, tmp_path / "set") == 1
+    error = capsys.readouterr().err
+    assert "none of the 10 micrographs can be used; 10 files were passed over, since they are no annotations" in error
+    assert "s0_v0.json, s0_v1.json, s1_v0.json, s1_v1.json, s2_v0.json and 5 more" in error
+    for path in own.glob("*.json"):
+        path.write_text('{"shapes": [')
+    assert run(own, tmp_path / "set", "--on-error", "skip") == 1
+    assert "10 files cannot be used" in capsys.readouterr().err
+    assert len(json.loads((tmp_path / "set-prepare_report.json").read_text())["skipped"]) == 10
+
+
+def test_scales_come_from_the_table_first(own, tmp_path):
+    document = json.loads((own / "s0_v0.json").read_text())
+    (own / "s0_v0.json").write_text(json.dumps({**document, "nanoseg": {"nm_per_px": 0.7}}))
+    document = json.loads((own / "s1_v1.json").read_text())
+    (own / "s1_v1.json").write_text(json.dumps({**document, "nanoseg": {"nm_per_px": 0.9}}))
+    table = tmp_path / "scales.csv"
+    table.write_text("name,nm_per_px\ns0_v0,0.25\ns0_v1.png,0.5\n")
+    assert run(own, tmp_path / "set", "--scale-csv", table) == 0
+    with (tmp_path / "set" / "manifest.csv").open(newline="") as stream:
+        rows = {row["micrograph"]: row for row in csv.DictReader(stream) if not row["parent"]}
+    assert (rows["s0_v0"]["nm_per_px"], rows["s0_v0"]["scale_from"]) == ("0.25", "scale-csv")
+    assert (rows["s0_v1"]["nm_per_px"], rows["s0_v1"]["scale_from"]) == ("0.5", "scale-csv")
+    assert (rows["s1_v1"]["nm_per_px"], rows["s1_v1"]["scale_from"]) == ("0.9", "annotation")
+    assert (rows["s2_v0"]["nm_per_px"], rows["s2_v0"]["scale_from"]) == ("", "")
+
+
+def test_deep_tiffs_keep_what_reading_decided(tmp_path):
+    folder = tmp_path / "Proben für Größe"
+    for number in range(4):
+        annotate(folder, f"p{number}", seed=number)
+        deep = np.random.default_rng(number).integers(500, 9000, (60, 80)).astype(np.uint16)
+        tifffile.imwrite(folder / f"p{number}.tif", deep, imagej=True, resolution=(4.0, 4.0), metadata={"unit": "nm"})
+        (folder / f"p{number}.png").unlink()
+    assert run(folder, tmp_path / "set") == 0
+    with (tmp_path / "set" / "manifest.csv").open(newline="", encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if not row["parent"]]
+    for row in rows:
+        reading = json.loads(row["reading"])
+        assert reading["bits"] == 16
+        assert 500 <= reading["low"] < reading["high"] < 9000
+        assert (float(row["nm_per_px"]), row["scale_from"]) == (0.25, "imagej")
+
+
+def test_other_formats_give_the_same_set(own, tmp_path):
+    assert main(["convert", str(own), str(tmp_path / "coco"), "--to", "coco"]) == 0
+    common = ["--size", "64", "--augment-copies", "0", "--workers", "1", "--name", "same"]
+    assert main(["prepare", "--labelme", str(own), "--out", str(tmp_path / "one"), *common]) == 0
+    assert main(["prepare", "--annotations", str(tmp_path / "coco"), "--out", str(tmp_path / "two"), *common]) == 0
+    for split in ("train", "val", "test"):
+        one, two = PreparedSet(tmp_path / "one").truth(split), PreparedSet(tmp_path / "two").truth(split)
+        assert {name: [(each.label, each.region) for each in found] for name, found in one.items()} == {
+            name: [(each.label, each.region) for each in found] for name, found in two.items()
+        }
+
+
+def test_preview_is_one_page(own, tmp_path):
+    assert run(own, tmp_path / "set") == 0
+    assert not (tmp_path / "set" / "preview.html").exists()
+    assert run(own, tmp_path / "set", "--preview") == 0
+    added = (tmp_path / "set" / "preview.html").read_bytes()
+    assert run(own, tmp_path / "set", "--preview", "--overwrite", "always") == 0
+    assert (tmp_path / "set" / "preview.html").read_bytes() == added
+
+
+def test_max_loss_names_the_image(own, tmp_path, capsys):
+    document = json.loads((own / "s3_v0.json").read_text())
+    parts = [[[5, 5], [30, 5], [30, 50], [5, 50]], [[50, 20], [51, 20], [51, 21], [50, 21]]]
+    document["shapes"] = [
+        {"label": "cube", "points": points, "group_id": 1, "shape_type": "polygon", "flags": {}} for points in parts
+    ]
+    ring = np.ones((40, 40), dtype=np.uint8)
+    ring[10:30, 10:30] = 0
+    stream = io.BytesIO()
+    Image.fromarray(ring).save(stream, "PNG")
+    mask = base64.b64encode(stream.getvalue()).decode()
+    document["shapes"].append({"label": "sphere", "shape_type": "mask", "points": [[35, 15], [74, 54]], "mask": mask})
+    (own / "s3_v0.json").write_text(json.dumps(document))
+    assert run(own, tmp_path / "set", "--max-loss", "0.1") == 1
+    error = capsys.readouterr().err
+    assert "s3_v0" in error
+    assert "IoU of 0.75" in error
+    assert not (tmp_path / "set").exists()
+    assert run(own, tmp_path / "set") == 0
+    summary = PreparedSet(tmp_path / "set").summary
+    assert summary["losses"]["yolo_holes_lost"] >= 1
+    assert 0.7 < summary["worst_label_iou"] < 0.8
+    assert run(own, tmp_path / "set", "--max-loss", "2") == 2
 
 
 @pytest.mark.slow

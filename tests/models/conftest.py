@@ -9,8 +9,10 @@ from PIL import Image
 
 from nanoseg_bench.annotations.instance import Instance, Micrograph
 from nanoseg_bench.annotations.raster import mask_to_rle
+from nanoseg_bench.annotations.source import Loaded
 from nanoseg_bench.imageio import as_rgb, read_image
 from nanoseg_bench.models.base import CanvasImage
+from nanoseg_bench.preparation.choices import Choices
 from nanoseg_bench.preparation.pipeline import prepare
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 
@@ -62,14 +64,12 @@ def prepared_set(tmp_path_factory: pytest.TempPathFactory) -> PreparedSet:
         )
     assignment = {m.name: ("val" if i == 8 else "test" if i == 9 else "train") for i, m in enumerate(micrographs)}
     return prepare(
-        micrographs,
+        [Loaded(micrograph) for micrograph in micrographs],
         name="discs",
         dataset="discs",
         classes=CLASSES,
         out=source / "set",
-        canvas=128,
-        assignment=assignment,
-        augment_copies=0,
+        choices=Choices(canvas=128, assignment=assignment, augment_copies=0),
         workers=1,
     )
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from nanoseg_bench.annotations.instance import Instance, Rle
 from nanoseg_bench.annotations.raster import area, iou_matrix, mask_to_rle, rle_to_mask, to_rle
@@ -60,6 +61,22 @@ def test_image_and_outline_stay_together(disc):
     canvas = box.apply(image)
     canvas[canvas == PADDING_GREY] = 0
     assert iou_matrix([mask_to_rle(canvas > 127)], [outline])[0, 0] > 0.97
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_mask_is_resampled_as_the_whole_image_would_be(seed):
+    rng = np.random.default_rng(seed)
+    width, height = (int(value) for value in rng.integers(3, 300, 2))
+    box = Letterbox(width, height, int(rng.choice([32, 64, 150, 400])))
+    mask = np.zeros((height, width), dtype=bool)
+    for _ in range(rng.integers(0, 4)):
+        x, y = rng.integers(0, width), rng.integers(0, height)
+        mask[y : y + rng.integers(1, 80), x : x + rng.integers(1, 80)] = True
+    grey = Image.fromarray(mask.astype(np.uint8) * 255).resize(box.content_size, Image.Resampling.BILINEAR)
+    expected = np.zeros((box.canvas, box.canvas), dtype=bool)
+    box.content(expected)[:] = np.asarray(grey) > 127
+    moved = rle_to_mask(box.instance_to_canvas(Instance("a", mask_to_rle(mask))).region)
+    assert (moved == expected).all()
 
 
 def test_mask_and_outline_agree_on_the_canvas(disc):

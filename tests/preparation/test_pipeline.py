@@ -1,12 +1,12 @@
 import json
-import os
 import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
+import psutil
 import pytest
 import yaml
 from PIL import Image
@@ -14,15 +14,21 @@ from PIL import Image
 from nanoseg_bench.annotations.instance import Instance, Polygon
 from nanoseg_bench.annotations.labelme import write_labelme
 from nanoseg_bench.annotations.raster import rle_to_mask, to_rle
+from nanoseg_bench.annotations.source import Loaded
 from nanoseg_bench.errors import ImageError, PreparationError
 from nanoseg_bench.imageio import read_image
+from nanoseg_bench.preparation.choices import Choices
 from nanoseg_bench.preparation.pipeline import prepare
 from nanoseg_bench.preparation.prepared_set import MANIFEST_COLUMNS, PreparedSet
+
+CHOICES = {field.name for field in fields(Choices)}
 
 
 def make(micrographs, out, ood=(), **options):
     options = {"name": "mine", "dataset": "mine", "classes": ("a", "b"), "canvas": 64, "workers": 1, **options}
-    return prepare(micrographs, ood, out=out, **options)
+    choices = Choices(**{key: options.pop(key) for key in CHOICES & set(options)})
+    entries, aside = [Loaded(each) for each in micrographs], [Loaded(each) for each in ood]
+    return prepare(entries, aside, out=out, choices=choices, **options)
 
 
 def files(root):
@@ -167,8 +173,8 @@ def test_identical_images_share_a_split(micrograph, tmp_path, caplog):
     prepared = make(micrographs, tmp_path / "set", augment_copies=0)
     split = {image.micrograph: image.split for image in prepared.all_images}
     assert all(split[f"m{i}"] == split[f"m{i + 1}"] for i in range(0, 20, 2))
-    assert "identical pixels, kept in one source group: m0, m1" in caplog.text
-    assert "identical pixels, kept in one source group: m0, m1" in prepared.summary["warnings"]
+    assert "kept in one source group: m0, m1 (identical-pixels)" in caplog.text
+    assert "kept in one source group: m0, m1 (identical-pixels)" in prepared.summary["warnings"]
 
 
 def test_fixed_split_is_followed_and_twins_across_it_are_refused(micrograph, tmp_path):
@@ -227,7 +233,9 @@ def test_a_truncated_image_stops_everything_and_leaves_nothing(collection, tmp_p
     victim.write_bytes(victim.read_bytes()[:500])
     with pytest.raises(ImageError, match=victim.name):
         make(micrographs, tmp_path / "out" / "set")
-    assert list((tmp_path / "out").iterdir()) == []
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["set-prepare_report.json"]
+    (skipped,) = json.loads((tmp_path / "out" / "set-prepare_report.json").read_text())["skipped"]
+    assert skipped["file"].endswith(victim.name)
 
 
 def test_a_truncated_image_stops_two_workers(collection, tmp_path):
@@ -247,15 +255,17 @@ def test_a_failure_keeps_the_old_set(collection, tmp_path, overwrite):
     with pytest.raises(ImageError):
         make(micrographs, out, augment_copies=0, overwrite=overwrite)
     assert files(out) == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["micrographs", "set"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["micrographs", "set", "set-prepare_report.json"]
 
 
 def test_mistakes_are_named(collection, micrograph, tmp_path):
     micrographs = collection(groups=4)
     with pytest.raises(PreparationError, match=r"view-0\.png: instance 1 is labelled 'a'.*\(b\)"):
         make(micrographs, tmp_path / "set", classes=("b",))
-    with pytest.raises(PreparationError, match=r"2 micrographs are named 'specimen-00/view-0'"):
+    with pytest.raises(PreparationError, match=r"named 'specimen-00/view-0', and so is .*view-0\.png; rename"):
         make([*micrographs, micrographs[0]], tmp_path / "set")
+    with pytest.raises(PreparationError, match=r"annotates view-0\.png, and so does .*view-0\.png; keep one"):
+        make([*micrographs, replace(micrographs[0], name="other")], tmp_path / "set")
     with pytest.raises(PreparationError, match=r"96x72 px, but annotated as 97x72"):
         make([replace(micrographs[0], width=97), *micrographs[1:]], tmp_path / "set")
     with pytest.raises(PreparationError, match="2 source groups"):
@@ -276,33 +286,40 @@ def test_five_hundred_particles_are_counted(micrograph, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_kill_leaves_the_old_set_or_the_new_one(collection, tmp_path):
-    micrographs, out = collection(groups=6), tmp_path / "set"
-    make(micrographs, out, canvas=256, augment_copies=20)
-    before = PreparedSet(out).content_hash
+def test_ten_kills_leave_the_old_set_or_the_new_one_and_the_same_bytes_in_the_end(collection, tmp_path):
     folder = tmp_path / "annotated"
-    for each in micrographs:
+    for each in collection(groups=10):
         target = folder / f"{each.name}.json"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.with_suffix(".png").write_bytes(each.image_path.read_bytes())
         write_labelme(target, each, f"{target.stem}.png")
-    command = [sys.executable, "-m", "nanoseg_bench", "prepare", "--labelme", str(folder), "--name", "mine"]
-    command += ["--out", str(out), "--size", "256", "--augment-copies", "20", "--seed", "1", "--overwrite", "always"]
-    command += ["--classes", "a,b", "--workers", "1"]
-    incomplete = tmp_path / ".set.incomplete" / "images" / "train"
-    for delay in (0.0, 0.3, 1.0):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)
-        deadline = time.monotonic() + 120
-        while not incomplete.is_dir() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
-        time.sleep(delay)
+
+    def command(out, seed):
+        arguments = ["prepare", "--labelme", folder, "--name", "mine", "--out", out, "--size", "256"]
+        arguments += ["--augment-copies", "10", "--seed", seed, "--overwrite", "always", "--workers", "2", "--preview"]
+        return [sys.executable, "-m", "nanoseg_bench", *map(str, arguments)]
+
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run(command(tmp_path / "killed" / "set", 0), check=True, **quiet)
+    old = files(tmp_path / "killed" / "set")
+    started = time.monotonic()
+    subprocess.run(command(tmp_path / "calm" / "set", 1), check=True, **quiet)
+    duration = time.monotonic() - started
+    new = files(tmp_path / "calm" / "set")
+    assert old["manifest.csv"] != new["manifest.csv"]
+    # One in each tenth of the time, so that every phase is hit.
+    for number, share in enumerate(np.random.default_rng(0).uniform(0, 1, 10)):
+        process = subprocess.Popen(command(tmp_path / "killed" / "set", 1), **quiet)
+        children = psutil.Process(process.pid)
+        time.sleep((number + share) / 10 * duration)
+        workers = children.children(recursive=True) if process.poll() is None else []
         process.kill()
         process.wait()
-        state = PreparedSet(out)
+        _, alive = psutil.wait_procs(workers, timeout=20)
+        assert not alive, "workers outlive the process that was killed"
+        state = PreparedSet(tmp_path / "killed" / "set")
         assert all(image.image_path.is_file() for image in state.all_images)
-        state.require_audit()
-        if delay == 0.0:
-            assert state.content_hash == before
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    assert PreparedSet(out).summary["seed"] == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["annotated", "micrographs", "set"]
+        assert files(state.root) in (old, new)
+    subprocess.run(command(tmp_path / "killed" / "set", 1), check=True, **quiet)
+    assert files(tmp_path / "killed" / "set") == new
+    assert [path.name for path in (tmp_path / "killed").iterdir()] == ["set"]

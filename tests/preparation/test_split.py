@@ -1,11 +1,14 @@
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon
 from nanoseg_bench.errors import PreparationError, UsageError
+from nanoseg_bench.preparation.grouping import Join
 from nanoseg_bench.preparation.split import (
     choose_subset,
     fixed_split,
@@ -13,14 +16,20 @@ from nanoseg_bench.preparation.split import (
     read_split_file,
     share_warnings,
     split_by_group,
+    write_split_file,
 )
 
-SQUARE = (Polygon(np.array([(0.0, 0.0), (4.0, 0.0), (4.0, 4.0)])),)
+
+@dataclass(frozen=True)
+class Record:
+    name: str
+    image_path: Path
+    source_group: str | None = None
+    labels: dict = field(default_factory=dict)
 
 
 def make(name, group, labels=("a",), count=1):
-    instances = tuple(Instance(label, SQUARE) for label in labels for _ in range(count))
-    return Micrograph(name, Path(f"{name}.png"), 8, 8, instances, source_group=group)
+    return Record(name, Path(f"{name}.png"), group, dict.fromkeys(labels, count))
 
 
 def many(groups, per_group, **fields):
@@ -57,10 +66,10 @@ def test_every_class_and_density_is_in_every_split():
         members = [each for each in micrographs if split[each.name] == part]
         assert len(members) == pytest.approx(share * len(micrographs), rel=0.25)
         for label in ("cube", "rod", "sphere"):
-            shown = sum(each.instances[0].label == label for each in members)
-            everywhere = sum(each.instances[0].label == label for each in micrographs)
+            shown = sum(label in each.labels for each in members)
+            everywhere = sum(label in each.labels for each in micrographs)
             assert shown == pytest.approx(share * everywhere, abs=max(0.35 * share * everywhere, 2))
-        assert {len(each.instances) for each in members} == {2, 20, 90}
+        assert {sum(each.labels.values()) for each in members} == {2, 20, 90}
 
 
 def test_rare_class_combinations_do_not_stop_the_split(recwarn):
@@ -102,7 +111,20 @@ def test_a_group_larger_than_its_share_is_warned_of():
     micrographs = many(20, 1) + [make(f"big-{i}", "big") for i in range(80)]
     split = {each.name: "test" if each.source_group == "big" else "train" for each in micrographs}
     warnings = share_warnings(split, groups_of(micrographs), (8, 1, 1))
-    assert any("test has 80 of 100" in each and "'big', has 80" in each for each in warnings)
+    assert any(
+        "test has 80 of 100 images where its share is 10.0; the source group 'big' has 80" in each for each in warnings
+    )
+    assert all("in test. Add images of other sources, group more finely (--group-by)" in each for each in warnings)
+    # What is in train by its size alone explains what is missing elsewhere.
+    split = split_by_group(micrographs, seed=0)
+    assert {split[each.name] for each in micrographs if each.source_group == "big"} == {"train"}
+    assert share_warnings(split, groups_of(micrographs), (8, 1, 1)) == []
+    starved = {
+        each.name: "val" if each.name == "0-0" else "test" if each.name == "1-0" else "train" for each in micrographs
+    }
+    assert (
+        "'big' has 80 images and stays whole, in train" in share_warnings(starved, groups_of(micrographs), (8, 1, 1))[0]
+    )
     even = many(10, 10)
     assert share_warnings(split_by_group(even), groups_of(even), (8, 1, 1)) == []
 
@@ -111,7 +133,8 @@ def test_a_group_larger_than_its_share_is_warned_of():
     ("change", "message"),
     [
         ({"0-0": None}, "does not name 1 of 6 images: 0-0"),
-        ({"ghost": "train"}, "ghost"),
+        ({"ghost": "train"}, "names 1 images that do not exist: ghost; Put the images back"),
+        ({"0-0 ": "train"}, "did you mean '0-0' by '0-0 '"),
         ({"0-0": "training"}, "'training'; use train, val, test"),
         ({"0-1": "test"}, "source group 'g000' is in 2 splits.*train: 0-0.*test: 0-1"),
         (dict.fromkeys(("0-0", "0-1", "1-0", "1-1", "2-0", "2-1"), "test"), "no image in train"),
@@ -133,6 +156,12 @@ def test_split_file(tmp_path):
     assert read_split_file(path) == {"a": "train", "b": "test"}
     path.write_text("name,split\na,train\na,test\n")
     with pytest.raises(PreparationError, match=r"split\.csv: 'a' stands in it 2 times"):
+        read_split_file(path)
+    path.write_text("name,split\na,training\n")
+    with pytest.raises(PreparationError, match=r"line 2: 'a' is put into 'training'; use train, val, test"):
+        read_split_file(path)
+    path.write_text("name,split\na\n")
+    with pytest.raises(PreparationError, match=r"line 2: 1 cells where the header has 2"):
         read_split_file(path)
     path.write_text("image,part\na,train\n")
     with pytest.raises(PreparationError, match="columns name and split"):
@@ -169,3 +198,117 @@ def test_a_subset_of_a_fixed_split_keeps_all_parts():
     assignment = {each.name: "test" if i < 10 else "val" if i < 15 else "train" for i, each in enumerate(micrographs)}
     chosen = choose_subset(micrographs, 10, seed=0, assignment=assignment)
     assert Counter(assignment[each.name] for each in chosen) == {"train": 8, "val": 1, "test": 1}
+
+
+def pinned(groups=30, per_group=3, seed=0):
+    micrographs = many(groups, per_group)
+    return micrographs, split_by_group(micrographs, seed=seed)
+
+
+def test_an_extension_keeps_new_images_with_their_group():
+    micrographs, split = pinned()
+    new = [make(f"new-{each.name}", each.source_group) for each in micrographs[::7]]
+    both = micrographs + new
+    extended = fixed_split(both, split, groups_of(both), extend=True)
+    assert extended == split | {f"new-{each.name}": split[each.name] for each in micrographs[::7]}
+    with pytest.raises(PreparationError, match=f"does not name {len(new)} of {len(both)} images"):
+        fixed_split(both, split, groups_of(both))
+
+
+def test_an_extension_fills_what_is_lacking_by_class():
+    micrographs = [make(f"a{i}", f"a{i}", labels=("rod",)) for i in range(80)]
+    assignment = {each.name: "train" if i < 72 else "val" for i, each in enumerate(micrographs)}
+    new = [make(f"b{i}", f"b{i}", labels=("cube",)) for i in range(20)]
+    new += [make(f"c{i}", f"c{i}", labels=("rod",)) for i in range(10)]
+    both = micrographs + new
+    extended = fixed_split(both, assignment, groups_of(both), extend=True)
+    cubes = Counter(part for name, part in extended.items() if name.startswith("b"))
+    assert all(cubes[part] >= 2 for part in ("train", "val", "test"))
+    assert Counter(extended.values())["test"] == pytest.approx(11, abs=3)
+    assert extended == fixed_split(both[::-1], assignment, groups_of(both), extend=True)
+
+
+def test_an_extension_obeys_ratios_without_a_part():
+    micrographs, _ = pinned()
+    assignment = {each.name: "train" if i < 45 else "test" for i, each in enumerate(micrographs)}
+    new = [make(f"new{i}", f"new{i}") for i in range(40)]
+    extended = fixed_split(micrographs + new, assignment, groups_of(micrographs + new), extend=True, ratios=(1, 0, 1))
+    assert Counter(extended.values()) == {"train": 65, "test": 65}
+
+
+def test_a_new_image_that_links_two_splits_is_named_with_the_way_out():
+    micrographs = [make(name, name) for name in "abc"]
+    assignment = {"a": "train", "b": "val", "c": "test"}
+    both = [*micrographs, make("new", "new")]
+    groups = {"a": "a", "b": "b", "c": "a", "new": "a"}
+    joins = [Join(("a", "new"), "identical-pixels"), Join(("c", "new"), "overlapping-fields")]
+    joins.append(Join(("elsewhere", "ood"), "near-duplicates"))
+    with pytest.raises(PreparationError) as error:
+        fixed_split(both, assignment, groups, extend=True, joins=joins)
+    for part in (
+        "source group 'a' is in 2 splits (train: a; test: c; not named yet: new)",
+        "a, new (identical-pixels); c, new (overlapping-fields)",
+        "Put the group into one split, or leave out the images that are not named yet",
+    ):
+        assert part in str(error.value)
+    assert "ood" not in str(error.value)
+
+
+def test_a_written_split_is_sorted_and_reads_back(tmp_path):
+    split = {"s/b": "test", 'a "quoted", name ': "train", "s;a": "val", "ä": "train"}
+    write_split_file(tmp_path / "split.csv", split)
+    assert read_split_file(tmp_path / "split.csv") == split
+    lines = (tmp_path / "split.csv").read_text(encoding="utf-8").splitlines()
+    assert lines == ["name,split", '"a ""quoted"", name ",train', "s/b,test", "s;a,val", "ä,train"]
+
+
+records = st.lists(
+    st.tuples(st.integers(0, 14), st.sets(st.sampled_from(["cube", "rod", "sphere"])), st.integers(1, 200)),
+    min_size=15,
+    max_size=60,
+).map(lambda rows: [make(f"i{n:02d}", f"g{group:02d}", labels, count) for n, (group, labels, count) in enumerate(rows)])
+
+
+@settings(max_examples=60, deadline=None)
+@given(records, st.integers(0, 5), st.randoms())
+def test_no_group_straddles_whatever_the_data_and_their_order(micrographs, seed, random):
+    if len(set(groups_of(micrographs).values())) < 3:
+        return
+    split = split_by_group(micrographs, seed=seed)
+    assert set(split) == {each.name for each in micrographs}
+    assert set(split.values()) == {"train", "val", "test"}
+    assert all(len(parts) == 1 for parts in splits_per_group(micrographs, split).values())
+    shuffled = list(micrographs)
+    random.shuffle(shuffled)
+    assert split_by_group(shuffled, seed=seed) == split
+    # A share is missed by no more than the images of the largest group, or it is one that warnings name.
+    largest = Counter(groups_of(micrographs).values()).most_common(1)[0][1]
+    counts = Counter(split.values())
+    for part, share in (("train", 0.8), ("val", 0.1), ("test", 0.1)):
+        assert abs(counts[part] - share * len(micrographs)) <= 2 * largest + 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(records, records, st.integers(0, 5), st.randoms())
+def test_images_added_to_a_written_split_move_none_of_the_old(tmp_path_factory, old, more, seed, random):
+    if len(set(groups_of(old).values())) < 3:
+        return
+    path = tmp_path_factory.mktemp("split") / "split.csv"
+    # More images of known groups, and others of new ones.
+    new = [
+        make(f"n-{each.name}", each.source_group if number % 2 else f"n-{each.source_group}", each.labels)
+        for number, each in enumerate(more)
+    ]
+    split = split_by_group(old, seed=seed)
+    everything = list(old)
+    for batch in (new[::2], new[1::2]):
+        write_split_file(path, split)
+        everything += batch
+        random.shuffle(everything)
+        groups = groups_of(everything)
+        extended = fixed_split(everything, read_split_file(path), groups, extend=True, seed=seed)
+        assert extended == fixed_split(everything[::-1], split, groups, extend=True, seed=seed)
+        assert set(extended) == set(groups)
+        assert {name: extended[name] for name in split} == split
+        assert all(len(parts) == 1 for parts in splits_per_group(everything, extended).values())
+        split = extended

@@ -118,9 +118,9 @@ def test_micrographs_of_a_specimen_belong_together(small_micrographs):
 
 
 def test_same_seed_same_bytes_whatever_the_workers(tmp_path):
-    write_nanosynth(tmp_path / "one", images=4, seed=5, ood_images=2, easy=True)
-    write_nanosynth(tmp_path / "two", images=4, seed=5, ood_images=2, easy=True, workers=2)
-    write_nanosynth(tmp_path / "other", images=4, seed=6, ood_images=2, easy=True)
+    write_nanosynth(tmp_path / "one", images=6, seed=5, ood_images=2, easy=True)
+    write_nanosynth(tmp_path / "two", images=6, seed=5, ood_images=2, easy=True, workers=2)
+    write_nanosynth(tmp_path / "other", images=6, seed=6, ood_images=2, easy=True)
     assert bytes_below(tmp_path / "one") == bytes_below(tmp_path / "two")
     assert bytes_below(tmp_path / "one") != bytes_below(tmp_path / "other")
 

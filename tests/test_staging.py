@@ -1,7 +1,7 @@
 import pytest
 
 from nanoseg_bench.errors import PreparationError
-from nanoseg_bench.preparation.staging import recover_folder, staged_folder
+from nanoseg_bench.staging import recover_folder, staged_folder
 
 MARKER = "marker.json"
 
@@ -57,7 +57,7 @@ def test_a_kill_after_the_renames_is_finished(tmp_path):
 def test_other_peoples_folders_are_not_replaced(tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("mine")
-    with pytest.raises(PreparationError, match=r"thesis: holds other files.*--out"):
+    with pytest.raises(PreparationError, match=r"thesis: holds other files.*choose another folder"):
         write(tmp_path / "thesis", "one")
     assert (tmp_path / "thesis" / "chapter.txt").read_text() == "mine"
     (tmp_path / "empty").mkdir()

@@ -43,6 +43,25 @@ def staged_folder(target: Path, marker: str) -> Iterator[Path]:
         shutil.rmtree(incomplete, ignore_errors=True)
 
 
+@contextmanager
+def scratch_folder(target: Path) -> Iterator[Path]:
+    """Yield an empty folder beside ``target`` for files that nobody needs afterwards; what a kill left goes first.
+
+    Raises:
+        PreparationError: The folder cannot be written.
+    """
+    scratch = _beside(target, "scratch")
+    try:
+        _remove(scratch)
+        scratch.mkdir(parents=True)
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
 def recover_folder(target: Path) -> None:
     """Finish what a kill interrupted between the two renames of ``staged_folder``.
 
@@ -69,9 +88,9 @@ def check_replaceable(target: Path, marker: str) -> None:
     """
     try:
         if target.is_dir() and any(target.iterdir()) and not (target / marker).is_file():
-            raise PreparationError(f"{target}: holds other files (no {marker}); choose another folder with --out")
+            raise PreparationError(f"{target}: holds other files (no {marker}); choose another folder")
         if target.exists() and not target.is_dir():
-            raise PreparationError(f"{target}: is a file; choose another folder with --out")
+            raise PreparationError(f"{target}: is a file; choose another folder")
     except OSError as error:
         raise _unwritable(target, error) from error
 
@@ -87,5 +106,5 @@ def _remove(folder: Path) -> None:
 
 def _unwritable(target: Path, error: OSError) -> PreparationError:
     return PreparationError(
-        f"{target}: cannot be written ({error.strerror or error}); choose another folder with --out, or make room"
+        f"{target}: cannot be written ({error.strerror or error}); choose another folder, or make room"
     )

@@ -1,0 +1,239 @@
+"""Annotated micrographs from one format to another, with a report of everything that the other cannot hold.
+
+All images go into one folder. There is no split: a split needs source groups and an audit, which is what ``prepare``
+is for.
+"""
+
+import csv
+import gc
+import json
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+
+from nanoseg_bench.annotations.conversion_report import REPORT_FILE, ConversionReport
+from nanoseg_bench.annotations.faults import Problem, common_root
+from nanoseg_bench.annotations.file_names import UniqueNames
+from nanoseg_bench.annotations.image_conversion import (
+    IMAGES,
+    LABELS,
+    MASKS,
+    ConversionTask,
+    Converted,
+    convert_image,
+)
+from nanoseg_bench.annotations.source import Entry, Source
+from nanoseg_bench.errors import AnnotationError, NanosegError, UsageError
+from nanoseg_bench.files import write_text
+from nanoseg_bench.parallel import default_workers, each
+from nanoseg_bench.staging import staged_folder
+
+TARGETS = ("labelme", "coco", "yolo", "masks")
+"""What annotations can be written as."""
+
+_FOLDERS = {"labelme": (), "coco": (IMAGES,), "yolo": (IMAGES, LABELS), "masks": (IMAGES, MASKS)}
+_WITH_CLASS_INDEX = ("coco", "yolo")
+_SAMPLE = 8
+# Starting a worker costs as much as a hundred small images; a worker is sent some of them at a time.
+_MIN_IMAGES_PER_WORKER = 100
+_IMAGES_AT_ONCE = 16
+_GARBAGE_THRESHOLD = 200_000
+
+Item = tuple[Entry, str]
+
+
+def convert(
+    source: Source,
+    destination: Path,
+    to: str,
+    *,
+    classes: Sequence[str] | None = None,
+    link: bool = True,
+    max_loss: float | None = None,
+    on_error: str = "fail",
+    overwrite: bool = False,
+    workers: int | None = None,
+) -> ConversionReport:
+    """Write annotated micrographs in another format; same input, same bytes, whatever the number of workers.
+
+    ``labelme``: a JSON beside each image. ``coco``: ``annotations.json`` and ``images/``. ``yolo``: ``data.yaml``,
+    ``images/`` and ``labels/``. ``masks``: ``images/``, ``masks/`` and ``instances.csv`` (name, value, label). With
+    each, ``conversion_report.json``. The folder is written beside its place and renamed when complete.
+
+    Args:
+        source: What to convert.
+        destination: The folder to write.
+        to: One of ``TARGETS``.
+        classes: Class names in the order of their indices; another label is an error. By default those that the
+            source's format lists, else all labels that occur, sorted.
+        link: Hard-link images rather than copy them, where the file system can.
+        max_loss: Largest 1 - IoU between a particle and what a reader of the new files sees; more is an error.
+        on_error: ``fail``: a file that cannot be used ends the conversion, after all of them were found. ``skip``:
+            they are left out, and listed in the report.
+        overwrite: Replace an earlier conversion in ``destination``.
+        workers: Processes; the number of cores, at most 8, by default. They are started by ``spawn``, so a script
+            that calls this needs the guard ``if __name__ == "__main__":``.
+
+    Raises:
+        UsageError: An argument is not one of its values.
+        AnnotationError: Files cannot be used, or there is nothing to convert. All are listed in
+            ``<destination>-conversion_report.json``.
+        ImageError: The only fault is an image that cannot be read.
+        PreparationError: ``destination`` cannot be written or holds other files.
+    """
+    _check(to, on_error, destination, overwrite)
+    _check_sources_stay(source, destination)
+    file_names = UniqueNames()
+    items = [(entry, file_names.take(entry.name)) for entry in source.entries]
+    root = common_root(entry.path for entry in source.entries)
+    failed_report = destination.with_name(f"{destination.name}-{REPORT_FILE}")
+    strict = classes is not None or source.classes is not None
+    used = tuple(classes if classes is not None else source.classes or ())
+    with staged_folder(destination, REPORT_FILE) as folder:
+        for name in _FOLDERS[to]:
+            (folder / name).mkdir()
+        if not strict and to in _WITH_CLASS_INDEX:
+            used = _first_labels(items)
+        while True:
+            task = ConversionTask(to, folder, used, strict, link, max_loss)
+            report = ConversionReport(source_format=source.format, to=to, root=root)
+            with closing(_convert_all(task, items, workers or default_workers())) as results:
+                found, annotated = _collect(report, results, task)
+            if strict or to not in _WITH_CLASS_INDEX or found == used:
+                break
+            used = found  # a label that the first few images do not show: all over again, with the right indices
+        report.classes = used or found
+        report.unannotated = [path for path in source.unannotated if os.path.realpath(path) not in annotated]
+        if report.problems and (on_error == "fail" or not report.images):
+            report.write(failed_report)
+            raise report.refusal(failed_report, AnnotationError)
+        _check_anything(report, len(items))
+        if to == "yolo":
+            write_text(folder / "data.yaml", _data_yaml(report.classes))
+        report.write(folder / REPORT_FILE)
+    failed_report.unlink(missing_ok=True)
+    report.path = destination / REPORT_FILE
+    return report
+
+
+def _check(to: str, on_error: str, destination: Path, overwrite: bool) -> None:
+    if to not in TARGETS:
+        raise UsageError(f"cannot write {to!r}; choose one of {', '.join(TARGETS)}")
+    if on_error not in ("fail", "skip"):
+        raise UsageError(f"on_error {on_error!r}: give fail or skip")
+    if destination.is_dir() and any(destination.iterdir()) and not overwrite:
+        raise UsageError(f"{destination}: is there already; choose another folder, or give --overwrite always")
+
+
+def _check_sources_stay(source: Source, destination: Path) -> None:
+    inside = f"{os.path.realpath(destination)}{os.sep}"
+    # Texts, not Paths: there may be ten thousand.
+    lost = next((entry.path for entry in source.entries if os.path.abspath(entry.path).startswith(inside)), None)  # noqa: PTH100
+    if lost is not None:
+        raise UsageError(f"{destination}: holds {lost.name}, which is to be converted; choose another folder")
+
+
+def _first_labels(items: Sequence[Item]) -> tuple[str, ...]:
+    """Labels of a few images, spread over all: mostly all that there are, and then no image is read twice."""
+    labels: set[str] = set()
+    for entry, _ in items[:: max(len(items) // _SAMPLE, 1)][:_SAMPLE]:
+        try:
+            instances = entry.read().instances
+        except (NanosegError, OSError):
+            continue  # it is told when its turn comes
+        labels |= {one.label for one in instances if one.label is not None and not one.ignored}
+    return tuple(sorted(labels))
+
+
+def _convert_all(
+    task: ConversionTask, items: Sequence[Item], workers: int
+) -> Generator[Converted | Problem, None, None]:
+    return each(
+        partial(convert_image, task),
+        items,
+        workers,
+        f"converting to {task.to}",
+        at_once=_IMAGES_AT_ONCE,
+        least_per_worker=_MIN_IMAGES_PER_WORKER,
+        initializer=_start_worker,
+    )
+
+
+def _start_worker() -> None:
+    # A document of thousands of points makes Python look for garbage again and again, and there is none.
+    gc.set_threshold(_GARBAGE_THRESHOLD)
+
+
+def _collect(
+    report: ConversionReport, results: Iterable[Converted | Problem], task: ConversionTask
+) -> tuple[tuple[str, ...], set[str]]:
+    """Write what belongs into one file for all images, and the report.
+
+    Returns:
+        All labels that occur, sorted; and all images that are annotated.
+    """
+    labels: set[str] = set()
+    annotated: dict[str, Path] = {}
+    with _combined_file(task) as add:
+        for result in results:
+            if isinstance(result, Problem):
+                report.add_problem(result)
+                continue
+            if result.image_path in annotated:
+                for file in result.files:
+                    (task.root / file).unlink()
+                report.add_problem(_twice(result, annotated[result.image_path]))
+                continue
+            annotated[result.image_path] = result.path
+            labels |= result.labels
+            if result.files:
+                add(result)
+                report.add(result)
+    return tuple(sorted(labels)), set(annotated)
+
+
+def _twice(result: Converted, first: Path) -> Problem:
+    image = Path(result.image_path).name
+    error = AnnotationError(f"{result.path}: annotates {image}, and so does {first}; keep one")
+    return Problem(result.name, result.path, error)
+
+
+@contextmanager
+def _combined_file(task: ConversionTask) -> Iterator[Callable[[Converted], None]]:
+    """A function that adds one image to the file that is for all of them, where the format has one."""
+    if task.to == "coco":
+        from nanoseg_bench.annotations.coco import CocoWriter
+
+        with CocoWriter(task.root / "annotations.json", task.classes, suffix="") as writer:
+            yield lambda image: writer.add_encoded(Path(image.files[0]).name, image.size, image.coco)
+    elif task.to == "masks":
+        with (task.root / "instances.csv").open("w", encoding="utf-8", newline="") as stream:
+            rows = csv.writer(stream, lineterminator="\n")
+            rows.writerow(("name", "value", "label"))
+            yield lambda image: rows.writerows((Path(image.files[0]).stem, *pair) for pair in image.values)
+    else:
+        yield lambda image: None
+
+
+def _check_anything(report: ConversionReport, entries: int) -> None:
+    if not report.images:
+        raise AnnotationError(f"{report.root}: none of its {entries} files is a {report.source_format} annotation")
+    if report.to in _WITH_CLASS_INDEX and not report.classes:
+        raise AnnotationError(
+            f"{report.root}: no particle is outlined in any of {len(report.images)} images, so there are no classes; "
+            "name them with --classes"
+        )
+
+
+def _data_yaml(classes: Sequence[str]) -> str:
+    # JSON texts are YAML texts, but for what cannot be printed.
+    names = "".join(
+        f"  {index}: {json.dumps(name, ensure_ascii=not name.isprintable())}\n" for index, name in enumerate(classes)
+    )
+    return (
+        "# All images stand under train, and val is missing on purpose: images of one specimen belong on one side.\n"
+        "# `nanoseg-bench prepare` makes a split by that, and audits it.\n"
+        f"train: {IMAGES}\nnames:\n{names}"
+    )

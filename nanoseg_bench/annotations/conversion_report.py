@@ -1,0 +1,89 @@
+"""``conversion_report.json``: what every image lost, and every file that took no part, why, and the way out."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from nanoseg_bench.annotations.faults import FaultReport
+from nanoseg_bench.annotations.image_conversion import Converted
+from nanoseg_bench.files import write_bytes
+
+REPORT_FORMAT = "nanoseg-conversion-report/1"
+REPORT_FILE = "conversion_report.json"
+
+_SUMMED = (
+    "instances",
+    "outside",
+    "vanished",
+    "ignored_lost",
+    "parts_joined",
+    "holes_lost",
+    "points_clipped",
+    "overlapped_pixels",
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class ConversionReport(FaultReport):
+    """What became of the files of a conversion.
+
+    Attributes:
+        source_format: What they were.
+        to: What was written.
+        classes: Class names, in the order of their indices.
+        images: One row per image: name, file, particles, and whatever was lost, noted or decided.
+        totals: Sums over the images, and the worst and mean IoU.
+        path: Where the report was written.
+    """
+
+    source_format: str
+    to: str
+    classes: tuple[str, ...] = ()
+    images: list[dict[str, Any]] = field(default_factory=list)
+    totals: dict[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        self.totals = {"images": 0, "background": 0, "rewritten_images": 0, **dict.fromkeys(_SUMMED, 0)}
+        self.totals |= {"worst_iou": 1.0, "mean_iou": 1.0}
+
+    def add(self, converted: Converted) -> None:
+        """Enter one image."""
+        loss = converted.loss
+        row: dict[str, Any] = {"name": converted.name, "image": converted.files[0], **loss.as_json()}
+        if converted.notes:
+            row["notes"] = [self._shorten(note) for note in converted.notes]
+        if converted.rewritten:
+            row["rewritten"] = converted.reading
+        self.images.append(row)
+        totals = self.totals
+        before, particles = totals["instances"] + totals["vanished"], loss.instances + loss.vanished
+        if particles:
+            mean = totals["mean_iou"] * before + loss.mean_iou * particles
+            totals["mean_iou"] = mean / (before + particles)
+            totals["worst_iou"] = min(totals["worst_iou"], loss.worst_iou)
+        totals["images"] += 1
+        totals["background"] += not particles
+        totals["rewritten_images"] += converted.rewritten
+        for name in _SUMMED:
+            totals[name] += getattr(loss, name)
+
+    def write(self, path: Path) -> None:
+        """Write the report; same report, same bytes."""
+        totals = {**self.totals, "mean_iou": round(self.totals["mean_iou"], 6)}
+        totals |= {"problems": len(self.problems), "unannotated": len(self.unannotated)}
+        document = {
+            "format": REPORT_FORMAT,
+            "from": self.source_format,
+            "to": self.to,
+            "classes": self.classes,
+            "totals": totals,
+            "images": self.images,
+            "problems": self._rows(self.problems),
+            "passed_over": self._rows(self.passed_over),
+            "unannotated": sorted(self._relative(path) for path in self.unannotated),
+        }
+        write_bytes(path, orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        self.path = path

@@ -1,0 +1,86 @@
+"""Files that cannot be used: what became of each, and how it is told."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nanoseg_bench.annotations.source import NotAnAnnotationError
+from nanoseg_bench.errors import NanosegError
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Problem:
+    """A micrograph that cannot be used.
+
+    Attributes:
+        name: ``Micrograph.name``.
+        file: Where the fault is.
+        error: What it is, with the way out.
+    """
+
+    name: str
+    file: Path
+    error: NanosegError
+
+
+@dataclass(slots=True, kw_only=True)
+class FaultReport:
+    """What took no part, and why; the reports of ``convert`` and ``prepare`` build on it.
+
+    Attributes:
+        root: Folder that all files lie below; paths are written relative to it.
+        problems: Files that cannot be used.
+        passed_over: Files that are no annotations.
+        unannotated: Images that no annotation names.
+    """
+
+    root: Path
+    problems: list[Problem] = field(default_factory=list)
+    passed_over: list[Problem] = field(default_factory=list)
+    unannotated: list[Path] = field(default_factory=list)
+
+    def add_problem(self, problem: Problem) -> None:
+        """File a problem under ``problems`` or ``passed_over``."""
+        other = isinstance(problem.error, NotAnAnnotationError)
+        (self.passed_over if other else self.problems).append(problem)
+
+    def refusal(self, path: Path, kind: type[NanosegError]) -> NanosegError:
+        """The error to raise when nothing may be skipped: the only fault itself, or a list of the first ten.
+
+        Args:
+            path: Where the complete list was written.
+            kind: Class of the error that lists several.
+        """
+        if len(self.problems) == 1:
+            return self.problems[0].error
+        shown = "\n".join(f"  {problem.error}" for problem in self.problems[:_SHOWN])
+        more = f"\n  and {len(self.problems) - _SHOWN} more" if len(self.problems) > _SHOWN else ""
+        return kind(
+            f"{len(self.problems)} files cannot be used:\n{shown}{more}\n"
+            f"All of them are in {path}. Mend them, or give --on-error skip to go on without them"
+        )
+
+    def _rows(self, problems: Sequence[Problem]) -> list[dict[str, str]]:
+        rows = [
+            {"file": self._relative(problem.file), "message": self._shorten(str(problem.error))} for problem in problems
+        ]
+        return sorted(rows, key=lambda row: (row["file"], row["message"]))
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.name
+
+    def _shorten(self, message: str) -> str:
+        """The message without the folder, so that the report is the same wherever the data lie."""
+        return message.replace(f"{self.root}{os.sep}", "")
+
+
+def common_root(paths: Iterable[Path]) -> Path:
+    """The folder that all files lie below."""
+    try:
+        # Texts, not Paths: there may be ten thousand.
+        return Path(os.path.commonpath([os.path.dirname(path) for path in paths]))  # noqa: PTH120
+    except ValueError:  # other drives of a Windows machine, or no file at all
+        return Path()

@@ -1,0 +1,169 @@
+"""Images that another tool's file names: found where people put them, and checked to be what was annotated."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from nanoseg_bench.annotations.json_values import is_storable
+from nanoseg_bench.errors import AnnotationError, ImageError
+from nanoseg_bench.imageio import IMAGE_SUFFIXES, image_errors, image_size, open_image
+
+_WITH_EXIF = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
+_ORIENTATION = 0x0112
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """Where the image is that a file names.
+
+    Attributes:
+        name: The future ``Micrograph.name``.
+        path: The image; None when it was not found.
+        fault: Why there is no path, or why it must not be used; empty when all is well.
+    """
+
+    name: str
+    path: Path | None
+    fault: str = ""
+
+
+class ImageFinder:
+    """Looks for images by the names that annotation tools write: relative, absolute, of another machine, or a URL.
+
+    Args:
+        folders: Where to look, in this order. In each, the name as it stands is tried; then its last part in each.
+        below: Where to look last, for the last part at any depth; it must then be unique. These are folders that the
+            user gave: one that a file names may be the root of the disk.
+    """
+
+    def __init__(self, folders: Iterable[Path], below: Iterable[Path] = ()) -> None:
+        self._folders = [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
+        self._below = tuple(dict.fromkeys(below))
+
+    def find(self, file_name: str) -> ImageFile:
+        """Look for one image."""
+        relative = clean_path(file_name)
+        if not relative.name or not is_storable(file_name):
+            return ImageFile(ascii(file_name), None, f"{file_name!a} is no name of an image")
+        name = without_suffix(_inside(relative).as_posix())
+        for candidate in self._candidates(file_name, relative):
+            if os.path.isfile(candidate):  # noqa: PTH113 - Path.is_file raises on a name that is too long
+                return ImageFile(name, candidate)
+        namesakes = self._by_name.get(relative.name.lower(), [])
+        if len(namesakes) == 1:
+            return ImageFile(name, namesakes[0])
+        if namesakes:
+            shown = ", ".join(str(path) for path in namesakes[:_SHOWN])
+            fault = f"{relative.name!r} is there {len(namesakes)} times ({shown}); give the folder that is meant"
+            return ImageFile(name, None, fault)
+        places = ", ".join(str(folder) for folder in self._folders)
+        remote = "is remote; download it" if "://" in file_name else "is not found; put it"
+        return ImageFile(name, None, f"its image {file_name!r} {remote} into one of {places}, or give its folder")
+
+    def find_all(self, file_names: Sequence[str]) -> list[ImageFile]:
+        """Look for images; those that two names lead to, and those that would have one name, get a fault."""
+        found = [self.find(file_name) for file_name in file_names]
+        by_path: dict[Path | str, list[int]] = {}
+        for position, image in enumerate(found):
+            by_path.setdefault(image.name, []).append(position)
+            if image.path is not None:
+                by_path.setdefault(image.path.resolve(), []).append(position)
+        for what, positions in by_path.items():
+            if len(positions) == 1:
+                continue
+            names = ", ".join(ascii(file_names[position]) for position in positions[:_SHOWN])
+            why = f"{names} are one and the same image" if isinstance(what, Path) else f"{names} would have one name"
+            for position in positions:
+                image = found[position]
+                if not image.fault:
+                    found[position] = ImageFile(image.name, image.path, f"{why}; keep one of them or rename")
+        return found
+
+    def _candidates(self, file_name: str, relative: PurePosixPath) -> list[Path]:
+        candidates = [folder / relative for folder in self._folders] if not relative.is_absolute() else []
+        candidates += [folder / relative.name for folder in self._folders]
+        if "%" in relative.name:
+            candidates += [folder / unquote(relative.name) for folder in self._folders]
+        if relative.is_absolute():
+            candidates.append(Path(file_name))
+        return candidates
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Path]]:
+        files: dict[str, dict[Path, None]] = {}
+        for top in self._below:
+            for folder, inner, names in os.walk(top):
+                inner[:] = sorted(name for name in inner if not name.startswith("."))
+                for name in sorted(names):
+                    if name.lower().endswith(IMAGE_SUFFIXES):
+                        files.setdefault(name.lower(), {})[Path(folder, name).resolve()] = None
+        return {name: list(paths) for name, paths in files.items()}
+
+
+def clean_path(file_name: str) -> PurePosixPath:
+    r"""The path in a file name: ``a\b.png``, ``C:\x\b.png``, ``http://host/data/local-files/?d=a/b.png``."""
+    if "://" in file_name or file_name.startswith("/data/local-files/"):
+        try:
+            parts = urlsplit(file_name)
+        except ValueError:
+            return PurePosixPath("")
+        local = parse_qs(parts.query).get("d", [""])[0]
+        return PurePosixPath(local or unquote(parts.path))
+    posix = file_name.replace("\\", "/")
+    return PurePosixPath(posix[2:] if posix[1:3] == ":/" else posix)
+
+
+def without_suffix(name: str) -> str:
+    """A name without its image suffix; other dots stay (``b.v2``)."""
+    suffix = next((suffix for suffix in IMAGE_SUFFIXES if name.lower().endswith(suffix)), "")
+    return name[: len(name) - len(suffix)]
+
+
+def checked_size(path: Path, stated: tuple[int, int] | None, where: str) -> tuple[int, int]:
+    """(width, height) of an image, which must be what the annotations were made on.
+
+    Some tools draw on the image as EXIF turns it, some on the pixels as stored. Where the stated size does not tell
+    which, nothing can be trusted.
+
+    Args:
+        path: The image.
+        stated: The size that the annotation file states; None where it states none.
+        where: File and image, for messages.
+
+    Raises:
+        ImageError: The image cannot be read.
+        AnnotationError: The sizes differ, or EXIF turns the image and it is not clear what was annotated.
+    """
+    size: tuple[int, int] = image_size(path)
+    orientation = _orientation(path)
+    if orientation != 1 and (stated is None or stated != size or orientation < 5 or size[0] == size[1]):
+        raise AnnotationError(
+            f"{where}: EXIF turns {path.name} (orientation {orientation}), and nothing says whether the regions were "
+            "drawn on the turned image; save the image upright without EXIF and look at the regions on it"
+        )
+    if stated is not None and stated != size:
+        raise AnnotationError(
+            f"{where}: annotated on {stated[0]}x{stated[1]} px, but {path.name} is {size[0]}x{size[1]} px; "
+            "put the image back that was annotated, or export the annotations again for this one"
+        )
+    return size
+
+
+def _orientation(path: Path) -> int:
+    if path.suffix.lower() not in _WITH_EXIF:
+        return 1
+    try:
+        with image_errors(path), open_image(path) as image:
+            value = image.getexif().get(_ORIENTATION, 1)
+    except ImageError:  # Pillow is not the only reader: the size was read, so another one knows the file
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _inside(path: PurePosixPath) -> PurePosixPath:
+    """A path below the root; the last part alone where it leads elsewhere."""
+    return PurePosixPath(path.name) if path.is_absolute() or ".." in path.parts else path

@@ -1,0 +1,75 @@
+"""Values of other tools' JSON files, checked: whatever stands there, the right type comes out or an AnnotationError."""
+
+import math
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from nanoseg_bench.errors import AnnotationError
+from nanoseg_bench.files import read_json
+
+FARTHEST = 1_000_000.0
+"""Coordinates and radii beyond this many pixels are a fault of the file: no image is that wide."""
+
+
+def read_json_object(path: Path, what: str) -> dict[str, Any]:
+    """Read a file that must be one JSON object.
+
+    Args:
+        path: The file.
+        what: What it should be, for messages (``a COCO file``).
+
+    Raises:
+        AnnotationError: The file is missing, no JSON, or another kind of value.
+    """
+    try:
+        document = read_json(path)
+    except FileNotFoundError as error:
+        raise AnnotationError(f"{path}: there is no such file; give the path of {what}") from error
+    except (ValueError, RecursionError) as error:
+        raise AnnotationError(f"{path}: not JSON ({error}); export it again as {what}") from error
+    except OSError as error:
+        raise AnnotationError(f"{path}: cannot be read ({error}); give the path of {what}") from error
+    if not isinstance(document, dict):
+        raise AnnotationError(f"{path}: {what} is a JSON object, this is a {type(document).__name__}")
+    return document
+
+
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """Whether a value is a finite number and no boolean."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond the largest float
+        return False
+
+
+def is_coordinate(value: Any) -> TypeGuard[int | float]:
+    """Whether a value is a number that may be a position in an image, or a little outside of it."""
+    return is_number(value) and -FARTHEST <= value <= FARTHEST
+
+
+def whole_number(value: Any) -> int | None:
+    """The value as int where it is a whole number, also as ``640.0``; else None."""
+    return int(value) if is_number(value) and value == int(value) else None
+
+
+def read_label(value: Any, where: str) -> str:
+    """A class name without blanks around it.
+
+    Raises:
+        AnnotationError: It is no text, empty, or holds half characters, which no file can be written with.
+    """
+    if not isinstance(value, str) or not value.strip() or not is_storable(value):
+        raise AnnotationError(f"{where}: the label is {_shown(value)}; give the region a class name")
+    return value.strip()
+
+
+def is_storable(text: str) -> bool:
+    """Whether a text can be written to a UTF-8 file and stand in a path; JSON's lone surrogates and NUL cannot."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _shown(value: Any) -> str:
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

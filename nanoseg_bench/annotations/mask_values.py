@@ -1,0 +1,115 @@
+"""The values of a mask image, exactly: no colour conversion, no halved bits, no first page of several."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from nanoseg_bench.errors import AnnotationError, ImageError
+from nanoseg_bench.imageio import image_errors, open_image
+from nanoseg_bench.imageio.errors import check_size
+
+_TIFF_SUFFIXES = (".tif", ".tiff")
+_ONE_CHANNEL = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "F")
+_SEVERAL_CHANNELS = ("LA", "PA", "RGB", "RGBA")
+_MOST_TIFF_SAMPLES = 4
+
+
+def read_mask_values(path: Path, *, colours: bool = False) -> NDArray[Any]:
+    """The (H, W) values of a mask: PNG, BMP, GIF or TIFF of 1 to 64 bits, or a palette image (the index counts).
+
+    Several channels are taken where they are equal, an alpha channel where it is opaque.
+
+    Args:
+        path: The mask.
+        colours: Take every colour for one value, red * 65536 + green * 256 + blue.
+
+    Raises:
+        ImageError: The file is missing, damaged, no image, or too large.
+        AnnotationError: It is a JPEG, has several pages, transparency or different channels, or negative or broken
+            values.
+    """
+    pixels = _read_tiff(path) if path.suffix.lower() in _TIFF_SUFFIXES else None
+    values = _one_channel(_read_with_pillow(path) if pixels is None else pixels, path, colours)
+    if values.dtype.kind == "f":
+        broken = not np.isfinite(values).all() or bool((values != np.floor(values)).any())
+    else:
+        broken = False
+    if broken or values.min() < 0:
+        raise AnnotationError(f"{path}: negative or broken values; an instance map numbers its particles 1, 2, ...")
+    return values
+
+
+def _read_tiff(path: Path) -> NDArray[Any] | None:
+    """(H, W) or (H, W, C); None where tifffile lacks the codec, or it is no TIFF in spite of its suffix."""
+    import tifffile
+
+    # What matters of its warnings about odd tags comes as an error.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    with image_errors(path):
+        try:
+            with tifffile.TiffFile(path) as tiff:
+                pages = len(tiff.pages)
+                page = tiff.pages.first if pages else None
+                if page is not None:
+                    check_size(path, page.imagewidth, page.imagelength, page.samplesperpixel * page.bitspersample // 8)
+                values, axes = (page.asarray(), page.axes) if page is not None and pages == 1 else (None, "")
+        except (tifffile.TiffFileError, ValueError):
+            return None
+    if pages > 1:
+        raise _several_pages(path, pages)
+    if values is None or axes not in ("YX", "YXS", "SYX") or values.ndim != len(axes):
+        raise AnnotationError(f"{path}: not one image with axes Y and X, but {axes or 'none'}; save one page")
+    return np.moveaxis(values, 0, -1) if axes == "SYX" else values
+
+
+def _read_with_pillow(path: Path) -> NDArray[Any]:
+    with image_errors(path), open_image(path) as image:
+        pages = getattr(image, "n_frames", 1)
+        format_, mode = image.format, image.mode
+        halved = mode in _SEVERAL_CHANNELS and _has_16_bits(image)
+        pixels = np.asarray(image)
+    if format_ in ("JPEG", "MPO"):
+        raise AnnotationError(f"{path}: JPEG changes the values of a mask; save it as PNG or TIFF from the original")
+    if pages > 1:
+        raise _several_pages(path, pages)
+    if halved or mode not in _ONE_CHANNEL + _SEVERAL_CHANNELS:
+        raise AnnotationError(f"{path}: a mask of several channels ({mode}); save it with one of 8 or 16 bits")
+    return pixels
+
+
+def _has_16_bits(image: Image.Image) -> bool:
+    """Whether Pillow would drop half of each sample; it says so only in what it is about to decode."""
+    return any("16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+
+
+def _one_channel(pixels: NDArray[Any], path: Path, colours: bool) -> NDArray[Any]:
+    if pixels.size == 0 or pixels.ndim not in (2, 3):
+        raise ImageError(f"{path}: holds no pixels; the file may be damaged, copy it again")
+    if pixels.ndim == 2:
+        return pixels
+    channels = pixels.shape[2]
+    if channels in (2, 4):
+        alpha = pixels[..., -1]
+        opaque = np.iinfo(alpha.dtype).max if alpha.dtype.kind in "iu" else 1
+        if (alpha != opaque).any():
+            raise AnnotationError(f"{path}: a mask with transparency; save it with one opaque channel")
+        pixels = pixels[..., :-1]
+    if channels > _MOST_TIFF_SAMPLES:
+        raise AnnotationError(f"{path}: {channels} channels; save the mask with one")
+    if (pixels == pixels[..., :1]).all():
+        return np.ascontiguousarray(pixels[..., 0])
+    if colours and pixels.dtype == np.uint8:
+        red, green, blue = np.moveaxis(pixels.astype(np.int32), 2, 0)
+        return np.asarray(red * 65536 + green * 256 + blue)
+    raise AnnotationError(
+        f"{path}: a colour image; an instance map has one channel that numbers the particles. Save it so, or, where "
+        "every colour is one particle on black, read it with the kind 'colour'"
+    )
+
+
+def _several_pages(path: Path, pages: int) -> AnnotationError:
+    return AnnotationError(f"{path}: {pages} pages; a mask has one, save each as a file of its own")

@@ -1,0 +1,76 @@
+"""Where annotated micrographs come from: found first, read one by one, so that a data set may be larger than memory.
+
+A format's door (``open_labelme``, ``open_coco``, ...) lists what is there and reads as little as it can; each Entry
+travels to a worker process and is read there.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from nanoseg_bench.annotations.instance import Micrograph
+from nanoseg_bench.errors import AnnotationError
+
+
+class NotAnAnnotationError(AnnotationError):
+    """A file that lies among the annotations but is something else; it is passed over and reported, not a fault."""
+
+
+class Entry(Protocol):
+    """One annotated micrograph that was found and is not read yet; small, and picklable."""
+
+    @property
+    def name(self) -> str:
+        """The future ``Micrograph.name``."""
+
+    @property
+    def path(self) -> Path:
+        """The file to name in messages: the annotation's, or the image's where one file annotates all."""
+
+    def read(self) -> Micrograph:
+        """Read annotation and image size; the pixels stay where they are.
+
+        Raises:
+            NotAnAnnotationError: The file is something else.
+            AnnotationError: The annotation is malformed.
+            ImageError: The image cannot be read.
+        """
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Loaded:
+    """An Entry whose Micrograph is at hand."""
+
+    micrograph: Micrograph
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.micrograph.name
+
+    @property
+    def path(self) -> Path:
+        """Its image."""
+        return self.micrograph.image_path
+
+    def read(self) -> Micrograph:
+        """The Micrograph itself."""
+        return self.micrograph
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Source:
+    """What a door found.
+
+    Attributes:
+        format: ``labelme``, ``via``, ``coco``, ``yolo`` or ``masks``.
+        entries: Sorted by name.
+        classes: The class list that the format itself holds, in its order (COCO's categories, ``data.yaml``); None
+            where only the instances tell.
+        unannotated: Images that no annotation names; they are no background and take no part.
+    """
+
+    format: str
+    entries: tuple[Entry, ...]
+    classes: tuple[str, ...] | None = None
+    unannotated: tuple[Path, ...] = ()

@@ -1,0 +1,223 @@
+"""VGG Image Annotator 1 and 2: project files and JSON exports of annotations.
+
+One file annotates many images. It states no image sizes, and a region's class is one of its free attributes.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nanoseg_bench.annotations.image_files import ImageFinder, checked_size
+from nanoseg_bench.annotations.instance import Instance, Micrograph
+from nanoseg_bench.annotations.json_values import read_json_object, read_label
+from nanoseg_bench.annotations.source import Source
+from nanoseg_bench.annotations.via_regions import WITHOUT_AREA, region_polygon
+from nanoseg_bench.errors import AnnotationError
+
+_WHAT = "a VIA 2 project or JSON export"
+_USUAL_ATTRIBUTES = ("label", "class", "type", "name", "shape")
+_LABEL_WITHOUT_ATTRIBUTES = "particle"
+_FILES_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ViaEntry:
+    """One image of a VIA file.
+
+    Attributes:
+        name: The image's file name without suffix.
+        path: The image; the VIA file where there is none.
+        source: The VIA file.
+        fault: Why the image cannot be used; empty when it can.
+        regions: The image's regions as they stand there.
+        label_attribute: The region attribute that holds the class; None where regions have no attributes.
+    """
+
+    name: str
+    path: Path
+    source: Path
+    fault: str
+    regions: tuple[Any, ...]
+    label_attribute: str | None
+
+    def read(self) -> Micrograph:
+        """Read the regions and the image's size; regions without an area are left out and noted.
+
+        Raises:
+            AnnotationError: The image is missing or turned by EXIF, or a region is malformed or has no class.
+            ImageError: The image cannot be read.
+        """
+        if self.fault:
+            raise AnnotationError(f"{self.source}: {self.fault}")
+        where = f"{self.source}: image {self.name!r}"
+        width, height = checked_size(self.path, None, where)
+        instances, notes = read_regions(self.regions, self.label_attribute, where)
+        return Micrograph(self.name, self.path, width, height, instances, notes=notes)
+
+
+def open_via(path: Path, image_folder: Path | None = None, label_attribute: str | None = None) -> Source:
+    """List the images of a VIA file: a project (``_via_img_metadata``) or exported annotations, of VIA 1 or 2.
+
+    An image is looked for by its ``filename`` in ``image_folder``, beside the file, in the folders ``images`` and that
+    of the file's own name next to it, and in the project's default path. An image without regions is background.
+
+    Args:
+        path: The JSON, or a folder with exactly one VIA file.
+        image_folder: Where to look first.
+        label_attribute: The region attribute that holds the class. Without it, the only attribute is taken, else the
+            one named label, class, type, name or shape. Where regions have no attributes, all are ``particle``.
+
+    Raises:
+        AnnotationError: There is no such file, or several, or it is no VIA file, or it is not clear which attribute
+            holds the class.
+    """
+    if path.is_dir():
+        path = _only_file(path)
+    if path.suffix.lower() == ".csv":
+        raise AnnotationError(f"{path}: VIA's CSV is not read; export the annotations as JSON, or save the project")
+    document = read_json_object(path, _WHAT)
+    images = _images(document, path)
+    attribute = _label_attribute(document, images, label_attribute, path)
+    finder = ImageFinder(_image_folders(document, path, image_folder), below=[image_folder or path.parent, path.parent])
+    files = finder.find_all([_file_name(image) for image in images])
+    entries = [
+        ViaEntry(file.name, file.path or path, path, file.fault, tuple(_regions(image)), attribute)
+        for file, image in zip(files, images, strict=True)
+    ]
+    return Source("via", tuple(sorted(entries, key=lambda entry: entry.name)))
+
+
+def is_via(document: object) -> bool:
+    """Whether a JSON value looks like a file of VIA 1 or 2."""
+    if not isinstance(document, dict) or not document:
+        return False
+    return "_via_img_metadata" in document or all(_is_image(value) for value in document.values())
+
+
+def read_regions(
+    regions: Sequence[Any], label_attribute: str | None, where: str
+) -> tuple[tuple[Instance, ...], tuple[str, ...]]:
+    """The instances of one image, and notes on what was left out.
+
+    Raises:
+        AnnotationError: A region is malformed or has no class.
+    """
+    instances: list[Instance] = []
+    left_out: Counter[str] = Counter()
+    for number, region in enumerate(regions, start=1):
+        place = f"{where}: region {number}"
+        shape = region.get("shape_attributes") if isinstance(region, dict) else None
+        if not isinstance(shape, dict) or not isinstance(shape.get("name"), str):
+            raise AnnotationError(f"{place}: no 'shape_attributes' with a 'name'; draw the region again or delete it")
+        if shape["name"] in WITHOUT_AREA:
+            left_out[shape["name"]] += 1
+            continue
+        label = _label(region.get("region_attributes"), label_attribute, place)
+        instances.append(Instance(label, (region_polygon(shape, place),)))
+    notes = (
+        f"{count} {kind} regions have no area and are left out; draw them as polygons if they outline particles"
+        for kind, count in sorted(left_out.items())
+    )
+    return tuple(instances), tuple(notes)
+
+
+def _images(document: dict[str, Any], path: Path) -> list[dict[str, Any]]:
+    if "project" in document and "metadata" in document and "file" in document:
+        raise AnnotationError(f"{path}: a VIA 3 project, which is not read; annotate images with VIA 2")
+    metadata = document.get("_via_img_metadata", document)
+    if not isinstance(metadata, dict) or not all(_is_image(image) for image in metadata.values()):
+        raise AnnotationError(f"{path}: not {_WHAT}: images with 'filename' and 'regions' are missing")
+    return list(metadata.values())
+
+
+def _is_image(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("filename"), str)
+        and isinstance(value.get("regions", []), (list, dict))
+    )
+
+
+def _regions(image: Mapping[str, Any]) -> list[Any]:
+    regions = image.get("regions", [])
+    return list(regions.values()) if isinstance(regions, dict) else regions  # VIA 1 numbers them in a dictionary
+
+
+def _file_name(image: Mapping[str, Any]) -> str:
+    # VIA 1 keeps the address of an image that it fetched in 'fileref'.
+    address = image.get("fileref")
+    return str(address if isinstance(address, str) and address else image["filename"])
+
+
+def _attributes_of_regions(images: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for image in images:
+        for region in _regions(image):
+            attributes = region.get("region_attributes") if isinstance(region, dict) else None
+            if isinstance(attributes, dict):
+                yield from attributes
+
+
+def _label_attribute(
+    document: Mapping[str, Any], images: Sequence[Mapping[str, Any]], wanted: str | None, path: Path
+) -> str | None:
+    names = dict.fromkeys(_attributes_of_regions(images))
+    declared = document.get("_via_attributes")
+    if isinstance(declared, dict) and isinstance(declared.get("region"), dict):
+        names.update(dict.fromkeys(declared["region"]))
+    choices = ", ".join(ascii(name) for name in names) or "none"
+    if wanted is not None:
+        if wanted in names:
+            return wanted
+        raise AnnotationError(f"{path}: regions have no attribute {wanted!r}; there is: {choices}")
+    if len(names) < 2:
+        return next(iter(names), None)
+    by_lower = {name.strip().lower(): name for name in reversed(names)}
+    usual = next((by_lower[name] for name in _USUAL_ATTRIBUTES if name in by_lower), None)
+    if usual is None:
+        raise AnnotationError(f"{path}: which region attribute holds the class? Name one (label_attribute): {choices}")
+    return usual
+
+
+def _label(attributes: Any, name: str | None, where: str) -> str:
+    if name is None:
+        return _LABEL_WITHOUT_ATTRIBUTES
+    value = attributes.get(name) if isinstance(attributes, dict) else None
+    if isinstance(value, dict):  # a checkbox: {"cube": true, "rod": false}
+        ticked = [key for key, state in value.items() if state is True]
+        if len(ticked) != 1:
+            raise AnnotationError(f"{where}: {len(ticked)} boxes of attribute {name!r} are ticked; tick one in VIA")
+        value = ticked[0]
+    if value in (None, "", "undefined"):
+        raise AnnotationError(f"{where}: attribute {name!r} has no value; choose one in VIA")
+    return read_label(value, where)
+
+
+def _image_folders(document: Mapping[str, Any], path: Path, image_folder: Path | None) -> list[Path]:
+    folders = [path.parent, path.parent / "images", path.parent / path.stem]
+    settings = document.get("_via_settings")
+    core = settings.get("core") if isinstance(settings, dict) else None
+    default = core.get("default_filepath") if isinstance(core, dict) else None
+    if isinstance(default, str) and default and "\0" not in default:
+        folders.append(path.parent / default.replace("\\", "/"))
+    return [image_folder, *folders] if image_folder is not None else folders
+
+
+def _only_file(folder: Path) -> Path:
+    found = [path for path in sorted(folder.glob("*.json")) if _holds_via(path)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        tables = sorted(folder.glob("*.csv"))
+        hint = f" (VIA's CSV is not read: export {tables[0].name} as JSON)" if tables else ""
+        raise AnnotationError(f"{folder}: no VIA file in it{hint}; give the path of the JSON")
+    shown = ", ".join(path.name for path in found[:_FILES_SHOWN])
+    raise AnnotationError(f"{folder}: {len(found)} VIA files ({shown}); give the path of the one you mean")
+
+
+def _holds_via(path: Path) -> bool:
+    try:
+        return is_via(read_json_object(path, _WHAT))
+    except AnnotationError:
+        return False

@@ -1,0 +1,100 @@
+"""One region of a VIA file to a polygon: every shape that has an area."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoseg_bench.annotations.instance import Polygon
+from nanoseg_bench.annotations.json_values import is_coordinate
+from nanoseg_bench.errors import AnnotationError
+
+WITHOUT_AREA = ("line", "point", "polyline")
+"""Shapes that outline nothing."""
+
+_WITH_AREA = ("polygon", "rect", "circle", "ellipse")
+_DEVIATION = 0.01
+_MOST_POINTS = 8192
+_FEWEST_POINTS = 16
+
+
+def region_polygon(shape: Mapping[str, Any], where: str) -> Polygon:
+    """The polygon of one region; circles and ellipses deviate from it by less than 0.01 px.
+
+    Args:
+        shape: The region's ``shape_attributes``; lengths in pixels, ``theta`` in radians, clockwise as seen.
+        where: File, image and region number, for messages.
+
+    Raises:
+        AnnotationError: The region is malformed, has no extent, or is of a shape that is not known.
+    """
+    kind = shape["name"]
+    if kind == "polygon":
+        return Polygon(_polygon(shape, where))
+    if kind == "rect":
+        return Polygon(_rectangle(shape, where))
+    if kind == "circle":
+        x, y, radius = _numbers(shape, ("cx", "cy", "r"), where)
+        return Polygon(_ellipse(x, y, radius, radius, 0.0, where))
+    if kind == "ellipse":
+        x, y, radius_x, radius_y = _numbers(shape, ("cx", "cy", "rx", "ry"), where)
+        (theta,) = _numbers(shape, ("theta",), where) if "theta" in shape else (0.0,)
+        return Polygon(_ellipse(x, y, radius_x, radius_y, theta, where))
+    known = ", ".join(_WITH_AREA + WITHOUT_AREA)
+    raise AnnotationError(f"{where}: shape {kind!a} is not known ({known}); draw it as a polygon")
+
+
+def _numbers(shape: Mapping[str, Any], keys: tuple[str, ...], where: str) -> list[float]:
+    for key in keys:
+        if not is_coordinate(shape.get(key)):
+            raise AnnotationError(
+                f"{where}: {key!r} of a {shape['name']} is {shape.get(key)!a}; draw the region again or delete it"
+            )
+    return [float(shape[key]) for key in keys]
+
+
+def _polygon(shape: Mapping[str, Any], where: str) -> NDArray[np.float64]:
+    xs, ys = shape.get("all_points_x"), shape.get("all_points_y")
+    if (
+        not isinstance(xs, list)
+        or not isinstance(ys, list)
+        or len(xs) != len(ys)
+        or not all(map(is_coordinate, xs))
+        or not all(map(is_coordinate, ys))
+    ):
+        raise AnnotationError(
+            f"{where}: 'all_points_x' and 'all_points_y' must be as many positions in pixels each; draw it again"
+        )
+    points = np.array([xs, ys], dtype=np.float64).T.reshape(-1, 2)
+    different = len(np.unique(points, axis=0))
+    if different < 3:
+        raise AnnotationError(
+            f"{where}: an outline needs at least 3 different points, this one has {different}; "
+            "draw it again or delete it"
+        )
+    return points[:-1] if (points[0] == points[-1]).all() else points  # VIA 1 closes its polygons
+
+
+def _rectangle(shape: Mapping[str, Any], where: str) -> NDArray[np.float64]:
+    left, top, width, height = _numbers(shape, ("x", "y", "width", "height"), where)
+    _check_extent(width, height, "rect", where)
+    right, bottom = left + width, top + height
+    return np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+
+
+def _ellipse(x: float, y: float, radius_x: float, radius_y: float, theta: float, where: str) -> NDArray[np.float64]:
+    """A chord over the angle 2a lies r (1 - cos a) inside a circle; squeezing the circle brings it nearer."""
+    _check_extent(radius_x, radius_y, "circle or ellipse", where)
+    half_angle = math.acos(1 - min(_DEVIATION / max(radius_x, radius_y), 0.5))
+    number = min(max(math.ceil(math.pi / half_angle), _FEWEST_POINTS), _MOST_POINTS)
+    angles = 2 * np.pi * np.arange(number) / number
+    along, across = radius_x * np.cos(angles), radius_y * np.sin(angles)
+    cosine, sine = math.cos(theta), math.sin(theta)
+    return np.stack((x + along * cosine - across * sine, y + along * sine + across * cosine), axis=1)
+
+
+def _check_extent(first: float, second: float, kind: str, where: str) -> None:
+    if min(first, second) <= 0:
+        raise AnnotationError(f"{where}: a {kind} without extent ({first} by {second} px); draw it again or delete it")

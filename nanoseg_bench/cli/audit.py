@@ -1,0 +1,65 @@
+"""``nanoseg-bench audit``: look again whether the splits of a prepared set share a source."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+_EPILOG = """\
+examples:
+  nanoseg-bench audit data/mine                          -> split_audit.json and split_audit.html in the set
+  nanoseg-bench audit data/mine --reviewed looked.csv    pairs that you looked at and that show different sources
+
+The page shows each suspicious pair side by side. Where two images do show the same source, put them into one split
+(--group-by or --split-file of prepare) and prepare again. Where they do not, list the pair in a CSV with the columns
+first,second,note and give it here, or to prepare.
+"""
+
+
+def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the verb."""
+    parser = verbs.add_parser(
+        "audit",
+        help="look again whether the splits of a prepared set share a source",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("data", type=Path, metavar="SET", help="a prepared set: the folder that prepare wrote")
+    parser.add_argument("--reviewed", type=Path, metavar="CSV", help="pairs without a common source: first,second,note")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: the cores, at most 8)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out the verb; 1 when the audit failed."""
+    from nanoseg_bench.parallel import default_workers
+    from nanoseg_bench.preparation.audit import read_reviewed
+    from nanoseg_bench.preparation.auditing import audit_set
+    from nanoseg_bench.preparation.prepared_set import PreparedSet
+
+    prepared = PreparedSet(arguments.data)
+    reviewed = read_reviewed(arguments.reviewed) if arguments.reviewed is not None else []
+    document = audit_set(prepared, reviewed, arguments.workers or default_workers())
+    return show_audit(document, prepared.root)
+
+
+def show_audit(document: dict[str, Any], root: Path) -> int:
+    """Print an audit in a few lines.
+
+    Returns:
+        0 when it passed, 1 when it failed.
+    """
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"split audit: {document['conclusion']}", markup=False)
+    for check in document["checks"]:
+        if check["findings"]:
+            level = "to look at" if check["passed"] else "shared between splits"
+            console.print(f"  {check['name']}: {check['findings']} {level}", markup=False)
+    page = root / "split_audit.html"
+    if any(check["findings"] for check in document["checks"]) or document["related"]:
+        console.print(f"  see {page}", markup=False)
+    if document["passed"]:
+        return 0
+    console.print("the split audit failed: no model will be trained on this set; mend the split", markup=False)
+    return 1

@@ -1,0 +1,147 @@
+"""``nanoseg-bench convert``: annotated micrographs from one format to another, with a report of every loss."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nanoseg_bench.cli.sources import add_source_options, open_from, parse_classes
+from nanoseg_bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from nanoseg_bench.annotations.conversion_report import ConversionReport
+    from nanoseg_bench.annotations.source import Source
+
+# Repeated here, so that --help needs none of the modules that write files.
+_TARGETS = ("labelme", "coco", "yolo", "masks")
+
+_EPILOG = """\
+examples:
+  nanoseg-bench convert MY_FOLDER out --to yolo            LabelMe, VIA, COCO, YOLO or masks -> YOLO-seg
+  nanoseg-bench convert MY_FOLDER out --to yolo --max-loss 0.05
+                                                           stop where a YOLO reader would see less than IoU 0.95
+  nanoseg-bench convert annotations.json out --from coco --image-folder images --to labelme
+  nanoseg-bench convert masks out --image-folder images --connectivity 4 --label cube --to coco
+
+YOLO text holds no holes, no particle of several parts and no ignore region; instance maps hold no overlap. COCO and
+LabelMe hold everything. conversion_report.json says for each image what was lost. There is no split: `prepare` makes
+one, and audits it.
+"""
+
+_SHOWN = 10
+
+
+def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the verb."""
+    parser = verbs.add_parser(
+        "convert",
+        help="annotations -> LabelMe, COCO, YOLO or instance maps, with a report of every loss",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("source", type=Path, metavar="SRC", help="folder, or the one file that holds the annotations")
+    parser.add_argument("destination", type=Path, metavar="DST", help="folder to write")
+    parser.add_argument("--to", required=True, choices=_TARGETS, help="what to write")
+    parser.add_argument("--classes", metavar="A,B,...", help="class names in the order of their indices")
+    add_source_options(parser)
+    writing = parser.add_argument_group("writing")
+    writing.add_argument(
+        "--max-loss", type=float, metavar="X", help="largest 1 - IoU of a particle as the new format holds it"
+    )
+    writing.add_argument(
+        "--on-error",
+        choices=("fail", "skip"),
+        default="fail",
+        help="files that cannot be used: stop after listing all of them, or leave them out (default: %(default)s)",
+    )
+    writing.add_argument(
+        "--overwrite",
+        choices=("never", "always"),
+        default="never",
+        help="an earlier conversion in DST: keep it and stop, or replace it (default: %(default)s)",
+    )
+    writing.add_argument("--copy", action="store_true", help="copy images; they are hard-linked where possible")
+    writing.add_argument("--workers", type=int, metavar="N", help="processes (default: the cores, at most 8)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out the verb; 1 when files were skipped."""
+    _check(arguments)
+    from nanoseg_bench.annotations.conversion import convert
+
+    destination: Path = arguments.destination
+    classes = parse_classes(arguments.classes)
+    # Beside the destination, so that they can be linked into it.
+    extracted = destination.with_name(f".{destination.name}.extracted")
+    try:
+        source = open_from(arguments, arguments.source, classes, extracted)
+        report = convert(
+            source,
+            destination,
+            arguments.to,
+            classes=classes,
+            link=not arguments.copy,
+            max_loss=arguments.max_loss,
+            on_error=arguments.on_error,
+            overwrite=arguments.overwrite == "always",
+            workers=arguments.workers,
+        )
+    finally:
+        _remove(extracted)
+    return _show(report, source, destination)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if arguments.workers is not None and arguments.workers < 1:
+        raise UsageError(f"--workers {arguments.workers}: give at least 1")
+    if arguments.max_loss is not None and not 0 <= arguments.max_loss <= 1:
+        raise UsageError(f"--max-loss {arguments.max_loss:g}: give a share between 0 and 1")
+    source, destination = arguments.source.resolve(), arguments.destination.resolve()
+    if source.is_dir() and destination.is_relative_to(source):
+        raise UsageError(f"{arguments.destination}: lies inside {arguments.source}, and would be read next time")
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_dir():
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _show(report: "ConversionReport", source: "Source", destination: Path) -> int:
+    totals = report.totals
+    lines = [
+        (f"{source.format} -> {report.to}", str(destination)),
+        ("images", f"{totals['images']} ({totals['background']} without particles)"),
+        ("particles", str(totals["instances"])),
+        ("classes", ", ".join(report.classes)),
+        ("IoU with the truth", f"worst {totals['worst_iou']:.4f}, mean {totals['mean_iou']:.4f}"),
+    ]
+    lines += [
+        (name, str(totals[key]))
+        for key, name in (
+            ("holes_lost", "holes lost"),
+            ("parts_joined", "parts joined"),
+            ("points_clipped", "points clipped"),
+            ("overlapped_pixels", "pixels overlapped"),
+            ("vanished", "particles vanished"),
+            ("outside", "particles outside"),
+            ("ignored_lost", "ignore regions lost"),
+            ("rewritten_images", "images written anew"),
+        )
+        if totals[key]
+    ]
+    counts = (("images not annotated", report.unannotated), ("other files", report.passed_over))
+    lines += [(name, str(len(found))) for name, found in counts if found]
+    lines.append(("report", str(report.path)))
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        print(f"{name:<{width}}  {value}")
+    if not report.problems:
+        return 0
+    print(f"{len(report.problems)} files were left out, all of them are in the report:")
+    for problem in report.problems[:_SHOWN]:
+        print(f"  {problem.error}")
+    if len(report.problems) > _SHOWN:
+        print(f"  and {len(report.problems) - _SHOWN} more")
+    return 1

@@ -1,0 +1,37 @@
+"""What reading did to a micrograph."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ImageNotes:
+    """What was chosen, mapped and turned when an image was read.
+
+    Attributes:
+        page: Which of the file's images was read, from 0.
+        pages: How many it holds: pages of a TIFF, frames of all images of a microscope's file.
+        bits: Per sample, as stored.
+        low: The stored value that became 0; None where 8 bits stayed as they are.
+        high: The stored value that became 255; below ``low`` where the file says that 0 is white.
+        orientation: EXIF's number of the stored image, 1 to 8; it has been applied. 1 is as stored.
+        nm_per_px: The file's own scale in nanometres per pixel, None where it has none. Print resolution is no scale.
+        scale_from: Who wrote the scale: ``imagej``, ``fei``, ``zeiss``, ``ome``, ``sis``, ``tvips``, ``dm``, ``emd``.
+    """
+
+    page: int = 0
+    pages: int = 1
+    bits: int = 8
+    low: float | None = None
+    high: float | None = None
+    orientation: int = 1
+    nm_per_px: float | None = None
+    scale_from: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """What differs from a plain single 8-bit image, as JSON types."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if getattr(self, field.name) != field.default
+        }

@@ -1,0 +1,87 @@
+"""The four questions to an image file, passed on to whoever knows its format."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoseg_bench.imageio.em import EM_SUFFIXES, em_size, read_em, read_em_scale
+from nanoseg_bench.imageio.errors import image_errors
+from nanoseg_bench.imageio.notes import ImageNotes
+from nanoseg_bench.imageio.raster_formats import raster_size, read_raster
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", *EM_SUFFIXES)
+_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Read an image as (H, W) grey, or (H, W, 3) RGB where the channels differ.
+
+    EXIF rotation is applied, transparency is laid on white, and more than 8 bits are mapped by the
+    0.1 and 99.9 percentiles. Of several pages, the largest grey one is read.
+
+    Raises:
+        ImageError: The file is missing, truncated, no image, or too large.
+    """
+    return read_with_notes(path)[0]
+
+
+def read_with_notes(path: Path) -> tuple[NDArray[np.uint8], ImageNotes]:
+    """Read an image as ``read_image`` does, and say what was chosen, mapped and turned.
+
+    Raises:
+        ImageError: The file is missing, truncated, no image, or too large.
+    """
+    with image_errors(path):
+        if _is_em(path):
+            return read_em(path)
+        if _is_tiff(path):
+            from nanoseg_bench.imageio.tiff import read_tiff
+
+            return read_tiff(path)
+        return read_raster(path)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(width, height) as ``read_image`` returns them, from the headers alone wherever they tell.
+
+    Raises:
+        ImageError: The file is missing, no image, or too large; damage behind the headers may go unnoticed.
+    """
+    with image_errors(path):
+        if _is_em(path):
+            return em_size(path)
+        if _is_tiff(path):
+            from nanoseg_bench.imageio.tiff import tiff_size
+
+            return tiff_size(path)
+        return raster_size(path)
+
+
+def read_scale(path: Path) -> tuple[float, str] | None:
+    """Nanometres per pixel that the file itself states, and who wrote them; the pixels are not decoded.
+
+    ImageJ, FEI/Thermo, Zeiss, OME, Olympus SIS and TVIPS TIFFs, and the axes of DM3, DM4 and EMD files. A print
+    resolution (dpi) is no scale.
+
+    Raises:
+        ImageError: The file is missing, no image, or too large.
+    """
+    with image_errors(path):
+        if _is_em(path):
+            return read_em_scale(path)
+        if _is_tiff(path):
+            from nanoseg_bench.imageio.tiff import read_tiff_scale
+
+            return read_tiff_scale(path)
+        raster_size(path)
+        return None
+
+
+def _is_em(path: Path) -> bool:
+    return path.suffix.lower() in EM_SUFFIXES
+
+
+def _is_tiff(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(4) in _TIFF_MAGIC

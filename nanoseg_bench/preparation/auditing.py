@@ -1,0 +1,119 @@
+"""Auditing a prepared set that lies on disk: are its files what the manifest says, and do splits share a source."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nanoseg_bench.errors import ImageError
+from nanoseg_bench.files import read_json, write_json
+from nanoseg_bench.imageio import read_image
+from nanoseg_bench.parallel import each
+from nanoseg_bench.preparation.audit import AUDIT_FORMAT, FoundPair, ReviewedPair, audit_split, make_check
+from nanoseg_bench.preparation.audit_page import write_audit_page
+from nanoseg_bench.preparation.fingerprint import fingerprint, write_fingerprint
+from nanoseg_bench.preparation.hashing import pixels_sha256
+from nanoseg_bench.preparation.inspection import FINGERPRINT_SIDE
+from nanoseg_bench.preparation.letterbox import Letterbox
+from nanoseg_bench.preparation.prepared_set import AUDITED_COLUMNS, PreparedImage, PreparedSet
+from nanoseg_bench.preparation.shared_sources import find_shared_sources
+from nanoseg_bench.staging import scratch_folder
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Look:
+    image: PreparedImage
+    fingerprint_path: Path | None
+
+
+def audit_set(prepared: PreparedSet, reviewed: Sequence[ReviewedPair], workers: int) -> dict[str, Any]:
+    """Audit a set anew and write ``split_audit.json`` and ``split_audit.html`` into it.
+
+    The images are compared on their canvases. On canvases below 640 px that is less than ``prepare`` saw, so the pairs
+    of an earlier audit of the same content stay in.
+
+    Args:
+        prepared: The set.
+        reviewed: Pairs that a person looked at and found to have no common source.
+        workers: Processes.
+
+    Returns:
+        The document of ``split_audit.json``.
+    """
+    pairs = {(*pair.names, pair.check): pair for pair in _earlier_pairs(prepared)}
+    with scratch_folder(prepared.root) as scratch:
+        looks = [
+            _Look(image, scratch / f"{number:06d}.npz" if image.parent is None else None)
+            for number, image in enumerate(prepared.all_images)
+        ]
+        faults = [fault for fault in each(_look, looks, workers, "reading canvases") if fault is not None]
+        unread = {fault["image"] for fault in faults}
+        originals = sorted(
+            (look.image.name, look.fingerprint_path)
+            for look in looks
+            if look.fingerprint_path is not None and look.image.name not in unread
+        )
+        for found in find_shared_sources([path for _, path in originals], workers):
+            names = (originals[found.first][0], originals[found.second][0])
+            pairs[(*names, found.check)] = FoundPair(names, found.check, found.evidence)
+    faults += _strays(prepared)
+    document = audit_split(
+        _rows(prepared.root / "manifest.csv"),
+        [pairs[key] for key in sorted(pairs)],
+        prepared.content_hash,
+        reviewed,
+        [
+            make_check(
+                "files",
+                faults,
+                finds="an image that is missing, was changed, or lies in another split than the manifest says",
+                cannot_find="labels that were changed",
+            )
+        ],
+    )
+    write_json(prepared.root / "split_audit.json", document)
+    write_audit_page(prepared, document, prepared.root / "split_audit.html")
+    return document
+
+
+def _look(look: _Look) -> dict[str, Any] | None:
+    """Compare a canvas with its manifest row, and write its fingerprint; what is wrong comes back."""
+    image = look.image
+    try:
+        pixels = read_image(image.image_path)
+    except ImageError:
+        return {"image": image.name, "split": image.split, "fault": "missing or unreadable"}
+    if pixels_sha256(pixels) != image.canvas_sha256:
+        return {"image": image.name, "split": image.split, "fault": "changed since prepare wrote it"}
+    if look.fingerprint_path is not None:
+        # In pixels of the size that prepare compares at, whatever the canvas is.
+        box = Letterbox(image.letterbox.width, image.letterbox.height, FINGERPRINT_SIDE)
+        write_fingerprint(look.fingerprint_path, fingerprint(box.resize(image.letterbox.content(pixels))))
+    return None
+
+
+def _strays(prepared: PreparedSet) -> list[dict[str, Any]]:
+    """Images that no row of the manifest names: a training script that lists folders would take them."""
+    known = {image.image_path for image in prepared.all_images}
+    found = sorted(path for path in (prepared.root / "images").rglob("*") if path.is_file() and path not in known)
+    return [{"image": path.name, "split": path.parent.name, "fault": "not in the manifest"} for path in found]
+
+
+def _earlier_pairs(prepared: PreparedSet) -> list[FoundPair]:
+    path = prepared.root / "split_audit.json"
+    document = read_json(path) if path.is_file() else {}
+    if document.get("format") != AUDIT_FORMAT or document.get("content_hash") != prepared.content_hash:
+        return []
+    listed = [(check["name"], detail) for check in document["checks"] for detail in check["details"]]
+    listed += [(pair["check"], pair) for pair in document["related"]]
+    return [
+        FoundPair((detail["images"][0], detail["images"][1]), check, detail["evidence"])
+        for check, detail in listed
+        if "evidence" in detail
+    ]
+
+
+def _rows(manifest: Path) -> list[Mapping[str, str]]:
+    with manifest.open(encoding="utf-8", newline="") as stream:
+        return [{column: row[column] for column in AUDITED_COLUMNS} for row in csv.DictReader(stream)]

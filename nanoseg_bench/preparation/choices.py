@@ -1,0 +1,46 @@
+"""What a user decides about a prepared set."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from nanoseg_bench.preparation.audit import ReviewedPair
+from nanoseg_bench.preparation.grouping import GroupRule
+from nanoseg_bench.preparation.scales import ScaleTable
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a user decides about a prepared set.
+
+    Attributes:
+        canvas: Side of the canvas images in pixels.
+        ratios: Parts for train, val and test.
+        assignment: Split by micrograph name, instead of ``ratios``.
+        extend: Images that ``assignment`` does not name get a split too, and move no image that it names; otherwise
+            they are an error.
+        seed: Of split and augmentation.
+        images: Take about so many micrographs only, whole source groups at a time.
+        augment_to: Images in all, copies included; the paper's 5.861 per original by default.
+        augment_copies: Exactly so many copies per training image instead; 0 for none.
+        group_by: Source groups by a rule, which wins over those that the annotations name.
+        scales: nm per pixel by a table, which wins over annotations and image metadata.
+        reviewed: Pairs that a person looked at and found to have no common source.
+        max_loss: Largest 1 - IoU between a particle's YOLO label and its truth on the canvas; more is an error.
+        skip_faulty: Go on without the files that cannot be used; otherwise they are an error.
+        preview: Write ``preview.html`` too.
+    """
+
+    canvas: int = 640
+    ratios: tuple[int, int, int] = (8, 1, 1)
+    assignment: Mapping[str, str] | None = None
+    extend: bool = False
+    seed: int = 0
+    images: int | None = None
+    augment_to: int | None = None
+    augment_copies: int | None = None
+    group_by: GroupRule | None = None
+    scales: ScaleTable | None = None
+    reviewed: Sequence[ReviewedPair] = ()
+    max_loss: float | None = None
+    skip_faulty: bool = False
+    preview: bool = False

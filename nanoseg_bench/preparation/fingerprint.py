@@ -1,0 +1,85 @@
+"""What is kept of an image to recognise it, or a part of it, in another one."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoseg_bench.errors import PreparationError
+from nanoseg_bench.files import atomic_path
+from nanoseg_bench.imageio import as_grey
+from nanoseg_bench.preparation.features import LocalFeatures, local_features
+from nanoseg_bench.preparation.perceptual import perceptual_hashes
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Fingerprint:
+    """Of one image.
+
+    Attributes:
+        hashes: (8, 64) bool, see ``perceptual.perceptual_hashes``.
+        features: Local features and a small view.
+    """
+
+    hashes: NDArray[np.bool_]
+    features: LocalFeatures
+
+
+def fingerprint(content: NDArray[np.uint8]) -> Fingerprint:
+    """Take the fingerprint of an image.
+
+    Args:
+        content: (H, W) or (H, W, 3) uint8, without padding. Larger images are shrunk to ``features.DETECTION_SIDE``.
+    """
+    import cv2
+
+    grey = as_grey(content)
+    threads = cv2.getNumThreads()
+    # One image is too small to gain from threads, and the processes that prepare runs share the cores already.
+    cv2.setNumThreads(1)
+    try:
+        return Fingerprint(perceptual_hashes(grey), local_features(grey))
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def write_fingerprint(path: Path, of: Fingerprint) -> None:
+    """Write a fingerprint as npz (about 130 kB): same fingerprint, same bytes."""
+    features = of.features
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez(
+            stream,
+            hashes=of.hashes,
+            points=np.column_stack([features.positions, features.sizes, features.angles]).astype(np.float32),
+            descriptors=features.descriptors,
+            view=features.view,
+            covered=features.covered,
+            size=np.array([features.width, features.height], dtype=np.int32),
+        )
+
+
+def read_fingerprint(path: Path) -> Fingerprint:
+    """Read what ``write_fingerprint`` wrote.
+
+    Raises:
+        PreparationError: The file is missing or something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            points = stored["points"]
+            width, height = (int(value) for value in stored["size"])
+            features = LocalFeatures(
+                positions=points[:, :2],
+                sizes=points[:, 2],
+                angles=points[:, 3],
+                descriptors=stored["descriptors"],
+                view=stored["view"],
+                covered=stored["covered"],
+                width=width,
+                height=height,
+            )
+            return Fingerprint(stored["hashes"], features)
+    except (OSError, KeyError, ValueError, IndexError, EOFError, zipfile.BadZipFile) as error:
+        raise PreparationError(f"{path}: not a fingerprint of this package ({error}); take it again") from error

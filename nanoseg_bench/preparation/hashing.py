@@ -1,0 +1,49 @@
+"""What identifies pixels, truth and a whole prepared set."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoseg_bench.annotations.instance import Instance, Rle
+from nanoseg_bench.files import sha256_json
+
+PREPARATION_VERSION = 2
+"""Raised whenever the same inputs and parameters would give other canvases, labels or splits."""
+
+_COORDINATE_DECIMALS = 6
+
+
+def pixels_sha256(pixels: NDArray[np.uint8]) -> str:
+    """Hash of decoded pixels and their shape, whatever the file's format and compression."""
+    return hashlib.sha256(repr(pixels.shape).encode("ascii") + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+
+
+def truth_sha256(instances: Sequence[Instance]) -> str:
+    """Hash of labels and regions, in their order."""
+    return sha256_json([[each.label, each.crowd, _region(each)] for each in instances])
+
+
+def content_hash(entries: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> str:
+    """Hash of a prepared set: source pixels, truth, split and parameters.
+
+    Encoded bytes, absolute paths, the clock and the number of workers do not enter.
+
+    Args:
+        entries: Per micrograph: name, size, scale, attributes, source group, split, number of copies, hashes of the
+            decoded pixels and of the truth.
+        parameters: Canvas, classes, seed, augmentation.
+    """
+    ordered = sorted(entries, key=lambda entry: (entry["split"] == "ood", entry["name"]))
+    return sha256_json({"version": PREPARATION_VERSION, "parameters": parameters, "micrographs": ordered})
+
+
+def _region(instance: Instance) -> Any:
+    if isinstance(instance.region, Rle):
+        return [instance.region.height, instance.region.width, instance.region.counts.decode("ascii")]
+    return [
+        [outline.round(_COORDINATE_DECIMALS).tolist() for outline in (part.exterior, *part.holes)]
+        for part in instance.region
+    ]

@@ -1,0 +1,211 @@
+"""All that is decided about a prepared set before anything of it is written."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nanoseg_bench.annotations.file_names import UniqueNames
+from nanoseg_bench.annotations.source import Entry
+from nanoseg_bench.errors import PreparationError
+from nanoseg_bench.preparation.audit import FoundPair
+from nanoseg_bench.preparation.augment import augmentation_parameters, copies_per_image
+from nanoseg_bench.preparation.choices import Choices
+from nanoseg_bench.preparation.grouping import source_groups
+from nanoseg_bench.preparation.hashing import content_hash
+from nanoseg_bench.preparation.inspection import Inspection
+from nanoseg_bench.preparation.prepared_set import SPLITS
+from nanoseg_bench.preparation.split import fixed_split, share_warnings, split_by_group
+
+OOD = "ood"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PlannedMicrograph:
+    """One micrograph of the set.
+
+    Attributes:
+        entry: Where it comes from.
+        seen: What the first look gave.
+        split: ``train``, ``val``, ``test`` or ``ood``.
+        source_group: What it must share its split with.
+        stem: Of its files, unique in the set and legal on every file system.
+        copy_stems: Of its augmented copies.
+    """
+
+    entry: Entry
+    seen: Inspection
+    split: str
+    source_group: str
+    stem: str
+    copy_stems: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Plan:
+    """A prepared set before it is written.
+
+    Attributes:
+        name: Of the set.
+        dataset: Name of the card that it is made from.
+        classes: Class names; their order gives the indices.
+        ood_classes: Further labels of the out-of-distribution part.
+        micrographs: By split, then by name.
+        parameters: What decides the content besides the micrographs.
+        pairs: Images that were found to show the same, by stem.
+        warnings: Sentences for the user.
+    """
+
+    name: str
+    dataset: str
+    classes: tuple[str, ...]
+    ood_classes: tuple[str, ...]
+    micrographs: tuple[PlannedMicrograph, ...]
+    parameters: dict[str, Any]
+    pairs: tuple[FoundPair, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def content_hash(self) -> str:
+        """What the set will be, before it is made."""
+        return content_hash([_identity(each) for each in self.micrographs], self.parameters)
+
+    def of(self, split: str) -> list[PlannedMicrograph]:
+        """The micrographs of one split."""
+        return [each for each in self.micrographs if each.split == split]
+
+
+def make_plan(
+    main: Mapping[str, tuple[Entry, Inspection]],
+    ood: Mapping[str, tuple[Entry, Inspection]],
+    pairs: Sequence[FoundPair],
+    *,
+    name: str,
+    dataset: str,
+    classes: tuple[str, ...] | None,
+    choices: Choices,
+) -> Plan:
+    """Decide source groups, split, copies and file names.
+
+    Args:
+        main: What is split, by micrograph name.
+        ood: Out-of-distribution micrographs by name.
+        pairs: Images that were found to show the same, by micrograph name.
+        name: Of the set.
+        dataset: Name of the card that it is made from.
+        classes: Class names; None takes every label that occurs, in alphabetical order.
+        choices: The user's.
+
+    Raises:
+        PreparationError: The split cannot be made, or there is no particle.
+    """
+    seen = [inspection for _, inspection in main.values()]
+    if classes is None:
+        classes = tuple(sorted({label for inspection in seen for label in inspection.labels}))
+    if not classes:
+        raise PreparationError(f"no particle is outlined in any of the {len(seen)} images; annotate them first")
+    known = set(classes)
+    more = {label for _, inspection in ood.values() for label in inspection.labels} - known
+    groups, split, warnings = _split(seen, [inspection for _, inspection in ood.values()], pairs, choices)
+    train = [each for each, part in split.items() if part == "train"]
+    copies = copies_per_image(train, len(split), choices.seed, choices.augment_to, choices.augment_copies)
+    split |= dict.fromkeys(ood, OOD)
+    micrographs = _name_files({**main, **ood}, split, groups, copies)
+    stems = {each.seen.name: each.stem for each in micrographs}
+    return Plan(
+        name=name,
+        dataset=dataset,
+        classes=classes,
+        ood_classes=tuple(sorted(more)),
+        micrographs=micrographs,
+        parameters={
+            "canvas": choices.canvas,
+            "classes": list(classes),
+            "seed": choices.seed,
+            "split": "fixed" if choices.assignment is not None else ":".join(map(str, choices.ratios)),
+            "augmentation": augmentation_parameters() if any(copies.values()) else None,
+        },
+        pairs=tuple(
+            FoundPair((stems[pair.names[0]], stems[pair.names[1]]), pair.check, pair.evidence) for pair in pairs
+        ),
+        warnings=tuple(warnings),
+    )
+
+
+def _split(
+    main: Sequence[Inspection], ood: Sequence[Inspection], pairs: Sequence[FoundPair], choices: Choices
+) -> tuple[dict[str, str], dict[str, str], list[str]]:
+    """(group by name, split by name without ood, warnings)."""
+    everything = [*main, *ood]
+    pixels = {each.name: each.pixels_sha256 for each in everything}
+    joining = _joining_pairs(pairs, {each.name for each in main}, choices)
+    groups, joins = source_groups(everything, pixels, [(*pair.names, pair.check) for pair in joining])
+    warnings = [str(join) for join in joins]
+    own = {each.name: groups[each.name] for each in main}
+    if choices.assignment is not None:
+        split = fixed_split(
+            main, choices.assignment, own, extend=choices.extend, ratios=choices.ratios, seed=choices.seed, joins=joins
+        )
+    else:
+        split = split_by_group(main, choices.ratios, choices.seed, own)
+        warnings += share_warnings(split, own, choices.ratios)
+    return groups, split, warnings
+
+
+def _joining_pairs(pairs: Sequence[FoundPair], main: set[str], choices: Choices) -> list[FoundPair]:
+    """The found pairs that make one source group of two.
+
+    Two images that a given split puts apart stay apart: that is what the audit is to show, with both images side by
+    side, not what a group can mend. The same holds for the out-of-distribution part.
+    """
+    reviewed = {frozenset((each.first, each.second)) for each in choices.reviewed}
+    assignment = choices.assignment or {}
+
+    def joins(pair: FoundPair) -> bool:
+        first, second = pair.names
+        apart = first in assignment and second in assignment and assignment[first] != assignment[second]
+        return {first, second} <= main and frozenset(pair.names) not in reviewed and not apart
+
+    return [pair for pair in pairs if joins(pair)]
+
+
+def _name_files(
+    everything: Mapping[str, tuple[Entry, Inspection]],
+    split: Mapping[str, str],
+    groups: Mapping[str, str],
+    copies: Mapping[str, int],
+) -> tuple[PlannedMicrograph, ...]:
+    order = sorted(everything, key=lambda name: (SPLITS.index(split[name]), name))
+    file_names = UniqueNames()
+    last_parts = Counter(_last_part(name).casefold() for name in order)
+    stems = {}
+    for name in order:
+        short = _last_part(name)
+        stems[name] = file_names.take(short if last_parts[short.casefold()] == 1 else name)
+    planned = []
+    for name in order:
+        count, stem = copies.get(name, 0), stems[name]
+        digits = max(len(str(count)), 2)
+        copy_stems = tuple(file_names.take(stem, f"-aug{number:0{digits}d}") for number in range(1, count + 1))
+        entry, seen = everything[name]
+        planned.append(PlannedMicrograph(entry, seen, split[name], groups[name], stem, copy_stems))
+    return tuple(planned)
+
+
+def _identity(planned: PlannedMicrograph) -> dict[str, Any]:
+    seen = planned.seen
+    return {
+        "name": seen.name,
+        "size": [seen.width, seen.height],
+        "nm_per_px": seen.nm_per_px,
+        "attributes": dict(seen.attributes),
+        "source_group": planned.source_group,
+        "split": planned.split,
+        "copies": len(planned.copy_stems),
+        "pixels": seen.pixels_sha256,
+        "truth": seen.truth_sha256,
+    }
+
+
+def _last_part(name: str) -> str:
+    return name.rsplit("/", 1)[-1]

@@ -1,0 +1,172 @@
+"""The preview's charts: splits side by side, each as a share of its own total, so that unlike sizes compare."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
+
+from nanoseg_bench.preparation.set_statistics import SplitStatistics
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Told apart with any colour vision (Okabe and Ito), and by the dashes.
+SPLIT_COLOURS = {"train": "#0072b2", "val": "#d55e00", "test": "#00795a", "ood": "#8e3b7d"}
+_DASHES: dict[str, Any] = {"train": "-", "val": (0, (6, 2)), "test": (0, (2, 1.4)), "ood": (0, (6, 2, 1.5, 2))}
+
+_WIDTH = 5.0  # inches; the page scales the chart to its column
+_INK, _SOFT, _GRID = "#1b2430", "#505d6b", "#e3e8ec"
+_SIZE_BINS = 28
+_MAX_CLASSES = 20
+_MAX_SINGLE_COUNTS = 10
+
+
+def class_chart(statistics: Sequence[SplitStatistics], classes: Sequence[str]) -> Figure:
+    """Bars: share of each class among the particles of each split; the rarest of many classes are summed up."""
+    totals = Counter({name: sum(each.class_particles[name] for each in statistics) for name in classes})
+    shown = [name for name in classes if name in dict(totals.most_common(_MAX_CLASSES))]
+    rest = [name for name in classes if name not in shown]
+    labels = [_shorten(name) for name in shown] + ([f"{len(rest)} others"] if rest else [])
+    figure, axes = _figure(0.9 + len(labels) * (0.16 + 0.13 * len(statistics)))
+    thickness = 0.8 / len(statistics)
+    for number, each in enumerate(statistics):
+        counts = [each.class_particles[name] for name in shown]
+        counts += [sum(each.class_particles[name] for name in rest)] if rest else []
+        shares = _percent(np.array(counts, dtype=np.float64))
+        places = np.arange(len(labels)) + (number - (len(statistics) - 1) / 2) * thickness
+        axes.barh(places, shares, thickness * 0.9, color=SPLIT_COLOURS[each.split], label=each.split)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("% of the split's particles")
+    axes.grid(axis="x", color=_GRID, linewidth=0.8)
+    _legend(figure, axes)
+    return figure
+
+
+def size_chart(
+    statistics: Sequence[SplitStatistics], diameters: Callable[[SplitStatistics], NDArray[np.float64]], unit: str
+) -> Figure:
+    """Steps: distribution of the equivalent diameter in each split, on a logarithmic axis."""
+    samples = [(each.split, values) for each in statistics if len(values := diameters(each))]
+    figure, axes = _figure(3.0)
+    if samples:
+        edges = _size_edges(
+            float(min(values.min() for _, values in samples)), float(max(values.max() for _, values in samples))
+        )
+        for split, values in samples:
+            counts, _ = np.histogram(values, edges)
+            label = f"{split} ({len(values):,})".replace(",", "\u202f")
+            axes.stairs(
+                _percent(counts),
+                edges,
+                color=SPLIT_COLOURS[split],
+                linestyle=_DASHES[split],
+                linewidth=1.6,
+                label=label,
+                fill=False,
+            )
+        _log_axis(axes, float(edges[0]), float(edges[-1]))
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(f"equivalent diameter, {unit}")
+    axes.set_ylabel("% of the split's particles")
+    axes.grid(color=_GRID, linewidth=0.8)
+    _legend(figure, axes)
+    return figure
+
+
+def count_chart(samples: Sequence[tuple[str, NDArray[np.int64]]], xlabel: str, ylabel: str) -> Figure:
+    """Bars: how often small and large counts occur in each split; see ``_count_edges``."""
+    highest = max((int(values.max()) for _, values in samples if len(values)), default=0)
+    lowest = min((int(values.min()) for _, values in samples if len(values)), default=0)
+    edges = _count_edges(lowest, highest)
+    labels = [_range(low, high - 1) for low, high in pairwise(edges)]
+    figure, axes = _figure(3.0)
+    thickness = 0.84 / max(len(samples), 1)
+    for number, (split, values) in enumerate(samples):
+        counts, _ = np.histogram(values, edges)
+        places = np.arange(len(labels)) + (number - (len(samples) - 1) / 2) * thickness
+        label = f"{split} ({len(values):,})".replace(",", "\u202f")
+        axes.bar(places, _percent(counts), thickness * 0.9, color=SPLIT_COLOURS[split], label=label)
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set_xlim(-0.6, len(labels) - 0.4)
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    axes.grid(axis="y", color=_GRID, linewidth=0.8)
+    _legend(figure, axes)
+    return figure
+
+
+def _figure(height: float) -> tuple[Figure, "Axes"]:
+    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=_INK, labelsize=9.5, length=3)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(_SOFT)
+    axes.xaxis.label.set(size=9.5, color=_SOFT)
+    axes.yaxis.label.set(size=9.5, color=_SOFT)
+    return figure, axes
+
+
+def _legend(figure: Figure, axes: "Axes") -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    # Outside, above the axes: nowhere in the way of the data.
+    figure.legend(
+        handles, labels, loc="outside upper left", ncols=max(len(labels), 1), frameon=False, fontsize=9.5,
+        labelcolor=_INK, handlelength=1.8, columnspacing=1.4, borderpad=0.1,
+    )  # fmt: skip
+
+
+def _log_axis(axes: "Axes", lowest: float, highest: float) -> None:
+    axes.set_xscale("log")
+    axes.set_xlim(lowest, highest)
+    steps = (1, 2, 5) if highest / lowest < 2000 else (1,)
+    decades = range(int(np.floor(np.log10(lowest))), int(np.ceil(np.log10(highest))) + 1)
+    ticks = [step * 10.0**decade for decade in decades for step in steps]
+    axes.set_xticks([tick for tick in ticks if lowest <= tick <= highest])
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+
+
+def _size_edges(lowest: float, highest: float) -> NDArray[np.float64]:
+    """Logarithmic, with an empty bin at either end, so that every distribution comes down to zero inside the frame."""
+    lowest, highest = lowest * 0.999, max(highest, lowest * 1.5) * 1.001
+    step = (highest / lowest) ** (1 / _SIZE_BINS)
+    return np.asarray(lowest * step ** np.arange(-1.0, _SIZE_BINS + 2), dtype=np.float64)
+
+
+def _count_edges(lowest: int, highest: int) -> list[int]:
+    """One class per count where there are few of them, else classes that double in width; 0 stands alone."""
+    if highest - lowest < _MAX_SINGLE_COUNTS:
+        return list(range(lowest, highest + 2))
+    edges = [1]
+    while edges[-1] <= highest:
+        edges.append(edges[-1] * 2)
+    if lowest == 0:
+        edges.insert(0, 0)
+    while len(edges) > 2 and edges[1] <= lowest:
+        edges.pop(0)
+    return edges
+
+
+def _range(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low}–{high}"
+
+
+def _percent(counts: NDArray[Any]) -> NDArray[np.float64]:
+    return np.asarray(100.0 * counts / max(counts.sum(), 1), dtype=np.float64)
+
+
+def _shorten(name: str, length: int = 24) -> str:
+    """Class names may hold a dollar sign, which matplotlib would take for mathematics."""
+    short = name if len(name) <= length else name[: length - 1] + "…"
+    return short.replace("$", r"\$")

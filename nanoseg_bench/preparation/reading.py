@@ -1,0 +1,114 @@
+"""The first pass over the micrographs: read each once, keep what is small, set aside what cannot be used."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from nanoseg_bench.annotations.faults import Problem
+from nanoseg_bench.annotations.source import Entry
+from nanoseg_bench.parallel import each
+from nanoseg_bench.preparation.audit import FoundPair
+from nanoseg_bench.preparation.choices import Choices
+from nanoseg_bench.preparation.grouping import regroup
+from nanoseg_bench.preparation.inspection import Inspection, InspectionTask, inspect, twice_annotated
+from nanoseg_bench.preparation.plan import OOD
+from nanoseg_bench.preparation.report import PrepareReport
+from nanoseg_bench.preparation.shared_sources import find_shared_sources
+from nanoseg_bench.preparation.split import choose_subset
+
+Seen = dict[str, tuple[Entry, Inspection]]
+"""Micrographs by name, in the order of the names."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class Reader:
+    """The first pass over the micrographs.
+
+    Args:
+        scratch: Folder for the fingerprints, one file per image.
+        report: Where faulty files are entered.
+        choices: The user's.
+        workers: Processes.
+    """
+
+    def __init__(self, scratch: Path, report: PrepareReport, choices: Choices, workers: int) -> None:
+        self._scratch = scratch
+        self._report = report
+        self._choices = choices
+        self._workers = workers
+
+    def read(
+        self,
+        entries: Sequence[Entry],
+        classes: tuple[str, ...] | None,
+        verify: Callable[[Sequence[Mapping[str, int]]], None] | None,
+    ) -> Seen:
+        """Look at what is to be split; by name, in that order, without those that cannot be used."""
+        wanted = self._choices.images
+        if wanted is not None:
+            surveyed = self._group(self._look([InspectionTask(entry, classes) for entry in entries]))
+            if verify is not None:
+                verify([inspection.labels for _, inspection in surveyed.values()])
+            records = [inspection for _, inspection in surveyed.values()]
+            subset = choose_subset(records, wanted, self._choices.seed, self._choices.assignment)
+            entries = [surveyed[record.name][0] for record in subset]
+        seen = self._look(self._tasks(entries, classes, "main"))
+        if verify is not None and wanted is None:
+            verify([inspection.labels for _, inspection in seen.values()])
+        return self._scale(self._group(seen), warn=True)
+
+    def read_ood(self, entries: Sequence[Entry], classes: tuple[str, ...] | None) -> Seen:
+        """Look at the out-of-distribution part."""
+        return self._scale(self._look(self._tasks(entries, classes, OOD)), warn=False)
+
+    def compare(self, seen: Seen) -> list[FoundPair]:
+        """Images that show the same, by micrograph name."""
+        ordered = sorted(seen)
+        paths = [path for name in ordered if (path := seen[name][1].fingerprint_path) is not None]
+        found = find_shared_sources(paths, self._workers)
+        return [FoundPair((ordered[pair.first], ordered[pair.second]), pair.check, pair.evidence) for pair in found]
+
+    def _tasks(self, entries: Sequence[Entry], classes: tuple[str, ...] | None, part: str) -> list[InspectionTask]:
+        return [
+            InspectionTask(entry, classes, self._scratch / f"{part}-{number:06d}.npz")
+            for number, entry in enumerate(entries)
+        ]
+
+    def _look(self, tasks: Sequence[InspectionTask]) -> Seen:
+        found: list[tuple[Entry, Inspection]] = []
+        problems: list[Problem] = []
+        for task, result in zip(tasks, each(inspect, tasks, self._workers, "reading micrographs"), strict=True):
+            if isinstance(result, Problem):
+                problems.append(result)
+            else:
+                found.append((task.entry, result))
+        twice = twice_annotated([inspection for _, inspection in found], [entry for entry, _ in found])
+        for problem in (*problems, *twice.values()):
+            self._report.add_problem(problem)
+        kept = {pair[1].name: pair for position, pair in enumerate(found) if position not in twice}
+        return dict(sorted(kept.items()))
+
+    def _group(self, seen: Seen) -> Seen:
+        if self._choices.group_by is None:
+            return seen
+        groups = regroup([inspection for _, inspection in seen.values()], self._choices.group_by)
+        return {
+            name: (entry, replace(inspection, source_group=groups[name])) for name, (entry, inspection) in seen.items()
+        }
+
+    def _scale(self, seen: Seen, warn: bool) -> Seen:
+        table = self._choices.scales
+        if table is None:
+            return seen
+        if warn:
+            for warning in table.check([inspection for _, inspection in seen.values()]):
+                _LOG.warning("%s", warning)
+        scaled = {}
+        for name, (entry, inspection) in seen.items():
+            scale = table.lookup(inspection)
+            if scale is not None:
+                inspection = replace(inspection, nm_per_px=scale, scale_from="scale-csv")
+            scaled[name] = (entry, inspection)
+        return scaled

@@ -1,0 +1,180 @@
+"""Which images of a collection share a source: copies by their perceptual hash, shared fields by local features.
+
+What it finds was measured on EMPS images of the train split with planted leaks, see tests/preparation.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nanoseg_bench.errors import PreparationError
+from nanoseg_bench.parallel import each
+from nanoseg_bench.preparation.features import LocalFeatures
+from nanoseg_bench.preparation.fingerprint import read_fingerprint
+from nanoseg_bench.preparation.overlap import Overlap, find_overlap
+from nanoseg_bench.preparation.perceptual import find_near_duplicates, inverse, is_mirrored
+from nanoseg_bench.preparation.shortlist import Candidate, shortlist
+
+NEAR_DUPLICATES = "near-duplicates"
+OVERLAPPING_FIELDS = "overlapping-fields"
+
+_PAIRS_PER_TASK = 16
+_DECIMALS = 3
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SharedSource:
+    """Two images that seem to have one source.
+
+    Attributes:
+        first: Position of one image.
+        second: Of the other, larger than ``first``.
+        check: ``near-duplicates``: their hashes agree, which may be chance. ``overlapping-fields``: they show the
+            same field, confirmed by geometry and on the pixels.
+        evidence: Of near-duplicates ``differing_bits`` and ``orientation`` (row of ``perceptual_hashes`` of the
+            second); of overlapping-fields ``inliers``, ``scale`` (pixels of the first per pixel of the second),
+            ``rotation_degrees``, ``mirrored``, ``shared_first``, ``shared_second``, ``agreement`` and ``outline``
+            (corners of the second in pixels of the first).
+    """
+
+    first: int
+    second: int
+    check: str
+    evidence: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    first: Path
+    second: Path
+    mirrored: bool
+
+
+def find_shared_sources(paths: Sequence[Path], workers: int) -> list[SharedSource]:
+    """Compare images by their fingerprints.
+
+    The images are put into an order of their own first, so the result depends neither on the order of ``paths`` nor
+    on ``workers``. Fingerprints stay on disk; about 20 kB per image is kept in memory.
+
+    Args:
+        paths: Files of ``write_fingerprint``.
+        workers: Largest number of processes for the geometric comparison.
+
+    Returns:
+        Sorted by position and check. A pair may be found by both checks.
+
+    Raises:
+        PreparationError: A file is not a fingerprint.
+    """
+    order = _order(paths)
+    files = [paths[position] for position in order]
+    if len(files) < 2:
+        return []
+    duplicates = find_near_duplicates(np.stack([read_fingerprint(path).hashes for path in files]))
+    with _one_thread():
+        candidates = set(shortlist(lambda number: _features(files[number]), len(files)))
+    candidates |= {Candidate(pair.first, pair.second, is_mirrored(pair.orientation)) for pair in duplicates}
+    found = []
+    for pair in duplicates:
+        orientation = pair.orientation if order[pair.first] < order[pair.second] else inverse(pair.orientation)
+        evidence = {"differing_bits": pair.differing_bits, "orientation": orientation}
+        found.append(_shared(order, pair.first, pair.second, NEAR_DUPLICATES, evidence))
+    found += _overlaps(files, order, sorted(candidates, key=lambda c: (c.first, c.second, c.mirrored)), workers)
+    return sorted(found, key=lambda pair: (pair.first, pair.second, pair.check))
+
+
+def _order(paths: Sequence[Path]) -> list[int]:
+    """Positions by content, so that no choice further on depends on where an image stands in the list."""
+    digests = []
+    for path in paths:
+        try:
+            digests.append(hashlib.sha256(path.read_bytes()).digest())
+        except OSError as error:
+            raise PreparationError(f"{path}: the fingerprint cannot be read ({error}); take it again") from error
+    return sorted(range(len(paths)), key=lambda position: (digests[position], str(paths[position])))
+
+
+def _overlaps(
+    files: Sequence[Path], order: Sequence[int], candidates: Sequence[Candidate], workers: int
+) -> list[SharedSource]:
+    tasks = [
+        [
+            _Comparison(files[each.first], files[each.second], each.mirrored)
+            for each in candidates[start:][:_PAIRS_PER_TASK]
+        ]
+        for start in range(0, len(candidates), _PAIRS_PER_TASK)
+    ]
+    results = (result for part in each(_compare, tasks, workers, "comparing images") for result in part)
+    best: dict[tuple[int, int], tuple[Overlap, tuple[int, int], tuple[int, int]]] = {}
+    for candidate, result in zip(candidates, results, strict=True):
+        key = (candidate.first, candidate.second)
+        # A symmetric field agrees with its mirror image too; the better fit is told.
+        if result is not None and (key not in best or result[0].agreement > best[key][0].agreement):
+            best[key] = result
+    found = []
+    for (first, second), (overlap, first_size, second_size) in best.items():
+        if order[first] > order[second]:
+            overlap, second_size = overlap.inverted(), first_size
+        found.append(_shared(order, first, second, OVERLAPPING_FIELDS, _field_evidence(overlap, second_size)))
+    return found
+
+
+def _compare(task: Sequence[_Comparison]) -> list[tuple[Overlap, tuple[int, int], tuple[int, int]] | None]:
+    """The overlap and the sizes of both images, for each pair that has one; in a worker process."""
+    results: list[tuple[Overlap, tuple[int, int], tuple[int, int]] | None] = []
+    with _one_thread():
+        for comparison in task:
+            first, second = _features(comparison.first), _features(comparison.second)
+            overlap = find_overlap(first, second, comparison.mirrored)
+            sizes = (first.width, first.height), (second.width, second.height)
+            results.append(None if overlap is None else (overlap, *sizes))
+    return results
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep OpenCV and BLAS to one thread: the processes share the cores already."""
+    import cv2
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
+# Candidates are sorted by their first image, which is therefore read once for all its partners.
+@lru_cache(maxsize=32)
+def _cached(path: Path, modified: int) -> LocalFeatures:
+    return read_fingerprint(path).features
+
+
+def _features(path: Path) -> LocalFeatures:
+    return _cached(path, path.stat().st_mtime_ns)
+
+
+def _shared(order: Sequence[int], first: int, second: int, check: str, evidence: dict[str, Any]) -> SharedSource:
+    low, high = sorted((order[first], order[second]))
+    return SharedSource(low, high, check, evidence)
+
+
+def _field_evidence(overlap: Overlap, second_size: tuple[int, int]) -> dict[str, Any]:
+    return {
+        "inliers": overlap.inliers,
+        "scale": round(overlap.scale, _DECIMALS),
+        "rotation_degrees": round(overlap.rotation_degrees, 1),
+        "mirrored": overlap.mirrored,
+        "shared_first": round(overlap.shared_first, _DECIMALS),
+        "shared_second": round(overlap.shared_second, _DECIMALS),
+        "agreement": round(overlap.agreement, _DECIMALS),
+        "outline": [[round(float(x), 1), round(float(y), 1)] for x, y in overlap.outline(*second_size)],
+    }

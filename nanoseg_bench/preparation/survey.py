@@ -1,0 +1,35 @@
+"""What a split needs to know of a micrograph: a light record, so that no instances are kept in memory for it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+
+class Named(Protocol):
+    """A micrograph, or what stands for it."""
+
+    @property
+    def name(self) -> str:
+        """``Micrograph.name``."""
+
+    @property
+    def image_path(self) -> Path:
+        """Where the pixels are."""
+
+
+class Surveyed(Named, Protocol):
+    """What a first look at a micrograph leaves behind."""
+
+    @property
+    def source_group(self) -> str | None:
+        """Specimen, session, figure or paper, where the file names one."""
+
+    @property
+    def labels(self) -> Mapping[str, int]:
+        """Particles per class label, without ignore regions."""
+
+
+def some(names: list[str], limit: int = 5) -> str:
+    """The first names of a list and how many more there are, for a message."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

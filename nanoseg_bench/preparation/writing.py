@@ -1,0 +1,189 @@
+"""Writing a planned set into an empty folder."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nanoseg_bench.annotations.coco import CocoWriter
+from nanoseg_bench.errors import PreparationError
+from nanoseg_bench.files import write_json, write_text
+from nanoseg_bench.parallel import each
+from nanoseg_bench.preparation.audit import audit_split
+from nanoseg_bench.preparation.audit_page import write_audit_page
+from nanoseg_bench.preparation.canvases import CanvasTask, WrittenCanvas, WrittenMicrograph, write_canvases
+from nanoseg_bench.preparation.choices import Choices
+from nanoseg_bench.preparation.manifest import manifest_rows, manifest_writer
+from nanoseg_bench.preparation.plan import OOD, Plan, PlannedMicrograph
+from nanoseg_bench.preparation.prepared_set import AUDITED_COLUMNS, FORMAT, MARKER, SPLITS, PreparedSet
+from nanoseg_bench.preparation.preview import write_preview
+from nanoseg_bench.preparation.report import PrepareReport
+from nanoseg_bench.preparation.split import PARTS, write_split_file
+
+
+def write_set(plan: Plan, report: PrepareReport, root: Path, choices: Choices, workers: int) -> None:
+    """Write a prepared set.
+
+    Args:
+        plan: All that was decided.
+        report: Completed with what is used, and written.
+        root: An empty folder.
+        choices: The user's.
+        workers: Processes.
+    """
+    rows, summary = _write_images(plan, root, choices, workers)
+    write_split_file(root / "split.csv", {each.seen.name: each.split for each in plan.micrographs if each.split != OOD})
+    report.add_used(
+        {planned.seen.name: planned.entry.path for planned in plan.micrographs},
+        [planned.seen for planned in plan.micrographs],
+    )
+    report.write(root / "prepare_report.json")
+    audit = audit_split(rows, plan.pairs, plan.content_hash, choices.reviewed)
+    write_json(root / "split_audit.json", audit)
+    write_text(root / "data.yaml", _data_yaml(plan))
+    write_json(root / MARKER, summary)
+    prepared = PreparedSet(root)
+    write_audit_page(prepared, audit, root / "split_audit.html")
+    if choices.preview:
+        write_preview(prepared, root / "preview.html")
+
+
+def _write_images(
+    plan: Plan, root: Path, choices: Choices, workers: int
+) -> tuple[list[dict[str, str]], dict[str, Any]]:
+    """Write canvases, labels, truth and manifest; return what the audit needs of the manifest, and the summary."""
+    rows: list[dict[str, str]] = []
+    statistics = _Statistics()
+    tasks = _tasks(plan, root, choices)
+    with (
+        manifest_writer(root / "manifest.csv") as manifest,
+        _coco_files(plan, root) as files,
+        closing(each(write_canvases, tasks, workers, "writing canvases")) as results,
+    ):
+        for planned, written in zip(plan.micrographs, results, strict=True):
+            truth, canvas = files[planned.split]
+            truth.add_encoded(planned.stem, (planned.seen.width, planned.seen.height), written.truth)
+            for image in written.canvases:
+                _check_loss(image, choices.max_loss)
+                canvas.add_encoded(image.name, (choices.canvas, choices.canvas), image.annotations)
+            for row in manifest_rows(planned, written, choices.canvas):
+                manifest.writerow(row)
+                rows.append({column: row[column] for column in AUDITED_COLUMNS})
+            statistics.add(planned, written)
+    return rows, _summary(plan, choices, statistics)
+
+
+def _check_loss(image: WrittenCanvas, most: float | None) -> None:
+    loss = image.label_loss
+    if most is not None and loss is not None and 1 - loss.worst_iou > most:
+        raise PreparationError(
+            f"{image.name}: a particle's YOLO label has an IoU of {loss.worst_iou:.3f} with its truth ("
+            f"{loss.holes_lost} holes and {loss.parts_joined} parts are lost in this image), below "
+            f"{1 - most:.3f} as --max-loss {most:g} asks; allow more, or train on canvas/*.json, which holds all"
+        )
+
+
+@contextmanager
+def _coco_files(plan: Plan, root: Path) -> Iterator[dict[str, tuple[CocoWriter, CocoWriter]]]:
+    """(truth, canvas) of each split that has images."""
+    with ExitStack() as stack:
+        files = {}
+        for split in _splits(plan):
+            classes = _classes(plan, split)
+            truth = CocoWriter(root / "truth" / f"{split}.json", classes)
+            canvas = CocoWriter(root / "canvas" / f"{split}.json", classes)
+            files[split] = (stack.enter_context(truth), stack.enter_context(canvas))
+        yield files
+
+
+def _tasks(plan: Plan, root: Path, choices: Choices) -> list[CanvasTask]:
+    for split in _splits(plan):
+        (root / "images" / split).mkdir(parents=True)
+        if split != OOD:
+            (root / "labels" / split).mkdir(parents=True)
+    return [
+        CanvasTask(
+            entry=planned.entry,
+            split=planned.split,
+            name=planned.stem,
+            copy_names=planned.copy_stems,
+            classes=_classes(plan, planned.split),
+            # Nothing is trained on ood, whose shapes have no index among the classes.
+            labels=planned.split != OOD,
+            canvas=choices.canvas,
+            seed=choices.seed,
+            root=root,
+        )
+        for planned in plan.micrographs
+    ]
+
+
+def _splits(plan: Plan) -> list[str]:
+    present = {planned.split for planned in plan.micrographs}
+    return [split for split in SPLITS if split in present]
+
+
+def _classes(plan: Plan, split: str) -> tuple[str, ...]:
+    return plan.classes + plan.ood_classes if split == OOD else plan.classes
+
+
+def _data_yaml(plan: Plan) -> str:
+    parts = {part: f"images/{part}" for part in PARTS if part in _splits(plan)}
+    document = {"path": ".", **parts, "names": dict(enumerate(plan.classes))}
+    return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+
+
+class _Statistics:
+    """Counts over the micrographs that were written."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, Counter[str]] = defaultdict(Counter)
+        self.groups: dict[str, set[str]] = defaultdict(set)
+        self.class_images: Counter[str] = Counter()
+        self.class_instances: Counter[str] = Counter()
+        self.losses: Counter[str] = Counter()
+        self.densest = 0
+        self.worst_label_iou = 1.0
+
+    def add(self, planned: PlannedMicrograph, written: WrittenMicrograph) -> None:
+        particles = sum(written.labels.values())
+        self.class_images.update(written.labels.keys())
+        self.class_instances.update(written.labels)
+        self.groups[planned.split].add(planned.source_group)
+        self.counts[planned.split].update(images=1, copies=len(written.canvases) - 1, instances=particles)
+        self.densest = max(self.densest, particles, *(image.particles for image in written.canvases))
+        self.losses.update(outside_image=written.outside, too_small_for_canvas=written.too_small)
+        for image in written.canvases:
+            self.losses["cut_by_augmentation"] += image.dropped
+            if image.label_loss is not None:
+                self.losses["yolo_parts_joined"] += image.label_loss.parts_joined
+                self.losses["yolo_holes_lost"] += image.label_loss.holes_lost
+                self.losses["yolo_vanished"] += image.label_loss.vanished
+                self.worst_label_iou = min(self.worst_label_iou, image.label_loss.worst_iou)
+
+
+def _summary(plan: Plan, choices: Choices, statistics: _Statistics) -> dict[str, Any]:
+    shown = plan.classes + plan.ood_classes
+    return {
+        "format": FORMAT,
+        "name": plan.name,
+        "dataset": plan.dataset,
+        "classes": list(plan.classes),
+        "ood_classes": list(plan.ood_classes),
+        "canvas": choices.canvas,
+        "seed": choices.seed,
+        "parameters": plan.parameters,
+        "content_hash": plan.content_hash,
+        "max_instances": statistics.densest,
+        "counts": {
+            split: {"groups": len(statistics.groups[split]), **statistics.counts[split]} for split in _splits(plan)
+        },
+        "class_images": {label: statistics.class_images[label] for label in shown},
+        "class_instances": {label: statistics.class_instances[label] for label in shown},
+        "losses": dict(sorted(statistics.losses.items())),
+        "worst_label_iou": statistics.worst_label_iou,
+        "warnings": list(plan.warnings),
+    }

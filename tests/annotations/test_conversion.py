@@ -1,0 +1,368 @@
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+import yaml
+from PIL import Image
+from pycocotools.coco import COCO
+
+from nanoseg_bench.annotations.conversion import convert
+from nanoseg_bench.annotations.conversion_report import REPORT_FILE
+from nanoseg_bench.annotations.doors import open_source
+from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon
+from nanoseg_bench.annotations.labelme import open_labelme, write_labelme
+from nanoseg_bench.annotations.raster import mask_to_rle, to_mask
+from nanoseg_bench.annotations.source import Loaded, NotAnAnnotationError, Source
+from nanoseg_bench.errors import AnnotationError, ImageError, PreparationError, UsageError
+
+SIZE = (60, 40)
+
+
+@pytest.fixture
+def folder(tmp_path, disc, square):
+    """LabelMe files of plain outlines, a hole, parts, a crowd, a point, an outline over the edge, and of nothing."""
+    ring = Polygon(square(2, 2, 22, 22), (square(7, 7, 17, 17),))
+    contents = {
+        "a": (Instance("rod", (disc(20, 20, 6),)), Instance("cube", (Polygon(square(-5, 30, 12, 45)),))),
+        "b": (Instance("cube", (ring,)), Instance("cube", (disc(50, 10, 4),), crowd=True)),
+        "sub/c": (Instance("rod", (Polygon(square(5, 5, 15, 15)), Polygon(square(30, 5, 40, 15)))),),
+        "sub/empty": (),
+    }
+    root = tmp_path / "in"
+    for number, (name, instances) in enumerate(contents.items()):
+        image = root / f"{name}.png"
+        image.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full(SIZE[::-1], 40 * number, np.uint8)).save(image)
+        write_labelme(image.with_suffix(".json"), Micrograph(name, image, *SIZE, instances), image.name)
+    document = json.loads((root / "a.json").read_text())
+    document["shapes"].append({"label": "tip", "points": [[3, 3]], "shape_type": "point"})
+    (root / "a.json").write_text(json.dumps(document))
+    return root
+
+
+def read_report(out):
+    return json.loads((out / REPORT_FILE).read_text())
+
+
+def masks_of(source):
+    found = {}
+    for entry in source.entries:
+        try:
+            micrograph = entry.read()
+        except NotAnAnnotationError:  # the report
+            continue
+        found[entry.name] = sorted(
+            (each.label, each.ignored, to_mask(each, micrograph.height, micrograph.width).tobytes())
+            for each in micrograph.instances
+        )
+    return found
+
+
+def flat_names(masks):
+    return {name.replace("/", "__"): value for name, value in masks.items()}
+
+
+@pytest.mark.parametrize("to", ["coco", "labelme"])
+def test_coco_and_labelme_hold_everything(folder, tmp_path, to):
+    source = open_labelme(folder)
+    report = convert(source, tmp_path / "out", to, workers=1)
+    assert flat_names(masks_of(source)) == masks_of(open_source(tmp_path / "out", to))
+    totals = read_report(tmp_path / "out")["totals"]
+    assert totals["images"] == 4 and totals["background"] == 1 and totals["instances"] == 4
+    assert totals["worst_iou"] == totals["mean_iou"] == 1
+    assert totals["holes_lost"] == totals["parts_joined"] == totals["ignored_lost"] == totals["vanished"] == 0
+    assert report.classes == ("cube", "rod")
+
+
+def test_coco_is_read_by_pycocotools(folder, tmp_path):
+    convert(open_labelme(folder), tmp_path / "out", "coco", workers=1)
+    coco = COCO(str(tmp_path / "out" / "annotations.json"))
+    assert sorted(image["file_name"] for image in coco.imgs.values()) == [
+        "a.png",
+        "b.png",
+        "sub__c.png",
+        "sub__empty.png",
+    ]
+    assert all((tmp_path / "out" / "images" / image["file_name"]).is_file() for image in coco.imgs.values())
+    assert {coco.cats[annotation["category_id"]]["name"] for annotation in coco.anns.values()} == {"cube", "rod"}
+    hole = next(each for each in coco.anns.values() if each["area"] == 300)
+    assert coco.annToMask(hole)[10, 10] == 0
+
+
+def test_yolo_says_what_it_lost(folder, tmp_path):
+    convert(open_labelme(folder), tmp_path / "out", "yolo", workers=1)
+    out = tmp_path / "out"
+    files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    stems = ("a", "b", "sub__c", "sub__empty")
+    expected = [
+        REPORT_FILE,
+        "data.yaml",
+        *(f"images/{stem}.png" for stem in stems),
+        *(f"labels/{stem}.txt" for stem in stems),
+    ]
+    assert files == sorted(expected)
+    assert yaml.safe_load((out / "data.yaml").read_text()) == {"train": "images", "names": {0: "cube", 1: "rod"}}
+    report = read_report(out)
+    rows = {row["name"]: row for row in report["images"]}
+    assert rows["a"] == {
+        "name": "a",
+        "image": "images/a.png",
+        "instances": 2,
+        "points_clipped": 3,
+        "compared": 1,
+        "notes": ["left out shapes without area: 1 point"],
+    }
+    assert rows["b"]["holes_lost"] == 1 and rows["b"]["ignored_lost"] == 1
+    assert rows["b"]["worst_iou"] == pytest.approx(300 / 400)
+    assert rows["sub/c"]["parts_joined"] == 1 and rows["sub/c"].get("worst_iou", 1) > 0.98
+    assert rows["sub/empty"] == {"name": "sub/empty", "image": "images/sub__empty.png", "instances": 0}
+    assert report["totals"]["worst_iou"] == rows["b"]["worst_iou"]
+    means = [1, 1, rows["b"]["mean_iou"], rows["sub/c"].get("mean_iou", 1)]
+    assert report["totals"]["mean_iou"] == pytest.approx(np.mean(means), abs=1e-6)
+    assert (report["from"], report["to"], report["classes"]) == ("labelme", "yolo", ["cube", "rod"])
+    back = {entry.name: entry.read() for entry in open_source(out, "yolo").entries}
+    assert [len(back[stem].instances) for stem in stems] == [2, 1, 1, 0]
+
+
+def test_masks_come_with_a_table(folder, tmp_path):
+    convert(open_labelme(folder), tmp_path / "out", "masks", workers=1)
+    rows = list(csv.reader((tmp_path / "out" / "instances.csv").open()))
+    assert rows == [
+        ["name", "value", "label"],
+        ["a", "1", "rod"],
+        ["a", "2", "cube"],
+        ["b", "1", "cube"],
+        ["sub__c", "1", "rod"],
+    ]
+    ring = np.asarray(Image.open(tmp_path / "out" / "masks" / "b.png"))
+    assert (ring == 1).sum() == 300 and ring[10, 10] == 0
+    assert sorted(path.name for path in (tmp_path / "out" / "images").iterdir()) == sorted(
+        path.name for path in (tmp_path / "out" / "masks").iterdir()
+    )
+
+
+@pytest.mark.parametrize("link", [True, False])
+def test_images_are_linked_or_copied(folder, tmp_path, link):
+    convert(open_labelme(folder), tmp_path / "out", "yolo", link=link, workers=1)
+    target = tmp_path / "out" / "images" / "a.png"
+    assert target.read_bytes() == (folder / "a.png").read_bytes()
+    assert os.path.samefile(target, folder / "a.png") == link
+
+
+def test_images_that_readers_dispute_are_written_anew(folder, tmp_path):
+    Image.fromarray(np.arange(2400, dtype=np.uint16).reshape(SIZE[::-1])).save(folder / "b.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("L", (40, 60), 7).save(folder / "sub" / "empty.jpg", exif=exif)
+    (folder / "sub" / "empty.png").unlink()
+    convert(open_labelme(folder), tmp_path / "out", "yolo", workers=1)
+    report = read_report(tmp_path / "out")
+    rows = {row["name"]: row for row in report["images"]}
+    assert report["totals"]["rewritten_images"] == 2
+    assert rows["b"]["rewritten"]["bits"] == 16
+    assert rows["sub/empty"]["rewritten"]["orientation"] == 6
+    assert "rewritten" not in rows["a"]
+    for row in rows.values():
+        with Image.open(tmp_path / "out" / row["image"]) as image:
+            assert image.size == SIZE and image.mode == "L"
+
+
+def test_max_loss_is_an_error_that_names_the_image(folder, tmp_path):
+    with pytest.raises(AnnotationError, match=r"b\.json: of a particle of 'b'.* IoU of 0\.75.*1 holes lost.*coco"):
+        convert(open_labelme(folder), tmp_path / "out", "yolo", max_loss=0.2, workers=1)
+    assert not (tmp_path / "out").exists()
+    convert(open_labelme(folder), tmp_path / "out", "yolo", max_loss=0.26, workers=1)
+    assert not (tmp_path / f"out-{REPORT_FILE}").exists()
+
+
+def test_all_faults_are_found_before_anything_is_refused(folder, tmp_path):
+    (folder / "x.json").write_text("{")
+    (folder / "package.json").write_text("{}")
+    (folder / "sub" / "c.png").write_bytes(b"no image")
+    Image.new("L", SIZE).save(folder / "bare.png")
+    with pytest.raises(AnnotationError, match=r"2 files cannot be used:\n.*c\.png.*\n.*x\.json.*\nAll of them are in"):
+        convert(open_labelme(folder), tmp_path / "out", "yolo", workers=1)
+    assert not (tmp_path / "out").exists()
+    listed = json.loads((tmp_path / f"out-{REPORT_FILE}").read_text())
+    assert [row["file"] for row in listed["problems"]] == ["sub/c.json", "x.json"]
+    convert(open_labelme(folder), tmp_path / "out", "yolo", on_error="skip", workers=1)
+    report = read_report(tmp_path / "out")
+    assert report["problems"] == listed["problems"]
+    assert [row["file"] for row in report["passed_over"]] == ["package.json"]
+    assert report["unannotated"] == ["bare.png"]
+    assert [row["name"] for row in report["images"]] == ["a", "b", "sub/empty"]
+    assert str(tmp_path) not in (tmp_path / "out" / REPORT_FILE).read_text()
+    assert not (tmp_path / f"out-{REPORT_FILE}").exists()
+    assert not (tmp_path / "out" / "images" / "sub__c.png").exists()
+
+
+def test_one_broken_image_is_an_image_error(folder, tmp_path):
+    (folder / "a.png").write_bytes((folder / "a.png").read_bytes()[:30])
+    with pytest.raises(ImageError, match=r"a\.png"):
+        convert(open_labelme(folder), tmp_path / "out", "yolo", workers=1)
+
+
+def test_an_image_annotated_twice_is_refused_once(folder, tmp_path):
+    document = json.loads((folder / "a.json").read_text())
+    (folder / "z.json").write_text(json.dumps(document))
+    with pytest.raises(AnnotationError, match=r"z\.json: annotates a\.png, and so does .*a\.json"):
+        convert(open_labelme(folder), tmp_path / "out", "yolo", workers=1)
+    for to in ("yolo", "coco", "masks", "labelme"):
+        convert(open_labelme(folder), tmp_path / to, to, on_error="skip", workers=1)
+        assert len(read_report(tmp_path / to)["images"]) == 4
+        assert not list((tmp_path / to).rglob("z.*"))
+
+
+def test_given_classes_number_the_labels_and_no_other_may_occur(folder, tmp_path):
+    convert(open_labelme(folder), tmp_path / "out", "yolo", classes=["sphere", "rod", "cube"], workers=1)
+    lines = (tmp_path / "out" / "labels" / "a.txt").read_text().splitlines()
+    assert [line.split()[0] for line in lines] == ["1", "2"]
+    with pytest.raises(
+        AnnotationError,
+        match=r"instance 1 is labelled 'rod', which is not in the class list \(cube, rood\); did you mean 'rood'",
+    ):
+        convert(open_labelme(folder), tmp_path / "other", "yolo", classes=["cube", "rood"], on_error="fail", workers=1)
+
+
+def test_a_label_that_few_images_show_gets_its_index(tmp_path, disc):
+    """The class list is guessed from a few images first; a label between two others moves the later ones."""
+    for number in range(60):
+        label = {0: "a", 41: "b"}.get(number, "c")
+        image = tmp_path / "in" / f"{number:02}.png"
+        image.parent.mkdir(exist_ok=True)
+        Image.new("L", SIZE).save(image)
+        micrograph = Micrograph(image.stem, image, *SIZE, (Instance(label, (disc(20, 20, 6),)),))
+        write_labelme(image.with_suffix(".json"), micrograph, image.name)
+    for to in ("yolo", "coco"):
+        report = convert(open_labelme(tmp_path / "in"), tmp_path / to, to, workers=1)
+        assert report.classes == ("a", "b", "c")
+        labels = {entry.name: entry.read().instances[0].label for entry in open_source(tmp_path / to, to).entries}
+        assert (labels["00"], labels["41"], labels["59"]) == ("a", "b", "c")
+        assert len(labels) == 60 and list(labels.values()).count("c") == 58
+
+
+def test_workers_change_nothing(tmp_path, disc):
+    rng = np.random.default_rng(0)
+    (tmp_path / "in").mkdir()
+    for number in range(210):
+        image = tmp_path / "in" / f"{number:03}.png"
+        Image.new("L", SIZE, number).save(image)
+        x, y, radius = rng.random(3) * (60, 40, 9) + (0, 0, 1)
+        instances = (Instance(f"class {number % 7}", (disc(x, y, radius, 40),)),)
+        write_labelme(image.with_suffix(".json"), Micrograph(image.stem, image, *SIZE, instances), image.name)
+    contents = []
+    for workers in (1, 2):
+        out = tmp_path / f"out{workers}"
+        convert(open_labelme(tmp_path / "in"), out, "yolo", workers=workers)
+        contents.append({path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()})
+    assert contents[0] == contents[1]
+    assert len(contents[0]) == 2 * 210 + 2
+
+
+def test_earlier_output_is_replaced_only_when_asked_for(folder, tmp_path):
+    source = open_labelme(folder)
+    convert(source, tmp_path / "out", "yolo", workers=1)
+    with pytest.raises(UsageError, match="is there already"):
+        convert(source, tmp_path / "out", "coco", workers=1)
+    convert(source, tmp_path / "out", "coco", overwrite=True, workers=1)
+    assert not (tmp_path / "out" / "labels").exists()
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("mine")
+    with pytest.raises(PreparationError, match="holds other files"):
+        convert(source, tmp_path / "thesis", "coco", overwrite=True, workers=1)
+    (tmp_path / REPORT_FILE).write_text("{}")
+    with pytest.raises(UsageError, match="which is to be converted"):
+        convert(source, tmp_path, "yolo", overwrite=True, workers=1)
+    assert (folder / "a.json").is_file() and (tmp_path / "thesis" / "chapter.txt").read_text() == "mine"
+
+
+def test_nothing_to_convert(tmp_path, folder):
+    for path in folder.rglob("*.json"):
+        path.write_text("{}")
+    with pytest.raises(AnnotationError, match="none of its 4 files is a labelme annotation"):
+        convert(open_labelme(folder), tmp_path / "out", "labelme", workers=1)
+    image = folder / "a.png"
+    bare = Source("labelme", (Loaded(Micrograph("a", image, *SIZE)),))
+    with pytest.raises(AnnotationError, match="no particle is outlined in any of 1 images"):
+        convert(bare, tmp_path / "out", "yolo", workers=1)
+    assert convert(bare, tmp_path / "out", "yolo", classes=["cube"], workers=1).totals["background"] == 1
+
+
+def test_particles_without_a_pixel_are_counted(tmp_path, square):
+    Image.new("L", SIZE).save(tmp_path / "a.png")
+    instances = (
+        Instance("cube", (Polygon(square(-20, -20, -5, -5)),)),
+        Instance("cube", mask_to_rle(np.zeros(SIZE[::-1]))),
+        Instance("cube", (Polygon(square(5, 5, 9, 9)),)),
+    )
+    source = Source("labelme", (Loaded(Micrograph("a", tmp_path / "a.png", *SIZE, instances)),))
+    for to, outside in (("yolo", 2), ("coco", 2), ("masks", 2), ("labelme", 1)):
+        totals = convert(source, tmp_path / to, to, workers=1).totals
+        assert (totals["outside"], totals["instances"]) == (outside, 3 - outside), to
+        assert totals["worst_iou"] == 1
+
+
+def test_nothing_heavy_is_imported(tmp_path, folder):
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from nanoseg_bench.annotations.conversion import convert\n"
+        "from nanoseg_bench.annotations.doors import open_source\n"
+        "convert(open_source(Path(sys.argv[1])), Path(sys.argv[2]), 'yolo', workers=1)\n"
+        "heavy = {'torch', 'cv2', 'scipy', 'skimage', 'matplotlib', 'pandas', 'labelme', 'yaml', 'tifffile'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    (folder / "b.json").unlink()
+    command = [sys.executable, "-c", code, str(folder), str(tmp_path / "out")]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_four_kills_leave_no_worker_and_the_next_call_writes_the_same_bytes(tmp_path, disc):
+    (tmp_path / "in").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(300):
+        image = tmp_path / "in" / f"{number:03}.png"
+        Image.fromarray(rng.integers(0, 255, (300, 400)).astype(np.uint8)).save(image)
+        places = zip(rng.random((20, 2)) * (400, 300), rng.uniform(5, 30, 20), strict=True)
+        instances = tuple(
+            Instance(f"class {place % 3}", (disc(*at, size, 90),)) for place, (at, size) in enumerate(places)
+        )
+        write_labelme(image.with_suffix(".json"), Micrograph(image.stem, image, 400, 300, instances), image.name)
+
+    def command(out):
+        arguments = ["convert", tmp_path / "in", out, "--to", "masks", "--copy", "--workers", "2"]
+        return [sys.executable, "-m", "nanoseg_bench", *map(str, arguments)]
+
+    def files(root):
+        return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    started = time.monotonic()
+    subprocess.run(command(tmp_path / "calm" / "out"), check=True, **quiet)
+    duration = time.monotonic() - started
+    killed = tmp_path / "killed" / "out"
+    with_workers = 0
+    for share in (0.3, 0.5, 0.7, 0.9):
+        process = subprocess.Popen(command(killed), **quiet)
+        time.sleep(share * duration)
+        workers = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+        with_workers += len(workers) >= 2
+        process.kill()
+        process.wait()
+        _, alive = psutil.wait_procs(workers, timeout=20)
+        assert not alive, "workers outlive the process that was killed"
+        if killed.exists():  # complete, where the machine was quicker this time
+            assert files(killed) == files(tmp_path / "calm" / "out")
+            shutil.rmtree(killed)
+    assert with_workers >= 2
+    subprocess.run(command(killed), check=True, **quiet)
+    assert files(killed) == files(tmp_path / "calm" / "out")
+    assert [path.name for path in killed.parent.iterdir()] == ["out"]

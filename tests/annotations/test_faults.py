@@ -1,0 +1,51 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from nanoseg_bench.annotations.faults import FaultReport, Problem, common_root
+from nanoseg_bench.annotations.source import NotAnAnnotationError
+from nanoseg_bench.errors import AnnotationError, ImageError, PreparationError
+
+
+def problem(path, kind=AnnotationError):
+    return Problem(path.stem, path, kind(f"{path}: broken"))
+
+
+def test_what_is_no_annotation_is_no_fault(tmp_path):
+    report = FaultReport(root=tmp_path)
+    for name, kind in (("a", AnnotationError), ("b", NotAnAnnotationError), ("c", ImageError)):
+        report.add_problem(problem(tmp_path / f"{name}.json", kind))
+    assert [each.name for each in report.problems] == ["a", "c"]
+    assert [each.name for each in report.passed_over] == ["b"]
+
+
+@pytest.mark.parametrize("kind", [AnnotationError, PreparationError])
+def test_the_first_ten_are_told_and_where_all_are(tmp_path, kind):
+    report = FaultReport(root=tmp_path)
+    report.add_problem(problem(tmp_path / "f00.json", ImageError))
+    assert report.refusal(tmp_path / "all.json", kind) is report.problems[0].error
+    for number in range(1, 12):
+        report.add_problem(problem(tmp_path / f"f{number:02}.json"))
+    error = report.refusal(tmp_path / "all.json", kind)
+    first, *lines = str(error).splitlines()
+    assert type(error) is kind
+    assert first == "12 files cannot be used:"
+    assert lines[:10] == [f"  {tmp_path / f'f{number:02}.json'}: broken" for number in range(10)]
+    assert lines[10] == "  and 2 more"
+    assert f"{tmp_path / 'all.json'}. Mend them, or give --on-error skip" in lines[11]
+
+
+@pytest.mark.parametrize(
+    ("paths", "root"),
+    [
+        (("a/b/x.json", "a/c/y.json"), "a"),
+        (("a/b/x.json", "a/b/c/y.json"), "a/b"),
+        (("x.json", "a/y.json"), "."),
+        (("x.json",), "."),
+        ((os.path.abspath("x.json"), "a/y.json"), "."),
+        ((), "."),
+    ],
+)
+def test_common_root(paths, root):
+    assert common_root(map(Path, paths)) == Path(root)

@@ -1,0 +1,129 @@
+"""How ``prepare`` scales: over processes, and in memory over the number of micrographs.
+
+    python tests/benchmarks/bench_prepare.py --images 400 --pairs 5     one process against two, alternating
+    python tests/benchmarks/bench_prepare.py --memory 500 2000 10000    peak memory of the whole process tree
+
+The micrographs are rendered: 1024x1024 px JPEG, each of its own, with 30 outlined discs in LabelMe JSON. Memory is
+the proportional set size (PSS) of the command and its workers, sampled ten times a second; pages that the processes
+share count once. Linux only.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import psutil
+from PIL import Image
+
+SIDE = 1024
+DISCS = 30
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=400)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--memory", type=int, nargs="+", metavar="N")
+    parser.add_argument("--work", type=Path, help="folder for the images (default: a temporary one)")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.work) as name:
+        folder = Path(name)
+        if arguments.memory:
+            measure_memory(folder, arguments.memory)
+        else:
+            measure_scaling(folder, arguments.images, arguments.pairs)
+
+
+def measure_scaling(folder: Path, images: int, pairs: int) -> None:
+    render_all(folder / "source", images)
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(pairs):
+        for workers in seconds:
+            spent, _ = prepare(folder, workers)
+            seconds[workers].append(spent)
+            print(f"{workers} worker(s): {spent:.1f} s", flush=True)
+    one, two = statistics.median(seconds[1]), statistics.median(seconds[2])
+    print(f"{images} images: median {one:.1f} s with one worker, {two:.1f} s with two: {one / two:.2f} times")
+
+
+def measure_memory(folder: Path, sizes: list[int]) -> None:
+    for size in sorted(sizes):
+        render_all(folder / "source", size)
+        spent, peak = prepare(folder, 2)
+        print(f"{size} images: peak {peak / 2**20:.0f} MiB, {spent:.0f} s", flush=True)
+
+
+def prepare(folder: Path, workers: int) -> tuple[float, int]:
+    """Run the command; (seconds, peak bytes)."""
+    out = folder / "set"
+    command = [sys.executable, "-m", "nanoseg_bench", "prepare", "--labelme", str(folder / "source"), "--out", str(out)]
+    command += ["--workers", str(workers), "--augment-copies", "0"]
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, tree_memory(process.pid))
+        time.sleep(0.1)
+    spent = time.perf_counter() - started
+    if process.returncode:
+        raise SystemExit(f"prepare ended with {process.returncode}")
+    shutil.rmtree(out)
+    return spent, peak
+
+
+def tree_memory(pid: int) -> int:
+    total = 0
+    try:
+        root = psutil.Process(pid)
+        for process in [root, *root.children(recursive=True)]:
+            total += process.memory_full_info().pss
+    except psutil.NoSuchProcess:
+        pass
+    return total
+
+
+def render_all(folder: Path, images: int) -> None:
+    """Render what is not there yet."""
+    folder.mkdir(exist_ok=True)
+    missing = [number for number in range(images) if not (folder / f"{number:06d}.json").is_file()]
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(render, [folder] * len(missing), missing, chunksize=16))
+
+
+def render(folder: Path, number: int) -> None:
+    rng = np.random.default_rng(number)
+    coarse = Image.fromarray(rng.integers(40, 110, (48, 48), dtype=np.uint8))
+    pixels = np.asarray(coarse.resize((SIDE, SIDE), Image.Resampling.BICUBIC)).astype(np.int16)
+    pixels = pixels + np.asarray(
+        Image.fromarray(rng.integers(0, 24, (SIDE // 2, SIDE // 2), dtype=np.uint8)).resize((SIDE, SIDE))
+    )
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    shapes = []
+    angles = np.linspace(0, 2 * np.pi, 60, endpoint=False)
+    for _ in range(DISCS):
+        x, y, radius = rng.uniform(60, SIDE - 60), rng.uniform(60, SIDE - 60), rng.uniform(12, 50)
+        top, left = int(y - radius) - 1, int(x - radius) - 1
+        window = (slice(top, int(y + radius) + 2), slice(left, int(x + radius) + 2))
+        inside = (rows[window] + 0.5 - y) ** 2 + (columns[window] + 0.5 - x) ** 2 < radius**2
+        pixels[window][inside] += int(rng.integers(60, 110))
+        points = np.stack((x + radius * np.cos(angles), y + radius * np.sin(angles)), axis=1).tolist()
+        shapes.append({"label": "particle", "points": points, "shape_type": "polygon", "group_id": None, "flags": {}})
+    name = f"{number:06d}"
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{name}.jpg", quality=80)
+    document = {"version": "5.5.0", "flags": {}, "shapes": shapes, "imagePath": f"{name}.jpg", "imageData": None}
+    document |= {"imageHeight": SIDE, "imageWidth": SIDE}
+    # Last, so that a file that is there has its image.
+    (folder / f"{name}.json").write_text(json.dumps(document))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nanoseg_bench.cli import main
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "in Größe"
+    root.mkdir()
+    for name in ("a", "b"):
+        Image.new("L", (60, 40)).save(root / f"{name}.png")
+        shapes = [{"label": "cube", "points": [[5, 5], [25, 5], [15, 25]], "shape_type": "polygon"}]
+        document = {"version": "5.5.0", "shapes": shapes, "imagePath": f"{name}.png", "imageData": None}
+        (root / f"{name}.json").write_text(json.dumps(document))
+    return root
+
+
+def run(*arguments):
+    return main(["convert", *map(str, arguments), "--workers", "1"])
+
+
+@pytest.mark.parametrize("to", ["labelme", "coco", "yolo", "masks"])
+def test_there_and_back(folder, tmp_path, capsys, to):
+    assert run(folder, tmp_path / "there", "--to", to) == 0
+    shown = capsys.readouterr().out
+    assert f"labelme -> {to}" in shown and "conversion_report.json" in shown and "worst 1.0000" in shown
+    assert run(tmp_path / "there", tmp_path / "back", "--to", "masks", "--from", to) == 0
+    assert run(folder, tmp_path / "direct", "--to", "masks") == 0
+    for name in ("a", "b"):
+        back, direct = (
+            np.asarray(Image.open(tmp_path / each / "masks" / f"{name}.png")) for each in ("back", "direct")
+        )
+        assert (back == direct).all() and back.any()
+
+
+def test_formats_are_found_by_themselves(folder, tmp_path, capsys):
+    for to in ("coco", "yolo", "masks"):
+        assert run(folder, tmp_path / to, "--to", to) == 0
+        capsys.readouterr()
+        assert run(tmp_path / to, tmp_path / f"{to}-labelme", "--to", "labelme") == 0
+        assert f"{to} -> labelme" in capsys.readouterr().out
+
+
+def test_masks_with_their_images_elsewhere(tmp_path, capsys):
+    (tmp_path / "truth").mkdir()
+    (tmp_path / "raw").mkdir()
+    mask = np.zeros((40, 60), np.uint8)
+    mask[5:10, 5:10] = mask[10:15, 10:15] = 255
+    Image.fromarray(mask).save(tmp_path / "truth" / "a.png")
+    Image.new("L", (60, 40)).save(tmp_path / "raw" / "a.png")
+    for connectivity, particles in ((8, 1), (4, 2)):
+        options = ["--from", "masks", "--image-folder", tmp_path / "raw", "--connectivity", connectivity]
+        options += ["--mask-kind", "binary", "--label", "nanocube"]
+        assert run(tmp_path / "truth", tmp_path / f"out{connectivity}", "--to", "coco", *options) == 0
+        document = json.loads((tmp_path / f"out{connectivity}" / "annotations.json").read_text())
+        assert len(document["annotations"]) == particles
+        assert document["categories"] == [{"id": 1, "name": "nanocube"}]
+        capsys.readouterr()
+
+
+def test_masks_by_colour(tmp_path):
+    colours = np.zeros((40, 60, 3), np.uint8)
+    colours[5:10, 5:10], colours[20:30, 5:10] = (255, 0, 0), (0, 9, 0)
+    for folder, pixels in (("images", np.zeros((40, 60), np.uint8)), ("masks", colours)):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+        Image.fromarray(pixels).save(tmp_path / "in" / folder / "a.png")
+    assert run(tmp_path / "in", tmp_path / "out", "--to", "coco", "--mask-kind", "colour") == 0
+    document = json.loads((tmp_path / "out" / "annotations.json").read_text())
+    assert sorted(each["area"] for each in document["annotations"]) == [25, 50]
+
+
+def test_images_inside_their_json(folder, tmp_path):
+    import base64
+
+    document = json.loads((folder / "a.json").read_text())
+    document["imageData"] = base64.b64encode((folder / "a.png").read_bytes()).decode()
+    content = (folder / "a.png").read_bytes()
+    (folder / "a.json").write_text(json.dumps(document))
+    (folder / "a.png").unlink()
+    assert run(folder, tmp_path / "out", "--to", "yolo") == 0
+    assert (tmp_path / "out" / "images" / "a.png").read_bytes() == content
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in Größe", "out"]
+    assert not (folder / "a.png").exists()
+
+
+def test_faults_and_losses(folder, tmp_path, capsys):
+    (folder / "a.json").write_text("{")
+    assert run(folder, tmp_path / "out", "--to", "yolo", "--from", "labelme") == 1
+    assert "a.json: not JSON" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert run(folder, tmp_path / "out", "--to", "yolo", "--from", "labelme", "--on-error", "skip") == 1
+    shown = capsys.readouterr().out
+    assert "1 files were left out" in shown and "a.json: not JSON" in shown
+    assert run(folder, tmp_path / "out", "--to", "yolo", "--from", "labelme", "--on-error", "skip") == 2
+    assert "--overwrite always" in capsys.readouterr().err
+    again = ["--on-error", "skip", "--overwrite", "always", "--copy", "--classes", "rod, cube"]
+    assert run(folder, tmp_path / "out", "--to", "yolo", "--from", "labelme", *again) == 1
+    assert (tmp_path / "out" / "labels" / "b.txt").read_text().startswith("1 ")
+
+
+def test_usage_errors(folder, tmp_path, capsys):
+    for more, message in (
+        (["--max-loss", "1.5"], "--max-loss 1.5"),
+        (["--classes", "a,a"], "--classes 'a,a'"),
+        (["--classes", ""], "--classes ''"),
+        (["--label-attribute", "type"], "label attribute"),
+        (["--image-folder", str(tmp_path)], "image folder"),
+    ):
+        assert run(folder, tmp_path / "out", "--to", "yolo", *more) == 2
+        assert message in capsys.readouterr().err
+    assert main(["convert", str(folder), str(tmp_path / "out"), "--to", "yolo", "--workers", "0"]) == 2
+    assert run(folder, folder / "out", "--to", "yolo") == 2
+    assert "lies inside" in capsys.readouterr().err
+    assert run(tmp_path / "none", tmp_path / "out", "--to", "yolo") == 1
+    assert "no such" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as caught:
+        run(folder, tmp_path / "out", "--to", "voc")
+    assert caught.value.code == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_words_of_the_options_are_those_of_the_formats():
+    from nanoseg_bench.annotations.conversion import TARGETS
+    from nanoseg_bench.annotations.doors import FORMATS
+    from nanoseg_bench.annotations.masks import KINDS
+    from nanoseg_bench.cli import convert, sources
+
+    assert (sources.FORMATS, sources.MASK_KINDS, convert._TARGETS) == (FORMATS, KINDS, TARGETS)

@@ -1,0 +1,84 @@
+import json
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+
+from nanoseg_bench.annotations.coco import write_coco
+from nanoseg_bench.annotations.instance import Instance, Polygon
+from nanoseg_bench.annotations.raster import rle_to_mask
+from nanoseg_bench.errors import DatasetError
+from nanoseg_bench.preparation import instance_stream
+from nanoseg_bench.preparation.instance_stream import list_regions, read_instances
+
+
+def square(x, y, side, label, crowd=False):
+    return Instance(
+        label, (Polygon(np.array([(x, y), (x + side, y), (x + side, y + side), (x, y + side)], float)),), None, crowd
+    )
+
+
+@pytest.fixture
+def path(tmp_path):
+    instances = {
+        "übersicht": [square(1, 1, 5, "a"), square(8, 8, 3, "b"), square(20, 2, 6, "ignore")],
+        "leer": [],
+        'x "y"': [square(3, 3, 9, "b"), square(15, 3, 4, None, crowd=True)],
+    }
+    path = tmp_path / "set.json"
+    write_coco(path, dict.fromkeys(instances, (40, 30)), instances, ["a", "b"])
+    return path
+
+
+def reference(path):
+    """By pycocotools: (file name, category, area, ignored) and masks."""
+    coco = COCO(str(path))
+    rows = []
+    for annotation in coco.dataset["annotations"]:
+        name = coco.imgs[annotation["image_id"]]["file_name"][: -len(".png")]
+        rows.append(
+            (name, coco.cats[annotation["category_id"]]["name"], annotation["area"], bool(annotation["iscrowd"]))
+        )
+    return rows, [coco.annToMask(annotation).astype(bool) for annotation in coco.dataset["annotations"]]
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 7, 1 << 20])
+@pytest.mark.parametrize("layout", ["as written", "reversed", "indented"])
+def test_same_as_the_whole_document(path, chunk, layout, monkeypatch):
+    monkeypatch.setattr(instance_stream, "_CHUNK", chunk)
+    rows, masks = reference(path)
+    document = json.loads(path.read_text(encoding="utf-8"))
+    if layout != "as written":
+        document = {"info": {"a": [1]}, "version": 12, "licenses": [], **dict(reversed(document.items()))}
+        path.write_text(json.dumps(document, indent=2 if layout == "indented" else None), encoding="utf-8")
+    names, regions = list_regions(path)
+    assert names == ["übersicht", "leer", 'x "y"']
+    assert [(each.image, each.label, each.area, each.ignored) for each in regions] == rows
+    found = read_instances(path, {'x "y"', "leer", "not there"})
+    assert set(found) == {'x "y"', "leer"}
+    assert found["leer"] == []
+    wanted = [mask for mask, row in zip(masks, rows, strict=True) if row[0] == 'x "y"']
+    assert len(wanted) == len(found['x "y"']) == 2
+    for instance, mask in zip(found['x "y"'], wanted, strict=True):
+        np.testing.assert_array_equal(rle_to_mask(instance.region), mask)
+    assert [(each.label, each.ignored) for each in found['x "y"']] == [("b", False), ("ignore", True)]
+
+
+def test_a_cut_file_is_told(path):
+    data = path.read_bytes().rstrip()
+    for length in range(len(data) - 1, 0, -97):
+        path.write_bytes(data[:length])
+        with pytest.raises(DatasetError, match=r"set\.json.*prepare the set again"):
+            list(list_regions(path)[1])
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{1: 2}", '{"images": [1]}', '{"images": 3, "annotations": [{}]}', "\x00"])
+def test_other_documents_are_told(path, text):
+    path.write_text(text)
+    with pytest.raises(DatasetError, match=r"set\.json"):
+        list(list_regions(path)[1])
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(DatasetError, match=r"none\.json"):
+        read_instances(tmp_path / "none.json", {"a"})

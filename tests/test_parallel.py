@@ -1,0 +1,101 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import psutil
+import pytest
+
+from nanoseg_bench.errors import PreparationError
+from nanoseg_bench.parallel import default_workers, each
+
+
+def square(number):
+    return number * number, os.getpid()
+
+
+def test_results_come_in_order_from_several_processes():
+    results = list(each(square, range(40), 2, "squares"))
+    assert [result for result, _ in results] == [number * number for number in range(40)]
+    assert os.getpid() not in {process for _, process in results}
+
+
+def test_few_tasks_stay_in_this_process():
+    assert {process for _, process in each(square, range(5), 4, "squares")} == {os.getpid()}
+    assert list(each(square, [], 4, "squares")) == []
+
+
+def test_default_is_bounded():
+    assert 1 <= default_workers() <= 8
+
+
+def test_workers_die_with_a_parent_that_is_killed(tmp_path):
+    script = tmp_path / "long.py"
+    script.write_text(
+        "import time\n"
+        "from nanoseg_bench.parallel import each\n"
+        "if __name__ == '__main__':\n"
+        "    list(each(time.sleep, [60] * 40, 2, 'sleep'))\n"
+    )
+    parent = subprocess.Popen([sys.executable, str(script)])
+    deadline = time.monotonic() + 60
+    # Two workers and the resource tracker of multiprocessing.
+    while len(psutil.Process(parent.pid).children()) < 3 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    children = psutil.Process(parent.pid).children()
+    time.sleep(2)
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert len(children) >= 2
+    assert not alive
+
+
+def remember():
+    os.environ["REMEMBERED"] = "yes"
+
+
+def remembered(_):
+    return os.environ.get("REMEMBERED")
+
+
+def test_workers_are_initialised_and_this_process_is_not():
+    assert set(each(remembered, range(20), 2, "look", at_once=5, initializer=remember)) == {"yes"}
+    assert remembered(0) is None
+    assert set(each(remembered, range(5), 2, "look", initializer=remember)) == {None}
+
+
+@pytest.mark.parametrize(("least", "own"), [(10, False), (11, True)])
+def test_tasks_that_pay_for_a_worker(least, own):
+    results = list(each(square, range(20), 4, "squares", at_once=3, least_per_worker=least))
+    assert [result for result, _ in results] == [number * number for number in range(20)]
+    processes = {process for _, process in results}
+    assert (processes == {os.getpid()}) == own
+    assert len(processes) <= 2
+
+
+def die_at_seven(number):
+    if number == 7:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return number
+
+
+def test_a_worker_that_is_killed_is_told():
+    with pytest.raises(PreparationError, match=r"dying: a worker process was killed, maybe for memory.*--workers 1"):
+        list(each(die_at_seven, range(20), 2, "dying"))
+
+
+def write_slowly(path):
+    time.sleep(0.05)
+    path.write_text("")
+
+
+def test_closing_ends_the_writing(tmp_path):
+    tasks = [tmp_path / str(number) for number in range(400)]
+    with closing(each(write_slowly, tasks, 2, "writing")) as results:
+        next(results)
+    written = len(list(tmp_path.iterdir()))
+    time.sleep(0.5)
+    assert 1 <= len(list(tmp_path.iterdir())) == written < 400
