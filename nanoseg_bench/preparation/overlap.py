@@ -59,7 +59,7 @@ class Overlap:
         shared_first: Part of the first that the second shows, 0 to 1.
         shared_second: Part of the second that the first shows.
         hull: Part of the shared field that the inliers span.
-        agreement: Correlation of the grey values in the shared field.
+        agreement: Correlation of the grey values in the shared field; 0 where another gate is closed already.
         matrix: (2, 3) affine map from pixels of the second, as it is stored, to pixels of the first.
     """
 
@@ -99,22 +99,14 @@ def find_overlap(first: LocalFeatures, second: LocalFeatures, mirrored: bool) ->
         mirrored: Whether to look for the mirror image of the second.
     """
     overlap = fit_overlap(first, second, mirrored)
-    return overlap if overlap is not None and is_certain(overlap) else None
-
-
-def is_certain(overlap: Overlap) -> bool:
-    """Whether all gates are open."""
-    return (
-        overlap.inliers >= LEAST_INLIERS
-        and 1 / LARGEST_SCALE <= overlap.scale <= LARGEST_SCALE
-        and overlap.hull >= LEAST_HULL
-        and max(overlap.shared_first, overlap.shared_second) >= LEAST_SHARED
-        and overlap.agreement >= LEAST_AGREEMENT
-    )
+    return overlap if overlap is not None and overlap.agreement >= LEAST_AGREEMENT else None
 
 
 def fit_overlap(first: LocalFeatures, second: LocalFeatures, mirrored: bool) -> Overlap | None:
-    """The best similarity between two images and how good it is, certain or not; None where there is none."""
+    """The best similarity between two images and how good it is, certain or not; None where there is none.
+
+    The pixels are compared last, and only where all other gates are open: that takes longer than all the rest.
+    """
     import cv2
 
     other = second.mirrored() if mirrored else second
@@ -143,7 +135,7 @@ def fit_overlap(first: LocalFeatures, second: LocalFeatures, mirrored: bool) -> 
     frame = _corners(first.width, first.height)
     shared, _ = cv2.intersectConvexConvex(outline.astype(np.float32), frame.astype(np.float32))
     shared = min(float(shared), first.width * first.height)
-    return Overlap(
+    fitted = Overlap(
         inliers=min(_places(points, side), _places(partners, max(other.width, other.height))),
         scale=scale,
         rotation_degrees=float(np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0]))),
@@ -151,8 +143,20 @@ def fit_overlap(first: LocalFeatures, second: LocalFeatures, mirrored: bool) -> 
         shared_first=shared / (first.width * first.height),
         shared_second=min(shared / (scale**2 * other.width * other.height), 1.0),
         hull=float(cv2.contourArea(cv2.convexHull(points))) / shared if shared > 0 else 0.0,
-        agreement=_agreement(first, other, matrix, scale),
+        agreement=0.0,
         matrix=_unmirror(matrix, second.width) if mirrored else matrix,
+    )
+    if not _is_plausible(fitted):
+        return fitted
+    return replace(fitted, agreement=_agreement(first, other, matrix, scale))
+
+
+def _is_plausible(fitted: Overlap) -> bool:
+    """Whether all gates are open that need no pixels; the scale was looked at before."""
+    return (
+        fitted.inliers >= LEAST_INLIERS
+        and fitted.hull >= LEAST_HULL
+        and max(fitted.shared_first, fitted.shared_second) >= LEAST_SHARED
     )
 
 
