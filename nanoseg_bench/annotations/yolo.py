@@ -234,7 +234,7 @@ def yolo_label(path: Path, instances: Iterable[Instance], classes: Sequence[str]
         else to_outlines(instance, height, width)
         for (instance, _), number in zip(particles, outside, strict=True)
     ]
-    joined = _in_millionths([_join([part.exterior for part in parts]) for parts in outlines], height, width)
+    joined = _in_millionths([_join(parts) for parts in outlines], height, width)
     enough = _enough_points(joined)
     lines = tuple(
         YoloLine(
@@ -351,8 +351,9 @@ def _clip(polygon: Polygon, height: int, width: int) -> Polygon | None:
     return Polygon(exterior, tuple(hole for hole in holes if len(hole) >= 3))
 
 
-def _join(outlines: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """One outline through all of them, going there and back between the nearest points."""
+def _join(parts: Sequence[Polygon]) -> NDArray[np.float64]:
+    """One outline through all parts, going there and back between the nearest points."""
+    outlines = [part.exterior for part in parts if not _in_a_hole(part, parts)]
     if not outlines:
         return np.zeros((0, 2))
     joined = outlines[0]
@@ -361,6 +362,21 @@ def _join(outlines: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
         tour = np.concatenate((outline[there:], outline[: there + 1]))
         joined = np.concatenate((joined[: here + 1], tour, joined[here:]))
     return joined
+
+
+def _in_a_hole(part: Polygon, parts: Sequence[Polygon]) -> bool:
+    """Whether a part lies in another one's hole: that is filled, and joining the part would cut it out again."""
+    return any(_encloses(hole, part.exterior[0]) for other in parts if other is not part for hole in other.holes)
+
+
+def _encloses(outline: NDArray[np.float64], point: NDArray[np.float64]) -> bool:
+    """Whether a ray from the point to the right meets the outline an odd number of times."""
+    x, y = point
+    following = np.roll(outline, -1, axis=0)
+    crossing = (outline[:, 1] > y) != (following[:, 1] > y)
+    start, end = outline[crossing], following[crossing]
+    meets = start[:, 0] + (y - start[:, 1]) / (end[:, 1] - start[:, 1]) * (end[:, 0] - start[:, 0])
+    return bool(np.count_nonzero(meets > x) % 2)
 
 
 def _nearest(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[int, int]:

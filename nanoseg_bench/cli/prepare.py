@@ -141,6 +141,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.overwrite == "never" and (out / MARKER).is_file():
         return _show(PreparedSet(out))
     inputs = _read(arguments, out)
+    choices = _choices(arguments, inputs)
+    existed = (out / MARKER).is_file() and arguments.overwrite == "missing"
     prepared = prepare(
         inputs.main.entries,
         inputs.ood,
@@ -148,13 +150,19 @@ def run(arguments: argparse.Namespace) -> int:
         dataset=_dataset_name(arguments),
         classes=inputs.classes,
         out=out,
-        choices=_choices(arguments, inputs),
+        choices=choices,
         ood_classes=inputs.ood_classes,
         unannotated=inputs.main.unannotated,
         verify=inputs.verify,
         overwrite=arguments.overwrite,
         workers=arguments.workers,
     )
+    if existed and choices.reviewed:
+        from nanoseg_bench.parallel import default_workers
+        from nanoseg_bench.preparation.auditing import audit_set
+
+        # The set stays as it is; what a person has seen since then concerns its audit.
+        audit_set(prepared, choices.reviewed, arguments.workers or default_workers())
     if arguments.preview and not (prepared.root / "preview.html").is_file():
         from nanoseg_bench.preparation.preview import write_preview
 

@@ -80,13 +80,15 @@ def prepare(
         scratch = stack.enter_context(scratch_folder(out))
         root = None if existing is not None else stack.enter_context(staged_folder(out, MARKER))
         reader = Reader(scratch, report, choices, workers)
-        main = reader.read(entries, None if classes is None else tuple(classes), verify)
+        main = reader.read(entries, None if classes is None else tuple(classes))
         allowed = None if ood_classes is None or classes is None else (*classes, *ood_classes)
         aside = reader.read_ood(ood, allowed)
         if report.problems and not (choices.skip_faulty and main):
             report.write(failure_report)
             raise report.refusal(failure_report, PreparationError)
         failure_report.unlink(missing_ok=True)
+        if verify is not None:
+            verify(reader.labels)
         if not main:
             passed_over = [problem.file.name for problem in report.passed_over]
             raise PreparationError(

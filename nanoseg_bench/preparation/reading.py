@@ -1,7 +1,7 @@
 """The first pass over the micrographs: read each once, keep what is small, set aside what cannot be used."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +31,9 @@ class Reader:
         report: Where faulty files are entered.
         choices: The user's.
         workers: Processes.
+
+    Attributes:
+        labels: What ``read`` saw.
     """
 
     def __init__(self, scratch: Path, report: PrepareReport, choices: Choices, workers: int) -> None:
@@ -38,25 +41,23 @@ class Reader:
         self._report = report
         self._choices = choices
         self._workers = workers
+        self.labels: list[Mapping[str, int]] = []
 
-    def read(
-        self,
-        entries: Sequence[Entry],
-        classes: tuple[str, ...] | None,
-        verify: Callable[[Sequence[Mapping[str, int]]], None] | None,
-    ) -> Seen:
-        """Look at what is to be split; by name, in that order, without those that cannot be used."""
+    def read(self, entries: Sequence[Entry], classes: tuple[str, ...] | None) -> Seen:
+        """Look at what is to be split; by name, in that order, without those that cannot be used.
+
+        Afterwards ``labels`` holds the particles by label of every micrograph, whether or not a subset was taken.
+        """
         wanted = self._choices.images
-        if wanted is not None:
+        if wanted is None:
+            seen = self._look(self._tasks(entries, classes, "main"))
+            self.labels = [inspection.labels for _, inspection in seen.values()]
+        else:
             surveyed = self._group(self._look([InspectionTask(entry, classes) for entry in entries]))
-            if verify is not None:
-                verify([inspection.labels for _, inspection in surveyed.values()])
             records = [inspection for _, inspection in surveyed.values()]
+            self.labels = [record.labels for record in records]
             subset = choose_subset(records, wanted, self._choices.seed, self._choices.assignment)
-            entries = [surveyed[record.name][0] for record in subset]
-        seen = self._look(self._tasks(entries, classes, "main"))
-        if verify is not None and wanted is None:
-            verify([inspection.labels for _, inspection in seen.values()])
+            seen = self._look(self._tasks([surveyed[record.name][0] for record in subset], classes, "main"))
         return self._scale(self._group(seen), warn=True)
 
     def read_ood(self, entries: Sequence[Entry], classes: tuple[str, ...] | None) -> Seen:

@@ -72,8 +72,12 @@ def test_a_shared_field_fails_the_audit_until_a_person_has_looked(leaky, tmp_pat
     assert "files" in (prepared.root / "split_audit.json").read_text()
     assert before != (prepared.root / "split_audit.json").read_text()
     looked = tmp_path / "looked.csv"
+    unreviewed = (prepared.root / "split_audit.json").read_bytes()
     looked.write_text(f"first,second,note\ncrop,{source},a planted pair that this test calls unrelated\n")
     assert main(["audit", str(prepared.root), "--reviewed", str(looked), "--workers", "1"]) == 0
+    prepared.require_audit()
+    (prepared.root / "split_audit.json").write_bytes(unreviewed)
+    assert prepare(folder, tmp_path / "set", "--split-file", folder / "split.csv", "--reviewed", looked) == 0
     prepared.require_audit()
     assert "a person looked at 1 further pair" in capsys.readouterr().out
 
