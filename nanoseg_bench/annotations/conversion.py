@@ -8,10 +8,11 @@ import csv
 import gc
 import json
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from nanoseg_bench.annotations.conversion_report import REPORT_FILE, ConversionReport
 from nanoseg_bench.annotations.faults import Problem, common_root
@@ -29,6 +30,9 @@ from nanoseg_bench.errors import AnnotationError, NanosegError, UsageError
 from nanoseg_bench.files import write_text
 from nanoseg_bench.parallel import default_workers, each
 from nanoseg_bench.staging import staged_folder
+
+SCALES, GROUPS = "scales.csv", "groups.csv"
+"""What the formats other than LabelMe have no place for, as ``prepare`` reads it."""
 
 TARGETS = ("labelme", "coco", "yolo", "masks")
 """What annotations can be written as."""
@@ -110,6 +114,8 @@ def convert(
             report.write(failed_report)
             raise report.refusal(failed_report, AnnotationError)
         _check_anything(report, len(items))
+        if to != "labelme":
+            _write_tables(folder, report.images)
         if to == "yolo":
             write_text(folder / "data.yaml", _data_yaml(report.classes))
         report.write(folder / REPORT_FILE)
@@ -215,6 +221,24 @@ def _combined_file(task: ConversionTask) -> Iterator[Callable[[Converted], None]
             yield lambda image: rows.writerows((Path(image.files[0]).stem, *pair) for pair in image.values)
     else:
         yield lambda image: None
+
+
+def _write_tables(folder: Path, images: Sequence[Mapping[str, Any]]) -> None:
+    """Scales and source groups, where any are known; an image without group is one of its own."""
+    stems = [(Path(row["image"]).stem, row) for row in images]
+    scales = [(stem, repr(row["nm_per_px"])) for stem, row in stems if "nm_per_px" in row]
+    groups = [(stem, row.get("source_group", stem)) for stem, row in stems]
+    if scales:
+        _write_table(folder / SCALES, "nm_per_px", scales)
+    if any("source_group" in row for row in images):
+        _write_table(folder / GROUPS, "source_group", groups)
+
+
+def _write_table(path: Path, column: str, rows: Sequence[tuple[str, str]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(("name", column))
+        writer.writerows(rows)
 
 
 def _check_anything(report: ConversionReport, entries: int) -> None:

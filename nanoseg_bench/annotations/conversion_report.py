@@ -53,6 +53,10 @@ class ConversionReport(FaultReport):
         """Enter one image."""
         loss = converted.loss
         row: dict[str, Any] = {"name": converted.name, "image": converted.files[0], **loss.as_json()}
+        if converted.nm_per_px is not None:
+            row["nm_per_px"] = converted.nm_per_px
+        if converted.source_group is not None:
+            row["source_group"] = converted.source_group
         if converted.notes:
             row["notes"] = [self._shorten(note) for note in converted.notes]
         if converted.rewritten:

@@ -17,10 +17,13 @@ from nanoseg_bench.annotations.raster import area, to_rle
 from nanoseg_bench.annotations.source import Entry
 from nanoseg_bench.annotations.yolo import yolo_label
 from nanoseg_bench.errors import AnnotationError, NanosegError
+from nanoseg_bench.imageio import read_scale
 
 IMAGES = "images"
 LABELS = "labels"
 MASKS = "masks"
+
+_WITHOUT_SCALE = (".png", ".jpg", ".jpeg", ".bmp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class Converted:
         reading: What reading it decided, then.
         coco: Its annotations as CocoWriter takes them.
         values: Value and label of each particle of an instance map.
+        nm_per_px: Scale by annotation or image, where known.
+        source_group: As the annotation names it.
     """
 
     name: str
@@ -75,6 +80,8 @@ class Converted:
     reading: dict[str, Any] = field(default_factory=dict)
     coco: tuple[str, ...] = ()
     values: tuple[tuple[int, str], ...] = ()
+    nm_per_px: float | None = None
+    source_group: str | None = None
 
 
 def convert_image(task: ConversionTask, item: tuple[Entry, str]) -> Converted | Problem:
@@ -102,6 +109,7 @@ def _read(entry: Entry) -> Micrograph:
 
 
 def _convert(task: ConversionTask, entry: Entry, stem: str, micrograph: Micrograph) -> Converted:
+    micrograph = _with_scale(micrograph)
     labels = frozenset(each.label for each in micrograph.instances if each.label is not None and not each.ignored)
     converted = Converted(
         name=entry.name,
@@ -110,12 +118,22 @@ def _convert(task: ConversionTask, entry: Entry, stem: str, micrograph: Microgra
         size=(micrograph.width, micrograph.height),
         labels=labels,
         notes=micrograph.notes,
+        nm_per_px=micrograph.nm_per_px,
+        source_group=micrograph.source_group,
     )
     if task.strict:
         check_labels(entry.path, micrograph.instances, task.classes)
     elif task.to in ("yolo", "coco") and not labels <= set(task.classes):
         return converted
     return _WRITERS[task.to](task, stem, micrograph, converted)
+
+
+def _with_scale(micrograph: Micrograph) -> Micrograph:
+    """An image that is written anew loses its metadata, so its scale goes with the annotation."""
+    if micrograph.nm_per_px is not None or micrograph.image_path.suffix.lower() in _WITHOUT_SCALE:
+        return micrograph
+    scale = read_scale(micrograph.image_path)
+    return micrograph if scale is None else replace(micrograph, nm_per_px=scale[0])
 
 
 def _write_yolo(task: ConversionTask, stem: str, micrograph: Micrograph, converted: Converted) -> Converted:

@@ -54,7 +54,7 @@ def show_audit(document: dict[str, Any], root: Path) -> int:
     console.print(f"split audit: {document['conclusion']}", markup=False)
     for check in document["checks"]:
         if check["findings"]:
-            level = "to look at" if check["passed"] else "shared between splits"
+            level = "to look at" if check["passed"] else "that fail the audit"
             console.print(f"  {check['name']}: {check['findings']} {level}", markup=False)
     page = root / "split_audit.html"
     if any(check["findings"] for check in document["checks"]) or document["related"]:

@@ -23,8 +23,9 @@ examples:
   nanoseg-bench convert masks out --image-folder images --connectivity 4 --label cube --to coco
 
 YOLO text holds no holes, no particle of several parts and no ignore region; instance maps hold no overlap. COCO and
-LabelMe hold everything. conversion_report.json says for each image what was lost. There is no split: `prepare` makes
-one, and audits it.
+LabelMe hold every particle as it is. Scales and source groups stand in LabelMe's JSON; beside the other formats they
+are in scales.csv and groups.csv, for --scale-csv and --group-by csv:FILE:source_group of prepare.
+conversion_report.json says for each image what was lost. There is no split: `prepare` makes one, and audits it.
 """
 
 _SHOWN = 10
@@ -65,7 +66,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the verb; 1 when files were skipped."""
+    """Carry out the verb."""
     _check(arguments)
     from nanoseg_bench.annotations.conversion import convert
 
@@ -88,7 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     finally:
         _remove(extracted)
-    return _show(report, source, destination)
+    _show(report, source, destination)
+    return 0
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -108,7 +110,9 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _show(report: "ConversionReport", source: "Source", destination: Path) -> int:
+def _show(report: "ConversionReport", source: "Source", destination: Path) -> None:
+    from nanoseg_bench.annotations.conversion import GROUPS, SCALES
+
     totals = report.totals
     lines = [
         (f"{source.format} -> {report.to}", str(destination)),
@@ -133,15 +137,17 @@ def _show(report: "ConversionReport", source: "Source", destination: Path) -> in
     ]
     counts = (("images not annotated", report.unannotated), ("other files", report.passed_over))
     lines += [(name, str(len(found))) for name, found in counts if found]
+    for name, file in (("scales", SCALES), ("source groups", GROUPS)):
+        if (destination / file).is_file():
+            lines.append((name, str(destination / file)))
     lines.append(("report", str(report.path)))
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         print(f"{name:<{width}}  {value}")
     if not report.problems:
-        return 0
+        return
     print(f"{len(report.problems)} files were left out, all of them are in the report:")
     for problem in report.problems[:_SHOWN]:
         print(f"  {problem.error}")
     if len(report.problems) > _SHOWN:
         print(f"  and {len(report.problems) - _SHOWN} more")
-    return 1

@@ -343,6 +343,7 @@ def _show(prepared: "PreparedSet") -> int:
         ("without a particle, kept as background", report["background"]),
         ("left out, they cannot be used", report["skipped"]),
         ("left out, no annotation names them", report["unannotated"]),
+        ("with something to know about their particles", report["notes"]),
     )
     for what, files in counted:
         if files:

@@ -29,9 +29,9 @@ class ImageNotes:
     scale_from: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """What differs from a plain single 8-bit image, as JSON types."""
+        """What differs from a plain single 8-bit image, as JSON types; of several pages, also which one."""
         return {
             field.name: getattr(self, field.name)
             for field in fields(self)
-            if getattr(self, field.name) != field.default
+            if getattr(self, field.name) != field.default or (field.name == "page" and self.pages > 1)
         }

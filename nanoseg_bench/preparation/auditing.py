@@ -31,7 +31,7 @@ def audit_set(prepared: PreparedSet, reviewed: Sequence[ReviewedPair], workers: 
     """Audit a set anew and write ``split_audit.json`` and ``split_audit.html`` into it.
 
     The images are compared on their canvases. On canvases below 640 px that is less than ``prepare`` saw, so the pairs
-    of an earlier audit of the same content stay in.
+    of an earlier audit of the same content stay in, and so does what a person has reviewed.
 
     Args:
         prepared: The set.
@@ -41,7 +41,9 @@ def audit_set(prepared: PreparedSet, reviewed: Sequence[ReviewedPair], workers: 
     Returns:
         The document of ``split_audit.json``.
     """
-    pairs = {(*pair.names, pair.check): pair for pair in _earlier_pairs(prepared)}
+    earlier = _earlier_audit(prepared)
+    pairs = {(*pair.names, pair.check): pair for pair in _earlier_pairs(earlier)}
+    known = [ReviewedPair(pair["images"][0], pair["images"][1], pair["note"]) for pair in earlier.get("reviewed", [])]
     with scratch_folder(prepared.root) as scratch:
         looks = [
             _Look(image, scratch / f"{number:06d}.npz" if image.parent is None else None)
@@ -62,7 +64,7 @@ def audit_set(prepared: PreparedSet, reviewed: Sequence[ReviewedPair], workers: 
         _rows(prepared.root / "manifest.csv"),
         [pairs[key] for key in sorted(pairs)],
         prepared.content_hash,
-        reviewed,
+        [*known, *reviewed],
         [
             make_check(
                 "files",
@@ -100,13 +102,17 @@ def _strays(prepared: PreparedSet) -> list[dict[str, Any]]:
     return [{"image": path.name, "split": path.parent.name, "fault": "not in the manifest"} for path in found]
 
 
-def _earlier_pairs(prepared: PreparedSet) -> list[FoundPair]:
+def _earlier_audit(prepared: PreparedSet) -> dict[str, Any]:
+    """The audit of the same content that the set holds; empty where there is none."""
     path = prepared.root / "split_audit.json"
-    document = read_json(path) if path.is_file() else {}
-    if document.get("format") != AUDIT_FORMAT or document.get("content_hash") != prepared.content_hash:
-        return []
-    listed = [(check["name"], detail) for check in document["checks"] for detail in check["details"]]
-    listed += [(pair["check"], pair) for pair in document["related"]]
+    document: dict[str, Any] = read_json(path) if path.is_file() else {}
+    same = document.get("format") == AUDIT_FORMAT and document.get("content_hash") == prepared.content_hash
+    return document if same else {}
+
+
+def _earlier_pairs(audit: Mapping[str, Any]) -> list[FoundPair]:
+    listed = [(check["name"], detail) for check in audit.get("checks", []) for detail in check["details"]]
+    listed += [(pair["check"], pair) for pair in audit.get("related", [])]
     return [
         FoundPair((detail["images"][0], detail["images"][1]), check, detail["evidence"])
         for check, detail in listed

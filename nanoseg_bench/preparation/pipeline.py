@@ -5,7 +5,7 @@ its final place and renamed at the end, so a kill leaves the old set or the new 
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -95,7 +95,7 @@ def prepare(
                 f"none of the {len(entries)} micrographs can be used; {len(passed_over)} files were passed over, since "
                 f"they are no annotations: {some(passed_over)}"
             )
-        choices = _without_skipped(choices, report)
+        choices = _narrow_assignment(choices, report, main)
         pairs = reader.compare({**main, **aside})
         plan = make_plan(
             main,
@@ -115,12 +115,17 @@ def prepare(
     return PreparedSet(out)
 
 
-def _without_skipped(choices: Choices, report: PrepareReport) -> Choices:
-    """A given split may name files that turned out to be faulty; they are no unknown names."""
+def _narrow_assignment(choices: Choices, report: PrepareReport, main: Collection[str]) -> Choices:
+    """A given split may name files that are faulty, or not in the subset that is asked for: no unknown names."""
     if choices.assignment is None:
         return choices
     skipped = {problem.name for problem in report.problems}
-    return replace(choices, assignment={name: part for name, part in choices.assignment.items() if name not in skipped})
+    kept = {
+        name: part
+        for name, part in choices.assignment.items()
+        if name not in skipped and (choices.images is None or name in main)
+    }
+    return replace(choices, assignment=kept)
 
 
 def _existing(out: Path) -> PreparedSet | None:

@@ -1,6 +1,6 @@
 """All that is decided about a prepared set before anything of it is written."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -137,10 +137,15 @@ def _split(
 ) -> tuple[dict[str, str], dict[str, str], list[str]]:
     """(group by name, split by name without ood, warnings)."""
     everything = [*main, *ood]
-    pixels = {each.name: each.pixels_sha256 for each in everything}
+    pixels = _pixel_keys(everything, choices.assignment or {})
     joining = _joining_pairs(pairs, {each.name for each in main}, choices)
     groups, joins = source_groups(everything, pixels, [(*pair.names, pair.check) for pair in joining])
     warnings = [str(join) for join in joins]
+    if len(main) > 1 and not any(each.source_group for each in main):
+        warnings.append(
+            "nobody named source groups, so each image counts as a source of its own, and the check source-groups has "
+            "nothing to look at; say which images belong to one specimen (--group-by)"
+        )
     own = {each.name: groups[each.name] for each in main}
     if choices.assignment is not None:
         split = fixed_split(
@@ -150,6 +155,20 @@ def _split(
         split = split_by_group(main, choices.ratios, choices.seed, own)
         warnings += share_warnings(split, own, choices.ratios)
     return groups, split, warnings
+
+
+def _pixel_keys(everything: Sequence[Inspection], assignment: Mapping[str, str]) -> dict[str, str]:
+    """What identical images have in common, by name: also the split, where a given split puts them apart."""
+    parts: dict[str, set[str]] = defaultdict(set)
+    for each in everything:
+        if each.name in assignment:
+            parts[each.pixels_sha256].add(assignment[each.name])
+    keys = {}
+    for each in everything:
+        apart = sorted(parts[each.pixels_sha256])
+        part = assignment.get(each.name, apart[0]) if len(apart) > 1 else ""
+        keys[each.name] = f"{each.pixels_sha256} {part}"
+    return keys
 
 
 def _joining_pairs(pairs: Sequence[FoundPair], main: set[str], choices: Choices) -> list[FoundPair]:

@@ -169,7 +169,10 @@ class PreparedSet:
             raise AuditError(f"{path}: made for content {audited}, the set is {self.content_hash}; {again}")
         if not audit.get("passed"):
             failed = ", ".join(check["name"] for check in audit.get("checks", []) if not check.get("passed"))
-            raise AuditError(f"{path}: the split audit failed ({failed}); mend the split, then {again}")
+            raise AuditError(
+                f"{path}: the split audit failed ({failed}), see split_audit.html; mend the split, then {again}. "
+                f"Pairs that show different sources are listed with `nanoseg-bench audit {self.root} --reviewed CSV`"
+            )
 
     def _image(self, row: dict[str, str]) -> PreparedImage:
         name, split = row["name"], row["split"]

@@ -34,7 +34,7 @@ def write_set(plan: Plan, report: PrepareReport, root: Path, choices: Choices, w
         choices: The user's.
         workers: Processes.
     """
-    rows, summary = _write_images(plan, root, choices, workers)
+    rows, summary = _write_images(plan, report, root, choices, workers)
     write_split_file(root / "split.csv", {each.seen.name: each.split for each in plan.micrographs if each.split != OOD})
     report.add_used(
         {planned.seen.name: planned.entry.path for planned in plan.micrographs},
@@ -52,7 +52,7 @@ def write_set(plan: Plan, report: PrepareReport, root: Path, choices: Choices, w
 
 
 def _write_images(
-    plan: Plan, root: Path, choices: Choices, workers: int
+    plan: Plan, report: PrepareReport, root: Path, choices: Choices, workers: int
 ) -> tuple[list[dict[str, str]], dict[str, Any]]:
     """Write canvases, labels, truth and manifest; return what the audit needs of the manifest, and the summary."""
     rows: list[dict[str, str]] = []
@@ -73,7 +73,17 @@ def _write_images(
                 manifest.writerow(row)
                 rows.append({column: row[column] for column in AUDITED_COLUMNS})
             statistics.add(planned, written)
+            report.notes += [(planned.entry.path, note) for note in _losses(written)]
     return rows, _summary(plan, choices, statistics)
+
+
+def _losses(written: WrittenMicrograph) -> list[str]:
+    """Sentences on the particles that were drawn and are not in the set."""
+    causes = (
+        (written.outside, "without a pixel inside the image: not in the truth"),
+        (written.too_small, "without a pixel on the canvas: in the truth, but not to be learnt"),
+    )
+    return [f"{count} particle{'s' * (count > 1)} {cause}" for count, cause in causes if count]
 
 
 def _check_loss(image: WrittenCanvas, most: float | None) -> None:

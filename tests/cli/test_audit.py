@@ -76,6 +76,7 @@ def test_a_shared_field_fails_the_audit_until_a_person_has_looked(leaky, tmp_pat
     looked.write_text(f"first,second,note\ncrop,{source},a planted pair that this test calls unrelated\n")
     assert main(["audit", str(prepared.root), "--reviewed", str(looked), "--workers", "1"]) == 0
     prepared.require_audit()
+    assert main(["audit", str(prepared.root), "--workers", "1"]) == 0, "what was reviewed stays reviewed"
     (prepared.root / "split_audit.json").write_bytes(unreviewed)
     assert prepare(folder, tmp_path / "set", "--split-file", folder / "split.csv", "--reviewed", looked) == 0
     prepared.require_audit()

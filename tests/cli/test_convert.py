@@ -2,9 +2,11 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from nanoseg_bench.cli import main
+from nanoseg_bench.preparation.prepared_set import PreparedSet
 
 
 @pytest.fixture
@@ -92,13 +94,13 @@ def test_faults_and_losses(folder, tmp_path, capsys):
     assert run(folder, tmp_path / "out", "--to", "yolo", "--from", "labelme") == 1
     assert "a.json: not JSON" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
-    assert run(folder, tmp_path / "out", "--to", "yolo", "--from", "labelme", "--on-error", "skip") == 1
+    assert run(folder, tmp_path / "out", "--to", "yolo", "--from", "labelme", "--on-error", "skip") == 0
     shown = capsys.readouterr().out
     assert "1 files were left out" in shown and "a.json: not JSON" in shown
     assert run(folder, tmp_path / "out", "--to", "yolo", "--from", "labelme", "--on-error", "skip") == 2
     assert "--overwrite always" in capsys.readouterr().err
     again = ["--on-error", "skip", "--overwrite", "always", "--copy", "--classes", "rod, cube"]
-    assert run(folder, tmp_path / "out", "--to", "yolo", "--from", "labelme", *again) == 1
+    assert run(folder, tmp_path / "out", "--to", "yolo", "--from", "labelme", *again) == 0
     assert (tmp_path / "out" / "labels" / "b.txt").read_text().startswith("1 ")
 
 
@@ -130,3 +132,34 @@ def test_words_of_the_options_are_those_of_the_formats():
     from nanoseg_bench.cli import convert, sources
 
     assert (sources.FORMATS, sources.MASK_KINDS, convert._TARGETS) == (FORMATS, KINDS, TARGETS)
+
+
+@pytest.mark.parametrize("to", ["coco", "yolo", "masks"])
+def test_scales_and_groups_survive(to, tmp_path):
+    source = tmp_path / "mine"
+    source.mkdir()
+    for number in range(4):
+        pixels = np.random.default_rng(number).integers(0, 9000, (40, 50)).astype(np.uint16)
+        tifffile.imwrite(source / f"p{number}.tif", pixels, imagej=True, resolution=(4.0, 4.0), metadata={"unit": "nm"})
+        shape = {"label": "cube", "points": [[5, 5], [30, 5], [30, 30]], "shape_type": "polygon"}
+        extras = {"source_group": f"specimen {number // 2}"} if number < 2 else {}
+        document = {"shapes": [shape], "imagePath": f"p{number}.tif", "nanoseg": extras}
+        (source / f"p{number}.json").write_text(json.dumps(document))
+    out = tmp_path / "out"
+    assert main(["convert", str(source), str(out), "--to", to]) == 0
+    command = ["prepare", "--annotations", str(out), "--out", str(tmp_path / "set"), "--size", "64", "--workers", "1"]
+    command += ["--augment-copies", "0", "--scale-csv", str(out / "scales.csv")]
+    assert main([*command, "--group-by", f"csv:{out / 'groups.csv'}:source_group"]) == 0
+    images = PreparedSet(tmp_path / "set").all_images
+    assert {image.nm_per_px for image in images} == {0.25}
+    assert sorted(image.source_group for image in images) == ["p2", "p3", "specimen 0", "specimen 0"]
+
+
+def test_a_scale_of_the_image_goes_into_labelme(tmp_path):
+    source = tmp_path / "mine"
+    source.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 9000, (40, 50)).astype(np.uint16)
+    tifffile.imwrite(source / "p.tif", pixels, imagej=True, resolution=(4.0, 4.0), metadata={"unit": "nm"})
+    (source / "p.json").write_text(json.dumps({"shapes": [], "imagePath": "p.tif"}))
+    assert main(["convert", str(source), str(tmp_path / "out"), "--to", "labelme", "--from", "labelme"]) == 0
+    assert json.loads((tmp_path / "out" / "p.json").read_text())["nanoseg"]["nm_per_px"] == 0.25

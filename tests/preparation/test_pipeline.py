@@ -15,7 +15,7 @@ from nanoseg_bench.annotations.instance import Instance, Polygon
 from nanoseg_bench.annotations.labelme import write_labelme
 from nanoseg_bench.annotations.raster import rle_to_mask, to_rle
 from nanoseg_bench.annotations.source import Loaded
-from nanoseg_bench.errors import ImageError, PreparationError
+from nanoseg_bench.errors import AuditError, ImageError, PreparationError
 from nanoseg_bench.imageio import read_image
 from nanoseg_bench.preparation.choices import Choices
 from nanoseg_bench.preparation.pipeline import prepare
@@ -177,15 +177,32 @@ def test_identical_images_share_a_split(micrograph, tmp_path, caplog):
     assert "kept in one source group: m0, m1 (identical-pixels)" in prepared.summary["warnings"]
 
 
-def test_fixed_split_is_followed_and_twins_across_it_are_refused(micrograph, tmp_path):
+def test_fixed_split_is_followed_and_twins_across_it_fail_the_audit(micrograph, tmp_path):
     micrographs = [micrograph(f"m{i}", seed=i) for i in range(5)]
     assignment = {"m0": "test", "m1": "val", "m2": "train", "m3": "train", "m4": "test"}
     prepared = make(micrographs, tmp_path / "set", assignment=assignment, augment_copies=1)
     assert {image.micrograph: image.split for image in prepared.all_images} == assignment
     twins = [*micrographs[:4], micrograph("m4", seed=2)]
-    with pytest.raises(PreparationError, match=r"source group 'm2' is in 2 splits.*train: m2.*test: m4"):
-        make(twins, tmp_path / "other", assignment=assignment)
-    assert not (tmp_path / "other").exists()
+    torn = make(twins, tmp_path / "other", assignment=assignment)
+    assert {image.micrograph: image.split for image in torn.all_images} == assignment
+    with pytest.raises(AuditError, match="identical-pixels"):
+        torn.require_audit()
+    # A new image that equals a named one goes where that is.
+    late = [*micrographs[:4], micrograph("m4", seed=4), micrograph("m5", seed=0), micrograph("m6", seed=1)]
+    joined = make(late, tmp_path / "late", assignment=assignment, extend=True)
+    joined.require_audit()
+    split = {image.micrograph: image.split for image in joined.all_images}
+    assert split == {**assignment, "m5": "test", "m6": "val"}
+
+
+def test_a_subset_of_a_given_split(micrograph, tmp_path):
+    micrographs = [micrograph(f"m{i}", seed=i) for i in range(20)]
+    assignment = {f"m{i}": ("train", "train", "val", "test")[i % 4] for i in range(20)}
+    prepared = make(micrographs, tmp_path / "set", assignment=assignment, images=8, augment_copies=0)
+    split = {image.micrograph: image.split for image in prepared.all_images}
+    assert len(split) == 8
+    assert set(split.values()) == {"train", "val", "test"}
+    assert split.items() <= assignment.items()
 
 
 def test_an_ood_image_that_is_in_train_fails_the_audit(micrograph, tmp_path):
