@@ -215,9 +215,11 @@ def _combined_file(task: ConversionTask) -> Iterator[Callable[[Converted], None]
         with CocoWriter(task.root / "annotations.json", task.classes, suffix="") as writer:
             yield lambda image: writer.add_encoded(Path(image.files[0]).name, image.size, image.coco)
     elif task.to == "masks":
-        with (task.root / "instances.csv").open("w", encoding="utf-8", newline="") as stream:
+        from nanoseg_bench.annotations.masks import LABELS_COLUMNS, LABELS_FILE
+
+        with (task.root / LABELS_FILE).open("w", encoding="utf-8", newline="") as stream:
             rows = csv.writer(stream, lineterminator="\n")
-            rows.writerow(("name", "value", "label"))
+            rows.writerow(LABELS_COLUMNS)
             yield lambda image: rows.writerows((Path(image.files[0]).stem, *pair) for pair in image.values)
     else:
         yield lambda image: None

@@ -1,8 +1,10 @@
 """Mask images: instance maps, whose value says which particle a pixel belongs to, and binary masks. 0 is background."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import csv
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,10 @@ _MOST_WINDOWS = 65535
 _LARGEST_16_BIT = 65535
 _MASKS_LOOKED_AT = 16
 _NEIGHBOURS = {4: ndimage.generate_binary_structure(2, 1), 8: ndimage.generate_binary_structure(2, 2)}
+
+LABELS_FILE = "instances.csv"
+LABELS_COLUMNS = ("name", "value", "label")
+"""Beside instance maps: the class of each particle."""
 
 KINDS = ("auto", "instance", "binary", "colour")
 """What the values of a folder's masks mean."""
@@ -82,6 +88,7 @@ class MaskEntry:
         chosen: Whether the kind was found, not given.
         connectivity: 4 or 8, of binary masks.
         label: Class name of the particles.
+        labels: Class name of single particles by their value, where a table names them.
     """
 
     name: str
@@ -92,6 +99,7 @@ class MaskEntry:
     chosen: bool
     connectivity: int
     label: str
+    labels: tuple[tuple[int, str], ...] = ()
 
     def read(self) -> Micrograph:
         """Read the mask and the image's size.
@@ -108,9 +116,18 @@ class MaskEntry:
         if self.kind == "binary":
             instances, notes = self._read_binary(values)
         else:
-            instances = _instances(values, self.label)
+            instances = self._name(_instances(values, self.label), values)
             notes = ("taken for an instance map, since the folder's masks hold several values",) if self.chosen else ()
         return Micrograph(self.name, self.image_path, width, height, tuple(instances), notes=notes)
+
+    def _name(self, instances: list[Instance], values: NDArray[Any]) -> list[Instance]:
+        if not self.labels:
+            return instances
+        labels = dict(self.labels)
+        numbers = [int(value) for value in np.unique(values) if value]
+        return [
+            replace(each, label=labels.get(value, self.label)) for each, value in zip(instances, numbers, strict=True)
+        ]
 
     def _read_binary(self, values: NDArray[Any]) -> tuple[list[Instance], tuple[str, ...]]:
         if self.chosen and not _has_one_value(values):
@@ -144,6 +161,9 @@ def open_masks(
     Two folders are given, or one with ``images`` beside ``masks`` (or ``segmaps``, ``labels``, ``instances``), or one
     where ``NAME_mask.png`` (``_label``, ``_seg``, ``_instances``) lies beside ``NAME.png``.
 
+    A table ``instances.csv`` in the folder (name, value, label), as ``convert`` writes it, names the classes of the
+    particles of instance maps.
+
     Args:
         folder: The folder, or that of the images.
         mask_folder: The folder of the masks.
@@ -163,6 +183,9 @@ def open_masks(
     if connectivity not in _NEIGHBOURS:
         raise ValueError(f"connectivity {connectivity} is neither 4 nor 8")
     pairs = find_mask_pairs(folder, mask_folder)
+    labels = _read_labels(folder / LABELS_FILE)
+    if labels and kind == "auto":
+        kind = "instance"
     found = _found_kind([pair.masks[0] for pair in pairs if pair.masks]) if kind == "auto" else kind
     entries = [
         MaskEntry(
@@ -174,6 +197,7 @@ def open_masks(
             kind == "auto",
             connectivity,
             label,
+            labels.get(PurePosixPath(pair.name).name, ()),
         )
         for pair in pairs
         if pair.masks
@@ -218,6 +242,25 @@ def write_instance_map(path: Path, instances: Sequence[Instance], height: int, w
     left = set(np.unique(columns).tolist()) - {0}
     kept = tuple(value if value in left else 0 for value in given)
     return MapLoss(len(left), int(claimed_again.sum()), particles - len(left), kept, path)
+
+
+def _read_labels(path: Path) -> Mapping[str, tuple[tuple[int, str], ...]]:
+    """Value and label of the particles by image; empty where there is no such table."""
+    if not path.is_file():
+        return {}
+    labels: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream)
+            if not set(LABELS_COLUMNS) <= set(reader.fieldnames or ()):
+                return {}  # another table of this name
+            for row in reader:
+                labels[row["name"]].append((int(row["value"]), row["label"]))
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise AnnotationError(
+            f"{path}: is no table of {', '.join(LABELS_COLUMNS)} ({error}); mend it, or take it away"
+        ) from error
+    return {name: tuple(pairs) for name, pairs in labels.items()}
 
 
 def _found_kind(paths: Sequence[Path]) -> str:

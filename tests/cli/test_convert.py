@@ -163,3 +163,24 @@ def test_a_scale_of_the_image_goes_into_labelme(tmp_path):
     (source / "p.json").write_text(json.dumps({"shapes": [], "imagePath": "p.tif"}))
     assert main(["convert", str(source), str(tmp_path / "out"), "--to", "labelme", "--from", "labelme"]) == 0
     assert json.loads((tmp_path / "out" / "p.json").read_text())["nanoseg"]["nm_per_px"] == 0.25
+
+
+def test_classes_survive_instance_maps(tmp_path):
+    source = tmp_path / "mine"
+    source.mkdir()
+    for name, labels in (("a", ("cube", "rod")), ("b", ("rod",))):
+        Image.new("L", (60, 40), 90).save(source / f"{name}.png")
+        shapes = [
+            {"label": label, "points": [[5 + 25 * k, 5], [20 + 25 * k, 5], [20 + 25 * k, 30]], "shape_type": "polygon"}
+            for k, label in enumerate(labels)
+        ]
+        (source / f"{name}.json").write_text(json.dumps({"shapes": shapes, "imagePath": f"{name}.png"}))
+    assert main(["convert", str(source), str(tmp_path / "maps"), "--to", "masks"]) == 0
+    assert main(["convert", str(tmp_path / "maps"), str(tmp_path / "back"), "--to", "labelme"]) == 0
+    shown = {
+        name: [shape["label"] for shape in json.loads((tmp_path / "back" / f"{name}.json").read_text())["shapes"]]
+        for name in ("a", "b")
+    }
+    assert shown == {"a": ["cube", "rod"], "b": ["rod"]}
+    (tmp_path / "maps" / "instances.csv").write_text("name,value,label\na,one,cube\n")
+    assert main(["convert", str(tmp_path / "maps"), str(tmp_path / "again"), "--to", "labelme"]) == 1
