@@ -24,12 +24,7 @@ def staged_folder(target: Path, marker: str) -> Iterator[Path]:
     """
     recover_folder(target)
     check_replaceable(target, marker)
-    incomplete, old = _beside(target, "incomplete"), _beside(target, "old")
-    try:
-        _remove(incomplete)
-        incomplete.mkdir(parents=True)
-    except OSError as error:
-        raise _unwritable(target, error) from error
+    incomplete, old = _fresh(target, "incomplete"), _beside(target, "old")
     try:
         yield incomplete
         if target.exists():
@@ -50,12 +45,7 @@ def scratch_folder(target: Path) -> Iterator[Path]:
     Raises:
         PreparationError: The folder cannot be written.
     """
-    scratch = _beside(target, "scratch")
-    try:
-        _remove(scratch)
-        scratch.mkdir(parents=True)
-    except OSError as error:
-        raise _unwritable(target, error) from error
+    scratch = _fresh(target, "scratch")
     try:
         yield scratch
     finally:
@@ -97,6 +87,17 @@ def check_replaceable(target: Path, marker: str) -> None:
 
 def _beside(target: Path, what: str) -> Path:
     return target.parent / f".{target.name}.{what}"
+
+
+def _fresh(target: Path, what: str) -> Path:
+    """An empty folder beside ``target``; what a kill left there goes first."""
+    folder = _beside(target, what)
+    try:
+        _remove(folder)
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    return folder
 
 
 def _remove(folder: Path) -> None:

@@ -35,28 +35,6 @@ def read_region(segmentation: Any, size: tuple[int, int], where: str) -> tuple[P
     )
 
 
-def run_lengths(counts: str) -> list[int]:
-    """Lengths of the runs outside, inside, outside, ... of COCO's compressed text; [-1] when it is malformed.
-
-    5 bits a character, the sixth says "goes on"; from the third run on, the difference to the last but one.
-    """
-    runs: list[int] = []
-    value = shift = 0
-    for character in counts:
-        bits = ord(character) - 48
-        if not 0 <= bits < 64 or shift > _LONGEST_NUMBER:
-            return [-1]
-        value |= (bits & 0x1F) << shift
-        shift += 5
-        if bits & 0x20:
-            continue
-        if bits & 0x10:
-            value -= 1 << shift
-        runs.append(value + runs[-2] if len(runs) > 2 else value)
-        value = shift = 0
-    return runs if shift == 0 else [-1]
-
-
 def _read_outline(flat: Any, where: str) -> NDArray[np.float64]:
     if not isinstance(flat, list) or len(flat) < 6 or len(flat) % 2 or not all(map(is_coordinate, flat)):
         raise AnnotationError(
@@ -75,7 +53,7 @@ def _read_rle(segmentation: dict[str, Any], size: tuple[int, int], where: str) -
         )
     counts = segmentation.get("counts")
     if isinstance(counts, str):
-        runs = run_lengths(counts)
+        runs = _checked_run_lengths(counts)
     elif isinstance(counts, list) and all(isinstance(run, int) for run in counts):
         runs = counts
     else:
@@ -86,3 +64,25 @@ def _read_rle(segmentation: dict[str, Any], size: tuple[int, int], where: str) -
     if isinstance(counts, str):
         return Rle(height, width, counts.encode("ascii"))
     return from_coco(coco_mask.frPyObjects({"size": [height, width], "counts": runs}, height, width))
+
+
+def _checked_run_lengths(counts: str) -> list[int]:
+    """Lengths of the runs outside, inside, ... of COCO's text, which anybody may have written; [-1] when malformed.
+
+    5 bits a character, the sixth says "goes on"; from the third run on, the difference to the last but one.
+    """
+    runs: list[int] = []
+    value = shift = 0
+    for character in counts:
+        bits = ord(character) - 48
+        if not 0 <= bits < 64 or shift > _LONGEST_NUMBER:
+            return [-1]
+        value |= (bits & 0x1F) << shift
+        shift += 5
+        if bits & 0x20:
+            continue
+        if bits & 0x10:
+            value -= 1 << shift
+        runs.append(value + runs[-2] if len(runs) > 2 else value)
+        value = shift = 0
+    return runs if shift == 0 else [-1]

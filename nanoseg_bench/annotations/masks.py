@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pycocotools import mask as coco_mask
 from scipy import ndimage
 
-from nanoseg_bench.annotations.coco_regions import run_lengths
 from nanoseg_bench.annotations.image_files import checked_size
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Rle
 from nanoseg_bench.annotations.mask_pairs import find_mask_pairs
 from nanoseg_bench.annotations.mask_values import read_mask_values
-from nanoseg_bench.annotations.raster import from_coco, to_rle
+from nanoseg_bench.annotations.raster import run_lengths, to_rle, window_to_rle
 from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.errors import AnnotationError, NanosegError
 from nanoseg_bench.files import atomic_path
@@ -289,7 +287,7 @@ def _instances(values: NDArray[Any], label: str | None) -> list[Instance]:
     values = values.astype(np.int32)
     height, width = values.shape
     return [
-        Instance(label, _window_to_rle(values[window] == number, window, height, width))
+        Instance(label, window_to_rle(values[window] == number, window[1].start, window[0].start, height, width))
         for number, window in enumerate(ndimage.find_objects(values), start=1)
         if window is not None
     ]
@@ -297,22 +295,7 @@ def _instances(values: NDArray[Any], label: str | None) -> list[Instance]:
 
 def _pixels_inside(rle: Rle) -> NDArray[np.int64]:
     """Positions of the mask's pixels, counted down the columns."""
-    ends = np.cumsum(run_lengths(rle.counts.decode("ascii")))
+    ends = np.cumsum(run_lengths(rle.counts))
     starts, lengths = ends[:-1:2], np.diff(ends)[::2]
     before = np.cumsum(lengths) - lengths
     return np.asarray(np.repeat(starts - before, lengths) + np.arange(int(lengths.sum())), dtype=np.int64)
-
-
-def _window_to_rle(window: NDArray[np.bool_], place: tuple[slice, slice], height: int, width: int) -> Rle:
-    """Encode a window of an otherwise empty mask, without touching the rest of the image."""
-    top, left = place[0].start, place[1].start
-    columns, rows = np.nonzero(window.T)
-    inside = (columns + left) * height + rows + top
-    first = np.flatnonzero(np.diff(inside, prepend=-2) != 1)
-    starts = inside[first]
-    ends = inside[np.append(first[1:] - 1, len(inside) - 1)] + 1
-    edges = np.stack((starts, ends), axis=1).reshape(-1)
-    runs = np.diff(edges, prepend=0, append=height * width).tolist()
-    # The format is outside, inside, outside, ...: a mask that reaches the last pixel ends with its inside run.
-    uncompressed = {"size": [height, width], "counts": runs if runs[-1] else runs[:-1]}
-    return from_coco(coco_mask.frPyObjects(uncompressed, height, width))

@@ -99,7 +99,7 @@ def rle_to_window(rle: Rle) -> tuple[NDArray[np.bool_], int, int]:
     x, y, width, height = (int(value) for value in bounding_box(rle))
     if width == 0:
         return np.zeros((0, 0), dtype=bool), 0, 0
-    edges = np.cumsum(_run_lengths(rle.counts)) - x * rle.height
+    edges = np.cumsum(run_lengths(rle.counts)) - x * rle.height
     if len(edges) % 2:
         edges = edges[:-1]  # the last run is outside
     # Only the columns of the box, one below the other: +1 where a run of the mask begins, -1 where it ends.
@@ -108,6 +108,25 @@ def rle_to_window(rle: Rle) -> tuple[NDArray[np.bool_], int, int]:
     np.add.at(steps, edges[1::2], -1)
     columns = np.cumsum(steps[:-1], dtype=np.int8).reshape(width, rle.height)
     return np.ascontiguousarray(columns[:, y : y + height].T, dtype=bool), x, y
+
+
+def run_lengths(counts: bytes) -> NDArray[np.int64]:
+    """Lengths of the runs outside, inside, outside, ... of COCO's compressed counts.
+
+    A number is written in characters of five bits, the lowest first; the sixth bit says that more follow, the highest
+    of the last five is the sign. From the fourth number on, each is the difference to the last but one. The counts are
+    trusted: ``coco_regions.read_region`` is the door for those of others.
+    """
+    characters = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - 48
+    ends = np.flatnonzero((characters & 0x20) == 0)
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    lengths = ends - starts + 1
+    position = np.arange(len(characters)) - np.repeat(starts, lengths)
+    numbers = np.add.reduceat((characters & 0x1F) << (5 * position), starts)
+    numbers -= np.where(characters[ends] & 0x10, np.int64(1) << (5 * lengths), 0)
+    numbers[1::2] = np.cumsum(numbers[1::2])
+    numbers[2::2] = np.cumsum(numbers[2::2])
+    return np.asarray(numbers, dtype=np.int64)
 
 
 def area(rle: Rle) -> int:
@@ -145,24 +164,6 @@ def from_coco(coco: dict[str, Any]) -> Rle:
     counts = coco["counts"]
     height, width = coco["size"]
     return Rle(int(height), int(width), counts.encode("ascii") if isinstance(counts, str) else bytes(counts))
-
-
-def _run_lengths(counts: bytes) -> NDArray[np.int64]:
-    """Lengths of the runs outside, inside, outside, ... of COCO's compressed counts.
-
-    A number is written in characters of five bits, the lowest first; the sixth bit says that more follow, the highest
-    of the last five is the sign. From the fourth number on, each is the difference to the last but one.
-    """
-    characters = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - 48
-    ends = np.flatnonzero((characters & 0x20) == 0)
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    lengths = ends - starts + 1
-    position = np.arange(len(characters)) - np.repeat(starts, lengths)
-    numbers = np.add.reduceat((characters & 0x1F) << (5 * position), starts)
-    numbers -= np.where(characters[ends] & 0x10, np.int64(1) << (5 * lengths), 0)
-    numbers[1::2] = np.cumsum(numbers[1::2])
-    numbers[2::2] = np.cumsum(numbers[2::2])
-    return np.asarray(numbers, dtype=np.int64)
 
 
 def _flat(outline: NDArray[np.float64], height: int, width: int) -> list[float]:

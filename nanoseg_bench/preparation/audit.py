@@ -273,8 +273,8 @@ def _check_fields(
         notes,
         finds="copies, crops, tiles and second magnifications of one field, also turned or mirrored, by local features "
         "that agree with one similarity and grey values that confirm it; of leaks planted in real micrographs, all "
-        "re-encoded, resized, brightened, turned and mirrored copies, 9 of 10 crops of 60 % of the side, tiles that "
-        "share 30 % and magnifications by 2, 3 of 4 by 3, half of those by 4",
+        "re-encoded, resized, brightened, turned and mirrored copies, and at least 9 of 10 crops of 60 % of the side, "
+        "tiles that share 30 % and magnifications by 2; larger magnifications less often",
         cannot_find="fields that share less than about a tenth, magnifications beyond 5, fields nearly without detail "
         "(few smooth particles on a flat ground, or noise only), particles that moved, changed or were tilted between "
         "two pictures, other fields of the same specimen",

@@ -1,6 +1,5 @@
 """Auditing a prepared set that lies on disk: are its files what the manifest says, and do splits share a source."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +60,7 @@ def audit_set(prepared: PreparedSet, reviewed: Sequence[ReviewedPair], workers: 
             pairs[(*names, found.check)] = FoundPair(names, found.check, found.evidence)
     faults += _strays(prepared)
     document = audit_split(
-        _rows(prepared.root / "manifest.csv"),
+        [{column: getattr(image, column) or "" for column in AUDITED_COLUMNS} for image in prepared.all_images],
         [pairs[key] for key in sorted(pairs)],
         prepared.content_hash,
         [*known, *reviewed],
@@ -118,8 +117,3 @@ def _earlier_pairs(audit: Mapping[str, Any]) -> list[FoundPair]:
         for check, detail in listed
         if "evidence" in detail
     ]
-
-
-def _rows(manifest: Path) -> list[Mapping[str, str]]:
-    with manifest.open(encoding="utf-8", newline="") as stream:
-        return [{column: row[column] for column in AUDITED_COLUMNS} for row in csv.DictReader(stream)]
