@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from nanoseg_bench.errors import PreparationError
-from nanoseg_bench.parallel import default_workers, each
+from nanoseg_bench.parallel import Workers, default_workers, each
 
 
 def square(number):
@@ -25,6 +25,16 @@ def test_results_come_in_order_from_several_processes():
 def test_few_tasks_stay_in_this_process():
     assert {process for _, process in each(square, range(5), 4, "squares")} == {os.getpid()}
     assert list(each(square, [], 4, "squares")) == []
+
+
+def test_passes_share_their_processes():
+    with Workers(2) as workers:
+        assert {process for _, process in workers.each(square, range(5), "few")} == {os.getpid()}
+        first = {process for _, process in workers.each(square, range(40), "many")}
+        assert first | {process for _, process in workers.each(square, range(5), "few again")} == first
+        assert os.getpid() not in first
+        children = [psutil.Process(process) for process in first]
+    assert not any(child.is_running() for child in children)
 
 
 def test_default_is_bounded():

@@ -8,7 +8,7 @@ from typing import Any
 from nanoseg_bench.errors import ImageError
 from nanoseg_bench.files import read_json, write_json
 from nanoseg_bench.imageio import read_image
-from nanoseg_bench.parallel import each
+from nanoseg_bench.parallel import Workers
 from nanoseg_bench.preparation.audit import AUDIT_FORMAT, FoundPair, ReviewedPair, audit_split, make_check
 from nanoseg_bench.preparation.audit_page import write_audit_page
 from nanoseg_bench.preparation.fingerprint import fingerprint, write_fingerprint
@@ -43,19 +43,19 @@ def audit_set(prepared: PreparedSet, reviewed: Sequence[ReviewedPair], workers: 
     earlier = _earlier_audit(prepared)
     pairs = {(*pair.names, pair.check): pair for pair in _earlier_pairs(earlier)}
     known = [ReviewedPair(pair["images"][0], pair["images"][1], pair["note"]) for pair in earlier.get("reviewed", [])]
-    with scratch_folder(prepared.root) as scratch:
+    with scratch_folder(prepared.root) as scratch, Workers(workers) as processes:
         looks = [
             _Look(image, scratch / f"{number:06d}.npz" if image.parent is None else None)
             for number, image in enumerate(prepared.all_images)
         ]
-        faults = [fault for fault in each(_look, looks, workers, "reading canvases") if fault is not None]
+        faults = [fault for fault in processes.each(_look, looks, "reading canvases") if fault is not None]
         unread = {fault["image"] for fault in faults}
         originals = sorted(
             (look.image.name, look.fingerprint_path)
             for look in looks
             if look.fingerprint_path is not None and look.image.name not in unread
         )
-        for found in find_shared_sources([path for _, path in originals], workers):
+        for found in find_shared_sources([path for _, path in originals], processes):
             names = (originals[found.first][0], originals[found.second][0])
             pairs[(*names, found.check)] = FoundPair(names, found.check, found.evidence)
     faults += _strays(prepared)

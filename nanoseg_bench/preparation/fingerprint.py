@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.errors import PreparationError
-from nanoseg_bench.files import atomic_path
 from nanoseg_bench.imageio import as_grey
 from nanoseg_bench.preparation.features import LocalFeatures, local_features
 from nanoseg_bench.preparation.perceptual import perceptual_hashes
@@ -46,9 +45,12 @@ def fingerprint(content: NDArray[np.uint8]) -> Fingerprint:
 
 
 def write_fingerprint(path: Path, of: Fingerprint) -> None:
-    """Write a fingerprint as npz (about 130 kB): same fingerprint, same bytes."""
+    """Write a fingerprint as npz (about 130 kB): same fingerprint, same bytes.
+
+    It does not outlive the command, so it is written without the care of ``files.atomic_path``.
+    """
     features = of.features
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+    with path.open("wb") as stream:
         np.savez(
             stream,
             hashes=of.hashes,

@@ -13,7 +13,7 @@ from pathlib import Path
 from nanoseg_bench.annotations.faults import common_root
 from nanoseg_bench.annotations.source import Entry
 from nanoseg_bench.errors import DatasetError, PreparationError
-from nanoseg_bench.parallel import default_workers
+from nanoseg_bench.parallel import Workers, default_workers
 from nanoseg_bench.preparation.choices import Choices
 from nanoseg_bench.preparation.plan import Plan, make_plan
 from nanoseg_bench.preparation.prepared_set import MARKER, PreparedSet
@@ -71,7 +71,7 @@ def prepare(
         return existing
     if not entries:
         raise PreparationError("there are no micrographs to prepare; give a folder that holds annotated images")
-    choices, workers = choices or Choices(), workers or default_workers()
+    choices = choices or Choices()
     paths = [entry.path for entry in (*entries, *ood)]
     report = PrepareReport(root=common_root([*paths, *unannotated]), unannotated=list(unannotated))
     failure_report = out.with_name(f"{out.name}-prepare_report.json")
@@ -79,7 +79,9 @@ def prepare(
     with ExitStack() as stack:
         scratch = stack.enter_context(scratch_folder(out))
         root = None if existing is not None else stack.enter_context(staged_folder(out, MARKER))
-        reader = Reader(scratch, report, choices, workers)
+        # Last, so that it is left first: no worker writes into a folder that is being taken away.
+        processes = stack.enter_context(Workers(workers or default_workers()))
+        reader = Reader(scratch, report, choices, processes)
         main = reader.read(entries, None if classes is None else tuple(classes))
         allowed = None if ood_classes is None or classes is None else (*classes, *ood_classes)
         aside = reader.read_ood(ood, allowed)
@@ -109,7 +111,7 @@ def prepare(
         for warning in plan.warnings:
             _LOG.warning("%s", warning)
         if root is not None:
-            write_set(plan, report, root, choices, workers)
+            write_set(plan, report, root, choices, processes)
     if existing is not None:
         return _same_or_refuse(existing, plan)
     return PreparedSet(out)

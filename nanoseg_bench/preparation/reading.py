@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nanoseg_bench.annotations.faults import Problem
 from nanoseg_bench.annotations.source import Entry
-from nanoseg_bench.parallel import each
+from nanoseg_bench.parallel import Workers
 from nanoseg_bench.preparation.audit import FoundPair
 from nanoseg_bench.preparation.choices import Choices
 from nanoseg_bench.preparation.grouping import regroup
@@ -36,7 +36,7 @@ class Reader:
         labels: What ``read`` saw.
     """
 
-    def __init__(self, scratch: Path, report: PrepareReport, choices: Choices, workers: int) -> None:
+    def __init__(self, scratch: Path, report: PrepareReport, choices: Choices, workers: Workers) -> None:
         self._scratch = scratch
         self._report = report
         self._choices = choices
@@ -80,7 +80,7 @@ class Reader:
     def _look(self, tasks: Sequence[InspectionTask]) -> Seen:
         found: list[tuple[Entry, Inspection]] = []
         problems: list[Problem] = []
-        for task, result in zip(tasks, each(inspect, tasks, self._workers, "reading micrographs"), strict=True):
+        for task, result in zip(tasks, self._workers.each(inspect, tasks, "reading micrographs"), strict=True):
             if isinstance(result, Problem):
                 problems.append(result)
             else:

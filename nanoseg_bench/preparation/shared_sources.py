@@ -4,6 +4,7 @@ What it finds was measured on EMPS images of the train split with planted leaks,
 """
 
 import hashlib
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,18 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nanoseg_bench.errors import PreparationError
-from nanoseg_bench.parallel import each
+from nanoseg_bench.parallel import Workers
 from nanoseg_bench.preparation.features import LocalFeatures
 from nanoseg_bench.preparation.fingerprint import read_fingerprint
 from nanoseg_bench.preparation.overlap import Overlap, find_overlap
 from nanoseg_bench.preparation.perceptual import find_near_duplicates, inverse, is_mirrored
-from nanoseg_bench.preparation.shortlist import Candidate, shortlist
+from nanoseg_bench.preparation.shortlist import Candidate, ImageWords, Index, image_words
 
 NEAR_DUPLICATES = "near-duplicates"
 OVERLAPPING_FIELDS = "overlapping-fields"
 
+_IMAGES_PER_TASK = 16
 _PAIRS_PER_TASK = 16
 _DECIMALS = 3
 
@@ -56,15 +59,33 @@ class _Comparison:
     mirrored: bool
 
 
-def find_shared_sources(paths: Sequence[Path], workers: int) -> list[SharedSource]:
+@dataclass(frozen=True, eq=False, slots=True)
+class _Look:
+    """What is needed of every image at once: 9 kB."""
+
+    digest: bytes
+    hashes: NDArray[np.bool_]
+    words: ImageWords
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """Images ``first``, ``first`` + 1 … of the index in ``index``."""
+
+    index: Path
+    first: int
+    files: tuple[Path, ...]
+
+
+def find_shared_sources(paths: Sequence[Path], workers: Workers) -> list[SharedSource]:
     """Compare images by their fingerprints.
 
     The images are put into an order of their own first, so the result depends neither on the order of ``paths`` nor
-    on ``workers``. Fingerprints stay on disk; about 20 kB per image is kept in memory.
+    on ``workers``. Fingerprints stay on disk; about 30 kB per image is kept in memory.
 
     Args:
-        paths: Files of ``write_fingerprint``.
-        workers: Largest number of processes for the geometric comparison.
+        paths: Files of ``write_fingerprint``; a temporary folder is made beside the first.
+        workers: Processes.
 
     Returns:
         Sorted by position and check. A pair may be found by both checks.
@@ -72,14 +93,18 @@ def find_shared_sources(paths: Sequence[Path], workers: int) -> list[SharedSourc
     Raises:
         PreparationError: A file is not a fingerprint.
     """
-    order = _order(paths)
-    files = [paths[position] for position in order]
-    if len(files) < 2:
+    if len(paths) < 2:
         return []
-    duplicates = find_near_duplicates(np.stack([read_fingerprint(path).hashes for path in files]))
-    with _one_thread():
-        candidates = set(shortlist(lambda number: _features(files[number]), len(files)))
-    candidates |= {Candidate(pair.first, pair.second, is_mirrored(pair.orientation)) for pair in duplicates}
+    looks = list(workers.each(_look, paths, "indexing images", at_once=_IMAGES_PER_TASK))
+    # By content, so that no choice further on depends on where an image stands in the list.
+    order = sorted(range(len(paths)), key=lambda position: (looks[position].digest, str(paths[position])))
+    files = [paths[position] for position in order]
+    words = [looks[position].words for position in order]
+    duplicates = find_near_duplicates(np.stack([looks[position].hashes for position in order]))
+    candidates = {Candidate(pair.first, pair.second, is_mirrored(pair.orientation)) for pair in duplicates}
+    with tempfile.TemporaryDirectory(dir=paths[0].parent) as folder:
+        Index.of(words).save(Path(folder))
+        candidates |= _shortlist(Path(folder), files, workers)
     found = []
     for pair in duplicates:
         orientation = pair.orientation if order[pair.first] < order[pair.second] else inverse(pair.orientation)
@@ -89,19 +114,36 @@ def find_shared_sources(paths: Sequence[Path], workers: int) -> list[SharedSourc
     return sorted(found, key=lambda pair: (pair.first, pair.second, pair.check))
 
 
-def _order(paths: Sequence[Path]) -> list[int]:
-    """Positions by content, so that no choice further on depends on where an image stands in the list."""
-    digests = []
-    for path in paths:
-        try:
-            digests.append(hashlib.sha256(path.read_bytes()).digest())
-        except OSError as error:
-            raise PreparationError(f"{path}: the fingerprint cannot be read ({error}); take it again") from error
-    return sorted(range(len(paths)), key=lambda position: (digests[position], str(paths[position])))
+def _look(path: Path) -> _Look:
+    try:
+        digest = hashlib.sha256(path.read_bytes()).digest()
+    except OSError as error:
+        raise PreparationError(f"{path}: the fingerprint cannot be read ({error}); take it again") from error
+    stored = read_fingerprint(path)
+    with _one_thread():
+        return _Look(digest, stored.hashes, image_words(stored.features))
+
+
+def _shortlist(index: Path, files: Sequence[Path], workers: Workers) -> set[Candidate]:
+    tasks = [
+        _Query(index, first, tuple(files[first : first + _IMAGES_PER_TASK]))
+        for first in range(0, len(files), _IMAGES_PER_TASK)
+    ]
+    return {pair for found in workers.each(_candidates, tasks, "looking for partners") for pair in found}
+
+
+def _candidates(task: _Query) -> list[Candidate]:
+    index = Index.open(task.index)
+    with _one_thread():
+        return [
+            pair
+            for number, path in enumerate(task.files, task.first)
+            for pair in index.candidates(number, read_fingerprint(path).features)
+        ]
 
 
 def _overlaps(
-    files: Sequence[Path], order: Sequence[int], candidates: Sequence[Candidate], workers: int
+    files: Sequence[Path], order: Sequence[int], candidates: Sequence[Candidate], workers: Workers
 ) -> list[SharedSource]:
     tasks = [
         [
@@ -110,7 +152,7 @@ def _overlaps(
         ]
         for start in range(0, len(candidates), _PAIRS_PER_TASK)
     ]
-    results = (result for part in each(_compare, tasks, workers, "comparing images") for result in part)
+    results = (result for part in workers.each(_compare, tasks, "comparing images") for result in part)
     best: dict[tuple[int, int], tuple[Overlap, tuple[int, int], tuple[int, int]]] = {}
     for candidate, result in zip(candidates, results, strict=True):
         key = (candidate.first, candidate.second)

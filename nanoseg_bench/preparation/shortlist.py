@@ -9,8 +9,10 @@ Growth with n images: the index is sorted once, n log n. Each image looks up 2 x
 partners for each, then keeps 8 candidates: linear in n, whatever the images show. Memory: 16 kB per image.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,7 @@ _LEAST_VOTES = 1.5
 _TURNS = 16
 _SIZES = 8
 _NO_CHANGE = _SIZES // 2
+_ENTRIES, _TURNS_FILE, _SIZES_FILE = "entries.npy", "turns.npy", "log_sizes.npy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,46 +43,81 @@ class Candidate:
     mirrored: bool
 
 
-def shortlist(load: Callable[[int], LocalFeatures], count: int) -> list[Candidate]:
-    """Pairs of images that may share a field.
+@dataclass(frozen=True, eq=False, slots=True)
+class ImageWords:
+    """What the index keeps of an image: its strongest features.
+
+    Attributes:
+        words: (tables, n) uint32.
+        turns: (n,) uint8, angles in 256ths of a turn.
+        log_sizes: (n,) float16, base 2, of the diameters in px.
+    """
+
+    words: NDArray[np.uint32]
+    turns: NDArray[np.uint8]
+    log_sizes: NDArray[np.float16]
+
+
+def image_words(features: LocalFeatures) -> ImageWords:
+    """The words of an image's strongest features."""
+    # Small whole numbers: their products are exact in float32, so words do not depend on the BLAS that adds them up.
+    bits = features.descriptors[:_FEATURES].astype(np.float32) @ _directions() > 0
+    weights = np.uint32(1) << np.arange(_WORD_BITS, dtype=np.uint32)
+    words = np.where(bits.reshape(-1, _TABLES, _WORD_BITS), weights, np.uint32(0)).sum(axis=2, dtype=np.uint32)
+    return ImageWords(
+        words=np.ascontiguousarray(words.T),
+        turns=np.floor(features.angles[:_FEATURES] / 360 * 256).astype(np.int64).astype(np.uint8),
+        log_sizes=np.log2(np.maximum(features.sizes[:_FEATURES], 1e-3)).astype(np.float16),
+    )
+
+
+class Index:
+    """The words of all images, table by table, each sorted together with where it comes from.
 
     Args:
-        load: Features by number of the image, 0 to ``count`` - 1; each is asked for twice and kept by none.
-        count: Number of images.
-
-    Returns:
-        At most 2 x ``CANDIDATES`` x ``count``, sorted.
+        entries: (tables, words) uint64: word and feature's id, sorted in each table.
+        turns: (images x features kept,) uint8 by feature's id.
+        log_sizes: float16, likewise.
     """
-    index = _Index(load, count)
-    found = {pair for number in range(count) for pair in index.candidates(number, load(number))}
-    return sorted(found, key=lambda each: (each.first, each.second, each.mirrored))
 
+    def __init__(self, entries: NDArray[np.uint64], turns: NDArray[np.uint8], log_sizes: NDArray[np.float16]) -> None:
+        self._entries = entries
+        self._turns = turns
+        self._log_sizes = log_sizes
 
-class _Index:
-    """The words of all images, table by table, each sorted together with where it comes from."""
-
-    def __init__(self, load: Callable[[int], LocalFeatures], count: int) -> None:
-        self._entries = np.empty((_TABLES, count * _FEATURES), dtype=np.uint64)
-        self._turns = np.zeros(count * _FEATURES, dtype=np.uint8)
-        self._sizes = np.zeros(count * _FEATURES, dtype=np.float16)
+    @classmethod
+    def of(cls, images: Sequence[ImageWords]) -> "Index":
+        """The index of images that are numbered as they stand."""
+        features = len(images) * _FEATURES
+        entries = np.empty((_TABLES, features), dtype=np.uint64)
+        turns, log_sizes = np.zeros(features, dtype=np.uint8), np.zeros(features, dtype=np.float16)
         filled = 0
-        for number in range(count):
-            features = load(number)
-            words = _words(features)
-            ids = number * _FEATURES + np.arange(words.shape[1])
-            self._entries[:, filled : filled + len(ids)] = (words << _ID_BITS) | ids.astype(np.uint64)
-            self._turns[ids] = _turns(features)
-            self._sizes[ids] = _log_sizes(features)
+        for number, image in enumerate(images):
+            ids = number * _FEATURES + np.arange(len(image.turns))
+            entries[:, filled : filled + len(ids)] = (image.words.astype(np.uint64) << _ID_BITS) | ids.astype(np.uint64)
+            turns[ids], log_sizes[ids] = image.turns, image.log_sizes
             filled += len(ids)
-        self._entries = self._entries[:, :filled]
-        for table in self._entries:
-            table.sort()
+        entries = entries[:, :filled]
+        entries.sort(axis=1)
+        return cls(entries, turns, log_sizes)
+
+    def save(self, folder: Path) -> None:
+        """Write the index into an empty folder, from where several processes share it."""
+        np.save(folder / _ENTRIES, self._entries)
+        np.save(folder / _TURNS_FILE, self._turns)
+        np.save(folder / _SIZES_FILE, self._log_sizes)
+
+    @classmethod
+    def open(cls, folder: Path) -> "Index":
+        """The index in ``folder``, mapped into memory: what is looked at is read, once for all processes."""
+        files = (_ENTRIES, _TURNS_FILE, _SIZES_FILE)
+        return cls(*(np.asarray(np.load(folder / name, mmap_mode="r")) for name in files))
 
     def candidates(self, number: int, features: LocalFeatures) -> list[Candidate]:
-        """The best partners of one image."""
+        """The best partners of image ``number``, whose features are given; at most ``CANDIDATES``."""
         ranked: list[tuple[float, int, bool]] = []
         for mirrored in (False, True):
-            owners, votes = self._votes(number, features.mirrored() if mirrored else features)
+            owners, votes = self._votes(number, image_words(features.mirrored() if mirrored else features))
             enough = votes >= _LEAST_VOTES
             ranked += [
                 (-vote, owner, mirrored)
@@ -90,9 +128,9 @@ class _Index:
             for _, owner, mirrored in sorted(ranked)[:CANDIDATES]
         ]
 
-    def _votes(self, number: int, features: LocalFeatures) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def _votes(self, number: int, image: ImageWords) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Images that share words with this one, and the votes of the best turn and change of size."""
-        words = _words(features)
+        words = image.words.astype(np.uint64)
         asking, partners, weights = (
             np.concatenate(parts)
             for parts in zip(
@@ -104,8 +142,8 @@ class _Index:
         asking, partners, weights, owners = asking[other], partners[other], weights[other], owners[other]
         if not len(owners):
             return np.zeros(0, np.int64), np.zeros(0)
-        turn = (_turns(features)[asking].astype(np.int64) - self._turns[partners]) % 256 * _TURNS // 256
-        change = _log_sizes(features)[asking].astype(np.float64) - self._sizes[partners]
+        turn = (image.turns[asking].astype(np.int64) - self._turns[partners]) % 256 * _TURNS // 256
+        change = image.log_sizes[asking].astype(np.float64) - self._log_sizes[partners]
         size = np.clip(np.floor(change + _NO_CHANGE + 0.5), 0, _SIZES - 1).astype(np.int64)
         names, place = np.unique(owners, return_inverse=True)
         votes = np.bincount(
@@ -134,25 +172,8 @@ class _Index:
         return asking, partners, rarity[asking] ** 2
 
 
-def _words(features: LocalFeatures) -> NDArray[np.uint64]:
-    """(tables, n) words of the strongest features."""
-    # Small whole numbers: their products are exact in float32, so words do not depend on the BLAS that adds them up.
-    bits = features.descriptors[:_FEATURES].astype(np.float32) @ _directions() > 0
-    weights = np.uint64(1) << np.arange(_WORD_BITS, dtype=np.uint64)
-    words = np.where(bits.reshape(-1, _TABLES, _WORD_BITS), weights, np.uint64(0)).sum(axis=2, dtype=np.uint64)
-    return np.ascontiguousarray(words.T)
-
-
+@cache
 def _directions() -> NDArray[np.float32]:
     """(128, tables x bits) random whole numbers, columns adding up to about 0: no entry of a descriptor is negative."""
     drawn = np.random.default_rng(0).normal(size=(128, _TABLES * _WORD_BITS))
     return np.asarray(np.rint(8 * (drawn - drawn.mean(axis=0))), dtype=np.float32)
-
-
-def _turns(features: LocalFeatures) -> NDArray[np.uint8]:
-    """Angles in 256ths of a turn."""
-    return np.floor(features.angles[:_FEATURES] / 360 * 256).astype(np.int64).astype(np.uint8)
-
-
-def _log_sizes(features: LocalFeatures) -> NDArray[np.float16]:
-    return np.log2(np.maximum(features.sizes[:_FEATURES], 1e-3)).astype(np.float16)

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import yaml
 from nanoseg_bench.annotations.coco import CocoWriter
 from nanoseg_bench.errors import PreparationError
 from nanoseg_bench.files import write_json, write_text
-from nanoseg_bench.parallel import each
+from nanoseg_bench.parallel import Workers
 from nanoseg_bench.preparation.audit import audit_split
 from nanoseg_bench.preparation.audit_page import write_audit_page
 from nanoseg_bench.preparation.canvases import CanvasTask, WrittenCanvas, WrittenMicrograph, write_canvases
@@ -24,7 +24,7 @@ from nanoseg_bench.preparation.report import PrepareReport
 from nanoseg_bench.preparation.split import PARTS, write_split_file
 
 
-def write_set(plan: Plan, report: PrepareReport, root: Path, choices: Choices, workers: int) -> None:
+def write_set(plan: Plan, report: PrepareReport, root: Path, choices: Choices, workers: Workers) -> None:
     """Write a prepared set.
 
     Args:
@@ -32,7 +32,7 @@ def write_set(plan: Plan, report: PrepareReport, root: Path, choices: Choices, w
         report: Completed with what is used, and written.
         root: An empty folder.
         choices: The user's.
-        workers: Processes.
+        workers: Processes; the caller ends them before it takes ``root`` away.
     """
     rows, summary = _write_images(plan, report, root, choices, workers)
     write_split_file(root / "split.csv", {each.seen.name: each.split for each in plan.micrographs if each.split != OOD})
@@ -52,17 +52,14 @@ def write_set(plan: Plan, report: PrepareReport, root: Path, choices: Choices, w
 
 
 def _write_images(
-    plan: Plan, report: PrepareReport, root: Path, choices: Choices, workers: int
+    plan: Plan, report: PrepareReport, root: Path, choices: Choices, workers: Workers
 ) -> tuple[list[dict[str, str]], dict[str, Any]]:
     """Write canvases, labels, truth and manifest; return what the audit needs of the manifest, and the summary."""
     rows: list[dict[str, str]] = []
     statistics = _Statistics()
     tasks = _tasks(plan, root, choices)
-    with (
-        manifest_writer(root / "manifest.csv") as manifest,
-        _coco_files(plan, root) as files,
-        closing(each(write_canvases, tasks, workers, "writing canvases")) as results,
-    ):
+    with manifest_writer(root / "manifest.csv") as manifest, _coco_files(plan, root) as files:
+        results = workers.each(write_canvases, tasks, "writing canvases")
         for planned, written in zip(plan.micrographs, results, strict=True):
             truth, canvas = files[planned.split]
             truth.add_encoded(planned.stem, (planned.seen.width, planned.seen.height), written.truth)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nanoseg_bench.imageio import read_image
-from nanoseg_bench.parallel import each
+from nanoseg_bench.parallel import Workers
 from nanoseg_bench.preparation.fingerprint import fingerprint, write_fingerprint
 from nanoseg_bench.preparation.letterbox import Letterbox
 from nanoseg_bench.preparation.shared_sources import find_shared_sources
@@ -80,10 +80,11 @@ def measure(canvases: list[tuple[Path, Letterbox]], workers: int, folder: Path) 
     """(images, seconds for reading and fingerprints, seconds for the comparison, pairs found)."""
     tasks = [(path, box, folder / f"{path.stem}.npz") for path, box in canvases]
     start = time.perf_counter()
-    for _ in each(take, tasks, workers, "fingerprints"):
-        pass
-    taken = time.perf_counter()
-    found = find_shared_sources([target for _, _, target in tasks], workers)
+    with Workers(workers) as processes:
+        for _ in processes.each(take, tasks, "fingerprints"):
+            pass
+        taken = time.perf_counter()
+        found = find_shared_sources([target for _, _, target in tasks], processes)
     return len(tasks), taken - start, time.perf_counter() - taken, len(found)
 
 

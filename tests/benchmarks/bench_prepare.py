@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def measure_scaling(folder: Path, images: int, pairs: int) -> None:
     seconds: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(pairs):
         for workers in seconds:
-            spent, _ = prepare(folder, workers)
+            spent = prepare(folder, workers)
             seconds[workers].append(spent)
             print(f"{workers} worker(s): {spent:.1f} s", flush=True)
     one, two = statistics.median(seconds[1]), statistics.median(seconds[2])
@@ -58,26 +59,32 @@ def measure_scaling(folder: Path, images: int, pairs: int) -> None:
 def measure_memory(folder: Path, sizes: list[int]) -> None:
     for size in sorted(sizes):
         render_all(folder / "source", size)
-        spent, peak = prepare(folder, 2)
+        peak = 0
+
+        def look(pid: int) -> None:
+            nonlocal peak
+            peak = max(peak, tree_memory(pid))
+
+        spent = prepare(folder, 2, look)
         print(f"{size} images: peak {peak / 2**20:.0f} MiB, {spent:.0f} s", flush=True)
 
 
-def prepare(folder: Path, workers: int) -> tuple[float, int]:
-    """Run the command; (seconds, peak bytes)."""
+def prepare(folder: Path, workers: int, look: Callable[[int], None] | None = None) -> float:
+    """Run the command, with ``look`` at it ten times a second where asked for (it costs time); seconds."""
     out = folder / "set"
     command = [sys.executable, "-m", "nanoseg_bench", "prepare", "--labelme", str(folder / "source"), "--out", str(out)]
     command += ["--workers", str(workers), "--augment-copies", "0"]
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    peak = 0
-    while process.poll() is None:
-        peak = max(peak, tree_memory(process.pid))
+    while look is not None and process.poll() is None:
+        look(process.pid)
         time.sleep(0.1)
+    process.wait()
     spent = time.perf_counter() - started
     if process.returncode:
         raise SystemExit(f"prepare ended with {process.returncode}")
     shutil.rmtree(out)
-    return spent, peak
+    return spent
 
 
 def tree_memory(pid: int) -> int:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from nanoseg_bench.errors import PreparationError
 from nanoseg_bench.imageio import as_grey, read_image
+from nanoseg_bench.parallel import Workers
 from nanoseg_bench.preparation.fingerprint import fingerprint, write_fingerprint
 from nanoseg_bench.preparation.letterbox import Letterbox
 from nanoseg_bench.preparation.shared_sources import find_shared_sources
@@ -90,14 +91,17 @@ def micrographs():
     return drawn
 
 
+def compare(paths, workers):
+    with Workers(workers) as processes:
+        return find_shared_sources(paths, processes)
+
+
 def found_pairs(images, folder, check, workers=1):
     paths = []
     for number, image in enumerate(images):
         paths.append(folder / f"{number:03d}.npz")
         write_fingerprint(paths[-1], fingerprint(content(image)))
-    return {
-        (pair.first, pair.second): pair.evidence for pair in find_shared_sources(paths, workers) if pair.check == check
-    }
+    return {(pair.first, pair.second): pair.evidence for pair in compare(paths, workers) if pair.check == check}
 
 
 def planted(plant, images):
@@ -168,12 +172,12 @@ def test_neither_order_nor_workers_change_what_is_found(micrographs, tmp_path):
     for number, image in enumerate(images):
         paths.append(tmp_path / f"{number:03d}.npz")
         write_fingerprint(paths[-1], fingerprint(content(image)))
-    alone = find_shared_sources(paths, 1)
+    alone = compare(paths, 1)
 
     def as_rows(found, order):
         return sorted((order[pair.first], order[pair.second], pair.check, repr(pair.evidence)) for pair in found)
 
-    together = find_shared_sources(paths, 2)
+    together = compare(paths, 2)
     order = list(range(len(paths)))
     assert as_rows(together, order) == as_rows(alone, order)
     assert len(alone) > 20
@@ -181,7 +185,7 @@ def test_neither_order_nor_workers_change_what_is_found(micrographs, tmp_path):
     moved = order[7:] + order[:7]
     again = {
         (frozenset((moved[pair.first], moved[pair.second])), pair.check): pair
-        for pair in find_shared_sources([paths[number] for number in moved], 1)
+        for pair in compare([paths[number] for number in moved], 1)
     }
     assert set(again) == {(frozenset((pair.first, pair.second)), pair.check) for pair in alone}
     for pair in alone:
@@ -200,7 +204,7 @@ def test_too_few_images_share_nothing(count, micrographs, tmp_path):
 
 def test_a_missing_fingerprint_is_an_error(tmp_path):
     with pytest.raises(PreparationError, match=r"gone\.npz"):
-        find_shared_sources([tmp_path / "gone.npz", tmp_path / "gone-too.npz"], 1)
+        compare([tmp_path / "gone.npz", tmp_path / "gone-too.npz"], 1)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nanoseg_bench.preparation.features import LocalFeatures
-from nanoseg_bench.preparation.shortlist import CANDIDATES, Candidate, shortlist
+from nanoseg_bench.preparation.shortlist import CANDIDATES, Candidate, Index, image_words
 
 
 def features(seed, count=200):
@@ -37,20 +37,27 @@ def seen_again(original, seed, share=0.3, zoom=2.0, turn=40.0, noise=3.0):
     )
 
 
+def shortlist(images, folder):
+    """Pairs of all images, through an index that was saved."""
+    Index.of([image_words(image) for image in images]).save(folder)
+    index = Index.open(folder)
+    return {pair for number, image in enumerate(images) for pair in index.candidates(number, image)}
+
+
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_images_that_share_a_field_are_candidates(mirrored):
+def test_images_that_share_a_field_are_candidates(mirrored, tmp_path):
     images = [features(seed) for seed in range(40)]
     again = seen_again(images[7], 99)
     images.append(again.mirrored() if mirrored else again)
-    assert Candidate(7, 40, mirrored) in shortlist(images.__getitem__, len(images))
+    assert Candidate(7, 40, mirrored) in shortlist(images, tmp_path)
 
 
-def test_unrelated_images_are_hardly_any():
+def test_unrelated_images_are_hardly_any(tmp_path):
     images = [features(seed) for seed in range(60)]
-    assert len(shortlist(images.__getitem__, len(images))) <= 6
+    assert len(shortlist(images, tmp_path)) <= 6
 
 
-def test_features_that_agree_in_nothing_but_their_descriptor_count_little():
+def test_features_that_agree_in_nothing_but_their_descriptor_count_little(tmp_path):
     one = features(1)
     rng = np.random.default_rng(5)
     scattered = dataclasses.replace(
@@ -64,13 +71,13 @@ def test_features_that_agree_in_nothing_but_their_descriptor_count_little():
         *([scattered] * CANDIDATES),
         *(seen_again(one, seed, share=0.6, noise=0) for seed in range(CANDIDATES)),
     ]
-    found = {pair.second for pair in shortlist(crowd.__getitem__, len(crowd)) if pair.first == 0}
+    found = {pair.second for pair in shortlist(crowd, tmp_path) if pair.first == 0}
     assert found >= set(range(CANDIDATES + 1, 2 * CANDIDATES + 1))
 
 
-def test_a_long_series_of_one_field_stays_linked_and_linear():
+def test_a_long_series_of_one_field_stays_linked_and_linear(tmp_path):
     frames = [features(3)] * 150
-    pairs = shortlist(frames.__getitem__, len(frames))
+    pairs = shortlist(frames, tmp_path)
     assert len(pairs) <= 2 * CANDIDATES * len(frames)
     linked = {0}
     for _ in range(len(frames)):
@@ -80,7 +87,7 @@ def test_a_long_series_of_one_field_stays_linked_and_linear():
     assert linked == set(range(150))
 
 
-def test_images_without_features_are_no_candidates():
+def test_images_without_features_are_no_candidates(tmp_path):
     empty = features(0, 0)
-    assert shortlist(lambda _: empty, 5) == []
-    assert shortlist(lambda number: features(0) if number else empty, 2) == []
+    assert shortlist([empty] * 5, tmp_path) == set()
+    assert shortlist([empty, features(0)], tmp_path) == set()
