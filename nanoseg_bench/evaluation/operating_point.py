@@ -6,12 +6,10 @@ It is chosen on ``val`` and applied to ``test``. The threshold that is best on t
 from collections.abc import Sequence
 from itertools import groupby
 
-import numpy as np
-
 from nanoseg_bench.errors import PredictionsError
 from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.predictions import Predictions, compare
-from nanoseg_bench.metrics.matching import HIT_IOU, ImageOverlap
+from nanoseg_bench.metrics.matching import GrowingMatch, ImageOverlap
 
 FALLBACK_CONFIDENCE = 0.5
 """Taken where no prediction on val hits a particle, so F1 is 0 at every confidence."""
@@ -47,7 +45,7 @@ def choose_confidence(eval_set: EvalSet, predictions: Predictions | None) -> flo
 
 def _best_confidence(overlaps: Sequence[ImageOverlap], truth: int) -> float:
     kept = [overlap.keep(None) for overlap in overlaps]
-    growing = [_GrowingMatch(overlap) for overlap in kept]
+    growing = [GrowingMatch(overlap.iou) for overlap in kept]
     detections = sorted(
         ((float(score), image, row) for image, overlap in enumerate(kept) for row, score in enumerate(overlap.scores)),
         key=lambda detection: -detection[0],
@@ -62,29 +60,3 @@ def _best_confidence(overlaps: Sequence[ImageOverlap], truth: int) -> float:
         if f1 > best_f1:
             best_f1, best_confidence = f1, score
     return best_confidence
-
-
-class _GrowingMatch:
-    """Size of the largest one-to-one matching of an image while predictions join one by one.
-
-    ``metrics.matching.match`` has as many pairs as possible; adding a prediction adds at most one, and an augmenting
-    path tells whether it does (Kuhn). That makes the sweep over every score as cheap as one matching.
-    """
-
-    def __init__(self, overlap: ImageOverlap) -> None:
-        self._candidates = [np.flatnonzero(row > HIT_IOU).tolist() for row in overlap.iou]
-        self._owner: dict[int, int] = {}
-
-    def add(self, row: int) -> bool:
-        """Add a prediction; return whether the matching grew."""
-        return self._augment(row, set())
-
-    def _augment(self, row: int, seen: set[int]) -> bool:
-        for column in self._candidates[row]:
-            if column in seen:
-                continue
-            seen.add(column)
-            if column not in self._owner or self._augment(self._owner[column], seen):
-                self._owner[column] = row
-                return True
-        return False

@@ -2,6 +2,10 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from nanoseg_bench.metrics.per_image import ImageErrors, summarise
+
 
 def relative_count_error(predicted: Sequence[int], truth: Sequence[int]) -> float | None:
     """(Σ predicted − Σ truth) / Σ truth over all images: negative when particles are missed.
@@ -21,3 +25,13 @@ def absolute_count_error(predicted: Sequence[int], truth: Sequence[int]) -> floa
     """
     errors = [abs(found - present) for found, present in zip(predicted, truth, strict=True)]
     return sum(errors) / len(errors) if errors else None
+
+
+def count_errors_per_image(predicted: Sequence[int], truth: Sequence[int]) -> ImageErrors | None:
+    """(predicted − truth) / truth of each image with particles; a dense image weighs no more than a sparse one.
+
+    Returns:
+        Signed and absolute medians over the images; None where no image has a particle.
+    """
+    errors = [(found - present) / present for found, present in zip(predicted, truth, strict=True) if present]
+    return summarise(np.array(errors, dtype=np.float64))

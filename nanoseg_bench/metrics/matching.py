@@ -1,11 +1,12 @@
 """Which prediction belongs to which particle.
 
-The overlaps of an image are computed once and serve every metric. ``pycocotools`` computes an IoU only where two
-boxes meet, so a thousand candidates on an image are cheap.
+The overlaps of an image are computed once and serve every metric. ``pycocotools`` walks along the runs of two masks
+only where their boxes meet, in C, so a thousand candidates on an image are cheap; what costs is calling it for each
+mask, so masks go in by the image.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +14,16 @@ from pycocotools import mask as coco_mask
 from scipy.optimize import linear_sum_assignment
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Rle
-from nanoseg_bench.annotations.raster import area, from_coco, iou_matrix, to_coco, to_rle
+from nanoseg_bench.annotations.raster import from_coco, iou_matrix, to_coco, to_rle
 
 IGNORED_SHARE = 0.5
 """A prediction with more than this share of its area inside ignore regions is no false positive."""
 
 HIT_IOU = 0.5
 """A prediction with a larger IoU than this has hit a particle."""
+
+# pycocotools.mask.area notes the number of masks in 8 bits; NumPy 2 refuses more.
+_MASKS_PER_AREA_CALL = 255
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -34,6 +38,8 @@ class ImageOverlap:
         labels: P class names; None where the model knows no classes.
         truth: T masks.
         truth_labels: T class names.
+        area: (P,) float64, px².
+        truth_area: (T,) float64, px².
         ignore: G regions that are neither truth nor false positives.
         ignore_labels: The class whose predictions a crowd region excuses; None excuses every class.
         iou: (P, T) float64.
@@ -48,6 +54,8 @@ class ImageOverlap:
     labels: tuple[str | None, ...]
     truth: tuple[Rle, ...]
     truth_labels: tuple[str | None, ...]
+    area: NDArray[np.float64]
+    truth_area: NDArray[np.float64]
     ignore: tuple[Rle, ...]
     ignore_labels: tuple[str | None, ...]
     iou: NDArray[np.float64]
@@ -62,16 +70,12 @@ class ImageOverlap:
         """
         kept = ~self.ignored if confidence is None else ~self.ignored & (self.scores >= confidence)
         rows = np.flatnonzero(kept)
-        return ImageOverlap(
-            width=self.width,
-            height=self.height,
+        return replace(
+            self,
             predicted=tuple(self.predicted[row] for row in rows),
             scores=self.scores[rows],
             labels=tuple(self.labels[row] for row in rows),
-            truth=self.truth,
-            truth_labels=self.truth_labels,
-            ignore=self.ignore,
-            ignore_labels=self.ignore_labels,
+            area=self.area[rows],
             iou=self.iou[rows],
             ignore_share=self.ignore_share[rows],
             ignored=self.ignored[rows],
@@ -86,11 +90,14 @@ def image_overlap(predicted: Sequence[Instance], truth: Sequence[Instance], widt
     Raises:
         ValueError: A mask is of another size than the image.
     """
-    visible = [instance for instance in predicted if area(to_rle(instance, height, width))]
-    ordered = sorted(visible, key=lambda instance: -_score(instance))
+    candidates = [to_rle(instance, height, width) for instance in predicted]
+    candidate_area = areas(candidates)
+    candidate_scores = np.array([1.0 if one.score is None else one.score for one in predicted], dtype=np.float64)
+    visible = np.flatnonzero(candidate_area)
+    order = visible[np.argsort(-candidate_scores[visible], kind="stable")]
+    masks = tuple(candidates[index] for index in order)
     particles = [instance for instance in truth if not instance.ignored]
     ignored = [instance for instance in truth if instance.ignored]
-    masks = tuple(to_rle(instance, height, width) for instance in ordered)
     truth_masks = tuple(to_rle(instance, height, width) for instance in particles)
     ignore_masks = tuple(to_rle(instance, height, width) for instance in ignored)
     iou = iou_matrix(masks, truth_masks)
@@ -98,16 +105,32 @@ def image_overlap(predicted: Sequence[Instance], truth: Sequence[Instance], widt
         width=width,
         height=height,
         predicted=masks,
-        scores=np.array([_score(instance) for instance in ordered], dtype=np.float64),
-        labels=tuple(instance.label for instance in ordered),
+        scores=candidate_scores[order],
+        labels=tuple(predicted[index].label for index in order),
         truth=truth_masks,
         truth_labels=tuple(instance.label for instance in particles),
+        area=candidate_area[order],
+        truth_area=areas(truth_masks),
         ignore=ignore_masks,
         ignore_labels=tuple(None if instance.label == IGNORE_LABEL else instance.label for instance in ignored),
         iou=iou,
         ignore_share=iou_matrix(masks, ignore_masks, [True] * len(ignore_masks)),
         # As in COCO a particle goes before an ignore region, or a perfect answer beside one would miss it.
         ignored=_mostly_inside(masks, ignore_masks) & ~(iou > HIT_IOU).any(axis=1),
+    )
+
+
+def as_boxes(overlap: ImageOverlap) -> ImageOverlap:
+    """The same image with the overlaps of the bounding boxes in place of the masks'.
+
+    ``average_precision.match_detections`` makes box AP of it, as ``pycocotools`` does with ``iouType="bbox"``. Areas
+    and ``ignored`` stay those of the masks, so a particle is of the same size stratum in both.
+    """
+    predicted = bounding_boxes(overlap.predicted)
+    return replace(
+        overlap,
+        iou=_box_iou(predicted, bounding_boxes(overlap.truth), crowd=False),
+        ignore_share=_box_iou(predicted, bounding_boxes(overlap.ignore), crowd=True),
     )
 
 
@@ -134,13 +157,60 @@ def match(iou: NDArray[np.float64], iou_threshold: float = HIT_IOU) -> tuple[NDA
     return rows[chosen_rows[kept]], columns[chosen_columns[kept]]
 
 
+class GrowingMatch:
+    """Number of pairs of ``match`` while predictions join one by one.
+
+    ``match`` has as many pairs as possible; adding a prediction adds at most one, and an augmenting path tells whether
+    it does (Kuhn 1955). That makes a sweep over every confidence as cheap as one matching.
+
+    Args:
+        iou: (P, T) matrix; pairs need an IoU > ``HIT_IOU``.
+    """
+
+    def __init__(self, iou: NDArray[np.float64]) -> None:
+        self._candidates = [np.flatnonzero(row > HIT_IOU).tolist() for row in iou]
+        self._owner: dict[int, int] = {}
+
+    def add(self, row: int) -> bool:
+        """Add a prediction; return whether there is one pair more."""
+        return self._augment(row, set())
+
+    def _augment(self, row: int, seen: set[int]) -> bool:
+        for column in self._candidates[row]:
+            if column in seen:
+                continue
+            seen.add(column)
+            if column not in self._owner or self._augment(self._owner[column], seen):
+                self._owner[column] = row
+                return True
+        return False
+
+
 def union(regions: Sequence[Rle]) -> Rle:
     """Pixels in at least one of the masks; there must be one."""
     return from_coco(coco_mask.merge([to_coco(region) for region in regions]))
 
 
-def _score(instance: Instance) -> float:
-    return 1.0 if instance.score is None else instance.score
+def areas(regions: Sequence[Rle]) -> NDArray[np.float64]:
+    """(N,) pixels inside each mask."""
+    coco = [to_coco(region) for region in regions]
+    parts = [
+        coco_mask.area(coco[start : start + _MASKS_PER_AREA_CALL])
+        for start in range(0, len(coco), _MASKS_PER_AREA_CALL)
+    ]
+    return np.concatenate([np.zeros(0), *parts])
+
+
+def bounding_boxes(regions: Sequence[Rle]) -> NDArray[np.float64]:
+    """(N, 4) x, y, width, height of each mask, px; all zero for an empty one."""
+    boxes = coco_mask.toBbox([to_coco(region) for region in regions]) if regions else []
+    return np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+
+
+def _box_iou(predicted: NDArray[np.float64], truth: NDArray[np.float64], *, crowd: bool) -> NDArray[np.float64]:
+    if not len(predicted) or not len(truth):
+        return np.zeros((len(predicted), len(truth)))
+    return np.asarray(coco_mask.iou(predicted, truth, [int(crowd)] * len(truth)), dtype=np.float64)
 
 
 def _mostly_inside(predicted: Sequence[Rle], ignore: Sequence[Rle]) -> NDArray[np.bool_]:

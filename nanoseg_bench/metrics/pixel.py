@@ -1,6 +1,7 @@
-"""Pixel IoU (paper, Eq. 30): the union of all particles against the union of all predictions."""
+"""Pixel IoU (paper, Eq. 30) and Dice: the union of all particles against the union of all predictions."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from pycocotools import mask as coco_mask
 
@@ -9,11 +10,24 @@ from nanoseg_bench.annotations.raster import area, from_coco, to_coco
 from nanoseg_bench.metrics.matching import ImageOverlap, union
 
 
-def pixel_iou(overlaps: Iterable[ImageOverlap]) -> float | None:
-    """|P ∩ T| / |P ∪ T| with the pixels of all images pooled; pixels of ignore regions do not count.
+@dataclass(frozen=True, slots=True)
+class PixelScores:
+    """Foreground against background, with the pixels of all images pooled.
+
+    Attributes:
+        iou: |P ∩ T| / |P ∪ T|.
+        dice: 2 |P ∩ T| / (|P| + |T|) = 2 IoU / (1 + IoU).
+    """
+
+    iou: float
+    dice: float
+
+
+def pixel_scores(overlaps: Iterable[ImageOverlap]) -> PixelScores | None:
+    """Pixel IoU and Dice; pixels of ignore regions do not count.
 
     Returns:
-        A fraction; None where neither side has a pixel.
+        None where neither side has a pixel.
     """
     intersection = 0
     joint = 0
@@ -21,7 +35,15 @@ def pixel_iou(overlaps: Iterable[ImageOverlap]) -> float | None:
         both, either = _pixel_counts(overlap)
         intersection += both
         joint += either
-    return intersection / joint if joint else None
+    if joint == 0:
+        return None
+    return PixelScores(iou=intersection / joint, dice=2 * intersection / (joint + intersection))
+
+
+def pixel_iou(overlaps: Iterable[ImageOverlap]) -> float | None:
+    """``pixel_scores(overlaps).iou``; None where neither side has a pixel."""
+    scores = pixel_scores(overlaps)
+    return None if scores is None else scores.iou
 
 
 def _pixel_counts(overlap: ImageOverlap) -> tuple[int, int]:

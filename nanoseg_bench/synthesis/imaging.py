@@ -11,10 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.synthesis.shapes import Floats, Relief
+from nanoseg_bench.synthesis.transfer import transferred
 
-TRANSMISSION = frozenset({"BF-TEM", "HAADF-STEM", "DF-TEM"})
+TRANSMISSION = frozenset({"BF-TEM", "HAADF-STEM", "DF-TEM", "HRTEM"})
 """Modalities that see through particles: overlapping ones are both visible in full."""
 MODALITIES = ("BF-TEM", "HAADF-STEM", "SE-SEM", "BSE-SEM", "DF-TEM")
+HRTEM = "HRTEM"
+"""Lattice fringes instead of outlines: rendered to be judged on, never to be trained on, and none of ``MODALITIES``."""
+
+_PHASE = 0.35
+"""Mean projected phase of a typical particle's full thickness, radians (HRTEM); its lattice planes come on top."""
+
 _STEEPEST = 4.0
 
 
@@ -37,6 +44,23 @@ class Pattern:
     phase: float
 
 
+@dataclass(frozen=True, slots=True)
+class Fringes:
+    """One set of lattice planes of a crystal that are seen edge-on (HRTEM).
+
+    Attributes:
+        period_px: Their spacing.
+        angle: Direction across them, radians.
+        amplitude: Of their projected phase, radians at the typical particle's full thickness.
+        phase: Where they lie, radians.
+    """
+
+    period_px: float
+    angle: float
+    amplitude: float
+    phase: float
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Body:
     """A particle in the field.
@@ -51,6 +75,7 @@ class Body:
         core: Radius of a concentric core over that of the particle; 0 for none.
         core_contrast: Extra contrast of the core per length, over that of the rest; -1 is a cavity.
         pattern: Diffraction contrast inside.
+        lattice: Lattice planes that are seen edge-on; none but in HRTEM.
     """
 
     rows: slice
@@ -62,6 +87,7 @@ class Body:
     core: float
     core_contrast: float
     pattern: Pattern
+    lattice: tuple[Fringes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +95,7 @@ class Optics:
     """Instrument, support and material as one specimen shows them. Lengths are pixels of the field.
 
     Attributes:
-        modality: One of ``MODALITIES``.
+        modality: One of ``MODALITIES``, or ``HRTEM``.
         background: Intensity of the bare support.
         particle: Intensity of a typical particle (SEM, HAADF, DF) or its floor of inelastic background (BF).
         absorption: Optical density of a typical particle's full thickness.
@@ -95,6 +121,8 @@ class Optics:
         noise_px: Correlation length of the shot noise; 0 for white.
         scan_noise: Row-to-row variation, relative (scanning instruments).
         gamma: Display gamma.
+        defocus_nm: Under-focus (HRTEM).
+        nm_per_px: Scale of the field (HRTEM, whose lens has a size of its own).
     """
 
     modality: str
@@ -123,6 +151,8 @@ class Optics:
     noise_px: float
     scan_noise: float
     gamma: float
+    defocus_nm: float = 0.0
+    nm_per_px: float = 0.0
 
 
 def window_margin(optics: Optics) -> int:
@@ -145,6 +175,8 @@ def render(
         image = _bright_field(bodies, shape, optics, rng)
     elif optics.modality == "DF-TEM":
         image = _dark_field(bodies, shape, optics, rng)
+    elif optics.modality == HRTEM:
+        image = _phase_contrast(bodies, shape, optics, rng)
     elif optics.modality == "HAADF-STEM":
         image = _annular_dark_field(bodies, shape, optics, rng)
     else:
@@ -207,6 +239,30 @@ def _annular_dark_field(
     density = _optical_density(bodies, shape, optics, rng)
     image = np.float32(optics.particle) * (1 - np.exp(-density)) / np.float32(1 - np.exp(-optics.absorption))
     return np.asarray(image + np.float32(optics.background) * _support(shape, optics, rng), dtype=np.float32)
+
+
+def _phase_contrast(bodies: Sequence[Body], shape: tuple[int, int], optics: Optics, rng: np.random.Generator) -> Floats:
+    """Weak phase object behind a lens: I = background · exp(-density) · (1 - 2 φ ⊗ transfer).
+
+    The phase φ of a crystal is its projected potential: its thickness, and its lattice planes where they are seen
+    edge-on. The amorphous support is white noise, whose transfer is the grain of such images. Little is absorbed, so a
+    particle's outline is where its fringes end in the support's grain.
+    """
+    phase = np.zeros(shape, dtype=np.float32)
+    for body in bodies:
+        thickness = body.relief.thickness / np.float32(optics.reference_px)
+        planes = np.full_like(thickness, _PHASE)
+        for fringes in body.lattice:
+            across = body.x * np.float32(np.cos(fringes.angle)) + body.y * np.float32(np.sin(fringes.angle))
+            wave = np.cos(across * np.float32(2 * np.pi / fringes.period_px) + np.float32(fringes.phase))
+            planes += np.float32(fringes.amplitude) * wave
+        phase[body.rows, body.columns] += thickness * planes * body.relief.coverage
+    support = transferred(rng.standard_normal(shape, dtype=np.float32), optics.nm_per_px, optics.defocus_nm)
+    contrast = np.float32(optics.grain) * support / support.std()
+    contrast -= 2 * transferred(phase, optics.nm_per_px, optics.defocus_nm)
+    density = _optical_density(bodies, shape, optics, rng)
+    image = np.float32(optics.background) * np.exp(-density) * (1 + contrast)
+    return np.asarray(np.maximum(image, 0), dtype=np.float32)
 
 
 def _scanning(bodies: Sequence[Body], shape: tuple[int, int], optics: Optics, rng: np.random.Generator) -> Floats:

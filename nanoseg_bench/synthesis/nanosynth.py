@@ -18,6 +18,7 @@ from nanoseg_bench.annotations.labelme import write_labelme
 from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.files import write_bytes
 from nanoseg_bench.parallel import each
+from nanoseg_bench.synthesis.imaging import HRTEM
 from nanoseg_bench.synthesis.scene import render_micrograph
 from nanoseg_bench.synthesis.specimen import CLASSES, OOD_CLASSES, draw_specimen
 
@@ -28,7 +29,8 @@ GENERATOR_VERSION = "1"
 
 PUBLISHED_IMAGES = 721
 _PUBLISHED_COUNTS = {"nanocube": 267, "nanorod": 260, "nanosphere": 277}
-_PARTS = ("main", "ood")
+_PARTS = ("main", "ood", "hrtem")
+_GROUP_PREFIX = {"main": "specimen", "ood": "ood", "hrtem": "hrtem"}
 _PLAN, _SPECIMEN, _MICROGRAPH = range(3)
 _LARGEST_SPECIMEN = 5
 _MICROGRAPHS_AT_ONCE = 4
@@ -39,7 +41,7 @@ class PlannedMicrograph:
     """One micrograph before it is rendered.
 
     Attributes:
-        part: "main" or "ood".
+        part: "main", "ood" or "hrtem".
         specimen: Number of its specimen in the part.
         member: Number of the micrograph in the specimen.
         specimen_labels: Classes that the specimen holds, the dominant one first.
@@ -55,7 +57,7 @@ class PlannedMicrograph:
     @property
     def source_group(self) -> str:
         """Identifier of the specimen."""
-        return f"{'ood' if self.part == 'ood' else 'specimen'}-{self.specimen:04d}"
+        return f"{_GROUP_PREFIX[self.part]}-{self.specimen:04d}"
 
     @property
     def stem(self) -> str:
@@ -70,8 +72,9 @@ def write_nanosynth(
     ood_images: int | None = None,
     easy: bool = False,
     workers: int = 1,
+    hrtem_images: int = 0,
 ) -> None:
-    """Render the data set into ``folder/main/<specimen>/`` and ``folder/ood/<specimen>/``, a PNG and a JSON each.
+    """Render the data set into ``folder/<part>/<specimen>/``, a PNG and a JSON each; parts: main, ood and hrtem.
 
     Files of an earlier call with the same arguments are replaced by the same bytes.
 
@@ -83,12 +86,14 @@ def write_nanosynth(
             least six by default.
         easy: Few, large, clear particles on small fields, for demonstrations without an accelerator.
         workers: Processes.
+        hrtem_images: Size of the part with lattice contrast, which is to be judged on only; it is never ``easy``, and
+            the other parts do not depend on it.
 
     Raises:
-        DatasetError: ``images`` or ``ood_images`` is too small, or the folder holds files of another data set.
+        DatasetError: A number of images is too small, or the folder holds files of another data set.
     """
     ood_count = max(6, round(images / 12)) if ood_images is None else ood_images
-    plan = plan_main(images, seed) + plan_ood(ood_count, seed)
+    plan = plan_main(images, seed) + plan_ood(ood_count, seed) + plan_hrtem(hrtem_images, seed)
     _refuse_foreign_files(folder, plan)
     jobs = [(folder, planned, seed, easy) for planned in plan]
     rendered = each(
@@ -141,6 +146,21 @@ def plan_ood(images: int, seed: int) -> list[PlannedMicrograph]:
     return plan
 
 
+def plan_hrtem(images: int, seed: int) -> list[PlannedMicrograph]:
+    """Each class on a third, one class per micrograph.
+
+    Raises:
+        DatasetError: ``images`` is below 0.
+    """
+    if images < 0:
+        raise DatasetError(f"hrtem_images={images}: it cannot be negative; 0 writes no such part")
+    rng = np.random.default_rng([seed, _PLAN, 2])
+    plan: list[PlannedMicrograph] = []
+    for label, count in zip(CLASSES, _apportion([1] * len(CLASSES), images), strict=True):
+        plan += _group([(label,)] * count, "hrtem", len(_specimens(plan)), images, rng)
+    return plan
+
+
 def _apportion(shares: Sequence[int], total: int) -> list[int]:
     """Whole numbers in the given proportions with the given sum (largest remainder)."""
     exact = [share * total / sum(shares) for share in shares]
@@ -188,7 +208,10 @@ def _write_micrograph(job: tuple[Path, PlannedMicrograph, int, bool]) -> int:
     folder, planned, seed, easy = job
     part = _PARTS.index(planned.part)
     specimen_rng = np.random.default_rng([seed, _SPECIMEN, part, planned.specimen])
-    specimen = draw_specimen(planned.source_group, planned.specimen_labels, specimen_rng, easy)
+    if planned.part == "hrtem":
+        specimen = draw_specimen(planned.source_group, planned.specimen_labels, specimen_rng, modality=HRTEM)
+    else:
+        specimen = draw_specimen(planned.source_group, planned.specimen_labels, specimen_rng, easy)
     rng = np.random.default_rng([seed, _MICROGRAPH, part, planned.specimen, planned.member])
     rendered = render_micrograph(specimen, planned.labels, rng)
     attributes = {"modality": specimen.optics.modality, "specimen": planned.source_group}

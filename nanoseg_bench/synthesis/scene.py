@@ -25,7 +25,14 @@ from nanoseg_bench.synthesis.scalebar import (
     info_bar,
 )
 from nanoseg_bench.synthesis.shapes import Points
-from nanoseg_bench.synthesis.specimen import Specimen, draw_contrast, draw_pattern, draw_template, magnified
+from nanoseg_bench.synthesis.specimen import (
+    Specimen,
+    draw_contrast,
+    draw_lattice,
+    draw_pattern,
+    draw_template,
+    magnified,
+)
 
 _LEAST_VISIBLE = 0.15
 _LEAST_PIXELS = 20
@@ -85,7 +92,7 @@ def render_micrograph(specimen: Specimen, labels: Sequence[str], rng: np.random.
         seen = _look(stack, opaque, specimen)
         if {particle.placed.template.label for particle in seen} != set(labels):
             continue
-        optics = _focus(magnified(specimen.optics, diameter), rng)
+        optics = replace(_focus(magnified(specimen.optics, diameter), rng), nm_per_px=nm_per_px)
         bodies = [_body(particle.placed, specimen, optics, rng) for particle in seen]
         field = render(bodies, (height, width), optics, rng)
         pixels, overlay = _burn_in(field, specimen, bar, overlay_seed)
@@ -240,6 +247,7 @@ def _body(placed: Placed, specimen: Specimen, optics: Optics, rng: np.random.Gen
         core=habit.core,
         core_contrast=habit.core_contrast,
         pattern=draw_pattern(specimen, placed.template.width_px, rng),
+        lattice=draw_lattice(specimen, optics.nm_per_px, rng),
     )
 
 

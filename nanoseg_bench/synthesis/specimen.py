@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nanoseg_bench.synthesis import shapes
-from nanoseg_bench.synthesis.imaging import TRANSMISSION, Optics, Pattern
+from nanoseg_bench.synthesis.imaging import HRTEM, TRANSMISSION, Fringes, Optics, Pattern
 from nanoseg_bench.synthesis.layout import Layout, Template
+from nanoseg_bench.synthesis.transfer import scherzer_defocus_nm
 
 CLASSES = ("nanocube", "nanorod", "nanosphere")
 OOD_CLASSES = ("triangle", "pentagon")
@@ -23,7 +24,18 @@ _TYPICAL_NM = {
     "DF-TEM": (10, 90),
     "SE-SEM": (50, 900),
     "BSE-SEM": (60, 900),
+    HRTEM: (3, 7),
 }
+_HRTEM_NM_PER_PX = (0.03, 0.045)
+_SPACING_NM = (0.2, 0.3)
+_ZONE_AXES: tuple[tuple[float, tuple[tuple[float, float], ...]], ...] = (
+    (0.2, ()),
+    (0.4, ((1.0, 0.0),)),
+    (0.25, ((1.0, 0.0), (1.0, 70.53), (np.sqrt(3) / 2, 125.26))),
+    (0.15, ((np.sqrt(3) / 2, 0.0), (np.sqrt(3) / 2, 90.0))),
+)
+"""Probability, and planes seen edge-on as (spacing over that of {111}, direction in degrees), of an fcc crystal: none,
+one set of {111}, along [110], along [100]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +85,7 @@ class Specimen:
         info_style: Style of the info bar; None without one.
         panel_letter: Whether micrographs carry one.
         easy: Few, large, clear particles.
+        spacing_nm: Distance of the {111} planes (HRTEM); 0 where no lattice is resolved.
     """
 
     identifier: str
@@ -90,6 +103,7 @@ class Specimen:
     info_style: str | None
     panel_letter: bool
     easy: bool
+    spacing_nm: float = 0.0
 
     @property
     def transmission(self) -> bool:
@@ -97,7 +111,13 @@ class Specimen:
         return self.optics.modality in TRANSMISSION
 
 
-def draw_specimen(identifier: str, labels: Sequence[str], rng: np.random.Generator, easy: bool = False) -> Specimen:
+def draw_specimen(
+    identifier: str,
+    labels: Sequence[str],
+    rng: np.random.Generator,
+    easy: bool = False,
+    modality: str | None = None,
+) -> Specimen:
     """A specimen that holds the given classes, the first one dominant.
 
     Args:
@@ -105,8 +125,10 @@ def draw_specimen(identifier: str, labels: Sequence[str], rng: np.random.Generat
         labels: Classes that any of its micrographs shows.
         rng: Source of chance.
         easy: Few, large, clear particles on a small field.
+        modality: How it is looked at; drawn by default, and then never HRTEM.
     """
-    modality = _pick(_EASY_SHARES if easy else _MODALITY_SHARES, rng)
+    if modality is None:
+        modality = _pick(_EASY_SHARES if easy else _MODALITY_SHARES, rng)
     canvases = _EASY_CANVASES if easy else _CANVASES
     canvas = canvases[int(rng.integers(len(canvases)))]
     layout = _draw_layout(easy, labels, rng)
@@ -119,7 +141,7 @@ def draw_specimen(identifier: str, labels: Sequence[str], rng: np.random.Generat
     optics = replace(draw_optics(modality, rng, easy), reference_px=_typical_thickness(habits[0]))
     with_info = not easy and rng.random() < (0.5 if scanning else 0.08)
     info_style = ("amt" if not scanning else str(rng.choice(_SEM_INFO))) if with_info else None
-    return Specimen(
+    specimen = Specimen(
         identifier=identifier,
         habits=habits,
         mean_nm=_log_uniform(low, high, rng),
@@ -136,6 +158,7 @@ def draw_specimen(identifier: str, labels: Sequence[str], rng: np.random.Generat
         panel_letter=bool(rng.random() < (0.2 if with_info else 0.5)),
         easy=easy,
     )
+    return _at_atomic_resolution(specimen, rng) if modality == HRTEM else specimen
 
 
 def magnified(optics: Optics, diameter_px: float) -> Optics:
@@ -166,6 +189,23 @@ def draw_pattern(specimen: Specimen, diameter_px: float, rng: np.random.Generato
         angle=float(rng.uniform(0, np.pi)),
         curvature=float(rng.uniform(-0.6, 0.6) / diameter_px),
         phase=float(rng.uniform(0, 2 * np.pi)),
+    )
+
+
+def draw_lattice(specimen: Specimen, nm_per_px: float, rng: np.random.Generator) -> tuple[Fringes, ...]:
+    """Lattice planes of one particle that are seen edge-on, by how the crystal happens to lie."""
+    if specimen.spacing_nm == 0:
+        return ()
+    planes = _ZONE_AXES[int(rng.choice(len(_ZONE_AXES), p=[probability for probability, _ in _ZONE_AXES]))][1]
+    turn = float(rng.uniform(0, 2 * np.pi))
+    return tuple(
+        Fringes(
+            period_px=ratio * specimen.spacing_nm / nm_per_px,
+            angle=turn + float(np.deg2rad(degrees)),
+            amplitude=float(rng.uniform(0.2, 0.6)),
+            phase=float(rng.uniform(0, 2 * np.pi)),
+        )
+        for ratio, degrees in planes
     )
 
 
@@ -280,6 +320,28 @@ def _backscattered_optics(rng: np.random.Generator) -> Optics:
     )
 
 
+def _high_resolution_optics(rng: np.random.Generator) -> Optics:
+    return replace(
+        _common_optics(HRTEM, rng),
+        background=float(rng.uniform(0.42, 0.58)),
+        particle=0.0,
+        absorption=float(rng.uniform(0.08, 0.25)),
+        grain=float(rng.uniform(0.1, 0.2)),
+        blur_px=float(rng.uniform(0.5, 0.8)),
+        dose=_log_uniform(60, 400, rng),
+        defocus_nm=scherzer_defocus_nm() * float(rng.uniform(0.8, 1.8)),
+    )
+
+
+def _at_atomic_resolution(specimen: Specimen, rng: np.random.Generator) -> Specimen:
+    """Enlarge until lattice planes are several pixels apart."""
+    return replace(
+        specimen,
+        diameter_px=specimen.mean_nm / float(rng.uniform(*_HRTEM_NM_PER_PX)),
+        spacing_nm=float(rng.uniform(*_SPACING_NM)),
+    )
+
+
 def _common_optics(modality: str, rng: np.random.Generator) -> Optics:
     return Optics(
         modality=modality,
@@ -317,6 +379,7 @@ _OPTICS: dict[str, Callable[[np.random.Generator], Optics]] = {
     "HAADF-STEM": _annular_optics,
     "SE-SEM": _secondary_electron_optics,
     "BSE-SEM": _backscattered_optics,
+    HRTEM: _high_resolution_optics,
 }
 
 

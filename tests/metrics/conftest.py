@@ -16,11 +16,13 @@ def draw_disc(x: float, y: float, radius: float, width: int = WIDTH, height: int
     return mask_to_rle((columns - x) ** 2 + (rows - y) ** 2 <= radius**2)
 
 
-def draw_scene(rng: np.random.Generator, *, particles: int = 12, regions: bool = True, decimals: int = 2):
+def draw_scene(
+    rng: np.random.Generator, *, particles: int = 12, regions: bool = True, decimals: int = 2, radii=(4, 12)
+):
     """(predicted, truth) of one image. Rounded scores make ties."""
     truth, predicted = [], []
     for _ in range(particles):
-        x, y, radius = rng.uniform(5, WIDTH - 5), rng.uniform(5, HEIGHT - 5), rng.uniform(4, 12)
+        x, y, radius = rng.uniform(5, WIDTH - 5), rng.uniform(5, HEIGHT - 5), rng.uniform(*radii)
         label = str(rng.choice(CLASSES))
         truth.append(Instance(label, draw_disc(x, y, radius)))
         for _ in range(rng.integers(0, 3)):

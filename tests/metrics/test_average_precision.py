@@ -7,19 +7,25 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance
-from nanoseg_bench.annotations.raster import area, mask_to_rle, to_coco
+from nanoseg_bench.annotations.raster import area, bounding_box, mask_to_rle, to_coco
 from nanoseg_bench.metrics.average_precision import (
+    ANY_SIZE,
     IGNORED,
+    NOT_MEASURED,
+    SIZE_STRATA,
+    SizeRange,
     average_precision,
+    average_precision_by_size,
     match_detections,
     resampled_map,
     resampled_precision,
 )
-from nanoseg_bench.metrics.matching import image_overlap
+from nanoseg_bench.metrics.curves import precision_recall_curve
+from nanoseg_bench.metrics.matching import as_boxes, image_overlap
 
 
-def coco_precision(scenes, classes, max_detections, aware):
-    """(10, 101, classes) precision of pycocotools itself."""
+def coco_evaluation(scenes, classes, max_detections, aware, *, kind="segm", sizes=ANY_SIZE):
+    """(10, 101, classes) precision and scores of pycocotools itself."""
     categories = [{"id": number, "name": name} for number, name in enumerate(classes if aware else ["any"], start=1)]
     images, annotations, results = [], [], []
 
@@ -40,6 +46,7 @@ def coco_precision(scenes, classes, max_detections, aware):
                         "category_id": number,
                         "segmentation": to_coco(instance.region),
                         "area": area(instance.region),
+                        "bbox": list(bounding_box(instance.region)),
                         "iscrowd": int(instance.ignored),
                     }
                 )
@@ -56,13 +63,17 @@ def coco_precision(scenes, classes, max_detections, aware):
         ground_truth = COCO()
         ground_truth.dataset = {"images": images, "annotations": annotations, "categories": categories}
         ground_truth.createIndex()
-        evaluation = COCOeval(ground_truth, ground_truth.loadRes(results), "segm")
+        evaluation = COCOeval(ground_truth, ground_truth.loadRes(results), kind)
         evaluation.params.maxDets = [max_detections]
-        evaluation.params.areaRng = [[0, 1e10]]
-        evaluation.params.areaRngLbl = ["all"]
+        evaluation.params.areaRng = [[min(np.pi / 4 * diameter**2, 1e10) for diameter in sizes]]
+        evaluation.params.areaRngLbl = ["one"]
         evaluation.evaluate()
         evaluation.accumulate()
-    return evaluation.eval["precision"][:, :, :, 0, 0]
+    return evaluation.eval["precision"][:, :, :, 0, 0], evaluation.eval["scores"][:, :, :, 0, 0]
+
+
+def coco_precision(*arguments, **options):
+    return coco_evaluation(*arguments, **options)[0]
 
 
 def mean_present(values):
@@ -82,8 +93,98 @@ def test_agrees_with_pycocotools_on_random_scenes(scene, overlap, classes, aware
     assert result.map_50_95 == pytest.approx(mean_present(expected), abs=1e-6)
     assert result.map_50 == pytest.approx(mean_present(expected[0]), abs=1e-6)
     assert result.map_75 == pytest.approx(mean_present(expected[5]), abs=1e-6)
-    per_class = [mean_present(expected[:, :, k]) for k in range(expected.shape[2])]
-    assert list(result.per_class.values()) == pytest.approx(per_class, abs=1e-6)
+    for values, table in (
+        (result.per_class, expected),
+        (result.per_class_50, expected[:1]),
+        (result.per_class_75, expected[5:6]),
+    ):
+        per_class = [mean_present(table[:, :, k]) for k in range(table.shape[2])]
+        assert list(values.values()) == pytest.approx(per_class, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["segm", "bbox"])
+@pytest.mark.parametrize("sizes", [ANY_SIZE, SizeRange(0, 14), SizeRange(14, 24), SizeRange(24, 1e4)])
+@pytest.mark.parametrize("aware", [True, False])
+def test_strata_and_boxes_agree_with_pycocotools(scene, overlap, classes, aware, sizes, kind):
+    rng = np.random.default_rng(7)
+    scenes = [scene(rng, particles=20, radii=(4, 20)) for _ in range(10)]
+    overlaps = [overlap(one) for one in scenes]
+    if kind == "bbox":
+        overlaps = [as_boxes(one) for one in overlaps]
+    for max_detections in (12, 1000):
+        expected = coco_precision(scenes, list(classes), max_detections, aware, kind=kind, sizes=sizes)
+        matches = match_detections(overlaps, classes if aware else None, max_detections, sizes)
+        result = average_precision(matches)
+        assert 0.02 < result.map_50_95 < 0.95
+        assert result.map_50_95 == pytest.approx(mean_present(expected), abs=1e-6)
+        assert result.map_50 == pytest.approx(mean_present(expected[0]), abs=1e-6)
+        assert result.map_75 == pytest.approx(mean_present(expected[5]), abs=1e-6)
+
+
+def rectangle(label, x, y, width, height, score=None, crowd=False):
+    mask = np.zeros((60, 60), dtype=bool)
+    mask[y : y + height, x : x + width] = True
+    return Instance(label, mask_to_rle(mask), score, crowd)
+
+
+def test_of_equal_overlaps_the_later_particle_is_taken_as_in_pycocotools():
+    truth = [rectangle("cube", 8, 10, 10, 10), rectangle("cube", 12, 10, 10, 10)]
+    # The first overlaps both alike; the second could only have the particle that the first one takes.
+    predicted = [rectangle("cube", 10, 10, 10, 10, 0.9), rectangle("cube", 15, 10, 10, 10, 0.8)]
+    result = average_precision(match_detections([image_overlap(predicted, truth, 60, 60)], None, 100))
+    expected = coco_precision([(predicted, truth)], ["cube"], 100, False)
+    assert result.map_50 == pytest.approx(mean_present(expected[0]), abs=1e-6)
+    assert result.map_50 == pytest.approx(51 / 101)
+
+
+def test_ignore_region_goes_before_a_particle_out_of_range_where_it_holds_more_as_in_pycocotools():
+    sizes = SizeRange(0, 22)
+    truth = [
+        rectangle("cube", 10, 10, 20, 20),  # out of range
+        rectangle("cube", 40, 40, 10, 10),
+        rectangle("cube", 10, 10, 20, 15, crowd=True),
+    ]
+    # The first is excused by the region, which leaves the large particle to excuse the second.
+    predicted = [
+        rectangle("cube", 10, 10, 20, 16, 0.9),
+        rectangle("cube", 10, 12, 20, 18, 0.8),
+        rectangle("cube", 40, 40, 10, 10, 0.5),
+    ]
+    result = average_precision(match_detections([image_overlap(predicted, truth, 60, 60)], None, 100, sizes))
+    expected = coco_precision([(predicted, truth)], ["cube"], 100, False, sizes=sizes)
+    assert result.map_50_95 == pytest.approx(mean_present(expected), abs=1e-6)
+    assert result.map_75 == 1.0
+
+
+def test_every_particle_is_in_one_stratum(scene, overlap):
+    rng = np.random.default_rng(8)
+    overlaps = [overlap(scene(rng, radii=(4, 40))) for _ in range(5)]
+    counts = [
+        match_detections(overlaps, None, 100, sizes)[0].truth_count.sum() for sizes in (ANY_SIZE, *SIZE_STRATA.values())
+    ]
+    assert counts[0] == sum(counts[1:])
+    assert min(counts) > 0
+
+
+def test_stratum_without_a_particle_is_not_measured(disc):
+    truth = [Instance("cube", disc(30, 30, 10))]
+    predicted = [Instance("cube", disc(30, 30, 10), 0.9), Instance("cube", disc(80, 50, 35), 0.8)]
+    strata = average_precision_by_size([image_overlap(predicted, truth, 120, 90)], None, 100)
+    assert list(strata) == ["small", "medium", "large"]
+    assert strata["medium"].map_50_95 == 1.0
+    assert strata["small"] == strata["large"] == NOT_MEASURED
+
+
+@pytest.mark.parametrize("aware", [True, False])
+def test_precision_recall_curves_are_those_of_pycocotools(scene, overlap, classes, aware):
+    rng = np.random.default_rng(9)
+    scenes = [scene(rng) for _ in range(6)]
+    precision, scores = coco_evaluation(scenes, list(classes), 1000, aware)
+    for k, matches in enumerate(match_detections([overlap(one) for one in scenes], classes if aware else None, 1000)):
+        for threshold in (0, 5):
+            curve = precision_recall_curve(matches, threshold)
+            assert curve.precision == pytest.approx(precision[threshold, :, k], abs=1e-6)
+            assert curve.confidence == pytest.approx(scores[threshold, :, k], abs=1e-6)
 
 
 def test_ignore_regions_matter_in_the_scenes(scene, overlap):
@@ -112,10 +213,12 @@ def grid_of_squares(count):
 def test_perfect_predictions_score_one_at_any_density(count):
     instances, side = grid_of_squares(count)
     truth = [Instance(instance.label, instance.region) for instance in instances]
-    overlaps = [image_overlap(instances, truth, side, side)]
-    for classes in (("cube",), None):
-        result = average_precision(match_detections(overlaps, classes, max(100, 2 * count)))
-        assert (result.map_50_95, result.map_50, result.map_75) == (1.0, 1.0, 1.0)
+    masks = image_overlap(instances, truth, side, side)
+    for overlap in (masks, as_boxes(masks)):
+        for classes in (("cube",), None):
+            for sizes in (ANY_SIZE, SIZE_STRATA["small"]):
+                result = average_precision(match_detections([overlap], classes, max(100, 2 * count), sizes))
+                assert (result.map_50_95, result.map_50, result.map_75) == (1.0, 1.0, 1.0)
 
 
 def test_detections_beyond_the_limit_do_not_count():

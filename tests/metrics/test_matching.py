@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance
-from nanoseg_bench.annotations.raster import mask_to_rle, rle_to_mask
-from nanoseg_bench.metrics.matching import image_overlap, match, union
+from nanoseg_bench.annotations.raster import area, bounding_box, mask_to_rle, rle_to_mask
+from nanoseg_bench.metrics.matching import GrowingMatch, areas, as_boxes, bounding_boxes, image_overlap, match, union
 
 
 def best_by_trying_all(iou, threshold):
@@ -43,11 +43,52 @@ def test_match_threshold_is_exclusive():
     assert match(np.array([[np.nextafter(0.5, 1)]]))[0].size == 1
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_growing_match_counts_the_pairs_of_every_prefix(seed):
+    rng = np.random.default_rng(seed)
+    iou = rng.random((30, 20)) * (rng.random((30, 20)) < 0.2)
+    growing = GrowingMatch(iou)
+    pairs = np.cumsum([growing.add(row) for row in range(len(iou))])
+    assert pairs.tolist() == [match(iou[: row + 1])[0].size for row in range(len(iou))]
+
+
+def test_areas_and_boxes_of_many_masks_are_those_of_each(disc):
+    rng = np.random.default_rng(0)
+    regions = [disc(rng.uniform(0, 40), rng.uniform(0, 30), rng.uniform(1, 9), 40, 30) for _ in range(600)]
+    regions.append(mask_to_rle(np.zeros((30, 40))))
+    assert areas(regions).tolist() == [area(region) for region in regions]
+    assert [tuple(box) for box in bounding_boxes(regions)] == [bounding_box(region) for region in regions]
+    assert areas([]).shape == (0,)
+    assert bounding_boxes([]).shape == (0, 4)
+
+
+def test_boxes_of_an_overlap_agree_with_filled_rectangles(scene, overlap):
+    def filled(region):
+        x, y, width, height = (int(value) for value in bounding_box(region))
+        mask = np.zeros((90, 120), dtype=bool)
+        mask[y : y + height, x : x + width] = True
+        return mask
+
+    masks = overlap(scene(np.random.default_rng(3)))
+    boxes = as_boxes(masks)
+    for row, region in enumerate(masks.predicted):
+        box = filled(region)
+        for column, other in enumerate(masks.truth):
+            expected = (box & filled(other)).sum() / (box | filled(other)).sum()
+            assert boxes.iou[row, column] == pytest.approx(expected)
+        for column, other in enumerate(masks.ignore):
+            assert boxes.ignore_share[row, column] == pytest.approx((box & filled(other)).sum() / box.sum())
+    assert boxes.area is masks.area
+    assert as_boxes(image_overlap([], [], 8, 8)).iou.shape == (0, 0)
+
+
 def test_overlap_agrees_with_pixel_loops(scene, overlap):
     predicted, truth = scene(np.random.default_rng(0))
     result = overlap((predicted, truth))
     assert (np.diff(result.scores) <= 0).all()
     masks = [rle_to_mask(region) for region in result.predicted]
+    assert result.area.tolist() == [mask.sum() for mask in masks]
+    assert result.truth_area.tolist() == [rle_to_mask(region).sum() for region in result.truth]
     for row, mask in enumerate(masks):
         for column, region in enumerate(result.truth):
             other = rle_to_mask(region)
@@ -77,6 +118,7 @@ def test_keep_filters_by_confidence_and_drops_what_is_ignored(disc):
     result = image_overlap(predicted, truth, 120, 90)
     assert result.ignored.tolist() == [True, False, False]
     assert result.keep(None).scores.tolist() == [0.6, 0.4]
+    assert result.keep(None).area.tolist() == result.area[1:].tolist()
     assert result.keep(0.6).scores.tolist() == [0.6]
     assert result.keep(0.61).predicted == ()
 

@@ -3,13 +3,13 @@ import pytest
 
 from nanoseg_bench.annotations.raster import rle_to_mask
 from nanoseg_bench.metrics.matching import image_overlap
-from nanoseg_bench.metrics.pixel import pixel_iou
+from nanoseg_bench.metrics.pixel import pixel_iou, pixel_scores
 
 
 def test_agrees_with_boolean_arrays_pooled_over_images(scene, overlap):
     rng = np.random.default_rng(0)
     overlaps = [overlap(scene(rng)).keep(0.3) for _ in range(6)]
-    both = either = 0
+    both = either = areas = 0
     for one in overlaps:
         shape = (one.height, one.width)
         predicted, truth, ignore = (
@@ -18,7 +18,10 @@ def test_agrees_with_boolean_arrays_pooled_over_images(scene, overlap):
         )
         both += (predicted & truth & ~ignore).sum()
         either += ((predicted | truth) & ~ignore).sum()
+        areas += (predicted & ~ignore).sum() + (truth & ~ignore).sum()
     assert pixel_iou(overlaps) == pytest.approx(both / either)
+    assert pixel_scores(overlaps).iou == pixel_iou(overlaps)
+    assert pixel_scores(overlaps).dice == pytest.approx(2 * both / areas)
 
 
 def test_empty_sides(scene):

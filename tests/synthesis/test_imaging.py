@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nanoseg_bench.synthesis import shapes
-from nanoseg_bench.synthesis.imaging import MODALITIES, Body, Pattern, band_noise, cloud_noise, render
+from nanoseg_bench.synthesis.imaging import HRTEM, MODALITIES, Body, Fringes, Pattern, band_noise, cloud_noise, render
 from nanoseg_bench.synthesis.specimen import draw_optics, magnified
 
 SHAPE = (120, 140)
@@ -52,6 +52,33 @@ def test_hollow_sphere_is_brighter_in_its_middle_than_a_solid_one():
     solid = render([body(shapes.nanosphere(60))], SHAPE, optics, np.random.default_rng(2))
     middle = (slice(50, 70), slice(60, 80))
     assert hollow[middle].mean() > solid[middle].mean() + 10
+
+
+def high_resolution(lattice, **changes):
+    """A cube of 60 px at 0.04 nm per pixel, 2.4 nm."""
+    from dataclasses import replace
+
+    optics = magnified(draw_optics(HRTEM, np.random.default_rng(0)), 60)
+    optics = replace(optics, nm_per_px=0.04, defocus_nm=60.0, gradient=(0.0, 0.0), vignette=0.0, dose=1e5, **changes)
+    particle = replace(body(shapes.nanocube(60, 3)), lattice=lattice)
+    return render([particle], SHAPE, optics, np.random.default_rng(1)).astype(float)
+
+
+def test_lattice_planes_are_fringes_of_their_spacing():
+    """0.25 nm are 6.25 px: in the spectrum of the particle's middle, their wave stands out."""
+    middle = (slice(36, 86), slice(46, 96))
+    spectra = []
+    for lattice in ((Fringes(6.25, 0.0, 0.5, 0.0),), ()):
+        pixels = high_resolution(lattice, grain=0.03)[middle]
+        spectra.append(np.abs(np.fft.rfft(pixels - pixels.mean(), axis=1)).mean(axis=0))
+    assert int(spectra[0].argmax()) == 8
+    assert spectra[0][8] > 8 * spectra[1][8]
+
+
+def test_high_resolution_particle_has_little_contrast_but_its_fringes():
+    pixels = high_resolution(())
+    middle, support = pixels[40:80, 50:90], np.concatenate([pixels[:, :20].ravel(), pixels[:, 120:].ravel()])
+    assert 0 < support.mean() - middle.mean() < 0.3 * support.mean()
 
 
 def test_upper_particle_hides_the_lower_in_sem():

@@ -7,7 +7,7 @@ from scipy import ndimage
 from nanoseg_bench.annotations.raster import to_mask
 from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.imageio import read_image
-from nanoseg_bench.synthesis.nanosynth import plan_main, plan_ood, write_nanosynth
+from nanoseg_bench.synthesis.nanosynth import plan_hrtem, plan_main, plan_ood, write_nanosynth
 
 
 def labels_of(micrograph):
@@ -49,6 +49,38 @@ def test_specimens_hold_two_to_five_micrographs(images):
 def test_ood_plan_is_half_and_half():
     shown = Counter(planned.labels for planned in plan_ood(61, 0))
     assert shown == {("triangle",): 31, ("pentagon",): 30}
+
+
+def test_lattice_part_shows_each_class_on_a_third():
+    plan = plan_hrtem(31, 0)
+    shown = Counter(planned.labels for planned in plan)
+    assert set(shown) == {("nanocube",), ("nanorod",), ("nanosphere",)}
+    assert sorted(shown.values()) == [10, 10, 11]
+    assert len({planned.stem for planned in plan}) == 31
+    assert {planned.source_group.split("-")[0] for planned in plan} == {"hrtem"}
+
+
+def test_lattice_part_leaves_the_others_as_they_are(tmp_path):
+    from nanoseg_bench.annotations.labelme import read_labelme
+
+    write_nanosynth(tmp_path / "plain", images=3, seed=2, ood_images=2, easy=True)
+    write_nanosynth(tmp_path / "more", images=3, seed=2, ood_images=2, easy=True, hrtem_images=3)
+    more = bytes_below(tmp_path / "more")
+    assert {name: data for name, data in more.items() if not name.startswith("hrtem")} == bytes_below(
+        tmp_path / "plain"
+    )
+    micrographs = [read_labelme(path) for path in sorted((tmp_path / "more" / "hrtem").rglob("*.json"))]
+    assert len(micrographs) == 3
+    for micrograph in micrographs:
+        assert micrograph.attributes["modality"] == "HRTEM"
+        assert micrograph.source_group.startswith("hrtem-")
+        # Lattice planes 0.17 to 0.3 nm apart are resolved.
+        assert micrograph.nm_per_px < 0.08
+    assert {label for micrograph in micrographs for label in labels_of(micrograph)} == {
+        "nanocube",
+        "nanorod",
+        "nanosphere",
+    }
 
 
 def test_files_show_what_was_planned(small_set, small_micrographs):
@@ -159,5 +191,7 @@ def test_foreign_files_are_refused(tmp_path):
 def test_too_small_a_set_is_refused(tmp_path):
     with pytest.raises(DatasetError, match="at least 3"):
         write_nanosynth(tmp_path, images=2)
-    with pytest.raises(DatasetError, match="negative"):
+    with pytest.raises(DatasetError, match="ood_images=-1: it cannot be negative"):
         write_nanosynth(tmp_path, images=3, ood_images=-1)
+    with pytest.raises(DatasetError, match="hrtem_images=-1: it cannot be negative"):
+        write_nanosynth(tmp_path, images=3, hrtem_images=-1)
