@@ -15,16 +15,28 @@ from typing import Any, Self, TextIO
 from nanoseg_bench.annotations.coco_regions import read_region
 from nanoseg_bench.annotations.image_files import ImageFile, ImageFinder, checked_size, without_suffix
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograph
-from nanoseg_bench.annotations.json_values import is_number, is_storable, read_json_object, read_label, whole_number
+from nanoseg_bench.annotations.json_values import (
+    further_keys,
+    is_number,
+    is_storable,
+    read_json_object,
+    read_label,
+    whole_number,
+)
 from nanoseg_bench.annotations.raster import area, bounding_box, to_rle
 from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.errors import AnnotationError
 from nanoseg_bench.files import atomic_path
+from nanoseg_bench.wording import counted
 
 _MOST_PIXELS = 2**31 - 1  # pycocotools counts them in 32 bits
 _FILES_SHOWN = 5
 _LONGEST_ID = 20
 _WHAT = "a COCO instance file"
+_FILE_KEYS = frozenset({"images", "annotations", "categories"})
+_IMAGE_KEYS = frozenset({"id", "file_name", "width", "height"})
+# What is computed anew from the region counts as read.
+_KEYS = frozenset({"id", "image_id", "category_id", "segmentation", "iscrowd", "score", "area", "bbox"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +95,7 @@ class CocoEntry:
         size: (width, height) as the file states it; None where it does not.
         annotations: Their numbers in the file, and what stands there.
         categories: Category name by id.
+        not_carried: Keys of the image and of the file that nothing here reads.
     """
 
     name: str
@@ -92,6 +105,7 @@ class CocoEntry:
     size: tuple[int, int] | None
     annotations: tuple[tuple[int, dict[str, Any]], ...]
     categories: Mapping[int | str, str]
+    not_carried: tuple[str, ...] = ()
 
     def read(self) -> Micrograph:
         """Read the annotations and the image's size.
@@ -108,8 +122,10 @@ class CocoEntry:
             for number, entry in self.annotations
         )
         crowds = sum(instance.crowd and instance.label != IGNORE_LABEL for instance in instances)
-        notes = (f"{crowds} regions have iscrowd 1 and count as ignore regions, not as particles",) if crowds else ()
-        return Micrograph(self.name, self.path, width, height, instances, notes=notes)
+        notes = (f"{counted(crowds, 'region')} with iscrowd 1: ignore regions, not particles",) if crowds else ()
+        keys = further_keys([entry for _, entry in self.annotations], _KEYS)
+        not_carried = sorted([*self.not_carried, *(f"annotations.{key}" for key in keys)])
+        return Micrograph(self.name, self.path, width, height, instances, notes=notes, not_carried=tuple(not_carried))
 
 
 def open_coco(path: Path, image_folder: Path | None = None) -> Source:
@@ -135,8 +151,9 @@ def open_coco(path: Path, image_folder: Path | None = None) -> Source:
     annotations = _by_image(document, images, path)
     finder = ImageFinder(_image_folders(path, image_folder), below=[image_folder or path.parent, path.parent])
     files = finder.find_all([image.file_name for image in images.values()])
+    of_the_file = tuple(further_keys([document], _FILE_KEYS))
     entries = [
-        _entry(path, file, image, annotations[identifier], categories)
+        _entry(path, file, image, annotations[identifier], categories, of_the_file)
         for file, (identifier, image) in zip(files, images.items(), strict=True)
     ]
     entries.sort(key=lambda entry: entry.name)
@@ -305,6 +322,7 @@ def _compact(value: Any) -> str:
 class _Image:
     file_name: str
     size: tuple[int, int] | None
+    further_keys: tuple[str, ...]
 
 
 def _read_images(document: dict[str, Any], path: Path) -> dict[int | str, _Image]:
@@ -317,7 +335,8 @@ def _read_images(document: dict[str, Any], path: Path) -> dict[int | str, _Image
             raise AnnotationError(f"{where}: 'file_name' is {file_name!a}, which a COCO file does not allow")
         if identifier in images:
             raise AnnotationError(f"{where}: {file_name!r} (id {identifier!r}) stands there twice; keep one of them")
-        images[identifier] = _Image(file_name, _stated_size(entry, where))
+        further = tuple(f"images.{key}" for key in further_keys([entry], _IMAGE_KEYS))
+        images[identifier] = _Image(file_name, _stated_size(entry, where), further)
     return images
 
 
@@ -378,8 +397,18 @@ def _entry(
     image: _Image,
     annotations: list[tuple[int, dict[str, Any]]],
     categories: Mapping[int | str, str],
+    of_the_file: tuple[str, ...],
 ) -> CocoEntry:
-    return CocoEntry(file.name, file.path or path, path, file.fault, image.size, tuple(annotations), categories)
+    return CocoEntry(
+        name=file.name,
+        path=file.path or path,
+        source=path,
+        fault=file.fault,
+        size=image.size,
+        annotations=tuple(annotations),
+        categories=categories,
+        not_carried=(*of_the_file, *image.further_keys),
+    )
 
 
 def _image_folders(path: Path, image_folder: Path | None) -> list[Path]:

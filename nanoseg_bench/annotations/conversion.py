@@ -25,11 +25,13 @@ from nanoseg_bench.annotations.image_conversion import (
     Converted,
     convert_image,
 )
+from nanoseg_bench.annotations.left_out import WAY_OUT, list_kinds
 from nanoseg_bench.annotations.source import Entry, Source
 from nanoseg_bench.errors import AnnotationError, NanosegError, UsageError
 from nanoseg_bench.files import write_text
 from nanoseg_bench.parallel import default_workers, each
 from nanoseg_bench.staging import staged_folder
+from nanoseg_bench.wording import counted
 
 SCALES, GROUPS = "scales.csv", "groups.csv"
 """What the formats other than LabelMe have no place for, as ``prepare`` reads it."""
@@ -193,7 +195,7 @@ def _collect(
                 report.add_problem(_twice(result, annotated[result.image_path]))
                 continue
             annotated[result.image_path] = result.path
-            labels |= result.labels
+            labels |= result.labels.keys()
             if result.files:
                 add(result)
                 report.add(result)
@@ -245,12 +247,18 @@ def _write_table(path: Path, column: str, rows: Sequence[tuple[str, str]]) -> No
 
 def _check_anything(report: ConversionReport, entries: int) -> None:
     if not report.images:
-        raise AnnotationError(f"{report.root}: none of its {entries} files is a {report.source_format} annotation")
+        raise AnnotationError(f"{report.root}: no {report.source_format} annotation in {counted(entries, 'file')}")
     if report.to in _WITH_CLASS_INDEX and not report.classes:
         raise AnnotationError(
-            f"{report.root}: no particle is outlined in any of {len(report.images)} images, so there are no classes; "
-            "name them with --classes"
+            f"{report.root}: no particle is outlined in {counted(len(report.images), 'image')}, so there are no "
+            f"classes; {_way_to_classes(report)}"
         )
+
+
+def _way_to_classes(report: ConversionReport) -> str:
+    if report.without_area:
+        return f"shapes without area were left out ({list_kinds(report.without_area)}): {WAY_OUT}"
+    return "name them with --classes"
 
 
 def _data_yaml(classes: Sequence[str]) -> str:

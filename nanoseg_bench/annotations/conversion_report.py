@@ -1,5 +1,6 @@
 """``conversion_report.json``: what every image lost, and every file that took no part, why, and the way out."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,9 @@ import orjson
 
 from nanoseg_bench.annotations.faults import FaultReport
 from nanoseg_bench.annotations.image_conversion import Converted
+from nanoseg_bench.annotations.labels import warn_of_similar_labels
 from nanoseg_bench.files import write_bytes
+from nanoseg_bench.imageio import warn_of_uneven_pixels
 
 REPORT_FORMAT = "nanoseg-conversion-report/1"
 REPORT_FILE = "conversion_report.json"
@@ -35,6 +38,9 @@ class ConversionReport(FaultReport):
         classes: Class names, in the order of their indices.
         images: One row per image: name, file, particles, and whatever was lost, noted or decided.
         totals: Sums over the images, and the worst and mean IoU.
+        without_area: Shapes that outline nothing and were left out, by kind.
+        not_carried_over: Keys of the source that the new files say nothing of, and how many images have them.
+        labels: Particles by label.
         path: Where the report was written.
     """
 
@@ -43,6 +49,9 @@ class ConversionReport(FaultReport):
     classes: tuple[str, ...] = ()
     images: list[dict[str, Any]] = field(default_factory=list)
     totals: dict[str, Any] = field(default_factory=dict)
+    without_area: Counter[str] = field(default_factory=Counter)
+    not_carried_over: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
     path: Path | None = None
 
     def __post_init__(self) -> None:
@@ -61,6 +70,8 @@ class ConversionReport(FaultReport):
             row["notes"] = [self._shorten(note) for note in converted.notes]
         if converted.rewritten:
             row["rewritten"] = converted.reading
+        if converted.uneven_nm is not None:
+            row["uneven_nm"] = list(converted.uneven_nm)
         self.images.append(row)
         totals = self.totals
         before, particles = totals["instances"] + totals["vanished"], loss.instances + loss.vanished
@@ -73,6 +84,15 @@ class ConversionReport(FaultReport):
         totals["rewritten_images"] += converted.rewritten
         for name in _SUMMED:
             totals[name] += getattr(loss, name)
+        self.without_area.update(converted.without_area)
+        self.not_carried_over.update(converted.not_carried)
+        self.labels.update(converted.labels)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a person should look at, each told once for all images."""
+        uneven = [(row["name"], row["uneven_nm"]) for row in self.images if "uneven_nm" in row]
+        return [*warn_of_similar_labels(self.labels), *warn_of_uneven_pixels(uneven)]
 
     def write(self, path: Path) -> None:
         """Write the report; same report, same bytes."""
@@ -84,6 +104,9 @@ class ConversionReport(FaultReport):
             "to": self.to,
             "classes": self.classes,
             "totals": totals,
+            "warnings": self.warnings,
+            "without_area": dict(sorted(self.without_area.items())),
+            "not_carried_over": dict(sorted(self.not_carried_over.items())),
             "images": self.images,
             "problems": self._rows(self.problems),
             "passed_over": self._rows(self.passed_over),

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nanoseg_bench.annotations.source import NotAnAnnotationError
-from nanoseg_bench.errors import NanosegError
+from nanoseg_bench.errors import AnnotationError, NanosegError
 
 _SHOWN = 10
+_FAULTS_SHOWN = 5
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -24,6 +25,44 @@ class Problem:
     name: str
     file: Path
     error: NanosegError
+
+
+class SeveralFaultsError(AnnotationError):
+    """Several faults of one file, found at once.
+
+    Args:
+        path: The file.
+        faults: What is wrong with it and the way out, each without the path.
+    """
+
+    def __init__(self, path: Path, faults: tuple[str, ...]) -> None:
+        super().__init__(path, faults)  # as they are, or the error would not survive the way back from a worker
+        self.path = path
+        self.faults = faults
+
+    def __str__(self) -> str:
+        """The number of faults, and the first of them on a line each."""
+        return self.tell(_FAULTS_SHOWN)
+
+    def tell(self, most: int | None = None) -> str:
+        """The number of faults, and the first ``most`` of them, or all, on a line each."""
+        shown = self.faults[:most]
+        lines = [f"{self.path}: {len(self.faults)} faults:", *shown]
+        if len(shown) < len(self.faults):
+            lines.append(f"and {len(self.faults) - len(shown)} more")
+        return "\n    ".join(lines)
+
+
+def refuse_faults(path: Path, faults: Sequence[str]) -> None:
+    """Raise what was found in a file; nothing where that is nothing.
+
+    Raises:
+        AnnotationError: The only fault, or a SeveralFaultsError.
+    """
+    if len(faults) == 1:
+        raise AnnotationError(f"{path}: {faults[0]}")
+    if faults:
+        raise SeveralFaultsError(path, tuple(faults))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,7 +104,8 @@ class FaultReport:
 
     def _rows(self, problems: Sequence[Problem]) -> list[dict[str, str]]:
         rows = [
-            {"file": self._relative(problem.file), "message": self._shorten(str(problem.error))} for problem in problems
+            {"file": self._relative(problem.file), "message": self._shorten(_message(problem.error))}
+            for problem in problems
         ]
         return sorted(rows, key=lambda row: (row["file"], row["message"]))
 
@@ -75,6 +115,11 @@ class FaultReport:
     def _shorten(self, message: str) -> str:
         """The message without the folder, so that the report is the same wherever the data lie."""
         return message.replace(f"{self.root}{os.sep}", "")
+
+
+def _message(error: NanosegError) -> str:
+    """All of it: a report is read when everything is to be mended."""
+    return error.tell() if isinstance(error, SeveralFaultsError) else str(error)
 
 
 def common_root(paths: Iterable[Path]) -> Path:

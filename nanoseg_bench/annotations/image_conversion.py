@@ -1,7 +1,8 @@
 """One micrograph in another format: its image and its annotation, and what the annotation could not hold."""
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from nanoseg_bench.annotations.raster import area, to_rle
 from nanoseg_bench.annotations.source import Entry
 from nanoseg_bench.annotations.yolo import yolo_label
 from nanoseg_bench.errors import AnnotationError, NanosegError
-from nanoseg_bench.imageio import read_scale
+from nanoseg_bench.imageio import Scale, read_scale
+from nanoseg_bench.wording import counted
 
 IMAGES = "images"
 LABELS = "labels"
@@ -56,7 +58,7 @@ class Converted:
         path: The file that annotates it.
         image_path: Its image, without links in the path.
         size: (width, height) in pixels.
-        labels: Labels of its particles.
+        labels: Number of its particles by label.
         files: What was written, relative to the root, the image first; empty where a label is not among the classes.
         loss: What the annotation does not hold.
         notes: What was left out or mended in reading.
@@ -66,13 +68,16 @@ class Converted:
         values: Value and label of each particle of an instance map.
         nm_per_px: Scale by annotation or image, where known.
         source_group: As the annotation names it.
+        without_area: ``Micrograph.without_area``.
+        not_carried: Keys of the source that the new files say nothing of.
+        uneven_nm: Nanometres per pixel along a row and along a column, where the image has no single scale for that.
     """
 
     name: str
     path: Path
     image_path: str
     size: tuple[int, int]
-    labels: frozenset[str]
+    labels: Mapping[str, int]
     files: tuple[str, ...] = ()
     loss: ImageLoss = ImageLoss(0)  # noqa: RUF009, it is frozen
     notes: tuple[str, ...] = ()
@@ -82,6 +87,9 @@ class Converted:
     values: tuple[tuple[int, str], ...] = ()
     nm_per_px: float | None = None
     source_group: str | None = None
+    without_area: Mapping[str, int] = field(default_factory=dict)
+    not_carried: tuple[str, ...] = ()
+    uneven_nm: tuple[float, float] | None = None
 
 
 def convert_image(task: ConversionTask, item: tuple[Entry, str]) -> Converted | Problem:
@@ -109,8 +117,11 @@ def _read(entry: Entry) -> Micrograph:
 
 
 def _convert(task: ConversionTask, entry: Entry, stem: str, micrograph: Micrograph) -> Converted:
-    micrograph = _with_scale(micrograph)
-    labels = frozenset(each.label for each in micrograph.instances if each.label is not None and not each.ignored)
+    scale = _scale_of_image(micrograph)
+    if scale is not None:
+        # An image that is written anew loses its metadata, so its scale goes with the annotation.
+        micrograph = replace(micrograph, nm_per_px=scale.nm_per_px)
+    labels = Counter(each.label for each in micrograph.instances if each.label is not None and not each.ignored)
     converted = Converted(
         name=entry.name,
         path=entry.path,
@@ -120,20 +131,32 @@ def _convert(task: ConversionTask, entry: Entry, stem: str, micrograph: Microgra
         notes=micrograph.notes,
         nm_per_px=micrograph.nm_per_px,
         source_group=micrograph.source_group,
+        without_area=micrograph.without_area,
+        not_carried=(*micrograph.not_carried, *_lost_in(task.to, micrograph)),
+        uneven_nm=None if scale is None else scale.uneven_nm,
     )
     if task.strict:
         check_labels(entry.path, micrograph.instances, task.classes)
-    elif task.to in ("yolo", "coco") and not labels <= set(task.classes):
+    elif task.to in ("yolo", "coco") and not labels.keys() <= set(task.classes):
         return converted
     return _WRITERS[task.to](task, stem, micrograph, converted)
 
 
-def _with_scale(micrograph: Micrograph) -> Micrograph:
-    """An image that is written anew loses its metadata, so its scale goes with the annotation."""
+def _scale_of_image(micrograph: Micrograph) -> Scale | None:
+    """The scale that the image itself states; None where the annotation knows one, or there is none."""
     if micrograph.nm_per_px is not None or micrograph.image_path.suffix.lower() in _WITHOUT_SCALE:
-        return micrograph
-    scale = read_scale(micrograph.image_path)
-    return micrograph if scale is None else replace(micrograph, nm_per_px=scale[0])
+        return None
+    return read_scale(micrograph.image_path)
+
+
+def _lost_in(to: str, micrograph: Micrograph) -> list[str]:
+    """What is known of the image and has no place in a format."""
+    lost = []
+    if to != "labelme":
+        lost += [f"nanoseg.attributes.{name}" for name in sorted(micrograph.attributes)]
+    if to != "coco" and any(each.score is not None for each in micrograph.instances):
+        lost.append("annotations.score")
+    return lost
 
 
 def _write_yolo(task: ConversionTask, stem: str, micrograph: Micrograph, converted: Converted) -> Converted:
@@ -204,7 +227,7 @@ def _put_image(task: ConversionTask, folder: str, stem: str, converted: Converte
 def _check_loss(task: ConversionTask, converted: Converted, loss: ImageLoss) -> None:
     if task.max_loss is None or 1 - loss.worst_iou <= task.max_loss:
         return
-    what = [f"{count} {name}" for name, count in _losses(loss) if count]
+    what = [f"{counted(count, noun)} {verb}" for noun, verb, count in _losses(loss) if count]
     raise AnnotationError(
         f"{converted.path}: of a particle of {converted.name!r}, a reader of the {task.to} file would see an IoU of "
         f"{loss.worst_iou:.4f} only ({', '.join(what)}), a loss of {1 - loss.worst_iou:.4f} where {task.max_loss:g} is "
@@ -212,13 +235,13 @@ def _check_loss(task: ConversionTask, converted: Converted, loss: ImageLoss) -> 
     )
 
 
-def _losses(loss: ImageLoss) -> tuple[tuple[str, int], ...]:
+def _losses(loss: ImageLoss) -> tuple[tuple[str, str, int], ...]:
     return (
-        ("holes lost", loss.holes_lost),
-        ("parts joined", loss.parts_joined),
-        ("points clipped", loss.points_clipped),
-        ("particles vanished", loss.vanished),
-        ("pixels overlapped", loss.overlapped_pixels),
+        ("hole", "lost", loss.holes_lost),
+        ("part", "joined", loss.parts_joined),
+        ("point", "clipped", loss.points_clipped),
+        ("particle", "vanished", loss.vanished),
+        ("pixel", "overlapped", loss.overlapped_pixels),
     )
 
 

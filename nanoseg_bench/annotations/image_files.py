@@ -8,11 +8,9 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from nanoseg_bench.annotations.json_values import is_storable
-from nanoseg_bench.errors import AnnotationError, ImageError
-from nanoseg_bench.imageio import IMAGE_SUFFIXES, image_errors, image_size, open_image
+from nanoseg_bench.errors import AnnotationError
+from nanoseg_bench.imageio import IMAGE_SUFFIXES, image_orientation, image_size
 
-_WITH_EXIF = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
-_ORIENTATION = 0x0112
 _SHOWN = 3
 
 
@@ -139,7 +137,7 @@ def checked_size(path: Path, stated: tuple[int, int] | None, where: str) -> tupl
         AnnotationError: The sizes differ, or EXIF turns the image and it is not clear what was annotated.
     """
     size: tuple[int, int] = image_size(path)
-    orientation = _orientation(path)
+    orientation = image_orientation(path)
     if orientation != 1 and (stated is None or stated != size or orientation < 5 or size[0] == size[1]):
         raise AnnotationError(
             f"{where}: EXIF turns {path.name} (orientation {orientation}), and nothing says whether the regions were "
@@ -151,17 +149,6 @@ def checked_size(path: Path, stated: tuple[int, int] | None, where: str) -> tupl
             "put the image back that was annotated, or export the annotations again for this one"
         )
     return size
-
-
-def _orientation(path: Path) -> int:
-    if path.suffix.lower() not in _WITH_EXIF:
-        return 1
-    try:
-        with image_errors(path), open_image(path) as image:
-            value = image.getexif().get(_ORIENTATION, 1)
-    except ImageError:  # Pillow is not the only reader: the size was read, so another one knows the file
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _inside(path: PurePosixPath) -> PurePosixPath:

@@ -79,6 +79,8 @@ class Micrograph:
         nm_per_px: Scale, where known.
         attributes: What else is known (``modality``, ``specimen``, ``ood_shape``).
         notes: What the reader left out or mended, one sentence each.
+        without_area: Shapes that the reader left out because they outline nothing: how many of each kind.
+        not_carried: Keys under which the file says something that has no place here, such as ``flags`` or ``licenses``.
     """
 
     name: str
@@ -90,3 +92,5 @@ class Micrograph:
     nm_per_px: float | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    without_area: Mapping[str, int] = field(default_factory=dict)
+    not_carried: tuple[str, ...] = ()

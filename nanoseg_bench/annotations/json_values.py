@@ -1,6 +1,8 @@
 """Values of other tools' JSON files, checked: whatever stands there, the right type comes out or an AnnotationError."""
 
 import math
+from collections.abc import Mapping, Sequence
+from operator import methodcaller
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -54,6 +56,13 @@ def whole_number(value: Any) -> int | None:
     return int(value) if is_number(value) and value == int(value) else None
 
 
+def further_keys(entries: Sequence[Mapping[str, Any]], known: frozenset[str]) -> list[str]:
+    """Keys besides the known ones under which an entry says something; empty values, 0 and unset flags say nothing."""
+    keys: set[str] = set().union(*entries) - known
+    # A file may hold thousands of entries, and mostly none of them says anything: they are asked without a loop here.
+    return [key for key in keys if any(map(_says_something, filter(None, map(methodcaller("get", key), entries))))]
+
+
 def read_label(value: Any, where: str) -> str:
     """A class name without blanks around it.
 
@@ -68,6 +77,10 @@ def read_label(value: Any, where: str) -> str:
 def is_storable(text: str) -> bool:
     """Whether a text can be written to a UTF-8 file and stand in a path; JSON's lone surrogates and NUL cannot."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _says_something(value: Any) -> bool:
+    return any(map(_says_something, value.values())) if isinstance(value, dict) else bool(value)
 
 
 def _shown(value: Any) -> str:

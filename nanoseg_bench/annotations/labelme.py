@@ -10,7 +10,7 @@ import binascii
 import io
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,8 +18,11 @@ from typing import Any
 import numpy as np
 import orjson
 
+from nanoseg_bench.annotations.faults import refuse_faults
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon, Rle
+from nanoseg_bench.annotations.json_values import further_keys
 from nanoseg_bench.annotations.labelme_shapes import WITHOUT_AREA, encode_mask, plain_polygons, shape_region
+from nanoseg_bench.annotations.left_out import note_without_area
 from nanoseg_bench.annotations.raster import mask_to_rle, to_mask
 from nanoseg_bench.annotations.source import NotAnAnnotationError, Source
 from nanoseg_bench.errors import AnnotationError
@@ -27,6 +30,11 @@ from nanoseg_bench.files import read_json, write_bytes
 from nanoseg_bench.imageio import IMAGE_SUFFIXES, image_size, open_image
 
 _VERSION = "5.5.0"
+# Colours of early releases are those of the screen.
+_KEYS = frozenset({"version", "shapes", "imagePath", "imageData", "imageHeight", "imageWidth", "nanoseg"})
+_KEYS |= {"lineColor", "fillColor"}
+_SHAPE_KEYS = frozenset({"label", "points", "shape_type", "group_id", "mask", "flags", "line_color", "fill_color"})
+_READ_FLAGS = frozenset({"crowd"})
 
 
 class _MissingImageError(AnnotationError):
@@ -112,7 +120,9 @@ def read_labelme(path: Path, image_root: Path | None = None) -> Micrograph:
         source_group=source_group,
         nm_per_px=nm_per_px,
         attributes=attributes,
-        notes=notes + without_area,
+        notes=notes + note_without_area(without_area),
+        without_area=without_area,
+        not_carried=_not_carried(document),
     )
 
 
@@ -293,31 +303,50 @@ def _read_extras(path: Path, extras: Any) -> tuple[float | None, str | None, dic
 
 def _read_instances(
     path: Path, shapes: list[Any], height: int, width: int
-) -> tuple[tuple[Instance, ...], tuple[str, ...]]:
-    """The instances, and a note on the shapes that are none."""
+) -> tuple[tuple[Instance, ...], Counter[str]]:
+    """The instances, and how many shapes of each kind are none.
+
+    Raises:
+        AnnotationError: Names every malformed shape.
+    """
     parts: dict[tuple[str, Any], list[Polygon | Rle]] = {}
     crowds: set[tuple[str, Any]] = set()
-    skipped: Counter[str] = Counter()
+    without_area: Counter[str] = Counter()
+    faults: list[str] = []
     polygons = plain_polygons(shapes)
     for number, shape in enumerate(shapes, start=1):
         if not isinstance(shape, dict) or not isinstance(shape.get("label"), str) or not shape["label"].strip():
-            raise AnnotationError(f"{path}: shape {number} has no label; name its class in LabelMe")
+            faults.append(f"shape {number} has no label; name its class in LabelMe")
+            continue
         label, kind, group_id = shape["label"], shape.get("shape_type"), shape.get("group_id")
         if kind in WITHOUT_AREA:
-            skipped[kind] += 1
+            without_area[kind] += 1
             continue
-        polygon = polygons[number - 1]
-        region = polygon or shape_region(shape, height, width, f"{path}: shape {number} ({label!r})")
+        try:
+            region = polygons[number - 1] or shape_region(shape, height, width, f"shape {number} ({label!r})")
+        except AnnotationError as error:
+            faults.append(str(error))
+            continue
         # A shape without group is one of its own; its number cannot collide with a group's id in a pair.
         key = (label, ("shape", number) if group_id is None else ("group", str(group_id)))
         parts.setdefault(key, []).append(region)
         if isinstance(shape.get("flags"), dict) and shape["flags"].get("crowd") is True:
             crowds.add(key)
+    refuse_faults(path, faults)
     instances = [
         Instance(key[0], _merge(regions, height, width), crowd=key in crowds) for key, regions in parts.items()
     ]
-    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(skipped.items()))
-    return tuple(instances), (f"left out shapes without area: {counts}",) if skipped else ()
+    return tuple(instances), without_area
+
+
+def _not_carried(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Keys of LabelMe and of other tools that say something, and that nothing here reads."""
+    shapes = document["shapes"]
+    found = [*further_keys([document], _KEYS), *(f"shapes.{key}" for key in further_keys(shapes, _SHAPE_KEYS))]
+    flags = [shape["flags"] for shape in shapes if isinstance(shape.get("flags"), dict)]
+    if further_keys(flags, _READ_FLAGS):
+        found.append("shapes.flags")
+    return tuple(sorted(found))
 
 
 def _merge(regions: Sequence[Polygon | Rle], height: int, width: int) -> tuple[Polygon, ...] | Rle:

@@ -1,11 +1,14 @@
-"""Labels against a class list."""
+"""Labels against a class list, and against each other."""
 
 import difflib
-from collections.abc import Sequence
+import unicodedata
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nanoseg_bench.annotations.faults import refuse_faults
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance
-from nanoseg_bench.errors import AnnotationError
+from nanoseg_bench.wording import counted
 
 
 def check_labels(where: Path, instances: Sequence[Instance], classes: Sequence[str]) -> None:
@@ -17,13 +20,15 @@ def check_labels(where: Path, instances: Sequence[Instance], classes: Sequence[s
         classes: The class list.
 
     Raises:
-        AnnotationError: Names the file and the label, and the class that may be meant.
+        AnnotationError: Names the file, each such label once, and the class that may be meant.
     """
     known = frozenset(classes)
+    faults: dict[str | None, str] = {}
     for number, instance in enumerate(instances, start=1):
-        if not is_in_order(instance, known):
+        if not is_in_order(instance, known) and instance.label not in faults:
             fault = not_in_classes(instance.label, classes)
-            raise AnnotationError(f"{where}: instance {number} is labelled {instance.label!r}, which {fault}")
+            faults[instance.label] = f"instance {number} is labelled {instance.label!r}, which {fault}"
+    refuse_faults(where, list(faults.values()))
 
 
 def is_in_order(instance: Instance, classes: frozenset[str]) -> bool:
@@ -37,3 +42,43 @@ def not_in_classes(label: str | None, classes: Sequence[str]) -> str:
     close = difflib.get_close_matches((label or "").strip().lower(), by_case, n=1)
     hint = f"did you mean {by_case[close[0]]!r}? " if close else ""
     return f"is not in the class list ({', '.join(classes)}); {hint}rename it, or add it to the classes"
+
+
+def warn_of_similar_labels(particles: Mapping[str, int], first_files: Mapping[str, str] | None = None) -> list[str]:
+    """One sentence for each set of labels that a reader takes for the same, while they are different classes.
+
+    Labels are similar that differ in case, blanks or the Unicode form of a character only. They are not merged: which
+    is meant, or whether each is, only the annotator knows.
+
+    Args:
+        particles: Number of particles by label, ignore regions not counted.
+        first_files: Where each label stands first, to be told with it.
+    """
+    similar: dict[str, list[str]] = defaultdict(list)
+    for label in sorted(particles):
+        similar[" ".join(unicodedata.normalize("NFKC", label).casefold().split())].append(label)
+    warnings = []
+    for key, labels in similar.items():
+        told = _tell(labels, particles, first_files or {})
+        if key == IGNORE_LABEL:
+            warnings.append(
+                f"{told}: taken for particles, since only {IGNORE_LABEL!r}, written so, is an ignore region; rename it"
+            )
+        elif len(labels) > 1:
+            where = "" if first_files else "; of LabelMe files, annotate --check says where they stand"
+            warnings.append(
+                f"{told}: each is a class of its own, though they differ only in case, blanks or the form of a "
+                f"character; if they mean one class, give them one name{where}"
+            )
+    return warnings
+
+
+def _tell(labels: Sequence[str], particles: Mapping[str, int], first_files: Mapping[str, str]) -> str:
+    # Two forms of one character look the same: then only their numbers show the difference.
+    alike = len({unicodedata.normalize("NFKC", label) for label in labels}) < len(labels)
+    told = []
+    for label in labels:
+        first = f", first in {first_files[label]}" if label in first_files else ""
+        name = ascii(label) if alike else repr(label)
+        told.append(f"{name} ({counted(particles[label], 'particle')}{first})")
+    return ("labels " if len(told) > 1 else "label ") + ", ".join(told)

@@ -20,6 +20,7 @@ from nanoseg_bench.annotations.raster import run_lengths, to_rle, window_to_rle
 from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.errors import AnnotationError, NanosegError
 from nanoseg_bench.files import atomic_path
+from nanoseg_bench.wording import counted
 
 _MOST_WINDOWS = 65535
 _LARGEST_16_BIT = 65535
@@ -138,10 +139,12 @@ class MaskEntry:
         other = 12 - self.connectivity
         notes = []
         if self.chosen:
-            notes.append(f"taken for a binary mask: its {count} connected pieces are the particles")
+            pieces_found = counted(count, "connected piece")
+            notes.append(f"taken for a binary mask: {pieces_found}, each of them a particle")
         if pieces[other][1] != count:
             notes.append(
-                f"{self.connectivity}-connectivity makes {count} particles, {other}-connectivity {pieces[other][1]}"
+                f"{self.connectivity}-connectivity makes {counted(count, 'particle')}, {other}-connectivity "
+                f"{pieces[other][1]}"
             )
         return _instances(numbers, self.label), tuple(notes)
 

@@ -11,14 +11,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoseg_bench.annotations.faults import SeveralFaultsError
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon, Rle
 from nanoseg_bench.annotations.labelme import open_labelme
-from nanoseg_bench.annotations.labels import is_in_order, not_in_classes
+from nanoseg_bench.annotations.labels import is_in_order, not_in_classes, warn_of_similar_labels
 from nanoseg_bench.annotations.raster import area, bounding_box, iou_matrix, to_rle
 from nanoseg_bench.annotations.source import NotAnAnnotationError, Source
 from nanoseg_bench.errors import NanosegError
 from nanoseg_bench.imageio import IMAGE_SUFFIXES
 from nanoseg_bench.progress import track
+from nanoseg_bench.wording import counted
 
 Severity = Literal["error", "warning"]
 """error: the file cannot be used as it is, or a particle of it is lost. warning: worth a look."""
@@ -35,7 +37,7 @@ class Finding:
     """One thing to look at.
 
     Attributes:
-        path: The LabelMe file, or the image that has none.
+        path: The LabelMe file, the image that has none, or the folder, where several files belong to it.
         message: What is wrong and what to do.
         severity: Whether it must be mended.
     """
@@ -76,6 +78,7 @@ def check_labelme_folder(folder: Path, classes: Sequence[str] | None) -> FolderC
     """
     check = FolderCheck()
     images: dict[Path, Path] = {}
+    first_files: dict[str, str] = {}
     # An image that exists only inside its file has to be unpacked somewhere to be looked at.
     with tempfile.TemporaryDirectory() as unpacked:
         source = _open(folder, Path(unpacked))
@@ -86,7 +89,8 @@ def check_labelme_folder(folder: Path, classes: Sequence[str] | None) -> FolderC
                 continue
             except NanosegError as error:
                 check.files += 1
-                check.add(entry.path, "error", _without_path(str(error), entry.path))
+                for fault in error.faults if isinstance(error, SeveralFaultsError) else (str(error),):
+                    check.add(entry.path, "error", _without_path(fault, entry.path))
                 continue
             check.files += 1
             image = micrograph.image_path.resolve()
@@ -95,11 +99,15 @@ def check_labelme_folder(folder: Path, classes: Sequence[str] | None) -> FolderC
             images.setdefault(image, entry.path)
             if micrograph.image_path.is_relative_to(unpacked):
                 check.add(entry.path, "warning", "its image is missing and was found inside the file; put it beside it")
-            check.labels.update(
-                each.label for each in micrograph.instances if each.label is not None and not each.ignored
-            )
+            labels = [each.label for each in micrograph.instances if each.label is not None and not each.ignored]
+            check.labels.update(labels)
+            for label in labels:
+                first_files.setdefault(label, entry.name)
             for severity, message in check_micrograph(micrograph, classes):
                 check.add(entry.path, severity, message)
+    if classes is None:
+        for message in warn_of_similar_labels(check.labels, first_files):
+            check.add(folder, "warning", message)
     for path in source.unannotated:
         if path.resolve() not in images:
             message = "has no annotation and takes no part; annotate it (an empty annotation makes it background)"
@@ -160,8 +168,7 @@ def _check_labels(instances: Sequence[Instance], classes: Sequence[str]) -> Iter
     known = frozenset(classes)
     unknown = Counter(each.label for each in instances if each.label is not None and not is_in_order(each, known))
     for label, number in sorted(unknown.items()):
-        particles = "1 particle" if number == 1 else f"{number} particles"
-        yield "error", f"label {label!r} ({particles}) {not_in_classes(label, classes)}"
+        yield "error", f"label {label!r} ({counted(number, 'particle')}) {not_in_classes(label, classes)}"
 
 
 def _check_size(instance: Instance, mask: Rle, micrograph: Micrograph) -> Iterator[tuple[Severity, str]]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from nanoseg_bench.annotations.image_files import ImageFinder, checked_size
 from nanoseg_bench.annotations.instance import Instance, Micrograph
-from nanoseg_bench.annotations.json_values import read_json_object, read_label
+from nanoseg_bench.annotations.json_values import further_keys, read_json_object, read_label
+from nanoseg_bench.annotations.left_out import note_without_area
 from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.annotations.via_regions import WITHOUT_AREA, region_polygon
 from nanoseg_bench.errors import AnnotationError
@@ -33,6 +34,7 @@ class ViaEntry:
         fault: Why the image cannot be used; empty when it can.
         regions: The image's regions as they stand there.
         label_attribute: The region attribute that holds the class; None where regions have no attributes.
+        file_attributes: Names of the image's own attributes that have a value.
     """
 
     name: str
@@ -41,6 +43,7 @@ class ViaEntry:
     fault: str
     regions: tuple[Any, ...]
     label_attribute: str | None
+    file_attributes: tuple[str, ...] = ()
 
     def read(self) -> Micrograph:
         """Read the regions and the image's size; regions without an area are left out and noted.
@@ -53,8 +56,28 @@ class ViaEntry:
             raise AnnotationError(f"{self.source}: {self.fault}")
         where = f"{self.source}: image {self.name!r}"
         width, height = checked_size(self.path, None, where)
-        instances, notes = read_regions(self.regions, self.label_attribute, where)
-        return Micrograph(self.name, self.path, width, height, instances, notes=notes)
+        instances, without_area = read_regions(self.regions, self.label_attribute, where)
+        return Micrograph(
+            self.name,
+            self.path,
+            width,
+            height,
+            instances,
+            notes=note_without_area(without_area),
+            without_area=without_area,
+            not_carried=self._not_carried(),
+        )
+
+    def _not_carried(self) -> tuple[str, ...]:
+        known = frozenset() if self.label_attribute is None else frozenset({self.label_attribute})
+        attributes = [region.get("region_attributes") for region in self.regions]
+        keys = further_keys([each for each in attributes if isinstance(each, dict)], known)
+        return tuple(
+            sorted(
+                [f"file_attributes.{key}" for key in self.file_attributes]
+                + [f"region_attributes.{key}" for key in keys]
+            )
+        )
 
 
 def open_via(path: Path, image_folder: Path | None = None, label_attribute: str | None = None) -> Source:
@@ -83,7 +106,9 @@ def open_via(path: Path, image_folder: Path | None = None, label_attribute: str 
     finder = ImageFinder(_image_folders(document, path, image_folder), below=[image_folder or path.parent, path.parent])
     files = finder.find_all([_file_name(image) for image in images])
     entries = [
-        ViaEntry(file.name, file.path or path, path, file.fault, tuple(_regions(image)), attribute)
+        ViaEntry(
+            file.name, file.path or path, path, file.fault, tuple(_regions(image)), attribute, _file_attributes(image)
+        )
         for file, image in zip(files, images, strict=True)
     ]
     return Source("via", tuple(sorted(entries, key=lambda entry: entry.name)))
@@ -98,29 +123,25 @@ def is_via(document: object) -> bool:
 
 def read_regions(
     regions: Sequence[Any], label_attribute: str | None, where: str
-) -> tuple[tuple[Instance, ...], tuple[str, ...]]:
-    """The instances of one image, and notes on what was left out.
+) -> tuple[tuple[Instance, ...], Counter[str]]:
+    """The instances of one image, and how many regions of each kind have no area and are left out.
 
     Raises:
         AnnotationError: A region is malformed or has no class.
     """
     instances: list[Instance] = []
-    left_out: Counter[str] = Counter()
+    without_area: Counter[str] = Counter()
     for number, region in enumerate(regions, start=1):
         place = f"{where}: region {number}"
         shape = region.get("shape_attributes") if isinstance(region, dict) else None
         if not isinstance(shape, dict) or not isinstance(shape.get("name"), str):
             raise AnnotationError(f"{place}: no 'shape_attributes' with a 'name'; draw the region again or delete it")
         if shape["name"] in WITHOUT_AREA:
-            left_out[shape["name"]] += 1
+            without_area[shape["name"]] += 1
             continue
         label = _label(region.get("region_attributes"), label_attribute, place)
         instances.append(Instance(label, (region_polygon(shape, place),)))
-    notes = (
-        f"{count} {kind} regions have no area and are left out; draw them as polygons if they outline particles"
-        for kind, count in sorted(left_out.items())
-    )
-    return tuple(instances), tuple(notes)
+    return tuple(instances), without_area
 
 
 def _images(document: dict[str, Any], path: Path) -> list[dict[str, Any]]:
@@ -143,6 +164,11 @@ def _is_image(value: Any) -> bool:
 def _regions(image: Mapping[str, Any]) -> list[Any]:
     regions = image.get("regions", [])
     return list(regions.values()) if isinstance(regions, dict) else regions  # VIA 1 numbers them in a dictionary
+
+
+def _file_attributes(image: Mapping[str, Any]) -> tuple[str, ...]:
+    attributes = image.get("file_attributes")
+    return tuple(further_keys([attributes], frozenset())) if isinstance(attributes, dict) else ()
 
 
 def _file_name(image: Mapping[str, Any]) -> str:

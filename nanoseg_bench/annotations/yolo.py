@@ -21,6 +21,7 @@ from nanoseg_bench.annotations.yolo_layout import find_layout
 from nanoseg_bench.errors import AnnotationError
 from nanoseg_bench.files import write_bytes
 from nanoseg_bench.imageio import image_size
+from nanoseg_bench.wording import counted
 
 _MILLION = 1_000_000
 _PAIRS_AT_ONCE = 4_000_000
@@ -295,7 +296,8 @@ def _outline(words: Sequence[str], where: str) -> NDArray[np.float64]:
         )
     if len(words) < 6 or len(words) % 2:
         raise AnnotationError(
-            f"{where}: {len(words)} coordinates; an outline has x and y of three points or more, so an even number"
+            f"{where}: {counted(len(words), 'coordinate')}; an outline has x and y of three points or more, so an even "
+            "number"
         )
     try:
         shares = np.array([float(word) for word in words]).reshape(-1, 2)

@@ -13,6 +13,7 @@ from typing import Any
 
 from nanoseg_bench.errors import AnnotationError
 from nanoseg_bench.imageio import IMAGE_SUFFIXES
+from nanoseg_bench.wording import counted
 
 _SPLITS = ("train", "val", "test")
 _CLASS_FILES = ("classes.txt", "labels/classes.txt", "obj.names", "_classes.txt")
@@ -73,7 +74,8 @@ def find_layout(folder: Path, classes: Sequence[str] | None) -> YoloLayout:
     found = [_with_label(folder, image) for image in images]
     if not any(each.label for each in found):
         raise AnnotationError(
-            f"{folder}: none of its {len(images)} images has a label file, {_label_places(images[0])[0]} for instance; "
+            f"{folder}: {counted(len(images), 'image')} without any label file, {_label_places(images[0])[0]} for "
+            "instance; "
             "put the labels into labels/ beside images/, or beside the images"
         )
     found += _labels_without_image(folder, found)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.sources import parse_classes
 from nanoseg_bench.errors import UsageError
+from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
     from nanoseg_bench.annotations.validation import FolderCheck
@@ -139,15 +140,17 @@ def _show(folder: Path, found: "FolderCheck") -> None:
         table.columns[1].overflow = "fold"
         for finding in found.findings:
             path = finding.path.relative_to(folder) if finding.path.is_relative_to(folder) else finding.path
+            shown = "(all files)" if finding.path == folder else path.as_posix()
             style = "red" if finding.severity == "error" else "yellow"
-            table.add_row(Text(finding.severity, style=style), Text(path.as_posix()), Text(finding.message))
+            table.add_row(Text(finding.severity, style=style), Text(shown), Text(finding.message))
         console.print(table)
     errors = [finding for finding in found.findings if finding.severity == "error"]
     labels = ", ".join(f"{label} {number}" for label, number in sorted(found.labels.items())) or "none"
     console.print(
         Text(
-            f"{found.files} LabelMe files, {len({finding.path for finding in errors})} of them must be mended: "
-            f"{len(errors)} errors, {len(found.findings) - len(errors)} warnings. Particles: {labels}"
+            f"{counted(found.files, 'LabelMe file')}, {len({finding.path for finding in errors})} to be mended: "
+            f"{counted(len(errors), 'error')}, {counted(len(found.findings) - len(errors), 'warning')}. "
+            f"Particles: {labels}"
         )
     )
 

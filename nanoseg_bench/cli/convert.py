@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.sources import add_source_options, open_from, parse_classes
 from nanoseg_bench.errors import UsageError
+from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
     from nanoseg_bench.annotations.conversion_report import ConversionReport
@@ -25,7 +26,8 @@ examples:
 YOLO text holds no holes, no particle of several parts and no ignore region; instance maps hold no overlap. COCO and
 LabelMe hold every particle as it is. Scales and source groups stand in LabelMe's JSON; beside the other formats they
 are in scales.csv and groups.csv, for --scale-csv and --group-by csv:FILE:source_group of prepare.
-conversion_report.json says for each image what was lost. There is no split: `prepare` makes one, and audits it.
+conversion_report.json says for each image what was lost, and which flags, attributes and other keys of the source are
+not carried over. There is no split: `prepare` makes one, and audits it.
 """
 
 _SHOWN = 10
@@ -112,6 +114,7 @@ def _remove(folder: Path) -> None:
 
 def _show(report: "ConversionReport", source: "Source", destination: Path) -> None:
     from nanoseg_bench.annotations.conversion import GROUPS, SCALES
+    from nanoseg_bench.annotations.left_out import WAY_OUT, list_kinds
 
     totals = report.totals
     lines = [
@@ -135,6 +138,13 @@ def _show(report: "ConversionReport", source: "Source", destination: Path) -> No
         )
         if totals[key]
     ]
+    if report.without_area:
+        lines.append(("shapes without area", f"{list_kinds(report.without_area)}, left out; {WAY_OUT}"))
+    if report.not_carried_over:
+        keys = report.not_carried_over.most_common(_SHOWN)
+        more = [f"{len(report.not_carried_over) - _SHOWN} more"] if len(report.not_carried_over) > _SHOWN else []
+        shown = [f"{key} ({counted(number, 'image')})" for key, number in keys]
+        lines.append(("not carried over", ", ".join(shown + more)))
     counts = (("images not annotated", report.unannotated), ("other files", report.passed_over))
     lines += [(name, str(len(found))) for name, found in counts if found]
     for name, file in (("scales", SCALES), ("source groups", GROUPS)):
@@ -144,9 +154,11 @@ def _show(report: "ConversionReport", source: "Source", destination: Path) -> No
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         print(f"{name:<{width}}  {value}")
+    for warning in report.warnings:
+        print(f"warning: {warning}")
     if not report.problems:
         return
-    print(f"{len(report.problems)} files were left out, all of them are in the report:")
+    print(f"{counted(len(report.problems), 'file')} left out; the report lists all:")
     for problem in report.problems[:_SHOWN]:
         print(f"  {problem.error}")
     if len(report.problems) > _SHOWN:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from nanoseg_bench.cli.audit import show_audit
 from nanoseg_bench.cli.sources import add_source_options, open_from, parse_classes
 from nanoseg_bench.errors import UsageError
+from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
     from nanoseg_bench.annotations.source import Entry, Source
@@ -339,15 +340,15 @@ def _show(prepared: "PreparedSet") -> int:
     shown = ", ".join(f"{label} {count}" for label, count in summary["class_images"].items())
     console.print(f"images that show: {shown}", markup=False)
     report = read_json(prepared.root / "prepare_report.json")
-    counted = (
+    told = (
         ("without a particle, kept as background", report["background"]),
-        ("left out, they cannot be used", report["skipped"]),
-        ("left out, no annotation names them", report["unannotated"]),
-        ("with something to know about their particles", report["notes"]),
+        ("that cannot be used, left out", report["skipped"]),
+        ("that no annotation names, left out", report["unannotated"]),
+        ("with a note on what reading left out or mended", {note["file"] for note in report["notes"]}),
     )
-    for what, files in counted:
+    for what, files in told:
         if files:
-            console.print(f"{len(files)} images {what}: see prepare_report.json", markup=False)
+            console.print(f"{counted(len(files), 'image')} {what}: see prepare_report.json", markup=False)
     code = show_audit(read_audit(prepared.root / "split_audit.json"), prepared.root)
     if code == 0:
         console.print(f"next: nanoseg-bench run --data {prepared.root} --models all", markup=False)

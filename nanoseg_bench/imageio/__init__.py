@@ -18,17 +18,28 @@ from nanoseg_bench.imageio.errors import image_errors
 from nanoseg_bench.imageio.notes import ImageNotes
 from nanoseg_bench.imageio.pixels import as_grey, as_rgb
 from nanoseg_bench.imageio.raster_formats import open_image
-from nanoseg_bench.imageio.reading import IMAGE_SUFFIXES, image_size, read_image, read_scale, read_with_notes
+from nanoseg_bench.imageio.reading import (
+    IMAGE_SUFFIXES,
+    image_orientation,
+    image_size,
+    read_image,
+    read_scale,
+    read_with_notes,
+)
+from nanoseg_bench.imageio.scale import Scale, warn_of_uneven_pixels
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "ImageNotes",
+    "Scale",
     "as_grey",
     "as_rgb",
     "image_errors",
+    "image_orientation",
     "image_size",
     "open_image",
     "read_image",
     "read_scale",
     "read_with_notes",
+    "warn_of_uneven_pixels",
 ]

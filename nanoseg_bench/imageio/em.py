@@ -29,7 +29,7 @@ class _Signal:
         data: (..., H, W), lazy; of a structured type where it is in colour.
         first: Running number of its first frame among all frames of the file.
         pages: Number of all frames of the file.
-        scale: nm per pixel, and the format.
+        scale: Of its pixels.
     """
 
     data: Any
@@ -55,9 +55,7 @@ def read_em(path: Path) -> tuple[NDArray[np.uint8], ImageNotes]:
     values = np.asarray(data.compute(scheduler="synchronous") if hasattr(data, "compute") else data)
     if values.dtype.names:
         values = np.stack([values[name] for name in values.dtype.names[:3]], axis=-1)
-    nm_per_px, scale_from = signal.scale or (None, None)
-    bits = values.itemsize * 8
-    notes = ImageNotes(signal.first, signal.pages, bits, nm_per_px=nm_per_px, scale_from=scale_from)
+    notes = ImageNotes(signal.first, signal.pages, bits=values.itemsize * 8).with_scale(signal.scale)
     if values.dtype == np.bool_:
         return np.where(values, np.uint8(255), np.uint8(0)), notes
     if values.dtype == np.uint8:
@@ -71,7 +69,7 @@ def em_size(path: Path) -> tuple[int, int]:
 
 
 def read_em_scale(path: Path) -> Scale | None:
-    """The scale of the image that ``read_em`` returns, in nm per pixel, and the format; the pixels are not read."""
+    """The scale of the image that ``read_em`` returns; the pixels are not read."""
     return _largest_image(path).scale
 
 

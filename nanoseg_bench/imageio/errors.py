@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from nanoseg_bench.errors import ImageError
+from nanoseg_bench.wording import counted
 
 _MAX_BYTES = 2**31
 _MAX_PIXELS_WITHOUT_PILLOWS = 500_000_000
@@ -47,7 +48,7 @@ def check_size(path: Path, width: int, height: int, bytes_per_pixel: int = 1) ->
         raise ImageError(f"{path}: an image of {width} × {height} pixels; the file may be damaged, copy it again")
     limit = 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else _MAX_PIXELS_WITHOUT_PILLOWS
     if width * height > limit or width * height * bytes_per_pixel > _MAX_BYTES:
-        raise too_large(path, f" ({width} × {height} pixels of {bytes_per_pixel} bytes)")
+        raise too_large(path, f" ({width} × {height} pixels of {counted(bytes_per_pixel, 'byte')})")
 
 
 def too_large(path: Path, what: str = "") -> ImageError:

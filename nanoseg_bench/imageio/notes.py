@@ -1,7 +1,9 @@
 """What reading did to a micrograph."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
+
+from nanoseg_bench.imageio.scale import Scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +18,8 @@ class ImageNotes:
         high: The stored value that became 255; below ``low`` where the file says that 0 is white.
         orientation: EXIF's number of the stored image, 1 to 8; it has been applied. 1 is as stored.
         nm_per_px: The file's own scale in nanometres per pixel, None where it has none. Print resolution is no scale.
-        scale_from: Who wrote the scale: ``imagej``, ``fei``, ``zeiss``, ``ome``, ``sis``, ``tvips``, ``dm``, ``emd``.
+        scale_from: Who wrote the scale, see ``Scale``; None where there is none.
+        uneven_nm: Nanometres per pixel along a row and along a column, where pixels are not square.
     """
 
     page: int = 0
@@ -27,11 +30,22 @@ class ImageNotes:
     orientation: int = 1
     nm_per_px: float | None = None
     scale_from: str | None = None
+    uneven_nm: tuple[float, float] | None = None
+
+    def with_scale(self, scale: Scale | None) -> "ImageNotes":
+        """The same, with what the file states about the extent of its pixels."""
+        if scale is None:
+            return self
+        source = None if scale.nm_per_px is None else scale.source
+        return replace(self, nm_per_px=scale.nm_per_px, scale_from=source, uneven_nm=scale.uneven_nm)
 
     def as_json(self) -> dict[str, Any]:
         """What differs from a plain single 8-bit image, as JSON types; of several pages, also which one."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.uneven_nm is not None:
+            values["uneven_nm"] = list(self.uneven_nm)
         return {
-            field.name: getattr(self, field.name)
+            field.name: values[field.name]
             for field in fields(self)
-            if getattr(self, field.name) != field.default or (field.name == "page" and self.pages > 1)
+            if values[field.name] != field.default or (field.name == "page" and self.pages > 1)
         }

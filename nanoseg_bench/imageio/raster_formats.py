@@ -1,6 +1,6 @@
 """PNG, JPEG and BMP, and a Pillow image of any format to 8 bits."""
 
-import struct
+import io
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,16 +11,12 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from nanoseg_bench.imageio.errors import check_size
 from nanoseg_bench.imageio.notes import ImageNotes
 from nanoseg_bench.imageio.pixels import deep_to_8_bits, drop_equal_channels, shown_size, turned
+from nanoseg_bench.imageio.png_header import PngHeader, read_png_header
 
 EIGHT_BIT_MODES = frozenset({"1", "L", "P", "LA", "La", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr", "HSV", "LAB"})
 # Not all that Pillow knows: an EPS, whatever its suffix, would be run by Ghostscript.
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP", "PPM")
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_HEADER = struct.Struct(">8s I4s II BB")  # signature, length, IHDR, width, height, bits, colour type
 _PNG_COLOUR_TYPES = (2, 4, 6)  # RGB, grey with alpha, RGBA
-_PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
-_ORIENTATION_KEYWORDS = (b"Raw profile type exif", b"XML:com.adobe.xmp")
-_KEYWORD_BYTES = 80  # of a text chunk: at most 79, and a zero
 _ORIENTATION = 0x0112
 
 
@@ -36,28 +32,39 @@ def open_image(source: Path | BinaryIO) -> Image.Image:
 def read_raster(path: Path) -> tuple[NDArray[np.uint8], ImageNotes]:
     """Read an image that is no TIFF: (H, W) grey or (H, W, 3) RGB."""
     with path.open("rb") as stream:
-        png_bits, png_colour = _png_sample(stream)
+        png = read_png_header(stream)
+        stream.seek(0)
         with open_image(stream) as opened:
             opened.load()
             orientation = valid_orientation(opened.getexif().get(_ORIENTATION, 1))
-            if png_bits == 16 and png_colour in _PNG_COLOUR_TYPES:
+            if png is not None and png.bits == 16 and png.colour in _PNG_COLOUR_TYPES:
                 return _read_deep_colour(path, ImageNotes(bits=16, orientation=orientation))
             ImageOps.exif_transpose(opened, in_place=True)
-            bits = png_bits or stored_bits(opened.mode)
+            bits = stored_bits(opened.mode) if png is None else png.bits
             return to_8_bits(opened, ImageNotes(bits=bits, orientation=orientation))
 
 
 def raster_size(path: Path) -> tuple[int, int]:
     """(width, height) as ``read_raster`` returns them, from the headers."""
     with path.open("rb") as stream:
-        size = _upright_png_size(stream)
-        if size is not None:
-            check_size(path, *size)
-            return size
+        png = read_png_header(stream)
+        if png is not None and png.whole:
+            check_size(path, png.width, png.height)
+            return shown_size(png.width, png.height, _png_orientation(png))
         stream.seek(0)
         with open_image(stream) as image:
-            # A PNG's EXIF may follow its pixels; Pillow then reads all of it here.
             return shown_size(*image.size, image.getexif().get(_ORIENTATION, 1))
+
+
+def raster_orientation(path: Path) -> int:
+    """EXIF's number of the stored image, 1 to 8, as ``read_raster`` applies it, from the headers."""
+    with path.open("rb") as stream:
+        png = read_png_header(stream)
+        if png is not None:
+            return _png_orientation(png)
+        stream.seek(0)
+        with open_image(stream) as image:
+            return valid_orientation(image.getexif().get(_ORIENTATION, 1))
 
 
 def to_8_bits(image: Image.Image, notes: ImageNotes) -> tuple[NDArray[np.uint8], ImageNotes]:
@@ -106,37 +113,9 @@ def _read_deep_colour(path: Path, notes: ImageNotes) -> tuple[NDArray[np.uint8],
     return deep_to_8_bits(values[..., 2::-1], notes, alpha=values[..., 3] if values.shape[2] == 4 else None)
 
 
-def _png_sample(stream: BinaryIO) -> tuple[int, int]:
-    """Bits per sample and colour type of a PNG; zeros of anything else."""
-    start = stream.read(_PNG_HEADER.size)
-    stream.seek(0)
-    if len(start) < _PNG_HEADER.size or not start.startswith(_PNG_SIGNATURE):
-        return 0, 0
-    *_, bits, colour = _PNG_HEADER.unpack(start)
-    return bits, colour
-
-
-def _upright_png_size(stream: BinaryIO) -> tuple[int, int] | None:
-    """(width, height) of a whole PNG that says nothing about its orientation, None of any other file.
-
-    Only the chunks' headers are read: the orientation may stand behind the pixels, which Pillow would decode first.
-    """
-    start = stream.read(_PNG_HEADER.size)
-    if len(start) < _PNG_HEADER.size or not start.startswith(_PNG_SIGNATURE):
-        return None
-    _, length, kind, width, height, *_ = _PNG_HEADER.unpack(start)
-    if kind != b"IHDR" or length != 13:
-        return None
-    position = len(_PNG_SIGNATURE)
-    while kind != b"IEND":
-        position += 12 + length
-        stream.seek(position)
-        header = stream.read(8)
-        if len(header) < 8:
-            return None
-        length, kind = struct.unpack(">I4s", header)
-        if kind in (b"IHDR", b"eXIf") or (
-            kind in _PNG_TEXTS and stream.read(_KEYWORD_BYTES).startswith(_ORIENTATION_KEYWORDS)
-        ):
-            return None
-    return width, height
+def _png_orientation(png: PngHeader) -> int:
+    if not png.without_pixels:
+        return 1
+    with open_image(io.BytesIO(png.without_pixels)) as image:
+        # The method of PngImageFile decodes the pixels first, for the chunks that may follow them.
+        return valid_orientation(Image.Image.getexif(image).get(_ORIENTATION, 1))

@@ -1,4 +1,4 @@
-"""The four questions to an image file, passed on to whoever knows its format."""
+"""The five questions to an image file, passed on to whoever knows its format."""
 
 from pathlib import Path
 
@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from nanoseg_bench.imageio.em import EM_SUFFIXES, em_size, read_em, read_em_scale
 from nanoseg_bench.imageio.errors import image_errors
 from nanoseg_bench.imageio.notes import ImageNotes
-from nanoseg_bench.imageio.raster_formats import raster_size, read_raster
+from nanoseg_bench.imageio.raster_formats import raster_orientation, raster_size, read_raster
+from nanoseg_bench.imageio.scale import Scale
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", *EM_SUFFIXES)
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -58,8 +59,24 @@ def image_size(path: Path) -> tuple[int, int]:
         return raster_size(path)
 
 
-def read_scale(path: Path) -> tuple[float, str] | None:
-    """Nanometres per pixel that the file itself states, and who wrote them; the pixels are not decoded.
+def image_orientation(path: Path) -> int:
+    """EXIF's number of the stored image, 1 to 8, as ``read_image`` applies it; 1 is upright. No pixel is decoded.
+
+    Raises:
+        ImageError: The file is missing, or no image; damage behind the headers goes unnoticed.
+    """
+    with image_errors(path):
+        if _is_em(path):
+            return 1
+        if _is_tiff(path):
+            from nanoseg_bench.imageio.tiff import tiff_orientation
+
+            return tiff_orientation(path)
+        return raster_orientation(path)
+
+
+def read_scale(path: Path) -> Scale | None:
+    """The extent of a pixel that the file itself states, None where it states none; the pixels are not decoded.
 
     ImageJ, FEI/Thermo, Zeiss, OME, Olympus SIS and TVIPS TIFFs, and the axes of DM3, DM4 and EMD files. A print
     resolution (dpi) is no scale.

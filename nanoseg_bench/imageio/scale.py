@@ -1,16 +1,16 @@
 """The scale of a micrograph, from what the microscope or ImageJ wrote into its TIFF."""
 
 import html
-import logging
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
     import tifffile
-
-_LOG = logging.getLogger(__name__)
 
 _NM_PER = {
     "pm": 1e-3,
@@ -37,7 +37,20 @@ _OLYMPUS_INI, _OLYMPUS_SIS, _ZEISS, _FEI_SFEG, _FEI_HELIOS, _TVIPS = 33471, 3356
 _OME_PIXELS = re.compile(r"<(?:\w+:)?Pixels\b([^>]*)>")
 _XML_ATTRIBUTE = re.compile(r"""([\w:]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 
-Scale = tuple[float, str]
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What a file states about the extent of its pixels.
+
+    Attributes:
+        nm_per_px: Nanometres per pixel; None where pixels are not square, so that no single scale holds.
+        source: Who says so: ``imagej``, ``fei``, ``zeiss``, ``ome``, ``sis``, ``tvips``, ``dm``, ``emd``.
+        uneven_nm: Nanometres per pixel along a row and along a column, where pixels are not square.
+    """
+
+    nm_per_px: float | None
+    source: str
+    uneven_nm: tuple[float, float] | None = None
 
 
 def nm_per_unit(unit: str) -> float | None:
@@ -50,7 +63,7 @@ def nm_per_unit(unit: str) -> float | None:
 
 
 def square_scale(x: float | None, y: float | None, source: str) -> Scale | None:
-    """One scale from the nm per pixel of both axes; None where there is none, or where pixels are not square.
+    """The scale from the nm per pixel of both axes; None where there is none.
 
     Args:
         x: nm per pixel along a row.
@@ -60,22 +73,42 @@ def square_scale(x: float | None, y: float | None, source: str) -> Scale | None:
     if x is None or not math.isfinite(x) or x <= 0:
         return None
     if y is not None and math.isfinite(y) and y > 0 and abs(x - y) > _LARGEST_DIFFERENCE * max(x, y):
-        _LOG.warning("pixels of %g × %g nm (%s) are not square; the image has no single scale", x, y, source)
-        return None
-    return float(x), source
+        return Scale(None, source, (float(x), float(y)))
+    return Scale(float(x), source)
+
+
+def warn_of_uneven_pixels(images: Sequence[tuple[str, tuple[float, float]]]) -> list[str]:
+    """One sentence on all images whose pixels are not square; nothing where there is none.
+
+    Args:
+        images: Name and ``uneven_nm`` of each; the first one is told.
+    """
+    if not images:
+        return []
+    name, (x, y) = images[0]
+    number = counted(len(images), "image")
+    return [
+        f"pixels are not square in {number} (the first is {name}, {x:g} × {y:g} nm), so no single scale is taken from "
+        "the file; resample the image, or give its scale yourself (--scale-csv of prepare)"
+    ]
 
 
 def tiff_scale(page: "tifffile.TiffPage") -> Scale | None:
-    """The scale that a page's own tags tell; a plain print resolution (dpi) is none."""
+    """The scale that a page's own tags tell; a plain print resolution (dpi) is none.
+
+    A scale that one program wrote goes before unequal ones of another.
+    """
+    uneven = None
     for find in (_fei, _zeiss, _sis, _tvips, _ome, _imagej):
         try:
             found = find(page)
         except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError, ZeroDivisionError):
             # Tags of other programs that only look alike: no scale, and no reason to refuse the image.
             found = None
-        if found is not None:
+        if found is not None and found.nm_per_px is not None:
             return found
-    return None
+        uneven = uneven or found
+    return uneven
 
 
 def _fei(page: "tifffile.TiffPage") -> Scale | None:

@@ -55,10 +55,8 @@ class _Choice:
 
     @property
     def notes(self) -> ImageNotes:
-        nm_per_px, scale_from = self.scale or (None, None)
-        return ImageNotes(
-            self.index, self.pages, stored_bits_of(self.page), None, None, self.orientation, nm_per_px, scale_from
-        )
+        notes = ImageNotes(self.index, self.pages, stored_bits_of(self.page), orientation=self.orientation)
+        return notes.with_scale(self.scale)
 
 
 def read_tiff(path: Path) -> tuple[NDArray[np.uint8], ImageNotes]:
@@ -91,6 +89,12 @@ def tiff_size(path: Path) -> tuple[int, int]:
     """(width, height) as ``read_tiff`` returns them, from the tags."""
     with _chosen(path) as choice:
         return choice.size
+
+
+def tiff_orientation(path: Path) -> int:
+    """EXIF's number of the page that ``read_tiff`` reads, 1 to 8, from the tags."""
+    with _chosen(path) as choice:
+        return choice.orientation
 
 
 def read_tiff_scale(path: Path) -> Scale | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nanoseg_bench.errors import PreparationError
+from nanoseg_bench.wording import counted
 
 AUDIT_FORMAT = "nanoseg-split-audit/2"
 
@@ -193,19 +194,17 @@ def _conclude(checks: Sequence[Mapping[str, Any]]) -> str:
     for check in checks:
         count = check["findings"]
         if count:
-            noun = "finding" if count == 1 else "findings"
+            findings = counted(count, "finding")
             parts.append(
-                f"{check['name']} has {count} {noun} to look at"
+                f"{check['name']} has {findings} to look at"
                 if check["passed"]
-                else f"{check['name']} failed with {count} {noun}"
+                else f"{check['name']} failed with {findings}"
             )
     looked = {
         frozenset(detail["images"]) for check in checks for detail in check["details"] if detail.get("reviewed", False)
     }
     if looked:
-        parts.append(
-            f"a person looked at {len(looked)} further pair{'s' * (len(looked) > 1)} and found no common source"
-        )
+        parts.append(f"a person looked at {counted(len(looked), 'further pair')} and found no common source")
     return "; ".join(parts)
 
 

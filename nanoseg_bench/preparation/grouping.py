@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from nanoseg_bench.errors import PreparationError, UsageError
 from nanoseg_bench.preparation.name_table import NameTable, read_name_table
 from nanoseg_bench.preparation.survey import Named, Surveyed, some
+from nanoseg_bench.wording import counted
 
 IDENTICAL_PIXELS = "identical-pixels"
 """The reason of a join that needs no search: two files decode to the same pixels."""
@@ -150,7 +151,7 @@ def regroup(records: Sequence[Named], rule: GroupRule | str) -> dict[str, str]:
             groups[record.name] = group
     if missed:
         raise PreparationError(
-            f"--group-by {rule.text!r}: gives no source group for {len(missed)} of {len(records)} images: "
+            f"--group-by {rule.text!r}: gives no source group for {len(missed)} of {counted(len(records), 'image')}: "
             f"{some(sorted(missed), 20)}; {rule.way_out}"
         )
     return groups

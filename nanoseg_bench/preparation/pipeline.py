@@ -22,6 +22,7 @@ from nanoseg_bench.preparation.report import PrepareReport
 from nanoseg_bench.preparation.survey import some
 from nanoseg_bench.preparation.writing import write_set
 from nanoseg_bench.staging import recover_folder, scratch_folder, staged_folder
+from nanoseg_bench.wording import counted
 
 _LOG = logging.getLogger(__name__)
 
@@ -94,8 +95,8 @@ def prepare(
         if not main:
             passed_over = [problem.file.name for problem in report.passed_over]
             raise PreparationError(
-                f"none of the {len(entries)} micrographs can be used; {len(passed_over)} files were passed over, since "
-                f"they are no annotations: {some(passed_over)}"
+                f"none of {counted(len(entries), 'micrograph')} can be used; {counted(len(passed_over), 'file')} "
+                f"passed over as no annotations: {some(passed_over)}"
             )
         choices = _narrow_assignment(choices, report, main)
         pairs = reader.compare({**main, **aside})

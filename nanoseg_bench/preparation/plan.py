@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from nanoseg_bench.annotations.file_names import UniqueNames
+from nanoseg_bench.annotations.labels import warn_of_similar_labels
 from nanoseg_bench.annotations.source import Entry
 from nanoseg_bench.errors import PreparationError
+from nanoseg_bench.imageio import warn_of_uneven_pixels
 from nanoseg_bench.preparation.audit import FoundPair
 from nanoseg_bench.preparation.augment import augmentation_parameters, copies_per_image
 from nanoseg_bench.preparation.choices import Choices
@@ -16,6 +18,7 @@ from nanoseg_bench.preparation.hashing import content_hash
 from nanoseg_bench.preparation.inspection import Inspection
 from nanoseg_bench.preparation.prepared_set import SPLITS
 from nanoseg_bench.preparation.split import fixed_split, share_warnings, split_by_group
+from nanoseg_bench.wording import counted
 
 OOD = "ood"
 
@@ -103,10 +106,15 @@ def make_plan(
     if classes is None:
         classes = tuple(sorted({label for inspection in seen for label in inspection.labels}))
     if not classes:
-        raise PreparationError(f"no particle is outlined in any of the {len(seen)} images; annotate them first")
+        notes = {note for inspection in seen for note in inspection.notes}
+        noted = f" (reading noted: {min(notes)})" if notes else ""
+        raise PreparationError(
+            f"no particle is outlined in {counted(len(seen), 'image')}{noted}; annotate the images first"
+        )
     known = set(classes)
     more = {label for _, inspection in ood.values() for label in inspection.labels} - known
-    groups, split, warnings = _split(seen, [inspection for _, inspection in ood.values()], pairs, choices)
+    warnings = _warnings([*seen, *(inspection for _, inspection in ood.values())])
+    groups, split, warnings_of_split = _split(seen, [inspection for _, inspection in ood.values()], pairs, choices)
     train = [each for each, part in split.items() if part == "train"]
     copies = copies_per_image(train, len(split), choices.seed, choices.augment_to, choices.augment_copies)
     split |= dict.fromkeys(ood, OOD)
@@ -128,8 +136,19 @@ def make_plan(
         pairs=tuple(
             FoundPair((stems[pair.names[0]], stems[pair.names[1]]), pair.check, pair.evidence) for pair in pairs
         ),
-        warnings=tuple(warnings),
+        warnings=(*warnings, *warnings_of_split),
     )
+
+
+def _warnings(everything: Sequence[Inspection]) -> list[str]:
+    """What a person should look at in the annotations, each told once for all images."""
+    labels = sum((Counter(each.labels) for each in everything), Counter[str]())
+    uneven = [
+        (each.name, each.reading["uneven_nm"])
+        for each in everything
+        if each.nm_per_px is None and "uneven_nm" in each.reading
+    ]
+    return [*warn_of_similar_labels(labels), *warn_of_uneven_pixels(uneven)]
 
 
 def _split(

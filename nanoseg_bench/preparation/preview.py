@@ -18,7 +18,7 @@ from nanoseg_bench.html import data_uri, render, svg
 from nanoseg_bench.preparation.instance_stream import read_instances
 from nanoseg_bench.preparation.overlays import IGNORE_COLOUR, Colour, class_colours, draw_instances, read_canvas
 from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
-from nanoseg_bench.preparation.set_statistics import SplitStatistics, split_statistics
+from nanoseg_bench.preparation.set_statistics import SplitStatistics, class_shares, split_statistics
 
 REPORT = "prepare_report.json"
 AUDIT = "split_audit.json"
@@ -58,6 +58,13 @@ class _Thumbnail:
     picture: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    split: str
+    percent: float  # of the split's particles
+    width: float  # percent of the longest bar
+
+
 def write_preview(prepared: PreparedSet, path: Path) -> None:
     """Write the preview of a prepared set, atomically; same set, same bytes.
 
@@ -89,7 +96,8 @@ def write_preview(prepared: PreparedSet, path: Path) -> None:
         ignore_colour=_css(IGNORE_COLOUR),
         split_colours=SPLIT_COLOURS,
         sheets=[_sheet(prepared, each, colours) for each in statistics],
-        charts=_charts(statistics, classes),
+        class_bars=_class_bars(statistics, classes),
+        charts=_charts(statistics),
         sizes=_size_rows(statistics),
         largest_groups=_largest_groups(statistics),
         losses=_losses(prepared),
@@ -129,13 +137,25 @@ def _thumbnail(image: PreparedImage, instances: Sequence[Any], colours: Mapping[
     return _Thumbnail(image, len(instances) - ignored, ignored, data_uri(picture, _MAX_PICTURE_BYTES))
 
 
-def _charts(statistics: Sequence[SplitStatistics], classes: Sequence[str]) -> dict[str, Markup]:
+def _class_bars(statistics: Sequence[SplitStatistics], classes: Sequence[str]) -> list[tuple[str, list[_Bar]]]:
+    """Class and bars of the splits: drawn by the browser, which has a font for every class name."""
+    shares = class_shares(statistics, classes)
+    longest = max((share for _, of_splits in shares for share in of_splits), default=0.0) or 1.0
+    return [
+        (
+            name,
+            [_Bar(each.split, share, 100 * share / longest) for each, share in zip(statistics, of_splits, strict=True)],
+        )
+        for name, of_splits in shares
+    ]
+
+
+def _charts(statistics: Sequence[SplitStatistics]) -> dict[str, Markup]:
     # matplotlib is loaded only where a preview is asked for.
-    from nanoseg_bench.preparation.preview_charts import class_chart, count_chart, size_chart
+    from nanoseg_bench.preparation.preview_charts import count_chart, size_chart
 
     splits = ", ".join(each.split for each in statistics)
     figures = {
-        "classes": (class_chart(statistics, classes), f"Share of each class in {splits}"),
         "pixels": (size_chart(statistics, _pixels, "px of the original"), f"Diameters in pixels in {splits}"),
         "particles": (
             count_chart([(each.split, each.particles_per_image) for each in statistics], "particles per image",

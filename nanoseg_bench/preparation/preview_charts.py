@@ -1,6 +1,8 @@
-"""The preview's charts: splits side by side, each as a share of its own total, so that unlike sizes compare."""
+"""The preview's charts: splits side by side, each as a share of its own total, so that unlike sizes compare.
 
-from collections import Counter
+Their texts are in English only: matplotlib has no glyphs for the class names of the world, which the page itself draws.
+"""
+
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -22,31 +24,7 @@ _DASHES: dict[str, Any] = {"train": "-", "val": (0, (6, 2)), "test": (0, (2, 1.4
 _WIDTH = 5.0  # inches; the page scales the chart to its column
 _INK, _SOFT, _GRID = "#1b2430", "#505d6b", "#e3e8ec"
 _SIZE_BINS = 28
-_MAX_CLASSES = 20
 _MAX_SINGLE_COUNTS = 10
-
-
-def class_chart(statistics: Sequence[SplitStatistics], classes: Sequence[str]) -> Figure:
-    """Bars: share of each class among the particles of each split; the rarest of many classes are summed up."""
-    totals = Counter({name: sum(each.class_particles[name] for each in statistics) for name in classes})
-    shown = [name for name in classes if name in dict(totals.most_common(_MAX_CLASSES))]
-    rest = [name for name in classes if name not in shown]
-    labels = [_shorten(name) for name in shown] + ([f"{len(rest)} others"] if rest else [])
-    figure, axes = _figure(0.9 + len(labels) * (0.16 + 0.13 * len(statistics)))
-    thickness = 0.8 / len(statistics)
-    for number, each in enumerate(statistics):
-        counts = [each.class_particles[name] for name in shown]
-        counts += [sum(each.class_particles[name] for name in rest)] if rest else []
-        shares = _percent(np.array(counts, dtype=np.float64))
-        places = np.arange(len(labels)) + (number - (len(statistics) - 1) / 2) * thickness
-        axes.barh(places, shares, thickness * 0.9, color=SPLIT_COLOURS[each.split], label=each.split)
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.set_xlim(left=0)
-    axes.set_xlabel("% of the split's particles")
-    axes.grid(axis="x", color=_GRID, linewidth=0.8)
-    _legend(figure, axes)
-    return figure
 
 
 def size_chart(
@@ -129,7 +107,8 @@ def _legend(figure: Figure, axes: "Axes") -> None:
 def _log_axis(axes: "Axes", lowest: float, highest: float) -> None:
     axes.set_xscale("log")
     axes.set_xlim(lowest, highest)
-    steps = (1, 2, 5) if highest / lowest < 2000 else (1,)
+    span = highest / lowest
+    steps: Sequence[int] = range(1, 10) if span < 8 else (1, 2, 5) if span < 2000 else (1,)
     decades = range(int(np.floor(np.log10(lowest))), int(np.ceil(np.log10(highest))) + 1)
     ticks = [step * 10.0**decade for decade in decades for step in steps]
     axes.set_xticks([tick for tick in ticks if lowest <= tick <= highest])
@@ -164,9 +143,3 @@ def _range(low: int, high: int) -> str:
 
 def _percent(counts: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(100.0 * counts / max(counts.sum(), 1), dtype=np.float64)
-
-
-def _shorten(name: str, length: int = 24) -> str:
-    """Class names may hold a dollar sign, which matplotlib would take for mathematics."""
-    short = name if len(name) <= length else name[: length - 1] + "…"
-    return short.replace("$", r"\$")

@@ -8,6 +8,7 @@ from pathlib import Path
 from nanoseg_bench.errors import PreparationError
 from nanoseg_bench.preparation.name_table import NAME, NameTable, read_name_table, read_rows
 from nanoseg_bench.preparation.survey import Named, some
+from nanoseg_bench.wording import counted
 
 NM_PER_PX = "nm_per_px"
 
@@ -36,11 +37,13 @@ class ScaleTable:
         warnings = []
         if without_row:
             warnings.append(
-                f"{self.names.path}: has no row for {len(without_row)} of {len(records)} images, whose scale stays as "
-                f"their files give it: {some(without_row)}"
+                f"{self.names.path}: has no row for {len(without_row)} of {counted(len(records), 'image')}, whose "
+                f"scale stays as their files give it: {some(without_row)}"
             )
         if unused:
-            warnings.append(f"{self.names.path}: {len(unused)} names fit no image: {some(unused)}; mend them")
+            warnings.append(
+                f"{self.names.path}: {counted(len(unused), 'name')} without an image: {some(unused)}; mend the table"
+            )
         return warnings
 
 

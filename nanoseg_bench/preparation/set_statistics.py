@@ -2,6 +2,7 @@
 
 from array import array
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from nanoseg_bench.preparation.instance_stream import list_regions
 from nanoseg_bench.preparation.prepared_set import SPLITS, PreparedSet
+from nanoseg_bench.wording import counted
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -59,6 +61,27 @@ def split_statistics(prepared: PreparedSet) -> list[SplitStatistics]:
         DatasetError: The set's files are malformed.
     """
     return [_of_split(prepared, split) for split in SPLITS if prepared.has(split)]
+
+
+def class_shares(
+    statistics: Sequence[SplitStatistics], classes: Sequence[str], most: int = 20
+) -> list[tuple[str, list[float]]]:
+    """Percent of each split's particles by class, in the order of the splits.
+
+    Args:
+        statistics: By split.
+        classes: In the order to show them in.
+        most: Classes to tell apart; of more, the rarest are summed up in a last row.
+    """
+    totals = Counter({name: sum(each.class_particles[name] for each in statistics) for name in classes})
+    frequent = dict(totals.most_common(most))
+    rows = [(name, [each.class_particles[name] for each in statistics]) for name in classes if name in frequent]
+    rest = [name for name in classes if name not in frequent]
+    if rest:
+        counts = [sum(each.class_particles[name] for name in rest) for each in statistics]
+        rows.append((counted(len(rest), "other"), counts))
+    wholes = [max(each.particles, 1) for each in statistics]
+    return [(name, [100 * count / whole for count, whole in zip(counts, wholes, strict=True)]) for name, counts in rows]
 
 
 def _of_split(prepared: PreparedSet, split: str) -> SplitStatistics:

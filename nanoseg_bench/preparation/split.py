@@ -17,6 +17,7 @@ from nanoseg_bench.files import write_text
 from nanoseg_bench.preparation.grouping import Join
 from nanoseg_bench.preparation.name_table import read_rows
 from nanoseg_bench.preparation.survey import Surveyed, some
+from nanoseg_bench.wording import counted
 
 PARTS = ("train", "val", "test")
 
@@ -97,7 +98,8 @@ def split_by_group(
     wanted = [part for part, share in zip(PARTS, ratios, strict=True) if share]
     if len(sizes) < len(wanted):
         raise PreparationError(
-            f"{len(ordered)} images in {len(sizes)} source groups ({', '.join(sorted(sizes))}) cannot be split into "
+            f"{counted(len(ordered), 'image')} in {counted(len(sizes), 'source group')} ({', '.join(sorted(sizes))}) "
+            "cannot be split into "
             f"{', '.join(wanted)}: a group stays in one split, so at least {len(wanted)} groups are needed. "
             "Add images of other specimens, or group them otherwise (--group-by, or source_group in the JSON)"
         )
@@ -143,15 +145,15 @@ def fixed_split(
     missing = [name for name in names if name not in assignment]
     if missing and not extend:
         raise PreparationError(
-            f"the split does not name {len(missing)} of {len(names)} images: {some(missing, 20)}; add them"
+            f"the split does not name {len(missing)} of {counted(len(names), 'image')}: {some(missing, 20)}; add them"
         )
     unknown = sorted(set(assignment) - set(names))
     if unknown:
         close = difflib.get_close_matches(unknown[0], missing or names, n=1)
         hint = f"did you mean {close[0]!r} by {unknown[0]!r}? " if close else ""
         raise PreparationError(
-            f"the split names {len(unknown)} images that do not exist: {some(unknown, 20)}; {hint}"
-            "Put the images back, or mend or delete their lines"
+            f"the split names {counted(len(unknown), 'image')} that the data set does not hold: {some(unknown, 20)}; "
+            f"{hint}Put the images back, or mend or delete their lines"
         )
     for name in sorted(assignment):
         if assignment[name] not in PARTS:
@@ -212,7 +214,7 @@ def choose_subset(
         PreparationError: There are fewer micrographs than ``count``.
     """
     if count > len(records):
-        raise PreparationError(f"--images {count}: the data set has only {len(records)} images")
+        raise PreparationError(f"--images {count}: the data set has only {counted(len(records), 'image')}")
     groups = _own_groups(records) if groups is None else groups
     by_part: dict[str, list[str]] = defaultdict(list)
     for name in sorted(each.name for each in records):

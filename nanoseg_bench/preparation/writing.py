@@ -22,6 +22,7 @@ from nanoseg_bench.preparation.prepared_set import AUDITED_COLUMNS, FORMAT, MARK
 from nanoseg_bench.preparation.preview import write_preview
 from nanoseg_bench.preparation.report import PrepareReport
 from nanoseg_bench.preparation.split import PARTS, write_split_file
+from nanoseg_bench.wording import counted
 
 
 def write_set(plan: Plan, report: PrepareReport, root: Path, choices: Choices, workers: Workers) -> None:
@@ -80,7 +81,7 @@ def _losses(written: WrittenMicrograph) -> list[str]:
         (written.outside, "without a pixel inside the image: not in the truth"),
         (written.too_small, "without a pixel on the canvas: in the truth, but not to be learnt"),
     )
-    return [f"{count} particle{'s' * (count > 1)} {cause}" for count, cause in causes if count]
+    return [f"{counted(count, 'particle')} {cause}" for count, cause in causes if count]
 
 
 def _check_loss(image: WrittenCanvas, most: float | None) -> None:
@@ -88,7 +89,7 @@ def _check_loss(image: WrittenCanvas, most: float | None) -> None:
     if most is not None and loss is not None and 1 - loss.worst_iou > most:
         raise PreparationError(
             f"{image.name}: a particle's YOLO label has an IoU of {loss.worst_iou:.3f} with its truth ("
-            f"{loss.holes_lost} holes and {loss.parts_joined} parts are lost in this image), below "
+            f"{counted(loss.holes_lost, 'hole')} and {counted(loss.parts_joined, 'part')} lost in this image), below "
             f"{1 - most:.3f} as --max-loss {most:g} asks; allow more, or train on canvas/*.json, which holds all"
         )
 

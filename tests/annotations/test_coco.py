@@ -324,7 +324,19 @@ def test_brushed_masks_of_cvat_are_crowds_and_the_notes_say_so(tmp_path):
     document = listed("a.png", annotations=[annotation(1, segmentation=rle, iscrowd=1), annotation(1)])
     micrograph = open_coco(save_json(tmp_path / "c.json", document)).entries[0].read()
     assert [instance.ignored for instance in micrograph.instances] == [True, False]
-    assert micrograph.notes == ("1 regions have iscrowd 1 and count as ignore regions, not as particles",)
+    assert micrograph.notes == ("1 region with iscrowd 1: ignore regions, not particles",)
+
+
+def test_what_else_the_file_says_is_known_to_be_lost(tmp_path):
+    for name in ("a.png", "b.png"):
+        save_image(tmp_path / name)
+    attributes = {"attributes": {"occluded": False, "by": "me"}, "bbox": [1, 2, 3, 4], "area": 5, "keypoints": []}
+    document = listed("a.png", "b.png", annotations=[annotation(1, **attributes)], coco_url="")
+    document["images"][1] |= {"license": 1, "date_captured": "2026-01-01"}
+    document |= {"info": {"year": ""}, "licenses": [{"id": 1, "name": "CC BY 4.0"}]}
+    first, second = (entry.read() for entry in open_coco(save_json(tmp_path / "c.json", document)).entries)
+    assert first.not_carried == ("annotations.attributes", "licenses")
+    assert second.not_carried == ("images.date_captured", "images.license", "licenses")
 
 
 def test_heading_of_roboflow_is_no_class(tmp_path):

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import psutil
 import pytest
+import tifffile
 import yaml
 from PIL import Image
 from pycocotools.coco import COCO
@@ -117,7 +118,7 @@ def test_yolo_says_what_it_lost(folder, tmp_path):
         "instances": 2,
         "points_clipped": 3,
         "compared": 1,
-        "notes": ["left out shapes without area: 1 point"],
+        "notes": ["left out shapes without area: 1 point; draw what outlines a particle as a polygon"],
     }
     assert rows["b"]["holes_lost"] == 1 and rows["b"]["ignored_lost"] == 1
     assert rows["b"]["worst_iou"] == pytest.approx(300 / 400)
@@ -175,7 +176,7 @@ def test_images_that_readers_dispute_are_written_anew(folder, tmp_path):
 
 
 def test_max_loss_is_an_error_that_names_the_image(folder, tmp_path):
-    with pytest.raises(AnnotationError, match=r"b\.json: of a particle of 'b'.* IoU of 0\.75.*1 holes lost.*coco"):
+    with pytest.raises(AnnotationError, match=r"b\.json: of a particle of 'b'.* IoU of 0\.75.*1 hole lost.*coco"):
         convert(open_labelme(folder), tmp_path / "out", "yolo", max_loss=0.2, workers=1)
     assert not (tmp_path / "out").exists()
     convert(open_labelme(folder), tmp_path / "out", "yolo", max_loss=0.26, workers=1)
@@ -286,11 +287,11 @@ def test_earlier_output_is_replaced_only_when_asked_for(folder, tmp_path):
 def test_nothing_to_convert(tmp_path, folder):
     for path in folder.rglob("*.json"):
         path.write_text("{}")
-    with pytest.raises(AnnotationError, match="none of its 4 files is a labelme annotation"):
+    with pytest.raises(AnnotationError, match="no labelme annotation in 4 files"):
         convert(open_labelme(folder), tmp_path / "out", "labelme", workers=1)
     image = folder / "a.png"
     bare = Source("labelme", (Loaded(Micrograph("a", image, *SIZE)),))
-    with pytest.raises(AnnotationError, match="no particle is outlined in any of 1 images"):
+    with pytest.raises(AnnotationError, match=r"no particle is outlined in 1 image, .*name them with --classes"):
         convert(bare, tmp_path / "out", "yolo", workers=1)
     assert convert(bare, tmp_path / "out", "yolo", classes=["cube"], workers=1).totals["background"] == 1
 
@@ -366,3 +367,82 @@ def test_four_kills_leave_no_worker_and_the_next_call_writes_the_same_bytes(tmp_
     subprocess.run(command(killed), check=True, **quiet)
     assert files(killed) == files(tmp_path / "calm" / "out")
     assert [path.name for path in killed.parent.iterdir()] == ["out"]
+
+
+def labelled(folder, name, *labels, **more):
+    """A LabelMe file with a triangle per label."""
+    folder.mkdir(exist_ok=True)
+    Image.fromarray(np.full(SIZE[::-1], 90, np.uint8)).save(folder / f"{name}.png")
+    shapes = [
+        {"label": label, "points": [[5, 5 + k], [25, 5 + k], [15, 25 + k]], "shape_type": "polygon"}
+        for k, label in enumerate(labels)
+    ]
+    document = {"shapes": shapes, "imagePath": f"{name}.png", **more}
+    (folder / f"{name}.json").write_text(json.dumps(document), encoding="utf-8")
+
+
+@pytest.mark.parametrize("to", ["labelme", "coco", "yolo", "masks"])
+def test_labels_that_look_the_same_are_told_once_and_stay_apart(tmp_path, to):
+    for number in range(12):  # more than the first look takes in
+        labelled(tmp_path / "in", f"a{number:02}", "cube" if number else "Cube", "rod")
+    report = convert(open_labelme(tmp_path / "in"), tmp_path / "out", to, workers=1)
+    assert report.classes == ("Cube", "cube", "rod")
+    (warning,) = read_report(tmp_path / "out")["warnings"]
+    assert warning.startswith("labels 'Cube' (1 particle), 'cube' (11 particles): each is a class of its own")
+    assert report.warnings == [warning]
+
+
+def test_what_the_source_says_besides_is_told(tmp_path):
+    labelled(tmp_path / "in", "a", "cube", flags={"blurred": True}, nanoseg={"attributes": {"modality": "SEM"}})
+    labelled(tmp_path / "in", "b", "cube", flags={"blurred": True, "other": False}, operator="me")
+    labelled(tmp_path / "in", "c", "cube", flags={"blurred": False}, version="5.5.0", lineColor=[0, 255, 0, 128])
+    for to, attributes in (("yolo", {"nanoseg.attributes.modality": 1}), ("labelme", {})):
+        convert(open_labelme(tmp_path / "in"), tmp_path / to, to, workers=1)
+        assert read_report(tmp_path / to)["not_carried_over"] == {"flags": 2, "operator": 1, **attributes}
+
+
+def test_a_score_is_held_by_coco_alone(tmp_path, square):
+    Image.new("L", SIZE).save(tmp_path / "a.png")
+    predicted = Instance("cube", (Polygon(square(5, 5, 9, 9)),), score=0.5)
+    source = Source("coco", (Loaded(Micrograph("a", tmp_path / "a.png", *SIZE, (predicted,))),))
+    for to, told in (("yolo", {"annotations.score": 1}), ("coco", {})):
+        assert convert(source, tmp_path / to, to, workers=1).not_carried_over == told
+
+
+def test_shapes_without_area_are_summed_up_with_the_way_out(folder, tmp_path):
+    document = json.loads((folder / "sub" / "c.json").read_text())
+    line = {"label": "rod", "points": [[3, 3], [9, 9]], "shape_type": "linestrip"}
+    document["shapes"] += [line, {**line, "shape_type": "point"}]
+    (folder / "sub" / "c.json").write_text(json.dumps(document))
+    convert(open_labelme(folder), tmp_path / "out", "yolo", workers=1)
+    report = read_report(tmp_path / "out")
+    assert report["without_area"] == {"linestrip": 1, "point": 2}
+    notes = {row["name"]: row["notes"] for row in report["images"] if "notes" in row}
+    assert notes["a"] == ["left out shapes without area: 1 point; draw what outlines a particle as a polygon"]
+
+
+def test_lines_only_are_not_mistaken_for_images_without_particles(tmp_path):
+    line = {"label": "rod", "points": [[3, 3], [9, 9], [3, 9], [3, 3]], "shape_type": "linestrip"}
+    labelled(tmp_path / "in", "a", shapes=[line, line])
+    with pytest.raises(AnnotationError, match=r"in 1 image.*left out \(2 linestrip\): draw what outlines a particle"):
+        convert(open_labelme(tmp_path / "in"), tmp_path / "out", "yolo", workers=1)
+
+
+def test_uneven_pixels_are_told_once_with_the_first_image(tmp_path, caplog, capfd):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    text = b"[User]\r\nDate=1/1/2026\r\n[Scan]\r\nPixelWidth=2.5e-9\r\nPixelHeight=3e-9\r\n\0"
+    for name in "abcd":
+        tags = [] if name == "a" else [(34682, 2, len(text), text, True)]
+        tifffile.imwrite(
+            folder / f"{name}.tif", np.zeros(SIZE[::-1], np.uint8), photometric="minisblack", extratags=tags
+        )
+        extras = {"nanoseg": {"nm_per_px": 2.75}} if name == "d" else {}
+        shape = {"label": "rod", "points": [[3, 3], [30, 9], [3, 30]], "shape_type": "polygon"}
+        (folder / f"{name}.json").write_text(json.dumps({"shapes": [shape], "imagePath": f"{name}.tif", **extras}))
+    convert(open_labelme(folder), tmp_path / "out", "yolo", workers=1)
+    report = read_report(tmp_path / "out")
+    (warning,) = report["warnings"]
+    assert warning.startswith("pixels are not square in 2 images (the first is b, 2.5 × 3 nm)")
+    assert [row.get("nm_per_px") for row in report["images"]] == [None, None, None, 2.75]
+    assert "square" not in caplog.text + capfd.readouterr().err

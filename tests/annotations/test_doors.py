@@ -177,7 +177,7 @@ def test_options_reach_their_door(tmp_path):
     (entry,) = open_source(tmp_path / "via", image_folder=tmp_path, label_attribute="type").entries
     assert entry.read().image_path == tmp_path / "a.png"
     flat_masks(tmp_path / "masks")
-    assert "1 connected pieces" in open_source(tmp_path / "masks").entries[0].read().notes[0]
+    assert "1 connected piece," in open_source(tmp_path / "masks").entries[0].read().notes[0]
     assert open_source(tmp_path / "masks", mask_kind="instance").entries[0].read().notes == ()
 
 

@@ -1,9 +1,10 @@
 import os
+import pickle
 from pathlib import Path
 
 import pytest
 
-from nanoseg_bench.annotations.faults import FaultReport, Problem, common_root
+from nanoseg_bench.annotations.faults import FaultReport, Problem, SeveralFaultsError, common_root, refuse_faults
 from nanoseg_bench.annotations.source import NotAnAnnotationError
 from nanoseg_bench.errors import AnnotationError, ImageError, PreparationError
 
@@ -49,3 +50,33 @@ def test_the_first_ten_are_told_and_where_all_are(tmp_path, kind):
 )
 def test_common_root(paths, root):
     assert common_root(map(Path, paths)) == Path(root)
+
+
+def test_one_fault_is_told_as_it_is(tmp_path):
+    refuse_faults(tmp_path / "a.json", [])
+    with pytest.raises(AnnotationError, match=r"a\.json: shape 1 is open$") as error:
+        refuse_faults(tmp_path / "a.json", ["shape 1 is open"])
+    assert not isinstance(error.value, SeveralFaultsError)
+
+
+@pytest.mark.parametrize("number", [2, 5, 6, 40])
+def test_several_faults_are_told_together_and_survive_a_process(tmp_path, number):
+    path, faults = tmp_path / "a.json", [f"shape {k} is open" for k in range(number)]
+    with pytest.raises(SeveralFaultsError) as raised:
+        refuse_faults(path, faults)
+    error = pickle.loads(pickle.dumps(raised.value))
+    assert (error.path, error.faults) == (path, tuple(faults))
+    first, *lines = str(error).splitlines()
+    assert first == f"{path}: {number} faults:"
+    assert [line.strip() for line in lines[:5]] == faults[:5]
+    assert [line.strip() for line in lines[5:]] == ([f"and {number - 5} more"] if number > 5 else [])
+
+
+def test_the_report_holds_all_faults(tmp_path):
+    report = FaultReport(root=tmp_path)
+    error = SeveralFaultsError(tmp_path / "a.json", tuple(f"shape {k} is open" for k in range(9)))
+    report.add_problem(Problem("a", tmp_path / "a.json", error))
+    (row,) = report._rows(report.problems)
+    assert row["file"] == "a.json"
+    assert row["message"].splitlines()[0] == "a.json: 9 faults:"
+    assert row["message"].splitlines()[-1].strip() == "shape 8 is open"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nanoseg_bench.annotations.faults import SeveralFaultsError
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon, Rle
 from nanoseg_bench.annotations.labelme import (
     embedded_image,
@@ -88,7 +89,10 @@ def test_shapes_without_area_are_left_out_and_counted(labelme_file):
     )
     micrograph = read_labelme(path)
     assert len(micrograph.instances) == 1
-    assert micrograph.notes == ("left out shapes without area: 1 line, 2 point",)
+    assert micrograph.without_area == {"line": 1, "point": 2}
+    assert micrograph.notes == (
+        "left out shapes without area: 1 line, 2 point; draw what outlines a particle as a polygon",
+    )
 
 
 @pytest.mark.parametrize(
@@ -428,7 +432,35 @@ def test_numbers_that_are_no_json_and_doubled_keys(labelme_file):
 def test_keys_of_other_tools_are_passed_over(labelme_file):
     extra = {"difficult": False, "attributes": {}, "kie_linking": [], "direction": 0, "description": None, "other": [1]}
     path = labelme_file([polygon(**extra, score=None)], lineColor=[0, 255, 0, 128], text="", is_verified=True)
-    assert read_labelme(path).instances[0].region[0].exterior.tolist() == TRIANGLE
+    micrograph = read_labelme(path)
+    assert micrograph.instances[0].region[0].exterior.tolist() == TRIANGLE
+    assert micrograph.not_carried == ("is_verified", "shapes.other")
+
+
+def test_flags_and_descriptions_are_known_to_be_lost(labelme_file):
+    plain = labelme_file([polygon(flags={"crowd": True, "sharp": False}, description="", group_id=3)])
+    assert read_labelme(plain).not_carried == ()
+    told = labelme_file([polygon(flags={"sharp": True}, description="by hand")], flags={"a": False, "b": True})
+    assert read_labelme(told).not_carried == ("flags", "shapes.description", "shapes.flags")
+
+
+def test_all_faulty_shapes_of_a_file_are_told(labelme_file):
+    shapes = [
+        polygon(),
+        polygon("rod", [[1, 1], [2, 2]]),
+        "no shape",
+        polygon("rod", [[1, 1]], shape_type="point"),
+        polygon("cube", [[1, 1]], shape_type="circle"),
+        polygon("", [[1, 1]]),
+    ]
+    with pytest.raises(SeveralFaultsError, match=r"a\.json: 4 faults") as error:
+        read_labelme(labelme_file(shapes))
+    assert [fault.split(":")[0].split(" has")[0] for fault in error.value.faults] == [
+        "shape 2 ('rod')",
+        "shape 3",
+        "shape 5 ('cube')",
+        "shape 6",
+    ]
 
 
 @pytest.mark.usefixtures("pillows_limit")

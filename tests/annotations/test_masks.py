@@ -257,7 +257,7 @@ def test_binary_and_instance_are_told_by_the_folder_not_by_the_image(tmp_path):
     binary = [entry.read() for entry in open_masks(tmp_path / "one").entries]
     assert [len(micrograph.instances) for micrograph in binary] == [2, 2]
     assert binary[0].notes == (
-        "taken for a binary mask: its 2 connected pieces are the particles",
+        "taken for a binary mask: 2 connected pieces, each of them a particle",
         "8-connectivity makes 2 particles, 4-connectivity 3",
     )
     instance = [entry.read() for entry in open_masks(tmp_path / "many").entries]

@@ -63,6 +63,28 @@ def test_unknown_labels_are_counted_and_the_likely_one_is_named(labelme_file):
     assert found(path.parent, None) == []
 
 
+def test_similar_labels_are_one_finding_about_the_folder(labelme_file):
+    labelme_file([box(5, 5, 20, 20, "rod"), box(25, 5, 40, 20, "cube")], name="a")
+    path = labelme_file([box(5, 5, 20, 20, "Rod "), box(25, 5, 40, 20, "cube")], name="b")
+    check = check_labelme_folder(path.parent, None)
+    (finding,) = check.findings
+    assert (finding.severity, finding.path) == ("warning", path.parent)
+    assert finding.message.startswith(
+        "labels 'Rod ' (1 particle, first in b), 'rod' (1 particle, first in a): each is a"
+    )
+    # With a class list, the file is told that has to be mended.
+    assert [each[1] for each in found(path.parent, ("rod", "cube"))] == ["b.json"]
+
+
+def test_all_faults_of_a_file_are_findings(labelme_file):
+    path = labelme_file([box(5, 5, 20, 20), polygon([(1, 1), (2, 2)]), polygon([], "")])
+    findings = found(path.parent)
+    assert [(severity, name, message.split(":")[0]) for severity, name, message in findings] == [
+        ("error", "a.json", "shape 2 ('rod')"),
+        ("error", "a.json", "shape 3 has no label; name its class in LabelMe"),
+    ]
+
+
 def test_faulty_files_do_not_hide_each_other_and_errors_come_first(labelme_file):
     labelme_file([box(5, 5, 20, 20), box(5, 5, 20, 20)], name="a-twins")
     labelme_file([box(5, 5, 20, 20)], name="b-missing", image=False)

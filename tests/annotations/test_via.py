@@ -136,7 +136,28 @@ def test_shapes_without_area_are_counted_in_the_notes(via_file):
     (entry,) = open_via(via_file(project(image("a.png", regions)))).entries
     micrograph = entry.read()
     assert len(micrograph.instances) == 1
-    assert [note[:22] for note in micrograph.notes] == ["1 point regions have n", "2 polyline regions hav"]
+    assert micrograph.without_area == {"point": 1, "polyline": 2}
+    assert micrograph.notes == (
+        "left out shapes without area: 1 point, 2 polyline; draw what outlines a particle as a polygon",
+    )
+
+
+def test_a_closed_polyline_is_no_polygon_and_is_counted(via_file):
+    closed = {"name": "polyline", "all_points_x": [5, 25, 15, 5], "all_points_y": [5, 5, 25, 5]}
+    micrograph = open_via(via_file(project(image("a.png", [region(closed), region(TRIANGLE)])))).entries[0].read()
+    assert (len(micrograph.instances), micrograph.without_area) == (1, {"polyline": 1})
+
+
+def test_other_attributes_are_known_to_be_lost(via_file):
+    regions = [
+        region(TRIANGLE, label="cube", quality="good", remark=""),
+        region(TRIANGLE, label="rod", sure={"no": False}),
+    ]
+    document = project(image("a.png", regions, file_attributes={"caption": "x", "origin": ""}))
+    assert open_via(via_file(document)).entries[0].read().not_carried == (
+        "file_attributes.caption",
+        "region_attributes.quality",
+    )
 
 
 @pytest.mark.parametrize(
@@ -301,9 +322,9 @@ def test_every_region_of_a_real_project_is_read(shared_data):
     document = json.loads((shared_data / "emps" / "viadata.json").read_text(encoding="utf-8"))
     instances = left_out = 0
     for key, entry in document["_via_img_metadata"].items():
-        found, notes = read_regions(entry["regions"], None, key)
+        found, without_area = read_regions(entry["regions"], None, key)
         instances += len(found)
-        left_out += sum(int(note.split()[0]) for note in notes)
+        left_out += without_area.total()
         assert all(instance.label == "particle" for instance in found)
         assert all(area(to_rle(instance, 3000, 3000)) > 0 for instance in found)
     assert (instances, left_out) == (319 + 97, 11_125)

@@ -277,7 +277,7 @@ def test_folders_that_are_no_data_set(tmp_path):
     with pytest.raises(AnnotationError, match="no images"):
         open_yolo(tmp_path, CLASSES)
     write_set(tmp_path, {"images/a.png": None})
-    with pytest.raises(AnnotationError, match=r"none of its 1 images has a label file, .*labels.a\.txt"):
+    with pytest.raises(AnnotationError, match=r"1 image without any label file, .*labels.a\.txt"):
         open_yolo(tmp_path, CLASSES)
     (tmp_path / "data.yaml").write_text("train: gone\nnames: [a]\n")
     with pytest.raises(AnnotationError, match="train is 'gone', which is not there"):

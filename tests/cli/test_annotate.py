@@ -52,9 +52,7 @@ def main(argv):
 def test_check_of_good_files(folder, capsys):
     root = folder(a=[ROD], b=[])
     assert main(["annotate", root, "--classes", "rod, cube", "--check"]) == 0
-    assert (
-        "2 LabelMe files, 0 of them must be mended: 0 errors, 0 warnings. Particles: rod 1" in capsys.readouterr().out
-    )
+    assert "2 LabelMe files, 0 to be mended: 0 errors, 0 warnings. Particles: rod 1" in capsys.readouterr().out
 
 
 def test_check_lists_errors_first_and_ends_with_1(folder, capsys):
@@ -67,8 +65,16 @@ def test_check_lists_errors_first_and_ends_with_1(folder, capsys):
     assert "warning" in warning and "outlined twice" in warning
     assert out.index(error) < out.index(warning)
     assert "c.json" not in out
-    assert "3 LabelMe files, 1 of them must be mended: 1 errors, 1 warnings" in out
+    assert "3 LabelMe files, 1 to be mended: 1 error, 1 warning" in out
     assert {path: path.read_bytes() for path in root.iterdir()} == before
+
+
+def test_similar_labels_are_told_for_all_files(folder, capsys):
+    root = folder(a=[ROD], b=[{**ROD, "label": "Rod"}])
+    assert main(["annotate", root, "--check"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "(all files)" in out and "'Rod' (1 particle, first in b), 'rod' (1 particle, first in a)" in out
+    assert "0 errors, 1 warning." in out
 
 
 def test_warnings_alone_do_not_fail(folder):

@@ -96,7 +96,7 @@ def test_faults_and_losses(folder, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
     assert run(folder, tmp_path / "out", "--to", "yolo", "--from", "labelme", "--on-error", "skip") == 0
     shown = capsys.readouterr().out
-    assert "1 files were left out" in shown and "a.json: not JSON" in shown
+    assert "1 file left out" in shown and "a.json: not JSON" in shown
     assert run(folder, tmp_path / "out", "--to", "yolo", "--from", "labelme", "--on-error", "skip") == 2
     assert "--overwrite always" in capsys.readouterr().err
     again = ["--on-error", "skip", "--overwrite", "always", "--copy", "--classes", "rod, cube"]
@@ -184,3 +184,17 @@ def test_classes_survive_instance_maps(tmp_path):
     assert shown == {"a": ["cube", "rod"], "b": ["rod"]}
     (tmp_path / "maps" / "instances.csv").write_text("name,value,label\na,one,cube\n")
     assert main(["convert", str(tmp_path / "maps"), str(tmp_path / "again"), "--to", "labelme"]) == 1
+
+
+def test_warnings_and_what_is_not_carried_over_are_shown_once(folder, tmp_path, capsys):
+    document = json.loads((folder / "b.json").read_text())
+    line = {"label": "cube", "points": [[5, 5], [9, 9]], "shape_type": "line"}
+    document["shapes"] = [{**document["shapes"][0], "label": "Cube"}, line]
+    (folder / "b.json").write_text(json.dumps({**document, "flags": {"blurred": True}}))
+    assert run(folder, tmp_path / "out", "--to", "yolo") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in lines[5:7]] == ["shapes without area", "not carried over"]
+    assert lines[5].endswith("1 line, left out; draw what outlines a particle as a polygon")
+    assert lines[6].endswith("  flags (1 image)")
+    (warning,) = [line for line in lines if line.startswith("warning")]
+    assert warning.startswith("warning: labels 'Cube' (1 particle), 'cube' (1 particle): each is a class of its own")

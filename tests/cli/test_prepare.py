@@ -158,7 +158,7 @@ def break_polygon(folder):
 
 
 def break_groups(folder):
-    return ["--group-by", "regex:^(s)"], "1 source groups"
+    return ["--group-by", "regex:^(s)"], "1 source group ("
 
 
 @pytest.mark.parametrize(
@@ -204,8 +204,9 @@ def test_faulty_files_are_listed_or_skipped(own, tmp_path, capsys):
     assert report["background"] == ["empty"]
     assert report["images"] == 9
     shown = capsys.readouterr().out
-    assert "1 images without a particle, kept as background" in shown
-    assert "2 images left out, they cannot be used" in shown
+    assert "1 image without a particle, kept as background" in shown
+    assert "2 images that cannot be used, left out" in shown
+    assert "1 image that no annotation names, left out" in shown
     # A pinned split may name what is skipped now.
     assert run(own, tmp_path / "set", "--on-error", "skip", "--split-file", tmp_path / "set" / "split.csv") in (0, 1)
 
@@ -215,7 +216,7 @@ def test_nothing_that_can_be_used(own, tmp_path, capsys):
         path.write_text('{"colour": "blue"}')
     assert run(own, tmp_path / "set") == 1
     error = capsys.readouterr().err
-    assert "none of the 10 micrographs can be used; 10 files were passed over, since they are no annotations" in error
+    assert "none of 10 micrographs can be used; 10 files passed over as no annotations" in error
     assert "s0_v0.json, s0_v1.json, s1_v0.json, s1_v1.json, s2_v0.json and 5 more" in error
     for path in own.glob("*.json"):
         path.write_text('{"shapes": [')
@@ -315,3 +316,33 @@ def test_emps_keeps_its_official_test_set(tmp_path):
     assert sum(counts["instances"] for counts in prepared.summary["counts"].values()) == 11535
     assert prepared.max_instances == 497
     prepared.require_audit()
+
+
+def test_similar_labels_and_uneven_pixels_are_warned_of_once(tmp_path, capsys):
+    own = tmp_path / "own"
+    text = b"[User]\r\nDate=1/1/2026\r\n[Scan]\r\nPixelWidth=2.5e-9\r\nPixelHeight=3e-9\r\n\0"
+    for number in range(6):
+        annotate(own, f"a{number}", seed=number, labels=("cube",) if number else ("Cube",))
+        pixels = np.asarray(Image.open(own / f"a{number}.png"))
+        (own / f"a{number}.png").unlink()
+        tags = [(34682, 2, len(text), text, True)] if number > 2 else []
+        tifffile.imwrite(own / f"a{number}.tif", pixels, photometric="minisblack", extratags=tags)
+    (tmp_path / "scales.csv").write_text("name,nm_per_px\na3,2.75\n")
+    assert run(own, tmp_path / "set", "--scale-csv", tmp_path / "scales.csv") == 0
+    prepared = PreparedSet(tmp_path / "set")
+    labels, pixels, *_ = prepared.summary["warnings"]
+    assert labels.startswith("labels 'Cube' (1 particle), 'cube' (5 particles): each is a class of its own")
+    assert pixels.startswith("pixels are not square in 2 images (the first is a4, 2.5 × 3 nm)")
+    assert sum("square" in warning or "'Cube'" in warning for warning in prepared.summary["warnings"]) == 2
+    assert "square" not in capsys.readouterr().err  # a second time, from the reader itself
+
+
+def test_lines_only_are_not_mistaken_for_images_without_particles(tmp_path, capsys):
+    for name in "abc":
+        annotate(tmp_path / "own", name, seed=ord(name), labels=("cube",))
+        document = json.loads((tmp_path / "own" / f"{name}.json").read_text())
+        document["shapes"][0]["shape_type"] = "linestrip"
+        (tmp_path / "own" / f"{name}.json").write_text(json.dumps(document))
+    assert run(tmp_path / "own", tmp_path / "set") == 1
+    error = capsys.readouterr().err
+    assert "in 3 images (reading noted: left out shapes without area: 1 linestrip; draw what outlines" in error

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from nanoseg_bench.errors import ImageError
-from nanoseg_bench.imageio import image_size, read_image, read_scale, read_with_notes
+from nanoseg_bench.imageio import Scale, image_size, read_image, read_scale, read_with_notes
 
 pytest.importorskip("rsciio", reason="the extra [em] is not installed")
 
@@ -17,7 +17,7 @@ def test_dm_pixels_size_and_scale(dm_file, ramp, version):
     assert pixels.shape == (40, 50) and image_size(path) == (50, 40)
     assert pixels[0, 0] == 0 and pixels[-1, -1] == 255
     assert (np.diff(pixels.reshape(-1).astype(int)) >= 0).all()
-    assert read_scale(path) == (pytest.approx(0.25), "dm")
+    assert read_scale(path) == Scale(pytest.approx(0.25), "dm")
     assert notes.as_json() == {
         "bits": 16,
         "low": pytest.approx(1029, abs=1),
@@ -93,7 +93,7 @@ def test_emd_pixels_size_and_scale(emd_file, ramp):
     pixels, notes = read_with_notes(path)
     assert pixels.shape == (40, 50) and image_size(path) == (50, 40)
     assert (np.diff(pixels.reshape(-1).astype(int)) >= 0).all()
-    assert (notes.nm_per_px, notes.scale_from) == read_scale(path) == (pytest.approx(0.5), "emd")
+    assert Scale(notes.nm_per_px, notes.scale_from) == read_scale(path) == Scale(pytest.approx(0.5), "emd")
     assert notes.bits == 16 and notes.low == pytest.approx(1029, abs=1)
 
 
@@ -110,7 +110,7 @@ def test_emd_of_rosettasciio(tmp_path, ramp):
     path = tmp_path / "a.emd"
     file_writer(str(path), signal)
     assert (read_image(path) == ramp("uint8")).all()
-    assert image_size(path) == (50, 40) and read_scale(path) == (pytest.approx(2.0), "emd")
+    assert image_size(path) == (50, 40) and read_scale(path) == Scale(pytest.approx(2.0), "emd")
 
 
 def test_emd_the_largest_image(emd_file, ramp):
@@ -162,7 +162,7 @@ def test_emd_of_velox(tmp_path, ramp):
     assert pixels.shape == (40, 50) and image_size(path) == (50, 40)
     assert (np.diff(pixels.reshape(-1).astype(int)) >= 0).all()
     assert (notes.page, notes.pages) == (1, 3)
-    assert read_scale(path) == (pytest.approx(0.25), "emd")
+    assert read_scale(path) == Scale(pytest.approx(0.25), "emd")
 
 
 def test_emd_without_an_image(tmp_path):

@@ -6,7 +6,7 @@ import tifffile
 from PIL import Image
 
 from nanoseg_bench.errors import ImageError
-from nanoseg_bench.imageio import read_scale, read_with_notes
+from nanoseg_bench.imageio import Scale, read_scale, read_with_notes, warn_of_uneven_pixels
 from nanoseg_bench.imageio.scale import nm_per_unit
 
 PIXELS = np.arange(2000, dtype=np.uint8).reshape(40, 50)
@@ -27,7 +27,9 @@ def scale_of(tmp_path):
         tifffile.imwrite(path, pixels, **{"photometric": "minisblack", **options})
         found = read_scale(path)
         notes = read_with_notes(path)[1]
-        assert (notes.nm_per_px, notes.scale_from) == (found or (None, None))
+        stated = found or Scale(None, "")
+        source = stated.source if stated.nm_per_px else None
+        assert (notes.nm_per_px, notes.scale_from, notes.uneven_nm) == (stated.nm_per_px, source, stated.uneven_nm)
         return found
 
     return read
@@ -39,7 +41,7 @@ def scale_of(tmp_path):
 )
 def test_imagej(scale_of, unit, nm):
     found = scale_of(DEEP, imagej=True, resolution=(4.0, 4.0), metadata={"unit": unit})
-    assert found == (pytest.approx(nm / 4), "imagej")
+    assert found == Scale(pytest.approx(nm / 4), "imagej")
 
 
 @pytest.mark.parametrize("unit", ["inch", "cm", "pixel", "", "furlong"])
@@ -62,12 +64,29 @@ def fei(width, height):
 
 @pytest.mark.parametrize("code", [34680, 34682])
 def test_fei(scale_of, code):
-    assert scale_of(extratags=[ascii_tag(code, fei(2.5e-9, 2.5e-9))]) == (pytest.approx(2.5), "fei")
+    assert scale_of(extratags=[ascii_tag(code, fei(2.5e-9, 2.5e-9))]) == Scale(pytest.approx(2.5), "fei")
 
 
-def test_pixels_that_are_not_square_have_no_scale(scale_of, caplog):
-    assert scale_of(extratags=[ascii_tag(34682, fei(2.5e-9, 3e-9))]) is None
-    assert "not square" in caplog.text
+def test_pixels_that_are_not_square_have_no_scale_but_say_so(scale_of, tmp_path, caplog):
+    uneven = (pytest.approx(2.5), pytest.approx(3.0))
+    assert scale_of(extratags=[ascii_tag(34682, fei(2.5e-9, 3e-9))]) == Scale(None, "fei", uneven)
+    assert read_with_notes(tmp_path / "a.tif")[1].as_json() == {"uneven_nm": list(uneven)}
+    # Whoever reads many images tells it, once.
+    assert not caplog.records
+
+
+def test_a_single_scale_of_another_program_is_taken_first(scale_of):
+    options = {"imagej": True, "resolution": (4.0, 4.0), "metadata": {"unit": "nm"}}
+    tags = [ascii_tag(34682, fei(2.5e-9, 3e-9))]
+    assert scale_of(DEEP, extratags=tags, **options) == Scale(pytest.approx(0.25), "imagej")
+
+
+def test_one_sentence_on_all_images_with_uneven_pixels():
+    assert warn_of_uneven_pixels([]) == []
+    (one,) = warn_of_uneven_pixels([("a/b", (2.5, 3.0))])
+    assert one.startswith("pixels are not square in 1 image (the first is a/b, 2.5 × 3 nm)") and "--scale-csv" in one
+    (two,) = warn_of_uneven_pixels([("a", (1.0, 2.0)), ("b", (1.0, 3.0))])
+    assert two.startswith("pixels are not square in 2 images (the first is a, 1 × 2 nm)")
 
 
 @pytest.mark.parametrize("size", ["0", "-1e-9", "nan", "inf", "some", ""])
@@ -79,7 +98,7 @@ def test_sizes_that_are_none(scale_of, size):
 def test_zeiss(scale_of, text, nm):
     values = f"0\r\n0\r\nAP_PIXEL_SIZE\r\nPixel Size = 99.0 nm\r\nAP_IMAGE_PIXEL_SIZE\r\nImage Pixel Size = {text}\r\n"
     found = scale_of(extratags=[ascii_tag(34118, values)])
-    assert found == (pytest.approx(nm), "zeiss")
+    assert found == Scale(pytest.approx(nm), "zeiss")
 
 
 def test_zeiss_without_a_size(scale_of):
@@ -91,7 +110,7 @@ def test_ome(scale_of, unit, nm):
     metadata = {"axes": "YX", "PhysicalSizeX": 2.5, "PhysicalSizeY": 2.5}
     metadata |= {"PhysicalSizeXUnit": unit, "PhysicalSizeYUnit": unit} if unit else {}
     found = scale_of(ome=True, metadata=metadata)
-    assert found == (None if nm is None else (pytest.approx(nm), "ome"))
+    assert found == (None if nm is None else Scale(pytest.approx(nm), "ome"))
 
 
 def test_ome_of_the_image_that_is_read(scale_of):
@@ -100,7 +119,7 @@ def test_ome_of_the_image_that_is_read(scale_of):
         return f'<Image><Pixels SizeX="{width}" SizeY="{height}" {physical}/></Image>'
 
     description = f"<?xml version='1.0'?><OME>{image(5, 4, 7)}{image(50, 40, 0.5)}</OME>"
-    assert scale_of(description=description, metadata=None) == (pytest.approx(500), "ome")
+    assert scale_of(description=description, metadata=None) == Scale(pytest.approx(500), "ome")
 
 
 def test_olympus_sis(scale_of, tmp_path):
@@ -119,7 +138,7 @@ def test_olympus_sis(scale_of, tmp_path):
                 offset = tiff.pages[0].tags[33560].valueoffset
         data = structure(offset)
         tifffile.imwrite(path, PIXELS, photometric="minisblack", extratags=[(33560, 1, len(data), data, True)])
-    assert read_scale(path) == (pytest.approx(1.5), "sis")
+    assert read_scale(path) == Scale(pytest.approx(1.5), "sis")
 
 
 def test_tvips(scale_of):
@@ -127,13 +146,13 @@ def test_tvips(scale_of):
     second = np.zeros((), np.dtype(tifffile.TIFF.TVIPS_HEADER_V2).newbyteorder("<"))
     first["Version"], second["Magic"], second["PixelSizeX"], second["PixelSizeY"] = 2, 0xAAAAAAAA, 0.75, 0.75
     data = first.tobytes() + second.tobytes()
-    assert scale_of(extratags=[(37706, 1, len(data), data, True)]) == (pytest.approx(0.75), "tvips")
+    assert scale_of(extratags=[(37706, 1, len(data), data, True)]) == Scale(pytest.approx(0.75), "tvips")
 
 
 def test_the_scale_of_another_pages_size_is_not_taken(tmp_path):
     path = tmp_path / "a.tif"
     tags = {"extratags": [ascii_tag(34682, fei(2.5e-9, 2.5e-9))]}
-    for shape, expected in (((40, 50), (pytest.approx(2.5), "fei")), ((80, 100), None)):
+    for shape, expected in (((40, 50), Scale(pytest.approx(2.5), "fei")), ((80, 100), None)):
         with tifffile.TiffWriter(path) as writer:
             writer.write(np.zeros((40, 50, 3), np.uint8), photometric="rgb", metadata=None, **tags)
             writer.write(np.zeros(shape, np.uint8), photometric="minisblack", metadata=None)

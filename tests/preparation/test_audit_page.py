@@ -238,7 +238,7 @@ def test_many_pairs_are_all_named(page):
     assert len(made.of("img")) == 2 * MAX_PAIRS
     assert "3 more, without pictures" in made.text
     assert made.text.count("Größe_0, Größe_5 train, test near-duplicates perceptual") == 3
-    assert "7 more were counted" in made.text
+    assert "7 more: counted" in made.text
 
 
 def test_findings_of_the_other_checks_are_listed(page):

@@ -108,7 +108,7 @@ def test_malformed_rules_are_refused(rule):
 def test_all_names_that_the_pattern_misses_are_listed():
     with pytest.raises(PreparationError, match=r"2 of 3 images: 'odd name', 'x'; change the pattern"):
         regroup(named("s1_a", "x", "odd name"), "regex:^(s[0-9])_")
-    with pytest.raises(PreparationError, match=r"1 of 1 images: 'x'"):
+    with pytest.raises(PreparationError, match=r"1 of 1 image: 'x'"):
         parse_group_rule("regex:^(s[0-9])_").group(named("x")[0])
 
 

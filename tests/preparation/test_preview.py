@@ -3,10 +3,12 @@
 import base64
 import csv
 import io
+import json
 import os
 import re
 import subprocess
 import sys
+import warnings
 from collections import Counter
 from html.parser import HTMLParser
 
@@ -22,8 +24,8 @@ from nanoseg_bench.preparation.letterbox import Letterbox
 from nanoseg_bench.preparation.overlays import class_colours, draw_instances
 from nanoseg_bench.preparation.prepared_set import FORMAT, MANIFEST_COLUMNS, PreparedSet
 from nanoseg_bench.preparation.preview import spread, write_preview
-from nanoseg_bench.preparation.preview_charts import class_chart, count_chart, size_chart
-from nanoseg_bench.preparation.set_statistics import split_statistics
+from nanoseg_bench.preparation.preview_charts import count_chart, size_chart
+from nanoseg_bench.preparation.set_statistics import class_shares, split_statistics
 
 CANVAS, WIDTH, HEIGHT = 64, 200, 100
 CLASSES, OOD_CLASS = ("Würfel <b>", "b&c $1$"), "Stab"
@@ -233,7 +235,7 @@ def test_nothing_is_fetched_and_pictures_are_inside(preview):
             assert "//" not in (value or "") or key == "src", (tag, key, value)
             if key in ("href", "xlink:href"):
                 assert value.startswith("#") or value == "data:,"
-    assert sum(tag == "svg" for tag, _ in page.tags) == 5
+    assert sum(tag == "svg" for tag, _ in page.tags) == 4
 
 
 def test_ids_are_unique(preview):
@@ -285,7 +287,7 @@ def test_report_and_audit_where_they_are(folder, preview):
     report = {
         "images": 69,
         "background": [f"leer <{number}>" for number in range(301)],
-        "skipped": [{"file": "a <b>.json", "message": "point is NaN; draw it again"}],
+        "skipped": [{"file": "a <b>.json", "message": "point is NaN;\n draw it again"}],
         "passed_over": [{"file": "package.json", "message": "no shapes"}],
         "unannotated": ["u&v.tif"],
         "notes": [{"file": "n.json", "note": "line has no area"}],
@@ -355,13 +357,44 @@ def test_size_chart_adds_up_and_holds_every_particle(folder):
         assert low < each.diameters_px.min() <= each.diameters_px.max() < high
 
 
-def test_class_chart_adds_up_with_many_classes(folder):
+def test_class_shares_add_up_with_many_classes(folder):
     statistics = split_statistics(PreparedSet(folder))
     many = [*CLASSES, OOD_CLASS, *(f"rare-{number}" for number in range(40))]
     for classes in ((*CLASSES, OOD_CLASS), many):
-        (axes,) = class_chart(statistics, classes).axes
-        assert sum(bar.get_width() for bar in axes.patches) == pytest.approx(100 * len(statistics))
-    assert [label.get_text() for label in axes.get_yticklabels()][-1] == "23 others"
+        shares = class_shares(statistics, classes)
+        assert np.sum([of_splits for _, of_splits in shares], axis=0) == pytest.approx([100] * len(statistics))
+        for name, of_splits in shares[:3]:
+            assert of_splits == [100 * each.class_particles[name] / each.particles for each in statistics]
+    assert [name for name, _ in shares][-1] == "23 others"
+    assert class_shares(statistics, many[:21])[-1][0] == "1 other"
+
+
+def test_class_bars_are_drawn_by_the_browser(folder, preview):
+    summary = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
+    names = ["纳米立方体", "منشور"]
+    for path in (*folder.glob("truth/*.json"), *folder.glob("canvas/*.json")):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        for category in document["categories"]:
+            if category["name"] in CLASSES:
+                category["name"] = names[CLASSES.index(category["name"])]
+        path.write_text(json.dumps(document), encoding="utf-8")
+    write_json(folder / "prepared.json", {**summary, "classes": names})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Glyph")  # that matplotlib has no glyph for
+        page = preview()
+    text = " ".join(page.text.split())
+    shares = dict(class_shares(split_statistics(PreparedSet(folder)), names))
+    for name in names:
+        numbers = "".join(f" {share:.1f}" for share in shares[name])
+        assert f"{name} {numbers}".replace("  ", " ") in text
+    widths = [
+        float(attributes["style"].split("%")[0].removeprefix("width:"))
+        for tag, attributes in page.tags
+        if tag == "span" and attributes.get("style", "").startswith("width:")
+    ]
+    drawn = class_shares(split_statistics(PreparedSet(folder)), [*names, OOD_CLASS])
+    expected = [share for _, of_splits in drawn for share in of_splits]
+    assert widths == pytest.approx([100 * share / max(expected) for share in expected], abs=0.01)
 
 
 @pytest.mark.parametrize("values", [[0], [0, 0, 7], [3, 3], [1, 500], [0, 1, 2, 40], [12, 15]])

@@ -37,10 +37,10 @@ def test_values_and_names(scales):
 
 def test_both_sides_without_a_partner_are_reported(scales):
     table = read_scale_table(scales("name,nm_per_px\na,0.5\nb,0.5\nghost,0.5\n"))
-    assert table.check([record("x/a"), record("b")])[0].endswith("1 names fit no image: ghost; mend them")
+    assert table.check([record("x/a"), record("b")])[0].endswith("1 name without an image: ghost; mend the table")
     missing, unused = table.check([record("a"), record("c"), record("d")])
     assert "no row for 2 of 3 images" in missing and ": c, d" in missing
-    assert "2 names fit no image: b, ghost" in unused
+    assert "2 names without an image: b, ghost" in unused
     assert table.check([record("a"), record("b"), record("ghost")]) == []
     with pytest.raises(PreparationError, match=r"'a' fits 2 images \(x/a, y/a\)"):
         table.check([record("x/a"), record("y/a")])

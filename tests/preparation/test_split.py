@@ -133,7 +133,7 @@ def test_a_group_larger_than_its_share_is_warned_of():
     ("change", "message"),
     [
         ({"0-0": None}, "does not name 1 of 6 images: 0-0"),
-        ({"ghost": "train"}, "names 1 images that do not exist: ghost; Put the images back"),
+        ({"ghost": "train"}, "names 1 image that the data set does not hold: ghost; Put the images back"),
         ({"0-0 ": "train"}, "did you mean '0-0' by '0-0 '"),
         ({"0-0": "training"}, "'training'; use train, val, test"),
         ({"0-1": "test"}, "source group 'g000' is in 2 splits.*train: 0-0.*test: 0-1"),
@@ -226,6 +226,56 @@ def test_an_extension_fills_what_is_lacking_by_class():
     assert all(cubes[part] >= 2 for part in ("train", "val", "test"))
     assert Counter(extended.values())["test"] == pytest.approx(11, abs=3)
     assert extended == fixed_split(both[::-1], assignment, groups_of(both), extend=True)
+
+
+@pytest.mark.parametrize(
+    ("new", "expected"),
+    [
+        # Shares of 21, 23 and 30 images: 16.8, 18.4 and 24 for train, 2.1, 2.3 and 3 for val and for test.
+        (1, {"train": 17, "val": 2, "test": 2}),
+        (3, {"train": 19, "val": 2, "test": 2}),
+        (10, {"train": 24, "val": 3, "test": 3}),
+    ],
+)
+def test_few_new_images_go_where_the_shares_lack_most(new, expected):
+    micrographs = many(20, 1)
+    split = split_by_group(micrographs)
+    assert Counter(split.values()) == {"train": 16, "val": 2, "test": 2}
+    both = [*micrographs, *(make(f"new{i}", f"new{i}") for i in range(new))]
+    extended = fixed_split(both, split, groups_of(both), extend=True)
+    assert Counter(extended.values()) == expected
+    assert extended == fixed_split(both[::-1], split, groups_of(both), extend=True)
+
+
+@pytest.mark.parametrize("short", ["val", "test"])
+def test_one_new_image_goes_to_the_split_that_is_short(short):
+    # 18 + 1 + 2 of 21: train is over its share of 16.8, only one of the others is short of its 2.1 by an image.
+    micrographs = many(20, 1)
+    other = "test" if short == "val" else "val"
+    parts = ["train"] * 17 + [short] + [other] * 2
+    split = {each.name: part for each, part in zip(micrographs, parts, strict=True)}
+    both = [*micrographs, make("new", "new")]
+    assert fixed_split(both, split, groups_of(both), extend=True)["new"] == short
+
+
+def test_images_that_come_one_by_one_keep_the_shares():
+    micrographs = many(20, 1)
+    split = split_by_group(micrographs)
+    for number in range(40):
+        micrographs.append(make(f"new{number}", f"new{number}"))
+        split = fixed_split(micrographs, split, groups_of(micrographs), extend=True)
+        for part, share in (("train", 0.8), ("val", 0.1), ("test", 0.1)):
+            assert abs(Counter(split.values())[part] - share * len(micrographs)) <= 1
+
+
+def test_a_class_counts_where_new_images_go():
+    # Rods are shown in train only; by images alone, train would be the one to take one more.
+    micrographs = [make(f"a{i}", f"a{i}", labels=("rod",) if i < 5 else ("cube",)) for i in range(20)]
+    parts = ["train"] * 16 + ["val"] * 2 + ["test"] * 2
+    split = {each.name: part for each, part in zip(micrographs, parts, strict=True)}
+    for label, taken in (("cube", {"train"}), ("rod", {"val", "test"})):
+        both = [*micrographs, make("new", "new", labels=(label,))]
+        assert fixed_split(both, split, groups_of(both), extend=True)["new"] in taken
 
 
 def test_an_extension_obeys_ratios_without_a_part():
