@@ -6,6 +6,7 @@ so that no image is seen twice before all were seen once. The order depends on s
 what an uninterrupted one would have seen, and all models of one seed see the same images in the same order.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,23 @@ class Budget:
             for number in {position // self.training_images for position in positions}
         }
         return [int(shuffles[p // self.training_images][p % self.training_images]) for p in positions]
+
+    def images(self, seed: int | None) -> Sequence[int]:
+        """Indices of the training images that the whole training draws, rising; all of them where it is unseeded."""
+        if seed is None or self.images_seen >= self.training_images:
+            return range(self.training_images)
+        return sorted({index for epoch in range(self.epochs) for index in self.epoch_indices(epoch, seed)})
+
+
+def batches_of(indices: Sequence[int], size: int) -> list[list[int]]:
+    """Cut an epoch into batches; a last batch of one joins the one before it.
+
+    Batch normalisation cannot train on a single image, and dropping it would show this model fewer images than others.
+    """
+    batches = [list(indices[start : start + size]) for start in range(0, len(indices), size)]
+    if len(batches) > 1 and len(batches[-1]) == 1 < size:
+        batches[-2:] = [batches[-2] + batches[-1]]
+    return batches
 
 
 def plan_budget(recipe: Recipe, training_images: int) -> Budget:

@@ -1,17 +1,18 @@
 """Training state that survives a kill, and finished weights that load without unpickling."""
 
-import json
 import random
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from torch import nn
 
 from nanoseg_bench.errors import ModelError
-from nanoseg_bench.files import atomic_path, read_json, write_json
+from nanoseg_bench.files import atomic_path
+from nanoseg_bench.models.recipe import Recipe
+from nanoseg_bench.nsyolo import weights
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
@@ -77,26 +78,67 @@ def seed_everything(seed: int | None) -> None:
     torch.manual_seed(seed)
 
 
-def save_weights(path: Path, weights: dict[str, torch.Tensor], about: dict[str, Any]) -> None:
-    """Write ``path`` (.safetensors) and, beside it, ``about`` as JSON (model, classes, canvas, provenance)."""
-    with atomic_path(path) as temporary:
-        # clone: tied tensors share storage, which safetensors refuses.
-        save_file({key: value.detach().cpu().clone().contiguous() for key, value in weights.items()}, temporary)
-    write_json(path.with_suffix(".json"), about)
+def save_weights(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> None:
+    """Write ``path`` (.safetensors) and, beside it, a JSON with ``about``; the layout is that of ``nsyolo.weights``."""
+    weights.save_weights(path, tensors, about)
 
 
 def load_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Read what ``save_weights`` wrote.
+    """Read what ``save_weights`` wrote: tensors by name, and the JSON.
 
     Raises:
-        ModelError: A file is missing or damaged.
+        ModelError: A file is missing or damaged, or the JSON is of another version or belongs to other tensors.
     """
-    about_path = path.with_suffix(".json")
     try:
-        return load_file(path), read_json(about_path)
-    except FileNotFoundError as error:
-        raise ModelError(
-            f"{error.filename or path}: no such weights; weights are a .safetensors file with its .json"
-        ) from error
-    except (SafetensorError, json.JSONDecodeError, OSError) as error:
-        raise ModelError(f"{path}: not readable as weights ({error}); copy or train it again") from error
+        return weights.read_weights(path)
+    except weights.WeightsError as error:
+        raise ModelError(str(error)) from error
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """Read the JSON of the weights ``path`` and leave the tensors alone.
+
+    Raises:
+        ModelError: It is missing, damaged or of another version.
+    """
+    try:
+        return weights.read_description(path)
+    except weights.WeightsError as error:
+        raise ModelError(str(error)) from error
+
+
+def load_into(network: nn.Module, tensors: Mapping[str, torch.Tensor], origin: Path) -> None:
+    """Copy ``tensors`` of the file ``origin`` into ``network``.
+
+    Raises:
+        ModelError: They are of another network.
+    """
+    try:
+        weights.load_into(network, tensors, origin)
+    except weights.WeightsError as error:
+        raise ModelError(str(error)) from error
+
+
+def describe(recipe: Recipe, classes: Sequence[str], max_instances: int) -> dict[str, Any]:
+    """What a weights file must agree with to be loaded, and what its reader wants to know."""
+    return {
+        "model": recipe.model,
+        "classes": list(classes),
+        "canvas": recipe.canvas,
+        "max_instances": max_instances,
+        "preset": recipe.preset,
+        "options": recipe.options,
+    }
+
+
+def read_trained(checkpoint: Path, recipe: Recipe, classes: Sequence[str]) -> dict[str, torch.Tensor]:
+    """The tensors of a finished training of this model with these classes.
+
+    Raises:
+        ModelError: The file is missing, damaged, or of another model, other classes or another version.
+    """
+    tensors, about = load_weights(checkpoint)
+    for key, expected in (("model", recipe.model), ("classes", list(classes))):
+        if about.get(key) != expected:
+            raise ModelError(f"{checkpoint}: {key} is {about.get(key)!r}, expected {expected!r}; train it again")
+    return tensors

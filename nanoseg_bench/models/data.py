@@ -1,9 +1,8 @@
 """The split ``train`` of a prepared set as samples at network size, for the torch models."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -11,16 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nanoseg_bench.annotations.instance import Instance
-from nanoseg_bench.annotations.raster import bounding_box, rle_to_mask, to_rle
+from nanoseg_bench.annotations.raster import rle_to_window, to_rle
 from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.imageio import as_rgb, read_image
 from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
 
-_CACHE_BYTES = 256 * 2**20  # per process
 _PIXEL_MEAN = 0.5
 _PIXEL_STD = 0.25
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -54,25 +50,19 @@ class Sample:
     particles: tuple[Particle, ...]
     ignored: tuple[Particle, ...]
 
-    @property
-    def bytes(self) -> int:
-        """Memory that the sample holds."""
-        return self.pixels.nbytes + sum(part.mask.nbytes for part in (*self.particles, *self.ignored))
 
-
-class TrainingImages(Generic[T]):
-    """Training images in the manifest's order, each turned into what a model takes; small sets stay in memory.
+class TrainingImages:
+    """The training images of a prepared set in the manifest's order, read at network size.
 
     Args:
         prepared: The prepared set.
         network_size: Side of the network's input in pixels.
-        encode: Sample to the model's input and targets.
 
     Raises:
         DatasetError: ``canvas/train.json`` lacks a training image.
     """
 
-    def __init__(self, prepared: PreparedSet, network_size: int, encode: Callable[[Sample], T]) -> None:
+    def __init__(self, prepared: PreparedSet, network_size: int) -> None:
         self._images = prepared.images("train")
         self._instances = prepared.canvas_instances("train")
         missing = [image.name for image in self._images if image.name not in self._instances]
@@ -83,32 +73,21 @@ class TrainingImages(Generic[T]):
                 f"run `nanoseg-bench prepare --out {prepared.root} --overwrite always` again"
             )
         self._classes = prepared.classes
-        self._size = network_size
-        self._encode = encode
-        self._cache: dict[int, Sample] = {}
-        self._cached_bytes = 0
+        self.size = network_size
 
     def __len__(self) -> int:
         return len(self._images)
 
-    def __getitem__(self, index: int) -> T:
-        sample = self._cache.get(index)
-        if sample is None:
-            sample = self._read(self._images[index])
-            if self._cached_bytes + sample.bytes <= _CACHE_BYTES:
-                self._cache[index] = sample
-                self._cached_bytes += sample.bytes
-        return self._encode(sample)
-
-    def _read(self, image: PreparedImage) -> Sample:
+    def __getitem__(self, index: int) -> Sample:
+        image = self._images[index]
         particles: list[Particle] = []
         ignored: list[Particle] = []
         for instance in self._instances[image.name]:
-            index = -1 if instance.ignored else self._class_index(instance, image)
-            particle = shrink_instance(instance, index, image.letterbox.canvas, self._size)
+            class_index = -1 if instance.ignored else self._class_index(instance, image)
+            particle = shrink_instance(instance, class_index, image.letterbox.canvas, self.size)
             if particle is not None:
                 (ignored if instance.ignored else particles).append(particle)
-        return Sample(load_canvas(image, self._size), tuple(particles), tuple(ignored))
+        return Sample(load_canvas(image, self.size), tuple(particles), tuple(ignored))
 
     def _class_index(self, instance: Instance, image: PreparedImage) -> int:
         if instance.label not in self._classes:
@@ -132,34 +111,38 @@ def resize_pixels(pixels: NDArray[np.uint8], network_size: int) -> NDArray[np.ui
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
 
 
-def to_input(pixels: NDArray[np.uint8]) -> torch.Tensor:
-    """(s, s[, 3]) uint8 to a (3, s, s) float32 tensor, about zero mean and unit variance."""
-    planes = np.ascontiguousarray(as_rgb(pixels).transpose(2, 0, 1))
-    return (torch.from_numpy(planes).float() / 255 - _PIXEL_MEAN) / _PIXEL_STD
+def normalise(pixels: torch.Tensor) -> torch.Tensor:
+    """(N, 1 or 3, s, s) uint8 to (N, 3, s, s) float32, about zero mean and unit variance."""
+    return ((pixels.float() / 255 - _PIXEL_MEAN) / _PIXEL_STD).expand(-1, 3, -1, -1)
 
 
 def network_inputs(images: Sequence[NDArray[np.uint8]], network_size: int) -> torch.Tensor:
-    """Canvas images to a batch (N, 3, s, s) float32 for prediction."""
-    return torch.stack([to_input(resize_pixels(pixels, network_size)) for pixels in images])
+    """Canvas images, (S, S) or (S, S, 3), to a batch (N, 3, s, s) float32 for prediction."""
+    planes = [as_rgb(resize_pixels(pixels, network_size)).transpose(2, 0, 1) for pixels in images]
+    return normalise(torch.from_numpy(np.stack(planes)))
 
 
 def shrink_instance(instance: Instance, class_index: int, canvas: int, network_size: int) -> Particle | None:
     """The instance's mask at network size: pixels that it covers by half or more; None when there are none."""
-    rle = to_rle(instance, canvas, canvas)
-    x, y, width, height = bounding_box(rle)
-    if width == 0 or height == 0:
+    inside, x, y = rle_to_window(to_rle(instance, canvas, canvas))
+    height, width = inside.shape
+    if width == 0:
         return None
+    if canvas == network_size:
+        return Particle(class_index, inside, x, y)
     zoom = canvas / network_size
     left, top = math.floor(x / zoom), math.floor(y / zoom)
     right = min(math.ceil((x + width) / zoom), network_size)
     bottom = min(math.ceil((y + height) / zoom), network_size)
-    mask = rle_to_mask(rle)
-    if zoom == 1:
-        return Particle(class_index, mask[top:bottom, left:right].copy(), left, top)
-    area = Image.fromarray(mask.astype(np.uint8) * 255).resize(
+    # The canvas pixels under the window's, the particle among them.
+    x0, y0 = math.floor(left * zoom), math.floor(top * zoom)
+    x1, y1 = min(right * zoom, canvas), min(bottom * zoom, canvas)
+    under = np.zeros((math.ceil(y1) - y0, math.ceil(x1) - x0), dtype=np.uint8)
+    under[y - y0 : y - y0 + height, x - x0 : x - x0 + width] = 255 * inside
+    area = Image.fromarray(under).resize(
         (right - left, bottom - top),
         Image.Resampling.BOX,
-        box=(left * zoom, top * zoom, min(right * zoom, canvas), min(bottom * zoom, canvas)),
+        box=(left * zoom - x0, top * zoom - y0, x1 - x0, y1 - y0),
     )
     window = np.asarray(area) > 127
     return Particle(class_index, window, left, top) if window.any() else None

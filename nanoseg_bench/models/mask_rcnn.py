@@ -25,8 +25,9 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.errors import RecipeError
+from nanoseg_bench.models.assembly import InstanceBatch
 from nanoseg_bench.models.base import MIN_SCORE, CanvasImage, Complexity
-from nanoseg_bench.models.data import Sample, network_inputs, to_input
+from nanoseg_bench.models.data import network_inputs, normalise
 from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.torch_model import TorchModel
 from nanoseg_bench.preparation.letterbox import Letterbox
@@ -104,16 +105,12 @@ class MaskRCNN(TorchModel):
         network.transform = _SameSize(self.recipe.canvas)
         return network
 
-    def _encode(self, sample: Sample) -> tuple[Tensor, dict[str, Tensor]]:
-        return encode_boxes_and_masks(sample)
+    def _targets(self, batch: InstanceBatch) -> tuple[Tensor, list[dict[str, Tensor]]]:
+        return batch.pixels, boxes_and_masks(batch)
 
-    def _collate(self, samples: list[tuple[Tensor, dict[str, Tensor]]]) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
-        images, targets = zip(*samples, strict=True)
-        return list(images), list(targets)
-
-    def _losses(self, network: nn.Module, batch: tuple[list[Tensor], list[dict[str, Tensor]]]) -> Mapping[str, Tensor]:
-        images, targets = batch
-        return network(images, targets)
+    def _losses(self, network: nn.Module, batch: tuple[Tensor, list[dict[str, Tensor]]]) -> Mapping[str, Tensor]:
+        pixels, targets = batch
+        return network(list(normalise(pixels)), targets)
 
     def _instances(self, detected: Mapping[str, Tensor], letterbox: Letterbox) -> list[Instance]:
         boxes = detected["boxes"].float().cpu().numpy() * (letterbox.canvas / self.recipe.canvas)
@@ -163,26 +160,20 @@ def place_mask(mask: NDArray[np.float32], box: NDArray[np.float32]) -> tuple[NDA
     return np.asarray(window, dtype=np.float32), left, top
 
 
-def encode_boxes_and_masks(sample: Sample) -> tuple[Tensor, dict[str, Tensor]]:
-    """Sample to (3, s, s) pixels and torchvision's target: boxes (N, 4), labels (N,) from 1, masks (N, s, s).
+def boxes_and_masks(batch: InstanceBatch) -> list[dict[str, Tensor]]:
+    """Targets of each image for torchvision: boxes (n, 4) float32, labels (n,) from 1, masks (n, s, s) uint8.
 
     Ignore regions have no counterpart in this loss and count as background.
     """
-    size = sample.pixels.shape[0]
-    masks = np.zeros((len(sample.particles), size, size), dtype=np.uint8)
-    boxes = np.zeros((len(sample.particles), 4), dtype=np.float32)
-    for number, part in enumerate(sample.particles):
-        rows, columns = np.flatnonzero(part.mask.any(axis=1)), np.flatnonzero(part.mask.any(axis=0))
-        boxes[number] = (
-            part.x + columns[0],
-            part.y + rows[0],
-            part.x + columns[-1] + 1,
-            part.y + rows[-1] + 1,
-        )
-        masks[number, part.y : part.y + part.mask.shape[0], part.x : part.x + part.mask.shape[1]] = part.mask
-    labels = np.array([part.class_index + 1 for part in sample.particles], dtype=np.int64)
-    target = {"boxes": torch.from_numpy(boxes), "labels": torch.from_numpy(labels), "masks": torch.from_numpy(masks)}
-    return to_input(sample.pixels), target
+    number, size = len(batch.label), batch.size
+    masks = torch.zeros(number * size * size, dtype=torch.uint8, device=batch.label.device)
+    masks[(batch.region_of * size + batch.y) * size + batch.x] = 1
+    counts = torch.bincount(batch.canvas_of, minlength=len(batch.pixels)).tolist()
+    parts = (batch.boxes.float(), batch.label + 1, masks.view(number, size, size))
+    return [
+        {"boxes": boxes, "labels": labels, "masks": image_masks}
+        for boxes, labels, image_masks in zip(*(part.split(counts) for part in parts), strict=True)
+    ]
 
 
 class _SameSize(GeneralizedRCNNTransform):

@@ -69,8 +69,13 @@ def recipe_folder(name: str) -> Path:
 
 
 def build(recipe: Recipe, classes: Sequence[str], max_instances: int) -> Model:
-    """Make the model that ``recipe.model`` names."""
-    module, _, attribute = available()[recipe.model].partition(":")
+    """Make the model that ``recipe.model`` names.
+
+    Raises:
+        UsageError: No model of this name is installed.
+    """
+    (name,) = resolve([recipe.model])
+    module, _, attribute = available()[name].partition(":")
     model_class = getattr(importlib.import_module(module), attribute)
     model: Model = model_class(recipe, classes, max_instances)
     return model

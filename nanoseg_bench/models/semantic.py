@@ -15,8 +15,9 @@ from torch.nn import functional
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.errors import ModelError, RecipeError
+from nanoseg_bench.models.assembly import InstanceBatch
 from nanoseg_bench.models.base import CanvasImage
-from nanoseg_bench.models.data import Sample, network_inputs, to_input
+from nanoseg_bench.models.data import network_inputs, normalise
 from nanoseg_bench.models.pixels import instances_from_probability, restore_instances
 from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.torch_model import TorchModel
@@ -36,6 +37,8 @@ class SemanticModel(TorchModel):
     Raises:
         RecipeError: The canvas is no multiple of 32.
     """
+
+    uses_ignored = True
 
     def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
         super().__init__(recipe, classes, max_instances)
@@ -73,16 +76,12 @@ class SemanticModel(TorchModel):
                 f"(batch {self.recipe.batch}, {number} training images)"
             )
 
-    def _encode(self, sample: Sample) -> tuple[Tensor, Tensor]:
-        return encode_class_map(sample)
-
-    def _collate(self, samples: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-        pixels, targets = zip(*samples, strict=True)
-        return torch.stack(pixels), torch.stack(targets)
+    def _targets(self, batch: InstanceBatch) -> tuple[Tensor, Tensor]:
+        return batch.pixels, class_map(batch)
 
     def _losses(self, network: nn.Module, batch: tuple[Tensor, Tensor]) -> Mapping[str, Tensor]:
         pixels, target = batch
-        logits = network(pixels).float()
+        logits = network(normalise(pixels)).float()
         return {
             "cross_entropy": functional.cross_entropy(logits, target, ignore_index=_IGNORED),
             "dice": self._dice_weight * dice_loss(logits, target),
@@ -95,14 +94,14 @@ class SemanticModel(TorchModel):
         return restore_instances(found, image.letterbox, self.classes, self.max_detections)
 
 
-def encode_class_map(sample: Sample) -> tuple[Tensor, Tensor]:
-    """Sample to (3, s, s) pixels and an (s, s) int64 map: 0 background, class index + 1, 255 not counted."""
-    size = sample.pixels.shape[0]
-    target = np.zeros((size, size), dtype=np.int64)
-    for part in (*sample.ignored, *sample.particles):
-        window = target[part.y : part.y + part.mask.shape[0], part.x : part.x + part.mask.shape[1]]
-        window[part.mask] = _IGNORED if part.class_index < 0 else part.class_index + 1
-    return to_input(sample.pixels), torch.from_numpy(target)
+def class_map(batch: InstanceBatch) -> Tensor:
+    """(B, s, s) int64: 0 background, class index + 1, 255 not counted; where regions overlap, the later one counts."""
+    size, device = batch.size, batch.label.device
+    pixel = (batch.canvas_of[batch.region_of] * size + batch.y) * size + batch.x
+    top = torch.zeros(len(batch.pixels) * size * size, dtype=torch.int64, device=device)
+    top.scatter_reduce_(0, pixel, batch.region_of + 1, "amax")
+    values = torch.where(batch.label < 0, _IGNORED, batch.label + 1)
+    return torch.cat([values.new_zeros(1), values])[top].view(-1, size, size)
 
 
 def dice_loss(logits: Tensor, target: Tensor) -> Tensor:

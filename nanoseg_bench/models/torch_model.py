@@ -8,11 +8,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from nanoseg_bench.errors import ModelError
+from nanoseg_bench.models.assembly import InstanceBatch
 from nanoseg_bench.models.base import Complexity, FitContext, FitReport, Model
-from nanoseg_bench.models.checkpoint import seed_everything
-from nanoseg_bench.models.data import Sample, TrainingImages
+from nanoseg_bench.models.checkpoint import describe, load_into, read_trained, seed_everything
+from nanoseg_bench.models.complexity import measure_complexity
+from nanoseg_bench.models.optimization import FastParameters
 from nanoseg_bench.models.recipe import Recipe
-from nanoseg_bench.models.training import describe, load_trained, measure_complexity, train
+from nanoseg_bench.models.training import train
+from nanoseg_bench.models.training_batches import TrainingBatches
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 
 
@@ -21,6 +24,9 @@ class TorchModel(Model):
 
     weight_average: bool = False
     """Whether the published weights are the moving average over the training's end."""
+
+    uses_ignored: bool = False
+    """Whether ``_targets`` wants the regions that are to be ignored; without it they are background."""
 
     def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
         super().__init__(recipe, classes, max_instances)
@@ -31,19 +37,34 @@ class TorchModel(Model):
         """Train on the split ``train``; see ``Model.fit``."""
         seed_everything(context.seed)
         network = self._build()
-        dataset: TrainingImages[Any] = TrainingImages(prepared, self.recipe.canvas, self._encode)
-        self._check_training_images(len(dataset))
-        about = describe(self.recipe, self.classes)
+        batches = TrainingBatches(prepared, self.recipe, context.seed, self._targets, ignored=self.uses_ignored)
+        self._check_training_images(len(batches))
+        about = describe(self.recipe, self.classes, self.max_instances)
         report = train(
-            network, self._losses, dataset, self._collate, self.recipe, context, about, ema=self.weight_average
+            network,
+            self._losses,
+            batches,
+            self.recipe,
+            context,
+            about,
+            ema=self.weight_average,
+            fast=self._fast_parameters(network),
         )
-        self._network, self._device = network, context.device
+        self.adopt(network, context.device)
         return report
 
     def load(self, checkpoint: Path | None, device: str) -> None:
         """Read trained weights; see ``Model.load``."""
-        self._network = load_trained(self._build(), checkpoint, self.recipe, self.classes, device)
-        self._device = device
+        if checkpoint is None:
+            model = self.recipe.model
+            raise ModelError(f"{model}: needs a checkpoint; train it with `nanoseg-bench run --models {model}`")
+        network = self._build()
+        load_into(network, read_trained(checkpoint, self.recipe, self.classes), checkpoint)
+        self.adopt(network, device)
+
+    def adopt(self, network: nn.Module, device: str) -> None:
+        """Make the model ready to predict with a trained network of its own kind."""
+        self._network, self._device = network.to(device).eval(), device
 
     def complexity(self) -> Complexity:
         """Parameters, and GFLOPs of one image at the recipe's canvas, by torch's flop counter."""
@@ -54,16 +75,16 @@ class TorchModel(Model):
         """An untrained network, its weights drawn from torch's global generator."""
 
     @abstractmethod
-    def _encode(self, sample: Sample) -> Any:
-        """One training image as the network takes it, with its targets."""
-
-    @abstractmethod
-    def _collate(self, samples: list[Any]) -> Any:
-        """Encoded samples to a batch."""
+    def _targets(self, batch: InstanceBatch) -> Any:
+        """Assembled canvases as ``_losses`` takes them, on the same device."""
 
     @abstractmethod
     def _losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
         """Named losses of a batch; their sum is minimised."""
+
+    def _fast_parameters(self, network: nn.Module) -> FastParameters:
+        """Parameters with a learning rate of their own; none by default."""
+        return FastParameters()
 
     def _check_training_images(self, number: int) -> None:
         """Raise ``ModelError`` where the network cannot train on so few images."""

@@ -5,6 +5,7 @@ and reads the lossy polygon labels. Kept from it is what defines the model: laye
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,17 +14,20 @@ from torch import Tensor, nn
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import RecipeError
+from nanoseg_bench.models.assembly import InstanceBatch
 from nanoseg_bench.models.base import MIN_SCORE, CanvasImage
-from nanoseg_bench.models.data import Sample, resize_pixels
+from nanoseg_bench.models.data import resize_pixels
+from nanoseg_bench.models.engine import Engine, TorchEngine, as_input
+from nanoseg_bench.models.optimization import FastParameters
 from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.torch_model import TorchModel
-from nanoseg_bench.models.yolo_data import YoloSample, collate, encode_sample, to_planes
+from nanoseg_bench.models.yolo_data import yolo_targets
 from nanoseg_bench.models.yolo_decode import decode_instances, select_detections
 
 _STRIDE = 32  # of the coarsest feature map
 _LOSS_NAMES = ("box", "seg", "cls", "dfl")
 _GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}  # Ultralytics' defaults; the mask loss shares the gain of the box
-_NETWORK_OPTIONS = ("kernel", "regions", "topk", "p4_layers")
+_NETWORK_OPTIONS = ("scale", "kernel", "regions", "topk", "p4_layers")
 
 
 class YoloModel(TorchModel):
@@ -31,6 +35,7 @@ class YoloModel(TorchModel):
 
     Recipe options:
         scheme: yolo11n, yolo11n-c3ds, yolo11n-c3bads, yolo11n-c2psa-bra or nsyolo; the model's id by default.
+        scale: YOLO11's scale, n by default.
         kernel, regions, topk, p4_layers: See ``nsyolo.network.build_network``.
 
     Raises:
@@ -45,31 +50,67 @@ class YoloModel(TorchModel):
             raise RecipeError(
                 f"{recipe.model}: canvas {recipe.canvas} must be a multiple of {_STRIDE}, and at least {2 * _STRIDE}"
             )
+        self._engine: Engine | None = None
 
-    def predict(self, images: Sequence[CanvasImage]) -> list[list[Instance]]:
-        """Detections of each image after class-agnostic suppression, as masks in original pixels."""
-        network = self._ready()
-        with torch.inference_mode():
-            return [self._predict_one(network, image) for image in images]
+    @property
+    def network(self) -> nn.Module:
+        """The trained network, in evaluation mode.
 
-    def _predict_one(self, network: nn.Module, image: CanvasImage) -> list[Instance]:
-        pixels = to_planes(resize_pixels(image.pixels, self.recipe.canvas))[None].to(self._device)
-        # Evaluation mode: ((boxes with scores and coefficients, prototypes), raw maps).
-        (output, prototypes), _ = network(_as_input(pixels))
-        detections = select_detections(output[0], len(self.classes), MIN_SCORE, self.max_detections)
+        Raises:
+            ModelError: There is none: neither ``fit`` nor ``load`` came before, or the model was opened from ONNX.
+        """
+        return self._ready()
+
+    def adopt(self, network: nn.Module, device: str) -> None:
+        """Make the model ready to predict with a trained network of its own kind, in PyTorch."""
+        super().adopt(network, device)
+        self._engine = None
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the network: PyTorch, unless ``run_with`` said otherwise.
+
+        Raises:
+            ModelError: There is no network yet.
+        """
+        return self._engine or TorchEngine(self.network, self._device)
+
+    def run_with(self, engine: Engine) -> None:
+        """Predict with ``engine``, which runs this model's network, from now on."""
+        self._engine = engine
+
+    def predict(
+        self, images: Sequence[CanvasImage], *, min_score: float = MIN_SCORE, limit: int | None = None
+    ) -> list[list[Instance]]:
+        """Detections of each image after class-agnostic suppression, as masks in original pixels.
+
+        Args:
+            images: At any size; they are resized to the recipe's canvas.
+            min_score: Detections below are left out.
+            limit: Detections per image; ``max_detections`` by default.
+        """
+        engine = self.engine
+        limit = self.max_detections if limit is None else limit
+        return [self._predict_one(engine, image, min_score, limit) for image in images]
+
+    def _predict_one(self, engine: Engine, image: CanvasImage, min_score: float, limit: int) -> list[Instance]:
+        output, prototypes = engine.run(resize_pixels(image.pixels, self.recipe.canvas))
+        detections = select_detections(output, len(self.classes), min_score, limit)
         return decode_instances(
             detections.cpu().numpy(),
-            prototypes[0].float().cpu().numpy(),
+            prototypes.float().cpu().numpy(),
             image.letterbox,
             self.recipe.canvas,
             self.classes,
         )
 
-    def _encode(self, sample: Sample) -> YoloSample:
-        return encode_sample(sample)
+    def _targets(self, batch: InstanceBatch) -> dict[str, Tensor]:
+        return yolo_targets(batch)
 
-    def _collate(self, samples: list[YoloSample]) -> dict[str, Tensor]:
-        return collate(samples)
+    def _fast_parameters(self, network: nn.Module) -> FastParameters:
+        from nanoseg_bench.nsyolo.badsconv import FUSION_RATE_FACTOR, fusion_parameters
+
+        return FastParameters(fusion_parameters(network), FUSION_RATE_FACTOR)
 
     def _losses(self, network: nn.Module, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         return _loss_step(network, batch)
@@ -78,6 +119,7 @@ class YoloModel(TorchModel):
         isolate_libraries()
         from ultralytics.cfg import get_cfg
 
+        from nanoseg_bench.models.yolo_loss import SegmentationLoss
         from nanoseg_bench.nsyolo.network import build_network
 
         options = self.recipe.options
@@ -88,22 +130,19 @@ class YoloModel(TorchModel):
             raise RecipeError(f"{self.recipe.model}, preset {self.recipe.preset!r}: {error}") from error
         # One mask per particle: the merged map would cut overlapping particles, and ends at 255 of them.
         network.args = get_cfg(overrides={**_GAINS, "overlap_mask": False})
+        network.init_criterion = partial(SegmentationLoss, network)  # called at the first loss, on the device
         # Convolutions run a fifth faster in this layout, on the CPU too.
         return network.to(memory_format=torch.channels_last)
 
 
 def _loss_step(network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Ultralytics' segmentation loss of one batch, each part scaled by its gain and the batch size."""
-    predictions = network(_as_input(batch["img"]))
+    predictions = network(as_input(batch["img"]))
     targets = {**batch, "masks": batch["masks"].float() / 255}
     # The loss in float32: in bfloat16 a coordinate at 300 px is off by one.
     with torch.autocast(batch["img"].device.type, enabled=False):
         parts, _ = network.loss(targets, _as_float(predictions))
     return dict(zip(_LOSS_NAMES, parts, strict=False))
-
-
-def _as_input(pixels: Tensor) -> Tensor:
-    return (pixels.float() / 255).contiguous(memory_format=torch.channels_last)
 
 
 def _as_float(values: Any) -> Any:

@@ -1,29 +1,22 @@
-"""Boundary-aware dynamic snake convolution, BADSConv (Algorithm 1, Eq. 2–13), and the plain DSConv beside it.
-
-What the paper leaves open, and the choice made here:
-
-- Eq. 4–5 and lines 2–3 of Algorithm 1 give maps of different sizes, none of them H×W (and subtract the last row, as
-  printed). Here: the forward difference, its last row and column replicated, which gives one value per pixel.
-- Line 5 averages pools of 3×3, 5×5 and 7×7 that Eq. 6 leaves out. Here: with stride 1 and replicated borders, written
-  as one fixed 7×7 kernel, which is the same function without darker borders.
-- BAM is not described. Here: conv 3×3 (1→8), BN, ReLU, conv 1×1 (8→1), about a hundred parameters.
-- Conv_off is not described. Here: one 3×3 convolution, weights of standard deviation 0.02; from zero, BAM would start
-  without a gradient.
-- Δ has 2K channels while a snake bends across its axis only. Here: the first K are Δx and bend the branch along y, the
-  last K are Δy and bend the branch along x. The two of the centre points have no effect, since their sums are empty.
-- K is not given. Here: 5, the smallest that really accumulates.
-- The branches are Conv-BN-SiLU like every convolution of YOLO11, so that they fold for inference.
-"""
+"""Boundary-aware dynamic snake convolution, BADSConv (Algorithm 1, Eq. 2–13), and the plain DSConv beside it."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from ultralytics.nn.modules.conv import Conv
 
-from .snake import SnakeBranch, at_least_float32
+from .layout import to_channels_last, to_layout_of
+from .snake import SnakeBranch, at_least_float32, sample_snakes
 
 OFFSET_STD = 0.02
 BAM_CHANNELS = 8
+
+FUSION_RATE_FACTOR = 10.0
+"""Learning rate of the fusion parameters α as a multiple of the network's.
+
+Under the common rate α hardly leaves its start in a whole training, and the fusion stays an average. It is for
+optimizers to apply; ``fusion_parameters`` names the group.
+"""
 
 
 def spatial_gradient(features: Tensor) -> Tensor:
@@ -60,13 +53,28 @@ def pooling_kernel() -> Tensor:
 class DSConv(nn.Module):
     """Dynamic snake convolution along both axes beside a 3×3 convolution: BADSConv without its additions.
 
-    The ablation of the paper's Table S1: no boundary gain on the offsets and fixed, equal weights in the fusion, the
-    rest as in BADSConv, whose weights at the start of training it shares for one seed.
+    Offsets Δ of all points come from one convolution (Eq. 3); a snake along x, one along y (Eq. 1, 9, 10) and a 3×3
+    convolution (Eq. 11) read the map; a 1×1 convolution (Eq. 13) takes their mean. It is the ablation of the paper's
+    Table S1: no boundary gain (Eq. 4–8) and fixed, equal weights in the fusion instead of Eq. 12, the rest as in
+    BADSConv, whose weights at the start of training it shares for one seed. A variant that concatenates the branches,
+    as is usual elsewhere, would have more parameters than BADSConv, against the paper.
+
+    What the paper leaves open, and the choice made here:
+
+    - Conv_off is not described. Here: one 3×3 convolution, weights of standard deviation 0.02; from zero, the boundary
+      attention of BADSConv would start without a gradient.
+    - Δ has 2K channels while a snake bends across its axis only. Here: the first K are Δx and bend the branch along y,
+      the last K are Δy and bend the branch along x. The two of the centre points have no effect, since their sums are
+      empty.
+    - K is not given. Here: 5, the smallest that really accumulates.
+    - The branches are Conv-BN-SiLU like every convolution of YOLO11, so that they fold for inference.
+
+    (N, c1, H, W) becomes (N, c2, H, W), for any H and W from 1, in either memory format, which is kept.
 
     Args:
         c1: Input channels.
         c2: Output channels.
-        k: Points of a snake, odd and at least 3.
+        k: K, points of a snake, odd and at least 3.
 
     Raises:
         ValueError: ``k`` is even or below 3.
@@ -96,21 +104,37 @@ class DSConv(nn.Module):
         return torch.tanh(at_least_float32(self.offset_conv(x)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve ``x`` (N, c1, H, W) to (N, c2, H, W) (Eq. 9–13)."""
-        horizontal, vertical = self.offsets(x).chunk(2, dim=1)
-        return self.project(self._fuse(self.standard(x), self.snake_x(x, vertical), self.snake_y(x, horizontal)))
+        """Convolve ``x`` (N, c1, H, W) to (N, c2, H, W) (Eq. 3, 9–13)."""
+        maps = to_channels_last(x)
+        # Δx bends the snakes along y, Δy those along x.
+        along_y, along_x = sample_snakes(maps, self.offsets(maps), ("y", "x"))
+        fused = self._fuse(self.standard(maps), self.snake_x.strip(along_x), self.snake_y.strip(along_y))
+        return to_layout_of(x, self.project(fused))
 
     def _fuse(self, standard: Tensor, along_x: Tensor, along_y: Tensor) -> Tensor:
         return (standard + along_x + along_y) / 3
 
 
 class BADSConv(DSConv):
-    """Boundary-aware dynamic snake convolution (Algorithm 1).
+    """Boundary-aware dynamic snake convolution (Algorithm 1, Eq. 2–13).
+
+    A DSConv whose offsets grow, up to twofold, where the map's gradient shows a boundary (Eq. 4–8), and whose branches
+    are weighed by learnt weights (Eq. 12). Beyond what DSConv chooses:
+
+    - Eq. 4–5 and lines 2–3 of Algorithm 1 give maps of different sizes, none of them H×W (and subtract the last row, as
+      printed). Here: the forward difference, its last row and column replicated, which gives one value per pixel.
+    - Line 5 averages pools of 3×3, 5×5 and 7×7 that Eq. 6 leaves out. Here: with stride 1 and replicated borders,
+      written as one fixed 7×7 kernel, which is the same function without darker borders.
+    - BAM is not described. Here: conv 3×3 (1→8), BN, ReLU, conv 1×1 (8→1), about a hundred parameters.
+    - α starts at zero, equal weights, and is exempt from weight decay, which would pull it back there. It learns little
+      at the network's learning rate: see ``fusion_parameters``.
+
+    (N, c1, H, W) becomes (N, c2, H, W), for any H and W from 1, in either memory format, which is kept.
 
     Args:
         c1: Input channels.
         c2: Output channels.
-        k: Points of a snake, odd and at least 3.
+        k: K, points of a snake, odd and at least 3.
 
     Raises:
         ValueError: ``k`` is even or below 3.
@@ -121,7 +145,9 @@ class BADSConv(DSConv):
     def __init__(self, c1: int, c2: int, k: int = 5) -> None:
         super().__init__(c1, c2, k)
         self.register_buffer("pooling", pooling_kernel(), persistent=False)
-        self.bam = nn.Sequential(Conv(1, BAM_CHANNELS, 3, act=nn.ReLU()), nn.Conv2d(BAM_CHANNELS, 1, 1))
+        # The random stream goes on as if BAM were not there: DSConvs in its place start from the same weights.
+        with torch.random.fork_rng(devices=[]):
+            self.bam = nn.Sequential(Conv(1, BAM_CHANNELS, 3, act=nn.ReLU()), nn.Conv2d(BAM_CHANNELS, 1, 1))
         # Ultralytics' optimizer builder spares parameters named so from weight decay, which would pull α to uniform.
         self.alpha_logit_scale = nn.Parameter(torch.zeros(3))
 
@@ -157,3 +183,12 @@ class BADSConv(DSConv):
     def _fuse(self, standard: Tensor, along_x: Tensor, along_y: Tensor) -> Tensor:
         weights = self.fusion_weights()
         return weights[0] * standard + weights[1] * along_x + weights[2] * along_y
+
+
+def fusion_parameters(network: nn.Module) -> list[nn.Parameter]:
+    """The fusion parameters α of every BADSConv in ``network``, in the order of its modules; empty where there is none.
+
+    They belong in an optimizer group of their own, with the learning rate times ``FUSION_RATE_FACTOR`` and without
+    weight decay, which would pull the fusion weights to uniform.
+    """
+    return [module.alpha for module in network.modules() if isinstance(module, BADSConv)]

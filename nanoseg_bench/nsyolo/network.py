@@ -13,11 +13,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from ultralytics.models.yolo import YOLO
-from ultralytics.models.yolo.segment import SegmentationTrainer
 from ultralytics.nn.modules.block import C2PSA, C3k, C3k2
 from ultralytics.nn.tasks import SegmentationModel
-from ultralytics.utils import DEFAULT_CFG_DICT, RANK, ROOT, YAML
+from ultralytics.utils import ROOT, YAML
 from ultralytics.utils.torch_utils import initialize_weights, intersect_dicts
 
 from .blocks import C2PSABRA, C3BADS, C3DS
@@ -45,7 +43,7 @@ _FILES = {
 }
 _STOCK_NAMES = {"C3DS": "C3k2", "C3BADS": "C3k2", "C2PSA_BRA": "C2PSA"}
 _SNAKES: dict[str, type[C3DS]] = {"C3DS": C3DS, "C3BADS": C3BADS}
-_NAMES = {
+NETWORK_NAMES = {
     (scheme.replace("yolo11n", f"yolo11{scale}") if scheme.startswith("yolo11n") else f"{scheme}-{scale}"): (
         scheme,
         scale,
@@ -172,60 +170,11 @@ def build_network(
     return network(document | {"nc": nc}, nc=nc, verbose=False)
 
 
-class NSYOLOTrainer(SegmentationTrainer):
-    """Ultralytics' segmentation trainer for an NSYOLOSegmentation."""
-
-    def get_model(
-        self, cfg: str | dict[str, Any] | None = None, weights: nn.Module | None = None, verbose: bool = True
-    ) -> SegmentationModel:
-        """Build the network for the data at hand, and load ``weights`` into it where given."""
-        network = self.set_model_names_for_load(
-            NSYOLOSegmentation(
-                cfg or "nsyolo-n", ch=self.data["channels"], nc=self.data["nc"], verbose=verbose and RANK == -1
-            )
-        )
-        if weights:
-            network.load(weights)
-        return network
-
-
-class NSYOLO(YOLO):
-    """Ultralytics' YOLO for the schemes of this package.
-
-    Example:
-        ``NSYOLO("nsyolo-n").train(data="data.yaml")``, then ``NSYOLO("best.pt").predict("image.png")``
-
-    Args:
-        model: A scheme at a scale (``nsyolo-n``, ``yolo11n-c3bads``), or a checkpoint.
-        task: ``segment``, the only task.
-        verbose: Log a summary of a new network.
-    """
-
-    def __init__(self, model: str | Path = "nsyolo-n", task: str | None = "segment", verbose: bool = False) -> None:
-        # The ending makes Ultralytics build a network instead of looking for a file.
-        super().__init__(f"{model}.yaml" if str(model) in _NAMES else model, task=task, verbose=verbose)
-
-    @property
-    def task_map(self) -> dict[str, dict[str, Any]]:
-        """Ultralytics' classes for segmentation, with this package's network and trainer."""
-        stock = super().task_map["segment"]
-        return {"segment": {**stock, "model": NSYOLOSegmentation, "trainer": NSYOLOTrainer}}
-
-    def _new(self, cfg: str, task: str | None = None, verbose: bool = False) -> None:
-        """Build a new network; Ultralytics' own method reads the scale off file names of its own pattern only."""
-        self.cfg = self.model_name = cfg
-        self.task = task or "segment"
-        self.model = NSYOLOSegmentation(cfg, verbose=verbose and RANK == -1)
-        self.overrides |= {"model": cfg, "task": self.task}
-        self.model.args = {**DEFAULT_CFG_DICT, **self.overrides}
-        self.model.task = self.task
-
-
 def _architecture_of(name: str) -> dict[str, Any]:
     known = str(name).removesuffix(".yaml")
-    if known not in _NAMES:
-        raise ValueError(f"unknown network {name!r}; choose one of {', '.join(_NAMES)}")
-    scheme, scale = _NAMES[known]
+    if known not in NETWORK_NAMES:
+        raise ValueError(f"unknown network {name!r}; choose one of {', '.join(NETWORK_NAMES)}")
+    scheme, scale = NETWORK_NAMES[known]
     return load_architecture(scheme, scale=scale)
 
 

@@ -1,5 +1,6 @@
 """A tiny prepared set of discs and squares, and the pieces that tests of models share."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,11 @@ from nanoseg_bench.annotations.instance import Instance, Micrograph
 from nanoseg_bench.annotations.raster import mask_to_rle
 from nanoseg_bench.annotations.source import Loaded
 from nanoseg_bench.imageio import as_rgb, read_image
+from nanoseg_bench.models.assembly import InstanceBatch, assemble
 from nanoseg_bench.models.base import CanvasImage
+from nanoseg_bench.models.data import Sample
+from nanoseg_bench.models.packed import pack
+from nanoseg_bench.models.views import plain_views
 from nanoseg_bench.preparation.choices import Choices
 from nanoseg_bench.preparation.pipeline import prepare
 from nanoseg_bench.preparation.prepared_set import PreparedSet
@@ -27,6 +32,17 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def batch_of() -> Callable[..., InstanceBatch]:
+    """A function: samples of one size, as they are, to a batch."""
+
+    def make(*samples: Sample, ignored: bool = False) -> InstanceBatch:
+        size, numbers = samples[0].pixels.shape[0], list(range(len(samples)))
+        return assemble(pack(samples, numbers, len(samples), size, ignored=ignored), plain_views(numbers, size))
+
+    return make
 
 
 def draw_scene(rng: np.random.Generator) -> tuple[np.ndarray, list[Instance]]:

@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import pytest
 
-from nanoseg_bench.models.budget import Budget, plan_budget
+from nanoseg_bench.models.budget import Budget, batches_of, plan_budget
 from nanoseg_bench.models.recipe import Recipe
 
 
@@ -58,3 +58,21 @@ def test_images_seen_is_kept_within_one_epoch_whatever_the_batch(batch):
 
 def test_nothing_to_see_is_no_epoch():
     assert plan_budget(recipe(images_seen=0), 10).epochs == 0
+
+
+@pytest.mark.parametrize("budget", [Budget(3, 4, 30), Budget(3, 10, 30), Budget(4, 10, 30), Budget(0, 4, 30)])
+def test_the_images_of_a_training_are_those_of_its_epochs(budget):
+    assert list(budget.images(5)) == sorted(set(order(budget, 5)))
+
+
+def test_an_unseeded_training_may_draw_any_image():
+    assert list(Budget(1, 4, 30).images(None)) == list(range(30))
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "sizes"), [(8, 4, [4, 4]), (10, 4, [4, 4, 2]), (9, 4, [4, 5]), (1, 4, [1]), (3, 1, [1, 1, 1])]
+)
+def test_no_image_is_left_out_or_alone(count, size, sizes):
+    batches = batches_of(range(count), size)
+    assert [len(batch) for batch in batches] == sizes
+    assert [index for batch in batches for index in batch] == list(range(count))

@@ -3,17 +3,23 @@ import random
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from nanoseg_bench.errors import ModelError
 from nanoseg_bench.models.checkpoint import (
+    describe,
+    load_into,
     load_state,
     load_weights,
+    read_description,
+    read_trained,
     restore_rng,
     rng_state,
     save_state,
     save_weights,
     seed_everything,
 )
+from nanoseg_bench.models.recipe import load_recipe
 
 
 def draws() -> tuple[float, float, float]:
@@ -57,15 +63,15 @@ def test_a_damaged_state_is_named(tmp_path, damage):
         load_state(path)
 
 
-def test_tied_weights_are_written_and_read(tmp_path):
+def test_weights_come_back_with_their_description(tmp_path):
+    path, recipe = tmp_path / "weights.safetensors", load_recipe("unet", "smoke")
     tensor = torch.randn(4, 5)
-    path = tmp_path / "weights.safetensors"
-    save_weights(path, {"a": tensor, "b": tensor, "c": tensor.t()}, {"model": "unet"})
+    save_weights(path, {"a": tensor, "b": tensor}, describe(recipe, ("disc", "rod"), 70))
     weights, about = load_weights(path)
-    assert torch.equal(weights["a"], tensor)
-    assert torch.equal(weights["b"], tensor)
-    assert torch.equal(weights["c"], tensor.t())
-    assert about == {"model": "unet"}
+    assert torch.equal(weights["a"], tensor) and torch.equal(weights["b"], tensor)
+    assert (about["model"], about["classes"], about["max_instances"]) == ("unet", ["disc", "rod"], 70)
+    assert (about["canvas"], about["options"]) == (recipe.canvas, recipe.options)
+    assert read_description(path) == about
 
 
 def test_missing_and_damaged_weights_are_named(tmp_path):
@@ -76,7 +82,22 @@ def test_missing_and_damaged_weights_are_named(tmp_path):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ModelError, match=r"weights\.safetensors: not readable as weights"):
         load_weights(path)
-    save_weights(path, {"a": torch.zeros(10)}, {})
     path.with_suffix(".json").unlink()
-    with pytest.raises(ModelError, match=r"weights\.json: no such weights"):
-        load_weights(path)
+    for read in (load_weights, read_description):
+        with pytest.raises(ModelError, match=r"weights\.json: missing"):
+            read(path)
+
+
+def test_weights_of_another_model_or_other_classes_are_refused(tmp_path):
+    path, recipe = tmp_path / "weights.safetensors", load_recipe("unet", "smoke")
+    save_weights(path, nn.Linear(2, 3).state_dict(), describe(recipe, ("a",), 7))
+    assert read_trained(path, recipe, ("a",)).keys() == {"weight", "bias"}
+    with pytest.raises(ModelError, match=r"classes is \['a'\], expected \['a', 'b'\]"):
+        read_trained(path, recipe, ("a", "b"))
+    with pytest.raises(ModelError, match="model is 'unet', expected 'deeplabv3plus'"):
+        read_trained(path, load_recipe("deeplabv3plus", "smoke"), ("a",))
+
+
+def test_tensors_of_another_network_are_refused(tmp_path):
+    with pytest.raises(ModelError, match=r"w: 2 of 2 tensors are of another size"):
+        load_into(nn.Linear(2, 3), nn.Linear(2, 4).state_dict(), tmp_path / "w")

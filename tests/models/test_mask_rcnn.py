@@ -5,7 +5,7 @@ import torch
 from nanoseg_bench.errors import RecipeError, TimeLimitReached
 from nanoseg_bench.models.base import MIN_SCORE, Deadline, FitContext
 from nanoseg_bench.models.data import Particle, Sample
-from nanoseg_bench.models.mask_rcnn import MaskRCNN, encode_boxes_and_masks, place_mask
+from nanoseg_bench.models.mask_rcnn import MaskRCNN, boxes_and_masks, place_mask
 from nanoseg_bench.models.recipe import load_recipe
 
 PASSED = Deadline(at=0.0, limit="1s")
@@ -87,19 +87,22 @@ def test_a_disc_in_its_box_is_a_disc_on_the_image():
     assert (found & truth).sum() / (found | truth).sum() > 0.95
 
 
-def test_boxes_enclose_the_masks():
+def test_boxes_enclose_the_masks(batch_of):
     mask = np.zeros((4, 5), dtype=bool)
     mask[1:3, 2:5] = True
-    sample = Sample(np.zeros((16, 16), dtype=np.uint8), (Particle(1, mask, 6, 8),), ())
-    pixels, target = encode_boxes_and_masks(sample)
-    assert pixels.shape == (3, 16, 16)
-    assert target["boxes"].tolist() == [[8, 9, 11, 11]]
-    assert target["labels"].tolist() == [2]
-    assert target["masks"].nonzero()[:, 1:].tolist() == [[9, 8], [9, 9], [9, 10], [10, 8], [10, 9], [10, 10]]
+    pixels = np.zeros((16, 16), dtype=np.uint8)
+    samples = [Sample(pixels, (), ()), Sample(pixels, (Particle(1, mask, 6, 8), Particle(0, mask, 0, 0)), ())]
+    empty, target = boxes_and_masks(batch_of(*samples))
+    assert target["boxes"].tolist() == [[8, 9, 11, 11], [2, 1, 5, 3]]
+    assert target["labels"].tolist() == [2, 1]
+    assert target["masks"].shape == (2, 16, 16)
+    assert target["masks"][0].nonzero().tolist() == [[9, 8], [9, 9], [9, 10], [10, 8], [10, 9], [10, 10]]
+    assert (empty["boxes"].shape, empty["labels"].shape, empty["masks"].shape) == ((0, 4), (0,), (0, 16, 16))
 
 
-def test_an_image_without_particles_can_be_trained_on(prepared_set):
-    network = make(prepared_set)._build().train()
-    pixels, target = encode_boxes_and_masks(Sample(np.zeros((96, 96), dtype=np.uint8), (), ()))
-    losses = network([pixels], [target])
+def test_an_image_without_particles_can_be_trained_on(prepared_set, batch_of):
+    model = make(prepared_set)
+    network = model._build().train()
+    batch = model._targets(batch_of(Sample(np.zeros((96, 96), dtype=np.uint8), (), ())))
+    losses = model._losses(network, batch)
     assert all(torch.isfinite(loss) for loss in losses.values())

@@ -1,7 +1,10 @@
+import json
+
 import pytest
 
 from nanoseg_bench.errors import RecipeError
-from nanoseg_bench.models.recipe import load_recipe
+from nanoseg_bench.models.recipe import Augmentation, Recipe, load_recipe
+from nanoseg_bench.models.registry import BUILT_IN
 
 GOOD = """
 model: unet
@@ -29,8 +32,8 @@ def test_a_preset_overrides_what_stands_above_it(folder):
 
 
 def test_an_unknown_preset_is_answered_with_the_known_ones(folder):
-    with pytest.raises(RecipeError, match=r"unet\.yaml.*'best'.*smoke, paper"):
-        load_recipe("unet", "best", folder)
+    with pytest.raises(RecipeError, match=r"unet\.yaml.*'long'.*smoke, paper"):
+        load_recipe("unet", "long", folder)
 
 
 def test_an_unknown_model_names_the_file(folder):
@@ -46,6 +49,11 @@ def test_an_unknown_model_names_the_file(folder):
         ("images_seen: 8", "images_seen: 8, learning_rte: 0.1", "learning_rte"),
         ("canvas: 96", "canvas: -96", "canvas"),
         ("images_seen: 8", "images_seen: 8, optimizer: lion", "optimizer"),
+        ("images_seen: 8", "images_seen: 8, loader: fast", "loader.*'stock' or 'gpu'"),
+        ("images_seen: 8", "images_seen: 8, compile: max", "compile.*False, True or 'always'"),
+        ("images_seen: 8", "images_seen: 8, augmentation: strong", "augmentation.*'strong': write `shared`"),
+        ("images_seen: 8", "images_seen: 8, augmentation: {mosiac: 0.5}", "augmentation.mosiac"),
+        ("images_seen: 8", "images_seen: 8, augmentation: {scale: [2, 1]}", r"augmentation.scale.*\[2.0, 1.0\]"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_file_and_preset(folder, old, new, message):
@@ -62,9 +70,29 @@ def test_what_is_no_recipe_is_refused(folder, text):
 
 
 @pytest.mark.parametrize("model", ["otsu", "unet", "deeplabv3plus", "mask-rcnn"])
-@pytest.mark.parametrize("preset", ["smoke", "quick", "paper"])
+@pytest.mark.parametrize("preset", ["smoke", "quick", "paper", "best"])
 def test_every_shipped_recipe_reads(model, preset):
     recipe = load_recipe(model, preset)
     assert (recipe.model, recipe.preset) == (model, preset)
-    if preset == "paper":
+    if preset in ("paper", "best"):
         assert recipe.canvas == 640
+    if preset != "best":
+        assert (recipe.loader, recipe.augmentation, recipe.compile) == ("stock", None, False)
+
+
+def test_augmentation_is_shared_listed_or_nothing():
+    common = {"model": "unet", "title": "T", "preset": "best", "canvas": 32, "epochs": 1}
+    assert Recipe(**common).augmentation is None
+    shared = Recipe(**common, augmentation="shared")
+    assert shared.augmentation == Augmentation()
+    listed = Recipe(**common, augmentation={"mosaic": 0.25})
+    assert listed.augmentation == Augmentation(mosaic=0.25)
+    # The numbers themselves are what a record keeps, and what decides whether a run is still good.
+    saved = json.loads(json.dumps(shared.model_dump(mode="json")))
+    assert saved["augmentation"]["scale"] == [0.5, 1.5]
+    assert Recipe(**saved) == shared
+
+
+def test_all_models_are_augmented_alike_in_the_preset_best():
+    trained = [name for name in BUILT_IN if name != "otsu"]
+    assert {str(load_recipe(name, "best").augmentation) for name in trained} == {str(Augmentation())}

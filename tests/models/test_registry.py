@@ -32,3 +32,9 @@ def test_builds_the_model_that_the_recipe_names(name):
     model = build(load_recipe(name, "smoke"), ("a", "b"), 70)
     assert f"{type(model).__module__}:{type(model).__name__}" == BUILT_IN[name]
     assert model.max_detections == 140
+
+
+def test_a_recipe_of_a_model_that_is_not_installed_is_refused():
+    recipe = load_recipe("unet", "smoke").model_copy(update={"model": "stardist"})
+    with pytest.raises(UsageError, match="unknown model 'stardist'"):
+        build(recipe, ("a",), 70)

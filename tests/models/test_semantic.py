@@ -8,7 +8,7 @@ from nanoseg_bench.models.base import MIN_SCORE, Deadline, FitContext
 from nanoseg_bench.models.data import Particle, Sample
 from nanoseg_bench.models.otsu import Otsu
 from nanoseg_bench.models.recipe import load_recipe
-from nanoseg_bench.models.semantic import SemanticModel, dice_loss, encode_class_map
+from nanoseg_bench.models.semantic import SemanticModel, class_map, dice_loss
 
 MODELS = ("unet", "deeplabv3plus")
 PASSED = Deadline(at=0.0, limit="1s")
@@ -92,20 +92,21 @@ def test_complexity(prepared_set):
     assert large.gflops > 2 * 3.67 * (128 / 224) ** 2
 
 
-def test_class_map_holds_classes_and_ignored_pixels():
+def test_class_map_holds_classes_and_ignored_pixels(batch_of):
     ones = np.ones((2, 2), dtype=bool)
     sample = Sample(
         np.zeros((8, 8), dtype=np.uint8),
-        (Particle(0, ones, 1, 1), Particle(1, ones, 4, 5)),
+        (Particle(0, ones, 1, 1), Particle(1, ones, 4, 5), Particle(0, ones, 5, 6)),
         (Particle(-1, np.ones((3, 3), dtype=bool), 2, 2),),
     )
-    pixels, target = encode_class_map(sample)
+    target = class_map(batch_of(sample, Sample(sample.pixels, (), ()), ignored=True))
     expected = np.zeros((8, 8), dtype=int)
     expected[2:5, 2:5] = 255
     expected[1:3, 1:3] = 1
     expected[5:7, 4:6] = 2
-    assert pixels.shape == (3, 8, 8)
-    assert (target.numpy() == expected).all()
+    expected[6:8, 5:7] = 1  # the later particle lies above
+    assert (target[0].numpy() == expected).all()
+    assert not target[1].any()
 
 
 def test_dice_against_its_definition():

@@ -1,9 +1,7 @@
 import csv
 import json
 import time
-from itertools import pairwise
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -11,17 +9,10 @@ from torch import nn
 
 from nanoseg_bench.errors import ModelError, TimeLimitReached
 from nanoseg_bench.models.base import Deadline, FitContext
-from nanoseg_bench.models.checkpoint import seed_everything
+from nanoseg_bench.models.checkpoint import load_state, seed_everything
+from nanoseg_bench.models.optimization import FastParameters
 from nanoseg_bench.models.recipe import Recipe
-from nanoseg_bench.models.training import (
-    WeightAverage,
-    batches_of,
-    learning_rate_at,
-    load_initial_weights,
-    load_trained,
-    measure_complexity,
-    train,
-)
+from nanoseg_bench.models.training import LossSums, load_initial_weights, train
 
 PASSED = Deadline(at=time.monotonic() - 1, limit="1s")
 
@@ -33,18 +24,33 @@ class Points:
         self.x = torch.randn(size, 2, generator=torch.Generator().manual_seed(0))
         self.y = self.x @ torch.tensor([[2.0], [-1.0]])
         self.asked: list[int] = []
+        self.loaded: list[int] = []
 
     def __len__(self) -> int:
         return len(self.x)
 
-    def __getitem__(self, index: int):
-        self.asked.append(index)
-        return self.x[index], self.y[index]
+    def load(self, images, device) -> None:
+        self.loaded = list(images)
+
+    def __getitem__(self, draw):
+        self.asked += draw.images
+        return {"x": self.x[draw.images], "y": self.y[draw.images]}
 
 
-def collate(samples):
-    xs, ys = zip(*samples, strict=True)
-    return {"x": torch.stack(xs), "y": torch.stack(ys)}
+class Limit:
+    """A deadline that passes in step ``steps`` of a session."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    @property
+    def passed(self) -> bool:
+        self.left -= 1
+        return self.left <= 0
+
+    def check(self, progress: str) -> None:
+        if self.left <= 0:
+            raise TimeLimitReached(f"time limit reached at {progress}")
 
 
 def loss_step(network, batch):
@@ -63,12 +69,18 @@ def make_network(seed: int | None = 0) -> nn.Module:
     return nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
 
 
-def fit(run_dir, *, dataset=None, step=loss_step, plan=None, ema=False, **context):
+def fit(run_dir, *, source=None, step=loss_step, plan=None, ema=False, fast=False, **context):
     network = make_network(context.get("seed", 0))
-    dataset = Points() if dataset is None else dataset
-    about = {"format": "nanoseg-weights/1", "model": "unet", "classes": ["a"]}
-    given = FitContext(run_dir, **{"seed": 0, **context})
-    return network, train(network, step, dataset, collate, plan or recipe(), given, about, ema=ema)
+    return network, train(
+        network,
+        step,
+        Points() if source is None else source,
+        plan or recipe(),
+        FitContext(run_dir, **{"seed": 0, **context}),
+        {"model": "unet", "classes": ["a"]},
+        ema=ema,
+        fast=FastParameters([network[3].bias], 10.0) if fast else None,
+    )
 
 
 def history(run_dir) -> list[dict[str, str]]:
@@ -91,23 +103,45 @@ def test_learns_and_leaves_weights_and_history(tmp_path):
     ]
     saved = load_file(report.checkpoint)
     assert all(torch.equal(saved[name], value) for name, value in network.state_dict().items())
+    assert json.loads((tmp_path / "weights.json").read_text())["training"]["signature"]["seed"] == 0
 
 
-@pytest.mark.parametrize("ema", [False, True])
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_a_training_stopped_after_every_epoch_ends_with_the_same_weights(tmp_path, ema, optimizer):
-    plan = recipe(optimizer=optimizer)
-    whole, _ = fit(tmp_path / "whole", plan=plan, ema=ema)
-    for done in (1, 2, 3):
-        with pytest.raises(TimeLimitReached, match=rf"1s reached at epoch {done} of 4"):
-            fit(tmp_path / "parts", plan=plan, ema=ema, deadline=PASSED)
-    parts, report = fit(tmp_path / "parts", plan=plan, ema=ema, deadline=PASSED)
-    assert (report.epochs, report.images_seen, report.resumes) == (4, 160, 3)
+@pytest.mark.parametrize("steps", [1, 3, 10])
+@pytest.mark.parametrize(
+    ("optimizer", "ema", "fast"), [("adamw", False, False), ("adamw", True, True), ("sgd", True, False)]
+)
+def test_a_training_that_is_stopped_again_and_again_ends_with_the_same_weights(tmp_path, optimizer, ema, fast, steps):
+    choices = {"plan": recipe(optimizer=optimizer), "ema": ema, "fast": fast}
+    whole, _ = fit(tmp_path / "whole", **choices)
+    points, stops, report = Points(), 0, None
+    while report is None:
+        try:
+            parts, report = fit(tmp_path / "parts", source=points, deadline=Limit(steps), **choices)
+        except TimeLimitReached:
+            stops += 1
+    assert stops == -(-40 // steps) - 1
+    assert (report.epochs, report.images_seen, report.resumes) == (4, 160, stops)
+    assert len(points.asked) == 160, "a step was trained twice, or left out"
     for name, value in whole.state_dict().items():
         assert torch.equal(value, parts.state_dict()[name]), name
     ours, theirs = history(tmp_path / "whole"), history(tmp_path / "parts")
     assert [row["fit"] for row in ours] == [row["fit"] for row in theirs]
     assert float(theirs[-1]["seconds"]) >= float(theirs[0]["seconds"])
+
+
+def test_a_time_limit_says_how_far_it_came(tmp_path):
+    with pytest.raises(TimeLimitReached, match=r"reached at step 7 of 10 in epoch 1 of 4$"):
+        fit(tmp_path, deadline=Limit(7))
+    assert not (tmp_path / "history.csv").exists()
+    with pytest.raises(TimeLimitReached, match=r"reached at epoch 2 of 4$"):
+        fit(tmp_path, deadline=Limit(13))
+    assert len(history(tmp_path)) == 2
+
+
+def test_a_limit_that_passed_before_leaves_one_step_behind(tmp_path):
+    with pytest.raises(TimeLimitReached, match="time limit 1s reached at step 1 of 10"):
+        fit(tmp_path, deadline=PASSED)
+    assert load_state(tmp_path / "state.pt")["within_epoch"]["step"] == 1
 
 
 def test_seconds_add_up_over_sessions(tmp_path):
@@ -116,7 +150,7 @@ def test_seconds_add_up_over_sessions(tmp_path):
         return loss_step(network, batch)
 
     with pytest.raises(TimeLimitReached):
-        fit(tmp_path, step=slow, deadline=PASSED)
+        fit(tmp_path, step=slow, deadline=Limit(15))
     _, report = fit(tmp_path, step=slow)
     assert report.seconds >= 4 * 10 * 0.01
 
@@ -124,8 +158,8 @@ def test_seconds_add_up_over_sessions(tmp_path):
 def test_a_finished_training_is_not_repeated(tmp_path):
     _, first = fit(tmp_path)
     points = Points()
-    network, second = fit(tmp_path, dataset=points)
-    assert points.asked == []
+    network, second = fit(tmp_path, source=points)
+    assert points.asked == points.loaded == []
     assert second == first
     assert torch.equal(network.state_dict()["0.weight"], load_file(first.checkpoint)["0.weight"])
 
@@ -142,19 +176,7 @@ def test_the_average_is_what_is_published(tmp_path):
     plain, _ = fit(tmp_path / "plain")
     averaged, _ = fit(tmp_path / "ema", ema=True)
     assert not torch.equal(plain[0].weight, averaged[0].weight)
-
-
-def test_the_average_follows_its_formula():
-    network = nn.Linear(1, 1)
-    nn.init.constant_(network.weight, 0.0)
-    average = WeightAverage(network)
-    expected = 0.0
-    for update in range(1, 6):
-        nn.init.constant_(network.weight, float(update))
-        average.update(network)
-        decay = 0.9999 * (1 - np.exp(-update / 2000))
-        expected = decay * expected + (1 - decay) * update
-    assert average.values["weight"].item() == pytest.approx(expected, rel=1e-5)
+    assert torch.equal(plain[1].num_batches_tracked, averaged[1].num_batches_tracked)
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):
@@ -172,39 +194,56 @@ def test_divergence_is_an_error_with_epoch_and_way_out(tmp_path):
         factor = float("nan") if len(calls) == 15 else 1.0
         return {"fit": loss_step(network, batch)["fit"] * factor}
 
-    with pytest.raises(ModelError, match=r"diverged at epoch 2, step 14 \(fit nan\); lower learning_rate \(0.05\)"):
+    with pytest.raises(ModelError, match=r"diverged at epoch 2 \(mean losses: fit nan\); lower learning_rate \(0.05\)"):
         fit(tmp_path, step=explode)
     assert len(history(tmp_path)) == 1
+    state = load_state(tmp_path / "state.pt")
+    assert state["counters"]["epochs"] == 1
+    assert all(torch.isfinite(value).all() for value in state["network"].values()), "the checkpoint is poisoned"
+
+
+def test_a_lost_training_is_not_saved_when_the_time_is_up(tmp_path):
+    def explode(network, batch):
+        return {"fit": loss_step(network, batch)["fit"] * float("inf")}
+
+    with pytest.raises(ModelError, match="diverged at epoch 1"):
+        fit(tmp_path, step=explode, deadline=PASSED)
+    assert not (tmp_path / "state.pt").exists()
+
+
+def test_sums_of_losses_are_exact_and_go_on():
+    sums, exact = LossSums(), 0.0
+    for step in range(1000):
+        value = torch.tensor(1.0 + step / 3)
+        sums.add({"fit": value, "size": value / 7})
+        exact += float(value)
+    assert sums.read()["fit"] == exact
+    again = LossSums()
+    again.restore(sums.read(), "cpu")
+    again.add({"fit": torch.tensor(1.0), "size": torch.tensor(0.0)})
+    assert again.read() == {"fit": exact + 1, "size": sums.read()["size"]}
+    assert LossSums().read() == {}
 
 
 def test_no_images_is_an_error(tmp_path):
     with pytest.raises(ModelError, match="no images"):
-        fit(tmp_path, dataset=Points(0))
+        fit(tmp_path, source=Points(0))
 
 
 def test_images_come_in_the_order_of_the_budget(tmp_path):
     points = Points()
-    fit(tmp_path, dataset=points)
+    fit(tmp_path, source=points)
     assert [sorted(points.asked[start : start + 40]) for start in range(0, 160, 40)] == [list(range(40))] * 4
     assert points.asked[:40] != points.asked[40:80]
 
 
-def test_rate_rises_then_falls_to_one_percent():
-    plan = recipe(learning_rate=1.0, warmup_fraction=0.1)
-    rates = [learning_rate_at(step, 100, plan) for step in range(100)]
-    assert rates[:10] == pytest.approx([(step + 1) / 11 for step in range(10)])
-    assert rates[10] == 1.0
-    assert all(first >= second for first, second in pairwise(rates[10:]))
-    assert rates[-1] == pytest.approx(0.01, abs=0.001)
-
-
-@pytest.mark.parametrize(
-    ("count", "size", "sizes"), [(8, 4, [4, 4]), (10, 4, [4, 4, 2]), (9, 4, [4, 5]), (1, 4, [1]), (3, 1, [1, 1, 1])]
-)
-def test_no_image_is_left_out_or_alone(count, size, sizes):
-    batches = batches_of(range(count), size)
-    assert [len(batch) for batch in batches] == sizes
-    assert [index for batch in batches for index in batch] == list(range(count))
+def test_only_what_will_be_seen_is_loaded(tmp_path):
+    few, every = Points(), Points()
+    fit(tmp_path / "few", source=few, plan=recipe(epochs=None, images_seen=16, images_per_epoch=8))
+    assert sorted(few.asked) == few.loaded
+    assert len(few.loaded) == 16
+    fit(tmp_path / "all", source=every)
+    assert every.loaded == list(range(40))
 
 
 def test_initial_weights_are_taken_where_they_fit(tmp_path):
@@ -237,27 +276,3 @@ def test_weights_of_another_network_are_refused(tmp_path):
         fit(tmp_path / "run", weights=path)
     with pytest.raises(ModelError, match=r"missing\.safetensors: not readable as initial weights"):
         fit(tmp_path / "run", weights=tmp_path / "missing.safetensors")
-
-
-def test_loading_checks_what_the_weights_are(tmp_path):
-    trained, report = fit(tmp_path)
-    loaded = load_trained(make_network(9), report.checkpoint, recipe(), ("a",), "cpu")
-    assert torch.equal(loaded[0].weight, trained[0].weight)
-    assert not loaded.training
-    with pytest.raises(ModelError, match=r"classes is \['a'\], expected \['a', 'b'\]"):
-        load_trained(make_network(), report.checkpoint, recipe(), ("a", "b"), "cpu")
-    with pytest.raises(ModelError, match=r"model is 'unet', expected 'deeplabv3plus'"):
-        load_trained(make_network(), report.checkpoint, recipe(model="deeplabv3plus"), ("a",), "cpu")
-    with pytest.raises(ModelError, match="needs a checkpoint"):
-        load_trained(make_network(), None, recipe(), ("a",), "cpu")
-    with pytest.raises(ModelError, match="does not fit the network"):
-        load_trained(nn.Linear(3, 3), report.checkpoint, recipe(), ("a",), "cpu")
-    about = json.loads((tmp_path / "weights.json").read_text())
-    assert about["training"]["signature"]["seed"] == 0
-
-
-def test_complexity_of_a_known_network():
-    network = nn.Sequential(nn.Conv2d(3, 5, 3, padding=1, bias=False), nn.Conv2d(5, 2, 1))
-    complexity = measure_complexity(network, 32)
-    assert complexity.parameters == 5 * 27 + 10 + 2
-    assert complexity.gflops == pytest.approx(2 * 32 * 32 * (5 * 27 + 10) / 1e9)

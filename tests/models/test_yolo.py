@@ -8,11 +8,11 @@ from nanoseg_bench.errors import ModelError, RecipeError, TimeLimitReached
 from nanoseg_bench.imageio import as_rgb, read_image
 from nanoseg_bench.models.base import MIN_SCORE, CanvasImage, Deadline, FitContext
 from nanoseg_bench.models.checkpoint import save_weights, seed_everything
-from nanoseg_bench.models.data import TrainingImages
 from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.registry import ABLATION
+from nanoseg_bench.models.training_batches import TrainingBatches
+from nanoseg_bench.models.views import Draw
 from nanoseg_bench.models.yolo import YoloModel, _loss_step
-from nanoseg_bench.models.yolo_data import collate, encode_sample
 
 PASSED = Deadline(at=0.0, limit="1s")
 
@@ -115,8 +115,7 @@ def test_the_loss_in_bfloat16_is_that_of_float32(name, prepared_set):
     seed_everything(0)
     model = make(prepared_set, name)
     network = model._build()
-    dataset = TrainingImages(prepared_set, model.recipe.canvas, encode_sample)
-    batch = collate([dataset[0], dataset[1]])
+    batch = TrainingBatches(prepared_set, model.recipe, 0, model._targets)[Draw([0, 1], 0, 2)]
     exact = _loss_step(network, batch)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         rounded = _loss_step(network, batch)

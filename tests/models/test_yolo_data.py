@@ -3,52 +3,55 @@ import pytest
 import torch
 
 from nanoseg_bench.models.data import Particle, Sample
-from nanoseg_bench.models.yolo_data import collate, encode_sample, to_planes
+from nanoseg_bench.models.yolo_data import to_planes, yolo_targets
 
 
 def sample_of(*particles: Particle, size: int = 32, ignored: tuple[Particle, ...] = ()) -> Sample:
     return Sample(np.arange(size * size, dtype=np.uint8).reshape(size, size), particles, ignored)
 
 
-def test_boxes_are_the_tight_extent_of_the_mask_as_fractions():
+def test_boxes_are_the_tight_extent_of_the_mask_as_fractions(batch_of):
     mask = np.zeros((6, 9), dtype=bool)
     mask[1:5, 2:9] = True  # the window is larger than the particle
-    encoded = encode_sample(sample_of(Particle(1, mask, x=3, y=10)))
+    targets = yolo_targets(batch_of(sample_of(Particle(1, mask, x=3, y=10))))
     left, right, top, bottom = 5, 12, 11, 15
     expected = np.array([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]) / 32
-    np.testing.assert_allclose(encoded.boxes, expected[None], rtol=1e-6)
-    assert encoded.classes.tolist() == [[1.0]]
+    np.testing.assert_allclose(targets["bboxes"], expected[None], rtol=1e-6)
+    assert targets["cls"].tolist() == [[1.0]]
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_masks_are_the_share_of_each_block_that_is_covered(seed):
+def test_masks_are_the_share_of_each_block_that_is_covered(batch_of, seed):
     rng = np.random.default_rng(seed)
     height, width = rng.integers(1, 14, 2)
     y, x = int(rng.integers(0, 32 - height + 1)), int(rng.integers(0, 32 - width + 1))
     mask = rng.random((height, width)) < 0.6
     mask[0, 0] = True
-    batch = collate([encode_sample(sample_of(Particle(0, mask, x, y)))])
+    targets = yolo_targets(batch_of(sample_of(Particle(0, mask, x, y))))
     whole = np.zeros((32, 32))
     whole[y : y + height, x : x + width] = mask
     shares = whole.reshape(8, 4, 8, 4).mean(axis=(1, 3))
-    np.testing.assert_allclose(batch["masks"][0].numpy() / 255, shares, atol=0.5 / 255)
+    assert targets["masks"].dtype == torch.uint8
+    np.testing.assert_allclose(targets["masks"][0].numpy() / 255, shares, atol=0.5 / 255)
 
 
-def test_a_batch_counts_particles_image_by_image_and_keeps_empty_images():
+def test_overlapping_particles_keep_their_whole_masks(batch_of):
+    square = np.ones((8, 8), dtype=bool)
+    masks = yolo_targets(batch_of(sample_of(Particle(0, square, 4, 4), Particle(1, square, 8, 8))))["masks"]
+    assert (masks == 255).sum(dim=(1, 2)).tolist() == [4, 4]
+    assert (masks == 255).all(dim=0).sum() == 1
+
+
+def test_a_batch_counts_particles_image_by_image_and_keeps_empty_images(batch_of):
     dot = Particle(2, np.ones((4, 4), dtype=bool), 8, 8)
-    batch = collate([encode_sample(sample_of(dot, dot)), encode_sample(sample_of()), encode_sample(sample_of(dot))])
-    assert batch["img"].shape == (3, 3, 32, 32)
-    assert batch["batch_idx"].tolist() == [0, 0, 2]
-    assert batch["cls"].shape == (3, 1)
-    assert batch["bboxes"].shape == (3, 4)
-    assert batch["masks"].shape == (3, 8, 8)
-    nothing = collate([encode_sample(sample_of())])
+    targets = yolo_targets(batch_of(sample_of(dot, dot), sample_of(), sample_of(dot)))
+    assert targets["img"].shape == (3, 3, 32, 32)
+    assert targets["batch_idx"].tolist() == [0, 0, 2]
+    assert targets["cls"].shape == (3, 1)
+    assert targets["bboxes"].shape == (3, 4)
+    assert targets["masks"].shape == (3, 8, 8)
+    nothing = yolo_targets(batch_of(sample_of()))
     assert [len(nothing[key]) for key in ("batch_idx", "cls", "bboxes", "masks")] == [0, 0, 0, 0]
-
-
-def test_ignore_regions_are_no_particles():
-    region = Particle(-1, np.ones((4, 4), dtype=bool), 0, 0)
-    assert encode_sample(sample_of(ignored=(region,))).windows == ()
 
 
 def test_grey_becomes_three_equal_planes_and_colour_stays_rgb():

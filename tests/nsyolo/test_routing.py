@@ -126,10 +126,10 @@ def test_layout_and_batch_do_not_matter(size, unsettle):
 def test_routes_are_chosen_in_single_precision(dtype, unsettle):
     module = unsettle(BiLevelRoutingAttention(16, 2)).eval()
     features = torch.randn(4, 16, 20, 20)
-    tokens = module._to_regions(module.qkv(features)).to(dtype)
-    expected = module._route(tokens.float(), None)
+    query, key, _ = (module._to_regions(part).to(dtype) for part in module.qkv(features).chunk(3, dim=1))
+    expected = module._route(query.float(), key.float(), None)
     with torch.autocast("cpu", dtype=dtype):
-        assert torch.equal(module._route(tokens, None), expected)
+        assert torch.equal(module._route(query, key, None), expected)
         mixed = module(features)
     assert mixed.dtype == dtype and mixed.isfinite().all()
 

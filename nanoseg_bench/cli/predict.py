@@ -1,0 +1,229 @@
+"""``nanoseg-bench predict``: the particles of micrographs that belong to no prepared set."""
+
+import argparse
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nanoseg_bench.errors import ImageError, UsageError
+
+if TYPE_CHECKING:
+    from nanoseg_bench.cli.predicted import PredictedImage, Settings
+    from nanoseg_bench.models.predictor import Predictor
+
+_ANNOTATIONS = ("labelme", "coco", "masks")
+_OVERLAY = "overlay"
+_ENGINES = {"auto": "", "onnx": "ONNX Runtime", "torch": "PyTorch"}
+_CLASSLESS = "particle"
+
+_LOG = logging.getLogger(__name__)
+
+_EPILOG = """\
+examples:
+  nanoseg-bench predict sample.tif --model runs/mine/nsyolo-paper-seed0
+  nanoseg-bench predict my_images --model nsyolo.onnx --out found --format coco,overlay
+  nanoseg-bench predict my_images --model RUN --out found --overwrite missing     images that have come since
+
+Each image is letterboxed as prepare does it; particles are in pixels of the image. DIR gets predictions.json, and a
+folder for each format: labelme (JSON beside the images, to be corrected in LabelMe), coco (with scores), masks
+(instance maps), overlay (pictures). All but the last can go into prepare and convert.
+
+A YOLO model runs in ONNX Runtime on the CPU: it is exported on its first use and kept beside its weights, or in the
+user's cache folder. On a GPU, PyTorch runs it, and always the other models.
+"""
+
+
+def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the verb."""
+    parser = verbs.add_parser(
+        "predict",
+        help="find the particles of new micrographs with a finished model",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE_OR_FOLDER", help="micrographs")
+    parser.add_argument(
+        "--model", type=Path, required=True, metavar="MODEL", help="a run's folder, its weights, or an .onnx file"
+    )
+    parser.add_argument(
+        "--engine", choices=tuple(_ENGINES), default="auto", help="what runs the network (default: %(default)s)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    parser.add_argument(
+        "--confidence",
+        type=float,
+        metavar="C",
+        help="leave out particles below (default: as chosen on val for the run, else 0.25)",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("predictions"), metavar="DIR", help="folder to write (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--format",
+        default=f"labelme,{_OVERLAY}",
+        metavar="A,B,...",
+        help=f"of {', '.join((*_ANNOTATIONS, _OVERLAY))} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--overwrite",
+        choices=("never", "missing", "always"),
+        default="never",
+        help="earlier predictions in DIR: keep them and stop, add to them, or replace them (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--trust-pickle", action="store_true", help="read a .pt checkpoint, which runs whatever code stands in it"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out the verb; 1 when an image could not be read."""
+    formats = _formats(arguments.format)
+    if arguments.confidence is not None and not 0 <= arguments.confidence <= 1:
+        raise UsageError(f"--confidence {arguments.confidence:g}: lies between 0 and 1")
+    sources = _find_images(arguments.images, arguments.out)
+    from nanoseg_bench.environment import isolate_libraries
+
+    isolate_libraries()
+    from nanoseg_bench.cli.predicted import FILE, Settings, open_folder, require_same, write_folder
+
+    out: Path = arguments.out
+    earlier, kept = open_folder(out, arguments.overwrite)
+    predictor = _open(arguments)
+    confidence = _confidence(arguments, predictor)
+    model = predictor.model
+    classes = tuple(model.classes) if model.knows_classes else (_CLASSLESS,)
+    settings = Settings(f"{model.recipe.model} ({arguments.model.resolve()})", confidence, classes)
+    require_same(out, earlier, settings)
+    known = {image.source for image in kept}
+    new = [source for source in sources if source not in known]
+    found, problems = _predict(predictor, settings, new, kept, out / _OVERLAY if _OVERLAY in formats else None)
+    write_folder(out, settings, [*kept, *found], [name for name in formats if name != _OVERLAY])
+    _show(found, len(sources) - len(new))
+    print(f"{out / FILE}: {len(kept) + len(found)} images")
+    for error in problems:
+        print(f"could not be read: {error}")
+    return 1 if problems else 0
+
+
+def _formats(text: str) -> list[str]:
+    formats = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    unknown = [name for name in formats if name not in (*_ANNOTATIONS, _OVERLAY)]
+    if unknown or not formats:
+        raise UsageError(f"--format {text!r}: give some of {', '.join((*_ANNOTATIONS, _OVERLAY))}")
+    return formats
+
+
+def _find_images(given: Sequence[Path], out: Path) -> list[Path]:
+    """The files that are named, and the images below the folders that are, each once.
+
+    Raises:
+        UsageError: There is no such file or folder, no image, or ``out`` would be read the next time.
+    """
+    from nanoseg_bench.imageio import IMAGE_SUFFIXES
+
+    sources: list[Path] = []
+    for path in given:
+        if not path.exists():
+            raise UsageError(f"{path}: no such file or folder")
+        if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
+            raise UsageError(f"--out {out}: lies inside {path}, and would be read next time")
+        sources += _images_below(path, IMAGE_SUFFIXES) if path.is_dir() else [path]
+    if not sources:
+        raise UsageError(f"{', '.join(map(str, given))}: no image with one of the endings {', '.join(IMAGE_SUFFIXES)}")
+    return list(dict.fromkeys(path.resolve() for path in sources))
+
+
+def _images_below(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [
+            Path(parent, name) for name in sorted(names) if name.lower().endswith(suffixes) and not name.startswith(".")
+        ]
+    return found
+
+
+def _open(arguments: argparse.Namespace) -> "Predictor":
+    from nanoseg_bench.cli.device import resolve_device
+    from nanoseg_bench.models.predictor import open_predictor
+
+    device: str = arguments.device
+    needs_cpu = arguments.engine == "onnx" or arguments.model.suffix.lower() == ".onnx"
+    device = "cpu" if device == "auto" and needs_cpu else resolve_device(device)
+    predictor = open_predictor(
+        arguments.model, engine=arguments.engine, device=device, trust_pickle=arguments.trust_pickle
+    )
+    _LOG.info("%s in %s on %s", predictor.model.recipe.title, _ENGINES[predictor.engine], device)
+    return predictor
+
+
+def _confidence(arguments: argparse.Namespace, predictor: "Predictor") -> float:
+    from nanoseg_bench.cli.operating_point import find_operating_point
+    from nanoseg_bench.models.predictor import DEFAULT_CONFIDENCE
+
+    point = find_operating_point(arguments.model)
+    confidence, source = DEFAULT_CONFIDENCE, "the default: no operating point came with the model"
+    if arguments.confidence is not None:
+        confidence, source = arguments.confidence, "as given"
+    elif point is not None:
+        confidence, source = point.confidence, point.source
+    elif predictor.chosen_confidence is not None:
+        confidence, source = predictor.chosen_confidence, "chosen on val, as the file says"
+    if not predictor.model.has_confidence:
+        source = f"not used: scores of {predictor.model.recipe.title} only rank its particles"
+    _LOG.info("confidence %.3g (%s)", confidence, source)
+    return confidence
+
+
+def _predict(
+    predictor: "Predictor",
+    settings: "Settings",
+    sources: Sequence[Path],
+    kept: Sequence["PredictedImage"],
+    overlays: Path | None,
+) -> tuple[list["PredictedImage"], list[ImageError]]:
+    """Predict image by image; those that cannot be read are left out and come back as errors."""
+    from nanoseg_bench.annotations.file_names import UniqueNames
+    from nanoseg_bench.cli.predicted import PredictedImage, write_overlay
+    from nanoseg_bench.imageio import read_image
+    from nanoseg_bench.progress import track
+
+    names = UniqueNames()
+    for image in kept:
+        names.take(image.name)
+    found: list[PredictedImage] = []
+    problems: list[ImageError] = []
+    for source in track(sources, f"predict with {predictor.model.recipe.title}"):
+        try:
+            pixels = read_image(source)
+        except ImageError as error:
+            problems.append(error)
+            continue
+        particles = predictor.predict(pixels, settings.confidence, str(source))
+        labelled = tuple(each if each.label else replace(each, label=_CLASSLESS) for each in particles)
+        height, width = pixels.shape[:2]
+        image = PredictedImage(names.take(source.stem), source, width, height, labelled)
+        if overlays is not None:
+            write_overlay(overlays / f"{image.name}.png", image, pixels, settings.classes)
+        found.append(image)
+    return found, problems
+
+
+def _show(images: Sequence["PredictedImage"], earlier: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("image", "width", "height", "particles", "mean diameter (px)")
+    for image in images:
+        diameter = image.mean_diameter
+        shown = "" if diameter is None else f"{diameter:.1f}"
+        table.add_row(image.source.name, str(image.width), str(image.height), str(len(image.instances)), shown)
+    if images:
+        Console(highlight=False).print(table)
+        print("diameters leave out particles that touch the border")
+    if earlier:
+        print(f"{earlier} images have predictions already")

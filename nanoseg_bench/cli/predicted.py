@@ -1,0 +1,209 @@
+"""What ``predict`` leaves in its folder: predictions.json, and the formats that were asked for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from nanoseg_bench.annotations.conversion import convert
+from nanoseg_bench.annotations.instance import Instance, Micrograph, Rle
+from nanoseg_bench.annotations.raster import to_rle
+from nanoseg_bench.annotations.source import Loaded, Source
+from nanoseg_bench.annotations.yolo import to_outlines
+from nanoseg_bench.errors import NanosegError, UsageError
+from nanoseg_bench.files import atomic_path, read_json, write_json
+from nanoseg_bench.imageio import as_rgb
+from nanoseg_bench.metrics.size_distribution import equivalent_diameters
+from nanoseg_bench.preparation.overlays import class_colours
+
+FILE = "predictions.json"
+"""Every particle with its score; also says that a folder is ours."""
+
+FORMAT = "nanoseg-predicted/1"
+
+_SUBPIXEL_BITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What all predictions of a folder have in common.
+
+    Attributes:
+        model: File or folder, and what it is.
+        confidence: Particles with a lower score were left out.
+        classes: Class names.
+    """
+
+    model: str
+    confidence: float
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedImage:
+    """The particles of one image.
+
+    Attributes:
+        name: Stem of its files.
+        source: The image.
+        width: Columns.
+        height: Rows.
+        instances: Masks with labels and scores, in pixels of the image.
+    """
+
+    name: str
+    source: Path
+    width: int
+    height: int
+    instances: tuple[Instance, ...]
+
+    @property
+    def mean_diameter(self) -> float | None:
+        """Mean equivalent diameter in pixels of the particles that do not touch the border; None without any."""
+        diameters = equivalent_diameters([to_rle(each, self.height, self.width) for each in self.instances])
+        return float(diameters.mean()) if diameters.size else None
+
+
+def open_folder(folder: Path, overwrite: str) -> tuple[Settings | None, list[PredictedImage]]:
+    """Look whether ``folder`` may be written.
+
+    Args:
+        folder: Of the call.
+        overwrite: ``never``: the folder must be new or empty. ``missing``: what an earlier call found stays.
+            ``always``: what an earlier call found is replaced.
+
+    Returns:
+        What stays: its settings and images; None and no image where nothing does.
+
+    Raises:
+        UsageError: There is something that must not be changed.
+    """
+    path = folder / FILE
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return None, []
+    if not path.is_file():
+        raise UsageError(f"--out {folder}: holds other things (no {FILE}); choose another folder")
+    if overwrite == "never":
+        raise UsageError(
+            f"--out {folder}: holds predictions; choose another folder, or give --overwrite missing to add to them, or "
+            "--overwrite always to replace them"
+        )
+    return (None, []) if overwrite == "always" else _read(path)
+
+
+def require_same(folder: Path, earlier: Settings | None, settings: Settings) -> None:
+    """Refuse to mix predictions of two kinds in one folder.
+
+    Raises:
+        UsageError: There are earlier ones, of another model, confidence or class list.
+    """
+    if earlier is not None and earlier != settings:
+        raise UsageError(
+            f"--out {folder}: holds predictions of {earlier.model} with confidence {earlier.confidence:.3g}; choose "
+            "another folder for these, or give --overwrite always"
+        )
+
+
+def write_folder(folder: Path, settings: Settings, images: Sequence[PredictedImage], formats: Sequence[str]) -> None:
+    """Write predictions.json, and a folder of annotations per format.
+
+    Args:
+        folder: As ``open_folder`` allows it.
+        settings: For predictions.json.
+        images: All, those of earlier calls included.
+        formats: Of ``labelme``, ``coco`` and ``masks``.
+
+    Raises:
+        NanosegError: The folder cannot be written.
+    """
+    entries = tuple(
+        Loaded(Micrograph(each.name, each.source, each.width, each.height, each.instances)) for each in images
+    )
+    try:
+        write_json(folder / FILE, _document(settings, images))
+        for name in formats if entries else ():
+            source = Source("predictions", entries, settings.classes)
+            convert(source, folder / name, name, classes=settings.classes, overwrite=True)
+    except OSError as error:
+        raise NanosegError(f"{folder}: cannot be written ({error.strerror or error}); give another --out") from error
+
+
+def write_overlay(path: Path, image: PredictedImage, pixels: NDArray[np.uint8], classes: Sequence[str]) -> None:
+    """Write the micrograph with the outlines of its particles, in a colour per class, as PNG.
+
+    Args:
+        path: The file.
+        image: The particles.
+        pixels: (H, W) or (H, W, 3).
+        classes: Class names in their order.
+
+    Raises:
+        NanosegError: The file cannot be written.
+    """
+    colours = class_colours(classes)
+    picture = np.array(as_rgb(pixels))
+    for instance in image.instances:
+        parts = to_outlines(instance, image.height, image.width)
+        outlines = [outline for part in parts for outline in (part.exterior, *part.holes)]
+        # cv2's pixel centres are whole numbers.
+        lines = [np.round((outline - 0.5) * (1 << _SUBPIXEL_BITS)).astype(np.int32) for outline in outlines]
+        for colour, thickness in (((0, 0, 0), 4), (colours[str(instance.label)], 2)):
+            cv2.polylines(picture, lines, True, colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
+    try:
+        with atomic_path(path) as temporary:
+            Image.fromarray(picture).save(temporary)
+    except OSError as error:
+        raise NanosegError(f"{path}: cannot be written ({error.strerror or error}); give another --out") from error
+
+
+def _document(settings: Settings, images: Sequence[PredictedImage]) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "model": settings.model,
+        "confidence": settings.confidence,
+        "classes": list(settings.classes),
+        "images": [
+            {
+                "name": image.name,
+                "source": str(image.source),
+                "width": image.width,
+                "height": image.height,
+                "instances": [
+                    {
+                        "label": each.label,
+                        "score": each.score,
+                        "counts": to_rle(each, image.height, image.width).counts.decode("ascii"),
+                    }
+                    for each in image.instances
+                ],
+            }
+            for image in images
+        ],
+    }
+
+
+def _read(path: Path) -> tuple[Settings, list[PredictedImage]]:
+    try:
+        document = read_json(path)
+        if document["format"] != FORMAT:
+            raise ValueError(f"format {document['format']!r}, expected {FORMAT!r}")
+        settings = Settings(document["model"], document["confidence"], tuple(document["classes"]))
+        return settings, [_read_image(entry) for entry in document["images"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path}: cannot be read ({error}); choose another folder, or give --overwrite always"
+        ) from error
+
+
+def _read_image(entry: Mapping[str, Any]) -> PredictedImage:
+    height, width = int(entry["height"]), int(entry["width"])
+    instances = tuple(
+        Instance(each["label"], Rle(height, width, each["counts"].encode("ascii")), each["score"])
+        for each in entry["instances"]
+    )
+    return PredictedImage(entry["name"], Path(entry["source"]), width, height, instances)

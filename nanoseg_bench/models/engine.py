@@ -1,0 +1,58 @@
+"""What runs a YOLO segmentation network: PyTorch, on any device."""
+
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nanoseg_bench.models.yolo_data import to_planes
+
+EngineName = Literal["torch", "onnx"]
+
+
+class Engine(Protocol):
+    """A network that is ready to run."""
+
+    @property
+    def name(self) -> EngineName:
+        """Which library runs it."""
+
+    def run(self, pixels: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+        """Run the network on one image.
+
+        Args:
+            pixels: (S, S) grey or (S, S, 3) RGB at network size.
+
+        Returns:
+            (4 + C + M, A): centre x, centre y, width, height in network pixels, the scores of C classes and M mask
+            coefficients of every anchor; and (M, P, P): the prototypes.
+        """
+
+
+class TorchEngine:
+    """A network in PyTorch.
+
+    Args:
+        network: In evaluation mode, on ``device``.
+        device: torch device name.
+    """
+
+    name: EngineName = "torch"
+
+    def __init__(self, network: nn.Module, device: str) -> None:
+        self._network = network
+        self._device = device
+
+    def run(self, pixels: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+        """Run the network on one image; see ``Engine.run``."""
+        with torch.inference_mode():
+            # Evaluation mode: ((boxes with scores and coefficients, prototypes), raw maps).
+            (output, prototypes), _ = self._network(as_input(to_planes(pixels)[None].to(self._device)))
+        return output[0], prototypes[0]
+
+
+def as_input(pixels: Tensor) -> Tensor:
+    """(N, 3, S, S) uint8 to float32 in [0, 1], in the layout in which convolutions run quicker."""
+    return (pixels.float() / 255).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,68 @@
+"""Exported networks that are made once and kept: beside their weights, or in the user's cache folder."""
+
+import logging
+import os
+from pathlib import Path
+
+from nanoseg_bench.errors import ModelError
+from nanoseg_bench.files import sha256_file, sha256_json
+from nanoseg_bench.models.onnx_file import SUFFIX, open_onnx, write_onnx
+from nanoseg_bench.models.yolo import YoloModel
+from nanoseg_bench.nsyolo.export import GRAPH_VERSION
+
+_LOG = logging.getLogger(__name__)
+
+
+class OnnxCache:
+    """The place of one file's exported network.
+
+    The name holds a hash of the weights, of the JSON that describes them and of the exporter's version, so a file is
+    never used for other weights.
+
+    Args:
+        weights: ``.safetensors`` or ``.pt``.
+    """
+
+    def __init__(self, weights: Path) -> None:
+        about = weights.with_suffix(".json")
+        self._weights_sha256 = sha256_file(weights)
+        key = sha256_json(
+            [self._weights_sha256, sha256_file(about) if about.is_file() else None, GRAPH_VERSION],
+        )[:16]
+        self._places = (
+            weights.with_name(f"{weights.stem}-{key}{SUFFIX}"),
+            cache_folder() / f"{weights.stem}-{key}{SUFFIX}",
+        )
+
+    def open(self) -> YoloModel | None:
+        """The model, ready to predict; None where it was not exported yet, or the file is damaged."""
+        for place in self._places:
+            if not place.is_file():
+                continue
+            try:
+                return open_onnx(place)[0]
+            except ModelError as error:
+                _LOG.warning("%s", error)
+        return None
+
+    def export(self, model: YoloModel) -> YoloModel:
+        """Export ``model`` where it can be written, and open what was written.
+
+        Raises:
+            ModelError: The network cannot be exported, or there is no place for it.
+        """
+        reasons = []
+        for place in self._places:
+            try:
+                write_onnx(model, place, self._weights_sha256)
+            except OSError as error:
+                reasons.append(f"{place.parent}: {error.strerror or error}")
+                continue
+            _LOG.info("exported once for ONNX Runtime: %s", place)
+            return open_onnx(place)[0]
+        raise ModelError(f"nowhere to keep the exported network ({'; '.join(reasons)}); make one of them writable")
+
+
+def cache_folder() -> Path:
+    """The user's folder for exported networks, by the XDG rules; it need not exist."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nanoseg-bench" / "onnx"

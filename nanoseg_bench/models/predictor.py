@@ -1,0 +1,124 @@
+"""A finished model on micrographs that belong to no prepared set."""
+
+import logging
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.environment import isolate_libraries
+from nanoseg_bench.errors import ModelError, UsageError
+from nanoseg_bench.imageio import as_rgb
+from nanoseg_bench.models.base import CanvasImage, Model
+from nanoseg_bench.models.engine import EngineName
+from nanoseg_bench.models.trained import open_trained
+from nanoseg_bench.models.yolo import YoloModel
+from nanoseg_bench.preparation.letterbox import Letterbox
+
+EngineChoice = Literal["auto"] | EngineName
+
+DEFAULT_CONFIDENCE = 0.25
+"""Where no operating point is known."""
+
+_ONNX_SUFFIX = ".onnx"
+_WEIGHTS = "weights.safetensors"
+_ANY_NUMBER = 10**6  # a micrograph may hold more particles than any that the model was trained on
+
+_LOG = logging.getLogger(__name__)
+
+
+class Predictor:
+    """A model that takes micrographs of any size.
+
+    Args:
+        model: Ready to predict.
+        chosen_confidence: Operating point that came with the model; None where none is known.
+    """
+
+    def __init__(self, model: Model, chosen_confidence: float | None = None) -> None:
+        self.model = model
+        self.chosen_confidence = chosen_confidence
+
+    @property
+    def engine(self) -> EngineName:
+        """What runs the model's network."""
+        return self.model.engine.name if isinstance(self.model, YoloModel) else "torch"
+
+    def predict(self, pixels: NDArray[np.uint8], confidence: float, name: str = "") -> list[Instance]:
+        """Find the particles of one micrograph.
+
+        It is letterboxed to the network's size as ``prepare`` would do it.
+
+        Args:
+            pixels: (H, W) or (H, W, 3), as ``read_image`` returns it.
+            confidence: Particles with a lower score are left out; without effect for a model whose scores only rank.
+            name: For messages.
+
+        Returns:
+            Particles in pixels of the micrograph, best score first.
+        """
+        height, width = pixels.shape[:2]
+        letterbox = Letterbox(width, height, self.model.recipe.canvas)
+        image = CanvasImage(name, as_rgb(letterbox.apply(pixels)), letterbox)
+        if isinstance(self.model, YoloModel):
+            return self.model.predict([image], min_score=confidence, limit=_ANY_NUMBER)[0]
+        found = self.model.predict([image])[0]
+        if not self.model.has_confidence:
+            return found
+        return [instance for instance in found if instance.score is None or instance.score >= confidence]
+
+
+def open_predictor(
+    path: Path, *, engine: EngineChoice = "auto", device: str = "cpu", trust_pickle: bool = False
+) -> Predictor:
+    """Open a finished model for micrographs.
+
+    Args:
+        path: A run's folder, weights (``.safetensors``, or ``.pt``), or an ``.onnx`` file of ``nanoseg-bench export``.
+        engine: ``onnx``: ONNX Runtime, for which a YOLO model is exported once and kept (``onnx_cache``). ``torch``:
+            PyTorch. ``auto``: ONNX Runtime where it can run the model on this device, else PyTorch.
+        device: torch device name.
+        trust_pickle: Read a ``.pt``, which runs whatever code stands in it.
+
+    Raises:
+        UsageError: Model, engine and device do not go together.
+        ModelError: There is no finished model, it is damaged, or cannot be exported for ``onnx``.
+    """
+    if engine == "onnx" and device != "cpu":
+        raise UsageError(f"--engine onnx runs on the CPU: give --device cpu, or --engine torch for {device}")
+    if path.suffix.lower() == _ONNX_SUFFIX:
+        if engine == "torch" or device != "cpu":
+            raise UsageError(f"{path}: runs in ONNX Runtime on the CPU; give --device cpu without --engine torch")
+        isolate_libraries()
+        from nanoseg_bench.models.onnx_file import open_onnx
+
+        opened, about = open_onnx(path)
+        return Predictor(opened, about.confidence)
+    if engine == "torch" or device != "cpu":
+        return Predictor(open_trained(path, device, trust_pickle=trust_pickle))
+    return Predictor(_open_for_onnx(path, trust_pickle, required=engine == "onnx"))
+
+
+def _open_for_onnx(path: Path, trust_pickle: bool, required: bool) -> Model:
+    from nanoseg_bench.models.onnx_cache import OnnxCache
+
+    weights = path / _WEIGHTS if path.is_dir() else path
+    # What was exported from a pickle runs no code, but the user is asked the same on each call.
+    may_read = weights.is_file() and (trust_pickle or weights.suffix.lower() != ".pt")
+    cache = OnnxCache(weights) if may_read else None
+    if cache is not None and (exported := cache.open()) is not None:
+        return exported
+    model = open_trained(path, trust_pickle=trust_pickle)
+    if cache is None or not isinstance(model, YoloModel):
+        if required:
+            raise UsageError(f"{path}: {model.recipe.model} runs in PyTorch only; leave --engine onnx out")
+        return model
+    try:
+        return cache.export(model)
+    except ModelError as error:
+        if required:
+            raise
+        _LOG.warning("%s", error)
+        return model

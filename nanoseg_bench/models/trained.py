@@ -1,0 +1,164 @@
+"""Finished models, opened by the file or folder that holds them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from nanoseg_bench.environment import isolate_libraries
+from nanoseg_bench.errors import ModelError, RecipeError, UsageError
+from nanoseg_bench.files import read_json
+from nanoseg_bench.models.base import Model
+from nanoseg_bench.models.checkpoint import read_description
+from nanoseg_bench.models.recipe import Recipe
+from nanoseg_bench.models.registry import build
+
+DEFAULT_MAX_INSTANCES = 500
+"""Where weights do not say how many particles their densest training image held: the densest image of EMPS has 497."""
+
+_WEIGHTS = "weights.safetensors"
+_SHOWN = 5  # folders named in an error
+_NO_CLASSES = ("particle",)  # of a model that tells none apart
+
+
+class _Signature(BaseModel):
+    recipe: Recipe
+
+
+class _Training(BaseModel):
+    signature: _Signature
+
+
+class _Description(BaseModel):
+    """The part of a weights' JSON that a model is built from; ``nsyolo.weights`` has the whole layout."""
+
+    model: str
+    classes: tuple[str, ...] = Field(min_length=1)
+    canvas: int = Field(gt=0)
+    max_instances: int | None = Field(default=None, ge=0)
+    preset: str = "custom"
+    options: dict[str, Any] = Field(default_factory=dict)
+    training: _Training | None = None
+
+    def recipe(self) -> Recipe:
+        """The recipe it was trained with, or what is known of it."""
+        if self.training is not None:
+            return self.training.signature.recipe
+        return Recipe(
+            model=self.model,
+            title=self.model,
+            preset=self.preset,
+            canvas=self.canvas,
+            images_seen=0,
+            options=self.options,
+        )
+
+
+def open_trained(path: Path, device: str = "cpu", *, trust_pickle: bool = False) -> Model:
+    """Open a finished model, ready to predict.
+
+    Its ``recipe.canvas`` is the side of the network's input, its ``max_instances`` the densest training image; where
+    the file does not say, ``DEFAULT_MAX_INSTANCES``.
+
+    Args:
+        path: A run's folder (``runs/<set>/<run id>``), weights (``.safetensors`` with the ``.json`` beside it), or a
+            checkpoint (``.pt``) of a YOLO11-seg or NSYOLO network that Ultralytics trained.
+        device: torch device name.
+        trust_pickle: Read a ``.pt``, which runs whatever code stands in it.
+
+    Raises:
+        ModelError: There is no finished model, or it is damaged, of another version, or of a model that is not
+            installed; the message names the file and the way out.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _open_folder(path, device)
+    if not path.exists():
+        raise ModelError(f"{path}: no such file or folder{_did_you_mean(path.parent)}")
+    if path.suffix.lower() == ".pt":
+        return _open_pickle(path, device, trust_pickle)
+    if path.suffix == ".json" and path.with_suffix(".safetensors").is_file():
+        raise ModelError(f"{path}: describes weights; give {path.with_suffix('.safetensors')} instead")
+    return _open_weights(path, device)
+
+
+def _open_folder(folder: Path, device: str) -> Model:
+    if (folder / _WEIGHTS).is_file():
+        return _open_weights(folder / _WEIGHTS, device)
+    if (folder / "state.pt").is_file():
+        raise ModelError(f"{folder}: the training is not finished; the same `nanoseg-bench run` goes on with it")
+    if (folder / "fit.json").is_file():
+        return _open_weightless(folder)
+    raise ModelError(f"{folder}: holds no {_WEIGHTS}{_did_you_mean(folder)}")
+
+
+def _open_weights(path: Path, device: str) -> Model:
+    about_path = path.with_suffix(".json")
+    try:
+        about = _Description.model_validate(read_description(path))
+    except ValidationError as error:
+        raise ModelError(
+            f"{about_path}: {_first_line(error)}; copy it again from where the weights come from"
+        ) from error
+    model = _build(about.recipe(), about.classes, about.max_instances, about_path)
+    try:
+        model.load(path, device)
+    except RecipeError as error:  # the network is built only now
+        raise ModelError(f"{about_path}: {error}") from error
+    return model
+
+
+def _open_weightless(folder: Path) -> Model:
+    """A model that has nothing to load, such as Otsu: the run's recipe is all there is to it."""
+    try:
+        checkpoint = read_json(folder / "fit.json")["report"]["checkpoint"]
+        recipe = Recipe(**read_json(folder / "run.json")["inputs"]["recipe"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder}: not readable as a run ({error!r}); run the model again") from error
+    if checkpoint is not None:
+        raise ModelError(f"{folder}: its weights, {checkpoint}, are gone or of a kind that is not opened here")
+    return _build(recipe, _NO_CLASSES, None, folder / "run.json")
+
+
+def _open_pickle(path: Path, device: str, trust_pickle: bool) -> Model:
+    isolate_libraries()
+    from nanoseg_bench.models.yolo import YoloModel
+    from nanoseg_bench.nsyolo import NSYOLO, WeightsError
+
+    try:
+        trained = NSYOLO(path, trust_pickle=trust_pickle)
+        about = _Description.model_validate(trained.description())
+        model = YoloModel(about.recipe(), about.classes, DEFAULT_MAX_INSTANCES)
+    except (WeightsError, RecipeError) as error:
+        raise ModelError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+    model.adopt(trained.model, device)
+    return model
+
+
+def _build(recipe: Recipe, classes: tuple[str, ...], max_instances: int | None, origin: Path) -> Model:
+    try:
+        return build(recipe, classes, DEFAULT_MAX_INSTANCES if max_instances is None else max_instances)
+    except UsageError as error:
+        raise ModelError(f"{origin}: {error}; install the plug-in that the model comes from") from error
+    except RecipeError as error:
+        raise ModelError(f"{origin}: {error}") from error
+
+
+def _did_you_mean(folder: Path) -> str:
+    """Runs in or one below ``folder`` that have weights."""
+    found = [str(weights.parent) for weights in _runs_below(folder)]
+    if not found:
+        return "; give a run's folder, a .safetensors file, or a .pt with --trust-pickle"
+    more = f" or {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return f"; did you mean {', '.join(found[:_SHOWN])}{more}?"
+
+
+def _runs_below(folder: Path) -> Iterator[Path]:
+    for pattern in (f"*/{_WEIGHTS}", f"*/*/{_WEIGHTS}"):
+        yield from sorted(folder.glob(pattern))
+
+
+def _first_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

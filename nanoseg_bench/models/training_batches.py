@@ -1,0 +1,120 @@
+"""The training images of a prepared set as batches: from memory or from disk, as they are or augmented."""
+
+import logging
+import math
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import psutil  # type: ignore[import-untyped]
+import torch
+
+from nanoseg_bench.errors import ModelError
+from nanoseg_bench.models.assembly import InstanceBatch, assemble
+from nanoseg_bench.models.data import Sample, TrainingImages
+from nanoseg_bench.models.packed import PackedImages, TooLargeError, pack
+from nanoseg_bench.models.recipe import Recipe
+from nanoseg_bench.models.views import Draw, draw_views, plain_views
+from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.progress import track
+
+MEMORY_SHARE = 0.5
+"""A training set is held in memory, or on the device, when its images need at most this share of what is free."""
+
+_MAX_READERS = 8
+_LOG = logging.getLogger(__name__)
+
+
+class TrainingBatches:
+    """Batches of a prepared set's training images, augmented as the recipe says.
+
+    Args:
+        prepared: The prepared set.
+        recipe: Canvas, loader and augmentation.
+        seed: Of the augmentation; None is unseeded.
+        targets: Turns assembled canvases into what the model trains on.
+        ignored: Whether ``targets`` wants the regions that are to be ignored.
+
+    Raises:
+        DatasetError: The set's training targets are incomplete.
+    """
+
+    def __init__(
+        self,
+        prepared: PreparedSet,
+        recipe: Recipe,
+        seed: int | None,
+        targets: Callable[[InstanceBatch], Any],
+        *,
+        ignored: bool = False,
+    ) -> None:
+        self._images = TrainingImages(prepared, recipe.canvas)
+        self._recipe = recipe
+        self._seed = seed
+        self._targets = targets
+        self._ignored = ignored
+        self._packed: PackedImages | None = None
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def load(self, images: Sequence[int], device: str) -> None:
+        """Read the images into memory; for ``loader: gpu``, onto the device.
+
+        Where they do not fit, ``loader: stock`` reads the images of each batch when it is their turn.
+
+        Raises:
+            ModelError: ``loader: gpu``, and they do not fit.
+        """
+        if self._recipe.augmentation is not None:
+            images = range(len(self))  # any of them may become part of a mosaic
+        on_device = self._recipe.loader == "gpu"
+        try:
+            packed = self._read(images)
+            self._packed = _moved(packed, device) if on_device else packed
+        except TooLargeError as error:
+            message = f"{self._recipe.model}: {len(images)} training images of {self._recipe.canvas} px need {error}"
+            if on_device:
+                raise ModelError(f"{message}; set `loader: stock` in the recipe") from error
+            _LOG.warning("%s; every batch reads its own from disk", message)
+
+    def __getitem__(self, draw: Draw) -> Any:
+        """The batch of a draw."""
+        recipe = self._recipe
+        if recipe.augmentation is None:
+            views = plain_views(draw.images, recipe.canvas)
+        else:
+            views = draw_views(recipe.augmentation, draw, len(self), recipe.canvas, self._seed)
+        packed = self._packed
+        if packed is None:
+            shown = np.unique(views.image).tolist()
+            packed = self._pack(map(self._images.__getitem__, shown), shown)
+        return self._targets(assemble(packed, views))
+
+    def _read(self, images: Sequence[int]) -> PackedImages:
+        room = MEMORY_SHARE * psutil.virtual_memory().available
+        # Decoding an image leaves the interpreter to others, so threads are enough.
+        threads = ThreadPoolExecutor(min(_MAX_READERS, os.cpu_count() or 1))
+        try:
+            samples = threads.map(self._images.__getitem__, images)
+            return self._pack(track(samples, "read training images", len(images)), images, room)
+        finally:
+            threads.shutdown(cancel_futures=True)
+
+    def _pack(self, samples: Iterable[Sample], images: Sequence[int], room: float = math.inf) -> PackedImages:
+        return pack(samples, images, len(self), self._recipe.canvas, ignored=self._ignored, room=room)
+
+
+def _moved(packed: PackedImages, device: str) -> PackedImages:
+    """The images on ``device``.
+
+    Raises:
+        TooLargeError: They would take too much of its memory.
+    """
+    if device.startswith("cuda"):
+        room = MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]
+        if packed.bytes > room:
+            raise TooLargeError(packed.bytes, room)
+    return packed.to(device)

@@ -1,0 +1,263 @@
+"""How fast NSYOLO is beside the networks that it is to replace: ratios of the same run.
+
+    python tests/benchmarks/bench_nsyolo.py                                     rows eager, training, onnx, published
+    python tests/benchmarks/bench_nsyolo.py --rows eager --pairs 300
+    python tests/benchmarks/bench_nsyolo.py --rows predict --nsyolo RUN --yolo11n RUN --images FOLDER
+    python tests/benchmarks/bench_nsyolo.py --device cuda --rows graph throughput training-throughput
+
+In each round the baseline, its duplicate and the candidate are timed once, in turning order; a ratio is formed in each
+round, and told as the median of all rounds with a bootstrap interval of 95 %. The duplicate is the baseline built
+again: its ratio is the noise. A goal is met when the median is at or under it, and resolved only where the
+duplicate's interval is narrower than +-1 %. On a CPU the clock is the process's CPU time on one thread.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from nanoseg_bench.nsyolo.network import build_network
+
+SIZE = 640
+CLASSES = 3
+RESAMPLES = 2000
+NOISE_LIMIT = 0.01
+
+Task = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison: what is timed, against what, and the ratio that is wanted."""
+
+    title: str
+    goal: float
+    device: str
+    build: Callable[[argparse.Namespace], tuple[Task, Task, Task]]
+    """(baseline, its duplicate, candidate)."""
+    higher_is_better: bool = False
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--rows", nargs="+", choices=tuple(ROWS), help="default: all of the device that need no files")
+    parser.add_argument("--pairs", type=int, default=200)
+    parser.add_argument("--nsyolo", type=Path, help="a run's folder, for the row predict")
+    parser.add_argument("--yolo11n", type=Path, help="a run's folder, for the row predict")
+    parser.add_argument("--images", type=Path, help="a folder of micrographs, for the row predict")
+    arguments = parser.parse_args()
+    if arguments.device == "cpu":
+        torch.set_num_threads(1)
+    elif not torch.cuda.is_available():
+        raise SystemExit("no CUDA device here: these rows are not measured")
+    chosen = arguments.rows or [
+        name for name, row in ROWS.items() if row.device == arguments.device and name != "predict"
+    ]
+    lines = []
+    for name in chosen:
+        row = ROWS[name]
+        if row.device != arguments.device:
+            raise SystemExit(f"--rows {name} is for --device {row.device}")
+        lines.append(measure(row, arguments))
+        print(lines[-1], flush=True)
+    print("\n| row | NSYOLO / baseline [95 %] | duplicate / baseline [95 %] | goal | |\n|---|---|---|---|---|")
+    print("\n".join(lines))
+
+
+def measure(row: Row, arguments: argparse.Namespace) -> str:
+    """Time a row; a line of the table."""
+    tasks = row.build(arguments)
+    for task in tasks:
+        for _ in range(3):
+            task()
+    seconds = np.empty((arguments.pairs, 3))
+    for number in range(arguments.pairs):
+        for place in np.roll(range(3), number):
+            seconds[number, place] = clock(tasks[place], arguments.device)
+    candidate, duplicate = seconds[:, 2] / seconds[:, 0], seconds[:, 1] / seconds[:, 0]
+    if row.higher_is_better:
+        candidate, duplicate = 1 / candidate, 1 / duplicate
+    median, low, high = with_interval(candidate)
+    noise, noise_low, noise_high = with_interval(duplicate)
+    if max(abs(noise_low - noise), abs(noise_high - noise)) >= NOISE_LIMIT:
+        verdict = "not resolved"
+    else:
+        verdict = "met" if (median >= row.goal if row.higher_is_better else median <= row.goal) else "not met"
+    sign = "≥" if row.higher_is_better else "≤"
+    return (
+        f"| {row.title} | {median:.3f} [{low:.3f}, {high:.3f}] | {noise:.3f} [{noise_low:.3f}, {noise_high:.3f}] "
+        f"| {sign} {row.goal:.2f} | {verdict} ({arguments.pairs} rounds) |"
+    )
+
+
+def clock(task: Task, device: str) -> float:
+    """Seconds that a task takes: CPU time of the process, or wall time up to the end of the device's work."""
+    if device == "cpu":
+        start = time.process_time()
+        task()
+        return time.process_time() - start
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    task()
+    torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def with_interval(ratios: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Median, and the 95 % bootstrap interval of it."""
+    drawn = np.random.default_rng(0).integers(0, len(ratios), (RESAMPLES, len(ratios)))
+    low, high = np.quantile(np.median(ratios[drawn], axis=1), (0.025, 0.975))
+    return float(np.median(ratios)), float(low), float(high)
+
+
+def built(scheme: str) -> nn.Module:
+    torch.manual_seed(0)
+    return build_network(scheme, CLASSES)
+
+
+def eager(arguments: argparse.Namespace) -> tuple[Task, Task, Task]:
+    """Inference of one image, norms folded, in the default memory format."""
+    return _three(lambda scheme: _inference(built(scheme).eval().fuse(verbose=False), 1, arguments.device))
+
+
+def training(arguments: argparse.Namespace) -> tuple[Task, Task, Task]:
+    """Forward and backward of the sum of all outputs, batch 4."""
+    return _three(lambda scheme: _training_step(built(scheme), 4, arguments.device))
+
+
+def published(arguments: argparse.Namespace) -> tuple[Task, Task, Task]:
+    """The same against the published snake and routing code."""
+    from published_nsyolo import build_published
+
+    def theirs() -> Task:
+        return _training_step(build_published(built("yolo11n")), 4, arguments.device)
+
+    return theirs(), theirs(), _training_step(built("nsyolo"), 4, arguments.device)
+
+
+def onnx(arguments: argparse.Namespace) -> tuple[Task, Task, Task]:
+    """ONNX Runtime on one thread, one image."""
+    import onnxruntime
+
+    from nanoseg_bench.nsyolo.export import INPUT, export_onnx
+
+    def session(scheme: str) -> Task:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        with tempfile.TemporaryDirectory() as folder:
+            export_onnx(built(scheme), Path(folder) / "network.onnx", size=SIZE)
+            opened = onnxruntime.InferenceSession(str(Path(folder) / "network.onnx"), options)
+        image = np.random.default_rng(0).random((1, 3, SIZE, SIZE), dtype=np.float32)
+        return lambda: opened.run(None, {INPUT: image})
+
+    return _three(session)
+
+
+def predict(arguments: argparse.Namespace) -> tuple[Task, Task, Task]:
+    """From image in memory to masks: Ultralytics' own predict of YOLO11n-seg against this package's of NSYOLO."""
+    if not (arguments.nsyolo and arguments.yolo11n and arguments.images):
+        raise SystemExit("--rows predict needs --nsyolo, --yolo11n and --images")
+    from ultralytics import YOLO
+
+    from nanoseg_bench.imageio import IMAGE_SUFFIXES, as_rgb, read_image
+    from nanoseg_bench.models.predictor import open_predictor
+    from nanoseg_bench.models.trained import open_trained
+
+    paths = sorted(path for path in arguments.images.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)[:16]
+    images = [as_rgb(read_image(path)) for path in paths]
+    ours = open_predictor(arguments.nsyolo)
+
+    def stock() -> Task:
+        trained = open_trained(arguments.yolo11n)
+        model = YOLO("yolo11n-seg.yaml")
+        model.model = trained.network.float()
+        size = trained.recipe.canvas
+        blue_first = [np.ascontiguousarray(image[:, :, ::-1]) for image in images]
+        return lambda: [model.predict(image, imgsz=size, verbose=False, device="cpu") for image in blue_first]
+
+    return stock(), stock(), lambda: [ours.predict(image, 0.25) for image in images]
+
+
+def graph(arguments: argparse.Namespace) -> tuple[Task, Task, Task]:
+    """One image, compiled, replayed as a CUDA graph."""
+
+    def replayed(scheme: str) -> Task:
+        network = built(scheme).eval().fuse(verbose=False).to(arguments.device, memory_format=torch.channels_last)
+        return _inference(torch.compile(network, mode="reduce-overhead"), 1, arguments.device)
+
+    return _three(replayed)
+
+
+def throughput(arguments: argparse.Namespace) -> tuple[Task, Task, Task]:
+    """Inference of 64 images in bfloat16."""
+    return _three(lambda scheme: _inference(built(scheme).eval().fuse(verbose=False), 64, arguments.device))
+
+
+def training_throughput(arguments: argparse.Namespace) -> tuple[Task, Task, Task]:
+    """Forward and backward of 64 images in bfloat16."""
+    return _three(lambda scheme: _training_step(built(scheme), 64, arguments.device))
+
+
+def _three(task: Callable[[str], Task]) -> tuple[Task, Task, Task]:
+    return task("yolo11n"), task("yolo11n"), task("nsyolo")
+
+
+def _images(batch: int, device: str) -> torch.Tensor:
+    images = torch.rand(batch, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0)).to(device)
+    return images.contiguous(memory_format=torch.channels_last) if device == "cuda" else images
+
+
+def _inference(network: nn.Module, batch: int, device: str) -> Task:
+    network, images = network.to(device), _images(batch, device)
+
+    def run() -> None:
+        with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=device == "cuda" and batch > 1):
+            network(images)
+
+    return run
+
+
+def _training_step(network: nn.Module, batch: int, device: str) -> Task:
+    network, images = network.train().to(device), _images(batch, device)
+    if device == "cuda":
+        network = network.to(memory_format=torch.channels_last)
+
+    def run() -> None:
+        network.zero_grad(set_to_none=True)
+        with torch.autocast("cuda", torch.bfloat16, enabled=device == "cuda"):
+            outputs = network(images)
+        total(outputs).backward()
+
+    return run
+
+
+def total(outputs: object) -> torch.Tensor:
+    """Sum of all tensors in a nesting of lists, tuples and dictionaries."""
+    if isinstance(outputs, torch.Tensor):
+        return outputs.float().sum()
+    parts: Sequence[object] = list(outputs.values()) if isinstance(outputs, dict) else list(outputs)  # type: ignore[call-overload]
+    return torch.stack([total(part) for part in parts]).sum()
+
+
+ROWS = {
+    "eager": Row("PyTorch eager, batch 1, 640 px: / YOLO11n-seg", 1.02, "cpu", eager),
+    "training": Row("forward + backward, batch 4: / YOLO11n-seg", 1.03, "cpu", training),
+    "onnx": Row("ONNX Runtime: / YOLO11n-seg", 1.04, "cpu", onnx),
+    "predict": Row("predict, end to end: / Ultralytics' predict of YOLO11n-seg", 0.60, "cpu", predict),
+    "published": Row("forward + backward, batch 4: / published snake and routing code", 0.85, "cpu", published),
+    "graph": Row("batch 1, compiled, CUDA graph: / YOLO11n-seg alike", 1.05, "cuda", graph),
+    "throughput": Row("batch 64, inference throughput: / YOLO11n-seg", 0.97, "cuda", throughput, True),
+    "training-throughput": Row("batch 64, training throughput: / YOLO11n-seg", 0.97, "cuda", training_throughput, True),
+}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+import json
+import os
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from PIL import Image
+
+from nanoseg_bench.annotations.coco import read_coco
+from nanoseg_bench.annotations.labelme import read_labelme
+from nanoseg_bench.annotations.masks import read_instance_map
+from nanoseg_bench.annotations.raster import area, iou_matrix, to_rle
+from nanoseg_bench.cli import main
+from nanoseg_bench.cli.operating_point import find_operating_point
+from nanoseg_bench.models.checkpoint import describe, save_weights
+from nanoseg_bench.models.recipe import load_recipe
+from nanoseg_bench.models.registry import build
+from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.runs.record import read_record
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Weights that find boxes on every image, all of the first class and filled."""
+    torch.manual_seed(0)
+    recipe = load_recipe("nsyolo", "smoke").model_copy(update={"canvas": 64})
+    network = build(recipe, ("disc", "Würfel"), 9)._build()
+    with torch.no_grad():
+        head = network.model[-1]
+        for branch in head.cv3:
+            branch[-1].bias.copy_(torch.tensor([0.0, -5.0]))
+        for branch in head.cv4:
+            branch[-1].bias.fill_(1.0)
+        head.proto.cv3.bn.bias.fill_(1.0)
+    path = tmp_path_factory.mktemp("weights") / "weights.safetensors"
+    save_weights(path, network.state_dict(), describe(recipe, ("disc", "Würfel"), 9))
+    return path
+
+
+@pytest.fixture
+def images(tmp_path):
+    """One image per way in which files differ, and one that is none."""
+    folder = tmp_path / "Aufnahmen Größe"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (48, 60), dtype=np.uint8)).save(folder / "größe.png")
+    tifffile.imwrite(folder / "deep.tif", rng.integers(0, 9000, (40, 80)).astype(np.uint16))
+    turned = Image.fromarray(rng.integers(0, 256, (30, 50, 3), dtype=np.uint8))
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    turned.save(folder / "turned.jpg", exif=exif)
+    (folder / "below").mkdir()
+    Image.new("L", (1, 1)).save(folder / "below" / "größe.png")
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+def predict(images, weights, out, *more):
+    return main(["predict", str(images), "--model", str(weights), "--out", str(out), "--device", "cpu", *more])
+
+
+def found_in(out):
+    return json.loads((out / "predictions.json").read_text())["images"]
+
+
+def test_every_format_holds_the_same_particles(images, weights, tmp_path, capsys, caplog):
+    out = tmp_path / "found"
+    caplog.set_level("INFO")
+    assert predict(images, weights, out, "--format", "labelme,coco,masks,overlay", "--confidence", "0.3") == 0
+    assert "nsyolo in ONNX Runtime on cpu" in caplog.text and "confidence 0.3 (as given)" in caplog.text
+    shown = capsys.readouterr().out
+    entries = {entry["name"]: entry for entry in found_in(out)}
+    assert set(entries) == {"deep", "größe", "größe-2", "turned"}
+    assert (entries["turned"]["width"], entries["turned"]["height"]) == (30, 50), "EXIF is applied"
+    assert sum(len(entry["instances"]) for entry in entries.values()) > 10
+    coco = read_coco(out / "coco" / "annotations.json").instances
+    for name, entry in entries.items():
+        size = entry["height"], entry["width"]
+        masks = coco[name]
+        assert [each.score for each in masks] == [each["score"] for each in entry["instances"]]
+        assert [each.region.counts.decode() for each in masks] == [each["counts"] for each in entry["instances"]]
+        assert all(each.score >= 0.3 for each in masks)
+        labelme = read_labelme(out / "labelme" / f"{name}.json")
+        assert (labelme.height, labelme.width) == size
+        assert [each.label for each in labelme.instances] == [each.label for each in masks]
+        if masks:
+            drawn = [to_rle(each, *size) for each in labelme.instances]
+            assert np.diag(iou_matrix(drawn, [each.region for each in masks])).min() == 1
+            visible = read_instance_map(out / "masks" / "masks" / f"{name}.png", None)
+            assert 0 < len(visible) <= len(masks)
+            diameter = np.mean([np.sqrt(4 * area(each.region) / np.pi) for each in masks])
+            assert f" {len(masks)} " in shown and diameter > 0
+        assert Image.open(out / "overlay" / f"{name}.png").size == (entry["width"], entry["height"])
+    assert not list(out.rglob("notes*"))
+
+
+def test_engines_agree_and_an_exported_file_does(images, weights, tmp_path):
+    exported = tmp_path / "model.onnx"
+    assert main(["export", str(weights), "--format", "onnx", "--out", str(exported)]) == 0
+    counts = {}
+    for name, model, more in (
+        ("torch", weights, ("--engine", "torch")),
+        ("onnx", weights, ("--engine", "onnx")),
+        ("file", exported, ()),
+    ):
+        assert predict(images, model, tmp_path / name, "--format", "coco", "--confidence", "0.3", *more) == 0
+        counts[name] = [len(entry["instances"]) for entry in found_in(tmp_path / name)]
+    assert counts["torch"] == counts["onnx"] == counts["file"]
+
+
+def test_files_that_cannot_be_read_are_told_and_the_others_done(images, weights, tmp_path, capsys):
+    (images / "a.png").write_bytes(b"no image")
+    (images / "z.tif").write_bytes(b"II*\0 cut off")
+    assert predict(images, weights, tmp_path / "found", "--format", "coco") == 1
+    shown = capsys.readouterr().out
+    assert "could not be read" in shown and "a.png" in shown and "z.tif" in shown
+    assert len(found_in(tmp_path / "found")) == 4
+
+
+def test_nothing_found_is_an_answer(images, weights, tmp_path):
+    out = tmp_path / "found"
+    assert predict(images, weights, out, "--format", "labelme,coco,masks,overlay", "--confidence", "1") == 0
+    assert [entry["instances"] for entry in found_in(out)] == [[]] * 4
+    assert read_labelme(out / "labelme" / "deep.json").instances == ()
+    assert not np.asarray(Image.open(out / "masks" / "masks" / "deep.png")).any()
+
+
+def test_overwriting(images, weights, tmp_path, capsys):
+    out = tmp_path / "found"
+    assert predict(images / "deep.tif", weights, out, "--format", "coco") == 0
+    first = found_in(out)
+    assert predict(images, weights, out, "--format", "coco") == 2
+    assert "--overwrite missing" in capsys.readouterr().err
+    assert predict(images, weights, out, "--overwrite", "missing", "--confidence", "0.9") == 2
+    assert "with confidence 0.25" in capsys.readouterr().err
+    assert found_in(out) == first
+    assert predict(images, weights, out, "--format", "coco", "--overwrite", "missing") == 0
+    assert "1 images have predictions already" in capsys.readouterr().out
+    assert len(found_in(out)) == 4 and found_in(out)[0] == first[0]
+    assert set(read_coco(out / "coco" / "annotations.json").images) == {"deep", "größe", "größe-2", "turned"}
+    assert predict(images / "turned.jpg", weights, out, "--format", "coco", "--overwrite", "always") == 0
+    assert [entry["name"] for entry in found_in(out)] == ["turned"]
+
+
+def test_a_folder_of_the_users_own_is_left_alone(images, weights, tmp_path, capsys):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("mine")
+    for overwrite in ("never", "missing", "always"):
+        assert predict(images, weights, mine, "--overwrite", overwrite) == 2
+        assert "holds other things" in capsys.readouterr().err
+    assert [path.name for path in mine.iterdir()] == ["thesis.txt"]
+    assert predict(images, weights, images / "found") == 2
+    assert "lies inside" in capsys.readouterr().err
+
+
+def test_usage_errors(images, weights, tmp_path, capsys):
+    for message, arguments in (
+        ("--confidence 2", ["--confidence", "2"]),
+        ("--format 'pdf'", ["--format", "pdf"]),
+        ("--device tpu", ["--device", "tpu"]),
+        ("--engine onnx runs on the CPU", ["--engine", "onnx", "--device", "cuda"]),
+    ):
+        code = main(["predict", str(images), "--model", str(weights), "--out", str(tmp_path / "out"), *arguments])
+        error = capsys.readouterr().err
+        assert code == 2
+        assert message in error or "CUDA" in error
+    assert predict(tmp_path / "none.png", weights, tmp_path / "out") == 2
+    (tmp_path / "empty").mkdir()
+    assert predict(tmp_path / "empty", weights, tmp_path / "out") == 2
+    assert "no image" in capsys.readouterr().err
+    assert predict(images, tmp_path / "none", tmp_path / "out") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_the_operating_point_of_a_run_is_found(tiny_set, tmp_path, caplog, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    places = ["--runs", "runs/mine", "--leaderboards", "boards", "--device", "cpu"]
+    assert main(["run", "--data", str(tiny_set), "--preset", "smoke", "--models", "nsyolo", *places]) == 0
+    folder = tmp_path / "runs" / "mine" / "nsyolo-smoke-seed0"
+    record = read_record(next((tmp_path / "boards" / "records").rglob("*-test.json")))
+    for cwd in (tmp_path, tiny_set):
+        os.chdir(cwd)
+        for model in (folder, folder / "weights.safetensors"):
+            point = find_operating_point(model)
+            assert point is not None and point.confidence == record.scores["confidence"]
+    caplog.set_level("INFO")
+    picture = PreparedSet(tiny_set).images("test")[0].image_path
+    assert predict(picture, folder, tmp_path / "found") == 0
+    assert "chosen on val" in caplog.text
+    assert main(["export", str(folder), "--format", "onnx", "--out", str(tmp_path / "model.onnx")]) == 0
+    assert predict(picture, tmp_path / "model.onnx", tmp_path / "found again") == 0
+    settings = [json.loads((tmp_path / name / "predictions.json").read_text()) for name in ("found", "found again")]
+    assert settings[0]["confidence"] == settings[1]["confidence"] == record.scores["confidence"]
+    (folder / "predictions" / "test.json.gz").write_bytes(b"of another training")
+    assert find_operating_point(folder) is None

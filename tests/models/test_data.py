@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.annotations.raster import mask_to_rle
+from nanoseg_bench.models.data import TrainingImages, network_inputs, normalise, shrink_instance
+
+CANVAS = 48
+
+
+def random_mask(rng: np.random.Generator) -> np.ndarray:
+    height, width = rng.integers(1, CANVAS + 1, 2)
+    y, x = int(rng.integers(0, CANVAS - height + 1)), int(rng.integers(0, CANVAS - width + 1))
+    mask = np.zeros((CANVAS, CANVAS), dtype=bool)
+    mask[y : y + height, x : x + width] = rng.random((height, width)) < rng.uniform(0.2, 0.95)
+    return mask
+
+
+def shrunk(mask: np.ndarray, size: int) -> np.ndarray | None:
+    """The particle on the whole network canvas; None where there is none."""
+    part = shrink_instance(Instance("a", mask_to_rle(mask)), 3, CANVAS, size)
+    if part is None:
+        return None
+    assert part.class_index == 3
+    whole = np.zeros((size, size), dtype=bool)
+    whole[part.y : part.y + part.mask.shape[0], part.x : part.x + part.mask.shape[1]] = part.mask
+    return whole
+
+
+@pytest.mark.parametrize("zoom", [1, 2, 3, 4])
+def test_a_particle_covers_the_network_pixels_that_it_covers_by_half(zoom):
+    rng, size = np.random.default_rng(zoom), CANVAS // zoom
+    for _ in range(40):
+        mask = random_mask(rng)
+        shares = mask.reshape(size, zoom, size, zoom).mean(axis=(1, 3))
+        expected = shares >= 0.5
+        found = shrunk(mask, size)
+        assert (found == expected).all() if expected.any() else found is None
+
+
+@pytest.mark.parametrize("size", [20, 31, 64])
+def test_other_sizes_are_those_of_the_whole_canvas_resized(size):
+    rng = np.random.default_rng(size)
+    for _ in range(40):
+        mask = random_mask(rng)
+        whole = Image.fromarray(mask.astype(np.uint8) * 255).resize((size, size), Image.Resampling.BOX)
+        expected = np.asarray(whole) > 127
+        found = shrunk(mask, size)
+        assert (found == expected).all() if expected.any() else found is None
+
+
+def test_what_covers_no_pixel_is_no_particle():
+    mask = np.zeros((CANVAS, CANVAS), dtype=bool)
+    assert shrink_instance(Instance("a", mask_to_rle(mask)), 0, CANVAS, 16) is None
+    mask[5, 5] = True
+    assert shrink_instance(Instance("a", mask_to_rle(mask)), 0, CANVAS, 16) is None
+    assert shrink_instance(Instance("a", mask_to_rle(mask)), 0, CANVAS, CANVAS).mask.tolist() == [[True]]
+
+
+def test_inputs_are_three_planes_about_zero_mean_and_unit_variance():
+    grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    colour = np.stack([grey, grey + 1, grey + 2], axis=2)
+    inputs = network_inputs([grey, colour], 8)
+    assert inputs.shape == (2, 3, 8, 8)
+    torch.testing.assert_close(inputs[0, 1], (torch.from_numpy(grey).float() / 255 - 0.5) / 0.25)
+    torch.testing.assert_close(inputs[1, 2], (torch.from_numpy(grey + 2).float() / 255 - 0.5) / 0.25)
+    one_channel = torch.from_numpy(grey)[None, None]
+    assert torch.equal(normalise(one_channel), inputs[:1])
+
+
+def test_samples_are_read_at_network_size_in_the_order_of_the_manifest(prepared_set):
+    images = TrainingImages(prepared_set, 64)
+    assert len(images) == len(prepared_set.images("train")) == 8
+    for index in range(8):
+        sample = images[index]
+        name = prepared_set.images("train")[index].name
+        truth = prepared_set.canvas_instances("train")[name]
+        assert sample.pixels.shape == (64, 64)
+        assert [part.class_index for part in sample.particles] == [
+            prepared_set.classes.index(instance.label) for instance in truth if not instance.ignored
+        ]

@@ -1,0 +1,88 @@
+"""What holds for every torch model: loaders that agree, augmentation, and a training that can be left at any step."""
+
+import pytest
+import torch
+
+from nanoseg_bench.errors import TimeLimitReached
+from nanoseg_bench.models.base import Deadline, FitContext
+from nanoseg_bench.models.recipe import Augmentation, load_recipe
+from nanoseg_bench.models.registry import build
+from nanoseg_bench.nsyolo.badsconv import FUSION_RATE_FACTOR, BADSConv
+
+PASSED = Deadline(at=0.0, limit="1s")
+KINDS = [
+    "nsyolo",
+    pytest.param("unet", marks=pytest.mark.slow),
+    pytest.param("deeplabv3plus", marks=pytest.mark.slow),
+    pytest.param("mask-rcnn", marks=pytest.mark.slow),
+]
+
+
+def make(prepared, name: str, **changes):
+    small = {"canvas": 64, "batch": 2, "images_seen": 8, "images_per_epoch": 4}
+    recipe = load_recipe(name, "smoke").model_copy(update={**small, **changes})
+    return build(recipe, prepared.classes, prepared.max_instances)
+
+
+def weights(model, prepared, run_dir, **context) -> dict[str, torch.Tensor]:
+    model.fit(prepared, FitContext(run_dir, **context))
+    return model._network.state_dict()
+
+
+def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("augmentation", [None, Augmentation()])
+def test_both_loaders_end_with_the_same_weights(name, augmentation, prepared_set, tmp_path):
+    stock, device = (
+        weights(make(prepared_set, name, loader=loader, augmentation=augmentation), prepared_set, tmp_path / loader)
+        for loader in ("stock", "gpu")
+    )
+    assert equal(stock, device)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_augmented_training_left_within_an_epoch_ends_with_the_same_weights(name, prepared_set, tmp_path):
+    choices = {"augmentation": Augmentation(mosaic_until=1), "loader": "gpu"}
+    whole = weights(make(prepared_set, name, **choices), prepared_set, tmp_path / "whole")
+    with pytest.raises(TimeLimitReached, match="step 1 of 2 in epoch 1 of 2"):
+        make(prepared_set, name, **choices).fit(prepared_set, FitContext(tmp_path / "parts", deadline=PASSED))
+    assert equal(whole, weights(make(prepared_set, name, **choices), prepared_set, tmp_path / "parts"))
+    plain = weights(make(prepared_set, name), prepared_set, tmp_path / "plain")
+    assert not equal(whole, plain), "nothing was augmented"
+
+
+def test_fusion_weights_learn_at_a_rate_of_their_own(prepared_set):
+    model = make(prepared_set, "nsyolo")
+    network = model._build()
+    fast = model._fast_parameters(network)
+    alphas = [module.alpha for module in network.modules() if isinstance(module, BADSConv)]
+    assert [id(parameter) for parameter in fast.parameters] == [id(alpha) for alpha in alphas]
+    assert len(alphas) > 0
+    assert fast.factor == FUSION_RATE_FACTOR
+    stock = make(prepared_set, "yolo11n")
+    assert list(stock._fast_parameters(stock._build()).parameters) == []
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", ["nsyolo", "unet", "mask-rcnn"])
+@pytest.mark.parametrize("loader", ["stock", "gpu"])
+@pytest.mark.parametrize("compile_it", [False, True])
+def test_trains_on_a_cuda_device_and_goes_on(name, loader, compile_it, prepared_set, tmp_path):
+    if compile_it and name == "mask-rcnn":
+        pytest.skip("its recipes do not compile it")
+    choices = {"augmentation": Augmentation(), "loader": loader, "compile": compile_it}
+    whole = make(prepared_set, name, **choices)
+    report = whole.fit(prepared_set, FitContext(tmp_path / "whole", device="cuda:0"))
+    assert report.images_seen == 8
+    with pytest.raises(TimeLimitReached):
+        make(prepared_set, name, **choices).fit(
+            prepared_set, FitContext(tmp_path / "parts", device="cuda:0", deadline=PASSED)
+        )
+    parts = make(prepared_set, name, **choices)
+    assert parts.fit(prepared_set, FitContext(tmp_path / "parts", device="cuda:0")).resumes == 1
+    for key, value in whole._network.state_dict().items():
+        # Sums of a GPU come in any order.
+        torch.testing.assert_close(parts._network.state_dict()[key], value, rtol=0.05, atol=0.02, msg=key)
