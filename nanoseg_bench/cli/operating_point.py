@@ -1,14 +1,15 @@
 """The confidence that a finished run was scored at, found again for the verbs that use its model."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from nanoseg_bench.errors import RecordError
-from nanoseg_bench.files import read_json, sha256_file
+from nanoseg_bench.files import sha256_file
 from nanoseg_bench.runs.record import read_record
 
 _WEIGHTS = "weights.safetensors"
+_LEADERBOARDS = "leaderboards"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +26,23 @@ class OperatingPoint:
 
 
 def find_operating_point(model: Path) -> OperatingPoint | None:
-    """The operating point of a run, by its record; None where there is no run, or no record of these predictions.
+    """The operating point of a run, by the record of its predictions.
+
+    A run does not say where its record went. It is looked for in folders named ``leaderboards`` where the command is
+    given, beside the run, and above it, which is where ``run`` puts them unless it is told otherwise.
 
     Args:
         model: The run's folder, or its ``weights.safetensors``.
+
+    Returns:
+        None where this is no run, or no record of its predictions is found.
     """
-    folder = model.parent if model.name == _WEIGHTS else model
+    folder = (model.parent if model.name == _WEIGHTS else model).resolve()
     predictions = folder / "predictions" / "test.json.gz"
-    if not (folder / "job.json").is_file() or not predictions.is_file():
+    if not predictions.is_file():
         return None
     digest = sha256_file(predictions)
-    records = _leaderboards(folder, read_json(folder / "job.json")) / "records"
-    for path in sorted(records.glob(f"*/{folder.resolve().name}-test.json")):
+    for path in _records(folder):
         try:
             record = read_record(path)
         except RecordError:
@@ -47,10 +53,6 @@ def find_operating_point(model: Path) -> OperatingPoint | None:
     return None
 
 
-def _leaderboards(folder: Path, job: dict[str, Any]) -> Path:
-    """Where the run wrote its record; a relative path counts from where the run was started."""
-    leaderboards, run_dir = Path(job["leaderboards"]), Path(job["run_dir"])
-    actual = folder.resolve()
-    if run_dir.is_absolute() or actual.parts[-len(run_dir.parts) :] != run_dir.parts:
-        return leaderboards
-    return actual.parents[len(run_dir.parts) - 1] / leaderboards
+def _records(folder: Path) -> Iterator[Path]:
+    for above in (Path.cwd(), *folder.parents):
+        yield from sorted((above / _LEADERBOARDS / "records").glob(f"*/{folder.name}-test.json"))

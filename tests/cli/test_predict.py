@@ -177,10 +177,10 @@ def test_usage_errors(images, weights, tmp_path, capsys):
 @pytest.mark.slow
 def test_the_operating_point_of_a_run_is_found(tiny_set, tmp_path, caplog, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    places = ["--runs", "runs/mine", "--leaderboards", "boards", "--device", "cpu"]
+    places = ["--runs", "runs/mine", "--device", "cpu"]
     assert main(["run", "--data", str(tiny_set), "--preset", "smoke", "--models", "nsyolo", *places]) == 0
     folder = tmp_path / "runs" / "mine" / "nsyolo-smoke-seed0"
-    record = read_record(next((tmp_path / "boards" / "records").rglob("*-test.json")))
+    record = read_record(next((tmp_path / "leaderboards" / "records").rglob("*-test.json")))
     for cwd in (tmp_path, tiny_set):
         os.chdir(cwd)
         for model in (folder, folder / "weights.safetensors"):
