@@ -84,6 +84,36 @@ def read_coco(path: Path) -> CocoFile:
 
 
 @dataclass(frozen=True, slots=True)
+class CocoIndex:
+    """What the ids in a COCO file stand for.
+
+    Attributes:
+        images: ``file_name`` by image id.
+        sizes: (width, height) in pixels by image id; None where the file does not say.
+        categories: Category name by id.
+    """
+
+    images: dict[int | str, str]
+    sizes: dict[int | str, tuple[int, int] | None]
+    categories: dict[int | str, str]
+
+
+def read_coco_index(path: Path) -> CocoIndex:
+    """Read the images and categories of a COCO file.
+
+    Raises:
+        AnnotationError: The file is missing or malformed.
+    """
+    document = read_json_object(path, _WHAT)
+    images = _read_images(document, path)
+    return CocoIndex(
+        images={identifier: image.file_name for identifier, image in images.items()},
+        sizes={identifier: image.size for identifier, image in images.items()},
+        categories=_read_categories(document, path),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class CocoEntry:
     """One image of a COCO file, with its own annotations only.
 
@@ -167,6 +197,14 @@ def is_coco(document: object) -> bool:
         and isinstance(document.get("images"), list)
         and isinstance(document.get("annotations"), list)
     )
+
+
+def as_id(value: Any) -> int | str | None:
+    """An id, or None where it is none; some tools write the same one as ``7``, ``7.0`` and ``"7"``."""
+    number = whole_number(value)
+    if number is not None or not isinstance(value, str):
+        return number
+    return int(value) if value.isascii() and value.isdigit() and len(value) < _LONGEST_ID else value
 
 
 class CocoWriter:
@@ -377,7 +415,7 @@ def _read_categories(document: dict[str, Any], path: Path) -> dict[int | str, st
 
 def _classes(categories: Mapping[int | str, str], document: dict[str, Any]) -> tuple[str, ...]:
     """Names in the order of the ids, without ignore regions and without mere headings (Roboflow's category 0)."""
-    used = {_id(entry.get("category_id")) for entry in document["annotations"]}
+    used = {as_id(entry.get("category_id")) for entry in document["annotations"]}
     headings = {
         str(entry["supercategory"])
         for entry in document["categories"]
@@ -452,18 +490,10 @@ def _list_of(document: dict[str, Any], key: str, path: Path) -> list[dict[str, A
 
 
 def _identifier(entry: dict[str, Any], key: str, where: str) -> int | str:
-    identifier = _id(entry.get(key))
+    identifier = as_id(entry.get(key))
     if identifier is None:
         raise AnnotationError(f"{where}: {key!r} is {entry.get(key)!r}, which a COCO file does not allow")
     return identifier
-
-
-def _id(value: Any) -> int | str | None:
-    """An id; some tools write the same one as ``7``, ``7.0`` and ``"7"``."""
-    number = whole_number(value)
-    if number is not None or not isinstance(value, str):
-        return number
-    return int(value) if value.isascii() and value.isdigit() and len(value) < _LONGEST_ID else value
 
 
 def _read_instance(

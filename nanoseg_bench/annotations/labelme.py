@@ -126,6 +126,23 @@ def read_labelme(path: Path, image_root: Path | None = None) -> Micrograph:
     )
 
 
+def read_labelme_regions(path: Path, width: int, height: int) -> tuple[Instance, ...]:
+    """Read the regions of one LabelMe JSON whose image need not be at hand; see ``read_labelme``.
+
+    Args:
+        path: The JSON file.
+        width: Columns of the image.
+        height: Rows.
+
+    Raises:
+        NotAnAnnotationError: The file is JSON of something else.
+        AnnotationError: The file is not JSON, a shape is malformed, or it states another size.
+    """
+    document = _read_document(path)
+    _check_size(path, document, path.with_suffix(""), width, height)
+    return _read_instances(path, document["shapes"], height, width)[0]
+
+
 def embedded_image(path: Path) -> bytes | None:
     """The image file that LabelMe stored inside the JSON (``imageData``); None when there is none.
 

@@ -13,7 +13,7 @@ IMAGE_FOLDERS = ("images", "image", "imgs", "img")
 MASK_FOLDERS = ("masks", "mask", "segmaps", "labels", "instances")
 
 _MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".jpg", ".jpeg")
-_ADDED = re.compile(r"[_-](masks?|labels?|seg|segmentation|instances?)$", re.IGNORECASE)
+_ADDED = re.compile(r"[_-](cp_masks|masks?|labels?|seg|segmentation|instances?)$", re.IGNORECASE)
 _SHOWN = 3
 
 
@@ -95,6 +95,11 @@ def is_mask_name(path: Path) -> bool:
     return path.suffix.lower() in _MASK_SUFFIXES and _ADDED.search(path.stem) is not None
 
 
+def image_name_of(mask_name: str) -> str:
+    """The name of the image that a mask's name says it belongs to: ``a`` for ``a_mask``."""
+    return _ADDED.sub("", mask_name)
+
+
 def _in_one_folder(folder: Path) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
     files = list(_files(folder, IMAGE_SUFFIXES))
     images = _by_name([path for path in files if not is_mask_name(path)], folder)
@@ -105,7 +110,7 @@ def _matched(masks: Mapping[str, list[Path]], images: Mapping[str, list[Path]]) 
     """Masks by the name of their image: their own, or without what is added to it."""
     matched: dict[str, list[Path]] = {}
     for name, paths in masks.items():
-        bare = _ADDED.sub("", name)
+        bare = image_name_of(name)
         matched.setdefault(bare if name not in images and bare in images else name, []).extend(paths)
     return matched
 

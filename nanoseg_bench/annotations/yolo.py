@@ -68,7 +68,7 @@ class YoloEntry:
         width, height = image_size(self.image)
         instances: tuple[Instance, ...] = ()
         if self.label is not None:
-            instances = tuple(_read_label(self.label, self.classes, height, width))
+            instances = tuple(read_yolo(self.label, self.classes, height, width))
         notes = () if self.label is not None else ("has no label file and is taken as background",)
         return Micrograph(self.name, self.image, width, height, instances, notes=notes)
 
@@ -90,6 +90,38 @@ def open_yolo(folder: Path, classes: Sequence[str] | None = None) -> Source:
         if path is not None:
             entries.append(YoloEntry(each.name, path, each.image, each.label, layout.classes, each.problem))
     return Source("yolo", tuple(entries), classes=layout.classes)
+
+
+def read_yolo(
+    path: Path, classes: Sequence[str] | None, height: int, width: int, *, scored: bool = False
+) -> list[Instance]:
+    """Read one label file. Coordinates outside [0, 1] stay: the outline leaves the image.
+
+    Args:
+        path: The ``.txt`` file.
+        classes: Class names by index; None where nobody knows what the indices mean: there are no labels then.
+        height: Rows of the image.
+        width: Columns.
+        scored: Whether a number behind the outline is its confidence, as programs write it that predict.
+
+    Raises:
+        AnnotationError: A line is malformed, a box, or of a class that has no name.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise AnnotationError(f"{path}: not a text file; a label holds numbers only") from error
+    instances = []
+    for number, line in enumerate(lines, start=1):
+        words = line.split()
+        if words:
+            where = f"{path}: line {number}"
+            # x and y come in pairs: with the class, a line without confidence has an odd number of words.
+            score = _score(words.pop(), where) if scored and len(words) % 2 == 0 else None
+            label = _class_name(words[0], classes, where)
+            outline = _outline(words[1:], where) * (width, height)
+            instances.append(Instance(label, (Polygon(outline),), score))
+    return instances
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,28 +291,22 @@ def _looks_like_label(path: Path) -> bool:
     return not start or start[0].replace(b".", b"").isdigit()
 
 
-def _read_label(path: Path, classes: Sequence[str], height: int, width: int) -> list[Instance]:
+def _score(word: str, where: str) -> float:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise AnnotationError(f"{path}: not a text file; a label holds numbers only") from error
-    instances = []
-    for number, line in enumerate(lines, start=1):
-        words = line.split()
-        if words:
-            where = f"{path}: line {number}"
-            label = _class_name(words[0], classes, where)
-            instances.append(Instance(label, (Polygon(_outline(words[1:], where) * (width, height)),)))
-    return instances
+        return float(word)
+    except ValueError as error:
+        raise AnnotationError(f"{where}: ends with {word!r}; behind an outline stands its confidence") from error
 
 
-def _class_name(word: str, classes: Sequence[str], where: str) -> str:
+def _class_name(word: str, classes: Sequence[str] | None, where: str) -> str | None:
     try:
         index = float(word)
     except ValueError:
         index = math.nan
     if not index.is_integer():
         raise AnnotationError(f"{where}: begins with {word!r}; a line begins with the index of its class")
+    if classes is None:
+        return None
     if not 0 <= index < len(classes):
         raise AnnotationError(
             f"{where}: class {int(index)}, but there are {len(classes)} ({', '.join(classes)}), numbered from 0; "

@@ -65,6 +65,11 @@ def find_layout(folder: Path, classes: Sequence[str] | None) -> YoloLayout:
         raise AnnotationError(f"{folder}: no such folder; give the folder with data.yaml, or with images and labels")
     document_path, document = _read_data_yaml(folder)
     names = tuple(classes) if classes is not None else _class_names(folder, document_path, document)
+    if names is None:
+        raise AnnotationError(
+            f"{document_path or folder}: names no classes; add 'names' to data.yaml or write classes.txt, one name a "
+            "line, or give the classes in the order of their indices"
+        )
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise AnnotationError(f"{document_path or folder}: two classes are called {twice!r}; give them different names")
@@ -80,6 +85,24 @@ def find_layout(folder: Path, classes: Sequence[str] | None) -> YoloLayout:
         )
     found += _labels_without_image(folder, found)
     return YoloLayout(tuple(_refuse_doubles(sorted(found, key=lambda each: (each.name, str(each.image))))), names)
+
+
+def find_class_names(folder: Path) -> tuple[str, ...] | None:
+    """Class names by index, from ``data.yaml`` or ``classes.txt`` in a folder; None where it names none.
+
+    Raises:
+        AnnotationError: ``data.yaml`` is malformed.
+    """
+    return _class_names(folder, *_read_data_yaml(folder))
+
+
+def is_label_file(path: Path) -> bool:
+    """Whether a text file may be a label, by its name: class lists, lists of images and notes are none."""
+    return (
+        path.suffix == ".txt"
+        and path.name.lower() not in _OTHER_TEXTS
+        and not path.name.startswith((".", "README", "readme"))
+    )
 
 
 def _read_data_yaml(folder: Path) -> tuple[Path | None, dict[str, Any]]:
@@ -101,7 +124,7 @@ def _read_data_yaml(folder: Path) -> tuple[Path | None, dict[str, Any]]:
     return found, document
 
 
-def _class_names(folder: Path, path: Path | None, document: dict[str, Any]) -> tuple[str, ...]:
+def _class_names(folder: Path, path: Path | None, document: dict[str, Any]) -> tuple[str, ...] | None:
     names = document.get("names")
     if isinstance(names, dict):
         if sorted(names, key=str) != sorted(range(len(names)), key=str):
@@ -117,10 +140,7 @@ def _class_names(folder: Path, path: Path | None, document: dict[str, Any]) -> t
     for name in _CLASS_FILES:
         if (folder / name).is_file():
             return tuple(_read_lines(folder / name))
-    raise AnnotationError(
-        f"{path or folder}: names no classes; add 'names' to data.yaml or write classes.txt, one name a line, "
-        "or give the classes in the order of their indices"
-    )
+    return None
 
 
 def _read_lines(path: Path) -> list[str]:
@@ -218,7 +238,7 @@ def _labels_without_image(folder: Path, found: Iterable[LabelledImage]) -> list[
     lost = []
     for place in sorted({label.parent for label in used}):
         for path in sorted(place.glob("*.txt")):
-            if path in used or path.name.lower() in _OTHER_TEXTS or path.name.startswith((".", "README", "readme")):
+            if path in used or not is_label_file(path):
                 continue
             problem = f"{path}: a label whose image is missing; put the image back, or delete the label"
             lost.append(LabelledImage(_name(folder, path.with_suffix("")), None, path, problem))

@@ -6,7 +6,20 @@ import sys
 from collections.abc import Sequence
 
 from nanoseg_bench import __version__
-from nanoseg_bench.cli import annotate, audit, convert, explain, export, leaderboard, list_, predict, prepare, run
+from nanoseg_bench.cli import (
+    annotate,
+    audit,
+    convert,
+    explain,
+    export,
+    figures,
+    leaderboard,
+    list_,
+    predict,
+    prepare,
+    run,
+    score,
+)
 from nanoseg_bench.errors import NanosegError, UsageError
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -17,6 +30,7 @@ examples:
   nanoseg-bench prepare --labelme MY_FOLDER --name mine   your own LabelMe folder -> data/mine
   nanoseg-bench convert MY_FOLDER OUT --to coco            LabelMe, VIA, COCO, YOLO-seg and masks into each other
   nanoseg-bench run --data data/mine --models all         train and score every model on it
+  nanoseg-bench score runs/mine                           score kept predictions again, or those of another tool
   nanoseg-bench leaderboard --set mine                    print the table again
   nanoseg-bench predict my_images --model RUN             find the particles of other images with a trained model
   nanoseg-bench explain image.tif --model RUN             what the network saw, as one picture
@@ -33,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"nanoseg-bench {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for verb in (prepare, convert, audit, annotate, run, predict, explain, export, leaderboard, list_):
+    for verb in (prepare, convert, audit, annotate, run, score, predict, explain, export, leaderboard, figures, list_):
         verb.add_parser(verbs)
     return parser
 

@@ -1,10 +1,10 @@
-"""``nanoseg-bench leaderboard``: rebuild the CSV files from the records and print them."""
+"""``nanoseg-bench leaderboard``: rebuild the CSV files from the records and print, draw or check them."""
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nanoseg_bench.errors import UsageError
+from nanoseg_bench.errors import RecordError, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,13 +16,39 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser = verbs.add_parser(
         "leaderboard",
         help="rebuild and print the leaderboards",
-        epilog="example:\n  nanoseg-bench leaderboard --set emps",
+        epilog="examples:\n  nanoseg-bench leaderboard emps --reference unet\n"
+        "  nanoseg-bench leaderboard emps --html                 one page with everything -> leaderboards/emps.html\n"
+        "  nanoseg-bench leaderboard emps --html page.html --data data/emps --runs runs/emps\n"
+        "  nanoseg-bench leaderboard emps --markdown             the table for a README\n"
+        "  nanoseg-bench leaderboard --check",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--leaderboards", type=Path, default=Path("leaderboards"), help="records and CSVs (default: %(default)s)"
     )
-    parser.add_argument("--set", dest="set_name", help="name of the prepared set (default: every set with records)")
+    parser.add_argument("name", metavar="NAME", nargs="?", help="of the prepared set (default: every set with records)")
+    parser.add_argument("--set", dest="set_name", metavar="NAME", help="the same")
+    parser.add_argument(
+        "--reference",
+        metavar="MODEL",
+        help="model that the paired differences are taken to (default: yolo11n, where it has a row)",
+    )
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
+        "--html",
+        metavar="FILE",
+        nargs="?",
+        const="",
+        help="also write one self-contained page (default: LEADERBOARDS/NAME.html)",
+    )
+    shown.add_argument("--markdown", action="store_true", help="print the test set's table in Markdown, nothing else")
+    shown.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; fail where a CSV file is not, byte for byte, what the records give",
+    )
+    parser.add_argument("--data", type=Path, metavar="DIR", help="with --html: the prepared set, for images")
+    parser.add_argument("--runs", type=Path, metavar="DIR", help="with --html: folder of its runs, for images")
     parser.set_defaults(run=run)
 
 
@@ -30,16 +56,91 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out the verb."""
     from nanoseg_bench.leaderboard.build import write_leaderboards
 
+    names = _names(arguments)
+    _require_consistent(arguments, names)
+    if arguments.check:
+        _check(arguments, names)
+        return 0
+    for name in names:
+        write_leaderboards(arguments.leaderboards, name, arguments.reference)
+        if arguments.markdown:
+            _print_markdown(arguments, name)
+            continue
+        print_tables(arguments.leaderboards, name)
+        if arguments.html is not None:
+            _write_page(arguments, name)
+    return 0
+
+
+def _names(arguments: argparse.Namespace) -> list[str]:
+    """The sets that were asked for.
+
+    Raises:
+        UsageError: There are no records of them.
+    """
     records = arguments.leaderboards / "records"
     known = sorted(folder.name for folder in records.iterdir() if folder.is_dir()) if records.is_dir() else []
     if not known:
         raise UsageError(f"{records}: no records; run `nanoseg-bench run` first, or give --leaderboards DIR")
-    if arguments.set_name is not None and arguments.set_name not in known:
-        raise UsageError(f"--set {arguments.set_name}: no records of that name; there are {', '.join(known)}")
-    for name in [arguments.set_name] if arguments.set_name else known:
-        write_leaderboards(arguments.leaderboards, name)
-        print_tables(arguments.leaderboards, name)
-    return 0
+    if arguments.name is not None and arguments.set_name not in (None, arguments.name):
+        raise UsageError(f"{arguments.name} and --set {arguments.set_name}: name one set, or none for all of them")
+    name = arguments.name if arguments.name is not None else arguments.set_name
+    if name is not None and name not in known:
+        option = "--set " if arguments.name is None else ""
+        raise UsageError(f"{option}{name}: no records of that name; there are {', '.join(known)}")
+    return known if name is None else [name]
+
+
+def _require_consistent(arguments: argparse.Namespace, names: list[str]) -> None:
+    if arguments.html and len(names) > 1:
+        raise UsageError(f"--html {arguments.html}: a page is of one set; name one of {', '.join(names)}")
+    folders = [option for option in ("data", "runs") if getattr(arguments, option) is not None]
+    if not folders:
+        return
+    if arguments.html is None:
+        raise UsageError(f"--{folders[0]}: only for the images of --html")
+    if len(folders) == 1:
+        raise UsageError("--data and --runs: images take both, the prepared set and the predictions that were kept")
+    if len(names) > 1:
+        raise UsageError(f"--data {arguments.data}: images are of one set; name one of {', '.join(names)}")
+
+
+def _print_markdown(arguments: argparse.Namespace, name: str) -> None:
+    from nanoseg_bench.leaderboard.admission import admitted_records
+    from nanoseg_bench.leaderboard.build import build_tables
+    from nanoseg_bench.leaderboard.markdown import markdown_table
+
+    records = admitted_records(arguments.leaderboards, name)
+    print(markdown_table(records, build_tables(records, arguments.reference)["test"]), end="")
+
+
+def _write_page(arguments: argparse.Namespace, name: str) -> None:
+    from nanoseg_bench.leaderboard.admission import admitted_records
+    from nanoseg_bench.leaderboard.build import build_tables
+    from nanoseg_bench.leaderboard.page import open_pictures, write_page
+
+    records = admitted_records(arguments.leaderboards, name)
+    path = Path(arguments.html) if arguments.html else arguments.leaderboards / f"{name}.html"
+    pictures = None if arguments.data is None else open_pictures(arguments.data, arguments.runs, records)
+    write_page(path, records, build_tables(records, arguments.reference), pictures)
+    print(path)
+
+
+def _check(arguments: argparse.Namespace, names: list[str]) -> None:
+    from nanoseg_bench.leaderboard.checking import check_leaderboards, stray_tables
+
+    faults = [
+        fault for name in names for fault in check_leaderboards(arguments.leaderboards, name, arguments.reference)
+    ]
+    if arguments.set_name is None:
+        faults += stray_tables(arguments.leaderboards, names)
+    if faults:
+        raise RecordError(
+            "\n".join(faults)
+            + "\nCSV files are made of the records and not edited: `nanoseg-bench leaderboard` writes "
+            "them again. Files with differences to another model are checked with its --reference"
+        )
+    print(f"{', '.join(names)}: the CSV files are what the records give")
 
 
 def print_tables(leaderboards: Path, set_name: str) -> None:
@@ -58,9 +159,10 @@ def print_tables(leaderboards: Path, set_name: str) -> None:
 
 
 _TITLES = {
-    "test": "test set (mask AP in original pixels; 95 % interval over source groups)",
+    "test": "test set (mask AP in original pixels; 95 % interval over source groups; ranks that the data leave open)",
     "ablation": "ablation",
     "ood": "out of distribution: share of particles found (IoU ≥ 0.5, any class) at confidence ≥ 0.25 / 0.5 / 0.75",
+    "robustness": "robustness: AP of all particles as one class, clean and corrupted, and the share that is lost",
 }
 
 _QUALITY = {
@@ -72,6 +174,7 @@ _QUALITY = {
     "map_50": "AP50",
     "map_50_95_agnostic": "AP any",
     "map_50_agnostic": "AP50 any",
+    "difference": "difference",
     "precision": "P",
     "recall": "R",
     "f1": "F1",
@@ -98,6 +201,15 @@ _SHOWN = {
         },
         "map_50_agnostic": "AP50 any",
     },
+    "robustness": {
+        "rank": "rank",
+        "title": "model",
+        "preset": "preset",
+        "seed": "seed",
+        "map_50_95_agnostic_clean": "clean",
+        "map_50_95_agnostic_corrupted": "corrupted",
+        "degradation": "lost",
+    },
 }
 """Columns shown, by table, with their short headings; the CSV holds all of them."""
 
@@ -114,6 +226,8 @@ def _table(frame: "pd.DataFrame", columns: dict[str, str], title: str) -> "Table
     reasons = []
     for _, row in frame.iterrows():
         cells = [_cell(name, row) for name in columns]
+        if row["external"]:
+            cells[list(columns).index("title")] += " (external)"
         if row["status"] != "ok":
             cells[list(columns).index("title")] += f" ({row['status']})"
             reasons.append(f"{row['title']}: {row['status']}: {row['reason']}")
@@ -130,14 +244,26 @@ def _cell(name: str, row: "pd.Series[Any]") -> str:
         return ""
     if isinstance(value, str):
         return value
-    if name in ("rank", "seed"):
+    if name == "rank":
+        return _rank(row)
+    if name == "seed":
         return str(int(value))
     if name == "parameters":
         return f"{int(value):,}"
     if name in ("latency_ms_per_image", "training_seconds"):
         return f"{value:.0f}"
-    text = f"{value:.3f}"
+    if name == "difference" and row["model"] == row["reference"]:
+        return "reference"
+    text = f"{value:{'+' if name == 'difference' else ''}.3f}"
     low, high = row.get(f"{name}_lo"), row.get(f"{name}_hi")
-    if name == "map_50_95" and low == low and high == high and low is not None:
+    if name in ("map_50_95", "difference") and low == low and high == high and low is not None:
         text += f" [{low:.3f}, {high:.3f}]"
     return text
+
+
+def _rank(row: "pd.Series[Any]") -> str:
+    """``3``, or ``2-4`` where the ranks in between cannot be told apart."""
+    best, worst = row.get("rank_lo"), row.get("rank_hi")
+    if best is None or best != best or best == worst:
+        return str(int(row["rank"]))
+    return f"{best:.0f}-{worst:.0f}"

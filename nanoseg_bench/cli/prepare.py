@@ -49,6 +49,7 @@ class _Inputs:
     Attributes:
         main: What is split.
         ood: Out-of-distribution part.
+        hrtem: Part with lattice contrast.
         classes: The class list; None takes every label that occurs.
         ood_classes: Labels that ``ood`` may show besides.
         split: A fixed split of the data set's card.
@@ -57,6 +58,7 @@ class _Inputs:
 
     main: "Source"
     ood: "tuple[Entry, ...]" = ()
+    hrtem: "tuple[Entry, ...]" = ()
     classes: tuple[str, ...] | None = None
     ood_classes: tuple[str, ...] | None = None
     split: Mapping[str, str] | None = None
@@ -154,6 +156,7 @@ def run(arguments: argparse.Namespace) -> int:
         choices=choices,
         ood_classes=inputs.ood_classes,
         unannotated=inputs.main.unannotated,
+        hrtem=inputs.hrtem,
         verify=inputs.verify,
         overwrite=arguments.overwrite,
         workers=arguments.workers,
@@ -270,6 +273,7 @@ def _read_own(arguments: argparse.Namespace, own: Path, out: Path) -> _Inputs:
 def _read_dataset(arguments: argparse.Namespace, out: Path) -> _Inputs:
     from nanoseg_bench.annotations.labelme import open_labelme
     from nanoseg_bench.catalog.registry import load_card, open_dataset, read_split, verify_dataset
+    from nanoseg_bench.preparation.prepared_set import ASIDE
 
     card = load_card(arguments.dataset or _NANOSYNTH)
     split = None
@@ -278,8 +282,8 @@ def _read_dataset(arguments: argparse.Namespace, out: Path) -> _Inputs:
     if _is_nanosynth(arguments):
         source = out.with_name(f"{out.name}-source")
         _render_nanosynth(arguments, card, source)
-        ood = open_labelme(source / "ood").entries
-        return _Inputs(open_labelme(source / "main"), ood, card.classes, card.ood_classes, split)
+        ood, hrtem = (open_labelme(source / part).entries if (source / part).is_dir() else () for part in ASIDE)
+        return _Inputs(open_labelme(source / "main"), ood, hrtem, card.classes, card.ood_classes, split)
     return _Inputs(
         open_dataset(card, arguments.source),
         classes=card.classes,

@@ -7,11 +7,15 @@ from pathlib import Path
 
 from nanoseg_bench.errors import UsageError
 
+ROBUST_IMAGES = 20
+
 _EPILOG = """\
 examples:
   nanoseg-bench run                                        every model of the paper on data/nanosynth, preset quick
   nanoseg-bench run --data data/mine --models nsyolo unet  two of them on your own data
   nanoseg-bench run --preset paper --device cuda:0 --seeds 0 1 2
+  nanoseg-bench run --preset paper --dry-run               what is done, what is to do, how long it will take
+  nanoseg-bench run --robustness 20                        also judge them under 8 corruptions at 5 severities
   nanoseg-bench run --time-limit 9m                        stop cleanly after 9 minutes; repeat to go on
 
 Every step whose output is there and whose inputs have not changed is skipped, so the same command goes on after
@@ -52,11 +56,26 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         default="missing",
         help="never: keep every record; missing: do what is not done; always: start anew (default: %(default)s)",
     )
+    parser.add_argument(
+        "--robustness",
+        type=int,
+        nargs="?",
+        const=ROBUST_IMAGES,
+        default=0,
+        metavar="N",
+        help="judge every model on N test images under 8 corruptions in 5 severities too: 40 N more predictions "
+        f"(without N: {ROBUST_IMAGES})",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print what would be done and how long that takes; write nothing"
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out the verb; 1 when any model did not end well."""
+    if arguments.robustness < 0:
+        raise UsageError(f"--robustness {arguments.robustness}: give a number of test images, such as {ROBUST_IMAGES}")
     deadline_at, limit = _deadline(arguments.time_limit)
     from nanoseg_bench.environment import isolate_libraries
 
@@ -74,6 +93,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--weights {arguments.weights}: no such file")
     specs = plan_runs(prepared, models, arguments.preset, arguments.seeds, arguments.weights)
     places = Places(arguments.data, arguments.runs or Path("runs") / prepared.name, arguments.leaderboards)
+    if arguments.dry_run:
+        from nanoseg_bench.cli.forecast import print_forecast
+
+        print_forecast(specs, places, _device(arguments.device), arguments.overwrite, arguments.robustness)
+        return 0
     outcomes = run_plan(
         specs,
         places,
@@ -81,6 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
         Deadline(deadline_at, limit),
         arguments.overwrite,
         after_each=lambda: write_leaderboards(places.leaderboards, prepared.name),
+        robust_images=arguments.robustness,
     )
     from nanoseg_bench.cli.leaderboard import print_tables
 

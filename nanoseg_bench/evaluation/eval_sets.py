@@ -8,7 +8,7 @@ from nanoseg_bench.annotations.raster import area, to_rle
 from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 
-EVAL_SETS = ("val", "test", "ood")
+EVAL_SETS = ("val", "test", "ood", "hrtem")
 """``val`` serves to choose the operating point; the others are published."""
 
 
@@ -17,7 +17,7 @@ class EvalSet:
     """Images with their truth.
 
     Attributes:
-        name: ``val``, ``test`` or ``ood``.
+        name: One of ``EVAL_SETS``.
         set_hash: Content hash of the prepared set.
         classes: Class names that models were trained on; the truth of ``ood`` has others.
         images: Image names in the order of the manifest.

@@ -8,18 +8,24 @@ import json
 import math
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from nanoseg_bench.annotations.instance import Instance, Rle
 from nanoseg_bench.annotations.raster import to_rle
 from nanoseg_bench.errors import PredictionsError
 from nanoseg_bench.evaluation.eval_sets import EvalSet
+from nanoseg_bench.evaluation.timing import Timing
 from nanoseg_bench.files import write_bytes
 from nanoseg_bench.metrics.matching import ImageOverlap, image_overlap
 
-FORMAT = "nanoseg-predictions/1"
+FORMAT = "nanoseg-predictions/2"
+
+_UNTIMED_STAGES = "nanoseg-predictions/1"
+"""Format before: one wall time per image, without its parts; still read."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -34,7 +40,7 @@ class Predictions:
         classes: Class names that the model was trained on.
         images: Instances per image in original pixels, in the eval set's order; an empty list is an answer.
         sizes: (width, height) of each image, px.
-        latency_ms: Time per image, in milliseconds; None where it was not measured.
+        timing: How long single images took; None where it was not measured.
         has_confidence: Whether a score is a confidence, so that 0.5 means the same for every model. Otsu's only rank.
     """
 
@@ -45,7 +51,7 @@ class Predictions:
     classes: tuple[str, ...]
     images: Mapping[str, list[Instance]]
     sizes: Mapping[str, tuple[int, int]]
-    latency_ms: tuple[float, ...] | None = None
+    timing: Timing | None = None
     has_confidence: bool = True
 
 
@@ -63,7 +69,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         "knows_classes": predictions.knows_classes,
         "has_confidence": predictions.has_confidence,
         "classes": list(predictions.classes),
-        "latency_ms": None if predictions.latency_ms is None else [float(value) for value in predictions.latency_ms],
+        "timing": None if predictions.timing is None else asdict(predictions.timing),
         "images": [
             _image_document(name, instances, predictions.sizes[name]) for name, instances in predictions.images.items()
         ],
@@ -81,12 +87,12 @@ def read_predictions(path: Path) -> Predictions:
     """
     again = "delete it and run the model again"
     try:
-        document = json.loads(gzip.decompress(path.read_bytes()))
+        document = orjson.loads(gzip.decompress(path.read_bytes()))
     except FileNotFoundError as error:
         raise PredictionsError(f"{path}: no such predictions file; run the model first") from error
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise PredictionsError(f"{path}: cannot be read ({error}); {again}") from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
+    if not isinstance(document, dict) or document.get("format") not in (FORMAT, _UNTIMED_STAGES):
         raise PredictionsError(f"{path}: not a predictions file of format {FORMAT!r}; {again}")
     try:
         return _from_document(document)
@@ -157,7 +163,6 @@ def _from_document(document: dict[str, Any]) -> Predictions:
             Instance(item["label"], Rle(height, width, item["counts"].encode("ascii")), item["score"])
             for item in image["instances"]
         ]
-    latency = document["latency_ms"]
     return Predictions(
         model=document["model"],
         eval_set=document["eval_set"],
@@ -166,8 +171,24 @@ def _from_document(document: dict[str, Any]) -> Predictions:
         classes=tuple(document["classes"]),
         images=images,
         sizes=sizes,
-        latency_ms=None if latency is None else tuple(latency),
+        timing=_timing(document),
         has_confidence=bool(document["has_confidence"]),
+    )
+
+
+def _timing(document: dict[str, Any]) -> Timing | None:
+    if document["format"] == _UNTIMED_STAGES:
+        latency = document["latency_ms"]
+        return None if latency is None else Timing(tuple(latency))
+    timing = document["timing"]
+    if timing is None:
+        return None
+    return Timing(
+        total_ms=tuple(timing["total_ms"]),
+        pre_ms=tuple(timing["pre_ms"]),
+        network_ms=tuple(timing["network_ms"]),
+        post_ms=tuple(timing["post_ms"]),
+        energy_j_per_image=timing["energy_j_per_image"],
     )
 
 

@@ -49,17 +49,16 @@ def part_of(eval_set: EvalSet, images: Iterable[str]) -> EvalSet:
 def answers_to(predictions: Predictions, images: Iterable[str]) -> Predictions:
     """The predictions for these images only; one that was not answered stays missing, and scoring refuses it.
 
+    They are untimed: a latency is the whole eval set's.
+
     Args:
         predictions: Of the whole eval set.
         images: Names of some of its images.
     """
     kept = set(images)
-    latency = predictions.latency_ms
     return replace(
         predictions,
         images={name: found for name, found in predictions.images.items() if name in kept},
         sizes={name: size for name, size in predictions.sizes.items() if name in kept},
-        latency_ms=None
-        if latency is None
-        else tuple(time for name, time in zip(predictions.images, latency, strict=True) if name in kept),
+        timing=None,
     )

@@ -1,144 +1,157 @@
 """Build the leaderboards of one prepared set from its records.
 
-``<set>-test.csv``, ``<set>-ood.csv`` (where the set has an ood part) and ``<set>-ablation.csv`` (where two of the
-ablation's models have a row). Records of several evaluator versions or content hashes are refused: they are not
-comparable.
+``<set>-test.csv``, and, where the records have such numbers, ``-ablation`` (two of the ablation's models or more),
+``-ood``, ``-robustness``, ``-classes``, ``-modality`` and ``-seeds``.
 """
 
-import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 
-from nanoseg_bench.errors import RecordError
-from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION
+from nanoseg_bench.errors import UsageError
 from nanoseg_bench.files import write_text
-from nanoseg_bench.leaderboard.columns import COLUMNS, COMPARABLE_BY
+from nanoseg_bench.leaderboard.admission import admitted_records
+from nanoseg_bench.leaderboard.cells import csv_text, frame
+from nanoseg_bench.leaderboard.columns import COLUMNS
+from nanoseg_bench.leaderboard.long_tables import class_rows, identity, modality_rows
+from nanoseg_bench.leaderboard.seed_table import seed_rows
+from nanoseg_bench.leaderboard.standings import PRIMARY, Standing, competes, ranked_metric, standings
 from nanoseg_bench.models.registry import ABLATION
-from nanoseg_bench.runs.record import Record, read_records
+from nanoseg_bench.runs.record import Record
 
-PRIMARY = {"test": "map_50_95", "ood": "map_50_agnostic"}
-"""The metric that ranks the rows of an eval set."""
+TABLES = ("test", "ablation", "ood", "robustness", "classes", "modality", "seeds")
 
-TABLES = ("test", "ablation", "ood")
-
-_DIGITS = 6
-_INTEGERS = (
-    "seed",
-    "parameters",
-    "training_epochs",
-    "training_images_seen",
-    "training_resumes",
-    "instances_truth",
-    "instances_predicted",
-)
+DEFAULT_REFERENCE = "yolo11n"
+"""The network that the paper starts from."""
 
 
-def write_leaderboards(leaderboards: Path, set_name: str) -> list[Path]:
+def write_leaderboards(leaderboards: Path, set_name: str, reference: str | None = None) -> list[Path]:
     """Regenerate the CSV files of a prepared set's name and return their paths.
+
+    Args:
+        leaderboards: Folder of the records and the CSV files.
+        set_name: Name of the prepared set.
+        reference: As of ``build_tables``.
 
     Raises:
         RecordError: There are no records, or they do not belong in one table.
+        UsageError: No ranked row is of the reference.
     """
-    records = read_records(leaderboards, set_name)
-    if not records:
-        raise RecordError(f"{leaderboards / 'records' / set_name}: no records; run `nanoseg-bench run` first")
-    _require_one_table(records, leaderboards / "records" / set_name)
-    tables = {"test": build_table(records, "test")}
+    texts = leaderboard_texts(leaderboards, set_name, reference)
+    for path, text in texts.items():
+        if text is None:
+            path.unlink(missing_ok=True)  # of records that are gone
+        else:
+            write_text(path, text)
+    return [path for path, text in texts.items() if text is not None]
+
+
+def leaderboard_texts(leaderboards: Path, set_name: str, reference: str | None = None) -> dict[Path, str | None]:
+    """What the CSV files of a prepared set's name have to hold; None for one that its records do not give.
+
+    Args and Raises as of ``write_leaderboards``.
+    """
+    tables = build_tables(admitted_records(leaderboards, set_name), reference)
+    return {
+        leaderboards / f"{set_name}-{name}.csv": csv_text(tables[name]) if name in tables else None for name in TABLES
+    }
+
+
+def build_tables(records: Sequence[Record], reference: str | None = None) -> dict[str, pd.DataFrame]:
+    """All tables that the records give, by name, in the order of ``TABLES``; ``test`` is always there.
+
+    Args:
+        records: Of one prepared set, all eval sets.
+        reference: Model that differences are taken to; by default ``DEFAULT_REFERENCE``, where it has a row.
+
+    Raises:
+        UsageError: No ranked row is of the reference.
+    """
+    _require_reference(records, reference)
+    tables = {"test": build_table(records, "test", reference)}
     ablation = tables["test"][tables["test"]["model"].isin(ABLATION)]
     if ablation["model"].nunique() > 1:
-        tables["ablation"] = ablation
-    if any(record.eval_set == "ood" for record in records):
-        tables["ood"] = build_table(records, "ood")
-    paths = []
-    for name in TABLES:
-        path = leaderboards / f"{set_name}-{name}.csv"
-        if name in tables:
-            write_text(path, tables[name].to_csv(index=False, lineterminator="\n"))
-            paths.append(path)
-        else:
-            path.unlink(missing_ok=True)  # of records that are gone
-    return paths
+        tables["ablation"] = ablation.reset_index(drop=True)
+    for eval_set in ("ood", "robustness"):
+        if any(record.eval_set == eval_set for record in records):
+            tables[eval_set] = build_table(records, eval_set, reference)
+    ordered = [record for eval_set in PRIMARY for record in best_first(records, eval_set)]
+    on_test = [record for record in ordered if record.eval_set == "test"]
+    for name, rows in (
+        ("classes", class_rows(on_test)),
+        ("modality", modality_rows([*on_test, *_lattice_contrast(records, on_test)])),
+        ("seeds", seed_rows(ordered)),
+    ):
+        if rows:
+            tables[name] = frame(rows, COLUMNS[name])
+    return tables
 
 
-def build_table(records: Sequence[Record], eval_set: str) -> pd.DataFrame:
+def _lattice_contrast(records: Sequence[Record], on_test: Sequence[Record]) -> list[Record]:
+    """The records of ``hrtem``, a modality that no test set shows, in the order of their runs on test."""
+    place = {tuple(identity(record).values()): number for number, record in enumerate(on_test)}
+    found = [record for record in records if record.eval_set == "hrtem"]
+    return sorted(found, key=lambda record: place.get(tuple(identity(record).values()), len(place)))
+
+
+def build_table(records: Sequence[Record], eval_set: str, reference: str | None = None) -> pd.DataFrame:
     """One row per record of ``eval_set``, best first; failed rows last. Empty cells were not measured."""
-    rows = [_row(record) for record in records if record.eval_set == eval_set]
-    table = pd.DataFrame(rows, columns=list(COLUMNS[eval_set]))
-    one_class = len({record.classes for record in records}) == 1 and len(records[0].classes) == 1
-    table["rank"] = _rank(table, eval_set, one_class)
-    best_first = table[PRIMARY[eval_set]]
-    if eval_set == "test":
-        best_first = best_first.fillna(table["map_50_95_agnostic"])
-    order = pd.DataFrame({"score": pd.to_numeric(best_first), "model": table["model"], "seed": table["seed"]})
-    order = order.sort_values(["score", "model", "seed"], ascending=[False, True, True], na_position="last")
-    return table.loc[order.index].reset_index(drop=True)
+    rows = best_first(records, eval_set)
+    standing = standings(rows, ranked_metric(records, eval_set), reference or DEFAULT_REFERENCE)
+    return frame([_row(*each) for each in zip(rows, standing, strict=True)], COLUMNS[eval_set])
 
 
-def _rank(table: pd.DataFrame, eval_set: str, one_class: bool) -> "pd.Series[int]":
-    """Rank of each model among comparable rows, by the mean of its seeds; empty for rows without the metric.
+def best_first(records: Sequence[Record], eval_set: str) -> list[Record]:
+    """The records of an eval set in the order of its table; of equal scores by model, preset, weights and seed."""
+    metric = ranked_metric(records, eval_set)
 
-    With one class the class-agnostic AP is the same number, and models that know no classes are ranked with it.
-    """
-    metric = "map_50_95_agnostic" if eval_set == "test" and one_class else PRIMARY[eval_set]
-    scores = pd.to_numeric(table[metric]).where(table["status"] == "ok")
-    keys = [table[column].astype("string").fillna("") for column in COMPARABLE_BY]
-    per_model = scores.groupby([*keys, table["model"]]).transform("mean")
-    ranks = per_model.groupby(keys).rank(ascending=False, method="dense")
-    return ranks.where(scores.notna()).astype("Int64")
+    def order(record: Record) -> tuple[object, ...]:
+        score = record.scores.get(metric)
+        if score is None and eval_set == "test":  # knows no classes
+            score = record.scores.get("map_50_95_agnostic")
+        measured = record.status == "ok" and score is not None
+        identical = (record.model, record.preset, record.initial_weights or "", record.seed is None, record.seed or 0)
+        return (not measured, -(score or 0.0) if measured else 0.0, *identical)
+
+    return sorted((record for record in records if record.eval_set == eval_set), key=order)
 
 
-def _row(record: Record) -> dict[str, object]:
+def _row(record: Record, standing: Standing) -> dict[str, object]:
     training = record.training
-    values: dict[str, object] = {
-        "model": record.model,
-        "title": record.title,
-        "preset": record.preset,
-        "seed": record.seed,
-        "initial_weights": record.initial_weights or "none",
+    return {
+        **asdict(standing),
+        **identity(record),
         "status": record.status,
         "reason": record.reason,
+        **record.scores,
+        "confidence_source": record.confidence_source,
         "parameters": record.parameters,
-        "gflops": _rounded(record.gflops),
+        "gflops": record.gflops,
         "training_seconds": round(training.seconds, 1) if training else None,
         "training_epochs": training.epochs if training else None,
         "training_images_seen": training.images_seen if training else None,
         "training_resumes": training.resumes if training else None,
         "device": record.device,
+        "dataset": record.dataset,
         "set_name": record.set_name,
         "set_hash": record.set_hash[:16],
         "images": record.images,
         "evaluator": record.evaluator,
         "package_version": record.versions.get("nanoseg-bench"),
         "commit": record.commit,
+        "predictions_sha256": record.predictions_sha256[:16] if record.predictions_sha256 else None,
         "finished": record.finished,
     }
-    values.update({name: _rounded(value) for name, value in record.scores.items()})
-    for name in _INTEGERS:
-        value = values.get(name)
-        # Pandas would turn a column of integers with one empty cell into floats: 3.0 parameters.
-        values[name] = pd.NA if value is None else int(float(str(value)))
-    return values
 
 
-def _rounded(value: float | None) -> float | None:
-    if value is None or not math.isfinite(value):
-        return None
-    return round(value, _DIGITS)
-
-
-def _require_one_table(records: Sequence[Record], folder: Path) -> None:
-    evaluators = {record.evaluator for record in records}
-    if evaluators != {EVALUATOR_VERSION}:
-        raise RecordError(
-            f"{folder}: records of evaluator versions {', '.join(sorted(evaluators))}, this is {EVALUATOR_VERSION}; "
-            "run the same `nanoseg-bench run` again to re-score them, or delete the old ones"
-        )
-    hashes = {record.set_hash for record in records}
-    if len(hashes) > 1:
-        raise RecordError(
-            f"{folder}: records of {len(hashes)} different prepared sets of one name "
-            f"({', '.join(h[:12] for h in sorted(hashes))}); "
-            "move the old ones away, or give the new set another name with `prepare --name`"
+def _require_reference(records: Sequence[Record], reference: str | None) -> None:
+    if reference is None:
+        return
+    metric = ranked_metric(records, "test")
+    models = {record.model for record in records if record.eval_set == "test" and competes(record, metric)}
+    if reference not in models:
+        raise UsageError(
+            f"--reference {reference}: no ranked row of that model; there are {', '.join(sorted(models)) or 'none'}"
         )

@@ -1,21 +1,16 @@
-"""Columns of the leaderboards, in order. ``leaderboards/README.md`` says what each means; a test keeps them in step."""
+"""Columns of the leaderboards, in order. ``leaderboards/README.md`` says what each means; tests keep both in step."""
 
-_IDENTITY = ("rank", "model", "title", "preset", "seed", "initial_weights", "status", "reason")
+_IDENTITY = ("model", "title", "preset", "seed", "initial_weights", "external")
 
-_COST = (
-    "parameters",
-    "gflops",
-    "latency_ms_per_image",
-    "training_seconds",
-    "training_epochs",
-    "training_images_seen",
-    "training_resumes",
-    "device",
-)
+_RANK = ("rank", "rank_lo", "rank_hi")
 
-_PROVENANCE = ("set_name", "set_hash", "images", "evaluator", "package_version", "commit", "finished")
+_STATUS = ("status", "reason")
 
-_TEST_SCORES = (
+_DIFFERENCE = ("reference", "difference", "difference_lo", "difference_hi")
+
+_OPERATING_POINT = ("confidence", "confidence_source")
+
+_PRECISION = (
     "map_50_95",
     "map_50_95_lo",
     "map_50_95_hi",
@@ -26,21 +21,68 @@ _TEST_SCORES = (
     "map_50_95_agnostic_hi",
     "map_50_agnostic",
     "map_75_agnostic",
-    "confidence",
+    "map_50_95_agnostic_small",
+    "map_50_95_agnostic_medium",
+    "map_50_95_agnostic_large",
+    "map_50_95_box",
+    "map_50_box",
+    "map_75_box",
+    "map_50_95_agnostic_box",
+    "map_50_agnostic_box",
+    "map_75_agnostic_box",
+)
+
+_DETECTION = (
     "precision",
     "recall",
     "f1",
+    "f1_lo",
+    "f1_hi",
     "iou_matched",
+    "boundary_iou",
     "iou_pixel",
+    "dice_pixel",
+    "aji",
     "pq",
+    "sq",
+    "rq",
+    "pq_aware",
+    "sq_aware",
+    "rq_aware",
+    "ece",
+)
+
+_PHYSICS = (
     "count_error_relative",
     "count_error_absolute",
+    "count_error_image_bias",
+    "count_error_image_typical",
     "diameter_median_error_relative",
+    "diameter_median_error_relative_lo",
+    "diameter_median_error_relative_hi",
+    "diameter_d10_error_relative",
+    "diameter_d90_error_relative",
+    "diameter_w1_relative",
     "diameter_w1_px",
+    "diameter_median_error_nm",
+    "diameter_d10_error_nm",
+    "diameter_d90_error_nm",
     "diameter_w1_nm",
-    "instances_truth",
-    "instances_predicted",
+    "diameter_median_error_image_bias",
+    "diameter_median_error_image_typical",
+    "diameter_d10_error_image_bias",
+    "diameter_d10_error_image_typical",
+    "diameter_d90_error_image_bias",
+    "diameter_d90_error_image_typical",
+    "diameter_w1_image_typical",
+    "diameter_images_unanswered",
 )
+
+_PARTICLES = ("instances_truth", "instances_predicted")
+
+_PROTOCOL = ("max_detections",)
+
+_LITERATURE = ("ap_unranked",)
 
 _OOD_SCORES = (
     "detection_rate",
@@ -56,14 +98,111 @@ _OOD_SCORES = (
     "detection_rate_pentagon_50",
     "detection_rate_pentagon_75",
     "map_50_agnostic",
+    "map_50_agnostic_lo",
+    "map_50_agnostic_hi",
     "instances_truth",
+    "max_detections",
 )
 
+_ROBUSTNESS_SCORES = (
+    "map_50_95_agnostic_clean",
+    "map_50_95_agnostic_corrupted",
+    "degradation",
+    "map_50_95_agnostic_blur",
+    "map_50_95_agnostic_defocus",
+    "map_50_95_agnostic_charging",
+    "map_50_95_agnostic_shot_noise",
+    "map_50_95_agnostic_low_contrast",
+    "map_50_95_agnostic_drift",
+    "map_50_95_agnostic_contamination",
+    "map_50_95_agnostic_down_sampling",
+    "degradation_blur",
+    "degradation_defocus",
+    "degradation_charging",
+    "degradation_shot_noise",
+    "degradation_low_contrast",
+    "degradation_drift",
+    "degradation_contamination",
+    "degradation_down_sampling",
+)
+
+_TIMING = (
+    "latency_ms_per_image",
+    "latency_pre_ms_per_image",
+    "latency_network_ms_per_image",
+    "latency_post_ms_per_image",
+    "latency_measurements",
+    "energy_j_per_image",
+)
+
+_COST = (
+    "parameters",
+    "gflops",
+    "training_seconds",
+    "training_epochs",
+    "training_images_seen",
+    "training_resumes",
+)
+
+_PROVENANCE = (
+    "device",
+    "dataset",
+    "set_name",
+    "set_hash",
+    "images",
+    "evaluator",
+    "package_version",
+    "commit",
+    "predictions_sha256",
+    "finished",
+)
+
+_ROW = _IDENTITY + _STATUS
+
 COLUMNS = {
-    "test": _IDENTITY + _TEST_SCORES + _COST + _PROVENANCE,
-    "ood": _IDENTITY + _OOD_SCORES + _COST + _PROVENANCE,
-}
-"""Columns by eval set. The ablation table is the test table with the ablation's rows."""
+    "test": (
+        _RANK + _ROW + _PRECISION + _DIFFERENCE + _OPERATING_POINT + _DETECTION + _PHYSICS + _PARTICLES + _PROTOCOL
+        + _LITERATURE + _TIMING + _COST + _PROVENANCE
+    ),
+    "ood": _RANK + _ROW + _OOD_SCORES + _DIFFERENCE + _OPERATING_POINT + _TIMING + _COST + _PROVENANCE,
+    "robustness": ("rank", *_ROW, *_ROBUSTNESS_SCORES, *_COST, *_PROVENANCE),
+    "classes": (
+        *_IDENTITY, "class", "map_50_95", "map_50", "map_75", "map_50_95_box", "map_50_box", "map_75_box",
+        "instances_truth",
+    ),
+    "modality": (
+        *_IDENTITY, "modality", "images", "map_50_95", "map_50", "map_75", "map_50_95_agnostic", "map_50_agnostic",
+        "map_75_agnostic", "precision", "recall", "f1", "iou_matched", "boundary_iou", "iou_pixel", "pq",
+        "count_error_relative", "diameter_median_error_relative", "diameter_w1_px", "diameter_w1_nm",
+        *_PARTICLES,
+    ),
+    "seeds": (
+        "eval_set", "model", "title", "preset", "initial_weights", "device", "metric", "seeds", "mean", "spread",
+        "sampling_lo", "sampling_hi", "sd_seed", "sd_sampling", "standard_error",
+    ),
+}  # fmt: skip
+"""Columns by table. The ablation table is the test table with the ablation's rows."""
+
+WHOLE_NUMBERS = frozenset(
+    {
+        "rank",
+        "rank_lo",
+        "rank_hi",
+        "seed",
+        "seeds",
+        "instances_truth",
+        "instances_predicted",
+        "max_detections",
+        "diameter_images_unanswered",
+        "latency_measurements",
+        "parameters",
+        "training_epochs",
+        "training_images_seen",
+        "training_resumes",
+        "images",
+    }
+)
+"""Columns that are written without a decimal point."""
 
 COMPARABLE_BY = ("preset", "initial_weights", "set_hash", "evaluator", "device")
 """Rows are ranked among those equal in all of these: in everything but model and seed."""

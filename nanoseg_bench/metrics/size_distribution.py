@@ -78,18 +78,6 @@ def inner_diameters(overlap: ImageOverlap) -> tuple[NDArray[np.float64], NDArray
     )
 
 
-def relative_median_error(predicted: NDArray[np.float64], truth: NDArray[np.float64]) -> float | None:
-    """(median predicted − median truth) / median truth: positive when particles are drawn too large.
-
-    Returns:
-        A signed fraction; None where one side is empty.
-    """
-    if predicted.size == 0 or truth.size == 0:
-        return None
-    reference = float(np.median(truth))
-    return (float(np.median(predicted)) - reference) / reference
-
-
 def wasserstein_1(predicted: NDArray[np.float64], truth: NDArray[np.float64]) -> float | None:
     """Wasserstein-1 distance of two samples, in their unit: the area between their cumulative distributions.
 
@@ -99,6 +87,19 @@ def wasserstein_1(predicted: NDArray[np.float64], truth: NDArray[np.float64]) ->
     if predicted.size == 0 or truth.size == 0:
         return None
     return float(wasserstein_distance(predicted, truth))
+
+
+def quantile_errors(predicted: NDArray[np.float64], truth: NDArray[np.float64]) -> dict[str, float] | None:
+    """Differences predicted − true of each of ``DIAMETER_QUANTILES``, interpolated linearly, in the samples' unit.
+
+    Returns:
+        None where one side is empty.
+    """
+    if predicted.size == 0 or truth.size == 0:
+        return None
+    levels = list(DIAMETER_QUANTILES.values())
+    errors = np.quantile(predicted, levels) - np.quantile(truth, levels)
+    return dict(zip(DIAMETER_QUANTILES, errors.tolist(), strict=True))
 
 
 def diameter_errors(predicted: NDArray[np.float64], truth: NDArray[np.float64]) -> DiameterErrors | None:
@@ -111,19 +112,12 @@ def diameter_errors(predicted: NDArray[np.float64], truth: NDArray[np.float64]) 
     Returns:
         None where one side is empty.
     """
-    if predicted.size == 0 or truth.size == 0:
+    errors, w1 = quantile_errors(predicted, truth), wasserstein_1(predicted, truth)
+    if errors is None or w1 is None:
         return None
-    levels = list(DIAMETER_QUANTILES.values())
-    reference = np.quantile(truth, levels)
-    relative = dict(zip(DIAMETER_QUANTILES, ((np.quantile(predicted, levels) - reference) / reference), strict=True))
-    w1 = float(wasserstein_distance(predicted, truth))
-    return DiameterErrors(
-        median=float(relative["median"]),
-        d10=float(relative["d10"]),
-        d90=float(relative["d90"]),
-        w1=w1,
-        w1_relative=w1 / float(truth.mean()),
-    )
+    reference = dict(zip(DIAMETER_QUANTILES, np.quantile(truth, list(DIAMETER_QUANTILES.values())), strict=True))
+    relative = {name: float(error / reference[name]) for name, error in errors.items()}
+    return DiameterErrors(**relative, w1=w1, w1_relative=w1 / float(truth.mean()))
 
 
 def diameter_errors_per_image(

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.errors import TimeLimitReached
+from nanoseg_bench.imageio import as_rgb, read_image
 from nanoseg_bench.models.recipe import Recipe
+from nanoseg_bench.models.stopwatch import Stopwatch
 from nanoseg_bench.preparation.letterbox import Letterbox
-from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
 
 MIN_SCORE = 0.001
 """Predictions are kept down to this confidence, or AP loses the tail of its precision-recall curve."""
@@ -36,6 +38,11 @@ class CanvasImage:
     name: str
     pixels: NDArray[np.uint8]
     letterbox: Letterbox
+
+    @classmethod
+    def read(cls, image: PreparedImage) -> "CanvasImage":
+        """The canvas of an image of a prepared set."""
+        return cls(image.name, as_rgb(read_image(image.image_path)), image.letterbox)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +140,8 @@ class Model(ABC):
         self.recipe = recipe
         self.classes = tuple(classes)
         self.max_instances = max_instances
+        self.stopwatch = Stopwatch()
+        """``predict`` marks its network, ``with self.stopwatch.network(): ...``: latency is told by stages."""
 
     @property
     def max_detections(self) -> int:

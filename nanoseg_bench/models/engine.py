@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nanoseg_bench.models.stopwatch import Stopwatch
 from nanoseg_bench.models.yolo_data import to_planes
 
 EngineName = Literal["torch", "onnx"]
@@ -37,19 +38,23 @@ class TorchEngine:
     Args:
         network: In evaluation mode, on ``device``.
         device: torch device name.
+        stopwatch: Of the model that the network belongs to.
     """
 
     name: EngineName = "torch"
 
-    def __init__(self, network: nn.Module, device: str) -> None:
+    def __init__(self, network: nn.Module, device: str, stopwatch: Stopwatch | None = None) -> None:
         self._network = network
         self._device = device
+        self._stopwatch = stopwatch or Stopwatch()
 
     def run(self, pixels: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
         """Run the network on one image; see ``Engine.run``."""
         with torch.inference_mode():
-            # Evaluation mode: ((boxes with scores and coefficients, prototypes), raw maps).
-            (output, prototypes), _ = self._network(as_input(to_planes(pixels)[None].to(self._device)))
+            planes = as_input(to_planes(pixels)[None].to(self._device))
+            with self._stopwatch.network():
+                # Evaluation mode: ((boxes with scores and coefficients, prototypes), raw maps).
+                (output, prototypes), _ = self._network(planes)
         return output[0], prototypes[0]
 
 

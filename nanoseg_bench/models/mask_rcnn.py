@@ -70,7 +70,7 @@ class MaskRCNN(TorchModel):
         predictions = []
         for image in images:
             pixels = network_inputs([image.pixels], self.recipe.canvas).to(self._device)
-            with torch.inference_mode():
+            with torch.inference_mode(), self.stopwatch.network():
                 (detected,) = network(pixels)
             predictions.append(self._instances(detected, image.letterbox))
         return predictions

@@ -54,7 +54,9 @@ class SemanticModel(TorchModel):
             chunk = images[start : start + self.recipe.batch]
             inputs = network_inputs([image.pixels for image in chunk], self.recipe.canvas).to(self._device)
             with torch.inference_mode():
-                probabilities = network(inputs).softmax(dim=1).cpu().numpy()
+                with self.stopwatch.network():
+                    logits = network(inputs)
+                probabilities = logits.softmax(dim=1).cpu().numpy()
             predictions += [self._instances(p, image) for p, image in zip(probabilities, chunk, strict=True)]
         return predictions
 

@@ -73,7 +73,7 @@ class YoloModel(TorchModel):
         Raises:
             ModelError: There is no network yet.
         """
-        return self._engine or TorchEngine(self.network, self._device)
+        return self._engine or TorchEngine(self.network, self._device, self.stopwatch)
 
     def run_with(self, engine: Engine) -> None:
         """Predict with ``engine``, which runs this model's network, from now on."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.instance import Instance, Rle
 from nanoseg_bench.files import sha256_json
+from nanoseg_bench.preparation.prepared_set import ASIDE
 
 PREPARATION_VERSION = 2
 """Raised whenever the same inputs and parameters would give other canvases, labels or splits."""
@@ -36,7 +37,7 @@ def content_hash(entries: Sequence[Mapping[str, Any]], parameters: Mapping[str, 
             decoded pixels and of the truth.
         parameters: Canvas, classes, seed, augmentation.
     """
-    ordered = sorted(entries, key=lambda entry: (entry["split"] == "ood", entry["name"]))
+    ordered = sorted(entries, key=lambda entry: (entry["split"] in ASIDE, entry["name"]))
     return sha256_json({"version": PREPARATION_VERSION, "parameters": parameters, "micrographs": ordered})
 
 

@@ -15,7 +15,7 @@ from nanoseg_bench.annotations.source import Entry
 from nanoseg_bench.errors import DatasetError, PreparationError
 from nanoseg_bench.parallel import Workers, default_workers
 from nanoseg_bench.preparation.choices import Choices
-from nanoseg_bench.preparation.plan import Plan, make_plan
+from nanoseg_bench.preparation.plan import HRTEM, OOD, Plan, make_plan
 from nanoseg_bench.preparation.prepared_set import MARKER, PreparedSet
 from nanoseg_bench.preparation.reading import Reader
 from nanoseg_bench.preparation.report import PrepareReport
@@ -38,6 +38,7 @@ def prepare(
     choices: Choices | None = None,
     ood_classes: Sequence[str] | None = None,
     unannotated: Sequence[Path] = (),
+    hrtem: Sequence[Entry] = (),
     verify: Callable[[Sequence[Mapping[str, int]]], None] | None = None,
     overwrite: str = "missing",
     workers: int | None = None,
@@ -53,6 +54,7 @@ def prepare(
         out: Folder of the set.
         choices: The user's.
         ood_classes: Labels that ``ood`` may show besides ``classes``; None allows any.
+        hrtem: Micrographs with lattice contrast: judged on only, as ``ood``, but of ``classes``, which must be given.
         unannotated: Images without annotation, for the report.
         verify: Called with the particles by label of every micrograph of ``entries``, before a subset is taken.
         overwrite: ``never`` keeps an existing set as it is; ``missing`` keeps it when it was made from the same
@@ -73,7 +75,7 @@ def prepare(
     if not entries:
         raise PreparationError("there are no micrographs to prepare; give a folder that holds annotated images")
     choices = choices or Choices()
-    paths = [entry.path for entry in (*entries, *ood)]
+    paths = [entry.path for entry in (*entries, *ood, *hrtem)]
     report = PrepareReport(root=common_root([*paths, *unannotated]), unannotated=list(unannotated))
     failure_report = out.with_name(f"{out.name}-prepare_report.json")
     # The folder is opened first: that it cannot be written is better known before all images are read.
@@ -83,9 +85,10 @@ def prepare(
         # Last, so that it is left first: no worker writes into a folder that is being taken away.
         processes = stack.enter_context(Workers(workers or default_workers()))
         reader = Reader(scratch, report, choices, processes)
-        main = reader.read(entries, None if classes is None else tuple(classes))
+        known = None if classes is None else tuple(classes)
+        main = reader.read(entries, known)
         allowed = None if ood_classes is None or classes is None else (*classes, *ood_classes)
-        aside = reader.read_ood(ood, allowed)
+        aside = {OOD: reader.read_aside(OOD, ood, allowed), HRTEM: reader.read_aside(HRTEM, hrtem, known)}
         if report.problems and not (choices.skip_faulty and main):
             report.write(failure_report)
             raise report.refusal(failure_report, PreparationError)
@@ -99,14 +102,14 @@ def prepare(
                 f"passed over as no annotations: {some(passed_over)}"
             )
         choices = _narrow_assignment(choices, report, main)
-        pairs = reader.compare({**main, **aside})
+        pairs = reader.compare({**main, **aside[OOD], **aside[HRTEM]})
         plan = make_plan(
             main,
             aside,
             pairs,
             name=name,
             dataset=dataset,
-            classes=None if classes is None else tuple(classes),
+            classes=known,
             choices=choices,
         )
         for warning in plan.warnings:

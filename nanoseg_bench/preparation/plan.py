@@ -16,11 +16,11 @@ from nanoseg_bench.preparation.choices import Choices
 from nanoseg_bench.preparation.grouping import source_groups
 from nanoseg_bench.preparation.hashing import content_hash
 from nanoseg_bench.preparation.inspection import Inspection
-from nanoseg_bench.preparation.prepared_set import SPLITS
+from nanoseg_bench.preparation.prepared_set import ASIDE, SPLITS
 from nanoseg_bench.preparation.split import fixed_split, share_warnings, split_by_group
 from nanoseg_bench.wording import counted
 
-OOD = "ood"
+OOD, HRTEM = ASIDE
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -30,7 +30,7 @@ class PlannedMicrograph:
     Attributes:
         entry: Where it comes from.
         seen: What the first look gave.
-        split: ``train``, ``val``, ``test`` or ``ood``.
+        split: One of ``SPLITS``.
         source_group: What it must share its split with.
         stem: Of its files, unique in the set and legal on every file system.
         copy_stems: Of its augmented copies.
@@ -80,7 +80,7 @@ class Plan:
 
 def make_plan(
     main: Mapping[str, tuple[Entry, Inspection]],
-    ood: Mapping[str, tuple[Entry, Inspection]],
+    aside: Mapping[str, Mapping[str, tuple[Entry, Inspection]]],
     pairs: Sequence[FoundPair],
     *,
     name: str,
@@ -92,7 +92,7 @@ def make_plan(
 
     Args:
         main: What is split, by micrograph name.
-        ood: Out-of-distribution micrographs by name.
+        aside: What is judged on only, by split and micrograph name.
         pairs: Images that were found to show the same, by micrograph name.
         name: Of the set.
         dataset: Name of the card that it is made from.
@@ -112,13 +112,17 @@ def make_plan(
             f"no particle is outlined in {counted(len(seen), 'image')}{noted}; annotate the images first"
         )
     known = set(classes)
-    more = {label for _, inspection in ood.values() for label in inspection.labels} - known
-    warnings = _warnings([*seen, *(inspection for _, inspection in ood.values())])
-    groups, split, warnings_of_split = _split(seen, [inspection for _, inspection in ood.values()], pairs, choices)
+    more = {label for _, inspection in aside.get(OOD, {}).values() for label in inspection.labels} - known
+    seen_aside = [inspection for part in aside.values() for _, inspection in part.values()]
+    warnings = _warnings([*seen, *seen_aside])
+    groups, split, warnings_of_split = _split(seen, seen_aside, pairs, choices)
     train = [each for each, part in split.items() if part == "train"]
     copies = copies_per_image(train, len(split), choices.seed, choices.augment_to, choices.augment_copies)
-    split |= dict.fromkeys(ood, OOD)
-    micrographs = _name_files({**main, **ood}, split, groups, copies)
+    everything = dict(main)
+    for part, micrographs_aside in aside.items():
+        split |= dict.fromkeys(micrographs_aside, part)
+        everything |= micrographs_aside
+    micrographs = _name_files(everything, split, groups, copies)
     stems = {each.seen.name: each.stem for each in micrographs}
     return Plan(
         name=name,
@@ -152,10 +156,10 @@ def _warnings(everything: Sequence[Inspection]) -> list[str]:
 
 
 def _split(
-    main: Sequence[Inspection], ood: Sequence[Inspection], pairs: Sequence[FoundPair], choices: Choices
+    main: Sequence[Inspection], aside: Sequence[Inspection], pairs: Sequence[FoundPair], choices: Choices
 ) -> tuple[dict[str, str], dict[str, str], list[str]]:
-    """(group by name, split by name without ood, warnings)."""
-    everything = [*main, *ood]
+    """(group by name, split by name of ``main``, warnings)."""
+    everything = [*main, *aside]
     pixels = _pixel_keys(everything, choices.assignment or {})
     joining = _joining_pairs(pairs, {each.name for each in main}, choices)
     groups, joins = source_groups(everything, pixels, [(*pair.names, pair.check) for pair in joining])
@@ -194,7 +198,7 @@ def _joining_pairs(pairs: Sequence[FoundPair], main: set[str], choices: Choices)
     """The found pairs that make one source group of two.
 
     Two images that a given split puts apart stay apart: that is what the audit is to show, with both images side by
-    side, not what a group can mend. The same holds for the out-of-distribution part.
+    side, not what a group can mend. The same holds for what is judged on only.
     """
     reviewed = {frozenset((each.first, each.second)) for each in choices.reviewed}
     assignment = choices.assignment or {}

@@ -9,8 +9,8 @@ Layout of ``data/<name>``:
     split_audit.json            what was checked about the split, for which content hash; split_audit.html shows it
     prepare_report.json         files that take no part, and why
     preview.html                contact sheets and statistics, where asked for
-    images/<split>/NAME.png     letterboxed canvases; split is train, val, test or ood
-    labels/<split>/NAME.txt     YOLO-seg polygons on the canvas (lossy, for training only)
+    images/<split>/NAME.png     letterboxed canvases; split is train, val, test, ood or hrtem
+    labels/<split>/NAME.txt     YOLO-seg polygons on the canvas (lossy, for training only); not of ood and hrtem
     canvas/<split>.json         COCO RLE on the canvas: training targets, augmented copies included
     truth/<split>.json          COCO RLE in original pixels: what scoring reads; originals only
 """
@@ -29,7 +29,12 @@ from nanoseg_bench.errors import AuditError, DatasetError
 from nanoseg_bench.files import read_json
 from nanoseg_bench.preparation.letterbox import Letterbox
 
-SPLITS = ("train", "val", "test", "ood")
+ASIDE = ("ood", "hrtem")
+"""Splits that lie outside of what is trained on: judged on only, drawn by no ratio, never augmented.
+
+``ood`` shows shapes that are not among the classes, ``hrtem`` the classes with lattice contrast.
+"""
+SPLITS = ("train", "val", "test", *ASIDE)
 FORMAT = "nanoseg-prepared/2"
 MARKER = "prepared.json"
 """The file that says that a folder is a prepared set."""

@@ -9,20 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from nanoseg_bench.html.charts import GRID, INK, TEXT_SIZE, blank_chart, log_axis
 from nanoseg_bench.preparation.set_statistics import SplitStatistics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Told apart with any colour vision (Okabe and Ito), and by the dashes.
-SPLIT_COLOURS = {"train": "#0072b2", "val": "#d55e00", "test": "#00795a", "ood": "#8e3b7d"}
-_DASHES: dict[str, Any] = {"train": "-", "val": (0, (6, 2)), "test": (0, (2, 1.4)), "ood": (0, (6, 2, 1.5, 2))}
+SPLIT_COLOURS = {"train": "#0072b2", "val": "#d55e00", "test": "#00795a", "ood": "#8e3b7d", "hrtem": "#6b5b00"}
+_DASHES: dict[str, Any] = {
+    "train": "-",
+    "val": (0, (6, 2)),
+    "test": (0, (2, 1.4)),
+    "ood": (0, (6, 2, 1.5, 2)),
+    "hrtem": (0, (6, 2, 1.5, 2, 1.5, 2)),
+}
 
 _WIDTH = 5.0  # inches; the page scales the chart to its column
-_INK, _SOFT, _GRID = "#1b2430", "#505d6b", "#e3e8ec"
 _SIZE_BINS = 28
 _MAX_SINGLE_COUNTS = 10
 
@@ -32,7 +38,7 @@ def size_chart(
 ) -> Figure:
     """Steps: distribution of the equivalent diameter in each split, on a logarithmic axis."""
     samples = [(each.split, values) for each in statistics if len(values := diameters(each))]
-    figure, axes = _figure(3.0)
+    figure, axes = blank_chart(_WIDTH, 3.0)
     if samples:
         edges = _size_edges(
             float(min(values.min() for _, values in samples)), float(max(values.max() for _, values in samples))
@@ -49,11 +55,11 @@ def size_chart(
                 label=label,
                 fill=False,
             )
-        _log_axis(axes, float(edges[0]), float(edges[-1]))
+        log_axis(axes, float(edges[0]), float(edges[-1]))
     axes.set_ylim(bottom=0)
     axes.set_xlabel(f"equivalent diameter, {unit}")
     axes.set_ylabel("% of the split's particles")
-    axes.grid(color=_GRID, linewidth=0.8)
+    axes.grid(color=GRID, linewidth=0.8)
     _legend(figure, axes)
     return figure
 
@@ -64,7 +70,7 @@ def count_chart(samples: Sequence[tuple[str, NDArray[np.int64]]], xlabel: str, y
     lowest = min((int(values.min()) for _, values in samples if len(values)), default=0)
     edges = _count_edges(lowest, highest)
     labels = [_range(low, high - 1) for low, high in pairwise(edges)]
-    figure, axes = _figure(3.0)
+    figure, axes = blank_chart(_WIDTH, 3.0)
     thickness = 0.84 / max(len(samples), 1)
     for number, (split, values) in enumerate(samples):
         counts, _ = np.histogram(values, edges)
@@ -76,44 +82,18 @@ def count_chart(samples: Sequence[tuple[str, NDArray[np.int64]]], xlabel: str, y
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
-    axes.grid(axis="y", color=_GRID, linewidth=0.8)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
     _legend(figure, axes)
     return figure
-
-
-def _figure(height: float) -> tuple[Figure, "Axes"]:
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=_INK, labelsize=9.5, length=3)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(_SOFT)
-    axes.xaxis.label.set(size=9.5, color=_SOFT)
-    axes.yaxis.label.set(size=9.5, color=_SOFT)
-    return figure, axes
 
 
 def _legend(figure: Figure, axes: "Axes") -> None:
     handles, labels = axes.get_legend_handles_labels()
     # Outside, above the axes: nowhere in the way of the data.
     figure.legend(
-        handles, labels, loc="outside upper left", ncols=max(len(labels), 1), frameon=False, fontsize=9.5,
-        labelcolor=_INK, handlelength=1.8, columnspacing=1.4, borderpad=0.1,
+        handles, labels, loc="outside upper left", ncols=max(len(labels), 1), frameon=False, fontsize=TEXT_SIZE,
+        labelcolor=INK, handlelength=1.8, columnspacing=1.4, borderpad=0.1,
     )  # fmt: skip
-
-
-def _log_axis(axes: "Axes", lowest: float, highest: float) -> None:
-    axes.set_xscale("log")
-    axes.set_xlim(lowest, highest)
-    span = highest / lowest
-    steps: Sequence[int] = range(1, 10) if span < 8 else (1, 2, 5) if span < 2000 else (1,)
-    decades = range(int(np.floor(np.log10(lowest))), int(np.ceil(np.log10(highest))) + 1)
-    ticks = [step * 10.0**decade for decade in decades for step in steps]
-    axes.set_xticks([tick for tick in ticks if lowest <= tick <= highest])
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
 
 
 def _size_edges(lowest: float, highest: float) -> NDArray[np.float64]:

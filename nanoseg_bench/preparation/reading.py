@@ -12,7 +12,6 @@ from nanoseg_bench.preparation.audit import FoundPair
 from nanoseg_bench.preparation.choices import Choices
 from nanoseg_bench.preparation.grouping import regroup
 from nanoseg_bench.preparation.inspection import Inspection, InspectionTask, inspect, twice_annotated
-from nanoseg_bench.preparation.plan import OOD
 from nanoseg_bench.preparation.report import PrepareReport
 from nanoseg_bench.preparation.shared_sources import find_shared_sources
 from nanoseg_bench.preparation.split import choose_subset
@@ -60,9 +59,9 @@ class Reader:
             seen = self._look(self._tasks([surveyed[record.name][0] for record in subset], classes, "main"))
         return self._scale(self._group(seen), warn=True)
 
-    def read_ood(self, entries: Sequence[Entry], classes: tuple[str, ...] | None) -> Seen:
-        """Look at the out-of-distribution part."""
-        return self._scale(self._look(self._tasks(entries, classes, OOD)), warn=False)
+    def read_aside(self, part: str, entries: Sequence[Entry], classes: tuple[str, ...] | None) -> Seen:
+        """Look at a part that is judged on only."""
+        return self._scale(self._look(self._tasks(entries, classes, part)), warn=False)
 
     def compare(self, seen: Seen) -> list[FoundPair]:
         """Images that show the same, by micrograph name."""

@@ -17,8 +17,8 @@ from nanoseg_bench.preparation.audit_page import write_audit_page
 from nanoseg_bench.preparation.canvases import CanvasTask, WrittenCanvas, WrittenMicrograph, write_canvases
 from nanoseg_bench.preparation.choices import Choices
 from nanoseg_bench.preparation.manifest import manifest_rows, manifest_writer
-from nanoseg_bench.preparation.plan import OOD, Plan, PlannedMicrograph
-from nanoseg_bench.preparation.prepared_set import AUDITED_COLUMNS, FORMAT, MARKER, SPLITS, PreparedSet
+from nanoseg_bench.preparation.plan import HRTEM, OOD, Plan, PlannedMicrograph
+from nanoseg_bench.preparation.prepared_set import ASIDE, AUDITED_COLUMNS, FORMAT, MARKER, SPLITS, PreparedSet
 from nanoseg_bench.preparation.preview import write_preview
 from nanoseg_bench.preparation.report import PrepareReport
 from nanoseg_bench.preparation.split import PARTS, write_split_file
@@ -36,7 +36,8 @@ def write_set(plan: Plan, report: PrepareReport, root: Path, choices: Choices, w
         workers: Processes; the caller ends them before it takes ``root`` away.
     """
     rows, summary = _write_images(plan, report, root, choices, workers)
-    write_split_file(root / "split.csv", {each.seen.name: each.split for each in plan.micrographs if each.split != OOD})
+    split = {each.seen.name: each.split for each in plan.micrographs if each.split not in ASIDE}
+    write_split_file(root / "split.csv", split)
     report.add_used(
         {planned.seen.name: planned.entry.path for planned in plan.micrographs},
         [planned.seen for planned in plan.micrographs],
@@ -110,7 +111,7 @@ def _coco_files(plan: Plan, root: Path) -> Iterator[dict[str, tuple[CocoWriter, 
 def _tasks(plan: Plan, root: Path, choices: Choices) -> list[CanvasTask]:
     for split in _splits(plan):
         (root / "images" / split).mkdir(parents=True)
-        if split != OOD:
+        if split not in ASIDE:
             (root / "labels" / split).mkdir(parents=True)
     return [
         CanvasTask(
@@ -119,8 +120,8 @@ def _tasks(plan: Plan, root: Path, choices: Choices) -> list[CanvasTask]:
             name=planned.stem,
             copy_names=planned.copy_stems,
             classes=_classes(plan, planned.split),
-            # Nothing is trained on ood, whose shapes have no index among the classes.
-            labels=planned.split != OOD,
+            # Nothing is trained on them, and the shapes of ood have no index among the classes.
+            labels=planned.split not in ASIDE,
             canvas=choices.canvas,
             seed=choices.seed,
             root=root,
@@ -158,8 +159,9 @@ class _Statistics:
 
     def add(self, planned: PlannedMicrograph, written: WrittenMicrograph) -> None:
         particles = sum(written.labels.values())
-        self.class_images.update(written.labels.keys())
-        self.class_instances.update(written.labels)
+        if planned.split != HRTEM:  # shows the same classes, and would blur how often the set itself shows them
+            self.class_images.update(written.labels.keys())
+            self.class_instances.update(written.labels)
         self.groups[planned.split].add(planned.source_group)
         self.counts[planned.split].update(images=1, copies=len(written.canvases) - 1, instances=particles)
         self.densest = max(self.densest, particles, *(image.particles for image in written.canvases))

@@ -12,7 +12,9 @@ from filelock import FileLock, Timeout
 
 from nanoseg_bench.errors import NanosegError
 from nanoseg_bench.files import read_json, write_json
-from nanoseg_bench.runs.job import Job, Outcome, job_to_json, record_failure
+from nanoseg_bench.runs.failure import Outcome, record_failure
+from nanoseg_bench.runs.folder import OUTCOME_FILE, RUN_FILE
+from nanoseg_bench.runs.job import Job, job_to_json
 
 
 def run_in_process(job: Job, anew: bool = False) -> Outcome:
@@ -32,7 +34,7 @@ def run_in_process(job: Job, anew: bool = False) -> Outcome:
         with lock.acquire(timeout=0):
             if anew:
                 # Without its inputs the folder counts as another run's and is emptied by the job.
-                (job.run_dir / "run.json").unlink(missing_ok=True)
+                (job.run_dir / RUN_FILE).unlink(missing_ok=True)
             return _run_locked(job)
     except Timeout as error:
         raise NanosegError(
@@ -43,7 +45,7 @@ def run_in_process(job: Job, anew: bool = False) -> Outcome:
 
 def _run_locked(job: Job) -> Outcome:
     job_file = job.run_dir / "job.json"
-    outcome_file = job.run_dir / "outcome.json"
+    outcome_file = job.run_dir / OUTCOME_FILE
     outcome_file.unlink(missing_ok=True)
     write_json(job_file, job_to_json(job))
     command = [sys.executable, "-m", "nanoseg_bench.runs.job", str(job_file)]
@@ -54,7 +56,7 @@ def _run_locked(job: Job) -> Outcome:
     if code == 0 and outcome_file.is_file():
         return Outcome(**read_json(outcome_file))
     outcome = _outcome_of_death(code, job)
-    record_failure(job, outcome)
+    record_failure(job.spec, job.data, job.leaderboards, job.device, outcome)
     return outcome
 
 

@@ -1,51 +1,67 @@
-"""Predict an eval set with a fitted model, image by image, and time it."""
+"""Predict an eval set with a fitted model, image by image."""
 
-import time
+from dataclasses import replace
 
+from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.predictions import Predictions
-from nanoseg_bench.imageio import as_rgb, read_image
+from nanoseg_bench.evaluation.robustness import Condition, corrupt_canvas, corrupted_hash
+from nanoseg_bench.evaluation.timing import Timing
 from nanoseg_bench.models.base import CanvasImage, Model
-from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
+from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.progress import track
+from nanoseg_bench.runs.timing import predict_timed
 
 
-def predict_eval_set(model: Model, prepared: PreparedSet, eval_set: EvalSet, device: str) -> Predictions:
+def predict_eval_set(
+    model: Model, prepared: PreparedSet, eval_set: EvalSet, device: str, *, timed: bool = True
+) -> Predictions:
     """Predict every image of an eval set.
 
-    The latency of an image is the wall time of ``Model.predict`` on that one image in memory: network, its pre- and
-    post-processing and the way back to original pixels; batch 1, after one image of warm-up, GPU synchronised. Reading
-    the file is not in it.
+    Args:
+        model: Ready to predict.
+        prepared: Holds the images.
+        eval_set: Its images are predicted.
+        device: torch device name.
+        timed: Whether latency and energy are measured too; see ``runs.timing``.
     """
     images = prepared.images(eval_set.name)
-    found, latencies = {}, []
-    if images:
-        model.predict([_load(images[0])])
-    for image in track(images, f"predict {eval_set.name} with {model.recipe.model}"):
-        canvas = _load(image)
-        start = time.perf_counter()
-        found[image.name] = model.predict([canvas])[0]
-        _synchronise(device)
-        latencies.append((time.perf_counter() - start) * 1000)
+    description = f"predict {eval_set.name} with {model.recipe.model}"
+    if timed:
+        return _predictions(model, eval_set, *predict_timed(model, images, device, description))
+    found = {image.name: model.predict([CanvasImage.read(image)])[0] for image in track(images, description)}
+    return _predictions(model, eval_set, found)
+
+
+def predict_corrupted(model: Model, prepared: PreparedSet, clean: EvalSet, condition: Condition) -> Predictions:
+    """Predict the images of an eval set after they were corrupted.
+
+    Args:
+        model: Ready to predict.
+        prepared: Holds the images.
+        clean: The images as they are, from ``evaluation.robustness.clean_set``.
+        condition: What happens to them.
+    """
+    by_name = {image.name: image for image in prepared.images(clean.name)}
+    found = {}
+    for name in clean.images:
+        canvas = corrupt_canvas(CanvasImage.read(by_name[name]), clean, condition)
+        (found[name],) = model.predict([canvas])
+    predictions = _predictions(model, clean, found)
+    return replace(predictions, eval_set=condition.name, set_hash=corrupted_hash(clean, condition))
+
+
+def _predictions(
+    model: Model, eval_set: EvalSet, found: dict[str, list[Instance]], timing: Timing | None = None
+) -> Predictions:
     return Predictions(
         model=model.recipe.model,
         eval_set=eval_set.name,
-        set_hash=prepared.content_hash,
+        set_hash=eval_set.set_hash,
         knows_classes=model.knows_classes,
-        classes=prepared.classes,
+        classes=eval_set.classes,
         images=found,
         sizes=eval_set.sizes,
-        latency_ms=tuple(latencies),
+        timing=timing,
         has_confidence=model.has_confidence,
     )
-
-
-def _load(image: PreparedImage) -> CanvasImage:
-    return CanvasImage(image.name, as_rgb(read_image(image.image_path)), image.letterbox)
-
-
-def _synchronise(device: str) -> None:
-    if device.startswith("cuda"):
-        import torch
-
-        torch.cuda.synchronize(torch.device(device))

@@ -37,6 +37,11 @@ class RunSpec:
         return f"{self.recipe.model}-{self.recipe.preset}{start}-{seed}"
 
     @property
+    def initial_weights(self) -> str | None:
+        """Initial weights as records name them: file name and SHA-256."""
+        return f"{self.weights.name} sha256:{self.weights_sha256}" if self.weights else None
+
+    @property
     def inputs_hash(self) -> str:
         """Changes when anything that training depends on changes."""
         return sha256_json(self.inputs())

@@ -3,17 +3,25 @@
 Records are the only source of the leaderboards.
 """
 
+import json
+import re
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nanoseg_bench.errors import RecordError
-from nanoseg_bench.files import read_json, write_json
+from nanoseg_bench.evaluation.result import Details, Numbers, Scores
+from nanoseg_bench.files import read_json, write_text
 
-FORMAT: Literal["nanoseg-record/1"] = "nanoseg-record/1"
+_NUMBERS = re.compile(r"\[\s+((?:(?:null|-?\d[\d.eE+-]*),?\s+)+)\]")
+
+FORMAT: Literal["nanoseg-record/2"] = "nanoseg-record/2"
 
 Status = Literal["ok", "failed", "timeout", "oom", "skipped"]
+
+ConfidenceSource = Literal["val", "declared", "none"]
+"""Where the operating point comes from: chosen on val, declared by whoever handed in predictions, or not known."""
 
 
 class Training(BaseModel):
@@ -32,7 +40,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal["nanoseg-record/1"] = FORMAT
+    format: Literal["nanoseg-record/2"] = FORMAT
     evaluator: str
     model: str
     title: str
@@ -49,7 +57,12 @@ class Record(BaseModel):
     """Images of the eval set."""
     status: Status
     reason: str = ""
-    scores: dict[str, float | None] = {}
+    external: bool = False
+    """Whether the predictions come from outside; such rows stand in the table without a rank."""
+    confidence_source: ConfidenceSource = "val"
+    scores: Scores = {}
+    resampled: dict[str, Numbers] = {}
+    details: Details = Details()
     training: Training | None = None
     parameters: int | None = None
     gflops: float | None = None
@@ -68,25 +81,40 @@ def record_path(leaderboards: Path, set_name: str, run_id: str, eval_set: str) -
 
 
 def write_record(path: Path, record: Record) -> None:
-    """Write a record atomically."""
-    write_json(path, record.model_dump(mode="json"))
+    """Write a record atomically; a list of numbers stands on one line, so that a person can read the rest."""
+    text = json.dumps(record.model_dump(mode="json"), indent=1, ensure_ascii=False)
+    write_text(path, _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n")
 
 
 def read_record(path: Path) -> Record:
     """Read a record.
 
     Raises:
-        RecordError: The file is no record of this format.
+        RecordError: The file is no record of this format, or was written by another version.
     """
     try:
-        return Record.model_validate(read_json(path))
-    except (ValidationError, ValueError) as error:
-        message = f"{path}: not a record of format {FORMAT} ({error}); delete it and run the model again"
-        raise RecordError(message) from error
+        document = read_json(path)
+        known = document.get("format") if isinstance(document, dict) else None
+        if known != FORMAT:
+            raise ValueError(f"its format is {known!r}")
+        return Record.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        reason = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    except ValueError as error:
+        reason = str(error)
+    raise RecordError(
+        f"{path}: not a record of format {FORMAT} ({reason}); `nanoseg-bench score` makes it anew from the predictions "
+        "that were kept, where there are none delete it and run the model again"
+    )
 
 
 def read_records(leaderboards: Path, set_name: str) -> list[Record]:
     """All records of a prepared set's name, sorted by file name."""
-    paths = (leaderboards / "records" / set_name).glob("*.json")
+    return [read_record(path) for path in find_records(leaderboards, set_name)]
+
+
+def find_records(leaderboards: Path, set_name: str) -> list[Path]:
+    """The files of all records of a prepared set's name, sorted."""
     # Hidden ones are temporary files of a writer that was killed.
-    return [read_record(path) for path in sorted(paths) if not path.name.startswith(".")]
+    return sorted((leaderboards / "records" / set_name).glob("[!.]*.json"))

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nanoseg_bench.errors import DatasetError, NanosegError, RecordError
+from nanoseg_bench.evaluation.robustness import ROBUSTNESS
 from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION
 from nanoseg_bench.models.base import Deadline
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.executors import run_in_process
-from nanoseg_bench.runs.job import Job, Outcome, is_complete, record_failure
+from nanoseg_bench.runs.failure import Outcome, record_failure
+from nanoseg_bench.runs.job import Job, is_complete
 from nanoseg_bench.runs.plan import RunSpec
 from nanoseg_bench.runs.record import read_record, record_path
+from nanoseg_bench.runs.scored import scored_sets
 
 _LOG = logging.getLogger(__name__)
 
@@ -40,6 +43,7 @@ def run_plan(
     deadline: Deadline,
     overwrite: str = "missing",
     after_each: Callable[[], object] = lambda: None,
+    robust_images: int = 0,
 ) -> dict[str, Outcome]:
     """Run every spec whose records are not there yet.
 
@@ -51,6 +55,7 @@ def run_plan(
         overwrite: ``missing`` runs what is not there; ``always`` starts everything anew; ``never`` runs only what
             has no record at all, not even a failed one.
         after_each: Called after each run, when its records are written.
+        robust_images: Test images on which each model is judged under every corruption too.
 
     Returns:
         The outcome of each run by its id.
@@ -58,21 +63,32 @@ def run_plan(
     Raises:
         AuditError, DatasetError, RecordError, NanosegError: Nothing can be run on this set, or nothing written.
     """
-    prepared = PreparedSet(places.data)
-    prepared.require_audit()
-    _require_splits(prepared)
+    prepared = open_set(places.data)
     _require_writable(places.runs, "--runs")
     _require_writable(places.leaderboards, "--leaderboards")
     _clear_stale_records(specs, places.leaderboards, prepared)
     outcomes: dict[str, Outcome] = {}
     for number, spec in enumerate(specs, start=1):
-        job = Job(spec, places.data, places.runs / spec.run_id, places.leaderboards, device, deadline)
+        run_dir = places.runs / spec.run_id
+        job = Job(spec, places.data, run_dir, places.leaderboards, device, deadline, robust_images)
         _LOG.info("[%d/%d] %s", number, len(specs), spec.run_id)
         outcomes[spec.run_id] = outcome = _run_one(job, prepared, overwrite)
         if outcome.status != "ok":
             _LOG.warning("%s: %s: %s", spec.run_id, outcome.status, outcome.reason)
         after_each()
     return outcomes
+
+
+def open_set(data: Path) -> PreparedSet:
+    """The prepared set, if models can be run on it.
+
+    Raises:
+        AuditError, DatasetError: They cannot.
+    """
+    prepared = PreparedSet(data)
+    prepared.require_audit()
+    _require_splits(prepared)
+    return prepared
 
 
 def _run_one(job: Job, prepared: PreparedSet, overwrite: str) -> Outcome:
@@ -87,7 +103,7 @@ def _run_one(job: Job, prepared: PreparedSet, overwrite: str) -> Outcome:
     if job.deadline.passed:
         limit = job.deadline.limit
         outcome = Outcome("skipped", f"time limit {limit} reached before it started; run the same command again")
-        record_failure(job, outcome)
+        record_failure(job.spec, job.data, job.leaderboards, job.device, outcome)
         return outcome
     return run_in_process(job, anew=overwrite == "always")
 
@@ -118,19 +134,28 @@ def _clear_stale_records(specs: Sequence[RunSpec], leaderboards: Path, prepared:
 
     One table never mixes them, and that is better known before training than after.
     """
-    planned = {spec.run_id for spec in specs}
+    names = (*scored_sets(prepared), ROBUSTNESS)
+    planned = {record_path(leaderboards, prepared.name, spec.run_id, name) for spec in specs for name in names}
     others = []
     for path in sorted((leaderboards / "records" / prepared.name).glob("[!.]*.json")):
-        record = read_record(path)
-        if (record.set_hash, record.evaluator) == (prepared.content_hash, EVALUATOR_VERSION):
+        if _belongs_with(path, prepared):
             continue
-        if path.stem.removesuffix(f"-{record.eval_set}") in planned:
+        if path in planned:
             path.unlink()
         else:
             others.append(path)
     if others:
         raise RecordError(
             f"{others[0]} and {len(others) - 1} more records are of another prepared set or evaluator than "
-            f"{prepared.root}, and one table cannot hold both; run those models too, move their records away, or "
-            "prepare the set under another --name"
+            f"{prepared.root}, and one table cannot hold both; `nanoseg-bench score --data {prepared.root}` makes them "
+            "anew where their runs are kept; else run those models too, move their records away, or prepare the set "
+            "under another --name"
         )
+
+
+def _belongs_with(path: Path, prepared: PreparedSet) -> bool:
+    try:
+        record = read_record(path)
+    except RecordError:  # of an earlier format
+        return False
+    return (record.set_hash, record.evaluator) == (prepared.content_hash, EVALUATOR_VERSION)

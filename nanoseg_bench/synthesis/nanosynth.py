@@ -24,8 +24,8 @@ from nanoseg_bench.synthesis.specimen import CLASSES, OOD_CLASSES, draw_specimen
 
 _LOG = logging.getLogger(__name__)
 
-GENERATOR_VERSION = "1"
-"""Changes whenever the same seed gives other pixels or truth."""
+GENERATOR_VERSION = "2"
+"""Changes whenever the same arguments give other files, pixels or truth."""
 
 PUBLISHED_IMAGES = 721
 _PUBLISHED_COUNTS = {"nanocube": 267, "nanorod": 260, "nanosphere": 277}
@@ -72,7 +72,7 @@ def write_nanosynth(
     ood_images: int | None = None,
     easy: bool = False,
     workers: int = 1,
-    hrtem_images: int = 0,
+    hrtem_images: int | None = None,
 ) -> None:
     """Render the data set into ``folder/<part>/<specimen>/``, a PNG and a JSON each; parts: main, ood and hrtem.
 
@@ -86,15 +86,32 @@ def write_nanosynth(
             least six by default.
         easy: Few, large, clear particles on small fields, for demonstrations without an accelerator.
         workers: Processes.
-        hrtem_images: Size of the part with lattice contrast, which is to be judged on only; it is never ``easy``, and
-            the other parts do not depend on it.
+        hrtem_images: Size of the part with lattice contrast, which is to be judged on only; the other parts do not
+            depend on it. By default one eighteenth of ``images``, but none where that is less than one image per
+            class, and none of ``easy`` sets, since lattices have no easy form.
 
     Raises:
         DatasetError: A number of images is too small, or the folder holds files of another data set.
     """
     ood_count = max(6, round(images / 12)) if ood_images is None else ood_images
-    plan = plan_main(images, seed) + plan_ood(ood_count, seed) + plan_hrtem(hrtem_images, seed)
+    hrtem_count = default_hrtem_images(images, easy) if hrtem_images is None else hrtem_images
+    plan = plan_main(images, seed) + plan_ood(ood_count, seed) + plan_hrtem(hrtem_count, seed)
     _refuse_foreign_files(folder, plan)
+    write_planned(folder, plan, seed, easy, workers)
+
+
+def write_planned(
+    folder: Path, plan: Sequence[PlannedMicrograph], seed: int, easy: bool = False, workers: int = 1
+) -> None:
+    """Render micrographs of a plan, or some of them: each comes out the same without the others.
+
+    Args:
+        folder: As of ``write_nanosynth``, like all that follow.
+        plan: From ``plan_main``, ``plan_ood`` or ``plan_hrtem``.
+        seed: That the plan was made with.
+        easy: Few, large, clear particles.
+        workers: Processes.
+    """
     jobs = [(folder, planned, seed, easy) for planned in plan]
     rendered = each(
         _write_micrograph,
@@ -106,6 +123,12 @@ def write_nanosynth(
     )
     hidden = sum(rendered)
     _LOG.info("nanosynth: %d particles were left out because others hide them or the border cuts them off", hidden)
+
+
+def default_hrtem_images(images: int, easy: bool = False) -> int:
+    """Size of the part with lattice contrast beside a main part of ``images``."""
+    share = images // 18
+    return 0 if easy or share < len(CLASSES) else share
 
 
 def plan_main(images: int, seed: int) -> list[PlannedMicrograph]:

@@ -13,6 +13,7 @@ from nanoseg_bench.annotations.labelme import (
     extract_embedded_image,
     open_labelme,
     read_labelme,
+    read_labelme_regions,
     write_labelme,
 )
 from nanoseg_bench.annotations.raster import mask_to_rle, to_mask
@@ -491,3 +492,13 @@ def test_oracle_parses_the_same(shared_data, tmp_path):
                     assert part.exterior.tolist() == shape["points"]
         compared.append(path.name)
     assert len(compared) >= 6, compared
+
+
+def test_regions_are_read_without_the_image_and_only_at_its_size(labelme_file):
+    path = labelme_file([polygon(), polygon("ignore")])
+    path.with_suffix(".png").unlink()
+    regions = read_labelme_regions(path, 60, 40)
+    assert [instance.label for instance in regions] == ["cube", "ignore"]
+    assert regions[0].region[0].exterior.tolist() == TRIANGLE
+    with pytest.raises(AnnotationError, match="60"):
+        read_labelme_regions(path, 61, 40)

@@ -5,7 +5,7 @@ from PIL import Image
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Polygon
 from nanoseg_bench.annotations.raster import mask_to_rle, polygons_to_rle, rle_to_mask, to_mask
 from nanoseg_bench.annotations.source import NotAnAnnotationError
-from nanoseg_bench.annotations.yolo import YoloLoss, open_yolo, to_outlines, write_yolo
+from nanoseg_bench.annotations.yolo import YoloLoss, open_yolo, read_yolo, to_outlines, write_yolo
 from nanoseg_bench.errors import AnnotationError, ImageError
 
 CLASSES = ("cube", "rod")
@@ -282,3 +282,18 @@ def test_folders_that_are_no_data_set(tmp_path):
     (tmp_path / "data.yaml").write_text("train: gone\nnames: [a]\n")
     with pytest.raises(AnnotationError, match="train is 'gone', which is not there"):
         open_yolo(tmp_path)
+
+
+def test_a_number_behind_an_outline_is_a_confidence_where_one_is_expected(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("1 0.1 0.1 0.9 0.1 0.9 0.9 0.75\n0 0.1 0.1 0.9 0.1 0.9 0.9\n")
+    scored, plain = read_yolo(path, CLASSES, 20, 40, scored=True)
+    assert (scored.label, scored.score) == ("rod", 0.75)
+    assert (plain.label, plain.score) == ("cube", None)
+    assert np.array_equal(scored.region[0].exterior, plain.region[0].exterior)
+    assert [each.label for each in read_yolo(path, None, 20, 40, scored=True)] == [None, None]
+    with pytest.raises(AnnotationError, match="line 1"):
+        read_yolo(path, CLASSES, 20, 40)
+    path.write_text("1 0.1 0.1 0.9 0.1 0.9 0.9 sure\n")
+    with pytest.raises(AnnotationError, match="ends with 'sure'"):
+        read_yolo(path, CLASSES, 20, 40, scored=True)

@@ -1,14 +1,14 @@
 """How fast NSYOLO is beside the networks that it is to replace: ratios of the same run.
 
-    python tests/benchmarks/bench_nsyolo.py                                     rows eager, training, onnx, published
-    python tests/benchmarks/bench_nsyolo.py --rows eager --pairs 300
-    python tests/benchmarks/bench_nsyolo.py --rows predict --nsyolo RUN --yolo11n RUN --images FOLDER
-    python tests/benchmarks/bench_nsyolo.py --device cuda --rows graph throughput training-throughput
+    python tests/benchmarks/bench_nsyolo.py                                     groups eager, training, onnx
+    python tests/benchmarks/bench_nsyolo.py --groups eager --pairs 300
+    python tests/benchmarks/bench_nsyolo.py --groups predict --nsyolo RUN --yolo11n RUN --images FOLDER
+    python tests/benchmarks/bench_nsyolo.py --device cuda --groups graph throughput training-throughput
 
-In each round the baseline, its duplicate and the candidate are timed once, in turning order; a ratio is formed in each
-round, and told as the median of all rounds with a bootstrap interval of 95 %. The duplicate is the baseline built
-again: its ratio is the noise. A goal is met when the median is at or under it, and resolved only where the
-duplicate's interval is narrower than +-1 %. On a CPU the clock is the process's CPU time on one thread.
+In each round every network of a group is timed once, in turning order; ratios are formed in each round, and told as
+the median of all rounds with a bootstrap interval of 95 %. One network is built twice: the ratio of the two is the
+noise. A goal is met when the median is at or under it, and resolved only where the interval of the noise is narrower
+than +-1 %. On a CPU the clock is the process's CPU time on one thread.
 """
 
 import argparse
@@ -30,71 +30,90 @@ CLASSES = 3
 RESAMPLES = 2000
 NOISE_LIMIT = 0.01
 
+DUPLICATE = "yolo11n again"
+
 Task = Callable[[], object]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison: what is timed, against what, and the ratio that is wanted."""
+    """One comparison: the ratio of two networks, and the ratio that is wanted."""
 
     title: str
     goal: float
+    candidate: str = "nsyolo"
+    baseline: str = "yolo11n"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Networks that are timed in the same rounds."""
+
     device: str
-    build: Callable[[argparse.Namespace], tuple[Task, Task, Task]]
-    """(baseline, its duplicate, candidate)."""
+    build: Callable[[argparse.Namespace], dict[str, Task]]
+    """By name; ``DUPLICATE`` is ``yolo11n`` once more."""
+    rows: tuple[Row, ...]
     higher_is_better: bool = False
+    """The ratio is of throughputs, not of times."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--rows", nargs="+", choices=tuple(ROWS), help="default: all of the device that need no files")
+    parser.add_argument("--groups", nargs="+", choices=tuple(GROUPS), help="default: all of the device without files")
     parser.add_argument("--pairs", type=int, default=200)
-    parser.add_argument("--nsyolo", type=Path, help="a run's folder, for the row predict")
-    parser.add_argument("--yolo11n", type=Path, help="a run's folder, for the row predict")
-    parser.add_argument("--images", type=Path, help="a folder of micrographs, for the row predict")
+    parser.add_argument("--nsyolo", type=Path, help="a run's folder, for predict")
+    parser.add_argument("--yolo11n", type=Path, help="a run's folder, for predict")
+    parser.add_argument("--images", type=Path, help="a folder of micrographs, for predict")
     arguments = parser.parse_args()
     if arguments.device == "cpu":
         torch.set_num_threads(1)
     elif not torch.cuda.is_available():
         raise SystemExit("no CUDA device here: these rows are not measured")
-    chosen = arguments.rows or [
-        name for name, row in ROWS.items() if row.device == arguments.device and name != "predict"
+    chosen = arguments.groups or [
+        name for name, group in GROUPS.items() if group.device == arguments.device and name != "predict"
     ]
     lines = []
     for name in chosen:
-        row = ROWS[name]
-        if row.device != arguments.device:
-            raise SystemExit(f"--rows {name} is for --device {row.device}")
-        lines.append(measure(row, arguments))
-        print(lines[-1], flush=True)
-    print("\n| row | NSYOLO / baseline [95 %] | duplicate / baseline [95 %] | goal | |\n|---|---|---|---|---|")
+        group = GROUPS[name]
+        if group.device != arguments.device:
+            raise SystemExit(f"--groups {name} is for --device {group.device}")
+        lines += measure(group, arguments)
+        print("\n".join(lines[-len(group.rows) :]), flush=True)
+    print("\n| row | ratio [95 %] | noise [95 %] | goal | |\n|---|---|---|---|---|")
     print("\n".join(lines))
 
 
-def measure(row: Row, arguments: argparse.Namespace) -> str:
-    """Time a row; a line of the table."""
-    tasks = row.build(arguments)
-    for task in tasks:
+def measure(group: Group, arguments: argparse.Namespace) -> list[str]:
+    """Time a group; its lines of the table."""
+    tasks = group.build(arguments)
+    for task in tasks.values():
         for _ in range(3):
             task()
-    seconds = np.empty((arguments.pairs, 3))
+    names = list(tasks)
+    seconds = {name: np.empty(arguments.pairs) for name in names}
     for number in range(arguments.pairs):
-        for place in np.roll(range(3), number):
-            seconds[number, place] = clock(tasks[place], arguments.device)
-    candidate, duplicate = seconds[:, 2] / seconds[:, 0], seconds[:, 1] / seconds[:, 0]
-    if row.higher_is_better:
+        for place in np.roll(range(len(names)), number):
+            seconds[names[place]][number] = clock(tasks[names[place]], arguments.device)
+    return [line(row, group, seconds) for row in group.rows]
+
+
+def line(row: Row, group: Group, seconds: dict[str, NDArray[np.float64]]) -> str:
+    """What a row's ratios say of its goal."""
+    candidate = seconds[row.candidate] / seconds[row.baseline]
+    duplicate = seconds[DUPLICATE] / seconds["yolo11n"]
+    if group.higher_is_better:
         candidate, duplicate = 1 / candidate, 1 / duplicate
     median, low, high = with_interval(candidate)
     noise, noise_low, noise_high = with_interval(duplicate)
     if max(abs(noise_low - noise), abs(noise_high - noise)) >= NOISE_LIMIT:
         verdict = "not resolved"
     else:
-        verdict = "met" if (median >= row.goal if row.higher_is_better else median <= row.goal) else "not met"
-    sign = "≥" if row.higher_is_better else "≤"
+        verdict = "met" if (median >= row.goal if group.higher_is_better else median <= row.goal) else "not met"
+    sign = "≥" if group.higher_is_better else "≤"
     return (
         f"| {row.title} | {median:.3f} [{low:.3f}, {high:.3f}] | {noise:.3f} [{noise_low:.3f}, {noise_high:.3f}] "
-        f"| {sign} {row.goal:.2f} | {verdict} ({arguments.pairs} rounds) |"
+        f"| {sign} {row.goal:.2f} | {verdict} ({len(candidate)} rounds) |"
     )
 
 
@@ -123,27 +142,27 @@ def built(scheme: str) -> nn.Module:
     return build_network(scheme, CLASSES)
 
 
-def eager(arguments: argparse.Namespace) -> tuple[Task, Task, Task]:
+def eager(arguments: argparse.Namespace) -> dict[str, Task]:
     """Inference of one image, norms folded, in the default memory format."""
     return _three(lambda scheme: _inference(built(scheme).eval().fuse(verbose=False), 1, arguments.device))
 
 
-def training(arguments: argparse.Namespace) -> tuple[Task, Task, Task]:
-    """Forward and backward of the sum of all outputs, batch 4."""
-    return _three(lambda scheme: _training_step(built(scheme), 4, arguments.device))
-
-
-def published(arguments: argparse.Namespace) -> tuple[Task, Task, Task]:
-    """The same against the published snake and routing code."""
+def training(arguments: argparse.Namespace) -> dict[str, Task]:
+    """Forward and backward of the sum of all outputs, batch 4; also as ``run`` trains, in channels_last."""
     from published_nsyolo import build_published
 
-    def theirs() -> Task:
-        return _training_step(build_published(built("yolo11n")), 4, arguments.device)
+    def step(network: nn.Module, layout: torch.memory_format = torch.contiguous_format) -> Task:
+        return _training_step(network.to(memory_format=layout), 4, arguments.device, layout)
 
-    return theirs(), theirs(), _training_step(built("nsyolo"), 4, arguments.device)
+    return {
+        **_three(lambda scheme: step(built(scheme))),
+        "published": step(build_published(built("yolo11n"))),
+        "nsyolo as trained": step(built("nsyolo"), torch.channels_last),
+        "yolo11n as trained": step(built("yolo11n"), torch.channels_last),
+    }
 
 
-def onnx(arguments: argparse.Namespace) -> tuple[Task, Task, Task]:
+def onnx(arguments: argparse.Namespace) -> dict[str, Task]:
     """ONNX Runtime on one thread, one image."""
     import onnxruntime
 
@@ -161,17 +180,17 @@ def onnx(arguments: argparse.Namespace) -> tuple[Task, Task, Task]:
     return _three(session)
 
 
-def predict(arguments: argparse.Namespace) -> tuple[Task, Task, Task]:
+def predict(arguments: argparse.Namespace) -> dict[str, Task]:
     """From image in memory to masks: Ultralytics' own predict of YOLO11n-seg against this package's of NSYOLO."""
     if not (arguments.nsyolo and arguments.yolo11n and arguments.images):
-        raise SystemExit("--rows predict needs --nsyolo, --yolo11n and --images")
+        raise SystemExit("--groups predict needs --nsyolo, --yolo11n and --images")
     from ultralytics import YOLO
 
     from nanoseg_bench.imageio import IMAGE_SUFFIXES, as_rgb, read_image
     from nanoseg_bench.models.predictor import open_predictor
     from nanoseg_bench.models.trained import open_trained
 
-    paths = sorted(path for path in arguments.images.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)[:16]
+    paths = sorted(path for path in arguments.images.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)[:8]
     images = [as_rgb(read_image(path)) for path in paths]
     ours = open_predictor(arguments.nsyolo)
 
@@ -183,10 +202,14 @@ def predict(arguments: argparse.Namespace) -> tuple[Task, Task, Task]:
         blue_first = [np.ascontiguousarray(image[:, :, ::-1]) for image in images]
         return lambda: [model.predict(image, imgsz=size, verbose=False, device="cpu") for image in blue_first]
 
-    return stock(), stock(), lambda: [ours.predict(image, 0.25) for image in images]
+    return {
+        "yolo11n": stock(),
+        DUPLICATE: stock(),
+        "nsyolo": lambda: [ours.predict(image, 0.25) for image in images],
+    }
 
 
-def graph(arguments: argparse.Namespace) -> tuple[Task, Task, Task]:
+def graph(arguments: argparse.Namespace) -> dict[str, Task]:
     """One image, compiled, replayed as a CUDA graph."""
 
     def replayed(scheme: str) -> Task:
@@ -196,18 +219,18 @@ def graph(arguments: argparse.Namespace) -> tuple[Task, Task, Task]:
     return _three(replayed)
 
 
-def throughput(arguments: argparse.Namespace) -> tuple[Task, Task, Task]:
+def throughput(arguments: argparse.Namespace) -> dict[str, Task]:
     """Inference of 64 images in bfloat16."""
     return _three(lambda scheme: _inference(built(scheme).eval().fuse(verbose=False), 64, arguments.device))
 
 
-def training_throughput(arguments: argparse.Namespace) -> tuple[Task, Task, Task]:
+def training_throughput(arguments: argparse.Namespace) -> dict[str, Task]:
     """Forward and backward of 64 images in bfloat16."""
     return _three(lambda scheme: _training_step(built(scheme), 64, arguments.device))
 
 
-def _three(task: Callable[[str], Task]) -> tuple[Task, Task, Task]:
-    return task("yolo11n"), task("yolo11n"), task("nsyolo")
+def _three(task: Callable[[str], Task]) -> dict[str, Task]:
+    return {"yolo11n": task("yolo11n"), DUPLICATE: task("yolo11n"), "nsyolo": task("nsyolo")}
 
 
 def _images(batch: int, device: str) -> torch.Tensor:
@@ -225,10 +248,13 @@ def _inference(network: nn.Module, batch: int, device: str) -> Task:
     return run
 
 
-def _training_step(network: nn.Module, batch: int, device: str) -> Task:
-    network, images = network.train().to(device), _images(batch, device)
+def _training_step(
+    network: nn.Module, batch: int, device: str, layout: torch.memory_format = torch.contiguous_format
+) -> Task:
     if device == "cuda":
-        network = network.to(memory_format=torch.channels_last)
+        layout = torch.channels_last
+    network = network.train().to(device, memory_format=layout)
+    images = _images(batch, device).contiguous(memory_format=layout)
 
     def run() -> None:
         network.zero_grad(set_to_none=True)
@@ -247,15 +273,25 @@ def total(outputs: object) -> torch.Tensor:
     return torch.stack([total(part) for part in parts]).sum()
 
 
-ROWS = {
-    "eager": Row("PyTorch eager, batch 1, 640 px: / YOLO11n-seg", 1.02, "cpu", eager),
-    "training": Row("forward + backward, batch 4: / YOLO11n-seg", 1.03, "cpu", training),
-    "onnx": Row("ONNX Runtime: / YOLO11n-seg", 1.04, "cpu", onnx),
-    "predict": Row("predict, end to end: / Ultralytics' predict of YOLO11n-seg", 0.60, "cpu", predict),
-    "published": Row("forward + backward, batch 4: / published snake and routing code", 0.85, "cpu", published),
-    "graph": Row("batch 1, compiled, CUDA graph: / YOLO11n-seg alike", 1.05, "cuda", graph),
-    "throughput": Row("batch 64, inference throughput: / YOLO11n-seg", 0.97, "cuda", throughput, True),
-    "training-throughput": Row("batch 64, training throughput: / YOLO11n-seg", 0.97, "cuda", training_throughput, True),
+GROUPS = {
+    "eager": Group("cpu", eager, (Row("PyTorch eager, batch 1, 640 px: NSYOLO / YOLO11n-seg", 1.02),)),
+    "training": Group(
+        "cpu",
+        training,
+        (
+            Row("forward + backward, batch 4: NSYOLO / YOLO11n-seg", 1.03),
+            Row("the same, both as `run` trains them (channels_last)", 1.03, "nsyolo as trained", "yolo11n as trained"),
+            Row("forward + backward, batch 4: NSYOLO / published code, same layout", 0.85, baseline="published"),
+            Row("the same, NSYOLO as `run` trains it / published code", 0.85, "nsyolo as trained", "published"),
+        ),
+    ),
+    "onnx": Group("cpu", onnx, (Row("ONNX Runtime: NSYOLO / YOLO11n-seg", 1.04),)),
+    "predict": Group("cpu", predict, (Row("`predict` of NSYOLO / Ultralytics' predict of YOLO11n-seg", 0.60),)),
+    "graph": Group("cuda", graph, (Row("batch 1, compiled, CUDA graph: NSYOLO / YOLO11n-seg alike", 1.05),)),
+    "throughput": Group("cuda", throughput, (Row("batch 64, inference: NSYOLO / YOLO11n-seg", 0.97),), True),
+    "training-throughput": Group(
+        "cuda", training_throughput, (Row("batch 64, training: NSYOLO / YOLO11n-seg", 0.97),), True
+    ),
 }
 
 

@@ -6,6 +6,8 @@ Scoring: the 99 test images of EMPS (without ``--emps``: as many rendered ones) 
 them near a particle, the others anywhere. Every program starts from its own files and ends with AP over the ten IoU
 thresholds, for all sizes and for three size strata: the four area ranges of pycocotools. They take turns. The time is
 that of the process (``time.process_time``), which other work on the machine disturbs least; wall time is printed too.
+Then the complete row of a leaderboard from the same predictions: masks and boxes, outlines, counts, sizes, curves, and
+1,000 resamples of four metrics.
 
 Resampling: ten models, 99 images of as many source groups, 1,000 candidates and 26 particles each; 1,000 resamples of
 mAP, paired differences to the first model, ranks, and the two variances of five seeds.
@@ -28,6 +30,7 @@ from nanoseg_bench.annotations.masks import read_instance_map
 from nanoseg_bench.annotations.raster import area, bounding_box, rle_to_window, window_to_rle
 from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.predictions import Predictions, compare, read_predictions, write_predictions
+from nanoseg_bench.evaluation.scoring import evaluate
 from nanoseg_bench.metrics.average_precision import (
     SIZE_STRATA,
     average_precision,
@@ -42,6 +45,7 @@ from nanoseg_bench.metrics.seeds import seed_effects
 
 IMAGES, CANDIDATES, PARTICLES = 99, 1000, 26
 MODELS, SEEDS, RESAMPLES = 10, 5, 1000
+CONFIDENCE = 0.6
 
 
 def main():
@@ -81,6 +85,12 @@ def measure_scoring(folder, emps, images, repeats):
     for name, values in times.items():
         median = statistics.median(values)
         print(f"{name}: median {median:.2f} s, {median / fastest:.1f} times ours")
+    predictions = read_predictions(folder / "ours.json.gz")
+    started, wall = time.process_time(), time.perf_counter()
+    evaluate(eval_set, predictions, CONFIDENCE, resamples=RESAMPLES)
+    print(
+        f"a complete row: {time.process_time() - started:.2f} s ({time.perf_counter() - wall:.2f} s wall)", flush=True
+    )
 
 
 def ours(path, eval_set):

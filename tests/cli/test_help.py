@@ -6,7 +6,32 @@ import pytest
 
 from nanoseg_bench.cli import build_parser, main
 
-HEAVY = ("torch", "ultralytics", "cv2", "numpy", "pandas", "labelme", "sklearn", "albumentations", "pydantic")
+HEAVY = (
+    "torch",
+    "ultralytics",
+    "cv2",
+    "numpy",
+    "pandas",
+    "labelme",
+    "sklearn",
+    "albumentations",
+    "pydantic",
+    "matplotlib",
+)
+VERBS = (
+    "prepare",
+    "convert",
+    "audit",
+    "annotate",
+    "run",
+    "score",
+    "leaderboard",
+    "figures",
+    "predict",
+    "explain",
+    "export",
+    "list",
+)
 
 
 def test_help_imports_nothing_heavy():
@@ -34,7 +59,7 @@ def test_help_takes_less_than_half_a_second():
 
 
 def test_every_verb_has_help(capsys):
-    for verb in ("prepare", "convert", "audit", "annotate", "run", "leaderboard", "list"):
+    for verb in VERBS:
         with pytest.raises(SystemExit) as end:
             build_parser().parse_args([verb, "--help"])
         assert end.value.code == 0

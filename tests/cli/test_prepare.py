@@ -89,6 +89,22 @@ def test_nanosynth_is_rendered_once(tmp_path, capsys):
     assert PreparedSet(out).summary["seed"] == 1
 
 
+@pytest.mark.slow
+def test_lattice_contrast_joins_a_set_of_some_size(tmp_path):
+    out = tmp_path / "set"
+    command = ["prepare", "--images", "54", "--size", "64", "--augment-copies", "0", "--out", str(out)]
+    assert main(command) == 0
+    prepared = PreparedSet(out)
+    lattices = prepared.images("hrtem")
+    assert len(lattices) == 3
+    assert {image.attributes["modality"] for image in lattices} == {"HRTEM"}
+    others = [image for image in prepared.all_images if image.split != "hrtem"]
+    assert "HRTEM" not in {image.attributes["modality"] for image in others}
+    shown = {instance.label for instances in prepared.truth("hrtem").values() for instance in instances}
+    assert shown - {"ignore"} == set(prepared.classes)
+    prepared.require_audit()
+
+
 def test_split_file(own, tmp_path, capsys):
     names = [path.stem for path in sorted(own.glob("*.json"))]
     parts = ["train"] * 6 + ["val"] * 2 + ["test"] * 2

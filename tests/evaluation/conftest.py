@@ -42,7 +42,7 @@ def build_predictions(eval_set, images, **changes) -> Predictions:
         "classes": eval_set.classes,
         "images": images,
         "sizes": dict(eval_set.sizes),
-        "latency_ms": None,
+        "timing": None,
     }
     return Predictions(**{**values, **changes})
 

@@ -90,6 +90,19 @@ def test_set_without_the_part(prepared):
         load_eval_set(prepared, "ood")
 
 
+def test_lattice_images_have_the_truth_of_the_classes(prepared):
+    path = prepared.root / "manifest.csv"
+    rows = path.read_text().splitlines()
+    path.write_text("\n".join([*rows, rows[1].replace("b,test,b", "d,hrtem,d")]) + "\n")
+    particle = Instance("cube", rectangle(5, 5, 20, 20))
+    write_coco(prepared.root / "truth" / "hrtem.json", {"d": (80, 60)}, {"d": [particle]}, ["cube", "rod"])
+    eval_set = load_eval_set(PreparedSet(prepared.root), "hrtem")
+    assert eval_set.name == "hrtem"
+    assert eval_set.images == ("d",)
+    assert [instance.label for instance in eval_set.truth["d"]] == ["cube"]
+    assert load_eval_set(PreparedSet(prepared.root), "test").images == ("b", "a")
+
+
 def test_training_images_are_no_eval_set(prepared):
     with pytest.raises(DatasetError, match="'train'"):
         load_eval_set(prepared, "train")

@@ -9,6 +9,7 @@ from nanoseg_bench.annotations.instance import Instance, Polygon
 from nanoseg_bench.annotations.raster import mask_to_rle, polygons_to_rle
 from nanoseg_bench.errors import PredictionsError
 from nanoseg_bench.evaluation.predictions import compare, read_predictions, require_complete, write_predictions
+from nanoseg_bench.evaluation.timing import Timing
 
 
 @pytest.fixture
@@ -20,14 +21,16 @@ def eval_set(make_eval_set, make_truth):
 def predictions(eval_set, make_predictions, noisy):
     images = noisy(np.random.default_rng(1), eval_set.truth, decimals=17)
     images["image-3"] = []
-    return make_predictions(eval_set, images, latency_ms=(1.5, 2.25), has_confidence=False)
+    return make_predictions(
+        eval_set, images, timing=Timing((1.5, 2.25), (0.5, 0.25), (0.75, 1.0), (0.25, 1.0), 2.5), has_confidence=False
+    )
 
 
 def test_reading_gives_back_what_was_written(tmp_path, predictions):
     path = tmp_path / "runs" / "test.json.gz"
     write_predictions(path, predictions)
     again = read_predictions(path)
-    for name in ("model", "eval_set", "set_hash", "knows_classes", "has_confidence", "classes", "latency_ms"):
+    for name in ("model", "eval_set", "set_hash", "knows_classes", "has_confidence", "classes", "timing"):
         assert getattr(again, name) == getattr(predictions, name)
     assert list(again.images) == list(predictions.images)
     assert dict(again.sizes) == dict(predictions.sizes)

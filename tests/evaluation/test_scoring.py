@@ -5,26 +5,40 @@ import pytest
 from scipy.stats import wasserstein_distance
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance
-from nanoseg_bench.annotations.raster import area, bounding_box, mask_to_rle, rle_to_mask
+from nanoseg_bench.annotations.raster import area, bounding_box, mask_to_rle, rle_to_mask, window_to_rle
 from nanoseg_bench.errors import PredictionsError
-from nanoseg_bench.evaluation.predictions import read_predictions, write_predictions
-from nanoseg_bench.evaluation.scoring import score, score_ood
+from nanoseg_bench.evaluation.eval_sets import EvalSet
+from nanoseg_bench.evaluation.predictions import Predictions, read_predictions, write_predictions
+from nanoseg_bench.evaluation.scoring import evaluate, evaluate_ood
+from nanoseg_bench.evaluation.timing import Timing
 
-AWARE = ("map_50_95", "map_50_95_lo", "map_50_95_hi", "map_50", "map_75")
-AT_OPERATING_POINT = (
-    "precision",
-    "recall",
-    "f1",
-    "iou_matched",
-    "iou_pixel",
-    "pq",
-    "count_error_relative",
-    "count_error_absolute",
-    "diameter_median_error_relative",
-    "diameter_w1_px",
-    "diameter_w1_nm",
-    "instances_predicted",
+CLASSES = ("cube", "sphere")
+AWARE = (
+    "map_50_95",
+    "map_50_95_lo",
+    "map_50_95_hi",
+    "map_50",
+    "map_75",
+    "map_50_95_box",
+    "map_50_box",
+    "map_75_box",
+    "pq_aware",
+    "sq_aware",
+    "rq_aware",
 )
+NOT_AT_THE_OPERATING_POINT = ("map_", "instances_truth", "max_detections")
+
+
+def score(*arguments, **options):
+    return evaluate(*arguments, **options).scores
+
+
+def score_ood(*arguments, **options):
+    return evaluate_ood(*arguments, **options).scores
+
+
+def untimed(scores):
+    return {name: value for name, value in scores.items() if not name.startswith(("latency", "energy"))}
 
 
 @pytest.fixture
@@ -39,17 +53,48 @@ def answer(eval_set, noisy):
 
 
 def test_perfect_answer(eval_set, make_predictions, perfect):
-    result = score(eval_set, make_predictions(eval_set, perfect(eval_set.truth), latency_ms=(3.0, 1.0, 2.0)), 0.5)
-    ones = [name for name in result if name.startswith("map_")]
-    assert len(ones) == 10
-    for name in (*ones, "precision", "recall", "f1", "iou_matched", "iou_pixel", "pq"):
+    timing = Timing((3.0, 1.0, 2.0), (0.5, 0.25, 0.5), (2.0, 0.5, 1.0), (0.5, 0.25, 0.5), 4.0)
+    result = score(eval_set, make_predictions(eval_set, perfect(eval_set.truth), timing=timing), 0.5)
+    # The largest particles have a diameter of 22 px.
+    assert result.pop("map_50_95_agnostic_large") is None
+    for name in ("precision", "recall", "iou_matched", "boundary_iou", "iou_pixel", "dice_pixel", "aji", "ap_unranked"):
         assert result[name] == 1.0, name
-    for name in ("count_error_relative", "count_error_absolute", "diameter_median_error_relative"):
-        assert result[name] == 0, name
-    assert result["diameter_w1_px"] == result["diameter_w1_nm"] == 0
+    best = [name for name in result if name.startswith(("map_", "f1", "pq", "sq", "rq"))]
+    assert len(best) == 18 + 3 + 6
+    assert all(result[name] == 1.0 for name in best)
+    errors = [name for name in result if "error" in name or "diameter" in name]
+    assert len(errors) == 4 + 19
+    assert all(result[name] == 0 for name in errors)
+    assert result["ece"] == pytest.approx(0.1)
     assert result["instances_truth"] == result["instances_predicted"] == 56
     assert result["confidence"] == 0.5
     assert result["latency_ms_per_image"] == 2.0
+    assert result["latency_pre_ms_per_image"] == result["latency_post_ms_per_image"] == 0.5
+    assert result["latency_network_ms_per_image"] == 1.0
+    assert result["latency_measurements"] == 3
+    assert result["energy_j_per_image"] == 4.0
+
+
+@pytest.mark.parametrize("particles", [1, 100, 1000])
+def test_perfect_answer_whatever_the_density(particles):
+    """COCO's limit of 100 detections would give 0.1 at 1,000 particles."""
+    grid = [
+        Instance(
+            CLASSES[cell % 2],
+            window_to_rle(np.ones((4, 3 + cell % 3), bool), 7 * (cell % 40), 7 * (cell // 40), 200, 280),
+        )
+        for cell in range(particles)
+    ]
+    truth, answer = {"a": grid, "b": grid[::2]}, [Instance(one.label, one.region, 0.9) for one in grid]
+    sizes = dict.fromkeys(truth, (280, 200))
+    groups = {"a": "a", "b": "b"}
+    eval_set = EvalSet("test", "hash", CLASSES, ("a", "b"), truth, sizes, groups, max(100, 2 * particles))
+    images = {"a": answer, "b": answer[::2]}
+    result = score(eval_set, Predictions("m", "test", "hash", True, CLASSES, images, sizes), 0.5, resamples=20)
+    measured = [name for name in result if name.startswith(("map_", "f1", "pq", "rq", "aji", "boundary", "recall"))]
+    assert {name: result[name] for name in measured if result[name] is not None} == {
+        name: 1.0 for name in measured if not name.endswith(("_medium", "_large"))
+    }
 
 
 def test_wrong_classes_cost_only_the_class_aware_columns(eval_set, make_predictions, perfect):
@@ -67,7 +112,7 @@ def test_operating_point_columns_by_literal_loops(eval_set, make_predictions, an
     confidence = 0.45
     result = score(eval_set, make_predictions(eval_set, answer), confidence, resamples=10)
     tp = predicted_count = truth_count = both = either = 0
-    ious, sizes, sizes_nm, errors = [], ([], []), ([], []), []
+    ious, sizes, sizes_nm, errors, signed_errors = [], ([], []), ([], []), [], []
     for index, name in enumerate(eval_set.images):
         predicted = [one for one in answer[name] if one.score >= confidence]
         predicted.sort(key=lambda one: -one.score)
@@ -82,6 +127,7 @@ def test_operating_point_columns_by_literal_loops(eval_set, make_predictions, an
         predicted_count += len(predicted)
         truth_count += len(truth)
         errors.append(abs(len(predicted) - len(truth)))
+        signed_errors.append(len(predicted) - len(truth))
         unions = [np.logical_or.reduce([np.zeros((100, 140), bool), *side]) for side in masks]
         both += (unions[0] & unions[1]).sum()
         either += (unions[0] | unions[1]).sum()
@@ -104,32 +150,50 @@ def test_operating_point_columns_by_literal_loops(eval_set, make_predictions, an
     assert result["iou_pixel"] == pytest.approx(both / either)
     assert result["count_error_relative"] == pytest.approx((predicted_count - truth_count) / truth_count)
     assert result["count_error_absolute"] == pytest.approx(np.mean(errors))
-    medians = [np.median(side) for side in sizes]
-    assert result["diameter_median_error_relative"] == pytest.approx(medians[0] / medians[1] - 1)
+    for name, level in (("d10", 0.1), ("median", 0.5), ("d90", 0.9)):
+        predicted, truth = (np.quantile(side, level) for side in sizes)
+        assert result[f"diameter_{name}_error_relative"] == pytest.approx(predicted / truth - 1)
+        predicted, truth = (np.quantile(side, level) for side in sizes_nm)
+        assert result[f"diameter_{name}_error_nm"] == pytest.approx(predicted - truth)
     assert result["diameter_w1_px"] == pytest.approx(wasserstein_distance(*sizes))
+    assert result["diameter_w1_relative"] == pytest.approx(wasserstein_distance(*sizes) / np.mean(sizes[1]))
     assert result["diameter_w1_nm"] == pytest.approx(wasserstein_distance(*sizes_nm))
+    relative = [error / 7 for error in signed_errors]
+    assert result["count_error_image_bias"] == pytest.approx(np.median(relative))
+    assert result["count_error_image_typical"] == pytest.approx(np.median(np.abs(relative)))
 
 
 def test_no_confidence_leaves_its_columns_empty(eval_set, make_predictions, answer):
-    with_confidence = score(eval_set, make_predictions(eval_set, answer), 0.4, resamples=10)
-    without = score(eval_set, make_predictions(eval_set, answer), None, resamples=10)
+    with_confidence = untimed(score(eval_set, make_predictions(eval_set, answer), 0.4, resamples=10))
+    without = untimed(score(eval_set, make_predictions(eval_set, answer), None, resamples=10))
     assert list(without) == list(with_confidence)
-    assert {name for name, value in without.items() if value is None} == {
-        *AT_OPERATING_POINT,
-        "confidence",
-        "latency_ms_per_image",
-    }
-    assert all(with_confidence[name] is not None for name in AT_OPERATING_POINT)
+    assert {name for name, value in with_confidence.items() if value is None} == {"map_50_95_agnostic_large"}
+    for name, value in without.items():
+        if name.startswith(NOT_AT_THE_OPERATING_POINT):
+            assert value == with_confidence[name]
+        else:
+            assert value is None, name
 
 
 def test_class_less_model_has_no_class_aware_columns(eval_set, make_predictions, answer):
     nameless = {name: [Instance(None, one.region, one.score) for one in found] for name, found in answer.items()}
-    named = score(eval_set, make_predictions(eval_set, answer), 0.4)
-    result = score(eval_set, make_predictions(eval_set, nameless, knows_classes=False), 0.4)
-    assert all(result[name] is None for name in AWARE)
-    assert {name: value for name, value in result.items() if name not in AWARE} == {
-        name: value for name, value in named.items() if name not in AWARE
+    named = evaluate(eval_set, make_predictions(eval_set, answer), 0.4)
+    result = evaluate(eval_set, make_predictions(eval_set, nameless, knows_classes=False), 0.4)
+    assert all(result.scores[name] is None and named.scores[name] is not None for name in AWARE)
+    assert {name: value for name, value in result.scores.items() if name not in AWARE} == {
+        name: value for name, value in named.scores.items() if name not in AWARE
     }
+    assert set(named.resampled) - set(result.resampled) == {"map_50_95"}
+    assert result.details.classes == {}
+    assert result.details.confusion is None
+    assert result.details.precision_at_recall == named.details.precision_at_recall
+
+
+def test_scores_that_only_rank_are_not_called_calibrated(eval_set, make_predictions, answer):
+    result = evaluate(eval_set, make_predictions(eval_set, answer, has_confidence=False), 0.4, resamples=0)
+    assert result.scores["ece"] is None
+    assert result.details.reliability is None
+    assert result.scores["f1"] is not None
 
 
 def test_interval_holds_the_estimate_and_depends_on_the_seed_alone(eval_set, make_predictions, answer):
@@ -174,9 +238,12 @@ def test_no_prediction_at_all(eval_set, make_predictions):
     result = score(eval_set, make_predictions(eval_set, {name: [] for name in eval_set.images}), 0.5)
     assert result["map_50_95"] == result["map_50_95_hi"] == result["map_50_agnostic"] == 0
     assert result["recall"] == result["f1"] == result["pq"] == result["iou_pixel"] == 0
-    assert result["precision"] is None
-    assert result["diameter_w1_px"] is None
-    assert result["count_error_relative"] == -1
+    assert result["aji"] == result["ap_unranked"] == result["instances_predicted"] == 0
+    assert result["f1_lo"] == result["f1_hi"] == 0
+    for name in ("precision", "iou_matched", "boundary_iou", "ece", "diameter_w1_px", "diameter_median_error_relative"):
+        assert result[name] is None, name
+    assert result["count_error_relative"] == result["count_error_image_bias"] == -1
+    assert result["diameter_images_unanswered"] == 8
 
 
 def test_truth_without_particles(make_eval_set, make_predictions, disc):
@@ -201,16 +268,18 @@ def test_what_lies_in_an_ignore_region_changes_nothing(eval_set, make_eval_set, 
     scales = {**eval_set.nm_per_px, "image-9": None}
     busy_set = make_eval_set(truth, groups=groups, nm_per_px=scales)
     busy = score(busy_set, make_predictions(busy_set, images), 0.4, resamples=10)
-    unchanged = [name for name in plain if not name.endswith(("_lo", "_hi"))]
-    pooled = [name for name in unchanged if name not in {"count_error_absolute", "iou_pixel"}]
-    assert {name: busy[name] for name in pooled} == {name: plain[name] for name in pooled}
-    assert busy["iou_pixel"] == pytest.approx(plain["iou_pixel"], abs=0.002)  # the 4 px regions
+    per_image = {"count_error_absolute"}
+    near = {"iou_pixel", "dice_pixel"}
+    same = [name for name in plain if not name.endswith(("_lo", "_hi")) and name not in per_image | near]
+    assert {name: busy[name] for name in same} == {name: plain[name] for name in same}
+    for name in near:
+        assert busy[name] == pytest.approx(plain[name], abs=0.002)  # the 4 px regions
 
 
 def test_scores_survive_the_predictions_file(tmp_path, eval_set, make_predictions, noisy):
     predictions = make_predictions(eval_set, noisy(np.random.default_rng(5), eval_set.truth, decimals=17))
     write_predictions(tmp_path / "p.json.gz", predictions)
-    assert score(eval_set, read_predictions(tmp_path / "p.json.gz"), 0.4, resamples=50) == score(
+    assert evaluate(eval_set, read_predictions(tmp_path / "p.json.gz"), 0.4, resamples=50) == evaluate(
         eval_set, predictions, 0.4, resamples=50
     )
 
@@ -220,7 +289,7 @@ def test_missing_image_is_refused(eval_set, make_predictions, answer):
     with pytest.raises(PredictionsError, match=r"lack 1 image\(s\): image-4"):
         score(eval_set, make_predictions(eval_set, answer), 0.4)
     with pytest.raises(PredictionsError, match=r"lack 1 image\(s\): image-4"):
-        score_ood(eval_set, make_predictions(eval_set, answer))
+        score_ood(eval_set, make_predictions(eval_set, answer), 0.4)
 
 
 @pytest.fixture
@@ -248,7 +317,7 @@ def ood_answer(ood):
 
 
 def test_detection_rates_by_shape_and_confidence(ood, make_predictions, ood_answer):
-    result = score_ood(ood, make_predictions(ood, ood_answer))
+    result = score_ood(ood, make_predictions(ood, ood_answer), 0.25)
     assert [result[f"detection_rate_triangle_{level}"] for level in (25, 50, 75)] == [0.5, 0.5, 0.25]
     assert [result[f"detection_rate_pentagon_{level}"] for level in (25, 50, 75)] == [0.5, 0, 0]
     assert [result[f"detection_rate_{level}"] for level in (25, 50, 75)] == [3 / 6, 2 / 6, 1 / 6]
@@ -258,7 +327,7 @@ def test_detection_rates_by_shape_and_confidence(ood, make_predictions, ood_answ
 
 
 def test_scores_that_only_rank_have_no_threshold(ood, make_predictions, ood_answer):
-    result = score_ood(ood, make_predictions(ood, ood_answer, knows_classes=False, has_confidence=False))
+    result = score_ood(ood, make_predictions(ood, ood_answer, knows_classes=False, has_confidence=False), 0.25)
     assert result["detection_rate_triangle"] == 0.75
     assert result["detection_rate_pentagon"] == 0.5
     assert result["detection_rate"] == pytest.approx(4 / 6)
@@ -271,11 +340,11 @@ def test_half_an_overlap_is_a_detection(make_eval_set, make_predictions):
     ood = make_eval_set({"one": [Instance("triangle", mask_to_rle(particle))]}, "ood")
     for mask, rate in ((half, 1.0), (less, 0.0)):
         found = make_predictions(ood, {"one": [Instance("cube", mask_to_rle(mask), 0.9)]})
-        assert score_ood(ood, found)["detection_rate_triangle_75"] == rate
+        assert score_ood(ood, found, None)["detection_rate_triangle_75"] == rate
 
 
 def test_no_pentagon_in_the_set(make_eval_set, make_predictions, disc):
     ood = make_eval_set({"one": [Instance("triangle", disc(50, 50, 9))]}, "ood")
-    result = score_ood(ood, make_predictions(ood, {"one": []}))
+    result = score_ood(ood, make_predictions(ood, {"one": []}), 0.25)
     assert result["detection_rate_triangle_50"] == 0
     assert result["detection_rate_pentagon_50"] is None

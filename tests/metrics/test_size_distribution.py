@@ -11,7 +11,7 @@ from nanoseg_bench.metrics.size_distribution import (
     diameter_errors_per_image,
     equivalent_diameters,
     inner_diameters,
-    relative_median_error,
+    quantile_errors,
     touches_border,
     wasserstein_1,
 )
@@ -48,12 +48,12 @@ def test_nothing_has_no_diameter():
     assert equivalent_diameters([mask_to_rle(np.zeros((5, 5)))]).size == 0
 
 
-def test_median_error_is_signed():
-    truth = np.array([10.0, 20.0, 30.0])
-    assert relative_median_error(truth * 1.1, truth) == pytest.approx(0.1)
-    assert relative_median_error(truth * 0.9, truth) == pytest.approx(-0.1)
-    assert relative_median_error(np.zeros(0), truth) is None
-    assert relative_median_error(truth, np.zeros(0)) is None
+def test_errors_of_quantiles_are_signed_and_in_the_unit_of_the_samples():
+    truth = np.arange(0.0, 101.0)
+    assert quantile_errors(truth + 3, truth) == {"d10": 3, "median": 3, "d90": 3}
+    assert quantile_errors(truth * 0.9, truth) == pytest.approx({"d10": -1, "median": -5, "d90": -9})
+    assert quantile_errors(np.zeros(0), truth) is None
+    assert quantile_errors(truth, np.zeros(0)) is None
 
 
 def test_wasserstein_of_equal_sizes_is_the_mean_gap_of_sorted_values():

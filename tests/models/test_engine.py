@@ -24,7 +24,10 @@ def model():
 @pytest.fixture(scope="module")
 def path(model, tmp_path_factory):
     path = tmp_path_factory.mktemp("exported") / "network.onnx"
-    export_onnx(model.network, path, size=64, metadata={"classes": '["disc", "square"]'})
+    export_onnx(model.network, path, size=64)
+    graph = onnx.load(path)
+    helper.set_model_props(graph, {"classes": '["disc", "Würfel"]'})
+    onnx.save(graph, path)
     return path
 
 
@@ -48,7 +51,7 @@ def test_a_model_runs_with_the_engine_it_is_given_until_it_gets_a_network(model,
 
 
 def test_metadata(path):
-    assert OnnxEngine(path).metadata == {"classes": '["disc", "square"]'}
+    assert OnnxEngine(path).metadata == {"classes": '["disc", "Würfel"]'}
 
 
 def test_other_files_are_refused(tmp_path):

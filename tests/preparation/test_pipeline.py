@@ -15,7 +15,7 @@ from nanoseg_bench.annotations.instance import Instance, Polygon
 from nanoseg_bench.annotations.labelme import write_labelme
 from nanoseg_bench.annotations.raster import rle_to_mask, to_rle
 from nanoseg_bench.annotations.source import Loaded
-from nanoseg_bench.errors import AuditError, ImageError, PreparationError
+from nanoseg_bench.errors import AnnotationError, AuditError, ImageError, PreparationError
 from nanoseg_bench.imageio import read_image
 from nanoseg_bench.preparation.choices import Choices
 from nanoseg_bench.preparation.pipeline import prepare
@@ -24,11 +24,11 @@ from nanoseg_bench.preparation.prepared_set import MANIFEST_COLUMNS, PreparedSet
 CHOICES = {field.name for field in fields(Choices)}
 
 
-def make(micrographs, out, ood=(), **options):
+def make(micrographs, out, ood=(), hrtem=(), **options):
     options = {"name": "mine", "dataset": "mine", "classes": ("a", "b"), "canvas": 64, "workers": 1, **options}
     choices = Choices(**{key: options.pop(key) for key in CHOICES & set(options)})
-    entries, aside = [Loaded(each) for each in micrographs], [Loaded(each) for each in ood]
-    return prepare(entries, aside, out=out, choices=choices, **options)
+    entries, aside, lattices = ([Loaded(each) for each in part] for part in (micrographs, ood, hrtem))
+    return prepare(entries, aside, hrtem=lattices, out=out, choices=choices, **options)
 
 
 def files(root):
@@ -45,9 +45,17 @@ def ood(micrograph):
     ]
 
 
-def test_layout_counts_and_round_trip(collection, ood, tmp_path):
+@pytest.fixture
+def hrtem(micrograph):
+    return [
+        micrograph(f"hrtem/{label}", seed=6000 + i, labels=(label,), group="hrtem", attributes={"modality": "HRTEM"})
+        for i, label in enumerate(("a", "b"))
+    ]
+
+
+def test_layout_counts_and_round_trip(collection, ood, hrtem, tmp_path):
     micrographs = collection(groups=12, per_group=2, labels=("a", "b"), nm_per_px=0.25, attributes={"modality": "TEM"})
-    prepared = make(micrographs, tmp_path / "set", ood)
+    prepared = make(micrographs, tmp_path / "set", ood, hrtem)
     assert (prepared.name, prepared.classes, prepared.canvas) == ("mine", ("a", "b"), 64)
     prepared.require_audit()
     counts = prepared.summary["counts"]
@@ -55,9 +63,10 @@ def test_layout_counts_and_round_trip(collection, ood, tmp_path):
     assert originals == 24
     assert originals + counts["train"]["copies"] == round(5.861 * 24)
     assert counts["ood"] == {"groups": 2, "images": 2, "copies": 0, "instances": 6}
+    assert counts["hrtem"] == {"groups": 1, "images": 2, "copies": 0, "instances": 6}
     assert prepared.summary["ood_classes"] == ["pentagon", "triangle"]
-    by_name = {each.name: each for each in [*micrographs, *ood]}
-    for split in ("train", "val", "test", "ood"):
+    by_name = {each.name: each for each in [*micrographs, *ood, *hrtem]}
+    for split in ("train", "val", "test", "ood", "hrtem"):
         images, truth, on_canvas = prepared.images(split), prepared.truth(split), prepared.canvas_instances(split)
         assert {image.name for image in images} == set(on_canvas)
         assert {image.name for image in images if image.parent is None} == set(truth)
@@ -73,12 +82,40 @@ def test_layout_counts_and_round_trip(collection, ood, tmp_path):
                 expected = [to_rle(each, original.height, original.width) for each in original.instances]
                 assert [each.region for each in truth[image.name]] == expected
                 assert [each.label for each in truth[image.name]] == [each.label for each in original.instances]
-            if split != "ood":
+            if split in ("train", "val", "test"):
                 lines = image.label_path.read_text().splitlines()
                 assert len(lines) == len(on_canvas[image.name])
                 assert all(0 <= float(value) <= 1 for line in lines for value in line.split()[1:])
     assert prepared.max_instances == 3
     assert Counter(image.split for image in prepared.all_images if image.parent) == {"train": counts["train"]["copies"]}
+
+
+def test_lattice_part_is_judged_on_only(collection, ood, hrtem, tmp_path):
+    micrographs = collection(groups=6, per_group=1, labels=("a", "b"))
+    without = make(micrographs, tmp_path / "without", ood, augment_copies=1)
+    prepared = make(micrographs, tmp_path / "with", ood, hrtem, augment_copies=1)
+    assert (prepared.root / "split.csv").read_bytes() == (without.root / "split.csv").read_bytes()
+    assert yaml.safe_load((prepared.root / "data.yaml").read_text()).keys() == {"path", "train", "val", "test", "names"}
+    assert not (prepared.root / "labels" / "hrtem").exists()
+    # How often the set shows a class does not count what is beside it.
+    assert prepared.summary["class_images"] == without.summary["class_images"]
+    assert prepared.content_hash != without.content_hash
+    for split in ("train", "val", "test", "ood"):
+        assert [image.name for image in prepared.images(split)] == [image.name for image in without.images(split)]
+
+
+def test_unknown_class_in_the_lattice_part_is_refused(collection, micrograph, tmp_path):
+    stray = micrograph("hrtem/stray", seed=1, labels=("triangle",))
+    with pytest.raises(AnnotationError, match="'triangle', which is not in the class list"):
+        make(collection(groups=6), tmp_path / "set", hrtem=[stray])
+
+
+def test_field_shared_with_the_lattice_part_fails_the_audit(collection, ood, hrtem, tmp_path):
+    micrographs = collection(groups=6, per_group=1, labels=("a", "b"))
+    Image.open(micrographs[0].image_path).save(hrtem[0].image_path)
+    prepared = make(micrographs, tmp_path / "set", ood, hrtem, augment_copies=0)
+    with pytest.raises(AuditError, match="identical-pixels"):
+        prepared.require_audit()
 
 
 def test_canvas_truth_fits_the_canvas_image(collection, tmp_path):

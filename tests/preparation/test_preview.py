@@ -29,7 +29,7 @@ from nanoseg_bench.preparation.set_statistics import class_shares, split_statist
 
 CANVAS, WIDTH, HEIGHT = 64, 200, 100
 CLASSES, OOD_CLASS = ("Würfel <b>", "b&c $1$"), "Stab"
-ORIGINALS = {"train": 60, "val": 3, "test": 4, "ood": 2}
+ORIGINALS = {"train": 60, "val": 3, "test": 4, "ood": 2, "hrtem": 2}
 
 
 def square(x, y, side, label, crowd=False):
@@ -198,7 +198,7 @@ def test_contact_sheets_are_spread_over_the_manifest(preview):
         assert max(np.diff(places)) - min(np.diff(places)) <= 1
         assert places[0] < step
         assert places[-1] >= len(everything) - step
-    for split in ("val", "test", "ood"):
+    for split in ("val", "test", "ood", "hrtem"):
         assert sum(name.startswith(split) for name in names) == ORIGINALS[split]
 
 
@@ -222,7 +222,7 @@ def test_captions(preview):
 def test_nothing_is_fetched_and_pictures_are_inside(preview):
     page = preview()
     images = page.images()
-    assert len(images) == 24 + 12 + 3 + 4 + 2
+    assert len(images) == 24 + 12 + 3 + 4 + 2 + 2
     for attributes in images:
         kind, data = attributes["src"].split(",", 1)
         assert kind == "data:image/webp;base64"

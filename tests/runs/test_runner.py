@@ -9,7 +9,8 @@ from nanoseg_bench.cli import main
 from nanoseg_bench.errors import DatasetError, NanosegError, RecordError
 from nanoseg_bench.models.base import Deadline
 from nanoseg_bench.preparation.prepared_set import PreparedSet
-from nanoseg_bench.runs.job import Job, Outcome, record_failure
+from nanoseg_bench.runs.failure import Outcome, record_failure
+from nanoseg_bench.runs.job import Job
 from nanoseg_bench.runs.plan import plan_runs
 from nanoseg_bench.runs.record import read_record, read_records, record_path, write_record
 from nanoseg_bench.runs.runner import Places, run_plan
@@ -32,8 +33,12 @@ def job(prepared, root):
     return Job(spec, prepared.root, root / "runs" / spec.run_id, root / "boards", "cpu")
 
 
+def fail(prepared, root, outcome):
+    record_failure(job(prepared, root).spec, prepared.root, root / "boards", "cpu", outcome)
+
+
 def failure_record(prepared, root, **changes):
-    record_failure(job(prepared, root), Outcome("failed", "for the test"))
+    fail(prepared, root, Outcome("failed", "for the test"))
     path = record_path(root / "boards", prepared.name, job(prepared, root).spec.run_id, "test")
     write_record(path, read_record(path).model_copy(update=changes))
     return path
@@ -46,11 +51,11 @@ def run(prepared, root, **changes):
 
 def test_a_failure_does_not_overwrite_a_good_row_of_the_same_inputs(prepared, tmp_path):
     path = failure_record(prepared, tmp_path, status="ok", reason="")
-    record_failure(job(prepared, tmp_path), Outcome("oom", "later"))
+    fail(prepared, tmp_path, Outcome("oom", "later"))
     assert read_record(path).status == "ok"
     recipe = {**read_record(path).recipe, "learning_rate": 1.0}
     write_record(path, read_record(path).model_copy(update={"recipe": recipe}))
-    record_failure(job(prepared, tmp_path), Outcome("oom", "later"))
+    fail(prepared, tmp_path, Outcome("oom", "later"))
     assert read_record(path).status == "oom", "the good row is of another recipe"
 
 

@@ -7,7 +7,7 @@ from scipy import ndimage
 from nanoseg_bench.annotations.raster import to_mask
 from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.imageio import read_image
-from nanoseg_bench.synthesis.nanosynth import plan_hrtem, plan_main, plan_ood, write_nanosynth
+from nanoseg_bench.synthesis.nanosynth import default_hrtem_images, plan_hrtem, plan_main, plan_ood, write_nanosynth
 
 
 def labels_of(micrograph):
@@ -81,6 +81,11 @@ def test_lattice_part_leaves_the_others_as_they_are(tmp_path):
         "nanorod",
         "nanosphere",
     }
+
+
+def test_lattice_part_follows_the_size():
+    assert [default_hrtem_images(images) for images in (721, 120, 54, 53, 24)] == [40, 6, 3, 0, 0]
+    assert default_hrtem_images(721, easy=True) == 0
 
 
 def test_files_show_what_was_planned(small_set, small_micrographs):

@@ -1,0 +1,141 @@
+"""``nanoseg-bench figures``: the paper's figures from records, runs and predictions, each with its numbers."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nanoseg_bench.errors import ModelError, NanosegError
+
+if TYPE_CHECKING:
+    from nanoseg_bench.annotations.instance import Rle
+    from nanoseg_bench.leaderboard.figures.contenders import Contender
+    from nanoseg_bench.leaderboard.figures.gallery import Made
+    from nanoseg_bench.leaderboard.figures.maps import NetworkMaps
+    from nanoseg_bench.preparation.prepared_set import PreparedImage
+
+_EPILOG = """\
+figures, with the number of the paper's figure:
+  loss (6)                        training losses of each model
+  bars (7)                        precision, recall, F1, IoU, AP, counts and sizes, with 95 % intervals
+  overlays, overlays-ood (8, 9)   what each model finds in the same micrographs; trained and unknown shapes
+  confusion, confusion-ood (10)   what each model calls the particles of each class
+  heat-maps (11)                  confidence, mask probability and boundaries that YOLO networks see in one micrograph
+  boundaries (12)                 instance boundaries of each YOLO network
+  curves, robustness, sizes       precision-recall and F1; AP under corruptions; diameters, truth against model
+
+examples:
+  nanoseg-bench figures emps                                    all of them -> figures/emps
+  nanoseg-bench figures emps --only 6,7 --format pdf            two of them, for print
+  nanoseg-bench figures emps --only overlays --models nsyolo yolo11n --images 02f6c35bd5
+
+Beside each figure lies a CSV with the numbers in it; maps lie in an .npz, too. The same input gives the same bytes. A
+figure whose records, runs, weights or images are not there is left out, and the reason is printed. Pictures are 90 or
+180 mm wide; PNG has 300 dots per inch.
+"""
+
+_FORMATS = ("png", "pdf", "svg")
+
+
+def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the verb."""
+    parser = verbs.add_parser(
+        "figures",
+        help="draw the paper's figures, each with its numbers as CSV",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("set_name", metavar="NAME", help="name of the prepared set, as in the leaderboards")
+    parser.add_argument("--data", type=Path, help="the prepared set (default: data/NAME)")
+    parser.add_argument("--runs", type=Path, help="folder of its runs (default: runs/NAME)")
+    parser.add_argument(
+        "--leaderboards", type=Path, default=Path("leaderboards"), help="folder of the records (default: %(default)s)"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the figures (default: figures/NAME)")
+    parser.add_argument("--models", nargs="+", metavar="MODEL", help="only these (default: all that have records)")
+    parser.add_argument("--preset", help="only runs of this preset (default: all)")
+    parser.add_argument(
+        "--images",
+        nargs="+",
+        metavar="IMAGE",
+        help="images to show, of the test set or of unknown shapes; maps show the first (default: from best to worst)",
+    )
+    parser.add_argument("--format", choices=_FORMATS, default="png", help="of the figures (default: %(default)s)")
+    parser.add_argument("--only", nargs="+", metavar="FIGURE", help="numbers or names, such as 6,7 (default: all)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out the verb."""
+    from nanoseg_bench.environment import isolate_libraries
+
+    isolate_libraries()
+    from nanoseg_bench.leaderboard.figures.contenders import choose_contenders, read_contenders
+    from nanoseg_bench.leaderboard.figures.gallery import Materials, choose_kinds, make_figures
+
+    name = arguments.set_name
+    kinds = choose_kinds(_split(arguments.only))
+    contenders = choose_contenders(
+        read_contenders(arguments.leaderboards, name), _split(arguments.models), arguments.preset
+    )
+    if not contenders:
+        raise NanosegError(
+            f"{arguments.leaderboards / 'records' / name}: no run that ended well matches; see the reasons in the "
+            "leaderboard, or ask for other --models or another --preset"
+        )
+    data, runs = arguments.data or Path("data") / name, arguments.runs or Path("runs") / name
+    out = arguments.out or Path("figures") / name
+    materials = Materials(contenders, data, runs, arguments.images, _look_into)
+    left_out = []
+    for made in make_figures(kinds, materials, out, arguments.format):
+        if made.paths:
+            _report(made)
+        else:
+            left_out.append(f"{made.kind.name}: not drawn: {made.notes[0]}")
+    for line in left_out:
+        print(line)
+    drawn = len(kinds) - len(left_out)
+    if not drawn:
+        raise NanosegError(f"no figure of {name} could be drawn; the reasons are above")
+    print(f"{drawn} of {len(kinds)} figures drawn")
+    return 0
+
+
+def _report(made: "Made") -> None:
+    numbers = f" (Fig. {', '.join(made.kind.numbers)})" if made.kind.numbers else ""
+    figure, *others = made.paths
+    print(f"{figure}{numbers}; {', '.join(path.name for path in others)}")
+    for note in made.notes:
+        print(f"  {note}")
+
+
+def _split(names: list[str] | None) -> list[str] | None:
+    """Names may be separated by spaces or commas."""
+    return None if names is None else [name for part in names for name in part.split(",") if name]
+
+
+def _look_into(
+    contender: "Contender", run_folder: Path, image: "PreparedImage", ignored: "tuple[Rle, ...]"
+) -> "NetworkMaps":
+    """Maps of a contender's network for the canvas without its padding, which is what it was judged on.
+
+    Raises:
+        ModelError: There are no weights, the network is no YOLO, or it has no operating point.
+    """
+    import numpy as np
+
+    from nanoseg_bench.analysis.explanation import explain
+    from nanoseg_bench.leaderboard.figures.maps import NetworkMaps
+    from nanoseg_bench.models.trained import open_trained
+    from nanoseg_bench.preparation.overlays import read_canvas
+
+    confidence = contender.first.confidence
+    if confidence is None:
+        raise ModelError(f"{run_folder}: its record has no operating point")
+    pixels = np.ascontiguousarray(image.letterbox.content(read_canvas(image)))
+    explanation = explain(open_trained(run_folder), pixels, confidence)
+    maps = {
+        "confidence": explanation.confidence,
+        "mask_probability": explanation.mask_probability,
+        "instance_boundary": explanation.instance_boundary,
+    }
+    return NetworkMaps(contender, pixels, len(explanation.instances), ignored, maps)

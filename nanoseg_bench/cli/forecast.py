@@ -1,0 +1,68 @@
+"""The matrix that ``run --dry-run`` prints."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nanoseg_bench.runs.forecast import RunForecast
+    from nanoseg_bench.runs.plan import RunSpec
+    from nanoseg_bench.runs.runner import Places
+
+
+def print_forecast(
+    specs: Sequence["RunSpec"], places: "Places", device: str, overwrite: str, robust_images: int = 0
+) -> None:
+    """Print what a plan would do; nothing is written.
+
+    Args:
+        specs: The plan.
+        places: Where it would read and write.
+        device: torch device name.
+        overwrite: As of ``run_plan``.
+        robust_images: As of ``run_plan``.
+
+    Raises:
+        AuditError, DatasetError: The plan could not be carried out on this set.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from nanoseg_bench.runs.forecast import Forecaster
+    from nanoseg_bench.runs.provenance import device_name
+    from nanoseg_bench.runs.runner import open_set
+
+    prepared, name = open_set(places.data), device_name(device)
+    forecaster = Forecaster(prepared, places.runs, places.leaderboards, name, overwrite, robust_images)
+    forecasts = forecaster.forecast(specs)
+    table = Table(title=f"{prepared.name} on {name}", title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("run", "fit", "predict", "score", "expected"):
+        table.add_column(heading, no_wrap=True)
+    for each in forecasts:
+        table.add_row(each.run_id, *(step.state for step in each.steps), _time(each.seconds))
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)
+    console.print(table)
+    for each in forecasts:
+        if each.reason:
+            print(f"{each.run_id}: failed earlier: {each.reason}")
+    print(_total(forecasts))
+
+
+def _total(forecasts: Sequence["RunForecast"]) -> str:
+    known = [each.seconds for each in forecasts if each.seconds is not None]
+    unknown = len(forecasts) - len(known)
+    text = f"expected: {_time(sum(known))}, without scoring"
+    if unknown:
+        text += f", and {unknown} of {len(forecasts)} runs that no record on this device tells the time of"
+    return f"{text}; nothing was done"
+
+
+def _time(seconds: float | None) -> str:
+    """``45 s``, ``12 min`` or ``3.4 h``."""
+    if seconds is None:
+        return "not known"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,210 @@
+"""``nanoseg-bench score``: records and leaderboards from kept predictions, or from those of another tool."""
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nanoseg_bench.cli.sources import parse_classes
+from nanoseg_bench.errors import DatasetError, UsageError
+from nanoseg_bench.wording import counted
+
+if TYPE_CHECKING:
+    from nanoseg_bench.evaluation.external import External
+    from nanoseg_bench.preparation.prepared_set import PreparedSet
+    from nanoseg_bench.runs.folder import RunFolder
+    from nanoseg_bench.runs.rescoring import Rescored
+
+# Repeated here, so that --help needs none of the modules that read files.
+_FORMATS = ("predictions", "coco", "masks", "yolo", "labelme")
+
+_DATA = Path("data")
+
+_EPILOG = """\
+examples:
+  nanoseg-bench score runs/emps                            every record of these runs again, and the CSV files
+  nanoseg-bench score data/emps data/nanosynth --check     write nothing; fail where a record is not what its
+                                                           predictions give
+  nanoseg-bench score --predictions masks/ --name cellpose --dataset emps
+  nanoseg-bench score --predictions test.json --val-predictions val.json --name sam --data data/mine
+  nanoseg-bench score --predictions ann/second-annotator --name second-annotator --data data/mine
+
+Neither weights nor a GPU are needed. Predictions of other tools are read from COCO results or a COCO file, instance
+maps (PNG, TIFF), YOLO-seg labels, LabelMe files, or this package's own .json.gz; files go by the names of the images,
+and every image of the eval set needs one. They are kept in runs/SET/external-NAME and scored as all others, and their
+rows stand in the tables without a rank. baselines/external.md shows how to export them from common tools.
+"""
+
+
+def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the verb."""
+    parser = verbs.add_parser(
+        "score",
+        help="score kept predictions again, or those of another tool; no GPU needed",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        type=Path,
+        metavar="RUNS_OR_DATA",
+        help="prepared sets, folders of runs, or single runs (default: --data)",
+    )
+    places = parser.add_argument_group("places")
+    where = places.add_mutually_exclusive_group()
+    where.add_argument("--data", type=Path, help="prepared set (default: data/NAME of runs/NAME, else data/nanosynth)")
+    where.add_argument("--dataset", metavar="NAME", help="the prepared set data/NAME")
+    places.add_argument("--runs", type=Path, help="folder of the runs (default: runs/<set name>)")
+    places.add_argument(
+        "--leaderboards", type=Path, default=Path("leaderboards"), help="records and CSVs (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail where a record is not what its predictions give"
+    )
+    outside = parser.add_argument_group("predictions of another tool")
+    outside.add_argument("--predictions", type=Path, metavar="PATH", help="file, or folder with a file for each image")
+    outside.add_argument("--name", help="what the tool, or the person, is called in the tables")
+    outside.add_argument("--eval-set", default="test", metavar="SET", help="what they are for (default: %(default)s)")
+    outside.add_argument(
+        "--val-predictions", type=Path, metavar="PATH", help="those for val: the operating point is chosen on them"
+    )
+    outside.add_argument("--confidence", type=float, metavar="C", help="operating point, declared instead of chosen")
+    outside.add_argument(
+        "--from", dest="format", choices=("auto", *_FORMATS), default="auto", help="format (default: %(default)s)"
+    )
+    outside.add_argument(
+        "--classes", metavar="A,B,...", help="class names in the order of their numbers, for YOLO and COCO results"
+    )
+    outside.add_argument("--class-less", action="store_true", help="disregard the classes of the predictions")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out the verb; 1 when a run could not be scored, or a record is not what its predictions give."""
+    if arguments.dataset is not None:
+        arguments.data = _DATA / arguments.dataset
+    if arguments.predictions is not None:
+        return _score_external(arguments)
+    for flag in ("name", "val_predictions", "confidence", "classes"):
+        if getattr(arguments, flag) is not None:
+            raise UsageError(f"--{flag.replace('_', '-')}: goes with --predictions PATH")
+    return max(_score_runs(arguments, path) for path in arguments.paths or [None])
+
+
+def _score_runs(arguments: argparse.Namespace, path: Path | None) -> int:
+    from nanoseg_bench.leaderboard.build import write_leaderboards
+    from nanoseg_bench.runs.rescoring import check_runs, records_without_run, score_runs
+
+    prepared, runs, is_whole = _find_runs(arguments, path)
+    prepared.require_audit()
+    rescored = (check_runs if arguments.check else score_runs)(runs, prepared, arguments.leaderboards)
+    lost = records_without_run(arguments.leaderboards, prepared.name, runs) if is_whole else []
+    _report(rescored, "agree with their predictions" if arguments.check else "scored")
+    for record in lost:
+        print(f"{record}: its predictions are not at hand, so the record stays as it is")
+    if not arguments.check and rescored.scored:
+        _print_paths(write_leaderboards(arguments.leaderboards, prepared.name))
+    return 1 if rescored.faults or rescored.unfinished or (arguments.check and lost) else 0
+
+
+def _find_runs(arguments: argparse.Namespace, path: Path | None) -> tuple["PreparedSet", list["RunFolder"], bool]:
+    """The prepared set, its runs, and whether these are all that there are; without a path, those of ``--data``."""
+    from nanoseg_bench.preparation.prepared_set import MARKER, PreparedSet
+    from nanoseg_bench.runs.folder import RUN_FILE, RunFolder
+
+    if path is None or (path / MARKER).is_file():
+        prepared = PreparedSet(path or arguments.data or _DATA / "nanosynth")
+        return prepared, _runs_in(arguments.runs or Path("runs") / prepared.name), True
+    # A folder of runs has the name of its prepared set.
+    if (path / RUN_FILE).is_file():
+        return PreparedSet(arguments.data or _DATA / path.resolve().parent.name), [RunFolder(path)], False
+    runs = _runs_in(path)
+    return PreparedSet(arguments.data or _DATA / path.resolve().name), runs, True
+
+
+def _runs_in(folder: Path) -> list["RunFolder"]:
+    from nanoseg_bench.runs.folder import find_runs
+
+    runs = list(find_runs(folder))
+    if not runs:
+        raise UsageError(f"{folder}: no runs there; run `nanoseg-bench run` first, or give a folder that holds some")
+    return runs
+
+
+def _report(rescored: "Rescored", done: str) -> None:
+    print(f"{counted(len(rescored.scored), 'run')} {done}: {', '.join(rescored.scored) or 'none'}")
+    if rescored.unfinished:
+        print(
+            f"{counted(len(rescored.unfinished), 'run')} not finished, rows stay as they are: "
+            f"{', '.join(rescored.unfinished)}"
+        )
+    for fault in rescored.faults:
+        print(f"refused: {fault}")
+
+
+def _print_paths(paths: list[Path]) -> None:
+    print("written: " + ", ".join(map(str, paths)))
+
+
+def _score_external(arguments: argparse.Namespace) -> int:
+    _check_external(arguments)
+    from nanoseg_bench.evaluation.eval_sets import load_eval_set
+    from nanoseg_bench.evaluation.external import read_external
+    from nanoseg_bench.leaderboard.build import write_leaderboards
+    from nanoseg_bench.preparation.prepared_set import PreparedSet
+    from nanoseg_bench.runs.handed_in import find_operating_point, keep_predictions
+    from nanoseg_bench.runs.scored import KeptTruth, score_run, scored_sets
+
+    prepared = PreparedSet(arguments.data or _DATA / "nanosynth")
+    prepared.require_audit()
+    if arguments.eval_set not in scored_sets(prepared):
+        raise DatasetError(
+            f"--eval-set {arguments.eval_set}: predictions of other tools are scored on "
+            f"{', '.join(scored_sets(prepared))} of {prepared.root}"
+        )
+
+    def read(path: Path, eval_set: str) -> "External":
+        external = read_external(
+            path,
+            arguments.name,
+            prepared,
+            load_eval_set(prepared, eval_set),
+            format=arguments.format,
+            classes=parse_classes(arguments.classes),
+            class_less=arguments.class_less,
+        )
+        for note in external.notes:
+            print(note)
+        return external
+
+    external = read(arguments.predictions, arguments.eval_set)
+    val_path: Path | None = arguments.val_predictions
+    point = find_operating_point(arguments.predictions, external, arguments.confidence, has_val=val_path is not None)
+    val = None if val_path is None else read(val_path, "val")
+    runs = arguments.runs or Path("runs") / prepared.name
+    run = keep_predictions(runs, arguments.name, prepared, arguments.predictions, external, point, val)
+    score_run(run, KeptTruth(prepared), arguments.leaderboards)
+    print(f"operating point: {_POINTS[point.source]}; predictions kept in {run.path}")
+    _print_paths(write_leaderboards(arguments.leaderboards, prepared.name))
+    return 0
+
+
+_POINTS = {
+    "val": "chosen on val",
+    "declared": "declared",
+    "none": "none, so its columns stay empty; give --val-predictions or --confidence",
+}
+
+
+def _check_external(arguments: argparse.Namespace) -> None:
+    if arguments.paths or arguments.check:
+        raise UsageError("--predictions: scores what is handed in; give it without RUNS_OR_DATA and --check")
+    if arguments.name is None:
+        raise UsageError("--predictions: needs --name, what the tool is called in the tables")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", arguments.name):
+        raise UsageError(f"--name {arguments.name!r}: small letters, digits, '-', '_' and '.', e.g. cellpose-3")
+    if arguments.confidence is not None and not 0 <= arguments.confidence <= 1:
+        raise UsageError(f"--confidence {arguments.confidence:g}: lies between 0 and 1")
+    if arguments.confidence is not None and arguments.val_predictions is not None:
+        raise UsageError("--confidence and --val-predictions: the operating point is declared or chosen; give one")

@@ -1,0 +1,87 @@
+"""Which records may stand in one table: what cannot be compared is refused, with the file and the way out."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from nanoseg_bench.errors import RecordError
+from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION
+from nanoseg_bench.runs.record import Record, find_records, read_record
+
+_Found = list[tuple[Path, Record]]
+
+
+def admitted_records(leaderboards: Path, set_name: str) -> list[Record]:
+    """The records of a prepared set's name, sorted by file name.
+
+    Raises:
+        RecordError: There are none, one is malformed, or they do not belong in one table.
+    """
+    folder = leaderboards / "records" / set_name
+    found = [(path, read_record(path)) for path in find_records(leaderboards, set_name)]
+    if not found:
+        raise RecordError(f"{folder}: no records; run `nanoseg-bench run` first")
+    _require_this_evaluator(found)
+    _require_one_set(found, folder)
+    _require_one_row_each(found)
+    _require_operating_points_of_val(found)
+    return [record for _, record in found]
+
+
+def _require_this_evaluator(found: _Found) -> None:
+    others = [(path, record) for path, record in found if record.evaluator != EVALUATOR_VERSION]
+    if others:
+        path, record = others[0]
+        raise RecordError(
+            f"{path}{_more(others)}: made by evaluator version {record.evaluator}, this is {EVALUATOR_VERSION}, and "
+            "one table cannot hold both; `nanoseg-bench score` makes records anew from the predictions that were "
+            "kept; else delete them, or move them away"
+        )
+
+
+def _require_one_set(found: _Found, folder: Path) -> None:
+    of_hash = {record.set_hash: path for path, record in reversed(found)}
+    if len(of_hash) > 1:
+        named = ", ".join(f"{path.name} ({set_hash[:12]})" for set_hash, path in sorted(of_hash.items()))
+        raise RecordError(
+            f"{folder}: records of {len(of_hash)} different prepared sets of one name: {named}; "
+            "move the old ones away, or give the new set another name with `prepare --name`"
+        )
+
+
+def _require_one_row_each(found: _Found) -> None:
+    seen: dict[tuple[object, ...], Path] = {}
+    for path, record in found:
+        row = (*_run(record), record.eval_set)
+        if row in seen:
+            raise RecordError(f"{path}: of the same run and eval set as {seen[row].name}; delete one of them")
+        seen[row] = path
+
+
+def _require_operating_points_of_val(found: _Found) -> None:
+    """A threshold that somebody chose has no place among those chosen on val, but for rows from outside.
+
+    That of val is the same on all eval sets of a run; one that was picked on another set is not.
+    """
+    way_out = "`nanoseg-bench score` chooses it again from the predictions for val that were kept"
+    of_run: dict[tuple[object, ...], tuple[Path, float]] = {}
+    for path, record in found:
+        if record.confidence_source == "declared" and not record.external:
+            raise RecordError(f"{path}: its operating point was declared, not chosen on val; {way_out}")
+        confidence = record.scores.get("confidence")
+        if record.confidence_source != "val" or confidence is None:
+            continue
+        other, expected = of_run.setdefault(_run(record), (path, confidence))
+        if confidence != expected:
+            raise RecordError(
+                f"{path}: its operating point is {confidence}, that of {other.name} is {expected}; one chosen on val "
+                f"is the same on every eval set; {way_out}"
+            )
+
+
+def _run(record: Record) -> tuple[object, ...]:
+    return record.model, record.preset, record.seed, record.initial_weights, record.external
+
+
+def _more(paths: Iterable[object]) -> str:
+    others = len(list(paths)) - 1
+    return f" and {others} more" if others else ""

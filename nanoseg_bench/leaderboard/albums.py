@@ -1,0 +1,188 @@
+"""Worst and best test images of each model, with outlines of what was found, missed and invented.
+
+Drawn from the prepared set and the kept predictions, on the canvas that every model was given.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Rle
+from nanoseg_bench.errors import DatasetError
+from nanoseg_bench.evaluation.predictions import Predictions, read_predictions
+from nanoseg_bench.evaluation.result import ImageResult
+from nanoseg_bench.files import sha256_file
+from nanoseg_bench.html import data_uri
+from nanoseg_bench.leaderboard.entries import Entry
+from nanoseg_bench.metrics.matching import image_overlap, match
+from nanoseg_bench.preparation.instance_stream import read_instances
+from nanoseg_bench.preparation.overlays import Colour, draw_instances, read_canvas
+from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
+from nanoseg_bench.runs.folder import find_runs
+
+OUTLINES: dict[str, Colour] = {
+    "truth, found": (255, 255, 255),
+    "prediction, right": (0, 229, 255),
+    "truth, missed": (255, 92, 214),
+    "prediction, wrong": (255, 170, 0),
+}
+"""Light on a dark rim, as in the previews; told apart with any colour vision by lightness and place."""
+
+_TRUTH_FOUND, _RIGHT, _MISSED, _WRONG = OUTLINES
+
+_EACH = 3
+_MAX_ALBUMS = 12
+_SIDE = 640  # px; shown at less, so that outlines are crisp on dense screens
+_ALL_BYTES, _MOST_BYTES = 4_200_000, 80_000  # of the pictures together, of one; a third larger as text
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image with its outlines.
+
+    Attributes:
+        result: Its scores.
+        uri: The picture.
+        width: In pixels.
+        height: In pixels.
+    """
+
+    result: ImageResult
+    uri: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Album:
+    """Worst and best images of an entry by PQ, the worst and the best first; no image is in both."""
+
+    entry: Entry
+    worst: tuple[Picture, ...]
+    best: tuple[Picture, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Albums:
+    """The albums, in the table's order.
+
+    Attributes:
+        albums: Of the rows whose predictions are kept.
+        missing: What is lacking for the others, in a sentence; empty where nothing is.
+    """
+
+    albums: tuple[Album, ...]
+    missing: str
+
+
+def build_albums(entries: Sequence[Entry], prepared: PreparedSet, runs: Path) -> Albums:
+    """Draw the albums of the first seed of each model, of a dozen rows at most.
+
+    Args:
+        entries: Rows of the test set, best first.
+        prepared: The set that they were scored on.
+        runs: Folder of its runs.
+
+    Raises:
+        DatasetError, ImageError: The prepared set is malformed, or lacks an image.
+        PredictionsError: Kept predictions are malformed.
+    """
+    wanted = [entry for entry in entries if entry.leads and _ranked_images(entry)][:_MAX_ALBUMS]
+    paths = _kept_predictions(runs)
+    kept = [(entry, paths.get(entry.record.predictions_sha256 or "")) for entry in wanted]
+    found = [(entry, path) for entry, path in kept if path is not None]
+    lacking = [entry.name for entry, path in kept if path is None]
+    missing = f"No predictions of {', '.join(lacking)} are at hand, so their images are not shown." if lacking else ""
+    # All pictures share the bytes of the page; the worst and the best of an entry are six.
+    most_bytes = min(_MOST_BYTES, _ALL_BYTES // max(2 * _EACH * len(found), 1))
+    artist = _Artist(prepared, [name for entry, _ in found for name in _names(entry)], most_bytes)
+    return Albums(tuple(artist.album(entry, read_predictions(path)) for entry, path in found), missing)
+
+
+class _Artist:
+    """Draws images of a prepared set, whose truth is read once."""
+
+    def __init__(self, prepared: PreparedSet, names: Sequence[str], most_bytes: int) -> None:
+        self._images = {image.name: image for image in prepared.images("test")} if names else {}
+        self._truth = read_instances(prepared.root / "truth" / "test.json", set(names)) if names else {}
+        self._most_bytes = most_bytes
+        unknown = [name for name in names if name not in self._images or name not in self._truth]
+        if unknown:
+            raise DatasetError(f"{prepared.root}: lacks the test image {unknown[0]!r}; prepare the set again")
+
+    def album(self, entry: Entry, predictions: Predictions) -> Album:
+        confidence = entry.record.scores.get("confidence")
+        worst, best = _worst_and_best(entry)
+
+        def pictures(results: Sequence[ImageResult]) -> tuple[Picture, ...]:
+            return tuple(self._picture(result, predictions.images[result.name], confidence) for result in results)
+
+        return Album(entry, pictures(worst), pictures(best))
+
+    def _picture(self, result: ImageResult, predicted: Sequence[Instance], confidence: float | None) -> Picture:
+        image = self._images[result.name]
+        size = (image.letterbox.width, image.letterbox.height)
+        outlines = judge(predicted, self._truth[result.name], confidence, size)
+        pixels = draw_outlines(image, outlines)
+        height, width = pixels.shape[:2]
+        return Picture(result, data_uri(pixels, self._most_bytes), width, height)
+
+
+def judge(
+    predicted: Sequence[Instance], truth: Sequence[Instance], confidence: float | None, size: tuple[int, int]
+) -> list[Instance]:
+    """Truth and predictions of an image, labelled by what became of them (``OUTLINES``), in the order of drawing.
+
+    Args:
+        predicted: With scores.
+        truth: Ignore regions included; they keep their label.
+        confidence: Smallest score that counts.
+        size: (width, height) of the image, px.
+    """
+    overlap = image_overlap(predicted, truth, *size).keep(confidence)
+    rows, columns = match(overlap.iou)
+    right, found = set(rows.tolist()), set(columns.tolist())
+
+    def label(regions: Sequence[Rle], chosen: set[int], name: str, other: str) -> list[Instance]:
+        return [Instance(name if place in chosen else other, region) for place, region in enumerate(regions)]
+
+    particles = label(overlap.truth, found, _TRUTH_FOUND, _MISSED)
+    detections = label(overlap.predicted, right, _RIGHT, _WRONG)
+    return [*(Instance(IGNORE_LABEL, region) for region in overlap.ignore), *particles, *detections]
+
+
+def draw_outlines(image: PreparedImage, outlines: Sequence[Instance]) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8: the canvas without its padding, with outlines of original pixels drawn on it."""
+    box = image.letterbox
+    moved = [box.instance_to_canvas(each) for each in outlines]
+    picture = draw_instances(read_canvas(image), moved, OUTLINES, _SIDE)
+    (left, top), (width, height), zoom = box.padding, box.content_size, _SIDE / box.canvas
+    rows = slice(round(top * zoom), round((top + height) * zoom))
+    columns = slice(round(left * zoom), round((left + width) * zoom))
+    return picture[rows, columns]
+
+
+def _ranked_images(entry: Entry) -> list[ImageResult]:
+    """Images with a PQ, the worst first; equal ones in the order of their names."""
+    measured = [(result.pq, result.name, result) for result in entry.record.details.images if result.pq is not None]
+    return [result for _, _, result in sorted(measured, key=lambda each: each[:2])]
+
+
+def _worst_and_best(entry: Entry) -> tuple[list[ImageResult], list[ImageResult]]:
+    ranked = _ranked_images(entry)
+    best = ranked[::-1][: min(_EACH, (len(ranked) + 1) // 2)]
+    return ranked[: min(_EACH, len(ranked) - len(best))], best
+
+
+def _names(entry: Entry) -> list[str]:
+    worst, best = _worst_and_best(entry)
+    return [result.name for result in (*worst, *best)]
+
+
+def _kept_predictions(runs: Path) -> Mapping[str, Path]:
+    """SHA-256 of each run's predictions for the test set to their path: a record names those it was made from."""
+    paths = [run.predictions_path("test") for run in find_runs(runs)]
+    return {sha256_file(path): path for path in paths if path.is_file()}

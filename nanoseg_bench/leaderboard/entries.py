@@ -1,0 +1,153 @@
+"""The rows of a page: a record, its row of the table, and how it is named and drawn."""
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from nanoseg_bench.leaderboard.columns import COMPARABLE_BY
+from nanoseg_bench.leaderboard.palette import Look
+from nanoseg_bench.runs.record import Record
+
+Row = Mapping[str, str]
+"""Column to text, as the CSV file has it; empty where not measured."""
+
+_NAMED_BY = ("preset", "seed", "initial_weights", "device")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Entry:
+    """One run on one eval set.
+
+    Attributes:
+        record: Its record.
+        row: Its row of the table.
+        note: What tells it from the other rows of its model, where they are several: ``paper, seed 1``.
+        look: Of the model, in every chart.
+        number: Of the model; stands in the ids of its lines.
+        leads: Whether it is the first seed of its model; the others are drawn paler.
+    """
+
+    record: Record
+    row: Row
+    note: str
+    look: Look
+    number: int
+    leads: bool
+
+    @property
+    def title(self) -> str:
+        """The model's name in print."""
+        return self.record.title
+
+    @property
+    def name(self) -> str:
+        """Title and note, in one line."""
+        return f"{self.title} ({self.note})" if self.note else self.title
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows that compete, with the external ones, which stand beside all of them.
+
+    Attributes:
+        name: What they have in common, where there is more than one group.
+        entries: Best first.
+    """
+
+    name: str
+    entries: tuple[Entry, ...]
+
+
+def csv_rows(table: pd.DataFrame) -> list[dict[str, str]]:
+    """The cells of a table with the very text of its CSV file."""
+    text = table.to_csv(index=False, lineterminator="\n")
+    cells = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    return [{str(column): str(value) for column, value in row.items()} for row in cells.to_dict("records")]
+
+
+def build_entries(
+    records: Sequence[Record], table: pd.DataFrame, eval_set: str, looks: Mapping[str, Look]
+) -> list[Entry]:
+    """The rows of a table, in its order, each with its record.
+
+    Args:
+        records: Of all eval sets: a row has the same name in all tables.
+        table: From ``build``.
+        eval_set: Its eval set.
+        looks: Of every model.
+    """
+    numbers = {model: number for number, model in enumerate(looks)}
+    notes = _notes(records)
+    of_run = {run_of(record): record for record in records if record.eval_set == eval_set}
+    first_seeds = _first_seeds(of_run.values())
+    entries = []
+    for row in csv_rows(table):
+        run = (row["model"], row["preset"], row["seed"], row["initial_weights"])
+        record = of_run[run]
+        leads = first_seeds[_without_seed(run)] == run
+        entries.append(Entry(record, row, notes[run], looks[record.model], numbers[record.model], leads))
+    return entries
+
+
+def groups(entries: Iterable[Entry]) -> list[Group]:
+    """Rows that compete with each other, group by group; without failed ones."""
+    succeeded = [entry for entry in entries if entry.record.status == "ok"]
+    own: dict[tuple[str, ...], list[Entry]] = {}
+    for entry in succeeded:
+        if not entry.record.external:
+            own.setdefault(tuple(entry.row[column] for column in COMPARABLE_BY), []).append(entry)
+    external = [entry for entry in succeeded if entry.record.external]
+    if not own:
+        return [Group("", tuple(external))] if external else []
+    differ = [place for place in range(len(COMPARABLE_BY)) if len({key[place] for key in own}) > 1]
+    return [
+        Group(
+            ", ".join(_words(COMPARABLE_BY[place], key[place]) for place in differ),
+            tuple(entry for entry in succeeded if entry in members or entry in external),
+        )
+        for key, members in own.items()
+    ]
+
+
+def run_of(record: Record) -> tuple[str, ...]:
+    """What tells runs apart, as it stands in a row: the same in the tables of all eval sets."""
+    seed = "" if record.seed is None else str(record.seed)
+    return record.model, record.preset, seed, record.initial_weights or "none"
+
+
+def _without_seed(run: tuple[str, ...]) -> tuple[str, ...]:
+    model, preset, _, weights = run
+    return model, preset, weights
+
+
+def _first_seeds(records: Iterable[Record]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    first: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for record in sorted(records, key=lambda record: (record.seed is None, record.seed or 0)):
+        run = run_of(record)
+        first.setdefault(_without_seed(run), run)
+    return first
+
+
+def _notes(records: Sequence[Record]) -> dict[tuple[str, ...], str]:
+    """Only what differs between rows is worth naming; external ones have no preset, seed or device of their own."""
+    own = [record for record in records if not record.external]
+    differ = [name for name in _NAMED_BY if len({_value(record, name) for record in own} - {""}) > 1]
+    return {
+        run_of(record): "" if record.external else ", ".join(_words(name, _value(record, name)) for name in differ)
+        for record in records
+    }
+
+
+def _value(record: Record, column: str) -> str:
+    value = getattr(record, column)
+    return {"seed": "unseeded", "initial_weights": "none"}.get(column, "") if value is None else str(value)
+
+
+def _words(column: str, value: str) -> str:
+    if column == "initial_weights":
+        return "from scratch" if value == "none" else f"from {value.split(' sha256:')[0]}"
+    if column == "device" or value == "unseeded":
+        return value
+    return f"{column.replace('_', ' ')} {value}"

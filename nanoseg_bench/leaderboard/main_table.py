@@ -1,0 +1,190 @@
+"""The page's first table: every row with its scores, intervals as numbers and as bars, differences, cost."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nanoseg_bench.leaderboard.entries import Entry, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the CSV as the page shows it.
+
+    Attributes:
+        name: In the CSV; ``<name>_lo`` and ``<name>_hi`` are its interval, where the CSV has one.
+        heading: In the table's head.
+        unit: Below the heading.
+        meaning: Shown where the pointer rests on the heading.
+        digits: After the decimal point.
+        factor: From the CSV's unit to the one shown.
+        signed: Whether a plus sign is shown.
+        bar: Whether the interval is drawn as well.
+    """
+
+    name: str
+    heading: str
+    meaning: str
+    unit: str = ""
+    digits: int = 3
+    factor: float = 1.0
+    signed: bool = False
+    bar: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """An interval drawn on the axis of its column; places are percent of the axis.
+
+    Attributes:
+        value: Where the value is.
+        lo: Where its interval begins; None without interval.
+        hi: Where it ends.
+    """
+
+    value: float
+    lo: float | None
+    hi: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What stands in a cell.
+
+    Attributes:
+        text: The number for reading; empty where not measured.
+        exact: As the CSV has it; rows are sorted by it.
+        interval: ``0.351 – 0.462``, or empty.
+        bar: The same drawn.
+    """
+
+    text: str
+    exact: str
+    interval: str = ""
+    bar: Bar | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The axis of a column's bars.
+
+    Attributes:
+        low: Value at the left end.
+        high: Value at the right end.
+        low_text: As written in the table's head.
+        high_text: The same.
+        zero: Where 0 is, in percent; None where it is the left end.
+    """
+
+    low: float
+    high: float
+    low_text: str
+    high_text: str
+    zero: float | None
+
+    def place(self, value: float) -> float:
+        """Percent of the axis, rounded so that the same page has the same bytes everywhere."""
+        return round(100 * (value - self.low) / (self.high - self.low), 2)
+
+
+@dataclass(frozen=True, slots=True)
+class MainTable:
+    """Columns with their axes, and rows; a row that failed has no cells."""
+
+    columns: tuple[tuple[Column, Axis | None], ...]
+    rows: tuple[tuple[Entry, tuple[Cell, ...]], ...]
+
+
+_AWARE = Column("map_50_95", "AP", "Mask AP over IoU 0.50 to 0.95, mean over the classes", bar=True)
+_AGNOSTIC = Column("map_50_95_agnostic", "AP any", "The same with all particles as one class", bar=True)
+_DIFFERENCE = Column(
+    "difference", "difference", "Paired difference of the ranked score to the reference", signed=True, bar=True
+)
+_COLUMNS = (
+    Column("precision", "P", "Precision at the operating point, IoU > 0.5, any class"),
+    Column("recall", "R", "Recall at the operating point, IoU > 0.5, any class"),
+    Column("f1", "F1", "F1 at the operating point, IoU > 0.5, any class"),
+    Column("pq", "PQ", "Panoptic quality, any class"),
+    Column("boundary_iou", "boundary IoU", "Mean boundary IoU of the matched pairs"),
+    Column(
+        "count_error_relative", "count error", "(predicted − true) / true number of particles, all images pooled",
+        unit="%", digits=1, factor=100, signed=True,
+    ),
+    Column(
+        "diameter_median_error_relative", "median diameter error", "Of all images pooled, relative to the true median",
+        unit="%", digits=1, factor=100, signed=True,
+    ),
+    Column("diameter_w1_px", "W1", "Wasserstein-1 distance of the diameter distributions", unit="px", digits=2),
+    Column("diameter_w1_nm", "W1", "Wasserstein-1 distance of the diameter distributions", unit="nm", digits=2),
+    Column("parameters", "params", "Parameters of the network", unit="million", digits=2, factor=1e-6),
+    Column("latency_ms_per_image", "latency", "Median time of one image, batch 1", unit="ms", digits=0),
+    Column("training_seconds", "training", "Wall time of the training", unit="s", digits=0),
+)  # fmt: skip
+
+
+def build_main_table(entries: Sequence[Entry], one_class: bool) -> MainTable:
+    """Shape the rows; a column that no row fills is left out.
+
+    Args:
+        entries: In the table's order.
+        one_class: The set has one class, so both APs are the same number and the class-aware one is not repeated.
+    """
+    scores = [_AGNOSTIC] if one_class else [_AWARE, _AGNOSTIC]
+    filled = [
+        column for column in (*scores, _DIFFERENCE, *_COLUMNS) if any(entry.row.get(column.name) for entry in entries)
+    ]
+    shown = [(column, _axis(column, entries) if column.bar else None) for column in filled]
+    rows = [
+        (
+            entry,
+            tuple(cell(entry.row, column, axis) for column, axis in shown) if entry.record.status == "ok" else (),
+        )
+        for entry in entries
+    ]
+    return MainTable(tuple(shown), tuple(rows))
+
+
+def cell(row: Row, column: Column, axis: Axis | None = None) -> Cell:
+    """The cell of a row; empty where not measured."""
+    exact = row.get(column.name, "")
+    if not exact:
+        return Cell("", "")
+    if column is _DIFFERENCE and row.get("model") == row.get("reference"):
+        return Cell("reference", exact)
+    value, lo, hi = float(exact), _number(row, f"{column.name}_lo"), _number(row, f"{column.name}_hi")
+    interval = "" if lo is None or hi is None else f"{_text(lo, column)} – {_text(hi, column)}"
+    bar = None
+    if axis is not None:
+        ends = (None, None) if lo is None or hi is None else (axis.place(lo), axis.place(hi))
+        bar = Bar(axis.place(value), *ends)
+    return Cell(_text(value, column), exact, interval, bar)
+
+
+def rank_text(row: Row) -> str:
+    """``3``, ``2–4`` where the ranks in between cannot be told apart, or empty."""
+    best, worst = row.get("rank_lo", ""), row.get("rank_hi", "")
+    return f"{best}–{worst}" if best and worst and best != worst else row.get("rank", "")
+
+
+def _axis(column: Column, entries: Sequence[Entry]) -> Axis:
+    names = (column.name, f"{column.name}_lo", f"{column.name}_hi")
+    values = [value for entry in entries for name in names if (value := _number(entry.row, name)) is not None]
+    low, high = min(0.0, *values), max(0.0, *values)
+    step = 10 ** math.floor(math.log10(max(high - low, 1e-9))) / 2
+    low, high = math.floor(low / step) * step, max(math.ceil(high / step) * step, step)
+    zero = None if low == 0 else round(100 * -low / (high - low), 2)
+    return Axis(low, high, _tick(low), _tick(high), zero)
+
+
+def _tick(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")
+
+
+def _number(row: Row, name: str) -> float | None:
+    text = row.get(name, "")
+    return float(text) if text else None
+
+
+def _text(value: float, column: Column) -> str:
+    text = f"{value * column.factor:{'+' if column.signed else ''},.{column.digits}f}"
+    return text.replace(",", "\u202f").replace("-", "−")

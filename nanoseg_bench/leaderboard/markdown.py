@@ -1,0 +1,69 @@
+"""A leaderboard as a table for a README, in GitHub's Markdown."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from nanoseg_bench.leaderboard.entries import Entry, Row, build_entries
+from nanoseg_bench.leaderboard.main_table import rank_text
+from nanoseg_bench.leaderboard.palette import model_looks
+from nanoseg_bench.runs.record import Record
+
+_NUMBERS = {
+    "map_50_agnostic": ("AP50 any", 3),
+    "precision": ("P", 3),
+    "recall": ("R", 3),
+    "f1": ("F1", 3),
+    "iou_pixel": ("pixel IoU", 3),
+    "latency_ms_per_image": ("ms/image", 0),
+    "training_seconds": ("training s", 0),
+}
+"""Column to its heading and the digits after the point."""
+
+_AP = "map_50_95_agnostic"
+_SHARED = ("preset", "seed", "initial_weights", "device")
+
+
+def markdown_table(records: Sequence[Record], table: pd.DataFrame) -> str:
+    """The columns a reader looks at first; same rows, same text.
+
+    Preset, seed, initial weights and device have a column where rows differ in them. A failed row says why.
+
+    Args:
+        records: Of all eval sets.
+        table: Of the test set, from ``build_tables``.
+    """
+    entries = build_entries(records, table, "test", model_looks(table["model"]))
+    own = [entry.row for entry in entries if not entry.record.external]
+    differing = [name for name in _SHARED if len({row[name] for row in own if row[name]}) > 1]
+    headings = ["rank", "model", *(name.replace("_", " ") for name in differing), "AP any [95 %]"]
+    headings += [heading for heading, _ in _NUMBERS.values()]
+    rows = [
+        [rank_text(entry.row), _model(entry), *(entry.row[name] for name in differing), *_scores(entry.row)]
+        for entry in entries
+    ]
+    rule = "|" + "---|" * len(headings)
+    return "\n".join([_line(headings), rule, *map(_line, rows)]) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    escaped = [" ".join(cell.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;") for cell in cells]
+    return f"| {' | '.join(escaped)} |"
+
+
+def _model(entry: Entry) -> str:
+    record = entry.record
+    if record.status != "ok":
+        return f"{record.title} ({record.status}: {record.reason})"
+    return f"{record.title} (external)" if record.external else record.title
+
+
+def _scores(row: Row) -> list[str]:
+    ends = [row.get(f"{_AP}_{end}", "") for end in ("lo", "hi")]
+    interval = f" [{_round(ends[0], 3)}, {_round(ends[1], 3)}]" if all(ends) else ""
+    numbers = [_round(row.get(name, ""), digits) for name, (_, digits) in _NUMBERS.items()]
+    return [_round(row[_AP], 3) + interval, *numbers]
+
+
+def _round(text: str, digits: int) -> str:
+    return f"{float(text):.{digits}f}" if text else ""

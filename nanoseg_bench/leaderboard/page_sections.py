@@ -1,0 +1,175 @@
+"""The page's charts, drawn and captioned: curves of each group of rows that compete, and lines of each corruption.
+
+Importing this loads matplotlib, so the page imports it only when it is written.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from nanoseg_bench.evaluation.corruptions.table import CORRUPTIONS
+from nanoseg_bench.html import svg
+from nanoseg_bench.leaderboard.entries import Entry, Group
+from nanoseg_bench.leaderboard.page_charts import (
+    diameters,
+    f1_chart,
+    precision_recall_chart,
+    reliability_chart,
+    severity_chart,
+    size_chart,
+)
+
+_UNITS = ("px", "nm")
+_PERCENTILES = (10, 50, 90)
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A chart with its caption.
+
+    Attributes:
+        title: First line of the caption.
+        note: How to read it.
+        picture: The ``<svg>`` element.
+    """
+
+    title: str
+    note: str
+    picture: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Diameters of truth and models, drawn and as numbers.
+
+    Attributes:
+        unit: ``px`` or ``nm``.
+        chart: Their distributions.
+        truth: Particles, and the 10th, 50th and 90th percentile of their diameters.
+        rows: The same of each entry's predictions.
+    """
+
+    unit: str
+    chart: Chart
+    truth: tuple[int, tuple[float | None, ...]]
+    rows: tuple[tuple[Entry, int, tuple[float | None, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CurveSection:
+    """The charts of rows that compete.
+
+    Attributes:
+        name: What the rows have in common, where there is more than one group.
+        entries: Those with a line in a chart, best first.
+        curves: Of detections.
+        sizes: Of diameters, one for each unit that was measured.
+    """
+
+    name: str
+    entries: tuple[Entry, ...]
+    curves: tuple[Chart, ...]
+    sizes: tuple[Sizes, ...]
+
+
+def curve_sections(groups: Sequence[Group]) -> list[CurveSection]:
+    """Draw the charts of each group; a group without a single curve is left out.
+
+    Args:
+        groups: Of the eval set ``test``.
+    """
+    sections = []
+    for number, group in enumerate(groups):
+        curves = _curves(group.entries, f"group{number}")
+        sizes = tuple(each for unit in _UNITS if (each := _sizes(group.entries, unit, f"group{number}")) is not None)
+        if curves or sizes:
+            sections.append(CurveSection(group.name, group.entries, curves, sizes))
+    return sections
+
+
+def severity_charts(entries: Sequence[Entry]) -> list[Chart]:
+    """A chart for each corruption that was measured, all with one AP axis.
+
+    Args:
+        entries: Of the eval set ``robustness``.
+    """
+    highest = _axis_end(max((value for entry in entries for value in _measured(entry)), default=0.0))
+    return [
+        Chart(
+            corruption.title,
+            "",
+            svg(
+                severity_chart(entries, corruption.name, highest),
+                f"severity-{corruption.name}",
+                f"AP under {corruption.title.lower()} at severity 0 to 5, a line for each model",
+            ),
+        )
+        for corruption in CORRUPTIONS
+        if any(corruption.name in entry.record.details.corruptions for entry in entries)
+    ]
+
+
+def _curves(entries: Sequence[Entry], identifier: str) -> tuple[Chart, ...]:
+    """The curves that at least one entry has."""
+    wanted: tuple[tuple[str, str, str, Callable[[Sequence[Entry]], Figure], Callable[[Entry], object]], ...] = (
+        (
+            "precision-recall",
+            "Precision and recall",
+            "IoU ≥ 0.50, any class; the area below a line is AP50",
+            precision_recall_chart,
+            lambda entry: entry.record.details.precision_at_recall,
+        ),
+        (
+            "f1",
+            "F1 and confidence",
+            "The dot is the operating point; chosen on val, it need not lie on the peak",
+            f1_chart,
+            lambda entry: entry.record.details.by_confidence,
+        ),
+        (
+            "reliability",
+            "Reliability of the confidences",
+            "On the diagonal a confidence is the share that is right; below it, a model is too sure",
+            reliability_chart,
+            lambda entry: entry.record.details.reliability,
+        ),
+    )
+    return tuple(
+        Chart(title, note, svg(draw(entries), f"{identifier}-{name}", f"{title}, a line for each model. {note}."))
+        for name, title, note, draw, part in wanted
+        if any(part(entry) for entry in entries)
+    )
+
+
+def _sizes(entries: Sequence[Entry], unit: str, identifier: str) -> Sizes | None:
+    samples = [(entry, sample) for entry in entries for sample in diameters(entry, unit)]
+    if not samples:
+        return None
+    title = f"Diameters in {unit}"
+    note = "Cumulative share of the particles, all test images pooled; left of the truth: drawn too small"
+    picture = svg(size_chart(entries, unit), f"{identifier}-sizes-{unit}", f"{title}, truth and a line for each model")
+    truth = samples[0][1]
+    return Sizes(
+        unit,
+        Chart(title, note, picture),
+        (truth.truth_count, _percentiles(truth.truth)),
+        tuple((entry, sample.predicted_count, _percentiles(sample.predicted)) for entry, sample in samples),
+    )
+
+
+def _percentiles(values: Sequence[float | None]) -> tuple[float | None, ...]:
+    """The 10th, 50th and 90th of percentiles 0 to 100; None where nothing was measured."""
+    return tuple(values[at] if values else None for at in _PERCENTILES)
+
+
+def _measured(entry: Entry) -> list[float]:
+    clean = entry.record.scores.get("map_50_95_agnostic_clean")
+    corrupted = [each.get("map_50_95_agnostic") for row in entry.record.details.corruptions.values() for each in row]
+    return [value for value in (clean, *corrupted) if value is not None]
+
+
+def _axis_end(highest: float) -> float:
+    """A round number at or above the largest AP."""
+    return next((end for end in (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8) if end >= highest), 1.0)

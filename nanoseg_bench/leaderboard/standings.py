@@ -1,0 +1,124 @@
+"""Where each row stands: its rank, the ranks that the data leave open, and its difference to a reference.
+
+All three are the model's, over its seeds, and the same in each of its rows. Only rows compete that are equal in
+everything but model and seed; predictions from outside never do.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoseg_bench.leaderboard.columns import COMPARABLE_BY
+from nanoseg_bench.metrics.bootstrap import paired_difference
+from nanoseg_bench.metrics.ranking import rank_ranges
+from nanoseg_bench.runs.record import Record
+
+PRIMARY = {"test": "map_50_95", "ood": "map_50_agnostic", "robustness": "map_50_95_agnostic_corrupted"}
+"""The metric that ranks the rows of an eval set."""
+
+_AGNOSTIC = "map_50_95_agnostic"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Fields are the columns of the tables; None for a row that does not compete, or where nothing was resampled."""
+
+    rank: int | None = None
+    rank_lo: int | None = None
+    rank_hi: int | None = None
+    reference: str | None = None
+    difference: float | None = None
+    difference_lo: float | None = None
+    difference_hi: float | None = None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Contestant:
+    """A model over its seeds: its score, and (R,) the same on resampled eval sets."""
+
+    score: float
+    resampled: NDArray[np.float64] | None
+
+
+def ranked_metric(records: Sequence[Record], eval_set: str) -> str:
+    """The metric that ranks.
+
+    With one class the class-agnostic AP is the same number as the class-aware one, and models that know no classes
+    are ranked with it.
+    """
+    if eval_set == "test" and all(len(record.classes) == 1 for record in records):
+        return _AGNOSTIC
+    return PRIMARY[eval_set]
+
+
+def competes(record: Record, metric: str) -> bool:
+    """Whether a row has a rank."""
+    return record.status == "ok" and not record.external and record.scores.get(metric) is not None
+
+
+def contest(record: Record) -> tuple[object, ...]:
+    """What rows that compete have in common."""
+    return tuple(getattr(record, name) for name in COMPARABLE_BY)
+
+
+def standings(records: Sequence[Record], metric: str, reference: str) -> list[Standing]:
+    """One for each record.
+
+    Args:
+        records: Of one eval set.
+        metric: That ranks; higher is better.
+        reference: Model that the differences are taken to; a contest without it has none.
+    """
+    contests: dict[tuple[object, ...], dict[str, list[Record]]] = {}
+    for record in records:
+        if competes(record, metric):
+            contests.setdefault(contest(record), {}).setdefault(record.model, []).append(record)
+    of_model = {
+        key: _stand({model: _contestant(seeds, metric) for model, seeds in models.items()}, reference)
+        for key, models in contests.items()
+    }
+    return [of_model[contest(record)][record.model] if competes(record, metric) else Standing() for record in records]
+
+
+def resampled(records: Sequence[Record], metric: str) -> NDArray[np.float64] | None:
+    """(S, R) the metric of each record on the same R resampled eval sets; None where one of them lacks it."""
+    rows = [record.resampled.get(metric, ()) for record in records]
+    if not rows or not rows[0] or len({len(row) for row in rows}) > 1:
+        return None
+    return np.array(rows, dtype=np.float64)  # None becomes NaN
+
+
+def _contestant(seeds: Sequence[Record], metric: str) -> _Contestant:
+    samples = resampled(seeds, metric)
+    return _Contestant(
+        score=float(np.mean([record.scores[metric] for record in seeds])),
+        resampled=None if samples is None else samples.mean(axis=0),
+    )
+
+
+def _stand(contestants: Mapping[str, _Contestant], reference: str) -> dict[str, Standing]:
+    samples = [one.resampled for one in contestants.values() if one.resampled is not None]
+    tested = len(samples) == len(contestants) and len({sample.size for sample in samples}) == 1
+    ranges = dict(zip(contestants, rank_ranges(samples), strict=True)) if tested else {}
+    other = contestants.get(reference)
+    standing = {}
+    for model, one in contestants.items():
+        lo, hi = (tested and other and _interval(one, other)) or (None, None)
+        standing[model] = Standing(
+            rank=1 + sum(each.score > one.score for each in contestants.values()),
+            rank_lo=ranges[model].best if tested else None,
+            rank_hi=ranges[model].worst if tested else None,
+            reference=reference if other else None,
+            difference=one.score - other.score if other else None,
+            difference_lo=lo,
+            difference_hi=hi,
+        )
+    return standing
+
+
+def _interval(one: _Contestant, other: _Contestant) -> tuple[float, float] | None:
+    if one.resampled is None or other.resampled is None:
+        return None
+    return paired_difference(one.resampled, other.resampled)

@@ -1,0 +1,152 @@
+"""The JSON documents in the folder of a run: what a record needs and predictions do not hold."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from nanoseg_bench.errors import RecordError
+from nanoseg_bench.files import read_json, write_json
+from nanoseg_bench.models.base import Complexity, FitReport
+from nanoseg_bench.runs.record import ConfidenceSource, Training
+
+
+class Document(BaseModel):
+    """A file that this package writes and reads back."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Inputs(Document):
+    """What training depends on."""
+
+    recipe: dict[str, Any]
+    seed: int | None
+    weights_sha256: str | None
+    set_hash: str
+
+    @field_validator("recipe")
+    @classmethod
+    def _named(cls, recipe: dict[str, Any]) -> dict[str, Any]:
+        if not {"model", "title", "preset"} <= recipe.keys():
+            raise ValueError("names no model, title or preset")
+        return recipe
+
+
+class RunFacts(Document):
+    """What a record says of a run, whatever the eval set; see ``Record``."""
+
+    model: str
+    title: str
+    preset: str
+    seed: int | None = None
+    initial_weights: str | None = None
+    external: bool = False
+    training: Training | None = None
+    parameters: int | None = None
+    gflops: float | None = None
+    device: str = ""
+    versions: dict[str, str] = {}
+    commit: str | None = None
+    recipe: dict[str, Any] = {}
+
+
+class TrainedRun(Document):
+    """``run.json`` of a run of a model."""
+
+    inputs_hash: str
+    inputs: Inputs
+    initial_weights: str | None = None
+    """File name and SHA-256."""
+    devices: tuple[str, ...] = ()
+    """Those that trained or predicted: a resumed run may have moved."""
+
+
+class ExternalRun(Document):
+    """``run.json`` of predictions from outside."""
+
+    external: RunFacts
+    set_hash: str
+
+
+class MadeBy(Document):
+    """The software that trained."""
+
+    versions: dict[str, str]
+    commit: str | None
+
+
+class Fit(Document):
+    """``fit.json``."""
+
+    report: FitReport
+    """Its checkpoint is a file name: a folder of runs may be moved."""
+    made_by: MadeBy
+    complexity: Complexity | None = None
+    """None where the model has none, and of a training by an earlier version until it is run again."""
+
+
+class MadeFrom(Document):
+    """``predictions/<eval set>.made-from.json``."""
+
+    finished: str = ""
+    """When the predictions were there; UTC, ISO 8601. Earlier versions did not note it."""
+    inputs_hash: str | None = None
+    fit_sha256: str | None = None
+    source: str | None = None
+    """Name of the file or folder that was handed in."""
+    confidence_source: ConfidenceSource = "val"
+    confidence: float | None = None
+    """The declared one."""
+    set_hash: str | None = None
+    """Of a corrupted eval set; all others have that of the prepared set."""
+
+
+_Kind = TypeVar("_Kind", bound=Document)
+
+
+def read_run(path: Path) -> TrainedRun | ExternalRun:
+    """Read ``run.json``.
+
+    Raises:
+        RecordError: As ``read_document``.
+    """
+    document = _read(path)
+    if isinstance(document, dict) and "external" in document:
+        return _validated(path, document, ExternalRun)
+    return _validated(path, document, TrainedRun)
+
+
+def read_document(path: Path, kind: type[_Kind]) -> _Kind:
+    """Read a document.
+
+    Raises:
+        RecordError: The file is missing, malformed, or of another version of this package.
+    """
+    return _validated(path, _read(path), kind)
+
+
+def write_document(path: Path, document: Document) -> None:
+    """Write a document atomically; same document, same bytes."""
+    write_json(path, document.model_dump(mode="json"))
+
+
+def _read(path: Path) -> Any:
+    try:
+        return read_json(path)
+    except (OSError, ValueError) as error:
+        raise RecordError(
+            f"{path}: cannot be read ({error}); run the model again, or hand its predictions in again"
+        ) from error
+
+
+def _validated(path: Path, document: Any, kind: type[_Kind]) -> _Kind:
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise RecordError(
+            f"{path}: {place}: {first['msg']}; it was changed, or written by another version: run the model again, "
+            "which keeps what is still good"
+        ) from error

@@ -1,0 +1,75 @@
+"""How a run ended, and the row of one that did not end well."""
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION
+from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.runs.plan import RunSpec
+from nanoseg_bench.runs.provenance import device_name, package_commit, package_versions
+from nanoseg_bench.runs.record import Record, Status, read_record, record_path, write_record
+from nanoseg_bench.runs.scored import scored_sets
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended; ``reason`` is empty when all is well."""
+
+    status: Status
+    reason: str = ""
+
+
+def record_failure(spec: RunSpec, data: Path, leaderboards: Path, device: str, outcome: Outcome) -> None:
+    """Write the rows of a run that did not end well; a good row of the same recipe and set stays.
+
+    Args:
+        spec: The run.
+        data: The prepared set's folder.
+        leaderboards: Folder of the records.
+        device: torch device name.
+        outcome: What happened.
+    """
+    prepared = PreparedSet(data)
+    for name in scored_sets(prepared):
+        path = record_path(leaderboards, prepared.name, spec.run_id, name)
+        record = _record(spec, prepared, name, device, outcome)
+        try:
+            if not (path.is_file() and _is_good_and_equal(read_record(path), record)):
+                write_record(path, record)
+        except OSError as error:
+            # The other models still have a chance, and the outcome is told all the same.
+            _LOG.error("%s: the row cannot be written (%s); make room or give another --leaderboards", path, error)
+
+
+def _record(spec: RunSpec, prepared: PreparedSet, eval_set: str, device: str, outcome: Outcome) -> Record:
+    return Record(
+        evaluator=EVALUATOR_VERSION,
+        model=spec.recipe.model,
+        title=spec.recipe.title,
+        preset=spec.recipe.preset,
+        seed=spec.seed,
+        initial_weights=spec.initial_weights,
+        set_name=prepared.name,
+        dataset=prepared.dataset,
+        set_hash=prepared.content_hash,
+        classes=prepared.classes,
+        eval_set=eval_set,
+        images=len(prepared.images(eval_set)),
+        status=outcome.status,
+        reason=outcome.reason,
+        confidence_source="none",
+        device=device_name(device),
+        versions=package_versions(),
+        commit=package_commit(),
+        recipe=spec.recipe.model_dump(mode="json"),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _is_good_and_equal(old: Record, new: Record) -> bool:
+    same = (old.set_hash, old.evaluator, old.recipe) == (new.set_hash, new.evaluator, new.recipe)
+    return old.status == "ok" and same

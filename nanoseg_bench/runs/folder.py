@@ -1,0 +1,223 @@
+"""The folder of a run: what lies where. Records can be made again from it, without the weights and without a GPU.
+
+``runs/<set>/<run id>/``:
+
+    run.json                     what the run is: its inputs and their hash, initial weights, devices
+    state.pt, history.csv        training state after the last epoch, losses per epoch
+    weights.safetensors, .json   finished weights
+    fit.json                     report of the finished training, size of the model, versions
+    predictions/<eval set>.json.gz (+ .made-from.json: when, and from which training)
+    predictions/robustness/<corruption>-<severity>.json.gz (+ .made-from.json)
+    outcome.json                 status and reason of the last attempt
+    log.txt                      everything the run logged, tracebacks included
+
+``runs/<set>/external-<name>/`` holds predictions that were handed in: run.json and ``predictions`` only.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from nanoseg_bench.errors import RecordError
+from nanoseg_bench.files import sha256_file
+from nanoseg_bench.models.base import Complexity, FitReport
+from nanoseg_bench.runs.documents import (
+    ExternalRun,
+    Fit,
+    MadeBy,
+    MadeFrom,
+    RunFacts,
+    TrainedRun,
+    read_document,
+    read_run,
+    write_document,
+)
+from nanoseg_bench.runs.record import Training
+
+RUN_FILE = "run.json"
+FIT_FILE = "fit.json"
+OUTCOME_FILE = "outcome.json"
+HISTORY_FILE = "history.csv"
+
+_ENDING = ".json.gz"
+
+
+class RunFolder:
+    """A run on disk.
+
+    Args:
+        path: The folder; its name is the run's id.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def run_id(self) -> str:
+        """Stands in the names of its records."""
+        return self.path.name
+
+    def about(self) -> TrainedRun | ExternalRun:
+        """What the run is.
+
+        Raises:
+            RecordError: ``run.json`` is missing, malformed, or of another version of this package.
+        """
+        return read_run(self.path / RUN_FILE)
+
+    def set_hash(self) -> str:
+        """Content hash of the prepared set it belongs to.
+
+        Raises:
+            RecordError: As ``about``.
+        """
+        about = self.about()
+        return about.set_hash if isinstance(about, ExternalRun) else about.inputs.set_hash
+
+    def facts(self) -> RunFacts:
+        """What its records say of it.
+
+        Raises:
+            RecordError: The training is not finished, or a file is malformed.
+        """
+        about = self.about()
+        if isinstance(about, ExternalRun):
+            return about.external
+        fit, recipe = self.fit(), about.inputs.recipe
+        report, size = fit.report, fit.complexity
+        return RunFacts(
+            model=recipe["model"],
+            title=recipe["title"],
+            preset=recipe["preset"],
+            seed=about.inputs.seed,
+            initial_weights=about.initial_weights,
+            training=Training(
+                epochs=report.epochs, images_seen=report.images_seen, seconds=report.seconds, resumes=report.resumes
+            ),
+            parameters=size.parameters if size else None,
+            gflops=size.gflops if size else None,
+            device=" + ".join(about.devices),
+            versions=fit.made_by.versions,
+            commit=fit.made_by.commit,
+            recipe=recipe,
+        )
+
+    def write_about(self, about: TrainedRun | ExternalRun) -> None:
+        """Write ``run.json``."""
+        write_document(self.path / RUN_FILE, about)
+
+    def add_device(self, name: str) -> None:
+        """Note in ``run.json`` that this device trained or predicted."""
+        about = self.about()
+        if isinstance(about, TrainedRun) and name not in about.devices:
+            self.write_about(about.model_copy(update={"devices": (*about.devices, name)}))
+
+    def has_inputs(self, inputs_hash: str) -> bool:
+        """Whether the work in the folder was done for these inputs."""
+        try:
+            about = self.about()
+        except RecordError:
+            return False
+        return isinstance(about, TrainedRun) and about.inputs_hash == inputs_hash
+
+    @property
+    def fit_path(self) -> Path:
+        """The report of the training; it is there when the training is finished."""
+        return self.path / FIT_FILE
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the training is finished."""
+        return self.fit_path.is_file()
+
+    def fit(self) -> Fit:
+        """The finished training.
+
+        Raises:
+            RecordError: ``fit.json`` is missing, malformed, or of another version of this package.
+        """
+        return read_document(self.fit_path, Fit)
+
+    def has_weights(self) -> bool:
+        """Whether the training is finished and its weights are there; a model may have none."""
+        try:
+            checkpoint = self.fit().report.checkpoint
+        except RecordError:
+            return False
+        return checkpoint is None or (self.path / checkpoint).is_file()
+
+    def epochs_done(self) -> int:
+        """Epochs that the training has behind it, by its history."""
+        path = self.path / HISTORY_FILE
+        return max(len(path.read_text(encoding="utf-8").splitlines()) - 1, 0) if path.is_file() else 0
+
+    def write_fit(self, report: FitReport, complexity: Complexity | None, made_by: MadeBy) -> None:
+        """Write ``fit.json``; with it the training counts as finished."""
+        name = Path(report.checkpoint.name) if report.checkpoint else None
+        fit = Fit(report=dataclasses.replace(report, checkpoint=name), made_by=made_by, complexity=complexity)
+        write_document(self.fit_path, fit)
+
+    def predictions_path(self, eval_set: str) -> Path:
+        """Where predictions are kept."""
+        return self.path / "predictions" / f"{eval_set}{_ENDING}"
+
+    def predicted_sets(self) -> list[str]:
+        """Eval sets with predictions, sorted."""
+        paths = (self.path / "predictions").glob(f"[!.]*{_ENDING}")
+        return sorted(path.name.removesuffix(_ENDING) for path in paths)
+
+    def made_from(self, eval_set: str) -> MadeFrom:
+        """Where predictions come from.
+
+        Raises:
+            RecordError: The file is missing or malformed.
+        """
+        return read_document(self._made_from_path(eval_set), MadeFrom)
+
+    def write_made_from(self, eval_set: str, *, set_hash: str | None = None, **origin: Any) -> None:
+        """Note that predictions were written now.
+
+        Args:
+            eval_set: Theirs.
+            set_hash: Of a corrupted eval set.
+            origin: Of handed-in ones, fields of ``MadeFrom``; by default they come from the folder's training.
+        """
+        if not origin:
+            origin = self._training()
+        made_from = MadeFrom(finished=datetime.now(UTC).isoformat(timespec="seconds"), set_hash=set_hash, **origin)
+        write_document(self._made_from_path(eval_set), made_from)
+
+    def forget_made_from(self, eval_set: str) -> None:
+        """Before predictions are replaced: a kill must not leave new ones with the origin of the old ones."""
+        self._made_from_path(eval_set).unlink(missing_ok=True)
+
+    def has_current_predictions(self, eval_set: str, set_hash: str | None = None) -> bool:
+        """Whether there are predictions of the folder's training.
+
+        Args:
+            eval_set: Of which.
+            set_hash: Of a corrupted eval set, whose images depend on more than the prepared set.
+        """
+        if not self.is_fitted or not self.predictions_path(eval_set).is_file():
+            return False
+        try:
+            made_from = self.made_from(eval_set)
+            wanted = {**self._training(), "set_hash": set_hash}
+            return made_from.model_dump(include=set(wanted)) == wanted
+        except RecordError:
+            return False
+
+    def _training(self) -> dict[str, Any]:
+        about = self.about()
+        inputs_hash = about.inputs_hash if isinstance(about, TrainedRun) else None
+        return {"inputs_hash": inputs_hash, "fit_sha256": sha256_file(self.fit_path)}
+
+    def _made_from_path(self, eval_set: str) -> Path:
+        return self.path / "predictions" / f"{eval_set}.made-from.json"
+
+
+def find_runs(runs: Path) -> Iterator[RunFolder]:
+    """The runs below ``runs/<set>``, sorted by id."""
+    yield from (RunFolder(path.parent) for path in sorted(runs.glob(f"[!.]*/{RUN_FILE}")))

@@ -1,0 +1,179 @@
+"""What a plan would do, and how long that takes judging by earlier records. Nothing is written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nanoseg_bench.errors import RecordError
+from nanoseg_bench.evaluation.eval_sets import load_eval_set
+from nanoseg_bench.evaluation.robustness import CONDITIONS, ROBUSTNESS, clean_set
+from nanoseg_bench.files import read_json
+from nanoseg_bench.models.budget import plan_budget
+from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.runs.corrupted import stale_conditions
+from nanoseg_bench.runs.folder import OUTCOME_FILE, RunFolder
+from nanoseg_bench.runs.plan import RunSpec
+from nanoseg_bench.runs.record import Record, read_record, record_path
+from nanoseg_bench.runs.scored import is_scored, predicted_sets, scored_sets
+
+State = Literal["cached", "to do", "failed earlier"]
+
+_FAILURES = ("failed", "oom")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A part of a run.
+
+    Attributes:
+        name: ``fit``, ``predict`` or ``score``.
+        state: ``failed earlier`` stands at the step where the run ended; it is tried again.
+        seconds: How long it will take; 0 where it is cached, None where no record tells.
+    """
+
+    name: str
+    state: State
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunForecast:
+    """What a run would do.
+
+    Attributes:
+        run_id: Its id.
+        steps: Fit, predict, score.
+        reason: Why it failed earlier; empty otherwise.
+    """
+
+    run_id: str
+    steps: tuple[Step, ...]
+    reason: str = ""
+
+    @property
+    def seconds(self) -> float | None:
+        """Time of training and prediction; None where it is not known. Scoring takes seconds, and is not counted."""
+        times = [step.seconds for step in self.steps if step.name != "score"]
+        return None if None in times else sum(time for time in times if time is not None)
+
+
+class Forecaster:
+    """Looks at runs, records and the prepared set.
+
+    Args:
+        prepared: The prepared set.
+        runs: Runs of this prepared set.
+        leaderboards: Folder of the records.
+        device: Name of the device as records have it; the time on others says nothing.
+        overwrite: As of ``run_plan``.
+        robust_images: As of ``run_plan``.
+    """
+
+    def __init__(
+        self,
+        prepared: PreparedSet,
+        runs: Path,
+        leaderboards: Path,
+        device: str,
+        overwrite: str,
+        robust_images: int = 0,
+    ) -> None:
+        self._prepared = prepared
+        self._runs = runs
+        self._leaderboards = leaderboards
+        self._overwrite = overwrite
+        self._sizes = {name: len(prepared.images(name)) for name in ("train", *predicted_sets(prepared))}
+        self._known = _timed_records(leaderboards, device)
+        self._clean = clean_set(load_eval_set(prepared, "test"), robust_images) if robust_images else None
+
+    def forecast(self, specs: Sequence[RunSpec]) -> list[RunForecast]:
+        """One for each run, in their order."""
+        return [self._forecast(spec) for spec in specs]
+
+    def _forecast(self, spec: RunSpec) -> RunForecast:
+        record = record_path(self._leaderboards, self._prepared.name, spec.run_id, "test")
+        if self._overwrite == "never" and record.is_file():
+            return RunForecast(spec.run_id, tuple(Step(name, "cached", 0.0) for name in ("fit", "predict", "score")))
+        run = RunFolder(self._runs / spec.run_id)
+        mine = self._overwrite != "always" and run.has_inputs(spec.inputs_hash)
+        fitted = mine and run.has_weights()
+        to_predict = [
+            name for name in predicted_sets(self._prepared) if not (fitted and run.has_current_predictions(name))
+        ]
+        conditions = self._conditions_to_predict(run if fitted else None)
+        to_score = [*scored_sets(self._prepared), *([ROBUSTNESS] if self._clean else [])]
+        scored = not (to_predict or conditions) and all(
+            is_scored(run, self._prepared, name, self._leaderboards) for name in to_score
+        )
+        like = self._like(spec)
+        reason = _earlier_failure(run, record) if mine and not scored else ""
+        steps = []
+        failed = bool(reason)
+        for name, cached, seconds in (
+            ("fit", fitted, self._training_seconds(spec, like, run if mine else None)),
+            ("predict", not (to_predict or conditions), self._prediction_seconds(like, to_predict, conditions)),
+            ("score", scored, None),
+        ):
+            if cached:
+                steps.append(Step(name, "cached", 0.0))
+                continue
+            steps.append(Step(name, "failed earlier" if failed else "to do", seconds))
+            failed = False  # what comes after it was never tried
+        return RunForecast(spec.run_id, tuple(steps), reason)
+
+    def _like(self, spec: RunSpec) -> Record | None:
+        """The newest record of the same model and preset, of this prepared set's name where there is one."""
+        same = [
+            record for record in self._known if (record.model, record.preset) == (spec.recipe.model, spec.recipe.preset)
+        ]
+        return max(same, key=lambda each: (each.set_name == self._prepared.name, each.finished), default=None)
+
+    def _training_seconds(self, spec: RunSpec, like: Record | None, begun: RunFolder | None) -> float | None:
+        if like is None or like.training is None:
+            return None
+        if like.training.images_seen == 0:
+            return like.training.seconds
+        budget = plan_budget(spec.recipe, self._sizes["train"])
+        done = begun.epochs_done() / budget.epochs if begun and budget.epochs else 0.0
+        per_image = like.training.seconds / like.training.images_seen
+        return per_image * budget.images_seen * max(1 - done, 0)
+
+    def _conditions_to_predict(self, fitted: RunFolder | None) -> int:
+        if self._clean is None:
+            return 0
+        return len(stale_conditions(fitted, self._clean)) if fitted else len(CONDITIONS)
+
+    def _prediction_seconds(self, like: Record | None, eval_sets: Sequence[str], conditions: int) -> float | None:
+        latency = like.scores.get("latency_ms_per_image") if like else None
+        if latency is None:
+            return None
+        corrupted = conditions * len(self._clean.images) if self._clean else 0
+        return latency / 1000 * (sum(self._sizes[name] for name in eval_sets) + corrupted)
+
+
+def _timed_records(leaderboards: Path, device: str) -> list[Record]:
+    """Good records of this device, of any prepared set: the time for an image hardly depends on the set."""
+    records = []
+    for path in sorted((leaderboards / "records").glob("*/[!.]*-test.json")):
+        try:
+            record = read_record(path)
+        except RecordError:  # of an earlier format
+            continue
+        if record.status == "ok" and record.device == device and not record.external:
+            records.append(record)
+    return records
+
+
+def _earlier_failure(run: RunFolder, record: Path) -> str:
+    """Why the run ended the last time; empty where it did not fail."""
+    outcome = run.path / OUTCOME_FILE
+    if outcome.is_file():
+        ended = read_json(outcome)
+        return str(ended["reason"]) if ended["status"] in _FAILURES else ""
+    # A process that was killed leaves no outcome.
+    try:
+        row = read_record(record) if record.is_file() else None
+    except RecordError:
+        return ""
+    return row.reason if row is not None and row.status in _FAILURES else ""

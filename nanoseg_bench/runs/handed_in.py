@@ -1,0 +1,112 @@
+"""Predictions from outside, kept as a run of their own, so that they are scored again like all others."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from nanoseg_bench.errors import PredictionsError, RecordError
+from nanoseg_bench.evaluation.external import External
+from nanoseg_bench.evaluation.predictions import write_predictions
+from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.runs.documents import ExternalRun, RunFacts
+from nanoseg_bench.runs.folder import RunFolder
+from nanoseg_bench.runs.provenance import package_commit, package_versions
+from nanoseg_bench.runs.record import ConfidenceSource
+
+PRESET = "external"
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """Where the confidence comes from at which precision, recall, counts and sizes are read.
+
+    Attributes:
+        source: As of ``Record.confidence_source``.
+        confidence: The declared one; None otherwise.
+    """
+
+    source: ConfidenceSource
+    confidence: float | None = None
+
+
+def find_operating_point(path: Path, external: External, declared: float | None, *, has_val: bool) -> OperatingPoint:
+    """How the scores of handed-in predictions become detections.
+
+    A tool without scores has made the choice itself: every particle counts, which is a declared operating point.
+
+    Args:
+        path: What was handed in, for messages.
+        external: What was read of it.
+        declared: The confidence that the user gives.
+        has_val: Whether there are predictions for val too.
+
+    Raises:
+        PredictionsError: A confidence is declared, or to be chosen, for predictions that have no scores.
+    """
+    if not external.scored:
+        if declared is not None or has_val:
+            flag = "--val-predictions" if has_val else "--confidence"
+            raise PredictionsError(
+                f"{path}: its particles have no scores, so all of them count, and {flag} has no meaning; leave it out"
+            )
+        return OperatingPoint("declared", 1.0)  # the score that particles without one get
+    if has_val:
+        return OperatingPoint("val")
+    return OperatingPoint("none") if declared is None else OperatingPoint("declared", declared)
+
+
+def keep_predictions(
+    runs: Path,
+    name: str,
+    prepared: PreparedSet,
+    path: Path,
+    external: External,
+    point: OperatingPoint,
+    val: External | None = None,
+) -> RunFolder:
+    """Keep predictions below the runs of a prepared set, in place of earlier ones of the same name and eval set.
+
+    A kill leaves the old predictions, or some whose origin is not noted, which scoring refuses; the same call mends it.
+
+    Args:
+        runs: Runs of the prepared set.
+        name: What the tool is called.
+        prepared: The prepared set.
+        path: What was handed in.
+        external: What was read of it.
+        point: From ``find_operating_point``.
+        val: Predictions for val, where the operating point is to be chosen on them.
+    """
+    run = RunFolder(runs / f"external-{name}")
+    facts = RunFacts(
+        model=name,
+        title=name,
+        preset=PRESET,
+        external=True,
+        versions=package_versions(),
+        commit=package_commit(),
+    )
+    about = ExternalRun(external=facts, set_hash=prepared.content_hash)
+    if not _is_of(run, prepared):
+        shutil.rmtree(run.path, ignore_errors=True)
+    run.write_about(about)
+    if val is not None:
+        _keep(run, val, path, OperatingPoint("val"))
+    _keep(run, external, path, point)
+    return run
+
+
+def _keep(run: RunFolder, external: External, path: Path, point: OperatingPoint) -> None:
+    predictions = external.predictions
+    run.forget_made_from(predictions.eval_set)
+    write_predictions(run.predictions_path(predictions.eval_set), predictions)
+    run.write_made_from(
+        predictions.eval_set, source=path.name, confidence_source=point.source, confidence=point.confidence
+    )
+
+
+def _is_of(run: RunFolder, prepared: PreparedSet) -> bool:
+    try:
+        return isinstance(run.about(), ExternalRun) and run.set_hash() == prepared.content_hash
+    except RecordError:
+        return False

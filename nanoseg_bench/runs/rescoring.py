@@ -1,0 +1,127 @@
+"""Many runs scored again from their kept predictions: written, or held against the records that are there."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nanoseg_bench.errors import NanosegError, RecordError
+from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.progress import track
+from nanoseg_bench.runs.documents import ExternalRun
+from nanoseg_bench.runs.folder import RunFolder
+from nanoseg_bench.runs.record import Record, find_records, read_record, record_path
+from nanoseg_bench.runs.scored import KeptTruth, build_records, eval_sets_of, score_run
+from nanoseg_bench.wording import counted
+
+# Another processor may round the last digits of a sum another way.
+_RELATIVE, _ABSOLUTE = 1e-9, 1e-12
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Rescored:
+    """What became of a folder of runs.
+
+    Attributes:
+        scored: Ids of the runs that were scored, and, where they were checked, whose records agree.
+        unfinished: Ids of the runs that are not trained to the end, or failed: their rows stay as they are.
+        faults: Why others could not be scored, or do not agree.
+    """
+
+    scored: tuple[str, ...]
+    unfinished: tuple[str, ...]
+    faults: tuple[NanosegError, ...]
+
+
+def score_runs(runs: Sequence[RunFolder], prepared: PreparedSet, leaderboards: Path) -> Rescored:
+    """Write the records of runs anew; one that cannot be scored does not keep the others from it.
+
+    Args:
+        runs: Of the prepared set.
+        prepared: The prepared set.
+        leaderboards: Folder of the records.
+    """
+    truth = KeptTruth(prepared)
+    return _for_each(runs, f"score on {prepared.name}", lambda run: score_run(run, truth, leaderboards))
+
+
+def check_runs(runs: Sequence[RunFolder], prepared: PreparedSet, leaderboards: Path) -> Rescored:
+    """Score runs again and compare with their records; nothing is written.
+
+    Args:
+        runs: Of the prepared set.
+        prepared: The prepared set.
+        leaderboards: Folder of the records.
+    """
+    truth = KeptTruth(prepared)
+    return _for_each(runs, f"check on {prepared.name}", lambda run: _check_run(run, truth, leaderboards))
+
+
+def records_without_run(leaderboards: Path, set_name: str, runs: Sequence[RunFolder]) -> list[Path]:
+    """The records whose predictions are not at hand, so that nobody can score them again."""
+    known = {run.run_id for run in runs}
+    paths = find_records(leaderboards, set_name)
+    return [path for path in paths if path.stem.rpartition("-")[0] not in known]
+
+
+def _for_each(runs: Sequence[RunFolder], description: str, do: Callable[[RunFolder], None]) -> Rescored:
+    scored: list[str] = []
+    unfinished: list[str] = []
+    faults: list[NanosegError] = []
+    for run in track(runs, description):
+        try:
+            if isinstance(run.about(), ExternalRun) or run.is_fitted:
+                do(run)
+                scored.append(run.run_id)
+            else:
+                unfinished.append(run.run_id)
+        except NanosegError as error:
+            faults.append(error)
+    return Rescored(tuple(scored), tuple(unfinished), tuple(faults))
+
+
+def _check_run(run: RunFolder, truth: KeptTruth, leaderboards: Path) -> None:
+    prepared = truth.prepared
+    for record in build_records(run, truth, eval_sets_of(run, truth)):
+        path = record_path(leaderboards, prepared.name, run.run_id, record.eval_set)
+        if not path.is_file():
+            raise RecordError(f"{path}: is missing, and the predictions are there; `nanoseg-bench score` makes it")
+        _require_same(path, read_record(path), record)
+
+
+def _require_same(path: Path, recorded: Record, rescored: Record) -> None:
+    before, after = recorded.scores.get("confidence"), rescored.scores.get("confidence")
+    if not _agree(before, after):
+        how = "best F1 on val" if rescored.confidence_source == "val" else "what was handed in"
+        raise RecordError(
+            f"{path}: scores.confidence: its operating point is {before}, {how} gives {after}; a threshold picked on "
+            "the set that is published cannot be compared. `nanoseg-bench score` writes the record as it should be"
+        )
+    found = list(_differences("", recorded.model_dump(mode="json"), rescored.model_dump(mode="json")))
+    if found:
+        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        raise RecordError(
+            f"{path}: not what its predictions give in {counted(len(found), 'place')}: {'; '.join(found[:_SHOWN])}"
+            f"{more}. `nanoseg-bench score` writes the record as it should be"
+        )
+
+
+def _differences(place: str, recorded: Any, rescored: Any) -> Iterator[str]:
+    """``scores.f1: recorded 0.9, rescored 0.8`` for every place where two JSON values differ."""
+    if isinstance(recorded, dict) and isinstance(rescored, dict):
+        for key in dict.fromkeys((*rescored, *recorded)):
+            yield from _differences(f"{place}.{key}" if place else key, recorded.get(key), rescored.get(key))
+    elif isinstance(recorded, list) and isinstance(rescored, list) and len(recorded) == len(rescored):
+        for number, (one, other) in enumerate(zip(recorded, rescored, strict=True)):
+            yield from _differences(f"{place}[{number}]", one, other)
+    elif not _agree(recorded, rescored):
+        yield f"{place}: recorded {recorded!r}, rescored {rescored!r}"
+
+
+def _agree(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=_RELATIVE, abs_tol=_ABSOLUTE)
+    return bool(one == other)

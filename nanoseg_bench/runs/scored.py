@@ -1,0 +1,192 @@
+"""Records from the predictions that a run keeps: no weights, no GPU. ``run`` and ``score`` both go through here."""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from nanoseg_bench.errors import PredictionsError, RecordError
+from nanoseg_bench.evaluation.eval_sets import EvalSet, load_eval_set
+from nanoseg_bench.evaluation.operating_point import choose_confidence
+from nanoseg_bench.evaluation.predictions import Predictions, read_predictions, require_complete
+from nanoseg_bench.evaluation.result import Evaluation
+from nanoseg_bench.evaluation.robustness import CONDITIONS, ROBUSTNESS, evaluate_robustness
+from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION, evaluate, evaluate_ood
+from nanoseg_bench.files import sha256_file, sha256_json
+from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.runs.corrupted import kept_clean_set
+from nanoseg_bench.runs.documents import ExternalRun, MadeFrom
+from nanoseg_bench.runs.folder import RunFolder
+from nanoseg_bench.runs.record import Record, read_record, record_path, write_record
+
+Scorer = Callable[[EvalSet, Predictions, float | None], Evaluation]
+"""Eval set, predictions and operating point to everything that a record holds."""
+
+SCORERS: Mapping[str, Scorer] = {"test": evaluate, "ood": evaluate_ood, "hrtem": evaluate}
+"""Eval sets that every run has a record of. ``val`` is predicted too, for the operating point; ``robustness``, where
+it was asked for, is scored in a way of its own."""
+
+
+def scored_sets(prepared: PreparedSet) -> list[str]:
+    """The eval sets of a prepared set that every run has a record of."""
+    return [name for name in SCORERS if prepared.has(name)]
+
+
+def predicted_sets(prepared: PreparedSet) -> list[str]:
+    """The eval sets of a prepared set that every run predicts."""
+    return ["val", *scored_sets(prepared)]
+
+
+class KeptTruth:
+    """The eval sets of a prepared set, each read once, for the runs that are scored one after the other.
+
+    Args:
+        prepared: The prepared set.
+    """
+
+    def __init__(self, prepared: PreparedSet) -> None:
+        self.prepared = prepared
+        self._read: dict[str, EvalSet] = {}
+
+    def eval_set(self, name: str) -> EvalSet:
+        """One of them.
+
+        Raises:
+            DatasetError: As ``load_eval_set``.
+        """
+        if name not in self._read:
+            self._read[name] = load_eval_set(self.prepared, name)
+        return self._read[name]
+
+
+def score_run(run: RunFolder, truth: KeptTruth, leaderboards: Path, *, only_missing: bool = False) -> None:
+    """Write the records of a run from its kept predictions; from the same ones, the same bytes.
+
+    Args:
+        run: A run whose training is finished, or predictions that were handed in.
+        truth: Of the prepared set.
+        leaderboards: Folder of the records.
+        only_missing: Leave the records that are current.
+
+    Raises:
+        RecordError: The run's own files are malformed.
+        PredictionsError: Predictions are missing, truncated, incomplete, or of another prepared set or training.
+        DatasetError: The prepared set lacks an eval set.
+    """
+    prepared = truth.prepared
+    names = eval_sets_of(run, truth)
+    if only_missing:
+        names = [name for name in names if not is_scored(run, prepared, name, leaderboards)]
+    for record in build_records(run, truth, names):
+        write_record(record_path(leaderboards, prepared.name, run.run_id, record.eval_set), record)
+
+
+def build_records(run: RunFolder, truth: KeptTruth, eval_sets: Sequence[str]) -> Iterator[Record]:
+    """The records of a run from its kept predictions, one at a time.
+
+    Args:
+        run: As of ``score_run``.
+        truth: Of the prepared set.
+        eval_sets: Whose records are wanted.
+
+    Raises:
+        RecordError, PredictionsError, DatasetError: As ``score_run``.
+    """
+    on_val = functools.cache(lambda: choose_confidence(truth.eval_set("val"), _read(run, truth, "val")))
+    for name in eval_sets:
+        made_from = _made_from(run, name)
+        confidence = on_val() if made_from.confidence_source == "val" else made_from.confidence
+        yield _score(run, truth, name, confidence)
+
+
+def is_scored(run: RunFolder, prepared: PreparedSet, eval_set: str, leaderboards: Path) -> bool:
+    """Whether the record is there, made by this evaluator from the predictions that are kept."""
+    path = record_path(leaderboards, prepared.name, run.run_id, eval_set)
+    if not path.is_file() or not (eval_set == ROBUSTNESS or run.has_current_predictions(eval_set)):
+        return False
+    try:
+        record = read_record(path)
+    except RecordError:  # of an earlier format
+        return False
+    return (
+        record.status == "ok"
+        and record.evaluator == EVALUATOR_VERSION
+        and record.set_hash == prepared.content_hash
+        and record.predictions_sha256 == _fingerprint(run, eval_set)
+    )
+
+
+def eval_sets_of(run: RunFolder, truth: KeptTruth) -> list[str]:
+    """What is to be scored: of a model everything that it predicts, of predictions from outside what was handed in."""
+    scored = scored_sets(truth.prepared)
+    if not isinstance(run.about(), ExternalRun):
+        return [*scored, ROBUSTNESS] if kept_clean_set(run, truth.eval_set("test")) else scored
+    kept = run.predicted_sets()
+    return [name for name in scored if name in kept]
+
+
+def _score(run: RunFolder, truth: KeptTruth, name: str, confidence: float | None) -> Record:
+    prepared, made_from = truth.prepared, _made_from(run, name)
+    images, evaluation = _evaluate(run, truth, name, confidence)
+    return Record(
+        **run.facts().model_dump(),
+        evaluator=EVALUATOR_VERSION,
+        set_name=prepared.name,
+        dataset=prepared.dataset,
+        set_hash=prepared.content_hash,
+        classes=prepared.classes,
+        eval_set=name,
+        images=images,
+        status="ok",
+        confidence_source=made_from.confidence_source,
+        scores=evaluation.scores,
+        resampled=evaluation.resampled,
+        details=evaluation.details,
+        predictions_sha256=_fingerprint(run, name),
+        finished=made_from.finished,
+    )
+
+
+def _evaluate(run: RunFolder, truth: KeptTruth, name: str, confidence: float | None) -> tuple[int, Evaluation]:
+    """(number of images, what scoring says of them)."""
+    if name != ROBUSTNESS:
+        eval_set = truth.eval_set(name)
+        return len(eval_set.images), SCORERS[name](eval_set, _read(run, truth, name), confidence)
+    clean = kept_clean_set(run, truth.eval_set("test"))
+    if clean is None:
+        raise PredictionsError(
+            f"{run.path}: keeps no predictions for {name}; `nanoseg-bench run --robustness` makes them"
+        )
+    evaluation = evaluate_robustness(
+        clean,
+        _read(run, truth, "test"),
+        lambda condition: read_predictions(run.predictions_path(condition.name)),
+        confidence,
+    )
+    return len(clean.images), evaluation
+
+
+def _made_from(run: RunFolder, name: str) -> MadeFrom:
+    return run.made_from(CONDITIONS[-1].name if name == ROBUSTNESS else name)
+
+
+def _fingerprint(run: RunFolder, name: str) -> str:
+    """SHA-256 of the predictions that a record is made from."""
+    if name != ROBUSTNESS:
+        return sha256_file(run.predictions_path(name))
+    # The clean images' predictions are the reference that degradation is measured by.
+    names = ("test", *(condition.name for condition in CONDITIONS))
+    return sha256_json([sha256_file(run.predictions_path(each)) for each in names])
+
+
+def _read(run: RunFolder, truth: KeptTruth, name: str) -> Predictions:
+    path = run.predictions_path(name)
+    predictions = read_predictions(path)
+    try:
+        require_complete(predictions, truth.eval_set(name))
+    except PredictionsError as error:
+        raise PredictionsError(f"{path}: {error}") from error
+    if not isinstance(run.about(), ExternalRun) and not run.has_current_predictions(name):
+        raise PredictionsError(
+            f"{path}: made from another training than the one in {run.path}; run the model again, which predicts anew"
+        )
+    return predictions

@@ -1,0 +1,67 @@
+import pytest
+
+from nanoseg_bench.cli import main
+from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION
+from nanoseg_bench.runs.record import Record, record_path, write_record
+
+
+def keep_record(folder, model, score, **changes):
+    values = {
+        "evaluator": EVALUATOR_VERSION,
+        "model": model,
+        "title": model.upper(),
+        "preset": "quick",
+        "seed": 0,
+        "initial_weights": None,
+        "set_name": "toy",
+        "dataset": "toy",
+        "set_hash": "a" * 64,
+        "classes": ("cube", "rod"),
+        "eval_set": "test",
+        "images": 3,
+        "status": "ok",
+        "scores": {"map_50_95": score, "map_50_95_agnostic": score},
+        "finished": "2026-01-01T00:00:00+00:00",
+    }
+    if score is not None:
+        # Two resamples: the models swap places, so nobody can tell them apart.
+        swapped = (score, 1 - score)
+        values["resampled"] = {"map_50_95": swapped}
+        values["scores"] |= {"map_50_95_lo": min(swapped), "map_50_95_hi": max(swapped)}
+    record = Record(**{**values, **changes})
+    write_record(record_path(folder, "toy", f"{model}-quick-seed0", record.eval_set), record)
+
+
+@pytest.fixture
+def boards(tmp_path):
+    keep_record(tmp_path, "yolo11n", 0.6)
+    keep_record(tmp_path, "unet", 0.4)
+    return tmp_path
+
+
+def test_tables_are_written_and_printed(boards, capsys):
+    keep_record(boards, "cellpose", 0.9, external=True, preset="external", seed=None)
+    keep_record(boards, "otsu", None, status="failed", reason="no threshold", scores={})
+    assert main(["leaderboard", "--leaderboards", str(boards)]) == 0
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    cells = {row[0] if row[0].isupper() else row[1]: row for row in shown if len(row) > 2}
+    assert cells["YOLO11N"][:3] == ["1-2", "YOLO11N", "quick"]
+    assert cells["YOLO11N"][-1] == "reference"
+    assert cells["UNET"][:4] == ["1-2", "UNET", "quick", "0"]
+    assert " ".join(cells["UNET"][4:7]) == "0.400 [0.400, 0.600]"
+    assert " ".join(cells["UNET"][-3:]).startswith("-0.200 [-0.19")
+    assert cells["CELLPOSE"][:2] == ["CELLPOSE", "(external)"]
+    assert ["OTSU", "(failed)"] in [row[:2] for row in shown]
+    assert ["OTSU:", "failed:", "no", "threshold"] in shown
+
+
+def test_what_cannot_be_shown_is_said(boards, tmp_path, capsys):
+    assert main(["leaderboard", "--leaderboards", str(tmp_path / "none")]) == 2
+    assert "no records; run `nanoseg-bench run` first" in capsys.readouterr().err
+    assert main(["leaderboard", "--leaderboards", str(boards), "--set", "emps"]) == 2
+    assert "--set emps: no records of that name; there are toy" in capsys.readouterr().err
+    keep_record(boards, "old", 0.1, evaluator="1")
+    assert main(["leaderboard", "--leaderboards", str(boards)]) == 1
+    message = capsys.readouterr().err
+    assert "old-quick-seed0-test.json: made by evaluator version 1" in message
+    assert "nanoseg-bench score" in message

@@ -1,0 +1,390 @@
+"""Scoring without models: kept predictions again, and those of other tools, through the command line."""
+
+import gzip
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from nanoseg_bench.annotations.raster import to_mask
+from nanoseg_bench.cli import main
+from nanoseg_bench.evaluation.predictions import read_predictions
+from nanoseg_bench.files import sha256_file
+from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.runs.record import read_record
+
+RUN = "otsu-smoke-seed0"
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_set, tmp_path_factory):
+    root = tmp_path_factory.mktemp("finished")
+    name = PreparedSet(tiny_set).name
+    arguments = ["run", "--data", str(tiny_set), "--preset", "smoke", "--models", "otsu", "--device", "cpu"]
+    places = ["--runs", str(root / "runs" / name), "--leaderboards", str(root / "boards")]
+    assert main([*arguments, *places]) == 0
+    return root
+
+
+@pytest.fixture
+def bench(tiny_set, finished, tmp_path):
+    """A folder with a run and its leaderboards that a test may spoil."""
+    shutil.copytree(finished, tmp_path / "bench")
+    return Bench(tiny_set, tmp_path / "bench")
+
+
+class Bench:
+    def __init__(self, data, root):
+        self.prepared = PreparedSet(data)
+        self.runs = root / "runs" / self.prepared.name
+        self.boards = root / "boards"
+        self.run = self.runs / RUN
+
+    def score(self, *arguments):
+        places = ["--data", self.prepared.root, "--runs", self.runs, "--leaderboards", self.boards]
+        return main(["score", *map(str, (*arguments, *places))])
+
+    def hand_in(self, path, *more, name="tool"):
+        return self.score("--predictions", path, "--name", name, *more)
+
+    def record_path(self, run=RUN, eval_set="test"):
+        return self.boards / "records" / self.prepared.name / f"{run}-{eval_set}.json"
+
+    def record(self, run="external-tool", eval_set="test"):
+        return read_record(self.record_path(run, eval_set))
+
+    def row(self, model="tool"):
+        table = pd.read_csv(self.boards / f"{self.prepared.name}-test.csv")
+        return table[table["model"] == model].iloc[0]
+
+    def files(self):
+        return {path: path.read_bytes() for path in self.boards.rglob("*") if path.is_file()}
+
+    def edit(self, path, **changes):
+        path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **changes}), encoding="utf-8")
+
+
+def test_records_and_tables_come_back_from_the_predictions_alone(bench):
+    before = bench.files()
+    assert any(path.suffix == ".csv" for path in before)
+    shutil.rmtree(bench.boards)
+    assert bench.score(bench.runs) == 0
+    assert bench.files() == before
+    assert bench.score(bench.run) == 0
+    assert bench.files() == before, "the same bytes when called again"
+    assert bench.score(bench.prepared.root, "--check") == 0
+
+
+def test_data_and_runs_are_found_by_their_names(bench, tiny_set, monkeypatch):
+    here = bench.runs.parent.parent
+    (here / "data").mkdir()
+    (here / "data" / bench.prepared.name).symlink_to(tiny_set)
+    monkeypatch.chdir(here)
+    for arguments in ([f"runs/{bench.prepared.name}"], [f"runs/{bench.prepared.name}/{RUN}"]):
+        assert main(["score", *arguments, "--leaderboards", "boards", "--check"]) == 0
+    assert main(["score", "--dataset", bench.prepared.name, "--leaderboards", "boards", "--check"]) == 0
+
+
+def test_a_threshold_picked_on_test_is_refused(bench, capsys):
+    path = bench.record_path()
+    scores = read_record(path).scores
+    bench.edit(path, scores={**scores, "confidence": 0.123, "f1": 0.999})
+    before = bench.files()
+    assert bench.score(bench.runs, "--check") == 1
+    message = capsys.readouterr().out
+    assert str(path) in message
+    assert f"its operating point is 0.123, best F1 on val gives {scores['confidence']}" in message
+    assert bench.files() == before, "a check writes nothing"
+    assert bench.score(bench.runs) == 0
+    assert read_record(path).scores == scores
+
+
+def test_a_number_edited_by_hand_is_refused_with_both_values(bench, capsys):
+    path = bench.record_path(eval_set="ood")
+    scores = read_record(path).scores
+    bench.edit(path, scores={**scores, "map_50_agnostic": 0.999})
+    assert bench.score("--check") == 1
+    message = capsys.readouterr().out
+    assert f"{path}: not what its predictions give in 1 place: scores.map_50_agnostic: recorded 0.999" in message
+    assert f"rescored {scores['map_50_agnostic']}" in message
+
+
+def test_a_check_misses_records_and_runs(bench, capsys):
+    bench.record_path().unlink()
+    assert bench.score("--check") == 1
+    assert f"{bench.record_path()}: is missing" in capsys.readouterr().out
+    assert bench.score() == 0
+    stray = bench.record_path("unet-smoke-seed0")
+    shutil.copy(bench.record_path(), stray)
+    capsys.readouterr()
+    assert bench.score("--check") == 1
+    assert f"{stray}: its predictions are not at hand" in capsys.readouterr().out
+
+
+def test_a_faulty_run_and_an_unfinished_one_do_not_keep_the_others_from_their_rows(bench, capsys):
+    faulty, unfinished = (bench.runs / name for name in ("faulty-smoke-seed0", "unfinished-smoke-seed0"))
+    shutil.copytree(bench.run, faulty)
+    shutil.copytree(bench.run, unfinished)
+    (unfinished / "fit.json").unlink()
+    predictions = faulty / "predictions" / "test.json.gz"
+    predictions.write_bytes(predictions.read_bytes()[:100])
+    bench.record_path().unlink()
+    assert bench.score() == 1
+    message = capsys.readouterr().out
+    assert f"1 run scored: {RUN}" in message
+    assert "1 run not finished, rows stay as they are: unfinished-smoke-seed0" in message
+    assert f"refused: {predictions}: cannot be read" in message
+    assert bench.record_path().is_file()
+
+
+def test_predictions_that_lack_an_image_are_refused(bench, capsys):
+    path = bench.run / "predictions" / "test.json.gz"
+    document = json.loads(gzip.decompress(path.read_bytes()))
+    lost = document["images"].pop()["name"]
+    path.write_bytes(gzip.compress(json.dumps(document).encode()))
+    assert bench.score() == 1
+    message = capsys.readouterr().out
+    assert str(path) in message and "lack 1 image(s)" in message and lost in message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", ["run.json", "fit.json", "predictions/val.made-from.json", "predictions/val.json.gz"])
+def test_a_kill_between_files_is_told_and_mended(bench, capsys, file):
+    before = bench.files()
+    (bench.run / file).unlink()
+    expected = 2 if file == "run.json" else 1  # a folder without it is no run
+    assert bench.score(bench.runs) == expected
+    captured = capsys.readouterr()
+    assert str(bench.runs if file == "run.json" else RUN) in captured.out + captured.err
+    arguments = ["--preset", "smoke", "--models", "otsu", "--device", "cpu", "--leaderboards", str(bench.boards)]
+    assert main(["run", "--data", str(bench.prepared.root), "--runs", str(bench.runs), *arguments]) == 0
+    assert bench.score(bench.runs, "--check") == 0
+    assert bench.files().keys() == before.keys()
+
+
+def test_a_record_of_an_older_evaluator_is_made_anew(bench):
+    expected = bench.files()
+    bench.edit(bench.record_path(), evaluator="1")
+    bench.edit(bench.record_path(eval_set="ood"), format="nanoseg-record/1")
+    assert main(["leaderboard", "--leaderboards", str(bench.boards)]) == 1
+    assert bench.score() == 0
+    assert bench.files() == expected
+
+
+def test_a_run_of_an_earlier_version_is_scored_from_what_it_kept(bench):
+    """It noted neither the size of its model nor when its predictions were made."""
+    bench.edit(bench.run / "run.json", **{"devices": ["a GPU"]})
+    for file, key in (("fit.json", "complexity"), ("run.json", "initial_weights")):
+        document = json.loads((bench.run / file).read_text(encoding="utf-8"))
+        document.pop(key)
+        (bench.run / file).write_text(json.dumps(document), encoding="utf-8")
+    digest = sha256_file(bench.run / "fit.json")
+    for path in (bench.run / "predictions").glob("*.made-from.json"):
+        inputs_hash = json.loads(path.read_text(encoding="utf-8"))["inputs_hash"]
+        path.write_text(json.dumps({"inputs_hash": inputs_hash, "fit_sha256": digest}), encoding="utf-8")
+    expected = read_record(bench.record_path()).scores
+    assert bench.score() == 0
+    record = read_record(bench.record_path())
+    assert (record.scores, record.device, record.finished) == (expected, "a GPU", "")
+
+
+def test_a_document_of_another_version_is_named_with_the_way_out(bench, capsys):
+    bench.edit(bench.run / "run.json", colour="blue")
+    assert bench.score() == 1
+    message = capsys.readouterr().out
+    assert f"{bench.run / 'run.json'}: colour: " in message and "run the model again" in message
+
+
+# Predictions of other tools.
+
+
+def write_maps(bench, folder, eval_set="test"):
+    """The truth as instance maps; later particles hide earlier ones."""
+    folder.mkdir(parents=True)
+    for image in bench.prepared.images(eval_set):
+        width, height = image.letterbox.width, image.letterbox.height
+        values = np.zeros((height, width), np.uint16)
+        for number, instance in enumerate(bench.prepared.truth(eval_set)[image.name], start=1):
+            values[to_mask(instance, height, width)] = number
+        Image.fromarray(values).save(folder / f"{image.name}.png")
+    return folder
+
+
+def write_results(bench, path, eval_set="test", score=lambda number: 0.9, labels=None):
+    """The truth as COCO results, with the ids of the prepared set's own truth."""
+    own = json.loads((bench.prepared.root / "truth" / f"{eval_set}.json").read_text(encoding="utf-8"))
+    results = [
+        {
+            "image_id": each["image_id"],
+            "category_id": each["category_id"],
+            "segmentation": each["segmentation"],
+            "score": score(number),
+        }
+        for number, each in enumerate(own["annotations"])
+        if not each.get("iscrowd")
+    ]
+    path.write_text(json.dumps(results), encoding="utf-8")
+    return path
+
+
+def test_instance_maps_are_an_external_row_without_a_rank(bench, tmp_path, capsys):
+    maps = write_maps(bench, tmp_path / "maps")
+    assert bench.hand_in(maps) == 0
+    assert "no scores: every particle counts" in capsys.readouterr().out
+    record = bench.record()
+    assert (record.external, record.preset, record.confidence_source) == (True, "external", "declared")
+    assert record.scores["map_50_95"] is None and record.scores["map_50_95_agnostic"] > 0.9
+    assert record.scores["f1"] > 0.9
+    row = bench.row()
+    assert row["external"] and np.isnan(row["rank"])
+    before = bench.files()
+    assert bench.score() == 0
+    assert bench.files() == before
+    assert bench.score("--check") == 0
+
+
+def test_the_operating_point_is_chosen_on_val_declared_or_absent(bench, tmp_path):
+    test = write_results(bench, tmp_path / "test.json", score=lambda number: 0.2 + 0.6 * (number % 2))
+    val = write_results(bench, tmp_path / "val.json", "val", score=lambda number: 0.7)
+    arguments = ("--from", "coco")
+    assert bench.hand_in(test, *arguments) == 0
+    record = bench.record()
+    assert (record.confidence_source, record.scores["confidence"], record.scores["f1"]) == ("none", None, None)
+    assert record.scores["map_50_95"] == pytest.approx(1)
+    assert bench.hand_in(test, "--confidence", "0.1") == 0
+    record = bench.record()
+    assert (record.confidence_source, record.scores["confidence"]) == ("declared", 0.1)
+    assert record.scores["f1"] == 1
+    assert bench.hand_in(test, "--val-predictions", val) == 0
+    record = bench.record()
+    assert (record.confidence_source, record.scores["confidence"]) == ("val", 0.7)
+    assert 0.5 < record.scores["f1"] < 0.8, "half of the particles are below"
+    assert bench.score("--check") == 0
+
+
+def test_a_second_eval_set_joins_the_first(bench, tmp_path):
+    test = write_results(bench, tmp_path / "test.json")
+    assert bench.hand_in(test, "--confidence", "0.5") == 0
+    assert bench.hand_in(write_maps(bench, tmp_path / "ood", "ood"), "--eval-set", "ood") == 0
+    assert bench.record(eval_set="ood").scores["detection_rate"] > 0.9
+    assert bench.record().confidence_source == "declared"
+
+
+def test_our_own_predictions_can_be_handed_in(bench):
+    assert bench.hand_in(bench.run) == 0
+    own = read_record(bench.record_path()).scores
+    outside = bench.record().scores
+    assert outside["map_50_95_agnostic"] == own["map_50_95_agnostic"]
+    assert read_predictions(bench.runs / "external-tool" / "predictions" / "test.json.gz").model == "tool"
+
+
+def test_a_missing_a_foreign_and_a_resized_image_are_refused_by_name(bench, tmp_path, capsys):
+    maps = write_maps(bench, tmp_path / "maps")
+    first, second = sorted(maps.iterdir())[:2]
+    kept = first.read_bytes()
+    first.unlink()
+    before = bench.files()
+    assert bench.hand_in(maps) == 1
+    message = capsys.readouterr().err
+    assert "lacks 1 of the" in message and first.stem in message and "map of zeros" in message
+    first.write_bytes(kept)
+    shutil.copy(first, maps / "stranger.png")
+    assert bench.hand_in(maps) == 1
+    assert "stranger" in capsys.readouterr().err
+    (maps / "stranger.png").unlink()
+    with Image.open(second) as image:
+        image.resize((7, 9), Image.Resampling.NEAREST).save(second)
+    assert bench.hand_in(maps) == 1
+    message = capsys.readouterr().err
+    assert str(second) in message and "7x9 px" in message
+    assert bench.files() == before
+    assert not (bench.runs / "external-tool").exists(), "nothing is kept of what is refused"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("--predictions", "x"), "--name"),
+        (("--predictions", "x", "--name", "A tool"), "small letters"),
+        (("--predictions", "x", "--name", "a", "--confidence", "1.5"), "between 0 and 1"),
+        (("--predictions", "x", "--name", "a", "--confidence", "0.5", "--val-predictions", "y"), "give one"),
+        (("--predictions", "nowhere", "--name", "a"), "nowhere: no such file"),
+        (("--predictions", "x", "--name", "a", "--check"), "--check"),
+        (("--name", "a"), "goes with --predictions"),
+        (("no-runs-there",), "no runs there"),
+    ],
+)
+def test_bad_usage_is_told(bench, capsys, arguments, part):
+    assert bench.score(*arguments) == 2
+    assert part in capsys.readouterr().err
+
+
+def test_a_confidence_means_nothing_where_there_are_no_scores(bench, tmp_path, capsys):
+    maps = write_maps(bench, tmp_path / "maps")
+    assert bench.hand_in(maps, "--confidence", "0.5") == 1
+    assert "--confidence has no meaning" in capsys.readouterr().err
+    assert bench.hand_in(maps, "--eval-set", "val") == 1
+    assert "scored on test, ood" in capsys.readouterr().err
+
+
+def test_a_hand_in_that_was_killed_is_refused_until_it_is_repeated(bench, tmp_path, capsys):
+    maps = write_maps(bench, tmp_path / "maps")
+    assert bench.hand_in(maps) == 0
+    before = bench.files()
+    (bench.runs / "external-tool" / "predictions" / "test.made-from.json").unlink()
+    assert bench.score() == 1
+    assert "hand its predictions in again" in capsys.readouterr().out
+    assert bench.hand_in(maps) == 0
+    assert bench.files().keys() == before.keys()
+    assert bench.score("--check") == 0
+
+
+# run --dry-run
+
+
+def dry_run(bench, *more):
+    arguments = ["run", "--dry-run", "--data", bench.prepared.root, "--preset", "smoke", "--device", "cpu"]
+    return main([*map(str, (*arguments, "--runs", bench.runs, "--leaderboards", bench.boards, *more))])
+
+
+def everything(bench):
+    root = bench.runs.parent.parent
+    return {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+
+
+def lines_of(text):
+    return {words[0]: " ".join(words[1:]) for line in text.splitlines() if (words := line.split())}
+
+
+def test_a_dry_run_prints_the_matrix_and_leaves_no_file(bench, capsys):
+    before = everything(bench)
+    assert dry_run(bench, "--models", "otsu", "unet", "--seeds", "0", "1") == 0
+    lines = lines_of(capsys.readouterr().out)
+    assert lines[RUN].startswith("cached cached cached 0 s")
+    assert lines["otsu-smoke-seed1"].startswith("to do to do to do")
+    assert lines["unet-smoke-seed0"].endswith("not known")
+    assert "nothing was done" in lines["expected:"]
+    assert everything(bench) == before
+
+
+def test_a_dry_run_tells_what_is_to_be_scored_and_what_failed(bench, capsys):
+    bench.record_path().unlink()
+    assert dry_run(bench, "--models", "otsu") == 0
+    assert lines_of(capsys.readouterr().out)[RUN].startswith("cached cached to do")
+    (bench.run / "fit.json").unlink()
+    (bench.run / "outcome.json").write_text(json.dumps({"status": "oom", "reason": "for the test"}))
+    assert dry_run(bench, "--models", "otsu") == 0
+    out = capsys.readouterr().out
+    assert "failed earlier" in out and "failed earlier: for the test" in out
+    assert not (bench.runs.parent.parent / "nowhere").exists()
+
+
+def test_a_dry_run_without_any_folder_makes_none(bench, tmp_path, monkeypatch):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    assert main(["run", "--dry-run", "--data", str(bench.prepared.root), "--preset", "smoke", "--device", "cpu"]) == 0
+    assert list(empty.iterdir()) == []

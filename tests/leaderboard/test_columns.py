@@ -1,0 +1,108 @@
+import re
+from dataclasses import replace
+
+from nanoseg_bench.evaluation.robustness import corrupted_hash, evaluate_robustness
+from nanoseg_bench.evaluation.scoring import evaluate, evaluate_ood
+from nanoseg_bench.leaderboard.build import TABLES
+from nanoseg_bench.leaderboard.columns import COLUMNS, WHOLE_NUMBERS
+from nanoseg_bench.leaderboard.standings import PRIMARY
+from nanoseg_bench.metrics.average_precision import SIZE_STRATA
+from nanoseg_bench.metrics.boundary import DISTANCE_SHARE
+from nanoseg_bench.metrics.ranking import RANK_RULE
+from nanoseg_bench.metrics.size_distribution import BORDER_RULE
+from nanoseg_bench.resources import resource_dir
+
+NOT_FROM_SCORES = {
+    "rank",
+    "rank_lo",
+    "rank_hi",
+    "model",
+    "title",
+    "preset",
+    "seed",
+    "initial_weights",
+    "external",
+    "status",
+    "reason",
+    "reference",
+    "difference",
+    "difference_lo",
+    "difference_hi",
+    "confidence_source",
+    "parameters",
+    "gflops",
+    "training_seconds",
+    "training_epochs",
+    "training_images_seen",
+    "training_resumes",
+    "device",
+    "dataset",
+    "set_name",
+    "set_hash",
+    "images",
+    "evaluator",
+    "package_version",
+    "commit",
+    "predictions_sha256",
+    "finished",
+}
+
+
+def test_every_score_of_the_test_set_has_a_column_and_every_column_a_score(small_test):
+    evaluation = evaluate(*small_test, 0.5, resamples=5)
+    assert set(evaluation.scores) == set(COLUMNS["test"]) - NOT_FROM_SCORES
+    assert {f"{metric}_lo" for metric in evaluation.resampled} <= set(COLUMNS["test"])
+    for scores in evaluation.details.modalities.values():
+        assert set(COLUMNS["modality"]) - {"modality", *NOT_FROM_SCORES - {"images"}} <= set(scores)
+    for result in evaluation.details.classes.values():
+        given = set(result.model_dump()) - {"precision_at_recall"}
+        assert given == set(COLUMNS["classes"]) - {"class", *NOT_FROM_SCORES}
+
+
+def test_every_score_of_new_shapes_has_a_column(small_test):
+    eval_set, predictions = (
+        replace(each, **name) for each, name in zip(small_test, ({"name": "ood"}, {"eval_set": "ood"}), strict=True)
+    )
+    evaluation = evaluate_ood(eval_set, predictions, 0.5, resamples=5)
+    assert set(evaluation.scores) == set(COLUMNS["ood"]) - NOT_FROM_SCORES
+
+
+def test_every_score_under_corruption_has_a_column(small_test):
+    clean, predictions = small_test
+
+    def predictions_for(condition):
+        return replace(predictions, eval_set=condition.name, set_hash=corrupted_hash(clean, condition))
+
+    scores = evaluate_robustness(clean, predictions, predictions_for, 0.5).scores
+    assert set(scores) == set(COLUMNS["robustness"]) - NOT_FROM_SCORES
+
+
+def test_no_column_stands_twice_and_each_table_has_what_ranks_it():
+    for name, columns in COLUMNS.items():
+        assert len(set(columns)) == len(columns), name
+    for eval_set, metric in PRIMARY.items():
+        assert metric in COLUMNS[eval_set]
+    assert {column for columns in COLUMNS.values() for column in columns} >= WHOLE_NUMBERS
+
+
+def readme():
+    return (resource_dir("baselines").parent / "leaderboards" / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_explains_every_column_and_no_other():
+    explained = []
+    for line in readme().split("\n## ", 1)[1].splitlines():
+        if line.startswith("| `"):
+            explained += re.findall(r"`([^`]+)`", line.split("|")[1])
+    assert len(set(explained)) == len(explained)
+    assert set(explained) == {column for columns in COLUMNS.values() for column in columns}
+
+
+def test_the_readme_prints_the_rules():
+    text = " ".join(readme().split())
+    assert RANK_RULE in text
+    assert BORDER_RULE in text
+    assert f"outlines {100 * DISTANCE_SHARE:g} % of the image's diagonal" in text
+    small, medium, large = SIZE_STRATA.values()
+    assert f"up to {small.most:g} px, {medium.least:g} to {medium.most:g} px, and from {large.least:g} px" in text
+    assert all(f"`<set>-{table}.csv`" in text for table in TABLES)

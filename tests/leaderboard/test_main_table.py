@@ -1,0 +1,63 @@
+from nanoseg_bench.leaderboard.build import build_tables
+from nanoseg_bench.leaderboard.entries import build_entries
+from nanoseg_bench.leaderboard.main_table import build_main_table, rank_text
+from nanoseg_bench.leaderboard.palette import model_looks
+
+
+def table(*records, one_class=False):
+    frame = build_tables(records)["test"]
+    return build_main_table(build_entries(records, frame, "test", model_looks(frame["model"])), one_class)
+
+
+def cells(shown, model):
+    (row,) = [each for entry, each in shown.rows if entry.record.model == model]
+    return dict(zip([column.name for column, _ in shown.columns], row, strict=True))
+
+
+def test_numbers_for_reading_with_those_of_the_csv_beside_them(make_record):
+    scores = {"map_50_95": 0.41234567, "map_50_95_lo": 0.3, "map_50_95_hi": 0.5, "count_error_relative": -0.1234}
+    scores |= {"diameter_w1_px": 1.5, "latency_ms_per_image": 1234.5}
+    row = cells(table(make_record("a", scores=scores)), "a")
+    assert (row["map_50_95"].text, row["map_50_95"].exact) == ("0.412", "0.412346")
+    assert row["map_50_95"].interval == "0.300 – 0.500"
+    assert row["count_error_relative"].text == "−12.3"
+    assert row["parameters"].text == "2.84"
+    assert row["latency_ms_per_image"].text == "1\u202f234"
+    assert "diameter_w1_nm" not in row and "f1" not in row  # nobody has them
+
+
+def test_bars_lie_on_the_axis_of_their_column(make_record):
+    def record(model, score):
+        return make_record(model, scores={"map_50_95": score, "map_50_95_lo": score - 0.1, "map_50_95_hi": score + 0.1})
+
+    shown = table(record("yolo11n", 0.3), record("a", 0.25))
+    column, axis = shown.columns[0]
+    assert (column.name, axis.low_text, axis.high_text, axis.zero) == ("map_50_95", "0", "0.4", None)
+    bar = cells(shown, "yolo11n")["map_50_95"].bar
+    assert (bar.lo, bar.value, bar.hi) == (50.0, 75.0, 100.0)
+
+
+def test_differences_have_zero_on_their_axis_and_none_to_oneself(make_record):
+    shown = table(make_record("yolo11n", 0.4), make_record("a", 0.2), make_record("b", 0.5))
+    assert cells(shown, "yolo11n")["difference"].text == "reference"
+    assert cells(shown, "yolo11n")["difference"].bar is None
+    assert [cells(shown, model)["difference"].text for model in "ab"] == ["−0.200", "+0.100"]
+    axis = {column.name: axis for column, axis in shown.columns}["difference"]
+    assert (axis.low_text, axis.high_text, axis.zero) == ("−0.2", "0.1", 66.67)
+
+
+def test_with_one_class_ap_stands_once(make_record):
+    shown = table(make_record("a", 0.4, classes=("particle",)), one_class=True)
+    assert [column.name for column, _ in shown.columns][:1] == ["map_50_95_agnostic"]
+
+
+def test_a_failed_row_has_no_cells(make_record):
+    shown = table(make_record("a", 0.4), make_record("b", status="failed", reason="no", scores={}))
+    assert [(entry.record.model, bool(row)) for entry, row in shown.rows] == [("a", True), ("b", False)]
+
+
+def test_ranks_that_the_data_leave_open():
+    assert rank_text({"rank": "2", "rank_lo": "1", "rank_hi": "3"}) == "1–3"
+    assert rank_text({"rank": "2", "rank_lo": "2", "rank_hi": "2"}) == "2"
+    assert rank_text({"rank": "2", "rank_lo": "", "rank_hi": ""}) == "2"
+    assert rank_text({"rank": ""}) == ""

@@ -1,0 +1,34 @@
+from nanoseg_bench.leaderboard.build import build_tables
+from nanoseg_bench.leaderboard.markdown import markdown_table
+
+
+def lines(*records):
+    text = markdown_table(records, build_tables(records)["test"])
+    assert text.endswith("|\n") and "\n\n" not in text
+    return text.splitlines()
+
+
+def test_a_table_for_a_readme(make_record):
+    scores = {"map_50_95_agnostic": 0.4567, "map_50_95_agnostic_lo": 0.4, "map_50_95_agnostic_hi": 0.5}
+    scores |= {"map_50_agnostic": 0.7, "precision": 1.0, "latency_ms_per_image": 12.6}
+    head, rule, row, failed = lines(
+        make_record("a", scores=scores, classes=("p",)),
+        make_record("b", status="timeout", reason="9 m are over", scores={}, classes=("p",), training=None),
+    )
+    assert head == "| rank | model | AP any [95 %] | AP50 any | P | R | F1 | pixel IoU | ms/image | training s |"
+    assert rule == "|---|---|---|---|---|---|---|---|---|---|"
+    assert row == "| 1 | A | 0.457 [0.400, 0.500] | 0.700 | 1.000 |  |  |  | 13 | 1 |"
+    assert failed == "|  | B (timeout: 9 m are over) |  |  |  |  |  |  |  |  |"
+
+
+def test_columns_for_what_tells_rows_apart(make_record):
+    outside = make_record("c", 0.9, external=True, preset="external", seed=None)
+    head, _, *rows = lines(make_record("a", 0.5), make_record("a", 0.4, seed=1), outside)
+    assert head.startswith("| rank | model | seed | AP any")
+    assert [row.split(" | ")[1:3] for row in rows] == [["C (external)", ""], ["A", "0"], ["A", "1"]]
+
+
+def test_names_cannot_break_the_table(make_record):
+    head, _, row = lines(make_record("a", 0.5, title="x | y\n<b>\\"))
+    assert row.startswith("| 1 | x \\| y &lt;b>\\\\ | 0.500")
+    assert row.count(" | ") == head.count(" | ")

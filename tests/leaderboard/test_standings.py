@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+
+from nanoseg_bench.leaderboard.standings import Standing, ranked_metric, resampled, standings
+
+METRIC = "map_50_95"
+
+
+@pytest.fixture
+def contestant(make_record):
+    """A record with resampled scores around its score: the part all models share, and its own."""
+    shared = np.random.default_rng(0).normal(0, 0.05, 400)
+
+    def build(model, score, *, own=0.001, seed=0, **changes):
+        noise = np.random.default_rng([seed, *model.encode()]).normal(0, own, 400)
+        values = tuple(float(each) for each in score + shared + noise)
+        return make_record(model, score, seed=seed, resampled={METRIC: values}, **changes)
+
+    return build
+
+
+def test_ranks_that_the_data_leave_open(contestant):
+    records = [contestant("a", 0.5), contestant("b", 0.7, own=0.02), contestant("c", 0.701, own=0.02)]
+    found = standings(records, METRIC, "a")
+    assert [(one.rank, one.rank_lo, one.rank_hi) for one in found] == [(3, 3, 3), (2, 1, 2), (1, 1, 2)]
+
+
+def test_differences_are_paired(contestant):
+    records = [contestant("a", 0.5), contestant("b", 0.52)]
+    reference, other = standings(records, METRIC, "a")
+    assert other.reference == "a"
+    assert other.difference == pytest.approx(0.02)
+    # Either score is uncertain by 0.1, their difference by a fiftieth of it.
+    assert 0.015 < other.difference_lo < 0.02 < other.difference_hi < 0.025
+    samples = np.subtract(records[1].resampled[METRIC], records[0].resampled[METRIC])
+    assert (other.difference_lo, other.difference_hi) == pytest.approx(tuple(np.percentile(samples, [2.5, 97.5])))
+    assert (reference.difference, reference.difference_lo, reference.difference_hi) == (0, 0, 0)
+
+
+def test_seeds_count_as_their_mean(contestant):
+    records = [contestant("a", 0.9, seed=0), contestant("a", 0.1, seed=1), contestant("b", 0.6)]
+    first, second, other = standings(records, METRIC, "a")
+    assert first == second
+    assert (first.rank, first.rank_lo, first.rank_hi) == (2, 2, 2)
+    assert other.rank == 1
+    assert other.difference == pytest.approx(0.1)
+
+
+def test_equal_scores_share_a_rank(make_record):
+    records = [make_record(model, score) for model, score in (("a", 0.5), ("b", 0.5), ("c", 0.4))]
+    assert [one.rank for one in standings(records, METRIC, "a")] == [1, 1, 3]
+
+
+def test_without_resamples_there_is_a_rank_and_no_interval(contestant, make_record):
+    found = standings([contestant("a", 0.5), make_record("b", 0.6)], METRIC, "a")
+    assert found[1] == Standing(rank=1, reference="a", difference=pytest.approx(0.1))
+
+
+def test_who_does_not_compete_has_no_standing(contestant, make_record):
+    records = [
+        contestant("a", 0.5),
+        contestant("outside", 0.9, external=True),
+        contestant("failed", 0.9, status="failed"),
+        make_record("otsu", None, agnostic=0.9),
+    ]
+    own, *others = standings(records, METRIC, "a")
+    assert own.rank == own.rank_lo == own.rank_hi == 1
+    assert others == [Standing()] * 3
+
+
+def test_the_reference_is_one_of_the_same_contest(contestant):
+    records = [contestant("a", 0.5), contestant("b", 0.6, device="GPU"), contestant("a", 0.4, preset="paper")]
+    assert [one.reference for one in standings(records, METRIC, "a")] == ["a", None, "a"]
+    assert [one.difference for one in standings(records, METRIC, "a")] == [0, None, 0]
+
+
+def test_resamples_without_a_value_are_left_out(make_record):
+    records = [make_record("a", 0.5, resampled={METRIC: (None, 0.4, 0.6)})]
+    assert np.isnan(resampled(records, METRIC)).tolist() == [[True, False, False]]
+    assert resampled([*records, make_record("a", 0.5, seed=1)], METRIC) is None
+
+
+def test_with_one_class_all_models_compete_by_the_same_number(make_record):
+    assert ranked_metric([make_record("a", 0.1)], "test") == "map_50_95"
+    assert ranked_metric([make_record("a", 0.1, classes=("particle",))], "test") == "map_50_95_agnostic"
+    assert ranked_metric([make_record("a", 0.1, classes=("particle",))], "ood") == "map_50_agnostic"

@@ -1,0 +1,49 @@
+"""The protocol of latency and energy, with Otsu and counters whose readings are known."""
+
+import pytest
+
+from nanoseg_bench.models.base import CanvasImage
+from nanoseg_bench.models.recipe import load_recipe
+from nanoseg_bench.models.registry import build
+from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.runs.energy import energy_per_image, joule_counter
+from nanoseg_bench.runs.timing import predict_timed
+
+
+@pytest.fixture
+def prepared(tiny_set):
+    return PreparedSet(tiny_set)
+
+
+@pytest.fixture
+def otsu(prepared):
+    return build(load_recipe("otsu", "smoke"), prepared.classes, prepared.max_instances)
+
+
+def test_few_images_are_gone_through_until_there_are_enough_measurements(otsu, prepared):
+    images = prepared.images("test")
+    found, timing = predict_timed(otsu, images, "cpu", "test", measurements=7)
+    assert list(found) == [image.name for image in images]
+    assert len(timing.total_ms) == 7
+    assert min(timing.total_ms) > 0
+    assert timing.energy_j_per_image is None, "a CPU has no counter that we read"
+
+
+def test_repeats_end_when_their_time_is_used_up(otsu, prepared):
+    images = prepared.images("test")
+    _, timing = predict_timed(otsu, images, "cpu", "test", measurements=10**6, seconds_of_repeats=0.0)
+    assert len(timing.total_ms) == len(images)
+
+
+def test_energy_is_shared_among_the_predictions(otsu, prepared):
+    images = [CanvasImage.read(image) for image in prepared.images("test")]
+    readings = iter([100.0, 112.0])
+    predicted = []
+    original = otsu.predict
+    otsu.predict = lambda batch: predicted.extend(batch) or original(batch)
+    joules = energy_per_image(otsu, images, lambda: next(readings), lambda: None, seconds=0.05)
+    assert joules == pytest.approx(12.0 / len(predicted))
+
+
+def test_a_cpu_has_no_counter():
+    assert joule_counter("cpu") is None
