@@ -102,7 +102,7 @@ class Explanation:
         """What cannot be shown and why, one sentence each."""
         found = []
         if not self.instances:
-            found.append(f"No particle has a confidence of {self.min_score:g} or more.")
+            found.append(f"No particle has a confidence of {self.min_score:.3g} or more.")
         if not self.snakes:
             found.append(f"No boundary attention and no snakes: {self.scheme} has neither C3BADS nor C3DS.")
         elif self.snakes[-1].attention is None:

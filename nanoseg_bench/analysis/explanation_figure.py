@@ -20,6 +20,7 @@ from nanoseg_bench.analysis.explanation_panels import (
     draw_routes,
     draw_snakes,
 )
+from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -106,8 +107,7 @@ def _panels(explanation: Explanation, points: Sequence[Point]) -> list[_Panel]:
         draw = partial(draw_map, explanation=explanation, values=values, norm=norm, colours=colours)
         return _Panel(title, about, draw)
 
-    count = len(explanation.instances)
-    found = f"{count} particle{'' if count == 1 else 's'} at confidence ≥ {explanation.min_score:g}"
+    found = f"{counted(len(explanation.instances), 'particle')} at confidence ≥ {explanation.min_score:.3g}"
     panels = [
         _Panel("Detected particles", found, partial(draw_particles, explanation=explanation)),
         map_panel("Confidence", "highest class score of the three strides", explanation.confidence, _UNIT, _WARM),
@@ -122,7 +122,7 @@ def _panels(explanation: Explanation, points: Sequence[Point]) -> list[_Panel]:
         if snakes.attention is not None:
             norm = Normalize(float(snakes.attention.min()), float(snakes.attention.max()))
             panels.append(map_panel("Boundary attention $A_b$", cells, snakes.attention, norm, _COOL))
-        about = f"{snakes.along_x.shape[2]} points along x and along y, at {len(points)} places"
+        about = f"{snakes.along_x.shape[2]} points along x and along y, at {counted(len(points), 'place')}"
         panels.append(
             _Panel("Snakes", about, partial(draw_snakes, explanation=explanation, snakes=snakes, points=points))
         )

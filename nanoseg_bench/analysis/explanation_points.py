@@ -13,15 +13,15 @@ def choose_points(explanation: Explanation, snakes: SnakeLayer, count: int) -> l
 
     The strength is A_b, and the instance boundary map for a layer without. Points whose snakes would leave the
     micrograph, and particles so near to an earlier one that their snakes would cross, are passed over; where nothing is
-    left, as on a very small map, snakes that leave it count too.
+    left, as on a very small map, snakes that leave it count too. Where there is no particle, the middles of those cells
+    are taken in which the confidence is highest.
 
     Returns:
         At most ``count`` points in original pixels, the most confident particle's first.
     """
+    choose = _choose_on_outlines if explanation.instances else _choose_by_confidence
     whole = _whole_snakes(explanation, snakes)
-    return _choose_among(whole, explanation, snakes, count) or _choose_among(
-        np.ones_like(whole), explanation, snakes, count
-    )
+    return choose(whole, explanation, snakes, count) or choose(np.ones_like(whole), explanation, snakes, count)
 
 
 def _whole_snakes(explanation: Explanation, snakes: SnakeLayer) -> NDArray[np.bool_]:
@@ -35,7 +35,27 @@ def _whole_snakes(explanation: Explanation, snakes: SnakeLayer) -> NDArray[np.bo
     return whole
 
 
-def _choose_among(
+def _choose_by_confidence(
+    allowed_cells: NDArray[np.bool_], explanation: Explanation, snakes: SnakeLayer, count: int
+) -> list[Point]:
+    """Choose the middles of allowed cells, (h, w), in order of the confidence there, so that snakes do not cross."""
+    height, width = explanation.confidence.shape
+    cells = np.argwhere(allowed_cells)
+    middles = explanation.letterbox.to_original((cells[:, ::-1].astype(np.float64) + 0.5) * snakes.cell)
+    inside = ((middles >= 0) & (middles < (width, height))).all(axis=1)
+    cells, middles = cells[inside], middles[inside]
+    columns, rows = middles.astype(np.int64).T
+    chosen: list[int] = []
+    for number in np.argsort(-explanation.confidence[rows, columns], kind="stable"):
+        apart = np.abs(cells[chosen] - cells[number]).max(axis=1, initial=0) >= snakes.along_x.shape[2]
+        if apart.all():
+            chosen.append(int(number))
+        if len(chosen) == count:
+            break
+    return [(float(x), float(y)) for x, y in middles[chosen]]
+
+
+def _choose_on_outlines(
     allowed_cells: NDArray[np.bool_], explanation: Explanation, snakes: SnakeLayer, count: int
 ) -> list[Point]:
     """Choose points whose cells are allowed, (h, w)."""

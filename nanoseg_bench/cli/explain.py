@@ -1,10 +1,12 @@
 """``nanoseg-bench explain``: what a YOLO network saw in one micrograph, as one picture."""
 
 import argparse
+import logging
 from pathlib import Path
 from typing import Any
 
 from nanoseg_bench.errors import ModelError, UsageError
+from nanoseg_bench.wording import counted
 
 _EPILOG = """\
 examples:
@@ -21,6 +23,8 @@ spans the values that occur. Everything is in pixels of the micrograph; in the a
 _SUFFIXES = (".png", ".pdf", ".svg")
 _PLACES = 4
 _DPI = 200
+
+_LOG = logging.getLogger(__name__)
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -43,10 +47,14 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         nargs="+",
         type=_point,
         metavar="X,Y",
-        help=f"draw the snakes here, in pixels (default: at edges of the {_PLACES} best particles)",
+        help=f"draw the snakes here, in pixels (default: at edges of the {_PLACES} best particles; without any, where "
+        "the confidence is highest)",
     )
     parser.add_argument(
-        "--confidence", type=float, default=0.25, metavar="C", help="leave out particles below (default: %(default)s)"
+        "--confidence",
+        type=float,
+        metavar="C",
+        help="leave out particles below (default: as chosen on val for the run, else 0.25)",
     )
     parser.add_argument("--arrays", type=Path, metavar="FILE.npz", help="write the maps and positions, too")
     parser.add_argument(
@@ -67,14 +75,17 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.analysis.explanation import explain
     from nanoseg_bench.analysis.explanation_figure import draw_explanation
     from nanoseg_bench.analysis.explanation_points import choose_points
+    from nanoseg_bench.cli.operating_point import choose_confidence
     from nanoseg_bench.files import atomic_path
     from nanoseg_bench.imageio import read_image
     from nanoseg_bench.models.trained import open_trained
 
     pixels = read_image(arguments.image)
     model = open_trained(arguments.model, trust_pickle=arguments.trust_pickle)
+    chosen = choose_confidence(arguments.model, arguments.confidence)
+    _LOG.info("confidence %.3g (%s)", chosen.confidence, chosen.source)
     try:
-        explanation = explain(model, pixels, arguments.confidence)
+        explanation = explain(model, pixels, chosen.confidence)
     except ModelError as error:
         raise ModelError(f"{arguments.model}: {error}") from error
     points = arguments.at or []
@@ -83,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
     figure = draw_explanation(explanation, points)
     with atomic_path(out) as temporary:
         figure.savefig(temporary, dpi=_DPI)
-    print(f"{out}: {len(explanation.instances)} particles")
+    print(f"{out}: {counted(len(explanation.instances), 'particle')}")
     if arguments.arrays is not None:
         with atomic_path(arguments.arrays) as temporary:
             arrays: dict[str, Any] = explanation.arrays()
@@ -102,7 +113,7 @@ def _check(arguments: argparse.Namespace, out: Path) -> None:
         raise UsageError(f"--arrays {arguments.arrays}: the arrays are an .npz file")
     if out.resolve() == arguments.image.resolve():
         raise UsageError(f"--out {out}: is the micrograph itself; give another name")
-    if not 0 <= arguments.confidence <= 1:
+    if arguments.confidence is not None and not 0 <= arguments.confidence <= 1:
         raise UsageError(f"--confidence {arguments.confidence:g}: lies between 0 and 1")
 
 

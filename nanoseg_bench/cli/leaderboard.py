@@ -132,7 +132,7 @@ def _check(arguments: argparse.Namespace, names: list[str]) -> None:
     faults = [
         fault for name in names for fault in check_leaderboards(arguments.leaderboards, name, arguments.reference)
     ]
-    if arguments.set_name is None:
+    if arguments.name is None and arguments.set_name is None:
         faults += stray_tables(arguments.leaderboards, names)
     if faults:
         raise RecordError(

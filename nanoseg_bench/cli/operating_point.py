@@ -25,6 +25,29 @@ class OperatingPoint:
     source: str
 
 
+def choose_confidence(model: Path, given: float | None, of_the_file: float | None = None) -> OperatingPoint:
+    """The confidence from which a verb takes particles.
+
+    Args:
+        model: What the verb was given: a run's folder, weights, or an exported file.
+        given: By the user; None where the user leaves it to us.
+        of_the_file: Operating point that stands in the model's own file.
+
+    Returns:
+        The first that there is: the user's, that of the run's record, the file's, a default.
+    """
+    from nanoseg_bench.models.predictor import DEFAULT_CONFIDENCE
+
+    if given is not None:
+        return OperatingPoint(given, "as given")
+    point = find_operating_point(model)
+    if point is not None:
+        return point
+    if of_the_file is not None:
+        return OperatingPoint(of_the_file, "chosen on val, as the file says")
+    return OperatingPoint(DEFAULT_CONFIDENCE, "the default: no operating point came with the model")
+
+
 def find_operating_point(model: Path) -> OperatingPoint | None:
     """The operating point of a run, by the record of its predictions.
 

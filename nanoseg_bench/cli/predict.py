@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanoseg_bench.errors import ImageError, UsageError
+from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
     from nanoseg_bench.cli.predicted import PredictedImage, Settings
@@ -103,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
     found, problems = _predict(predictor, settings, new, kept, out / _OVERLAY if _OVERLAY in formats else None)
     write_folder(out, settings, [*kept, *found], [name for name in formats if name != _OVERLAY])
     _show(found, len(sources) - len(new))
-    print(f"{out / FILE}: {len(kept) + len(found)} images")
+    print(f"{out / FILE}: {counted(len(kept) + len(found), 'image')}")
     for error in problems:
         print(f"could not be read: {error}")
     return 1 if problems else 0
@@ -162,21 +163,14 @@ def _open(arguments: argparse.Namespace) -> "Predictor":
 
 
 def _confidence(arguments: argparse.Namespace, predictor: "Predictor") -> float:
-    from nanoseg_bench.cli.operating_point import find_operating_point
-    from nanoseg_bench.models.predictor import DEFAULT_CONFIDENCE
+    from nanoseg_bench.cli.operating_point import choose_confidence
 
-    point = find_operating_point(arguments.model)
-    confidence, source = DEFAULT_CONFIDENCE, "the default: no operating point came with the model"
-    if arguments.confidence is not None:
-        confidence, source = arguments.confidence, "as given"
-    elif point is not None:
-        confidence, source = point.confidence, point.source
-    elif predictor.chosen_confidence is not None:
-        confidence, source = predictor.chosen_confidence, "chosen on val, as the file says"
+    chosen = choose_confidence(arguments.model, arguments.confidence, predictor.chosen_confidence)
+    source = chosen.source
     if not predictor.model.has_confidence:
         source = f"not used: scores of {predictor.model.recipe.title} only rank its particles"
-    _LOG.info("confidence %.3g (%s)", confidence, source)
-    return confidence
+    _LOG.info("confidence %.3g (%s)", chosen.confidence, source)
+    return chosen.confidence
 
 
 def _predict(
@@ -226,4 +220,4 @@ def _show(images: Sequence["PredictedImage"], earlier: int) -> None:
         Console(highlight=False).print(table)
         print("diameters leave out particles that touch the border")
     if earlier:
-        print(f"{earlier} images have predictions already")
+        print(f"predicted earlier: {counted(earlier, 'image')}")

@@ -80,6 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.environment import isolate_libraries
 
     isolate_libraries()
+    from nanoseg_bench.cli.device import resolve_device
     from nanoseg_bench.leaderboard.build import write_leaderboards
     from nanoseg_bench.models.base import Deadline
     from nanoseg_bench.models.registry import resolve
@@ -93,15 +94,16 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--weights {arguments.weights}: no such file")
     specs = plan_runs(prepared, models, arguments.preset, arguments.seeds, arguments.weights)
     places = Places(arguments.data, arguments.runs or Path("runs") / prepared.name, arguments.leaderboards)
+    device = resolve_device(arguments.device)
     if arguments.dry_run:
         from nanoseg_bench.cli.forecast import print_forecast
 
-        print_forecast(specs, places, _device(arguments.device), arguments.overwrite, arguments.robustness)
+        print_forecast(specs, places, device, arguments.overwrite, arguments.robustness)
         return 0
     outcomes = run_plan(
         specs,
         places,
-        _device(arguments.device),
+        device,
         Deadline(deadline_at, limit),
         arguments.overwrite,
         after_each=lambda: write_leaderboards(places.leaderboards, prepared.name),
@@ -129,19 +131,3 @@ def _deadline(text: str | None) -> tuple[float | None, str]:
         raise UsageError(f"--time-limit {text}: write a number with s, m or h, such as 90s, 9m or 2h")
     seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
     return time.monotonic() + seconds, text
-
-
-def _device(name: str) -> str:
-    import torch
-
-    if name == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"--device {name}: not a device; use auto, cpu, cuda or cuda:N") from error
-    if device.type not in ("cpu", "cuda"):
-        raise UsageError(f"--device {name}: not supported; use auto, cpu, cuda or cuda:N")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"--device {name}: this machine shows {torch.cuda.device_count()} CUDA devices; use cpu")
-    return "cpu" if device.type == "cpu" else f"cuda:{device.index or 0}"

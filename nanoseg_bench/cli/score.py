@@ -100,7 +100,7 @@ def _score_runs(arguments: argparse.Namespace, path: Path | None) -> int:
     prepared.require_audit()
     rescored = (check_runs if arguments.check else score_runs)(runs, prepared, arguments.leaderboards)
     lost = records_without_run(arguments.leaderboards, prepared.name, runs) if is_whole else []
-    _report(rescored, "agree with their predictions" if arguments.check else "scored")
+    _report(rescored, "checked and found as recorded" if arguments.check else "scored")
     for record in lost:
         print(f"{record}: its predictions are not at hand, so the record stays as it is")
     if not arguments.check and rescored.scored:

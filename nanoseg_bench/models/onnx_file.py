@@ -92,7 +92,8 @@ def write_onnx(model: YoloModel, path: Path, weights_sha256: str, confidence: fl
     about = OnnxAbout(model.recipe, model.classes, model.max_instances, weights_sha256, confidence)
     with atomic_path(path) as temporary:
         try:
-            export_onnx(model.network, temporary, size=model.recipe.canvas, metadata=about.as_metadata())
+            export_onnx(model.network, temporary, size=model.recipe.canvas)
+            _add_metadata(temporary, about.as_metadata())
         except OSError:
             raise
         except Exception as error:  # the exporter lets through whatever goes wrong inside
@@ -106,6 +107,14 @@ def write_onnx(model: YoloModel, path: Path, weights_sha256: str, confidence: fl
                 f"{path}: not written, since ONNX Runtime and PyTorch differ: {parity}; use the model in PyTorch"
             )
     return parity
+
+
+def _add_metadata(path: Path, texts: Mapping[str, str]) -> None:
+    import onnx
+
+    graph = onnx.load(path)
+    onnx.helper.set_model_props(graph, dict(texts))
+    onnx.save(graph, path)
 
 
 def open_onnx(path: Path) -> tuple[YoloModel, OnnxAbout]:

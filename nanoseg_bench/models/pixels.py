@@ -148,9 +148,19 @@ def split_touching(mask: NDArray[np.bool_], parameters: PostProcessing = DEFAULT
     Markers are the maxima of the distance transform d that survive a reconstruction of min(neck d, d - min_depth)
     under d: those whose neck towards any higher maximum is narrower than ``neck`` times their own width.
     """
-    distance = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    distance = distance_to_background(mask)
     # The pixels touching the background have distance 1; thinner than that has no neck to speak of.
     lowered = np.minimum(distance * parameters.neck, distance - parameters.min_depth).clip(min=0)
     flooded = reconstruction(lowered, distance)
     markers, _ = ndimage.label((flooded <= lowered) & mask, structure=np.ones((3, 3)))
     return watershed(-distance, markers, mask=mask).astype(np.int32)
+
+
+def distance_to_background(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(H, W) distance of each pixel's centre to that of the nearest background pixel, in pixels; 0 on background.
+
+    OpenCV's last digit depends on where in memory the mask lies, and the watershed's ties on that digit. The square of
+    a distance between pixels is a whole number, so rounding it restores the exact one: same mask, same particles.
+    """
+    distance = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.sqrt(np.rint(np.square(distance)))

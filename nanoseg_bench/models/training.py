@@ -337,7 +337,14 @@ class _Training:
                 f"{self._state_path}: checkpoint of another training (recipe, seed, training set or initial weights "
                 "differ); delete it to start anew"
             )
-        self._network.load_state_dict(state["network"])
+        try:
+            self._network.load_state_dict(state["network"])
+        except RuntimeError as error:
+            difference = str(error).splitlines()[-1].strip()
+            raise ModelError(
+                f"{self._state_path}: checkpoint of other classes, or of another version of {self._recipe.model} "
+                f"({difference}); delete it to start anew"
+            ) from error
         self._optimizer.load_state_dict(state["optimizer"])
         if self._average is not None:
             for name, value in state["average"]["values"].items():

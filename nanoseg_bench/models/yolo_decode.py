@@ -32,11 +32,12 @@ def select_detections(output: Tensor, class_count: int, min_score: float, limit:
         limit: Number of boxes to keep.
 
     Returns:
-        (N, 6 + K) float32: x1, y1, x2, y2, score, class, coefficients; best score first.
+        (N, 6 + K) float32: x1, y1, x2, y2, score, class, coefficients; best score first. Anchors with a value that is
+        NaN or infinite are left out.
     """
     rows = output.float().T
     scores, labels = rows[:, 4 : 4 + class_count].max(dim=1)
-    chosen = scores >= min_score
+    chosen = (scores >= min_score) & rows.isfinite().all(dim=1)
     rows, scores, labels = rows[chosen], scores[chosen], labels[chosen]
     boxes = box_convert(rows[:, :4], "cxcywh", "xyxy")
     kept = nms(boxes, scores, _NMS_IOU)[:limit]

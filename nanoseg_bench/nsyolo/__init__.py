@@ -1,7 +1,7 @@
 """NSYOLO: YOLO11-seg with boundary-aware dynamic snake convolution and bi-level routing attention.
 
-Han et al., AIMat 2026, doi 10.55092/aimat20260006, section 2.2. The package needs torch and Ultralytics only and
-leaves Ultralytics' files as they are. Its public names load on first use.
+Han et al., AIMat 2026, doi 10.55092/aimat20260006, section 2.2. The package needs torch, Ultralytics and safetensors
+only and leaves Ultralytics' files as they are. Its public names load on first use.
 """
 
 import importlib

@@ -1,8 +1,4 @@
-"""YOLO11's C3k2 and C2PSA blocks with the paper's modules inside (2.2).
-
-C3BADS and C3DS replace the second convolution of every inner bottleneck and keep its first one and its shortcut, as is
-usual for snake convolution in such blocks. C2PSABRA replaces the attention of every PSABlock by bi-level routing.
-"""
+"""YOLO11's C3k2 and C2PSA blocks with the paper's modules inside (2.2)."""
 
 from torch import nn
 from ultralytics.nn.modules.block import C2PSA, Bottleneck, C3k2
@@ -12,7 +8,11 @@ from .routing import BiLevelRoutingAttention
 
 
 class C3DS(C3k2):
-    """C3k2 with plain dynamic snake convolution, for the ablation.
+    """C3k2 with plain dynamic snake convolution (DSConv: Eq. 1, 3, 9–11, 13), for the ablation.
+
+    (N, c1, H, W) becomes (N, c2, H, W), as in C3k2. What the paper leaves open, and the choice made here: which of the
+    block's convolutions give way is not said. Here the second one of every inner bottleneck does, as is usual for snake
+    convolution in such blocks; the first one and the shortcut stay.
 
     Args:
         c1: Input channels.
@@ -44,13 +44,23 @@ class C3DS(C3k2):
 
 
 class C3BADS(C3DS):
-    """C3k2 with boundary-aware dynamic snake convolution; the arguments are those of C3DS."""
+    """C3k2 with boundary-aware dynamic snake convolution (BADSConv: Algorithm 1, Eq. 2–13).
+
+    (N, c1, H, W) becomes (N, c2, H, W). Which convolutions give way is the choice of C3DS: the two differ in nothing
+    but the convolution, so the ablation compares BADSConv with DSConv and nothing else.
+
+    Args: those of C3DS.
+    """
 
     convolution = BADSConv
 
 
 class C2PSABRA(C2PSA):
-    """C2PSA with bi-level routing attention.
+    """C2PSA with bi-level routing attention (Eq. 14–21).
+
+    (N, c1, H, W) keeps its shape. What the paper leaves open, and the choice made here: the number of heads is not
+    said. Here it is hidden channels / 64, as in the attention that is replaced, and the feed-forward part of every
+    PSABlock stays, so that the attention alone makes the difference.
 
     Args:
         c1: Input channels.

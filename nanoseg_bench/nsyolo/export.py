@@ -2,7 +2,6 @@
 
 import io
 import warnings
-from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 
@@ -22,41 +21,32 @@ the input, the scores of C classes, and M mask coefficients. ``prototypes``: (N,
 OPSET = 17
 """Version of the ONNX operators."""
 
-GRAPH_VERSION = 1
+GRAPH_VERSION = 2
 """Counts up when the written graph changes: whoever keeps exported files knows by it which are old."""
 
 _STRIDE = 32
 
 
-def export_onnx(
-    network: nn.Module,
-    path: Path,
-    *,
-    size: int = 640,
-    dynamic: bool = True,
-    metadata: Mapping[str, str] | None = None,
-) -> None:
+def export_onnx(network: nn.Module, path: Path, *, size: int = 640, dynamic: bool = True) -> None:
     """Write a segmentation network (NSYOLO, its ablations or stock YOLO11-seg) as an ONNX file.
 
     The graph computes what the network computes, with folded norms and a few parts in forms that ONNX Runtime does
-    quickly (``export_forms``); it has no GridSample. The network itself stays as it is. The file is written when the
-    graph is complete.
+    quickly (``export_forms``); it has no GridSample. Where an image holds NaN, its own outputs are NaN; those
+    of the other images in the batch are as ever. The network itself stays as it is. The file is written when the graph
+    is complete.
 
     Args:
         network: As ``build_network`` makes it, with trained weights, on any device.
         path: The ``.onnx`` file to write.
         size: Side of the square input in pixels, a multiple of 32; an example only, where ``dynamic``.
         dynamic: Batch, height and width are free; both sides must be multiples of 32. Else (1, 3, size, size).
-        metadata: Texts to keep in the file's ``metadata_props``.
 
     Raises:
         ValueError: ``size`` is no multiple of 32.
-        ImportError: The package ``onnx`` is not installed.
+        torch.onnx.OnnxExporterError: PyTorch cannot export; it needs the package ``onnx`` for it.
     """
     if size < _STRIDE or size % _STRIDE:
         raise ValueError(f"size={size}: must be a multiple of {_STRIDE}")
-    import onnx
-
     axes = {
         INPUT: {0: "batch", 2: "height", 3: "width"},
         OUTPUTS[0]: {0: "batch", 2: "anchors"},
@@ -79,9 +69,7 @@ def export_onnx(
             opset_version=OPSET,
             dynamo=False,
         )
-    model = onnx.load_model_from_string(graph.getvalue())
-    onnx.helper.set_model_props(model, dict(metadata or {}))
-    path.write_bytes(model.SerializeToString())
+    path.write_bytes(graph.getvalue())
 
 
 def exportable(network: nn.Module) -> nn.Module:

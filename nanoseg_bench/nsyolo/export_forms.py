@@ -84,7 +84,10 @@ class ExportedSnakes(nn.Module):
         # Rows from one point to the next along a snake, and to the neighbour across it.
         along = self.along_x + (1 - self.along_x) * wide
         across = self.along_x * wide + (1 - self.along_x)
-        first = centres + self.steps * along + lower.long() * across
+        # Displacements are within the limit anyway, unless they are NaN: a row that is not there is an error in ONNX
+        # Runtime, for all images of the batch. The fraction hands the NaN on.
+        below = lower.long().clamp(1 - margin, margin - 1)
+        first = centres + self.steps * along + below * across
         low, high_ = functional.embedding(first, rows), functional.embedding(first + across, rows)
         samples = (low + fraction * (high_ - low)).reshape(2, -1, self.points * channels)
         along_y, along_x = (functional.silu(samples @ self.weight + self.bias) * self.shares).unbind(0)

@@ -250,12 +250,23 @@ class StripConv(Conv):
 
 
 class SnakeBranch(nn.Module):
-    """One directional branch: snake sampling, then a strip convolution over the K samples, BN, SiLU (Eq. 9, 10).
+    """One directional branch: snake sampling (Eq. 1), then a strip convolution over the K samples (Eq. 9, 10).
+
+    A map (N, c1, H, W) and offsets (N, K, H, W) become (N, c2, H, W).
+
+    What the paper leaves open, and the choice made here:
+
+    - Eq. 1 moves points in x and y. Here: across the snake's axis only, so that it stays a snake; along it, points are
+      one pixel apart.
+    - The sums of Eq. 1 begin somewhere. Here: at the centre, outwards, the end points included, so that both ends bend
+      alike and every offset but the centre's counts.
+    - What lies outside the map. Here: the nearest border pixel, which adds no edge of its own.
+    - Norm and activation. Here: BN and SiLU as behind every convolution of YOLO11, so that BN folds for inference.
 
     Args:
         c1: Input channels.
         c2: Output channels.
-        kernel: K, points of a snake.
+        kernel: K, points of a snake, odd.
         axis: The axis the snake lies along.
     """
 

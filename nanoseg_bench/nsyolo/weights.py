@@ -149,12 +149,12 @@ def load_into(network: nn.Module, tensors: Mapping[str, torch.Tensor], origin: P
     if missing or foreign:
         raise WeightsError(
             f"{origin}: the tensors are of another network: {len(missing)} of {len(own)} are missing"
-            f"{_some(missing)}, {len(foreign)} are unknown{_some(foreign)}"
+            f"{_some(missing)}, {len(foreign)} are unknown{_some(foreign)}; copy both files from one place"
         )
     if reshaped:
         raise WeightsError(
             f"{origin}: {len(reshaped)} of {len(own)} tensors are of another size{_some(reshaped)}; "
-            "they were trained with other classes or options than the JSON says"
+            "they were trained with other classes or options than the JSON says: copy both files from one place"
         )
     network.load_state_dict(dict(tensors))
 

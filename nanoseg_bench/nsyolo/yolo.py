@@ -230,7 +230,10 @@ class NSYOLO(YOLO):
         try:
             load_into(_build(about, Path(path)), tensors, Path(path))
         except WeightsError as error:
-            raise WeightsError(f"not exported, since its description builds another network: {error}") from error
+            raise WeightsError(
+                f"{path}: not exported, since the network is another one than its description builds: its layers were "
+                "changed after it was built; export the tensors by safetensors itself"
+            ) from error
         save_weights(Path(path), tensors, about)
 
     def _new(self, cfg: str, task: str | None = None, verbose: bool = False) -> None:

@@ -25,7 +25,9 @@ def predict_conditions(model: Model, prepared: PreparedSet, run: RunFolder, clea
     """
     for condition in track(stale_conditions(run, clean), f"predict robustness with {model.recipe.model}"):
         deadline.check("the predictions for robustness")
-        write_predictions(run.predictions_path(condition.name), predict_corrupted(model, prepared, clean, condition))
+        predictions = predict_corrupted(model, prepared, clean, condition)
+        run.forget_made_from(condition.name)
+        write_predictions(run.predictions_path(condition.name), predictions)
         run.write_made_from(condition.name, set_hash=corrupted_hash(clean, condition))
 
 

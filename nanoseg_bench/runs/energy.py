@@ -20,7 +20,8 @@ def joule_counter(device: str) -> Callable[[], float] | None:
         device: torch device name.
 
     Returns:
-        Reads the counter; None on a CPU, without NVML (package ``nvidia-ml-py``), and for a GPU that does not count.
+        Reads the counter; None on a CPU, without NVML (a driver and the package ``nvidia-ml-py``), and for a GPU that
+        does not count.
     """
     if not device.startswith("cuda"):
         return None
@@ -30,10 +31,10 @@ def joule_counter(device: str) -> Callable[[], float] | None:
         return None
     import torch
 
-    # By identity: NVML numbers all GPUs of the machine, torch those that CUDA_VISIBLE_DEVICES shows.
-    identity = f"GPU-{torch.cuda.get_device_properties(torch.device(device)).uuid}"
     try:
         pynvml.nvmlInit()
+        # By identity: NVML numbers all GPUs of the machine, torch those that CUDA_VISIBLE_DEVICES shows.
+        identity = f"GPU-{torch.cuda.get_device_properties(torch.device(device)).uuid}"
         handle = pynvml.nvmlDeviceGetHandleByUUID(identity)
         pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
     except pynvml.NVMLError as error:

@@ -171,6 +171,26 @@ def test_chosen_points_are_the_strongest_of_their_outlines(scheme, open_scheme, 
             assert strength[int(y), int(x)] == max(inner)
 
 
+def test_without_a_particle_points_are_where_the_confidence_is_highest(model, pixels):
+    explanation = explain(model, pixels, 1.0)
+    (snakes,) = explanation.snakes
+    points = choose_points(explanation, snakes, 3)
+    assert not explanation.instances and 1 <= len(points) <= 3
+    cells = [explanation.cell_at(point, snakes) for point in points]
+    assert all(stays(snakes, *cell) for cell in cells)
+    assert all(max(abs(a[0] - b[0]), abs(a[1] - b[1])) >= 5 for a in cells for b in cells if a is not b)
+    confidence = [explanation.confidence[int(y), int(x)] for x, y in points]
+    assert confidence == sorted(confidence, reverse=True)
+    letterbox = Letterbox(WIDTH, HEIGHT, CANVAS)
+    middles = {
+        (row, column): letterbox.to_original(np.array([((column + 0.5) * 16, (row + 0.5) * 16)]))[0]
+        for row in range(12)
+        for column in range(12)
+        if stays(snakes, row, column)
+    }
+    assert confidence[0] == max(explanation.confidence[int(y), int(x)] for x, y in middles.values())
+
+
 def test_on_a_tiny_map_points_at_the_border_count(open_scheme, pixels):
     explanation = explain(open_scheme(canvas=64), pixels, 0.5)
     assert explanation.snakes[-1].along_x.shape == (4, 4, 5, 2)
@@ -222,6 +242,24 @@ def test_constant_and_colour_images(pixels_of, open_scheme):
     assert not explanation.mask_probability.any()
     assert all(np.isfinite(each).all() for each in explanation.arrays().values())
     assert draw_explanation(explanation, []).axes
+
+
+@pytest.mark.parametrize("size", [(1, 1), (300, 8), (8, 300)])
+def test_tiny_and_narrow_images(size, open_scheme):
+    grey = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+    explanation = explain(open_scheme(), grey, 0.5)
+    assert all(np.isfinite(each).all() for each in explanation.arrays().values())
+    assert explanation.confidence.shape == explanation.mask_probability.shape == size
+    assert draw_explanation(explanation, choose_points(explanation, explanation.snakes[-1], 4)).axes
+
+
+@pytest.mark.slow
+def test_a_thousand_particles(open_scheme, pixels):
+    explanation = explain(open_scheme(canvas=416), pixels, 0.0)
+    assert len(explanation.instances) > 1000
+    assert all(np.isfinite(each).all() for each in explanation.arrays().values())
+    figure = draw_explanation(explanation, choose_points(explanation, explanation.snakes[-1], 4))
+    FigureCanvasAgg(figure).draw()
 
 
 def test_a_model_of_another_kind_is_refused(pixels):

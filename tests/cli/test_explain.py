@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
@@ -95,6 +96,17 @@ def test_usage_errors(explain, tmp_path, capsys, arguments, named):
     assert explain(*arguments) == 2
     assert named in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["nan", "constant", "single", "narrow"])
+def test_odd_micrographs(place, explain, tmp_path, name):
+    noise = np.random.default_rng(0).normal(100, 20, (40, 50)).astype(np.float32)
+    images = {"nan": noise * np.nan, "constant": noise * 0 + 7, "single": noise[:1, :1], "narrow": noise[:, :8]}
+    tifffile.imwrite(place / f"{name}.tif", images[name])
+    assert explain("--arrays", tmp_path / "maps.npz", image=f"{name}.tif") == 0
+    arrays = np.load(tmp_path / "maps.npz")
+    assert all(np.isfinite(arrays[each]).all() for each in arrays.files)
+    assert np.asarray(Image.open(tmp_path / f"{name}-explained.png").convert("L")).std() > 5
 
 
 def test_a_point_that_is_none(explain, capsys):

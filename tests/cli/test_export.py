@@ -7,6 +7,7 @@ from nanoseg_bench.models.checkpoint import describe, save_weights
 from nanoseg_bench.models.onnx_file import open_onnx
 from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.registry import build
+from nanoseg_bench.nsyolo import build_network
 
 
 def write_weights(folder, name="nsyolo"):
@@ -39,6 +40,17 @@ def test_a_file_that_is_there_stays(tmp_path, capsys):
     assert out.read_bytes() == b"mine"
     assert main([*command, "--overwrite", "always"]) == 0
     assert open_onnx(out)[0].recipe.model == "nsyolo"
+
+
+def test_a_pickle_is_exported_when_it_is_trusted(tmp_path, capsys):
+    network = build_network("nsyolo", 2).eval()
+    network.names = {0: "disc", 1: "Würfel"}
+    torch.save({"model": network, "train_args": {"imgsz": 64}}, tmp_path / "best.pt")
+    command = ["export", str(tmp_path / "best.pt"), "--format", "onnx"]
+    assert main(command) == 1
+    assert "--trust-pickle" in capsys.readouterr().err
+    assert main([*command, "--trust-pickle"]) == 0
+    assert open_onnx(tmp_path / "best.onnx")[0].classes == ("disc", "Würfel")
 
 
 def test_what_cannot_be_exported(tmp_path, capsys):

@@ -65,3 +65,13 @@ def test_what_cannot_be_shown_is_said(boards, tmp_path, capsys):
     message = capsys.readouterr().err
     assert "old-quick-seed0-test.json: made by evaluator version 1" in message
     assert "nanoseg-bench score" in message
+
+
+@pytest.mark.parametrize("named", [["toy"], ["--set", "toy"]])
+def test_a_check_of_one_set_leaves_the_tables_of_others_alone(boards, named, capsys):
+    places = ["--leaderboards", str(boards)]
+    assert main(["leaderboard", *places]) == 0
+    (boards / "other-test.csv").write_text("model\n", encoding="utf-8")
+    assert main(["leaderboard", *named, "--check", *places]) == 0
+    assert main(["leaderboard", "--check", *places]) == 1
+    assert "other-test.csv: no record gives this table" in capsys.readouterr().err

@@ -126,6 +126,35 @@ def test_nothing_found_is_an_answer(images, weights, tmp_path):
     assert not np.asarray(Image.open(out / "masks" / "masks" / "deep.png")).any()
 
 
+@pytest.mark.parametrize("engine", ["torch", "onnx"])
+def test_odd_micrographs_go_through_every_format(engine, weights, tmp_path):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    noise = np.random.default_rng(0).normal(100, 20, (40, 50)).astype(np.float32)
+    gap = np.where(noise > 110, np.nan, noise)
+    shown = {
+        "nan": gap * np.nan,
+        "gap": gap,
+        "constant": noise * 0 + 7,
+        "single": noise[:1, :1],
+        "narrow": noise[:, :8],
+    }
+    for name, values in shown.items():
+        tifffile.imwrite(folder / f"{name}.tif", values)
+    out = tmp_path / "found"
+    formats = ("--format", "labelme,coco,masks,overlay")
+    assert predict(folder, weights, out, "--engine", engine, "--confidence", "0.3", *formats) == 0
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} in JSON")
+
+    for path in out.rglob("*.json"):
+        json.loads(path.read_text(), parse_constant=refuse)
+    sizes = {entry["name"]: (entry["height"], entry["width"]) for entry in found_in(out)}
+    assert sizes == {name: values.shape for name, values in shown.items()}
+    assert all(Image.open(out / "overlay" / f"{name}.png").size == size[::-1] for name, size in sizes.items())
+
+
 def test_overwriting(images, weights, tmp_path, capsys):
     out = tmp_path / "found"
     assert predict(images / "deep.tif", weights, out, "--format", "coco") == 0
@@ -136,7 +165,7 @@ def test_overwriting(images, weights, tmp_path, capsys):
     assert "with confidence 0.25" in capsys.readouterr().err
     assert found_in(out) == first
     assert predict(images, weights, out, "--format", "coco", "--overwrite", "missing") == 0
-    assert "1 images have predictions already" in capsys.readouterr().out
+    assert "predicted earlier: 1 image\n" in capsys.readouterr().out
     assert len(found_in(out)) == 4 and found_in(out)[0] == first[0]
     assert set(read_coco(out / "coco" / "annotations.json").images) == {"deep", "größe", "größe-2", "turned"}
     assert predict(images / "turned.jpg", weights, out, "--format", "coco", "--overwrite", "always") == 0
@@ -190,6 +219,9 @@ def test_the_operating_point_of_a_run_is_found(tiny_set, tmp_path, caplog, monke
     picture = PreparedSet(tiny_set).images("test")[0].image_path
     assert predict(picture, folder, tmp_path / "found") == 0
     assert "chosen on val" in caplog.text
+    caplog.clear()
+    assert main(["explain", str(picture), "--model", str(folder)]) == 0
+    assert f"confidence {record.scores['confidence']:.3g} (chosen on val, see" in caplog.text
     assert main(["export", str(folder), "--format", "onnx", "--out", str(tmp_path / "model.onnx")]) == 0
     assert predict(picture, tmp_path / "model.onnx", tmp_path / "found again") == 0
     settings = [json.loads((tmp_path / name / "predictions.json").read_text()) for name in ("found", "found again")]

@@ -1,17 +1,29 @@
 """``run --robustness`` from prediction to table, with Otsu on a tiny set."""
 
 import itertools
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import pandas as pd
+import psutil
 import pytest
 
 from nanoseg_bench.cli import main
+from nanoseg_bench.errors import TimeLimitReached
 from nanoseg_bench.evaluation.corruptions import CORRUPTIONS, SEVERITIES
 from nanoseg_bench.evaluation.eval_sets import load_eval_set
 from nanoseg_bench.evaluation.predictions import read_predictions, write_predictions
 from nanoseg_bench.evaluation.robustness import CONDITIONS, clean_set
+from nanoseg_bench.models.base import Deadline
+from nanoseg_bench.models.recipe import load_recipe
+from nanoseg_bench.models.registry import build
 from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.runs.corrupted import predict_conditions, stale_conditions
+from nanoseg_bench.runs.folder import RunFolder
 from nanoseg_bench.runs.record import read_record
 
 IMAGES = 2
@@ -28,8 +40,21 @@ class Bench:
     def places(self):
         return ["--data", str(self.prepared.root), "--runs", str(self.runs), "--leaderboards", str(self.boards)]
 
+    def arguments(self, *more):
+        return ["run", "--preset", "smoke", "--models", "otsu", "--device", "cpu", *self.places(), *more]
+
     def run(self, *more):
-        return main(["run", "--preset", "smoke", "--models", "otsu", "--device", "cpu", *self.places(), *more])
+        return main(self.arguments(*more))
+
+    def clean(self, number=IMAGES):
+        return clean_set(load_eval_set(self.prepared, "test"), number)
+
+    def predict(self, clean, deadline):
+        otsu = build(load_recipe("otsu", "smoke"), self.prepared.classes, self.prepared.max_instances)
+        predict_conditions(otsu, self.prepared, RunFolder(self.runs / RUN), clean, deadline)
+
+    def kept(self):
+        return {path.name: path.read_bytes() for path in self.predictions.glob("*.json.gz")}
 
     def score(self, *more):
         return main(["score", *self.places(), *more])
@@ -89,6 +114,53 @@ def test_an_interrupted_run_predicts_only_what_is_missing(bench):
     assert lost.read_bytes() == bytes_lost
     assert kept.stat().st_mtime_ns == kept_at
     assert read_record(bench.record_path).scores == scores
+
+
+@pytest.mark.slow
+def test_kill_9_while_predicting_then_the_same_command_gives_the_same_bytes(bench):
+    wanted, scores = bench.kept(), read_record(bench.record_path).scores
+    shutil.rmtree(bench.predictions)
+    bench.record_path.unlink()
+    command = [sys.executable, "-m", "nanoseg_bench", *bench.arguments("--robustness", str(IMAGES))]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 240
+    while not bench.kept() and time.monotonic() < end:
+        time.sleep(0.02)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    psutil.wait_procs(workers, timeout=30)
+    assert 0 < len(bench.kept()) < len(CONDITIONS), "killed too late to show anything"
+    assert not bench.record_path.exists()
+
+    assert bench.run("--robustness", str(IMAGES)) == 0
+    assert bench.kept() == wanted
+    assert read_record(bench.record_path).scores == scores
+    assert not list(bench.predictions.glob(".*")), "the killed writer's temporary files"
+
+
+def test_a_time_limit_ends_between_two_conditions(bench):
+    wanted, clean, run = bench.kept(), bench.clean(), RunFolder(bench.runs / RUN)
+    (bench.predictions / "drift-1.json.gz").unlink()
+    with pytest.raises(TimeLimitReached, match="time limit 9m reached at the predictions for robustness"):
+        bench.predict(clean, Deadline(at=0.0, limit="9m"))
+    assert [condition.name for condition in stale_conditions(run, clean)] == ["robustness/drift-1"]
+    bench.predict(clean, Deadline())
+    assert not stale_conditions(run, clean)
+    assert bench.kept() == wanted
+
+
+def test_a_kill_between_predictions_and_their_origin_leaves_them_stale(bench, monkeypatch):
+    """Or the next call with the earlier number of images would take these for its own, and never get past them."""
+
+    def killed(*arguments, **origin):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunFolder, "write_made_from", killed)
+    with pytest.raises(KeyboardInterrupt):
+        bench.predict(bench.clean(1), Deadline())
+    stale = stale_conditions(RunFolder(bench.runs / RUN), bench.clean())
+    assert [condition.name for condition in stale] == [CONDITIONS[0].name]
 
 
 def test_a_run_without_the_option_keeps_what_is_there(bench):

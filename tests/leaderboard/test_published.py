@@ -71,9 +71,7 @@ def test_a_published_emps_row_is_what_its_predictions_give(tmp_path):
     record = read_record(record_path(LEADERBOARDS, "emps", run.run_id, "test"))
     on_val, on_test = (read_predictions(run.predictions_path(name)) for name in ("val", "test"))
     # The content hash counts the copies too.
-    val, test = (
-        replace(load_eval_set(PreparedSet(data), name), set_hash=record.set_hash) for name in ("val", "test")
-    )
+    val, test = (replace(load_eval_set(PreparedSet(data), name), set_hash=record.set_hash) for name in ("val", "test"))
     confidence = choose_confidence(val, on_val)
     assert confidence == record.scores["confidence"]
     assert evaluate(test, on_test, confidence).scores == pytest.approx(record.scores, abs=1e-6)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from nanoseg_bench.annotations.raster import rle_to_mask
 from nanoseg_bench.models.pixels import (
@@ -106,3 +107,13 @@ def test_every_foreground_pixel_belongs_to_one_particle():
     mask = np.logical_or.reduce([disc(*rng.uniform(10, 150, 2), rng.uniform(2, 15)) for _ in range(25)])
     labels = split_touching(mask)
     assert ((labels > 0) == mask).all()
+
+
+def test_distances_are_exact_wherever_the_mask_lies_in_memory():
+    waves = ndimage.gaussian_filter(np.random.default_rng(0).standard_normal((200, 200)), 6)
+    mask = waves > 0
+    exact = ndimage.distance_transform_edt(mask).astype(np.float32)
+    blocks = []
+    for size in range(1, 60_000, 3_000):
+        blocks.append(np.empty(size, dtype=np.uint8))  # moves what is allocated next
+        assert np.array_equal(distance_to_background(mask), exact)

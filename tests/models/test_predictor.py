@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tifffile
 import torch
 
 from nanoseg_bench.annotations.raster import iou_matrix, rle_to_mask
@@ -8,7 +9,7 @@ from nanoseg_bench.files import write_json
 from nanoseg_bench.imageio import read_image
 from nanoseg_bench.models.base import MIN_SCORE, FitContext
 from nanoseg_bench.models.checkpoint import describe, save_weights
-from nanoseg_bench.models.predictor import Predictor, open_predictor
+from nanoseg_bench.models.predictor import open_predictor
 from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.registry import build
 from nanoseg_bench.models.yolo import YoloModel
@@ -80,34 +81,48 @@ def test_odd_images(run_dir, engine, shape):
             assert 0 <= found.score <= 1 and rle_to_mask(found.region).any()
 
 
-class Grid:
-    """An engine that finds a particle in each cell of a grid; the first prototype is 1 everywhere."""
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory):
+    """Weights that find a small, filled particle at every anchor, with a score of one half."""
+    torch.manual_seed(0)
+    recipe = load_recipe("nsyolo", "smoke").model_copy(update={"canvas": 224})
+    network = build(recipe, ("disc", "square"), 9)._build()
+    head = network.model[-1]
+    with torch.no_grad():
+        for branches in zip(head.cv2, head.cv3, head.cv4, strict=True):
+            for branch in branches:
+                branch[-1].weight.zero_()
+            boxes, scores, coefficients = (branch[-1].bias for branch in branches)
+            boxes.copy_(-2.0 * torch.arange(head.reg_max).repeat(4))
+            scores.zero_()
+            coefficients.fill_(1.0)
+        head.proto.cv3.bn.bias.fill_(1.0)
+    path = tmp_path_factory.mktemp("busy") / "weights.safetensors"
+    save_weights(path, network.state_dict(), describe(recipe, ("disc", "square"), 9))
+    return path
 
-    name = "torch"
 
-    def __init__(self, side: int) -> None:
-        self.side = side
-
-    def run(self, pixels):
-        size = pixels.shape[0]
-        cell = size / self.side
-        centres = (torch.arange(self.side) + 0.5) * cell
-        y, x = torch.meshgrid(centres, centres, indexing="ij")
-        ones = torch.ones(self.side**2)
-        boxes = torch.stack([x.flatten(), y.flatten(), 0.8 * cell * ones, 0.8 * cell * ones])
-        return torch.cat([boxes, 0.9 * ones[None], 0 * ones[None], ones[None]]), torch.ones(1, size // 4, size // 4)
+@pytest.mark.parametrize("engine", ["torch", "onnx"])
+def test_a_thousand_particles_and_none(busy, engine):
+    predictor = open_predictor(busy, engine=engine)
+    noise = np.random.default_rng(0).integers(0, 256, (448, 448), dtype=np.uint8)
+    found = predictor.predict(noise, 0.4)
+    assert len(found) == 28**2 + 14**2 + 7**2 > 1000 > predictor.model.max_detections
+    assert all(each.score == pytest.approx(0.5) and rle_to_mask(each.region).any() for each in found)
+    assert predictor.predict(noise, 0.6) == []
 
 
-def test_a_thousand_particles(prepared_set):
-    recipe = load_recipe("nsyolo", "smoke").model_copy(update={"canvas": 640})
-    model = YoloModel(recipe, prepared_set.classes, prepared_set.max_instances)
-    model.run_with(Grid(32))
-    found = Predictor(model).predict(np.zeros((960, 960), dtype=np.uint8), 0.25)
-    assert len(found) == 1024 > model.max_detections
-    union = np.zeros((960, 960), dtype=int)
-    for each in found:
-        union += rle_to_mask(each.region)
-    assert union.max() == 1 and union.sum() == 1024 * 24**2
+@pytest.mark.parametrize("engine", ["torch", "onnx"])
+def test_micrographs_that_hold_no_numbers(run_dir, engine, tmp_path):
+    predictor = open_predictor(run_dir, engine=engine)
+    values = np.random.default_rng(0).normal(100, 20, (60, 80)).astype(np.float32)
+    gap = values.copy()
+    gap[10:30, 20:50] = np.nan
+    for number, image in enumerate((gap, np.full_like(values, np.nan), np.full_like(values, 3.5))):
+        path = tmp_path / f"{number}.tif"
+        tifffile.imwrite(path, image)
+        for found in predictor.predict(read_image(path), MIN_SCORE):
+            assert 0 <= found.score <= 1 and rle_to_mask(found.region).any()
 
 
 def test_models_without_onnx_run_in_pytorch(prepared_set, tmp_path, micrograph):

@@ -1,9 +1,12 @@
-"""Stages of a prediction, against sleeps of known length."""
+"""Stages of a prediction: against sleeps of known length, and of the models themselves."""
 
 import time
 
 import pytest
+from torch import nn
 
+from nanoseg_bench.models.recipe import load_recipe
+from nanoseg_bench.models.registry import build
 from nanoseg_bench.models.stopwatch import Stopwatch
 
 PAUSE = 0.02
@@ -48,3 +51,27 @@ def test_a_failed_prediction_leaves_the_stopwatch_usable():
     with stopwatch.network():
         pass
     assert len(synchronised) == before, "nobody times any more, so nothing waits"
+
+
+class Slow(nn.Module):
+    """A network that takes a known time longer."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, *inputs):
+        time.sleep(5 * PAUSE)
+        return self.network(*inputs)
+
+
+@pytest.mark.parametrize("name", ["unet", "mask-rcnn", "yolo11n"])
+def test_models_mark_their_network_and_nothing_less(name, prepared_set, test_images):
+    model = build(load_recipe(name, "smoke"), prepared_set.classes, prepared_set.max_instances)
+    model.adopt(Slow(model._build()), "cpu")
+    _, lap = model.stopwatch.time(lambda: model.predict(test_images[:1]), lambda: None)
+    stages = lap.stages
+    assert stages.network_ms >= 5 * PAUSE * 1000
+    assert stages.pre_ms > 0
+    assert stages.post_ms > 0
+    assert stages.pre_ms + stages.network_ms + stages.post_ms == pytest.approx(lap.total_ms)

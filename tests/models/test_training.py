@@ -9,7 +9,7 @@ from torch import nn
 
 from nanoseg_bench.errors import ModelError, TimeLimitReached
 from nanoseg_bench.models.base import Deadline, FitContext
-from nanoseg_bench.models.checkpoint import load_state, seed_everything
+from nanoseg_bench.models.checkpoint import load_state, save_state, seed_everything
 from nanoseg_bench.models.optimization import FastParameters
 from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.training import LossSums, load_initial_weights, train
@@ -184,6 +184,16 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
         fit(tmp_path, deadline=PASSED)
     with pytest.raises(ModelError, match=r"state\.pt: checkpoint of another training"):
         fit(tmp_path, plan=recipe(learning_rate=0.01))
+
+
+def test_a_checkpoint_of_other_classes_is_refused(tmp_path):
+    with pytest.raises(TimeLimitReached):
+        fit(tmp_path, deadline=PASSED)
+    state = load_state(tmp_path / "state.pt")
+    state["network"]["0.weight"] = torch.zeros(7, *state["network"]["0.weight"].shape[1:])
+    save_state(tmp_path / "state.pt", state)
+    with pytest.raises(ModelError, match=r"state\.pt: checkpoint of other classes.*0\.weight.*delete it to start anew"):
+        fit(tmp_path)
 
 
 def test_divergence_is_an_error_with_epoch_and_way_out(tmp_path):

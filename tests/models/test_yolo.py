@@ -165,6 +165,15 @@ def test_recipe_errors_name_the_value(prepared_set):
         make(prepared_set, "nsyolo", options={"kernel": 4}).complexity()
 
 
+def test_recipe_options_reach_the_blocks(prepared_set):
+    options = {"scale": "s", "kernel": 3, "regions": 2, "topk": 1, "p4_layers": [13, 19]}
+    network = make(prepared_set, "nsyolo", options=options)._build()
+    assert network.yaml["scale"] == "s"
+    assert [network.model[layer].m[0].cv2.offset_conv.out_channels for layer in (13, 19)] == [2 * 3] * 2
+    attention = network.model[10].m[0].attn
+    assert (attention.regions, attention.topk) == (2, 1)
+
+
 def test_predict_needs_weights(prepared_set, test_images):
     with pytest.raises(ModelError, match="before fit or load"):
         make(prepared_set).predict(test_images)

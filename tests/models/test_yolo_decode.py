@@ -38,6 +38,16 @@ def test_suppression_agrees_with_a_literal_loop():
     assert len(select_detections(output, 2, min_score=0.001, limit=7)) == 7
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_anchors_that_hold_no_numbers_are_left_out(value):
+    whole = torch.tensor([30.0, 40.0, 8.0, 9.0, 0.7, 0.2, 1.0, -1.0])
+    output = whole[:, None].repeat(1, 9)
+    for row in range(8):
+        output[row, row + 1] = value
+    found = select_detections(output, 2, min_score=0.001, limit=9)
+    assert found.tolist() == [pytest.approx([26, 35.5, 34, 44.5, 0.7, 0, 1, -1])]
+
+
 def disc_prototypes(side: int, discs) -> np.ndarray:
     """One signed distance map per disc (x, y, radius), in prototype pixels: positive inside."""
     ys, xs = np.mgrid[:side, :side] + 0.5

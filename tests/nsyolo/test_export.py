@@ -132,7 +132,10 @@ def compare(output, expected, side):
 
 
 def assert_as_exact_as_pytorch(network, path, images):
-    """Untrained networks blow up rounding, so exact arithmetic is what both are compared with."""
+    """Untrained networks blow up rounding, by another factor on every processor: exact arithmetic is the measure.
+
+    Scores range over half of [0, 1]; a part of the graph that computes something else shows.
+    """
     with torch.no_grad():
         (detections, prototypes), _ = network(images)
         exact, _ = copy.deepcopy(network).double()(images.double())
@@ -141,7 +144,7 @@ def assert_as_exact_as_pytorch(network, path, images):
     own = compare((detections.double(), prototypes.double()), exact, side)
     found = compare([torch.from_numpy(array).double() for array in run(path, images)], exact, side)
     for name, limit, here, there in zip(("box", "score", "prototype"), (1e-6, 1e-6, 1e-5), found, own, strict=False):
-        assert here <= max(3 * there, limit), (name, here, there)
+        assert here <= max(10 * there, limit), (name, here, there)
     assert found[3] >= min(own[3], 0.999)
 
 
@@ -181,11 +184,23 @@ def test_constant_images(make, tmp_path):
         assert all(np.isfinite(array).all() for array in run(tmp_path / "network.onnx", images))
 
 
-def test_fixed_size_and_metadata(make, tmp_path):
+@pytest.mark.parametrize("kernel", [3, 9])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_image_that_holds_no_number_leaves_the_others_alone(kernel, value, make, tmp_path):
     path = tmp_path / "network.onnx"
-    export_onnx(make(), path, size=96, dynamic=False, metadata={"classes": '["Würfel"]'})
+    export_onnx(make(kernel=kernel), path, size=64)
+    images = torch.rand(3, 3, 64, 96)
+    expected = run(path, images)
+    images[1, :, 20, 30] = value
+    for before, after in zip(expected, run(path, images), strict=True):
+        assert np.isnan(after[1]).any()
+        np.testing.assert_array_equal(after[[0, 2]], before[[0, 2]])
+
+
+def test_fixed_size(make, tmp_path):
+    path = tmp_path / "network.onnx"
+    export_onnx(make(), path, size=96, dynamic=False)
     model = onnx.load(path)
-    assert {entry.key: entry.value for entry in model.metadata_props} == {"classes": '["Würfel"]'}
     assert [entry.version for entry in model.opset_import if entry.domain == ""] == [OPSET]
     assert [size.dim_value for size in model.graph.input[0].type.tensor_type.shape.dim] == [1, 3, 96, 96]
 

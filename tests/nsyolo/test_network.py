@@ -9,9 +9,9 @@ from safetensors.torch import load_file, save_file
 from ultralytics.nn.modules.block import C2PSA, C3k2
 from ultralytics.nn.tasks import SegmentationModel
 
-from nanoseg_bench.nsyolo import SCHEMES, NSYOLOSegmentation, build_network
+from nanoseg_bench.nsyolo import SCHEMES, BADSConv, NSYOLOSegmentation, build_network
 from nanoseg_bench.nsyolo.blocks import C2PSABRA, C3BADS, C3DS
-from nanoseg_bench.nsyolo.network import load_architecture
+from nanoseg_bench.nsyolo.network import SCALES, load_architecture
 
 ROOT = Path(__file__).parents[2]
 SWAPPED = {"C3DS": (19, C3DS), "C3BADS": (19, C3BADS), "C2PSA_BRA": (10, C2PSABRA)}
@@ -88,9 +88,9 @@ def test_shared_layers_start_from_identical_weights():
         for name, value in state.items():
             if name in stock and value.shape == stock[name].shape:
                 assert torch.equal(value, stock[name]), (scheme, name)
-        # A swapped layer starts from the same weights whether or not another one is swapped too.
-        if scheme != "yolo11n-c3ds":
-            assert all(torch.equal(v, full[n]) for n, v in state.items() if n not in stock), scheme
+        # A swapped layer starts from the same weights whether or not another one is swapped too, and plain DSConv from
+        # those of BADSConv.
+        assert all(torch.equal(v, full[n]) for n, v in state.items() if n not in stock), scheme
     assert not torch.equal(full["model.0.conv.weight"], seeded("nsyolo", seed=1).state_dict()["model.0.conv.weight"])
     assert not torch.equal(
         full["model.19.m.0.cv2.standard.conv.weight"],
@@ -112,9 +112,10 @@ def test_batch_norm_is_set_as_ultralytics_sets_it():
             assert (module.eps, module.momentum) == (1e-3, 0.03)
 
 
+@pytest.mark.parametrize("kernel", [3, 5, 9])
 @pytest.mark.parametrize("scheme", ["yolo11n-c3ds", "nsyolo"])
-def test_fused_network_gives_the_same(scheme):
-    network = settled(seeded(scheme))
+def test_fused_network_gives_the_same(scheme, kernel):
+    network = settled(seeded(scheme, kernel=kernel))
     images = torch.rand(1, 3, 128, 160)
     with torch.no_grad():
         before = tensors_of(network(images))
@@ -122,7 +123,31 @@ def test_fused_network_gives_the_same(scheme):
         after = tensors_of(network.fuse(verbose=False)(images))
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
     for one, other in zip(before, after, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_fusing_is_exact_whatever_the_norms_have_learned(unsettle):
+    network = unsettle(seeded("nsyolo")).eval().double()
+    images = torch.rand(1, 3, 96, 64, dtype=torch.float64)
+    with torch.no_grad():
+        before = tensors_of(network(images))
+        after = tensors_of(network.fuse(verbose=False)(images))
+    for one, other in zip(before, after, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("replaced", [lambda image: torch.rand_like(image), lambda image: image * torch.nan])
+def test_changing_one_image_of_a_batch_does_not_change_the_others(replaced):
+    network = settled(seeded("nsyolo"))
+    images = torch.rand(3, 3, 96, 128)
+    changed = images.clone()
+    changed[1] = replaced(images[1])
+    with torch.no_grad():
+        (before, prototypes), _ = network(images)
+        (after, changed_prototypes), _ = network(changed)
+    assert torch.equal(after[[0, 2]], before[[0, 2]])
+    assert torch.equal(changed_prototypes[[0, 2]], prototypes[[0, 2]])
+    assert not torch.equal(after[1], before[1])
 
 
 @pytest.mark.parametrize("train", [False, True])
@@ -172,9 +197,18 @@ def test_options_are_kept_in_the_description():
     assert type(build_network("yolo11n", 3)) is SegmentationModel
 
 
-def test_a_scale_with_c3k_blocks_builds_and_runs():
+@pytest.mark.parametrize(
+    "scale", [pytest.param(scale, marks=pytest.mark.slow if scale in "lx" else ()) for scale in SCALES]
+)
+def test_every_scale_is_that_of_yolo11_with_the_blocks_inside(scale):
+    ours, stock = NSYOLOSegmentation(f"nsyolo-{scale}", nc=3, verbose=False), build_network("yolo11n", 3, scale=scale)
+    assert (type(ours.model[10]), type(ours.model[19])) == (C2PSABRA, C3BADS)
+    assert sum(type(module) is BADSConv for module in ours.modules()) == {"n": 1, "s": 1, "m": 2, "l": 4, "x": 4}[scale]
+    for number, (layer, other) in enumerate(zip(ours.model, stock.model, strict=True)):
+        shapes, expected = ([value.shape for value in each.state_dict().values()] for each in (layer, other))
+        assert number in (10, 19) or shapes == expected
     with torch.no_grad():
-        output = build_network("nsyolo", 3, scale="m").eval()(torch.zeros(1, 3, 64, 64))
+        output = ours.eval()(torch.zeros(1, 3, 64, 64))
     assert all(tensor.isfinite().all() for tensor in tensors_of(output))
 
 

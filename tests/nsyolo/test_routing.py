@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -23,8 +24,24 @@ def regions_of(height, width, side):
     ]
 
 
+def literal_conv(x, weight, bias=None, padding=0, groups=1):
+    """Convolution of stride 1 that keeps the map's size, over a border of zeros, with loops."""
+    batch, _, height, width = x.shape
+    outputs, inputs, *taps = weight.shape
+    planes, kernel, first = x.tolist(), weight.tolist(), [0.0] * outputs if bias is None else bias.tolist()
+    result = torch.zeros(batch, outputs, height, width, dtype=torch.float64)
+    for n, o, h, w in itertools.product(range(batch), range(outputs), range(height), range(width)):
+        total = first[o]
+        for i, a, b in itertools.product(range(inputs), *map(range, taps)):
+            row, column = h + a - padding, w + b - padding
+            if 0 <= row < height and 0 <= column < width:
+                total += kernel[o][i][a][b] * planes[n][o * groups // outputs * inputs + i][row][column]
+        result[n, o, h, w] = total
+    return result
+
+
 def conv_bn(block, x):
-    y = functional.conv2d(x, block.conv.weight, padding=block.conv.padding, groups=block.conv.groups)
+    y = literal_conv(x, block.conv.weight, padding=block.conv.padding[0], groups=block.conv.groups)
     shape = (1, -1, 1, 1)
     y = (y - block.bn.running_mean.view(shape)) / torch.sqrt(block.bn.running_var.view(shape) + block.bn.eps)
     return y * block.bn.weight.view(shape) + block.bn.bias.view(shape)
@@ -95,11 +112,13 @@ def test_routing_to_all_regions_is_full_attention(unsettle):
     torch.testing.assert_close(module(features), expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("size", [(4, 4), (3, 5)])
-def test_gradients_agree_with_finite_differences(size, unsettle):
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize("size", [(4, 4), (3, 5), (1, 2)])
+def test_gradients_agree_with_finite_differences(size, dense, unsettle):
     module = unsettle(BiLevelRoutingAttention(2, 1, regions=2, topk=2)).double().eval()
+    module.dense = dense
     features = torch.randn(1, 2, *size, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(module, features)
+    assert torch.autograd.gradcheck(lambda x, *_: module(x), (features, *module.parameters()))
 
 
 @pytest.mark.parametrize("dense", [False, True])
@@ -118,6 +137,9 @@ def test_layout_and_batch_do_not_matter(size, unsettle):
     together = module(features)
     apart = torch.cat([module(one) for one in features.split(1)])
     torch.testing.assert_close(together, apart, rtol=1e-4, atol=1e-5)
+    changed = features.clone()
+    changed[1] = torch.randn(8, *size)
+    assert torch.equal(module(changed)[[0, 2]], together[[0, 2]])
     last = module.to(memory_format=torch.channels_last)(features.to(memory_format=torch.channels_last))
     torch.testing.assert_close(together, last, rtol=1e-4, atol=1e-5)
 
@@ -132,6 +154,28 @@ def test_routes_are_chosen_in_single_precision(dtype, unsettle):
         assert torch.equal(module._route(query, key, None), expected)
         mixed = module(features)
     assert mixed.dtype == dtype and mixed.isfinite().all()
+
+
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("size", [(20, 20), (5, 7)])
+def test_the_error_of_half_precision_is_as_stated(size, dtype, dense, unsettle):
+    module = unsettle(BiLevelRoutingAttention(32, 2)).eval()
+    module.dense = dense
+    features = torch.randn(4, 32, *size)
+    exact, routes = module(features), module.routes(features)
+    with torch.autocast("cpu", dtype=dtype):
+        mixed, mixed_routes = module(features), module.routes(features)
+        mixed.float().pow(2).mean().backward()
+    assert mixed.dtype == dtype
+    assert all(parameter.grad.isfinite().all() for parameter in module.parameters())
+    alike = (routes.sort().values == mixed_routes.sort().values).all(-1)
+    rows, columns = (math.ceil(length / 4) for length in size)
+    alike = alike.view(4, 4, 4).repeat_interleave(rows, 1).repeat_interleave(columns, 2)[:, : size[0], : size[1]]
+    assert alike.float().mean() > 0.9
+    tolerance = 4 * torch.finfo(dtype).eps
+    same = alike[:, None].expand_as(exact)
+    torch.testing.assert_close(mixed.float()[same], exact[same], rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize(

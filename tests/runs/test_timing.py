@@ -1,6 +1,9 @@
 """The protocol of latency and energy, with Otsu and counters whose readings are known."""
 
+import time
+
 import pytest
+import torch
 
 from nanoseg_bench.models.base import CanvasImage
 from nanoseg_bench.models.recipe import load_recipe
@@ -47,3 +50,19 @@ def test_energy_is_shared_among_the_predictions(otsu, prepared):
 
 def test_a_cpu_has_no_counter():
     assert joule_counter("cpu") is None
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_machine_without_a_gpu_has_no_counter():
+    assert joule_counter("cuda:0") is None
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_the_counter_of_a_gpu_runs():
+    counter = joule_counter("cuda:0")
+    if counter is None:
+        pytest.skip("this GPU does not count its energy")
+    before, start = counter(), time.perf_counter()
+    time.sleep(2)
+    watts = (counter() - before) / (time.perf_counter() - start)
+    assert 1 < watts < 2000, "joules, of a GPU that is switched on"
