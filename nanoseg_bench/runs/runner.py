@@ -17,6 +17,7 @@ from nanoseg_bench.runs.job import Job, is_complete
 from nanoseg_bench.runs.plan import RunSpec
 from nanoseg_bench.runs.record import read_record, record_path
 from nanoseg_bench.runs.scored import scored_sets
+from nanoseg_bench.wording import counted
 
 _LOG = logging.getLogger(__name__)
 
@@ -146,7 +147,7 @@ def _clear_stale_records(specs: Sequence[RunSpec], leaderboards: Path, prepared:
             others.append(path)
     if others:
         raise RecordError(
-            f"{others[0]} and {len(others) - 1} more records are of another prepared set or evaluator than "
+            f"{others[0]}: {counted(len(others), 'record')} here of another prepared set or evaluator than "
             f"{prepared.root}, and one table cannot hold both; `nanoseg-bench score --data {prepared.root}` makes them "
             "anew where their runs are kept; else run those models too, move their records away, or prepare the set "
             "under another --name"

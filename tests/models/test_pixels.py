@@ -6,6 +6,7 @@ from nanoseg_bench.annotations.raster import rle_to_mask
 from nanoseg_bench.models.pixels import (
     PostProcessing,
     content_window,
+    distance_to_background,
     fill_small_holes,
     instances_from_probability,
     restore_instances,
