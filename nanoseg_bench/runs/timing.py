@@ -20,7 +20,7 @@ from nanoseg_bench.runs.energy import energy_per_image, joule_counter
 
 WARM_UP = 3
 MEASUREMENTS = 50
-SECONDS_OF_REPEATS = 60.0
+SECONDS_OF_REPEATS = 20.0
 """Predictions before the first that counts; measurements to reach; the longest that repeats may take to reach them."""
 
 
