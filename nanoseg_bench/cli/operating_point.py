@@ -25,13 +25,16 @@ class OperatingPoint:
     source: str
 
 
-def choose_confidence(model: Path, given: float | None, of_the_file: float | None = None) -> OperatingPoint:
+def choose_confidence(
+    model: Path, given: float | None, of_the_file: float | None = None, *, only_ranks: bool = False
+) -> OperatingPoint:
     """The confidence from which a verb takes particles.
 
     Args:
         model: What the verb was given: a run's folder, weights, or an exported file.
         given: By the user; None where the user leaves it to us.
         of_the_file: Operating point that stands in the model's own file.
+        only_ranks: The model's scores are no confidences, so that no default means anything: all particles count.
 
     Returns:
         The first that there is: the user's, that of the run's record, the file's, a default.
@@ -45,6 +48,8 @@ def choose_confidence(model: Path, given: float | None, of_the_file: float | Non
         return point
     if of_the_file is not None:
         return OperatingPoint(of_the_file, "chosen on val, as the file says")
+    if only_ranks:
+        return OperatingPoint(0.0, "every particle: no operating point came with the model, whose scores only rank")
     return OperatingPoint(DEFAULT_CONFIDENCE, "the default: no operating point came with the model")
 
 

@@ -158,18 +158,21 @@ def _open(arguments: argparse.Namespace) -> "Predictor":
     predictor = open_predictor(
         arguments.model, engine=arguments.engine, device=device, trust_pickle=arguments.trust_pickle
     )
-    _LOG.info("%s in %s on %s", predictor.model.recipe.title, _ENGINES[predictor.engine], device)
+    engine = f"in {_ENGINES[predictor.engine]} on {device}" if predictor.model.complexity() else "without a network"
+    _LOG.info("%s %s", predictor.model.recipe.title, engine)
     return predictor
 
 
 def _confidence(arguments: argparse.Namespace, predictor: "Predictor") -> float:
     from nanoseg_bench.cli.operating_point import choose_confidence
 
-    chosen = choose_confidence(arguments.model, arguments.confidence, predictor.chosen_confidence)
-    source = chosen.source
-    if not predictor.model.has_confidence:
-        source = f"not used: scores of {predictor.model.recipe.title} only rank its particles"
-    _LOG.info("confidence %.3g (%s)", chosen.confidence, source)
+    chosen = choose_confidence(
+        arguments.model,
+        arguments.confidence,
+        predictor.chosen_confidence,
+        only_ranks=not predictor.model.has_confidence,
+    )
+    _LOG.info("confidence %.3g (%s)", chosen.confidence, chosen.source)
     return chosen.confidence
 
 

@@ -88,6 +88,9 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.runs.plan import plan_runs
     from nanoseg_bench.runs.runner import Places, run_plan
 
+    negative = [seed for seed in arguments.seeds if not 0 <= seed < 2**32]
+    if negative:
+        raise UsageError(f"--seeds {negative[0]}: a seed lies between 0 and 2^32 - 1")
     models = resolve(_split(arguments.models))
     prepared = PreparedSet(arguments.data)
     if arguments.weights is not None and not arguments.weights.is_file():

@@ -192,7 +192,7 @@ def _score_external(arguments: argparse.Namespace) -> int:
 
 _POINTS = {
     "val": "chosen on val",
-    "declared": "declared",
+    "declared": "declared (of a tool without scores: every particle counts)",
     "none": "none, so its columns stay empty; give --val-predictions or --confidence",
 }
 
@@ -204,6 +204,10 @@ def _check_external(arguments: argparse.Namespace) -> None:
         raise UsageError("--predictions: needs --name, what the tool is called in the tables")
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", arguments.name):
         raise UsageError(f"--name {arguments.name!r}: small letters, digits, '-', '_' and '.', e.g. cellpose-3")
+    from nanoseg_bench.models.registry import available
+
+    if arguments.name in available():
+        raise UsageError(f"--name {arguments.name}: is a model of ours; give another, e.g. {arguments.name}-elsewhere")
     if arguments.confidence is not None and not 0 <= arguments.confidence <= 1:
         raise UsageError(f"--confidence {arguments.confidence:g}: lies between 0 and 1")
     if arguments.confidence is not None and arguments.val_predictions is not None:

@@ -170,7 +170,9 @@ def _axis(column: Column, entries: Sequence[Entry]) -> Axis:
     names = (column.name, f"{column.name}_lo", f"{column.name}_hi")
     values = [value for entry in entries for name in names if (value := _number(entry.row, name)) is not None]
     low, high = min(0.0, *values), max(0.0, *values)
-    step = 10 ** math.floor(math.log10(max(high - low, 1e-9))) / 2
+    if high - low < 1e-9:  # nothing but zeros
+        high = 1.0
+    step = 10 ** math.floor(math.log10(high - low)) / 2
     low, high = math.floor(low / step) * step, max(math.ceil(high / step) * step, step)
     zero = None if low == 0 else round(100 * -low / (high - low), 2)
     return Axis(low, high, _tick(low), _tick(high), zero)

@@ -53,7 +53,7 @@ class Predictor:
 
         Args:
             pixels: (H, W) or (H, W, 3), as ``read_image`` returns it.
-            confidence: Particles with a lower score are left out; without effect for a model whose scores only rank.
+            confidence: Particles with a lower score are left out.
             name: For messages.
 
         Returns:
@@ -65,8 +65,6 @@ class Predictor:
         if isinstance(self.model, YoloModel):
             return self.model.predict([image], min_score=confidence, limit=_ANY_NUMBER)[0]
         found = self.model.predict([image])[0]
-        if not self.model.has_confidence:
-            return found
         return [instance for instance in found if instance.score is None or instance.score >= confidence]
 
 

@@ -99,7 +99,8 @@ class PreparedSet:
         summary = root / MARKER
         if not summary.is_file():
             raise DatasetError(
-                f"{root}: not a prepared set (no prepared.json); run `nanoseg-bench prepare --out {root}`"
+                f"{root}: not a prepared set (no prepared.json); give the folder that `nanoseg-bench prepare` "
+                f"wrote with --data, or write it there with --out {root}"
             )
         self.summary: dict[str, Any] = read_json(summary)
         if self.summary.get("format") != FORMAT:

@@ -228,3 +228,23 @@ def test_the_operating_point_of_a_run_is_found(tiny_set, tmp_path, caplog, monke
     assert settings[0]["confidence"] == settings[1]["confidence"] == record.scores["confidence"]
     (folder / "predictions" / "test.json.gz").write_bytes(b"of another training")
     assert find_operating_point(folder) is None
+
+
+def test_a_model_whose_scores_only_rank_is_cut_where_it_was_judged(tiny_set, tmp_path):
+    name = PreparedSet(tiny_set).name
+    run, boards = tmp_path / "runs" / name / "otsu-smoke-seed0", tmp_path / "leaderboards"
+    places = ["--runs", str(run.parent), "--leaderboards", str(boards)]
+    assert main(["run", "--data", str(tiny_set), "--preset", "smoke", "--models", "otsu", *places]) == 0
+    chosen = read_record(boards / "records" / name / "otsu-smoke-seed0-test.json").scores["confidence"]
+    micrographs = str(tiny_set.with_name("data-source") / "main")
+
+    def scores(folder, *more):
+        command = ["predict", micrographs, "--model", str(run), "--out", str(folder), "--format", "coco", *more]
+        assert main(command) == 0
+        path = folder / "coco" / "annotations.json"
+        return [each["score"] for each in json.loads(path.read_text(encoding="utf-8"))["annotations"]]
+
+    every = scores(tmp_path / "every", "--confidence", "0")
+    found = scores(tmp_path / "found")
+    assert sorted(found) == sorted(score for score in every if score >= chosen)
+    assert 0 < len(found) < len(every)

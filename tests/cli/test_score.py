@@ -388,3 +388,8 @@ def test_a_dry_run_without_any_folder_makes_none(bench, tmp_path, monkeypatch):
     monkeypatch.chdir(empty)
     assert main(["run", "--dry-run", "--data", str(bench.prepared.root), "--preset", "smoke", "--device", "cpu"]) == 0
     assert list(empty.iterdir()) == []
+
+
+def test_the_name_of_one_of_our_models_is_refused(bench, tmp_path, capsys):
+    assert bench.hand_in(tmp_path, name="otsu") == 2
+    assert "--name otsu: is a model of ours" in capsys.readouterr().err

@@ -175,7 +175,7 @@ def test_an_interval_is_drawn_where_its_numbers_are(write, scored):
     drawn = [
         each["attributes"]["style"] for each in page.elements if each["tag"] in ("i", "b") and "td" in each["inside"]
     ]
-    assert drawn[:2] == ["left:33.33%;width:66.67%;background:#7f7f7f", "left:66.67%;background:#7f7f7f"]
+    assert drawn[:2] == ["left:33.33%;width:66.67%;background:#3d8fd1", "left:66.67%;background:#3d8fd1"]
 
 
 def test_nothing_is_loaded_from_elsewhere(write, everything):

@@ -149,8 +149,10 @@ def _draw_panel(
 
 def _set_limits(axes: "Axes", lowest: float, highest: float) -> None:
     """From zero, with room for the numbers beside the bars, but without ticks where no value lies."""
-    span = (highest - lowest) or 1.0
+    span = highest - lowest
+    if span < 1e-9:  # nothing but zeros
+        span, highest = 1.0, 0.0
     room = 0.42 * span
     axes.set_xlim(lowest - room if lowest < 0 else 0.0, highest + room if highest > 0 or lowest == 0 else 0.1 * span)
-    ticks = MaxNLocator(3, steps=[1, 2, 5, 10]).tick_values(lowest, highest)
+    ticks = MaxNLocator(3, steps=[1, 2, 5, 10]).tick_values(lowest, lowest + span)
     axes.set_xticks([tick for tick in ticks if lowest - 0.05 * span <= tick <= highest + 0.15 * span])
