@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.errors import ModelError, NanosegError
 
 if TYPE_CHECKING:
@@ -73,10 +74,9 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.leaderboard.figures.gallery import Materials, choose_kinds, make_figures
 
     name = arguments.set_name
-    kinds = choose_kinds(_split(arguments.only))
-    contenders = choose_contenders(
-        read_contenders(arguments.leaderboards, name), _split(arguments.models), arguments.preset
-    )
+    only, models = (words if words is None else split_names(words) for words in (arguments.only, arguments.models))
+    kinds = choose_kinds(only)
+    contenders = choose_contenders(read_contenders(arguments.leaderboards, name), models, arguments.preset)
     if not contenders:
         raise NanosegError(
             f"{arguments.leaderboards / 'records' / name}: no run that ended well matches; see the reasons in the "
@@ -106,11 +106,6 @@ def _report(made: "Made") -> None:
     print(f"{figure}{numbers}; {', '.join(path.name for path in others)}")
     for note in made.notes:
         print(f"  {note}")
-
-
-def _split(names: list[str] | None) -> list[str] | None:
-    """Names may be separated by spaces or commas."""
-    return None if names is None else [name for part in names for name in part.split(",") if name]
 
 
 def _look_into(

@@ -5,6 +5,7 @@ import re
 import time
 from pathlib import Path
 
+from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.errors import UsageError
 
 ROBUST_IMAGES = 20
@@ -91,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     negative = [seed for seed in arguments.seeds if not 0 <= seed < 2**32]
     if negative:
         raise UsageError(f"--seeds {negative[0]}: a seed lies between 0 and 2^32 - 1")
-    models = resolve(_split(arguments.models))
+    models = resolve(split_names(arguments.models))
     prepared = PreparedSet(arguments.data)
     if arguments.weights is not None and not arguments.weights.is_file():
         raise UsageError(f"--weights {arguments.weights}: no such file")
@@ -119,11 +120,6 @@ def run(arguments: argparse.Namespace) -> int:
     if stopped and arguments.overwrite == "always":
         print("to go on from here, repeat the command without --overwrite always")
     return 0 if all(outcome.status == "ok" for outcome in outcomes.values()) else 1
-
-
-def _split(names: list[str]) -> list[str]:
-    """Names may be separated by spaces or commas."""
-    return [name for part in names for name in part.split(",") if name]
 
 
 def _deadline(text: str | None) -> tuple[float | None, str]:

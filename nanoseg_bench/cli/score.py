@@ -185,14 +185,15 @@ def _score_external(arguments: argparse.Namespace) -> int:
     runs = arguments.runs or Path("runs") / prepared.name
     run = keep_predictions(runs, arguments.name, prepared, arguments.predictions, external, point, val)
     score_run(run, KeptTruth(prepared), arguments.leaderboards)
-    print(f"operating point: {_POINTS[point.source]}; predictions kept in {run.path}")
+    told = "declared with --confidence" if arguments.confidence is not None else _POINTS[point.source]
+    print(f"operating point: {told}; predictions kept in {run.path}")
     _print_paths(write_leaderboards(arguments.leaderboards, prepared.name))
     return 0
 
 
 _POINTS = {
     "val": "chosen on val",
-    "declared": "declared (of a tool without scores: every particle counts)",
+    "declared": "every particle counts, since the tool gives no scores",
     "none": "none, so its columns stay empty; give --val-predictions or --confidence",
 }
 

@@ -393,3 +393,16 @@ def test_a_dry_run_without_any_folder_makes_none(bench, tmp_path, monkeypatch):
 def test_the_name_of_one_of_our_models_is_refused(bench, tmp_path, capsys):
     assert bench.hand_in(tmp_path, name="otsu") == 2
     assert "--name otsu: is a model of ours" in capsys.readouterr().err
+
+
+def test_a_tool_without_scores_is_told_apart_from_a_declared_confidence(bench, tmp_path, capsys):
+    truth = tmp_path / "maps"
+    truth.mkdir()
+    for image in bench.prepared.images("test"):
+        size = (image.letterbox.height, image.letterbox.width)
+        Image.fromarray(np.zeros(size, dtype=np.uint16)).save(truth / f"{image.name}.png")
+    assert bench.hand_in(truth) == 0
+    assert "operating point: every particle counts, since the tool gives no scores" in capsys.readouterr().out
+    kept = bench.run / "predictions" / "test.json.gz"
+    assert bench.hand_in(kept, "--confidence", "0.4", name="scored") == 0
+    assert "operating point: declared with --confidence" in capsys.readouterr().out
