@@ -59,5 +59,5 @@ class TorchEngine:
 
 
 def as_input(pixels: Tensor) -> Tensor:
-    """(N, 3, S, S) uint8 to float32 in [0, 1], in the layout in which convolutions run quicker."""
-    return (pixels.float() / 255).contiguous(memory_format=torch.channels_last)
+    """(N, 1 or 3, S, S) uint8 to (N, 3, S, S) float32 in [0, 1], in the layout in which convolutions run quicker."""
+    return (pixels.float() / 255).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)

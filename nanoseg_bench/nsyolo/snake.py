@@ -4,11 +4,12 @@ A snake of K points lies along one axis; across that axis every point is displac
 the centre and itself, so neighbouring points never drift apart by more than one offset.
 
 Since a point's position along the axis is a whole number, its bilinear sample is a linear interpolation between two
-pixels. On a CPU these are read as rows of a table of pixels, which is quicker than ``grid_sample``; elsewhere
-``grid_sample`` is one kernel. Both give the same numbers and the same gradients.
+pixels. On a CPU these are read as rows of a table of pixels, on a GPU by the kernels of ``snake_triton``; both are
+quicker than ``grid_sample``, which serves elsewhere. All give the same numbers and the same gradients.
 """
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import torch
@@ -20,6 +21,8 @@ from ultralytics.nn.modules.conv import Conv
 from .layout import convolve_pixels
 
 Axis = Literal["x", "y"]
+
+_HAS_TRITON = find_spec("triton") is not None
 
 
 def at_least_float32(values: Tensor) -> Tensor:
@@ -211,11 +214,19 @@ class _InterpolatedRows(torch.autograd.Function):
 
 
 def sample_snakes(features: Tensor, offsets: Tensor, axes: Sequence[Axis]) -> list[Tensor]:
-    """Read the features under every snake by the quickest form: rows on a CPU, ``grid_sample`` elsewhere.
+    """Read the features under every snake by the quickest form.
 
-    Args and result are those of ``sample_by_grid``.
+    That is rows on a CPU; kernels of its own on a GPU where there is Triton, as in PyTorch for Linux; and
+    ``grid_sample`` elsewhere. Args and result are those of ``sample_by_grid``.
     """
-    return (sample_by_rows if features.device.type == "cpu" else sample_by_grid)(features, offsets, axes)
+    if features.device.type == "cpu":
+        return sample_by_rows(features, offsets, axes)
+    if features.is_cuda and _HAS_TRITON:
+        # Imported here: it takes a while, and a CPU has no use for it.
+        from .snake_triton import sample_by_kernels
+
+        return sample_by_kernels(features, offsets, axes)
+    return sample_by_grid(features, offsets, axes)
 
 
 class StripConv(Conv):
