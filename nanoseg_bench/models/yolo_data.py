@@ -21,9 +21,9 @@ def yolo_targets(batch: InstanceBatch) -> dict[str, Tensor]:
 
     Returns:
         ``img`` (B, 1 or 3, S, S) uint8; ``batch_idx`` (N,), ``cls`` (N, 1) and ``bboxes`` (N, 4: centre x, centre y,
-        width, height, as fractions of S) float32; ``masks`` (N, S / 4, S / 4) uint8: the share of each mask pixel that the
-        particle covers, 255 for all of it. Shares instead of yes or no let the interpolated mask find the edge inside a
-        pixel. N counts the particles of all B images.
+        width, height, as fractions of S) float32; ``masks`` (N, S / 4, S / 4) uint8: the share of each mask pixel that
+        the particle covers, 255 for all of it. Shares instead of yes or no let the interpolated mask find the edge
+        inside a pixel. N counts the particles of all B images.
     """
     low, high = batch.boxes.float().chunk(2, dim=1)
     return {

@@ -1,4 +1,5 @@
 # ruff: noqa: ANN001, ANN202 - Triton gives the arguments of a kernel their types.
+# mypy: disable-error-code="untyped-decorator,no-untyped-def,import-untyped,unused-ignore,no-untyped-call,type-arg,misc"
 """Snake sampling on a GPU: one kernel reads all samples of an axis, one more brings their gradients back.
 
 ``grid_sample`` wants a grid, which takes more time to make than to use, reads float32 only, and adds its gradients
