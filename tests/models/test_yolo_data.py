@@ -45,7 +45,7 @@ def test_overlapping_particles_keep_their_whole_masks(batch_of):
 def test_a_batch_counts_particles_image_by_image_and_keeps_empty_images(batch_of):
     dot = Particle(2, np.ones((4, 4), dtype=bool), 8, 8)
     targets = yolo_targets(batch_of(sample_of(dot, dot), sample_of(), sample_of(dot)))
-    assert targets["img"].shape == (3, 3, 32, 32)
+    assert targets["img"].shape == (3, 1, 32, 32)
     assert targets["batch_idx"].tolist() == [0, 0, 2]
     assert targets["cls"].shape == (3, 1)
     assert targets["bboxes"].shape == (3, 4)
