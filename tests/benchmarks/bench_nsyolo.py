@@ -227,7 +227,12 @@ def graph(arguments: argparse.Namespace) -> dict[str, Task]:
             captured = torch.cuda.CUDAGraph()
             with torch.cuda.graph(captured):
                 compiled(images)
-        return captured.replay
+
+        def replay(kept: object = (network, images)) -> None:
+            # The graph reads their memory, but does not keep it.
+            captured.replay()
+
+        return replay
 
     return _three(replayed)
 

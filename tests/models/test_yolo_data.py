@@ -60,3 +60,9 @@ def test_grey_becomes_three_equal_planes_and_colour_stays_rgb():
     red = np.zeros((3, 4, 3), dtype=np.uint8)
     red[..., 0] = 9
     assert to_planes(red)[:, 0, 0].tolist() == [9, 0, 0]
+
+
+def test_batches_can_be_pinned_for_a_gpu(batch_of):
+    """A tensor whose elements share memory, as ``expand`` makes them, cannot: workers' batches would be refused."""
+    targets = yolo_targets(batch_of(sample_of(Particle(0, np.ones((8, 8), dtype=bool), 4, 4))))
+    assert all(0 not in value.stride() for value in targets.values())
