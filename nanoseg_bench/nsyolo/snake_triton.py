@@ -1,5 +1,5 @@
 # ruff: noqa: ANN001, ANN202 - Triton gives the arguments of a kernel their types.
-# mypy: disable-error-code="untyped-decorator,no-untyped-def,import-untyped,unused-ignore,no-untyped-call,type-arg,misc"
+# mypy: disable-error-code="no-untyped-def,untyped-decorator"
 """Snake sampling on a GPU: one kernel reads all samples of an axis, one more brings their gradients back.
 
 ``grid_sample`` wants a grid, which takes more time to make than to use, reads float32 only, and adds its gradients
@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import triton
-import triton.language as tl
+import triton  # type: ignore[import-untyped]
+import triton.language as tl  # type: ignore[import-untyped]
 from torch import Tensor
 
 _PIXELS = 32  # of a program
 
 
 @triton.jit
-def _locate(place, position, displacement, along, height, width, ALONG_X: tl.constexpr):  # type: ignore[no-untyped-def]
+def _locate(place, position, displacement, along, height, width, ALONG_X: tl.constexpr):
     """Rows of the two pixels around a point, and how far it lies from the first to the second."""
     whole = tl.floor(displacement)
     lower = position + whole.to(tl.int32)
@@ -34,7 +34,32 @@ def _locate(place, position, displacement, along, height, width, ALONG_X: tl.con
 
 
 @triton.jit
-def _read_samples(  # type: ignore[no-untyped-def]
+def _own_pixels(
+    pixels,
+    height,
+    width,
+    image_step,
+    row_step,
+    column_step,
+    ALONG_X: tl.constexpr,
+    PIXELS: tl.constexpr,
+):
+    """Where this program works.
+
+    Returns:
+        The pixels' numbers, which of them exist, the number of their image's first pixel, their positions across and
+        along the snake, and the way from the first offset to theirs.
+    """
+    pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
+    image, rest = pixel // (height * width), pixel % (height * width)
+    row, column = rest // width, rest % width
+    step_to = image.to(tl.int64) * image_step + row * row_step + column * column_step
+    position, along = (row, column) if ALONG_X else (column, row)
+    return pixel, pixel < pixels, image * height * width, position, along, step_to
+
+
+@triton.jit
+def _read_samples(
     features,
     offsets,
     samples,
@@ -52,16 +77,13 @@ def _read_samples(  # type: ignore[no-untyped-def]
     WIDE: tl.constexpr,
 ):
     """Samples (pixels, POINTS, CHANNELS) of features (pixels, CHANNELS)."""
-    pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
-    inside = pixel < pixels
-    image, rest = pixel // (height * width), pixel % (height * width)
-    row, column = rest // width, rest % width
-    place = image * height * width
-    offset = offsets + image.to(tl.int64) * image_step + row * row_step + column * column_step
+    pixel, inside, place, position, along, step_to = _own_pixels(
+        pixels, height, width, image_step, row_step, column_step, ALONG_X, PIXELS
+    )
+    offset = offsets + step_to
     channel = tl.arange(0, WIDE)[None, :]
     both = inside[:, None] & (channel < CHANNELS)
     out = samples + pixel.to(tl.int64)[:, None] * (POINTS * CHANNELS) + channel
-    position, along = (row, column) if ALONG_X else (column, row)
     centre: tl.constexpr = POINTS // 2
 
     here = tl.load(features + pixel[:, None] * CHANNELS + channel, both)
@@ -78,7 +100,7 @@ def _read_samples(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _return_gradients(  # type: ignore[no-untyped-def]
+def _return_gradients(
     features,
     offsets,
     gradients,
@@ -98,16 +120,13 @@ def _return_gradients(  # type: ignore[no-untyped-def]
     WIDE: tl.constexpr,
 ):
     """Adds to ``to_features`` (pixels, CHANNELS) and fills ``to_offsets`` (pixels, POINTS)."""
-    pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
-    inside = pixel < pixels
-    image, rest = pixel // (height * width), pixel % (height * width)
-    row, column = rest // width, rest % width
-    place = image * height * width
-    offset = offsets + image.to(tl.int64) * image_step + row * row_step + column * column_step
+    pixel, inside, place, position, along, step_to = _own_pixels(
+        pixels, height, width, image_step, row_step, column_step, ALONG_X, PIXELS
+    )
+    offset = offsets + step_to
     channel = tl.arange(0, WIDE)[None, :]
     both = inside[:, None] & (channel < CHANNELS)
     given = gradients + pixel.to(tl.int64)[:, None] * (POINTS * CHANNELS) + channel
-    position, along = (row, column) if ALONG_X else (column, row)
     centre: tl.constexpr = POINTS // 2
 
     nothing = tl.zeros((PIXELS,), offsets.dtype.element_ty)
