@@ -4,10 +4,10 @@
     python tests/benchmarks/on_gpu.py --out figures-gpu --steps graph epoch
     python tests/benchmarks/on_gpu.py --list
 
-First what needs no quiet machine, all at the same time: a set of micrographs is generated, and the compiled networks
-are compiled, whose code is kept by torch for the steps to come. Then the steps, one after the other. A step's output is
-kept in ``OUT/<step>.txt`` when it ends well, and the step is skipped from then on; one that failed is told with its
-last line and tried again by the next call. The end of every output is printed last.
+First what the steps need and what needs no quiet machine, all at the same time: a set of micrographs is generated, and
+the networks are compiled, whose code torch keeps for the steps to come. Then the steps, one after the other. A step's
+output is kept in ``OUT/<step>.txt`` when it ends well, and the step is skipped from then on; one that failed is told
+with its last line and tried again by the next call. The end of every output is printed last.
 """
 
 import argparse
@@ -21,10 +21,6 @@ HERE = Path(__file__).parent
 DATA = "data/bench-gpu"
 _LINES_SHOWN = 12
 
-_CLI = (sys.executable, "-m", "nanoseg_bench")
-_NETWORKS = (sys.executable, str(HERE / "bench_nsyolo.py"), "--device", "cuda", "--groups")
-_COMPILED = ("graph", "throughput-compiled", "training-throughput-compiled")
-
 
 @dataclass(frozen=True)
 class Step:
@@ -33,33 +29,36 @@ class Step:
     Attributes:
         command: Its words.
         seconds: Before it is ended.
+        needs: What is to be made first, of ``FIRST``.
     """
 
     command: tuple[str, ...]
     seconds: float
+    needs: tuple[str, ...] = ()
 
 
+def script(name: str, words: str) -> tuple[str, ...]:
+    return (sys.executable, str(HERE / name), "--device", "cuda", *words.split())
+
+
+COMPILED = ("graph", "throughput-compiled", "training-throughput-compiled")
+PREPARE = f"prepare --easy --images 400 --size 640 --augment-copies 4 --workers 16 --out {DATA}"
 FIRST = {
-    "data": Step(
-        (*_CLI, *f"prepare --easy --images 400 --size 640 --augment-copies 4 --workers 16 --out {DATA}".split()), 240
-    ),
-    **{f"compile-{group}": Step((*_NETWORKS, group, "--pairs", "1"), 240) for group in _COMPILED},
+    "data": Step((sys.executable, "-m", "nanoseg_bench", *PREPARE.split()), 240),
+    **{f"compile-{group}": Step(script("bench_nsyolo.py", f"--groups {group} --pairs 1"), 240) for group in COMPILED},
 }
 STEPS = {
-    **{group: Step((*_NETWORKS, group), 150) for group in ("throughput", "training-throughput", *_COMPILED)},
-    "epoch": Step(
-        (
-            *(sys.executable, str(HERE / "bench_training.py"), "--device", "cuda", "--data", DATA),
-            *["--size", "640", "--batch", "64", "--time-limit", "280"],
-        ),
-        300,
-    ),
+    **{
+        group: Step(
+            script("bench_nsyolo.py", f"--groups {group}"), 150, (f"compile-{group}",) if group in COMPILED else ()
+        )
+        for group in ("throughput", "training-throughput", *COMPILED)
+    },
+    "epoch": Step(script("bench_training.py", f"--data {DATA} --size 640 --batch 64 --time-limit 280"), 300, ("data",)),
     "loaders": Step(
-        (
-            *(sys.executable, str(HERE / "bench_loaders.py"), "--device", "cuda", "--data", DATA),
-            *["--size", "640", "--batch", "16", "--images", "16000", "--seeds", "0"],
-        ),
+        script("bench_loaders.py", f"--data {DATA} --size 640 --batch 16 --images 16000 --seeds 0"),
         400,
+        ("data",),
     ),
 }
 
@@ -77,8 +76,11 @@ def main() -> None:
         return
     ends = time.monotonic() + arguments.time_limit
     arguments.out.mkdir(parents=True, exist_ok=True)
-    prepared = {name: Running(name, step, arguments.out, ends) for name, step in FIRST.items()}
-    results = {name: running.wait() for name, running in prepared.items()}
+    needed = {need for name in arguments.steps for need in STEPS[name].needs}
+    started = [Running(name, step, arguments.out, ends) for name, step in FIRST.items() if name in needed]
+    for running in started:
+        running.wait()
+    results = {}
     for name in arguments.steps:
         results[name] = Running(name, STEPS[name], arguments.out, ends).wait()
     for name in arguments.steps:
