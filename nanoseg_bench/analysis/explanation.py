@@ -56,7 +56,7 @@ class RoutingLayer:
 
     Attributes:
         layer: Name of the module in the network.
-        regions: (S², 4) float64 x0, y0, x1, y1 in original pixels, row by row. They cover the letterboxed square, so
+        regions: (S², 4) float64 x0, y0, x1, y1 in original pixels, row by row. They cover the network's input, so
             some may lie on its padding, outside the micrograph; of the last ones, some may be empty.
         routes: (S², k) int64: the regions that each region attends to, best first.
     """
@@ -184,8 +184,7 @@ def explain(model: Model, pixels: NDArray[np.uint8], min_score: float) -> Explan
     isolate_libraries()
     from nanoseg_bench.nsyolo.probe import mask_maps, probe_network
 
-    canvas = model.recipe.canvas
-    letterbox = Letterbox(pixels.shape[1], pixels.shape[0], canvas)
+    letterbox = model.letterbox(pixels.shape[1], pixels.shape[0])
     network = model.network
     device = next(network.parameters()).device
     probe = probe_network(network, as_input(to_planes(letterbox.apply(pixels))[None].to(device)))
@@ -193,8 +192,8 @@ def explain(model: Model, pixels: NDArray[np.uint8], min_score: float) -> Explan
     anchors = probe.output.shape[2]
     detections = select_detections(probe.output[0], len(model.classes), min_score, anchors).cpu()
     prototypes = probe.prototypes[0].float().cpu()
-    masks = mask_maps(prototypes, detections[:, :4], detections[:, 6:], (canvas, canvas))
-    instances = decode_instances(detections.numpy(), prototypes.numpy(), letterbox, canvas, model.classes)
+    masks = mask_maps(prototypes, detections[:, :4], detections[:, 6:], _input_shape(letterbox))
+    instances = decode_instances(detections.numpy(), prototypes.numpy(), letterbox, model.classes)
     return Explanation(
         model=model.recipe.title,
         scheme=model.recipe.options.get("scheme", model.recipe.model),
@@ -218,8 +217,7 @@ def _snake_layers(probe: "NetworkProbe", letterbox: Letterbox) -> tuple[SnakeLay
     for snake in probe.snakes:
         attention = None
         if snake.attention is not None:
-            size = (letterbox.canvas, letterbox.canvas)
-            attention = _restore(on_input(snake.attention, size)[0, 0], letterbox)
+            attention = _restore(on_input(snake.attention, _input_shape(letterbox))[0, 0], letterbox)
         along_x, along_y = (_to_original(snake, positions, letterbox) for positions in (snake.along_x, snake.along_y))
         layers.append(SnakeLayer(snake.layer, round(snake.stride[0]), attention, along_x, along_y))
     return tuple(layers)
@@ -237,7 +235,12 @@ def _routing_layer(routing: "RoutingProbe", letterbox: Letterbox) -> RoutingLaye
     return RoutingLayer(routing.layer, regions, routing.routes[0].cpu().numpy())
 
 
+def _input_shape(letterbox: Letterbox) -> tuple[int, int]:
+    width, height = letterbox.canvas_size
+    return height, width
+
+
 def _restore(values: Tensor, letterbox: Letterbox) -> Map:
-    """(S, S) on the network's input to (H, W) in original pixels; what lies at the border is continued outwards."""
+    """(h, w) on the network's input to (H, W) in original pixels; what lies at the border is continued outwards."""
     padded = np.pad(values.float().cpu().numpy(), 1, mode="edge")
     return letterbox.restore(padded, (-1.0, -1.0))[0]

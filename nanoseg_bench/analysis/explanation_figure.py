@@ -98,8 +98,8 @@ def draw_explanation(explanation: Explanation, points: Sequence[Point]) -> Figur
 
 def _heading(explanation: Explanation) -> str:
     height, width = explanation.pixels.shape[:2]
-    canvas = explanation.letterbox.canvas
-    return f"{explanation.model}: micrograph of {width} × {height} px, seen at {canvas} × {canvas} px"
+    input_width, input_height = explanation.letterbox.canvas_size
+    return f"{explanation.model}: micrograph of {width} × {height} px, seen at {input_width} × {input_height} px"
 
 
 def _panels(explanation: Explanation, points: Sequence[Point]) -> list[_Panel]:

@@ -101,12 +101,12 @@ def draw_enlarged_snake(
     cell = np.array((snakes.cell / scale_x, snakes.cell / scale_y))
     arms = np.concatenate((snakes.along_x[row, column], snakes.along_y[row, column]))
     middle = snakes.along_x[row, column, snakes.along_x.shape[2] // 2]
-    # A window of the panel's shape that holds both snakes and a cell around them, on the letterboxed square.
+    # A window of the panel's shape that holds both snakes and a cell around them, on the network's input.
     reach = np.abs(arms - middle).max(axis=0) + cell
     box = axes.get_window_extent()
     half_width = max(reach[0], reach[1] * box.width / box.height)
     half = np.array((half_width, half_width * box.height / box.width))
-    first, last = _square(explanation)
+    first, last = _input_corners(explanation)
     x, y = np.clip(middle, np.minimum(first + half, (first + last) / 2), np.maximum(last - half, (first + last) / 2))
     axes.set_xlim(x - half[0], x + half[0])
     axes.set_ylim(y + half[1], y - half[1])
@@ -120,9 +120,9 @@ def draw_enlarged_snake(
 
 
 def draw_routes(axes: "Axes", strip: "Axes", explanation: Explanation, routing: RoutingLayer, query: int) -> None:
-    """The regions that one region attends to, numbered from the best, on the whole letterboxed square."""
+    """The regions that one region attends to, numbered from the best, on all of the network's input."""
     _show_micrograph(axes, explanation, padding=True)
-    (x0, y0), (x1, y1) = _square(explanation)
+    (x0, y0), (x1, y1) = _input_corners(explanation)
     axes.set_xlim(x0, x1)
     axes.set_ylim(y1, y0)
     for region in routing.regions:
@@ -159,8 +159,8 @@ def draw_routes(axes: "Axes", strip: "Axes", explanation: Explanation, routing: 
 def _show_micrograph(axes: "Axes", explanation: Explanation, padding: bool = False) -> None:
     """Draw the micrograph, and on demand the letterbox's grey padding around it."""
     if padding:
-        square = _rectangle(_square(explanation).reshape(4), facecolor=str(PADDING_GREY / 255), zorder=-1)
-        axes.add_patch(square).set_clip_on(True)
+        padded = _rectangle(_input_corners(explanation).reshape(4), facecolor=str(PADDING_GREY / 255), zorder=-1)
+        axes.add_patch(padded).set_clip_on(True)
     axes.imshow(explanation.pixels, cmap="gray", vmin=0, vmax=255, extent=_extent(explanation.pixels))
     axes.set_autoscale_on(False)
     axes.set_xticks([])
@@ -198,7 +198,7 @@ def _snake_key() -> list["Artist"]:
 
 def _draw_cells(axes: "Axes", explanation: Explanation, cell: NDArray[np.float64]) -> None:
     """Thin lines between the cells of a layer's map."""
-    first, last = _square(explanation)
+    first, last = _input_corners(explanation)
     style: dict[str, Any] = {"color": "white", "linewidth": 0.5, "alpha": 0.45}
     for x in np.arange(first[0], last[0] + cell[0] / 2, cell[0]):
         axes.plot((x, x), (first[1], last[1]), **style)
@@ -206,10 +206,9 @@ def _draw_cells(axes: "Axes", explanation: Explanation, cell: NDArray[np.float64
         axes.plot((first[0], last[0]), (y, y), **style)
 
 
-def _square(explanation: Explanation) -> NDArray[np.float64]:
-    """First and last corner of the letterboxed square, in original pixels."""
-    canvas = explanation.letterbox.canvas
-    return explanation.letterbox.to_original(np.array([(0.0, 0.0), (canvas, canvas)]))
+def _input_corners(explanation: Explanation) -> NDArray[np.float64]:
+    """First and last corner of the network's input, in original pixels."""
+    return explanation.letterbox.to_original(np.array([(0.0, 0.0), explanation.letterbox.canvas_size]))
 
 
 def _rectangle(region: NDArray[np.float64], **style: Any) -> Rectangle:

@@ -24,11 +24,11 @@ class Engine(Protocol):
         """Run the network on one image.
 
         Args:
-            pixels: (S, S) grey or (S, S, 3) RGB at network size.
+            pixels: (H, W) grey or (H, W, 3) RGB at network size; both sides are multiples of 32.
 
         Returns:
             (4 + C + M, A): centre x, centre y, width, height in network pixels, the scores of C classes and M mask
-            coefficients of every anchor; and (M, P, P): the prototypes.
+            coefficients of every anchor; and (M, H / 4, W / 4): the prototypes.
         """
 
 
@@ -59,5 +59,5 @@ class TorchEngine:
 
 
 def as_input(pixels: Tensor) -> Tensor:
-    """(N, 1 or 3, S, S) uint8 to (N, 3, S, S) float32 in [0, 1], in the layout in which convolutions run quicker."""
+    """(N, 1 or 3, H, W) uint8 to (N, 3, H, W) float32 in [0, 1], in the layout in which convolutions run quicker."""
     return (pixels.float() / 255).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)

@@ -49,7 +49,7 @@ class Predictor:
     def predict(self, pixels: NDArray[np.uint8], confidence: float, name: str = "") -> list[Instance]:
         """Find the particles of one micrograph.
 
-        It is letterboxed to the network's size as ``prepare`` would do it.
+        It is letterboxed as ``prepare`` would do it, at the size of the model's recipe.
 
         Args:
             pixels: (H, W) or (H, W, 3), as ``read_image`` returns it.

@@ -16,13 +16,13 @@ from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import RecipeError
 from nanoseg_bench.models.assembly import InstanceBatch
 from nanoseg_bench.models.base import MIN_SCORE, CanvasImage
-from nanoseg_bench.models.data import resize_pixels
 from nanoseg_bench.models.engine import Engine, TorchEngine, as_input
 from nanoseg_bench.models.optimization import FastParameters
 from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.torch_model import TorchModel
 from nanoseg_bench.models.yolo_data import yolo_targets
 from nanoseg_bench.models.yolo_decode import decode_instances, select_detections
+from nanoseg_bench.preparation.letterbox import Letterbox
 
 _STRIDE = 32  # of the coarsest feature map
 _LOSS_NAMES = ("box", "seg", "cls", "dfl")
@@ -79,13 +79,18 @@ class YoloModel(TorchModel):
         """Predict with ``engine``, which runs this model's network, from now on."""
         self._engine = engine
 
+    def letterbox(self, width: int, height: int) -> Letterbox:
+        """What brings an original of ``width`` x ``height`` pixels to the network's input."""
+        return Letterbox(width, height, self.recipe.canvas, _STRIDE)
+
     def predict(
         self, images: Sequence[CanvasImage], *, min_score: float = MIN_SCORE, limit: int | None = None
     ) -> list[list[Instance]]:
         """Detections of each image after class-agnostic suppression, as masks in original pixels.
 
         Args:
-            images: At any size; they are resized to the recipe's canvas.
+            images: At any size; they are resized to the recipe's canvas, and of its padding only as much is kept as the
+                network's stride needs.
             min_score: Detections below are left out.
             limit: Detections per image; ``max_detections`` by default.
         """
@@ -94,15 +99,10 @@ class YoloModel(TorchModel):
         return [self._predict_one(engine, image, min_score, limit) for image in images]
 
     def _predict_one(self, engine: Engine, image: CanvasImage, min_score: float, limit: int) -> list[Instance]:
-        output, prototypes = engine.run(resize_pixels(image.pixels, self.recipe.canvas))
+        letterbox = self.letterbox(image.letterbox.width, image.letterbox.height)
+        output, prototypes = engine.run(letterbox.apply(image.letterbox.content(image.pixels)))
         detections = select_detections(output, len(self.classes), min_score, limit)
-        return decode_instances(
-            detections.cpu().numpy(),
-            prototypes.float().cpu().numpy(),
-            image.letterbox,
-            self.recipe.canvas,
-            self.classes,
-        )
+        return decode_instances(detections.cpu().numpy(), prototypes.float().cpu().numpy(), letterbox, self.classes)
 
     def _targets(self, batch: InstanceBatch) -> dict[str, Tensor]:
         return yolo_targets(batch)

@@ -35,10 +35,12 @@ def select_detections(output: Tensor, class_count: int, min_score: float, limit:
         (N, 6 + K) float32: x1, y1, x2, y2, score, class, coefficients; best score first. Anchors with a value that is
         NaN or infinite are left out.
     """
-    rows = output.float().T
-    scores, labels = rows[:, 4 : 4 + class_count].max(dim=1)
-    chosen = (scores >= min_score) & rows.isfinite().all(dim=1)
-    rows, scores, labels = rows[chosen], scores[chosen], labels[chosen]
+    scores, labels = output[4 : 4 + class_count].float().max(dim=0)
+    # Only the few anchors that are left by their score are looked at whole.
+    chosen = (scores >= min_score).nonzero()[:, 0]
+    rows = output[:, chosen].float().T
+    finite = rows.isfinite().all(dim=1)
+    rows, scores, labels = rows[finite], scores[chosen][finite], labels[chosen][finite]
     boxes = box_convert(rows[:, :4], "cxcywh", "xyxy")
     kept = nms(boxes, scores, _NMS_IOU)[:limit]
     columns = (boxes[kept], scores[kept, None], labels[kept, None].float(), rows[kept, 4 + class_count :])
@@ -49,7 +51,6 @@ def decode_instances(
     detections: NDArray[np.float32],
     prototypes: NDArray[np.float32],
     letterbox: Letterbox,
-    network_size: int,
     classes: Sequence[str],
 ) -> list[Instance]:
     """Turn detections into instances in original pixels; those without a pixel are dropped.
@@ -59,22 +60,22 @@ def decode_instances(
 
     Args:
         detections: (N, 6 + K) as ``select_detections`` returns them.
-        prototypes: (K, P, P) of the same image.
-        letterbox: The way back to original pixels.
-        network_size: Side of the network's input in pixels.
+        prototypes: (K, H, W) of the same image.
+        letterbox: Between original pixels and the network's input.
         classes: Class names.
     """
-    side = prototypes.shape[1]
+    height, width = prototypes.shape[1:]
+    side = max(height, width)
     instances = []
     for row in detections:
         box = row[:4].astype(np.float64)
-        x0, y0, x1, y1 = _window(box * (side / network_size), side)
+        x0, y0, x1, y1 = _window(box * (side / letterbox.canvas), width, height)
         if x1 <= x0 or y1 <= y0:
             continue
         window = prototypes[:, y0:y1, x0:x1]
         logits = (row[6:] @ window.reshape(len(window), -1)).reshape(window.shape[1:])
         restored, left, top = letterbox.restore(logits, (x0, y0), side)
-        corners = letterbox.to_original(box.reshape(2, 2) * (letterbox.canvas / network_size))
+        corners = letterbox.to_original(box.reshape(2, 2))
         mask = _crop(restored > 0, corners, left, top)
         if mask.any():
             rle = window_to_rle(mask, left, top, letterbox.height, letterbox.width)
@@ -82,10 +83,10 @@ def decode_instances(
     return instances
 
 
-def _window(box: NDArray[np.float64], side: int) -> tuple[int, int, int, int]:
+def _window(box: NDArray[np.float64], width: int, height: int) -> tuple[int, int, int, int]:
     """Box in prototype pixels to whole pixels with a margin, clipped to the grid."""
     x0, y0 = (max(math.floor(value) - _MARGIN, 0) for value in box[:2])
-    x1, y1 = (min(math.ceil(value) + _MARGIN, side) for value in box[2:])
+    x1, y1 = (min(math.ceil(value) + _MARGIN, side) for value, side in zip(box[2:], (width, height), strict=True))
     return x0, y0, x1, y1
 
 

@@ -7,6 +7,8 @@ rounded half up, centred. The map from original to canvas coordinates is, per ax
 
 so that the content's edges map onto the image's edges exactly; it differs from r by less than half a canvas pixel
 over the whole side.
+
+A network that takes rectangles needs less padding: with a stride, each axis is padded to its next multiple only.
 """
 
 import math
@@ -25,17 +27,19 @@ PADDING_GREY = 114
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """The transform between an original of ``width`` x ``height`` pixels and a square canvas.
+    """The transform between an original of ``width`` x ``height`` pixels and a canvas.
 
     Attributes:
         width: Columns of the original.
         height: Rows of the original.
-        canvas: Side of the canvas in pixels.
+        canvas: Longer side of the canvas in pixels.
+        stride: The canvas is a rectangle whose sides are multiples of this, which divides ``canvas``; None: a square.
     """
 
     width: int
     height: int
     canvas: int
+    stride: int | None = None
 
     @property
     def ratio(self) -> float:
@@ -48,10 +52,18 @@ class Letterbox:
         return _round_half_up(self.width * self.ratio), _round_half_up(self.height * self.ratio)
 
     @property
+    def canvas_size(self) -> tuple[int, int]:
+        """(width, height) of the canvas."""
+        if self.stride is None:
+            return self.canvas, self.canvas
+        width, height = (math.ceil(side / self.stride) * self.stride for side in self.content_size)
+        return width, height
+
+    @property
     def padding(self) -> tuple[int, int]:
         """(pad_x, pad_y): canvas pixels left of and above the content."""
-        width, height = self.content_size
-        return (self.canvas - width) // 2, (self.canvas - height) // 2
+        (width, height), (canvas_width, canvas_height) = self.content_size, self.canvas_size
+        return (canvas_width - width) // 2, (canvas_height - height) // 2
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -60,21 +72,22 @@ class Letterbox:
         return width / self.width, height / self.height
 
     def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Resize and pad a (height, width[, 3]) image to (canvas, canvas[, 3])."""
+        """Resize and pad an image (H, W[, 3]) of the original, at any resolution, to the canvas."""
         content = self.resize(pixels)
         height, width = content.shape[:2]
         pad_x, pad_y = self.padding
-        canvas = np.full((self.canvas, self.canvas, *pixels.shape[2:]), PADDING_GREY, dtype=np.uint8)
+        canvas_width, canvas_height = self.canvas_size
+        canvas = np.full((canvas_height, canvas_width, *pixels.shape[2:]), PADDING_GREY, dtype=np.uint8)
         canvas[pad_y : pad_y + height, pad_x : pad_x + width] = content
         return canvas
 
     def resize(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The content without its padding: a (height, width[, 3]) image at ``content_size``."""
+        """The content without its padding: an image (H, W[, 3]) of the original at ``content_size``."""
         # Pillow's bilinear filter widens with the scale, so one interpolation serves up and down without aliasing.
         return np.asarray(Image.fromarray(pixels).resize(self.content_size, Image.Resampling.BILINEAR))
 
     def content(self, canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The content that lies on a (canvas, canvas[, 3]) image, without its padding."""
+        """The content that lies on a canvas, without its padding."""
         (width, height), (pad_x, pad_y) = self.content_size, self.padding
         return canvas[pad_y : pad_y + height, pad_x : pad_x + width]
 
@@ -107,9 +120,9 @@ class Letterbox:
         """Bring a map from network resolution back to original pixels, bilinearly.
 
         Args:
-            values: (h, w) mask or probability map: a window of the letterboxed square.
-            origin: (x, y) of the window's outer corner, in pixels of that square.
-            network_size: Side of the square at network resolution; the canvas size by default.
+            values: (h, w) mask or probability map: a window of the canvas at network resolution.
+            origin: (x, y) of the window's outer corner, in pixels of that resolution.
+            network_size: Longer side of the canvas at network resolution; ``canvas`` by default.
 
         Returns:
             (window, x, y): the smallest window of the original that the map touches, float32, and the column and
@@ -157,10 +170,11 @@ class Letterbox:
         """Resample only where the mask is: on the rest of the canvas there is nothing to find."""
         window, x, y = rle_to_window(rle)
         content_width, content_height = self.content_size
+        canvas_width, canvas_height = self.canvas_size
         left, right = _resized_range(x, window.shape[1], self.width, content_width)
         top, bottom = _resized_range(y, window.shape[0], self.height, content_height)
         if window.size == 0:
-            return window_to_rle(window, 0, 0, self.canvas, self.canvas)
+            return window_to_rle(window, 0, 0, canvas_height, canvas_width)
         # All that the filter reaches from the outermost pixels; beyond it the image is empty, too.
         margin_x, margin_y = (math.ceil(3 / factor) + 2 for factor in self.scale)
         x0, y0 = max(x - margin_x, 0), max(y - margin_y, 0)
@@ -177,7 +191,7 @@ class Letterbox:
         )
         content = Image.fromarray(grey).resize((right - left, bottom - top), Image.Resampling.BILINEAR, box=source)
         pad_x, pad_y = self.padding
-        return window_to_rle(np.asarray(content) > 127, left + pad_x, top + pad_y, self.canvas, self.canvas)
+        return window_to_rle(np.asarray(content) > 127, left + pad_x, top + pad_y, canvas_height, canvas_width)
 
 
 def _resized_range(start: int, length: int, full: int, content: int) -> tuple[int, int]:

@@ -17,7 +17,8 @@ from nanoseg_bench.nsyolo import SCHEMES
 from nanoseg_bench.nsyolo.badsconv import BADSConv
 from nanoseg_bench.preparation.letterbox import Letterbox
 
-CANVAS, HEIGHT, WIDTH = 192, 150, 240
+HEIGHT, WIDTH = 150, 240
+CANVAS = 192, 128  # columns and rows: 192×120 px of content, and 4 rows of padding above and below
 MIN_SCORE = 0.9
 
 
@@ -34,7 +35,7 @@ def explanation(model, pixels):
 @pytest.fixture(scope="module")
 def by_hand(model, pixels):
     """The network's input, its class scores per stride, and what enters BADSConv, by plain calls."""
-    letterbox = Letterbox(WIDTH, HEIGHT, CANVAS)
+    letterbox = Letterbox(WIDTH, HEIGHT, CANVAS[0], stride=32)
     images = torch.from_numpy(as_rgb(letterbox.apply(pixels)).transpose(2, 0, 1).copy())[None].float() / 255
     network = model.network
     block = network.get_submodule("model.19.m.0.cv2")
@@ -44,20 +45,20 @@ def by_hand(model, pixels):
     with torch.no_grad():
         (output, _), _ = network(images)
     handle.remove()
-    sides = [CANVAS // stride for stride in (8, 16, 32)]
-    parts = output[:, 4:6].amax(1).split([side * side for side in sides], dim=1)
-    return [part.reshape(1, 1, side, side) for part, side in zip(parts, sides, strict=True)], block, entering[0]
+    shapes = [(CANVAS[1] // stride, CANVAS[0] // stride) for stride in (8, 16, 32)]
+    parts = output[:, 4:6].amax(1).split([rows * columns for rows, columns in shapes], dim=1)
+    return [part.reshape(1, 1, *shape) for part, shape in zip(parts, shapes, strict=True)], block, entering[0]
 
 
 def read_at(values, x, y):
-    """A map (1, 1, S, S) at points of the micrograph, by way of the letterbox, borders repeated."""
-    points = Letterbox(WIDTH, HEIGHT, CANVAS).to_canvas(np.stack((x, y), axis=-1).astype(np.float64))
+    """A map (1, 1, h, w) at points of the micrograph: its content begins 4 px below the top; borders are repeated."""
+    points = np.stack((x / 1.25, y / 1.25 + 4), axis=-1)
     grid = torch.from_numpy(2 * points / CANVAS - 1)[None, None]
     return functional.grid_sample(values.double(), grid, padding_mode="border", align_corners=False)[0, 0, 0].numpy()
 
 
 def test_particles_are_those_of_predict(model, explanation, pixels):
-    letterbox = Letterbox(WIDTH, HEIGHT, CANVAS)
+    letterbox = Letterbox(WIDTH, HEIGHT, CANVAS[0])
     image = CanvasImage("discs", as_rgb(letterbox.apply(pixels)), letterbox)
     (expected,) = model.predict([image], min_score=MIN_SCORE, limit=10**6)
     assert len(expected) > 5
@@ -69,7 +70,7 @@ def test_particles_are_those_of_predict(model, explanation, pixels):
 
 def test_confidence_is_the_best_class_score_of_a_plain_forward(explanation, by_hand):
     scores, _, _ = by_hand
-    best = torch.cat([functional.interpolate(each, size=CANVAS, mode="bilinear") for each in scores]).amax(0)
+    best = torch.cat([functional.interpolate(each, size=CANVAS[::-1], mode="bilinear") for each in scores]).amax(0)
     ys, xs = np.mgrid[:HEIGHT, :WIDTH]
     expected = read_at(best[None], xs.ravel() + 0.5, ys.ravel() + 0.5).reshape(HEIGHT, WIDTH)
     assert explanation.confidence.shape == (HEIGHT, WIDTH) and expected.std() > 0.01
@@ -99,10 +100,10 @@ def test_boundary_attention_is_the_blocks_own(explanation, by_hand):
 def test_snakes_are_in_original_pixels(explanation, by_hand):
     _, block, entering = by_hand
     with torch.no_grad():
-        horizontal, vertical = block.offsets(entering)[0].double().numpy().reshape(2, 5, 12, 12)
+        horizontal, vertical = block.offsets(entering)[0].double().numpy().reshape(2, 5, 8, 12)
     (snakes,) = explanation.snakes
-    assert snakes.along_x.shape == snakes.along_y.shape == (12, 12, 5, 2)
-    for row in range(12):
+    assert snakes.along_x.shape == snakes.along_y.shape == (8, 12, 5, 2)
+    for row in range(8):
         for column in range(12):
             for i, between in enumerate(((0, 1), (1,), (), (3,), (3, 4))):
                 bend_y = sum(vertical[k, row, column] for k in between)
@@ -111,23 +112,23 @@ def test_snakes_are_in_original_pixels(explanation, by_hand):
                     (snakes.along_x, column + i - 2, row + bend_y),
                     (snakes.along_y, column + bend_x, row + i - 2),
                 ):
-                    # 192 px of the network are 240 of the micrograph; 36 rows above it are padding.
-                    expected = ((np.clip([x, y], 0, 11) + 0.5) * 16 - (0, 36)) * 1.25
+                    # 192 px of the network are 240 of the micrograph; 4 rows above it are padding.
+                    expected = ((np.clip([x, y], 0, (11, 7)) + 0.5) * 16 - (0, 4)) * 1.25
                     np.testing.assert_allclose(positions[row, column, i], expected, atol=1e-3)
 
 
-def test_regions_cover_the_square_and_points_find_their_cells(explanation):
+def test_regions_cover_the_input_and_points_find_their_cells(explanation):
     (routing,), (snakes,) = explanation.routings, explanation.snakes
-    # The map of 6×6 tokens is padded to 8×8, so the last regions are empty.
-    edges = np.array([0, 64, 128, 192, 192])
+    # The map's 6 columns of tokens are padded to 8, so the last regions are empty.
+    column_edges, row_edges = np.array([0, 64, 128, 192, 192]), np.array([0, 32, 64, 96, 128])
     for number, (x0, y0, x1, y1) in enumerate(routing.regions):
         row, column = divmod(number, 4)
-        np.testing.assert_allclose((x0, x1), edges[[column, column + 1]] * 1.25)
-        np.testing.assert_allclose((y0, y1), (edges[[row, row + 1]] - 36) * 1.25)
+        np.testing.assert_allclose((x0, x1), column_edges[[column, column + 1]] * 1.25)
+        np.testing.assert_allclose((y0, y1), (row_edges[[row, row + 1]] - 4) * 1.25)
     for x in (0, 79.9, 80.1, 239.999999):
         for y in (0, 34.9, 35.1, 149.999999):
-            canvas_x, canvas_y = x / 1.25, y / 1.25 + 36
-            assert explanation.region_at((x, y), routing) == canvas_y // 64 * 4 + canvas_x // 64
+            canvas_x, canvas_y = x / 1.25, y / 1.25 + 4
+            assert explanation.region_at((x, y), routing) == canvas_y // 32 * 4 + canvas_x // 64
             assert explanation.cell_at((x, y), snakes) == (canvas_y // 16, canvas_x // 16)
     for point in ((-1, 5), (240, 5), (5, 150), (float("nan"), 5)):
         with pytest.raises(UsageError, match="240x150"):
@@ -139,7 +140,7 @@ def test_regions_cover_the_square_and_points_find_their_cells(explanation):
 def stays(snakes, row, column):
     """Whether a cell's snakes are neither cut off at the map's border nor reach out of the micrograph."""
     points = [*snakes.along_x[row, column], *snakes.along_y[row, column]]
-    return 2 <= row < 10 and 2 <= column < 10 and all(0 <= x < WIDTH and 0 <= y < HEIGHT for x, y in points)
+    return 2 <= row < 6 and 2 <= column < 10 and all(0 <= x < WIDTH and 0 <= y < HEIGHT for x, y in points)
 
 
 @pytest.mark.parametrize("scheme", ["nsyolo", "yolo11n-c3ds"])
@@ -181,10 +182,9 @@ def test_without_a_particle_points_are_where_the_confidence_is_highest(model, pi
     assert all(max(abs(a[0] - b[0]), abs(a[1] - b[1])) >= 5 for a in cells for b in cells if a is not b)
     confidence = [explanation.confidence[int(y), int(x)] for x, y in points]
     assert confidence == sorted(confidence, reverse=True)
-    letterbox = Letterbox(WIDTH, HEIGHT, CANVAS)
     middles = {
-        (row, column): letterbox.to_original(np.array([((column + 0.5) * 16, (row + 0.5) * 16)]))[0]
-        for row in range(12)
+        (row, column): ((column + 0.5) * 16 * 1.25, ((row + 0.5) * 16 - 4) * 1.25)
+        for row in range(8)
         for column in range(12)
         if stays(snakes, row, column)
     }

@@ -28,6 +28,8 @@ from nanoseg_bench.preparation.letterbox import Letterbox
 
 PARTICLES = 100  # of a micrograph, the most confident ones
 
+_STRIDE = 32  # the padding that `predict` leaves
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -53,13 +55,13 @@ def compare_at(side: int, paths: list[Path], engines: tuple[Engine, Engine], cla
     boxes, scores, ious = [], [], []
     for path in paths:
         pixels = read_image(path)
-        letterbox = Letterbox(pixels.shape[1], pixels.shape[0], side)
+        letterbox = Letterbox(pixels.shape[1], pixels.shape[0], side, _STRIDE)
         outputs, particles = [], []
         for engine in engines:
             output, prototypes = engine.run(letterbox.apply(pixels))
             detections = select_detections(output, len(classes), MIN_SCORE, output.shape[1])
             outputs.append(output)
-            particles.append(decode_instances(detections.numpy(), prototypes.numpy(), letterbox, side, classes))
+            particles.append(decode_instances(detections.numpy(), prototypes.numpy(), letterbox, classes))
         difference = (outputs[0] - outputs[1]).abs()
         boxes.append(difference[:4].max().item())
         scores.append(difference[4 : 4 + len(classes)].max().item())

@@ -48,24 +48,25 @@ def test_anchors_that_hold_no_numbers_are_left_out(value):
     assert found.tolist() == [pytest.approx([26, 35.5, 34, 44.5, 0.7, 0, 1, -1])]
 
 
-def disc_prototypes(side: int, discs) -> np.ndarray:
+def disc_prototypes(shape: tuple[int, int], discs) -> np.ndarray:
     """One signed distance map per disc (x, y, radius), in prototype pixels: positive inside."""
-    ys, xs = np.mgrid[:side, :side] + 0.5
+    ys, xs = np.mgrid[: shape[0], : shape[1]] + 0.5
     return np.stack([r - np.hypot(xs - x, ys - y) for x, y, r in discs]).astype(np.float32)
 
 
 @pytest.mark.parametrize(("width", "height"), [(300, 200), (123, 640), (64, 64)])
-def test_masks_come_back_in_original_pixels(width, height):
-    network, side = 256, 64
-    letterbox = Letterbox(width, height, canvas=512)
+@pytest.mark.parametrize("stride", [None, 32])
+def test_masks_come_back_in_original_pixels(width, height, stride):
+    letterbox = Letterbox(width, height, 256, stride)
+    columns, rows = letterbox.canvas_size
     radius = 0.3 * min(width, height)
     centre = np.array([[width / 2 + 3, height / 2 - 2]])
-    x, y = letterbox.to_canvas(centre)[0] * side / letterbox.canvas
-    r = radius * letterbox.ratio * side / letterbox.canvas
-    prototypes = disc_prototypes(side, [(x, y, r)])
-    box = np.array([x - r, y - r, x + r, y + r]) * (network / side)
+    x, y = letterbox.to_canvas(centre)[0] / 4
+    r = radius * letterbox.ratio / 4
+    prototypes = disc_prototypes((rows // 4, columns // 4), [(x, y, r)])
+    box = np.array([x - r, y - r, x + r, y + r]) * 4
     detection = np.array([[*box, 0.8, 1, 1.0]], dtype=np.float32)
-    (instance,) = decode_instances(detection, prototypes, letterbox, network, CLASSES)
+    (instance,) = decode_instances(detection, prototypes, letterbox, CLASSES)
     rows, columns = np.mgrid[:height, :width] + 0.5
     truth = mask_to_rle(np.hypot(columns - centre[0, 0], rows - centre[0, 1]) < radius)
     assert (instance.label, instance.score) == ("square", pytest.approx(0.8))
@@ -76,7 +77,7 @@ def test_a_mask_ends_at_its_box():
     letterbox = Letterbox(128, 128, canvas=128)
     prototypes = np.ones((1, 32, 32), dtype=np.float32)
     detection = np.array([[10, 20, 50, 70, 0.5, 0, 1.0]], dtype=np.float32)
-    (instance,) = decode_instances(detection, prototypes, letterbox, 128, CLASSES)
+    (instance,) = decode_instances(detection, prototypes, letterbox, CLASSES)
     expected = np.zeros((128, 128), dtype=bool)
     expected[20:70, 10:50] = True
     assert np.array_equal(rle_to_mask(instance.region), expected)
@@ -85,7 +86,7 @@ def test_a_mask_ends_at_its_box():
 def test_a_mask_reaches_the_border_of_the_image():
     letterbox = Letterbox(128, 128, canvas=128)
     detection = np.array([[-3, -3, 131, 131, 0.5, 0, 1.0]], dtype=np.float32)
-    (instance,) = decode_instances(detection, np.ones((1, 32, 32), dtype=np.float32), letterbox, 128, CLASSES)
+    (instance,) = decode_instances(detection, np.ones((1, 32, 32), dtype=np.float32), letterbox, CLASSES)
     assert area(instance.region) == 128 * 128
 
 
@@ -98,7 +99,7 @@ def test_empty_masks_are_dropped():
         [10, 40, 50, 70, 0.6, 0, 1.0],
     ]
     prototypes = np.ones((1, 32, 32), dtype=np.float32)
-    kept = decode_instances(np.array(rows, dtype=np.float32), prototypes, letterbox, 128, CLASSES)
+    kept = decode_instances(np.array(rows, dtype=np.float32), prototypes, letterbox, CLASSES)
     assert [instance.score for instance in kept] == [pytest.approx(0.6)]
 
 
@@ -111,6 +112,6 @@ def test_three_hundred_candidates_take_well_under_a_second():
     detections = np.hstack([corners, corners + sides, *rest]).astype(np.float32)
     prototypes = rng.normal(size=(32, 160, 160)).astype(np.float32)
     start = time.process_time()
-    found = decode_instances(detections, prototypes, letterbox, 640, CLASSES)
+    found = decode_instances(detections, prototypes, letterbox, CLASSES)
     assert len(found) > 200
     assert time.process_time() - start < 1

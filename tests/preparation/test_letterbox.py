@@ -21,6 +21,19 @@ def test_content_keeps_its_aspect_and_is_centred(width, height):
     assert 0 <= (640 - content_height) - 2 * pad_y <= 1
 
 
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_with_a_stride_only_the_next_multiple_is_padded(width, height):
+    square, box = Letterbox(width, height, 640), Letterbox(width, height, 640, stride=32)
+    assert box.content_size == square.content_size
+    for side, content, padding in zip(box.canvas_size, box.content_size, box.padding, strict=True):
+        assert side % 32 == 0 and content <= side < content + 32
+        assert padding == (side - content) // 2
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width), dtype=np.uint8)
+    canvas = box.apply(pixels)
+    assert canvas.shape == box.canvas_size[::-1]
+    np.testing.assert_array_equal(box.content(canvas), square.content(square.apply(pixels)))
+
+
 def test_half_pixels_are_rounded_up():
     # 1001 x 640 / 1280 = 500.5
     assert Letterbox(1280, 1001, 640).content_size == (640, 501)
@@ -91,18 +104,28 @@ def test_mask_and_outline_agree_on_the_canvas(disc):
 
 @pytest.mark.parametrize(("width", "height"), [(500, 300), (300, 500), (1600, 900), (100, 90)])
 @pytest.mark.parametrize("network_size", [None, 80])
-def test_restoring_undoes_the_letterbox(disc, width, height, network_size):
+@pytest.mark.parametrize("stride", [None, 32])
+def test_restoring_undoes_the_letterbox(disc, width, height, network_size, stride):
     radius = min(width, height) / 4
     truth = to_rle(disc(width * 0.6, height * 0.45, radius), height, width)
-    box = Letterbox(width, height, 320)
-    canvas = rle_to_mask(to_rle(box.instance_to_canvas(disc(width * 0.6, height * 0.45, radius)), 320, 320))
+    box = Letterbox(width, height, 320, stride)
+    columns, rows = box.canvas_size
+    canvas = rle_to_mask(to_rle(box.instance_to_canvas(disc(width * 0.6, height * 0.45, radius)), rows, columns))
     values = canvas.astype(np.float32)
     if network_size:
-        values = values.reshape(network_size, 4, network_size, 4).mean(axis=(1, 3))
+        values = values.reshape(rows // 4, 4, columns // 4, 4).mean(axis=(1, 3))
     restored = box.restore_mask(values, network_size=network_size)
     assert (restored.height, restored.width) == (height, width)
     assert iou_matrix([restored], [truth])[0, 0] > 0.96
     assert area(restored) == pytest.approx(area(truth), rel=0.02)
+
+
+def test_a_mask_is_moved_onto_a_rectangle_as_its_outline_is(disc):
+    box = Letterbox(500, 300, 320, stride=32)
+    drawn = disc(300, 140, 50)
+    masked = box.instance_to_canvas(Instance("a", to_rle(drawn, 300, 500)))
+    assert (masked.region.height, masked.region.width) == (192, 320)
+    assert iou_matrix([masked.region], [to_rle(box.instance_to_canvas(drawn), 192, 320)])[0, 0] > 0.97
 
 
 def test_a_window_is_restored_to_its_place(disc):
