@@ -1,7 +1,6 @@
 """The split ``train`` of a prepared set as samples at network size, for the torch models."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,14 +111,13 @@ def resize_pixels(pixels: NDArray[np.uint8], network_size: int) -> NDArray[np.ui
 
 
 def normalise(pixels: torch.Tensor) -> torch.Tensor:
-    """(N, 1 or 3, s, s) uint8 to (N, 3, s, s) float32, about zero mean and unit variance."""
+    """(N, 1 or 3, H, W) uint8 to (N, 3, H, W) float32, about zero mean and unit variance."""
     return ((pixels.float() / 255 - _PIXEL_MEAN) / _PIXEL_STD).expand(-1, 3, -1, -1)
 
 
-def network_inputs(images: Sequence[NDArray[np.uint8]], network_size: int) -> torch.Tensor:
-    """Canvas images, (S, S) or (S, S, 3), to a batch (N, 3, s, s) float32 for prediction."""
-    planes = [as_rgb(resize_pixels(pixels, network_size)).transpose(2, 0, 1) for pixels in images]
-    return normalise(torch.from_numpy(np.stack(planes)))
+def network_input(pixels: NDArray[np.uint8]) -> torch.Tensor:
+    """An image at network size, (H, W) or (H, W, 3), to a batch of one for prediction: (1, 3, H, W) float32."""
+    return normalise(torch.from_numpy(np.ascontiguousarray(as_rgb(pixels).transpose(2, 0, 1)[None])))
 
 
 def shrink_instance(instance: Instance, class_index: int, canvas: int, network_size: int) -> Particle | None:

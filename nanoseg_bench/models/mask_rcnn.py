@@ -27,12 +27,11 @@ from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.errors import RecipeError
 from nanoseg_bench.models.assembly import InstanceBatch
 from nanoseg_bench.models.base import MIN_SCORE, CanvasImage, Complexity
-from nanoseg_bench.models.data import network_inputs, normalise
+from nanoseg_bench.models.data import network_input, normalise
 from nanoseg_bench.models.recipe import Recipe
-from nanoseg_bench.models.torch_model import TorchModel
+from nanoseg_bench.models.torch_model import STRIDE, TorchModel
 from nanoseg_bench.preparation.letterbox import Letterbox
 
-_STRIDE = 32  # of the backbone's last stage
 _GROUPS = 32
 _ALL_STAGES = 5
 _REFERENCE_CANVAS = 640
@@ -57,8 +56,6 @@ class MaskRCNN(TorchModel):
 
     def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
         super().__init__(recipe, classes, max_instances)
-        if recipe.canvas % _STRIDE:
-            raise RecipeError(f"{recipe.model}: canvas {recipe.canvas} must be a multiple of {_STRIDE}")
         sizes = recipe.options.get("anchor_sizes", _ANCHOR_SIZES)
         if len(sizes) != len(_ANCHOR_SIZES):
             raise RecipeError(f"{recipe.model}: anchor_sizes {sizes} must be five, one per pyramid level")
@@ -69,10 +66,11 @@ class MaskRCNN(TorchModel):
         network = self._ready()
         predictions = []
         for image in images:
-            pixels = network_inputs([image.pixels], self.recipe.canvas).to(self._device)
+            pixels, letterbox = self._as_input(image)
+            inputs = network_input(pixels).to(self._device)
             with torch.inference_mode(), self.stopwatch.network():
-                (detected,) = network(pixels)
-            predictions.append(self._instances(detected, image.letterbox))
+                (detected,) = network(inputs)
+            predictions.append(self._instances(detected, letterbox, image.letterbox))
         return predictions
 
     def complexity(self) -> Complexity:
@@ -112,20 +110,21 @@ class MaskRCNN(TorchModel):
         pixels, targets = batch
         return network(list(normalise(pixels)), targets)
 
-    def _instances(self, detected: Mapping[str, Tensor], letterbox: Letterbox) -> list[Instance]:
-        boxes = detected["boxes"].float().cpu().numpy() * (letterbox.canvas / self.recipe.canvas)
+    def _instances(self, detected: Mapping[str, Tensor], seen: Letterbox, canvas: Letterbox) -> list[Instance]:
+        corners = detected["boxes"].double().cpu().numpy().reshape(-1, 2)
+        boxes = canvas.to_canvas(seen.to_original(corners)).reshape(-1, 4)
         masks = detected["masks"].float().cpu().numpy()[:, 0]
         instances = []
         for box, mask, label, score in zip(
             boxes, masks, detected["labels"].tolist(), detected["scores"].tolist(), strict=True
         ):
             window, x, y = place_mask(mask, box)
-            region = letterbox.restore_mask(window, (x, y))
+            region = canvas.restore_mask(window, (x, y))
             instances.append(Instance(self.classes[label - 1], region, float(score)))
         return instances
 
 
-def place_mask(mask: NDArray[np.float32], box: NDArray[np.float32]) -> tuple[NDArray[np.float32], int, int]:
+def place_mask(mask: NDArray[np.float32], box: NDArray[np.float64]) -> tuple[NDArray[np.float32], int, int]:
     """Resample a mask that fills its box to pixels.
 
     Args:
@@ -138,7 +137,7 @@ def place_mask(mask: NDArray[np.float32], box: NDArray[np.float32]) -> tuple[NDA
     size = mask.shape[0]
     # A border of zeros: beyond the outermost cells the probability falls off instead of ending at the box.
     padded = np.pad(mask, 1)
-    x0, y0, x1, y1 = box.astype(np.float64)
+    x0, y0, x1, y1 = box
     cell_x, cell_y = max((x1 - x0) / size, 1e-6), max((y1 - y0) / size, 1e-6)
     left, top = math.floor(x0 - cell_x), math.floor(y0 - cell_y)
     right, bottom = math.ceil(x1 + cell_x), math.ceil(y1 + cell_y)
@@ -183,7 +182,7 @@ class _SameSize(GeneralizedRCNNTransform):
     """
 
     def __init__(self, canvas: int) -> None:
-        super().__init__(canvas, canvas, [0.0] * 3, [1.0] * 3, size_divisible=_STRIDE)
+        super().__init__(canvas, canvas, [0.0] * 3, [1.0] * 3, size_divisible=STRIDE)
 
     def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor] | None]:
         return image, target

@@ -14,16 +14,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nanoseg_bench.annotations.instance import Instance
-from nanoseg_bench.errors import ModelError, RecipeError
+from nanoseg_bench.errors import ModelError
 from nanoseg_bench.models.assembly import InstanceBatch
 from nanoseg_bench.models.base import CanvasImage
-from nanoseg_bench.models.data import network_inputs, normalise
-from nanoseg_bench.models.pixels import instances_from_probability, restore_instances
+from nanoseg_bench.models.data import network_input, normalise
+from nanoseg_bench.models.pixels import content_window, instances_from_probability, restore_instances
 from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.torch_model import TorchModel
+from nanoseg_bench.preparation.letterbox import Letterbox
 
 _IGNORED = 255
-_STRIDE = 32  # of the encoder
 _ARCHITECTURES = {"unet": "Unet", "deeplabv3plus": "DeepLabV3Plus"}
 
 
@@ -42,22 +42,20 @@ class SemanticModel(TorchModel):
 
     def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
         super().__init__(recipe, classes, max_instances)
-        if recipe.canvas % _STRIDE:
-            raise RecipeError(f"{recipe.model}: canvas {recipe.canvas} must be a multiple of {_STRIDE}")
         self._dice_weight = float(recipe.options.get("dice_weight", 1.0))
 
     def predict(self, images: Sequence[CanvasImage]) -> list[list[Instance]]:
-        """Class probabilities at network size, upsampled to the canvas, cut into particles."""
+        """Class probabilities at network size, brought to the canvas, cut into particles."""
         network = self._ready()
         predictions = []
-        for start in range(0, len(images), self.recipe.batch):
-            chunk = images[start : start + self.recipe.batch]
-            inputs = network_inputs([image.pixels for image in chunk], self.recipe.canvas).to(self._device)
+        for image in images:
+            pixels, letterbox = self._as_input(image)
+            inputs = network_input(pixels).to(self._device)
             with torch.inference_mode():
                 with self.stopwatch.network():
                     logits = network(inputs)
-                probabilities = logits.softmax(dim=1).cpu().numpy()
-            predictions += [self._instances(p, image) for p, image in zip(probabilities, chunk, strict=True)]
+                probabilities = logits.softmax(dim=1)[0].cpu().numpy()
+            predictions.append(self._instances(probabilities, letterbox, image.letterbox))
         return predictions
 
     def _build(self) -> nn.Module:
@@ -89,11 +87,14 @@ class SemanticModel(TorchModel):
             "dice": self._dice_weight * dice_loss(logits, target),
         }
 
-    def _instances(self, probabilities: NDArray[np.float32], image: CanvasImage) -> list[Instance]:
-        size = (image.letterbox.canvas, image.letterbox.canvas)
-        on_canvas = np.stack([cv2.resize(p, size, interpolation=cv2.INTER_LINEAR) for p in probabilities])
-        found = instances_from_probability(1 - on_canvas[0], image.letterbox, on_canvas[1:])
-        return restore_instances(found, image.letterbox, self.classes, self.max_detections)
+    def _instances(self, probabilities: NDArray[np.float32], seen: Letterbox, canvas: Letterbox) -> list[Instance]:
+        on_canvas = np.zeros((len(probabilities), canvas.canvas, canvas.canvas), dtype=np.float32)
+        on_canvas[0] = 1  # the padding is background
+        for whole, plane in zip(on_canvas, probabilities, strict=True):
+            content = plane[content_window(seen)]
+            whole[content_window(canvas)] = cv2.resize(content, canvas.content_size, interpolation=cv2.INTER_LINEAR)
+        found = instances_from_probability(1 - on_canvas[0], canvas, on_canvas[1:])
+        return restore_instances(found, canvas, self.classes, self.max_detections)
 
 
 def class_map(batch: InstanceBatch) -> Tensor:

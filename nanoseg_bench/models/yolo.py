@@ -19,12 +19,10 @@ from nanoseg_bench.models.base import MIN_SCORE, CanvasImage
 from nanoseg_bench.models.engine import Engine, TorchEngine, as_input
 from nanoseg_bench.models.optimization import FastParameters
 from nanoseg_bench.models.recipe import Recipe
-from nanoseg_bench.models.torch_model import TorchModel
+from nanoseg_bench.models.torch_model import STRIDE, TorchModel
 from nanoseg_bench.models.yolo_data import yolo_targets
 from nanoseg_bench.models.yolo_decode import decode_instances, select_detections
-from nanoseg_bench.preparation.letterbox import Letterbox
 
-_STRIDE = 32  # of the coarsest feature map
 _LOSS_NAMES = ("box", "seg", "cls", "dfl")
 _GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}  # Ultralytics' defaults; the mask loss shares the gain of the box
 _NETWORK_OPTIONS = ("scale", "kernel", "regions", "topk", "p4_layers")
@@ -42,14 +40,12 @@ class YoloModel(TorchModel):
         RecipeError: The canvas is no multiple of 32 of at least 64 px.
     """
 
+    least_canvas = 2 * STRIDE
+
     weight_average = True
 
     def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
         super().__init__(recipe, classes, max_instances)
-        if recipe.canvas % _STRIDE or recipe.canvas < 2 * _STRIDE:
-            raise RecipeError(
-                f"{recipe.model}: canvas {recipe.canvas} must be a multiple of {_STRIDE}, and at least {2 * _STRIDE}"
-            )
         self._engine: Engine | None = None
 
     @property
@@ -79,18 +75,13 @@ class YoloModel(TorchModel):
         """Predict with ``engine``, which runs this model's network, from now on."""
         self._engine = engine
 
-    def letterbox(self, width: int, height: int) -> Letterbox:
-        """What brings an original of ``width`` x ``height`` pixels to the network's input."""
-        return Letterbox(width, height, self.recipe.canvas, _STRIDE)
-
     def predict(
         self, images: Sequence[CanvasImage], *, min_score: float = MIN_SCORE, limit: int | None = None
     ) -> list[list[Instance]]:
         """Detections of each image after class-agnostic suppression, as masks in original pixels.
 
         Args:
-            images: At any size; they are resized to the recipe's canvas, and of its padding only as much is kept as the
-                network's stride needs.
+            images: At any size; they are brought to the recipe's canvas.
             min_score: Detections below are left out.
             limit: Detections per image; ``max_detections`` by default.
         """
@@ -99,8 +90,8 @@ class YoloModel(TorchModel):
         return [self._predict_one(engine, image, min_score, limit) for image in images]
 
     def _predict_one(self, engine: Engine, image: CanvasImage, min_score: float, limit: int) -> list[Instance]:
-        letterbox = self.letterbox(image.letterbox.width, image.letterbox.height)
-        output, prototypes = engine.run(letterbox.apply(image.letterbox.content(image.pixels)))
+        pixels, letterbox = self._as_input(image)
+        output, prototypes = engine.run(pixels)
         detections = select_detections(output, len(self.classes), min_score, limit)
         return decode_instances(detections.cpu().numpy(), prototypes.float().cpu().numpy(), letterbox, self.classes)
 

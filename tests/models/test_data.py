@@ -5,7 +5,7 @@ from PIL import Image
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.raster import mask_to_rle
-from nanoseg_bench.models.data import TrainingImages, network_inputs, normalise, shrink_instance
+from nanoseg_bench.models.data import TrainingImages, network_input, normalise, shrink_instance
 
 CANVAS = 48
 
@@ -60,14 +60,14 @@ def test_what_covers_no_pixel_is_no_particle():
 
 
 def test_inputs_are_three_planes_about_zero_mean_and_unit_variance():
-    grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    grey = np.arange(64, dtype=np.uint8).reshape(4, 16)
     colour = np.stack([grey, grey + 1, grey + 2], axis=2)
-    inputs = network_inputs([grey, colour], 8)
-    assert inputs.shape == (2, 3, 8, 8)
-    torch.testing.assert_close(inputs[0, 1], (torch.from_numpy(grey).float() / 255 - 0.5) / 0.25)
-    torch.testing.assert_close(inputs[1, 2], (torch.from_numpy(grey + 2).float() / 255 - 0.5) / 0.25)
+    of_grey, of_colour = network_input(grey), network_input(colour)
+    assert of_grey.shape == of_colour.shape == (1, 3, 4, 16)
+    torch.testing.assert_close(of_grey[0, 1], (torch.from_numpy(grey).float() / 255 - 0.5) / 0.25)
+    torch.testing.assert_close(of_colour[0, 2], (torch.from_numpy(grey + 2).float() / 255 - 0.5) / 0.25)
     one_channel = torch.from_numpy(grey)[None, None]
-    assert torch.equal(normalise(one_channel), inputs[:1])
+    assert torch.equal(normalise(one_channel), of_grey)
 
 
 def test_samples_are_read_at_network_size_in_the_order_of_the_manifest(prepared_set):

@@ -1,13 +1,18 @@
 """What holds for every torch model: loaders that agree, augmentation, and a training that can be left at any step."""
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from nanoseg_bench.annotations.raster import iou_matrix, mask_to_rle
 from nanoseg_bench.errors import TimeLimitReached
-from nanoseg_bench.models.base import Deadline, FitContext
+from nanoseg_bench.imageio import as_rgb
+from nanoseg_bench.models.base import CanvasImage, Deadline, FitContext
 from nanoseg_bench.models.recipe import Augmentation, load_recipe
 from nanoseg_bench.models.registry import build
 from nanoseg_bench.nsyolo.badsconv import FUSION_RATE_FACTOR, BADSConv
+from nanoseg_bench.preparation.letterbox import Letterbox
 
 PASSED = Deadline(at=0.0, limit="1s")
 KINDS = [
@@ -86,3 +91,47 @@ def test_trains_on_a_cuda_device_and_goes_on(name, loader, compile_it, prepared_
     for key, value in whole._network.state_dict().items():
         # Sums of a GPU come in any order.
         torch.testing.assert_close(parts._network.state_dict()[key], value, rtol=0.05, atol=0.02, msg=key)
+
+
+class BrightIsParticle(nn.Module):
+    """A network that knows one particle, the bright pixels of its input, and says so as ``kind`` does."""
+
+    def __init__(self, kind: str):
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, images):
+        self.shape = images.shape[2:]
+        bright = (images[0, 0] > (images.min() + images.max()) / 2).float()
+        rows, columns = bright.nonzero().unbind(1)
+        box = torch.stack([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]).float()
+        if self.kind == "nsyolo":
+            shares = nn.functional.avg_pool2d(bright[None, None], 4) - 0.5
+            scores = torch.tensor([0.9, 0.1])
+            detection = torch.cat([(box[:2] + box[2:]) / 2, box[2:] - box[:2], scores, torch.ones(1)])
+            return (detection[None, :, None], shares), None
+        if self.kind == "unet":
+            return torch.stack([1 - bright, bright, 0 * bright])[None] * 20
+        x0, y0, x1, y1 = box.int().tolist()
+        mask = nn.functional.interpolate(bright[None, None, y0:y1, x0:x1], (28, 28), mode="bilinear")
+        return [{"boxes": box[None], "masks": mask, "labels": torch.tensor([1]), "scores": torch.tensor([0.9])}]
+
+
+@pytest.mark.parametrize("kind", ["nsyolo", "unet", "mask-rcnn"])
+@pytest.mark.parametrize("canvas", [128, 320])
+@pytest.mark.parametrize(
+    ("width", "height", "seen"), [(500, 300, (96, 128)), (170, 300, (128, 96)), (90, 90, (128, 128))]
+)
+def test_prediction_sees_little_padding_and_particles_are_where_they_were(
+    kind, canvas, width, height, seen, prepared_set
+):
+    model, network = make(prepared_set, kind, canvas=128), BrightIsParticle(kind)
+    model.adopt(network, "cpu")
+    ys, xs = np.mgrid[:height, :width] + 0.5
+    disc = np.hypot(xs - 0.6 * width, ys - 0.45 * height) < 0.3 * min(width, height)
+    letterbox = Letterbox(width, height, canvas)
+    pixels = as_rgb(letterbox.apply(np.where(disc, np.uint8(230), np.uint8(40))))
+    ((found,),) = model.predict([CanvasImage("disc", pixels, letterbox)])
+    assert network.shape == seen
+    assert found.label == prepared_set.classes[0]
+    assert iou_matrix([found.region], [mask_to_rle(disc)])[0, 0] > 0.95

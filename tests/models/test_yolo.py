@@ -1,10 +1,9 @@
 import csv
 
-import numpy as np
 import pytest
 import torch
 
-from nanoseg_bench.annotations.raster import iou_matrix, mask_to_rle
+from nanoseg_bench.annotations.raster import iou_matrix
 from nanoseg_bench.errors import ModelError, RecipeError, TimeLimitReached
 from nanoseg_bench.imageio import as_rgb, read_image
 from nanoseg_bench.models.base import MIN_SCORE, CanvasImage, Deadline, FitContext
@@ -14,7 +13,6 @@ from nanoseg_bench.models.registry import ABLATION
 from nanoseg_bench.models.training_batches import TrainingBatches
 from nanoseg_bench.models.views import Draw
 from nanoseg_bench.models.yolo import YoloModel, _loss_step
-from nanoseg_bench.preparation.letterbox import PADDING_GREY, Letterbox
 
 PASSED = Deadline(at=0.0, limit="1s")
 
@@ -66,38 +64,6 @@ def test_predictions_keep_the_contract(trained, test_images, prepared_set):
     fresh = make(prepared_set, "nsyolo")
     fresh.load(report.checkpoint, "cpu")
     assert seen(fresh.predict(test_images)) == seen(predictions)
-
-
-class BrightDisc:
-    """An engine that finds the bright pixels of its input as one particle, and keeps the input."""
-
-    name = "torch"
-
-    def run(self, pixels):
-        self.pixels = pixels
-        height, width = pixels.shape[:2]
-        bright = pixels[:, :, 0] > 160
-        rows, columns = np.nonzero(bright)
-        low, high = np.array([columns.min(), rows.min()]), np.array([columns.max(), rows.max()]) + 1
-        detection = torch.tensor([*(low + high) / 2, *(high - low), 0.9, 0.0, 1.0])[:, None]
-        shares = bright.reshape(height // 4, 4, width // 4, 4).mean(axis=(1, 3))
-        return detection, torch.from_numpy(shares - 0.5)[None]
-
-
-@pytest.mark.parametrize("canvas", [128, 320])
-@pytest.mark.parametrize(("width", "height", "columns", "rows"), [(500, 300, 128, 96), (170, 300, 96, 128)])
-def test_little_padding_is_seen_and_particles_are_where_they_were(canvas, width, height, columns, rows, prepared_set):
-    model, engine = make(prepared_set, canvas=128), BrightDisc()
-    model.run_with(engine)
-    ys, xs = np.mgrid[:height, :width] + 0.5
-    disc = np.hypot(xs - 0.6 * width, ys - 0.45 * height) < 0.3 * min(width, height)
-    letterbox = Letterbox(width, height, canvas)
-    pixels = np.where(disc, np.uint8(230), np.uint8(40))
-    (found,) = model.predict([CanvasImage("disc", as_rgb(letterbox.apply(pixels)), letterbox)])[0]
-    assert iou_matrix([found.region], [mask_to_rle(disc)])[0, 0] > 0.95
-    assert engine.pixels.shape == (rows, columns, 3)
-    padding = (engine.pixels == PADDING_GREY).all(axis=2)
-    assert padding.all(axis=1).sum() + padding.all(axis=0).sum() < 32
 
 
 def test_an_interrupted_training_ends_with_the_same_weights(prepared_set, tmp_path):
