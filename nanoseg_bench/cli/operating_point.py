@@ -1,15 +1,11 @@
 """The confidence that a finished run was scored at, found again for the verbs that use its model."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nanoseg_bench.errors import RecordError
-from nanoseg_bench.files import sha256_file
-from nanoseg_bench.runs.record import read_record
+from nanoseg_bench.runs.folder import RunFolder
 
 _WEIGHTS = "weights.safetensors"
-_LEADERBOARDS = "leaderboards"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +14,7 @@ class OperatingPoint:
 
     Attributes:
         confidence: Particles with a lower score are left out.
-        source: For the user: ``chosen on val, see leaderboards/records/...json``.
+        source: For the user: ``as given``, ``chosen on val, see ...``.
     """
 
     confidence: float
@@ -37,7 +33,7 @@ def choose_confidence(
         only_ranks: The model's scores are no confidences, so that no default means anything: all particles count.
 
     Returns:
-        The first that there is: the user's, that of the run's record, the file's, a default.
+        The first that there is: the user's, the run's, the file's, a default.
     """
     from nanoseg_bench.models.predictor import DEFAULT_CONFIDENCE
 
@@ -54,33 +50,14 @@ def choose_confidence(
 
 
 def find_operating_point(model: Path) -> OperatingPoint | None:
-    """The operating point of a run, by the record of its predictions.
-
-    A run does not say where its record went. It is looked for in folders named ``leaderboards`` where the command is
-    given, beside the run, and above it, which is where ``run`` puts them unless it is told otherwise.
+    """The operating point that a run keeps beside its weights.
 
     Args:
         model: The run's folder, or its ``weights.safetensors``.
 
     Returns:
-        None where this is no run, or no record of its predictions is found.
+        None where this is no run, or none was chosen for its training.
     """
-    folder = (model.parent if model.name == _WEIGHTS else model).resolve()
-    predictions = folder / "predictions" / "test.json.gz"
-    if not predictions.is_file():
-        return None
-    digest = sha256_file(predictions)
-    for path in _records(folder):
-        try:
-            record = read_record(path)
-        except RecordError:
-            continue
-        confidence = record.scores.get("confidence")
-        if record.predictions_sha256 == digest and confidence is not None:
-            return OperatingPoint(confidence, f"chosen on val, see {path}")
-    return None
-
-
-def _records(folder: Path) -> Iterator[Path]:
-    for above in (Path.cwd(), *folder.parents):
-        yield from sorted((above / _LEADERBOARDS / "records").glob(f"*/{folder.name}-test.json"))
+    run = RunFolder((model.parent if model.name == _WEIGHTS else model).resolve())
+    confidence = run.operating_point()
+    return None if confidence is None else OperatingPoint(confidence, f"chosen on val, see {run.path}")

@@ -102,6 +102,14 @@ class MadeFrom(Document):
     """Of a corrupted eval set; all others have that of the prepared set."""
 
 
+class ChosenConfidence(Document):
+    """``operating_point.json``: what was chosen on val, for those who use the model without its record."""
+
+    confidence: float
+    fit_sha256: str
+    """Of the training it was chosen for."""
+
+
 _Kind = TypeVar("_Kind", bound=Document)
 
 

@@ -8,6 +8,7 @@
     fit.json                     report of the finished training, size of the model, versions
     predictions/<eval set>.json.gz (+ .made-from.json: when, and from which training)
     predictions/robustness/<corruption>-<severity>.json.gz (+ .made-from.json)
+    operating_point.json         confidence that was chosen on val
     outcome.json                 status and reason of the last attempt
     log.txt                      everything the run logged, tracebacks included
 
@@ -24,6 +25,7 @@ from nanoseg_bench.errors import RecordError
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.models.base import Complexity, FitReport
 from nanoseg_bench.runs.documents import (
+    ChosenConfidence,
     ExternalRun,
     Fit,
     MadeBy,
@@ -38,6 +40,7 @@ from nanoseg_bench.runs.record import Training
 
 RUN_FILE = "run.json"
 FIT_FILE = "fit.json"
+OPERATING_POINT_FILE = "operating_point.json"
 OUTCOME_FILE = "outcome.json"
 HISTORY_FILE = "history.csv"
 
@@ -208,6 +211,19 @@ class RunFolder:
             return made_from.model_dump(include=set(wanted)) == wanted
         except RecordError:
             return False
+
+    def keep_operating_point(self, confidence: float) -> None:
+        """Write the confidence that was chosen on val for the folder's training."""
+        chosen = ChosenConfidence(confidence=confidence, fit_sha256=sha256_file(self.fit_path))
+        write_document(self.path / OPERATING_POINT_FILE, chosen)
+
+    def operating_point(self) -> float | None:
+        """The confidence that was chosen on val; None where none was, or for another training only."""
+        try:
+            chosen = read_document(self.path / OPERATING_POINT_FILE, ChosenConfidence)
+        except RecordError:
+            return None
+        return chosen.confidence if self.is_fitted and sha256_file(self.fit_path) == chosen.fit_sha256 else None
 
     def _training(self) -> dict[str, Any]:
         about = self.about()

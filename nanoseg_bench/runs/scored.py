@@ -59,7 +59,7 @@ class KeptTruth:
 
 
 def score_run(run: RunFolder, truth: KeptTruth, leaderboards: Path, *, only_missing: bool = False) -> None:
-    """Write the records of a run from its kept predictions; from the same ones, the same bytes.
+    """Write a run's records from its kept predictions, and its operating point; from the same ones, the same bytes.
 
     Args:
         run: A run whose training is finished, or predictions that were handed in.
@@ -77,6 +77,9 @@ def score_run(run: RunFolder, truth: KeptTruth, leaderboards: Path, *, only_miss
     if only_missing:
         names = [name for name in names if not is_scored(run, prepared, name, leaderboards)]
     for record in build_records(run, truth, names):
+        confidence = record.scores.get("confidence")
+        if confidence is not None and run.is_fitted:
+            run.keep_operating_point(confidence)
         write_record(record_path(leaderboards, prepared.name, run.run_id, record.eval_set), record)
 
 
