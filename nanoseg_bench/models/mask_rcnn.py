@@ -66,7 +66,7 @@ class MaskRCNN(TorchModel):
         network = self._ready()
         predictions = []
         for image in images:
-            pixels, letterbox = self._as_input(image)
+            pixels, letterbox = self._crop_padding(image)
             inputs = network_input(pixels).to(self._device)
             with torch.inference_mode(), self.stopwatch.network():
                 (detected,) = network(inputs)

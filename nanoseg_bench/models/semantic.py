@@ -49,7 +49,7 @@ class SemanticModel(TorchModel):
         network = self._ready()
         predictions = []
         for image in images:
-            pixels, letterbox = self._as_input(image)
+            pixels, letterbox = self._crop_padding(image)
             inputs = network_input(pixels).to(self._device)
             with torch.inference_mode():
                 with self.stopwatch.network():

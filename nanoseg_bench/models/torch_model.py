@@ -96,7 +96,7 @@ class TorchModel(Model):
         """
         return Letterbox(width, height, self.recipe.canvas, STRIDE)
 
-    def _as_input(self, image: CanvasImage) -> tuple[NDArray[np.uint8], Letterbox]:
+    def _crop_padding(self, image: CanvasImage) -> tuple[NDArray[np.uint8], Letterbox]:
         """A canvas image as the network sees it in prediction, and the way back to original pixels."""
         letterbox = self.letterbox(image.letterbox.width, image.letterbox.height)
         return letterbox.apply(image.letterbox.content(image.pixels)), letterbox

@@ -90,7 +90,7 @@ class YoloModel(TorchModel):
         return [self._predict_one(engine, image, min_score, limit) for image in images]
 
     def _predict_one(self, engine: Engine, image: CanvasImage, min_score: float, limit: int) -> list[Instance]:
-        pixels, letterbox = self._as_input(image)
+        pixels, letterbox = self._crop_padding(image)
         output, prototypes = engine.run(pixels)
         detections = select_detections(output, len(self.classes), min_score, limit)
         return decode_instances(detections.cpu().numpy(), prototypes.float().cpu().numpy(), letterbox, self.classes)

@@ -36,7 +36,7 @@ def yolo_targets(batch: InstanceBatch) -> dict[str, Tensor]:
 
 
 def to_planes(pixels: NDArray[np.uint8]) -> Tensor:
-    """(S, S) grey or (S, S, 3) RGB to a (3, S, S) uint8 tensor."""
+    """(H, W) grey or (H, W, 3) RGB to a (3, H, W) uint8 tensor."""
     return torch.from_numpy(np.ascontiguousarray(as_rgb(pixels).transpose(2, 0, 1)))
 
 
