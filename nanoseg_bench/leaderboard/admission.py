@@ -19,7 +19,9 @@ def admitted_records(leaderboards: Path, set_name: str) -> list[Record]:
     folder = leaderboards / "records" / set_name
     found = [(path, read_record(path)) for path in find_records(leaderboards, set_name)]
     if not found:
-        raise RecordError(f"{folder}: no records; run `nanoseg-bench run` first")
+        others = sorted(path.name for path in folder.parent.glob("[!.]*") if path.is_dir())
+        named = f", or name one of {', '.join(others)}" if others else ""
+        raise RecordError(f"{folder}: no records; run `nanoseg-bench run` first{named}")
     _require_this_evaluator(found)
     _require_one_set(found, folder)
     _require_one_row_each(found)

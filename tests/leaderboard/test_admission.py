@@ -13,9 +13,12 @@ def test_records_come_in_the_order_of_their_files(tmp_path, make_record, keep_re
     assert [record.model for record in admitted_records(tmp_path, "toy")] == ["a", "b"]
 
 
-def test_no_records(tmp_path):
-    with pytest.raises(RecordError, match="no records; run `nanoseg-bench run` first"):
+def test_no_records(tmp_path, make_record, keep_records):
+    with pytest.raises(RecordError, match="no records; run `nanoseg-bench run` first$"):
         admitted_records(tmp_path, "toy")
+    keep_records(tmp_path, make_record("b", 0.1))
+    with pytest.raises(RecordError, match="no records; run `nanoseg-bench run` first, or name one of toy"):
+        admitted_records(tmp_path, "tyo")
 
 
 def test_a_record_of_an_older_evaluator_is_refused(tmp_path, make_record, keep_records):
