@@ -4,9 +4,9 @@
     python tests/benchmarks/bench_loaders.py --data data/nanosynth --device cuda --size 640 --batch 64 --images 40000
 
 Both loaders carry out the same draws with the same code, one on the CPU and one on the training device. On a CPU their
-networks should be the same; on a GPU they differ by rounding, which a training enlarges. The table gives class-agnostic AP on val for every seed, the mean
-difference, and the interval of each seed's difference over source groups (paired bootstrap). Nothing is read from the
-test set.
+networks should be the same; on a GPU they differ by rounding, which a training enlarges. The table gives class-agnostic
+AP on val for every seed, the mean difference, and the interval of each seed's difference over source groups (paired
+bootstrap). Nothing is read from the test set.
 """
 
 import argparse

@@ -14,7 +14,7 @@ def test_records_come_in_the_order_of_their_files(tmp_path, make_record, keep_re
 
 
 def test_no_records(tmp_path, make_record, keep_records):
-    with pytest.raises(RecordError, match="no records; run `nanoseg-bench run` first$"):
+    with pytest.raises(RecordError, match=r"no records; run `nanoseg-bench run` first$"):
         admitted_records(tmp_path, "toy")
     keep_records(tmp_path, make_record("b", 0.1))
     with pytest.raises(RecordError, match="no records; run `nanoseg-bench run` first, or name one of toy"):
