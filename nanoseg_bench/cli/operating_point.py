@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nanoseg_bench.runs.folder import RunFolder
+from nanoseg_bench.runs.folder import OPERATING_POINT_FILE, RunFolder
 
 _WEIGHTS = "weights.safetensors"
 
@@ -60,4 +60,6 @@ def find_operating_point(model: Path) -> OperatingPoint | None:
     """
     run = RunFolder((model.parent if model.name == _WEIGHTS else model).resolve())
     confidence = run.operating_point()
-    return None if confidence is None else OperatingPoint(confidence, f"chosen on val, see {run.path}")
+    if confidence is None:
+        return None
+    return OperatingPoint(confidence, f"chosen on val, see {run.path / OPERATING_POINT_FILE}")
