@@ -14,7 +14,7 @@ from skimage.filters import threshold_otsu
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.imageio import as_grey
 from nanoseg_bench.models.base import CanvasImage, FitContext, FitReport, Model
-from nanoseg_bench.models.pixels import PixelInstance, content_window, instances_from_probability, restore_instances
+from nanoseg_bench.models.pixels import PixelInstance, instances_from_probability, restore_instances
 from nanoseg_bench.preparation.letterbox import Letterbox
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 
@@ -59,8 +59,7 @@ def otsu_foreground(pixels: NDArray[np.uint8], letterbox: Letterbox, smoothing: 
     Only the content counts, not the padding. Particles may be darker or brighter than the support: the side of the
     threshold that holds most of the image's border is background.
     """
-    content = content_window(letterbox)
-    grey = as_grey(pixels)[content].astype(np.float32)
+    grey = letterbox.content(as_grey(pixels)).astype(np.float32)
     if smoothing > 0:
         grey = cv2.GaussianBlur(grey, (0, 0), smoothing, borderType=cv2.BORDER_REPLICATE)
     foreground = np.zeros(pixels.shape[:2], dtype=np.float32)
@@ -73,5 +72,5 @@ def otsu_foreground(pixels: NDArray[np.uint8], letterbox: Letterbox, smoothing: 
         grey, threshold, low, high = -grey, -threshold, -high, -low
     above = (grey - threshold) / max(high - threshold, 1e-6)
     below = (grey - threshold) / max(threshold - low, 1e-6)
-    foreground[content] = 0.5 + 0.5 * np.where(grey > threshold, above, below)
+    letterbox.content(foreground)[:] = 0.5 + 0.5 * np.where(grey > threshold, above, below)
     return foreground

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nanoseg_bench.models.onnx_engine import OnnxEngine
+from nanoseg_bench.models.torch_model import STRIDE
 
 MAX_BOX = 1e-4
 MAX_SCORE = 1e-4
 MIN_MASK_IOU = 0.999
 
 _MASKS = 100  # anchors of an image whose masks are compared
-_STRIDE = 32
 _SEED = 0
 
 
@@ -82,8 +82,8 @@ def measure_parity(network: nn.Module, engine: OnnxEngine, batches: Iterable[NDA
 def example_batches(canvas: int) -> list[NDArray[np.float32]]:
     """Drawn micrographs: one of the network's own size, and two at once that are smaller and not square."""
     rng = np.random.default_rng(_SEED)
-    smaller = max(canvas // 2 // _STRIDE, 2) * _STRIDE
-    sizes = [(1, canvas, canvas), (2, smaller, smaller + _STRIDE)]
+    smaller = max(canvas // 2 // STRIDE, 2) * STRIDE
+    sizes = [(1, canvas, canvas), (2, smaller, smaller + STRIDE)]
     return [np.stack([_draw(rng, height, width) for _ in range(count)]) for count, height, width in sizes]
 
 

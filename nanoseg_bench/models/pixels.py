@@ -83,8 +83,7 @@ def instances_from_probability(
         Particles in no particular order.
     """
     mask = np.zeros(foreground.shape, dtype=bool)
-    content = content_window(letterbox)
-    mask[content] = foreground[content] > parameters.threshold
+    letterbox.content(mask)[:] = letterbox.content(foreground) > parameters.threshold
     labels = split_touching(fill_small_holes(mask, parameters.max_hole), parameters)
     found = []
     for number, window in enumerate(ndimage.find_objects(labels), start=1):
@@ -114,13 +113,6 @@ def restore_instances(
         region = letterbox.restore_mask(particle.mask, (particle.x, particle.y))
         restored.append(Instance(label, region, particle.score))
     return restored
-
-
-def content_window(letterbox: Letterbox) -> tuple[slice, slice]:
-    """(rows, columns) of the canvas that hold image, not padding."""
-    width, height = letterbox.content_size
-    pad_x, pad_y = letterbox.padding
-    return slice(pad_y, pad_y + height), slice(pad_x, pad_x + width)
 
 
 def fill_small_holes(mask: NDArray[np.bool_], max_hole: float) -> NDArray[np.bool_]:

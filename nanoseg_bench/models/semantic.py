@@ -18,7 +18,7 @@ from nanoseg_bench.errors import ModelError
 from nanoseg_bench.models.assembly import InstanceBatch
 from nanoseg_bench.models.base import CanvasImage
 from nanoseg_bench.models.data import network_input, normalise
-from nanoseg_bench.models.pixels import content_window, instances_from_probability, restore_instances
+from nanoseg_bench.models.pixels import instances_from_probability, restore_instances
 from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.torch_model import TorchModel
 from nanoseg_bench.preparation.letterbox import Letterbox
@@ -91,8 +91,7 @@ class SemanticModel(TorchModel):
         on_canvas = np.zeros((len(probabilities), canvas.canvas, canvas.canvas), dtype=np.float32)
         on_canvas[0] = 1  # the padding is background
         for whole, plane in zip(on_canvas, probabilities, strict=True):
-            content = plane[content_window(seen)]
-            whole[content_window(canvas)] = cv2.resize(content, canvas.content_size, interpolation=cv2.INTER_LINEAR)
+            canvas.content(whole)[:] = cv2.resize(seen.content(plane), canvas.content_size)  # bilinear
         found = instances_from_probability(1 - on_canvas[0], canvas, on_canvas[1:])
         return restore_instances(found, canvas, self.classes, self.max_detections)
 

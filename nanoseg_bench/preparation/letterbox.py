@@ -13,7 +13,7 @@ A network that takes rectangles needs less padding: with a stride, each axis is 
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from nanoseg_bench.annotations.instance import Instance, Polygon, Rle
 from nanoseg_bench.annotations.raster import rle_to_window, window_to_rle
 
 PADDING_GREY = 114
+
+_Value = TypeVar("_Value", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,9 @@ class Letterbox:
 
     def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Resize and pad an image (H, W[, 3]) of the original, at any resolution, to the canvas."""
-        content = self.resize(pixels)
-        height, width = content.shape[:2]
-        pad_x, pad_y = self.padding
         canvas_width, canvas_height = self.canvas_size
         canvas = np.full((canvas_height, canvas_width, *pixels.shape[2:]), PADDING_GREY, dtype=np.uint8)
-        canvas[pad_y : pad_y + height, pad_x : pad_x + width] = content
+        self.content(canvas)[:] = self.resize(pixels)
         return canvas
 
     def resize(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -86,8 +85,8 @@ class Letterbox:
         # Pillow's bilinear filter widens with the scale, so one interpolation serves up and down without aliasing.
         return np.asarray(Image.fromarray(pixels).resize(self.content_size, Image.Resampling.BILINEAR))
 
-    def content(self, canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The content that lies on a canvas, without its padding."""
+    def content(self, canvas: NDArray[_Value]) -> NDArray[_Value]:
+        """The part (h, w[, ...]) of a canvas (H, W[, ...]) that is not padding; what is written to it stands there."""
         (width, height), (pad_x, pad_y) = self.content_size, self.padding
         return canvas[pad_y : pad_y + height, pad_x : pad_x + width]
 

@@ -23,12 +23,11 @@ from nanoseg_bench.models.base import MIN_SCORE
 from nanoseg_bench.models.engine import Engine, TorchEngine
 from nanoseg_bench.models.onnx_engine import OnnxEngine
 from nanoseg_bench.models.parity import MAX_BOX, MIN_MASK_IOU
+from nanoseg_bench.models.torch_model import STRIDE
 from nanoseg_bench.models.yolo_decode import decode_instances, select_detections
 from nanoseg_bench.preparation.letterbox import Letterbox
 
 PARTICLES = 100  # of a micrograph, the most confident ones
-
-_STRIDE = 32  # the padding that `predict` leaves
 
 
 def main() -> None:
@@ -55,7 +54,7 @@ def compare_at(side: int, paths: list[Path], engines: tuple[Engine, Engine], cla
     boxes, scores, ious = [], [], []
     for path in paths:
         pixels = read_image(path)
-        letterbox = Letterbox(pixels.shape[1], pixels.shape[0], side, _STRIDE)
+        letterbox = Letterbox(pixels.shape[1], pixels.shape[0], side, STRIDE)
         outputs, particles = [], []
         for engine in engines:
             output, prototypes = engine.run(letterbox.apply(pixels))
