@@ -57,6 +57,9 @@ def find_operating_point(model: Path) -> OperatingPoint | None:
 
     Returns:
         None where this is no run, or none was chosen for its training.
+
+    Raises:
+        RecordError: What it keeps is malformed.
     """
     run = RunFolder((model.parent if model.name == _WEIGHTS else model).resolve())
     confidence = run.operating_point()

@@ -218,12 +218,16 @@ class RunFolder:
         write_document(self.path / OPERATING_POINT_FILE, chosen)
 
     def operating_point(self) -> float | None:
-        """The confidence that was chosen on val; None where none was, or for another training only."""
-        try:
-            chosen = read_document(self.path / OPERATING_POINT_FILE, ChosenConfidence)
-        except RecordError:
+        """The confidence that was chosen on val; None where none was, or for another training only.
+
+        Raises:
+            RecordError: ``operating_point.json`` is malformed.
+        """
+        path = self.path / OPERATING_POINT_FILE
+        if not (path.is_file() and self.is_fitted):
             return None
-        return chosen.confidence if self.is_fitted and sha256_file(self.fit_path) == chosen.fit_sha256 else None
+        chosen = read_document(path, ChosenConfidence)
+        return chosen.confidence if sha256_file(self.fit_path) == chosen.fit_sha256 else None
 
     def _training(self) -> dict[str, Any]:
         about = self.about()

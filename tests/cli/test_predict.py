@@ -231,7 +231,7 @@ def test_the_operating_point_of_a_run_is_found(tiny_set, tmp_path, caplog, monke
     assert find_operating_point(folder) is None
 
 
-def test_a_model_whose_scores_only_rank_is_cut_where_it_was_judged(tiny_set, tmp_path):
+def test_a_model_whose_scores_only_rank_is_cut_where_it_was_judged(tiny_set, tmp_path, capsys):
     name = PreparedSet(tiny_set).name
     run, boards = tmp_path / "runs" / name / "otsu-smoke-seed0", tmp_path / "leaderboards"
     places = ["--runs", str(run.parent), "--leaderboards", str(boards)]
@@ -249,3 +249,6 @@ def test_a_model_whose_scores_only_rank_is_cut_where_it_was_judged(tiny_set, tmp
     found = scores(tmp_path / "found")
     assert sorted(found) == sorted(score for score in every if score >= chosen)
     assert 0 < len(found) < len(every)
+    (run / "operating_point.json").write_text('{"confidence": "high", "fit_sha256": ""}', encoding="utf-8")
+    assert main(["predict", micrographs, "--model", str(run), "--out", str(tmp_path / "damaged")]) == 1
+    assert "operating_point.json: confidence: Input should be a valid number" in capsys.readouterr().err
