@@ -1,6 +1,7 @@
 """``conversion_report.json``: what every image lost, and every file that took no part, why, and the way out."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import orjson
 from nanoseg_bench.annotations.faults import FaultReport
 from nanoseg_bench.annotations.image_conversion import Converted
 from nanoseg_bench.annotations.labels import warn_of_similar_labels
+from nanoseg_bench.annotations.mask_particles import warn_of_specks
 from nanoseg_bench.files import write_bytes
 from nanoseg_bench.imageio import warn_of_uneven_pixels
 
@@ -41,6 +43,7 @@ class ConversionReport(FaultReport):
         without_area: Shapes that outline nothing and were left out, by kind.
         not_carried_over: Keys of the source that the new files say nothing of, and how many images have them.
         labels: Particles by label.
+        pieces: ``Micrograph.pieces`` by name, where there are any.
         path: Where the report was written.
     """
 
@@ -52,6 +55,7 @@ class ConversionReport(FaultReport):
     without_area: Counter[str] = field(default_factory=Counter)
     not_carried_over: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
+    pieces: dict[str, Mapping[str, int]] = field(default_factory=dict)
     path: Path | None = None
 
     def __post_init__(self) -> None:
@@ -87,12 +91,14 @@ class ConversionReport(FaultReport):
         self.without_area.update(converted.without_area)
         self.not_carried_over.update(converted.not_carried)
         self.labels.update(converted.labels)
+        if converted.pieces:
+            self.pieces[converted.name] = converted.pieces
 
     @property
     def warnings(self) -> list[str]:
         """What a person should look at, each told once for all images."""
         uneven = [(row["name"], row["uneven_nm"]) for row in self.images if "uneven_nm" in row]
-        return [*warn_of_similar_labels(self.labels), *warn_of_uneven_pixels(uneven)]
+        return [*warn_of_similar_labels(self.labels), *warn_of_uneven_pixels(uneven), *warn_of_specks(self.pieces)]
 
     def write(self, path: Path) -> None:
         """Write the report; same report, same bytes."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nanoseg_bench.annotations.json_values import read_json_object
+from nanoseg_bench.annotations.mask_options import MaskOptions
 from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.errors import AnnotationError, UsageError
 from nanoseg_bench.imageio import IMAGE_SUFFIXES
@@ -35,9 +36,7 @@ def open_source(
     extract_to: Path | None = None,
     classes: Sequence[str] | None = None,
     label_attribute: str | None = None,
-    mask_kind: str = "auto",
-    connectivity: int = 8,
-    label: str = "particle",
+    masks: MaskOptions | None = None,
 ) -> Source:
     """List the annotated micrographs of a folder or file, whatever its format.
 
@@ -49,19 +48,17 @@ def open_source(
         extract_to: LabelMe: where to write images that are only stored inside their JSON.
         classes: YOLO: class names in the order of their numbers, in place of those in ``data.yaml``.
         label_attribute: VIA: the region attribute that holds the class.
-        mask_kind: Masks: ``auto``, ``instance``, ``binary`` or ``colour``.
-        connectivity: Binary masks: 4 or 8.
-        label: Masks: class name of all particles.
+        masks: How masks are read.
 
     Raises:
-        UsageError: The format is not known, or has no use for ``image_folder`` or ``label_attribute``.
+        UsageError: The format is not known, or has no use for ``image_folder``, ``label_attribute`` or ``masks``.
         AnnotationError: The path is missing, holds no annotations, or several formats.
     """
     if not path.exists():
         raise AnnotationError(f"{path}: no such file or folder; give the path of the annotations")
     if format == "auto":
         format = "masks" if _is_mask_folder_of(path, image_folder) else detect_format(path)
-    _check_options(format, image_folder, label_attribute)
+    _check_options(format, image_folder, label_attribute, masks)
     if format == "labelme":
         from nanoseg_bench.annotations.labelme import LabelmeEntry, open_labelme
 
@@ -83,7 +80,7 @@ def open_source(
     from nanoseg_bench.annotations.masks import open_masks
 
     folders = (path, None) if image_folder is None else (image_folder, path)
-    return open_masks(*folders, kind=mask_kind, connectivity=connectivity, label=label)
+    return open_masks(folders[0], folders[1], masks)
 
 
 def detect_format(path: Path) -> str:
@@ -106,13 +103,17 @@ def detect_format(path: Path) -> str:
     )
 
 
-def _check_options(format: str, image_folder: Path | None, label_attribute: str | None) -> None:
+def _check_options(
+    format: str, image_folder: Path | None, label_attribute: str | None, masks: MaskOptions | None
+) -> None:
     if format not in FORMATS:
         raise UsageError(f"format {format!r} is not one of {', '.join(FORMATS)}")
     if image_folder is not None and format not in ("via", "coco", "masks"):
         raise UsageError(f"{format} annotations say where their images are: leave the image folder out")
     if label_attribute is not None and format != "via":
         raise UsageError(f"a label attribute is VIA's, and these are {format} annotations: leave it out")
+    if masks is not None and format != "masks" and (given := masks.given):
+        raise UsageError(f"{', '.join(given)}: for masks, and these are {format} annotations: leave it out")
 
 
 def _is_mask_folder_of(path: Path, image_folder: Path | None) -> bool:

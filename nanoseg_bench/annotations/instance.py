@@ -81,6 +81,8 @@ class Micrograph:
         notes: What the reader left out or mended, one sentence each.
         without_area: Shapes that the reader left out because they outline nothing: how many of each kind.
         not_carried: Keys under which the file says something that has no place here, such as ``flags`` or ``licenses``.
+        pieces: Of a mask that was taken apart: how many ``pieces`` became particles, how many of those are ``specks``,
+            and how many were ``left_out`` for being small.
     """
 
     name: str
@@ -94,3 +96,4 @@ class Micrograph:
     notes: tuple[str, ...] = ()
     without_area: Mapping[str, int] = field(default_factory=dict)
     not_carried: tuple[str, ...] = ()
+    pieces: Mapping[str, int] = field(default_factory=dict)

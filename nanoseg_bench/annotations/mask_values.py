@@ -18,7 +18,7 @@ _SEVERAL_CHANNELS = ("LA", "PA", "RGB", "RGBA")
 _MOST_TIFF_SAMPLES = 4
 
 
-def read_mask_values(path: Path, *, colours: bool = False) -> NDArray[Any]:
+def read_mask_values(path: Path, *, colours: bool = False, graded: bool = False) -> NDArray[Any]:
     """The (H, W) values of a mask: PNG, BMP, GIF or TIFF of 1 to 64 bits, or a palette image (the index counts).
 
     Several channels are taken where they are equal, an alpha channel where it is opaque.
@@ -26,6 +26,7 @@ def read_mask_values(path: Path, *, colours: bool = False) -> NDArray[Any]:
     Args:
         path: The mask.
         colours: Take every colour for one value, red * 65536 + green * 256 + blue.
+        graded: The values are compared with a threshold, not told apart: fractions and JPEG will do.
 
     Raises:
         ImageError: The file is missing, damaged, no image, or too large.
@@ -33,13 +34,15 @@ def read_mask_values(path: Path, *, colours: bool = False) -> NDArray[Any]:
             values.
     """
     pixels = _read_tiff(path) if path.suffix.lower() in _TIFF_SUFFIXES else None
-    values = _one_channel(_read_with_pillow(path) if pixels is None else pixels, path, colours)
-    if values.dtype.kind == "f":
-        broken = not np.isfinite(values).all() or bool((values != np.floor(values)).any())
-    else:
-        broken = False
-    if broken or values.min() < 0:
+    values = _one_channel(_read_with_pillow(path, graded) if pixels is None else pixels, path, colours)
+    finite = values.dtype.kind != "f" or bool(np.isfinite(values).all())
+    if not finite or values.min() < 0:
         raise AnnotationError(f"{path}: negative or broken values; an instance map numbers its particles 1, 2, ...")
+    if not graded and values.dtype.kind == "f" and (values != np.floor(values)).any():
+        raise AnnotationError(
+            f"{path}: broken values, such as {values[values != np.floor(values)].flat[0]:g}; an instance map numbers "
+            "its particles 1, 2, ... Where values say how likely a particle is, cut them: --threshold 0.5"
+        )
     return values
 
 
@@ -66,14 +69,17 @@ def _read_tiff(path: Path) -> NDArray[Any] | None:
     return np.moveaxis(values, 0, -1) if axes == "SYX" else values
 
 
-def _read_with_pillow(path: Path) -> NDArray[Any]:
+def _read_with_pillow(path: Path, graded: bool) -> NDArray[Any]:
     with image_errors(path), open_image(path) as image:
         pages = getattr(image, "n_frames", 1)
         format_, mode = image.format, image.mode
         halved = mode in _SEVERAL_CHANNELS and _has_16_bits(image)
         pixels = np.asarray(image)
-    if format_ in ("JPEG", "MPO"):
-        raise AnnotationError(f"{path}: JPEG changes the values of a mask; save it as PNG or TIFF from the original")
+    if format_ in ("JPEG", "MPO") and not graded:
+        raise AnnotationError(
+            f"{path}: JPEG changes the values of a mask; save it as PNG or TIFF from the original. Where it holds "
+            "particles against background, it can be cut: --threshold 128"
+        )
     if pages > 1:
         raise _several_pages(path, pages)
     if halved or mode not in _ONE_CHANNEL + _SEVERAL_CHANNELS:
@@ -107,7 +113,7 @@ def _one_channel(pixels: NDArray[Any], path: Path, colours: bool) -> NDArray[Any
         return np.asarray(red * 65536 + green * 256 + blue)
     raise AnnotationError(
         f"{path}: a colour image; an instance map has one channel that numbers the particles. Save it so, or, where "
-        "every colour is one particle on black, read it with the kind 'colour'"
+        "every colour is one particle on black, give --mask-kind colour"
     )
 
 

@@ -10,29 +10,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
 from nanoseg_bench.annotations.image_files import checked_size
-from nanoseg_bench.annotations.instance import Instance, Micrograph, Rle
+from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograph, Rle
+from nanoseg_bench.annotations.mask_options import MaskOptions
 from nanoseg_bench.annotations.mask_pairs import find_mask_pairs
+from nanoseg_bench.annotations.mask_particles import find_particles, made_for, read_values, values_to_instances
+from nanoseg_bench.annotations.mask_patterns import recognise
 from nanoseg_bench.annotations.mask_values import read_mask_values
-from nanoseg_bench.annotations.raster import run_lengths, to_rle, window_to_rle
+from nanoseg_bench.annotations.raster import run_lengths, to_rle
 from nanoseg_bench.annotations.source import Source
-from nanoseg_bench.errors import AnnotationError, NanosegError
+from nanoseg_bench.errors import AnnotationError
 from nanoseg_bench.files import atomic_path
-from nanoseg_bench.wording import counted
+from nanoseg_bench.imageio import image_size
 
-_MOST_WINDOWS = 65535
 _LARGEST_16_BIT = 65535
-_MASKS_LOOKED_AT = 16
-_NEIGHBOURS = {4: ndimage.generate_binary_structure(2, 1), 8: ndimage.generate_binary_structure(2, 2)}
 
 LABELS_FILE = "instances.csv"
 LABELS_COLUMNS = ("name", "value", "label")
 """Beside instance maps: the class of each particle."""
-
-KINDS = ("auto", "instance", "binary", "colour")
-"""What the values of a folder's masks mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +67,7 @@ def read_instance_map(path: Path, label: str | None, *, colours: bool = False) -
         ImageError: The file is missing or truncated.
         AnnotationError: The image has different channels, fractions or negative values.
     """
-    return _instances(read_mask_values(path, colours=colours), label)
+    return values_to_instances(read_mask_values(path, colours=colours), label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +79,8 @@ class MaskEntry:
         path: The mask.
         image_path: The image; None where there is none.
         fault: Why the mask cannot be used; empty when it can.
-        kind: ``instance``, ``binary`` or ``colour``.
+        options: How it is read; the kind is not ``auto``.
         chosen: Whether the kind was found, not given.
-        connectivity: 4 or 8, of binary masks.
-        label: Class name of the particles.
         labels: Class name of single particles by their value, where a table names them.
     """
 
@@ -94,10 +88,8 @@ class MaskEntry:
     path: Path
     image_path: Path | None
     fault: str
-    kind: str
+    options: MaskOptions
     chosen: bool
-    connectivity: int
-    label: str
     labels: tuple[tuple[int, str], ...] = ()
 
     def read(self) -> Micrograph:
@@ -109,54 +101,17 @@ class MaskEntry:
         """
         if self.fault or self.image_path is None:
             raise AnnotationError(f"{self.path}: {self.fault}")
-        values = read_mask_values(self.path, colours=self.kind == "colour")
-        height, width = values.shape
-        checked_size(self.image_path, (width, height), str(self.path))
-        if self.kind == "binary":
-            instances, notes = self._read_binary(values)
-        else:
-            instances = self._name(_instances(values, self.label), values)
-            notes = ("taken for an instance map, since the folder's masks hold several values",) if self.chosen else ()
-        return Micrograph(self.name, self.image_path, width, height, tuple(instances), notes=notes)
-
-    def _name(self, instances: list[Instance], values: NDArray[Any]) -> list[Instance]:
-        if not self.labels:
-            return instances
-        labels = dict(self.labels)
-        numbers = [int(value) for value in np.unique(values) if value]
-        return [
-            replace(each, label=labels.get(value, self.label)) for each, value in zip(instances, numbers, strict=True)
-        ]
-
-    def _read_binary(self, values: NDArray[Any]) -> tuple[list[Instance], tuple[str, ...]]:
-        if self.chosen and not _has_one_value(values):
-            raise AnnotationError(
-                f"{self.path}: holds several values, while the masks of its folder that were looked at are binary; "
-                "say which kind they are: instance or binary"
-            )
-        pieces = {neighbours: ndimage.label(values != 0, structure=_NEIGHBOURS[neighbours]) for neighbours in (4, 8)}
-        numbers, count = pieces[self.connectivity]
-        other = 12 - self.connectivity
-        notes = []
-        if self.chosen:
-            pieces_found = counted(count, "connected piece")
-            notes.append(f"taken for a binary mask: {pieces_found}, each of them a particle")
-        if pieces[other][1] != count:
-            notes.append(
-                f"{self.connectivity}-connectivity makes {counted(count, 'particle')}, {other}-connectivity "
-                f"{pieces[other][1]}"
-            )
-        return _instances(numbers, self.label), tuple(notes)
+        values = read_values(self.path, self.options)
+        size = made_for(values, image_size(self.image_path), self.options, self.path)
+        width, height = checked_size(self.image_path, size, str(self.path))
+        found = find_particles(
+            values, self.options, self.path, chosen=self.chosen, size=(width, height), labels=dict(self.labels)
+        )
+        instances = tuple(found.instances)
+        return Micrograph(self.name, self.image_path, width, height, instances, notes=found.notes, pieces=found.pieces)
 
 
-def open_masks(
-    folder: Path,
-    mask_folder: Path | None = None,
-    *,
-    kind: str = "auto",
-    connectivity: int = 8,
-    label: str = "particle",
-) -> Source:
+def open_masks(folder: Path, mask_folder: Path | None = None, options: MaskOptions | None = None) -> Source:
     """Pair images with masks of the same name.
 
     Two folders are given, or one with ``images`` beside ``masks`` (or ``segmaps``, ``labels``, ``instances``), or one
@@ -168,43 +123,35 @@ def open_masks(
     Args:
         folder: The folder, or that of the images.
         mask_folder: The folder of the masks.
-        kind: ``instance``: every value is a particle. ``binary``: every connected piece is one. ``colour``: every
-            colour is one. ``auto``: binary where no mask of the folder that is looked at (up to 16) holds more than
-            one value besides 0, else instance; each Micrograph's notes say so.
-        connectivity: 4 or 8, of binary masks. Some public masks separate touching particles by gaps of one pixel that
-            only 4-connectivity sees.
-        label: Class name of all particles.
+        options: How they are read. Of kind ``auto``, each Micrograph's notes say what its mask was taken for.
 
     Raises:
-        AnnotationError: There are no masks, or it is not clear which files they are.
-        ValueError: ``kind`` or ``connectivity`` is not one of these.
+        AnnotationError: There are no masks, it is not clear which files they are, or their values look like neither
+            numbers of particles nor particles against background.
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind {kind!r} is not one of {', '.join(KINDS)}")
-    if connectivity not in _NEIGHBOURS:
-        raise ValueError(f"connectivity {connectivity} is neither 4 nor 8")
+    options = options or MaskOptions()
     pairs = find_mask_pairs(folder, mask_folder)
     labels = _read_labels(folder / LABELS_FILE)
-    if labels and kind == "auto":
-        kind = "instance"
-    found = _found_kind([pair.masks[0] for pair in pairs if pair.masks]) if kind == "auto" else kind
+    chosen = options.kind == "auto" and not labels
+    if options.kind == "auto":
+        kind = "instance" if labels else recognise([pair.masks[0] for pair in pairs if pair.masks])
+        options = replace(options, kind=kind)
     entries = [
         MaskEntry(
             pair.name,
             pair.masks[0],
             pair.images[0] if pair.images else None,
             pair.fault,
-            found,
-            kind == "auto",
-            connectivity,
-            label,
+            options,
+            chosen,
             labels.get(PurePosixPath(pair.name).name, ()),
         )
         for pair in pairs
         if pair.masks
     ]
     bare = tuple(path for pair in pairs if not pair.masks for path in pair.images)
-    return Source("masks", tuple(entries), unannotated=bare)
+    classes = tuple(dict.fromkeys(name for _, name in options.names if name != IGNORE_LABEL))
+    return Source("masks", tuple(entries), classes=classes or None, unannotated=bare)
 
 
 def write_instance_map(path: Path, instances: Sequence[Instance], height: int, width: int) -> MapLoss:
@@ -262,38 +209,6 @@ def _read_labels(path: Path) -> Mapping[str, tuple[tuple[int, str], ...]]:
             f"{path}: is no table of {', '.join(LABELS_COLUMNS)} ({error}); mend it, or take it away"
         ) from error
     return {name: tuple(pairs) for name, pairs in labels.items()}
-
-
-def _found_kind(paths: Sequence[Path]) -> str:
-    """Binary or instance, by masks spread over the folder; those that cannot be read are left to their entry."""
-    step = max(1, len(paths) // _MASKS_LOOKED_AT)
-    for path in paths[::step][:_MASKS_LOOKED_AT]:
-        try:
-            values = read_mask_values(path)
-        except NanosegError:
-            continue
-        if not _has_one_value(values):
-            return "instance"
-    return "binary"
-
-
-def _has_one_value(values: NDArray[Any]) -> bool:
-    """Whether there is at most one value besides 0."""
-    return bool(((values == 0) | (values == values.max())).all())
-
-
-def _instances(values: NDArray[Any], label: str | None) -> list[Instance]:
-    if values.max() > _MOST_WINDOWS:
-        # The windows come as a list as long as the highest number: count the numbers that occur instead.
-        found, numbers = np.unique(values, return_inverse=True)
-        values = numbers.reshape(values.shape) + int(found[0] != 0)
-    values = values.astype(np.int32)
-    height, width = values.shape
-    return [
-        Instance(label, window_to_rle(values[window] == number, window[1].start, window[0].start, height, width))
-        for number, window in enumerate(ndimage.find_objects(values), start=1)
-        if window is not None
-    ]
 
 
 def _pixels_inside(rle: Rle) -> NDArray[np.int64]:

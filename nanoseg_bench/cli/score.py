@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nanoseg_bench.cli.mask_flags import add_mask_flags, mask_options_of
 from nanoseg_bench.cli.sources import parse_classes
 from nanoseg_bench.errors import DatasetError, UsageError
 from nanoseg_bench.wording import counted
@@ -77,6 +78,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "--classes", metavar="A,B,...", help="class names in the order of their numbers, for YOLO and COCO results"
     )
     outside.add_argument("--class-less", action="store_true", help="disregard the classes of the predictions")
+    add_mask_flags(parser, label=None)
     parser.set_defaults(run=run)
 
 
@@ -164,6 +166,9 @@ def _score_external(arguments: argparse.Namespace) -> int:
             f"{', '.join(scored_sets(prepared))} of {prepared.root}"
         )
 
+    classes = parse_classes(arguments.classes)
+    masks = mask_options_of(arguments, classes)
+
     def read(path: Path, eval_set: str) -> "External":
         external = read_external(
             path,
@@ -171,8 +176,9 @@ def _score_external(arguments: argparse.Namespace) -> int:
             prepared,
             load_eval_set(prepared, eval_set),
             format=arguments.format,
-            classes=parse_classes(arguments.classes),
+            classes=classes,
             class_less=arguments.class_less,
+            masks=masks,
         )
         for note in external.notes:
             print(note)

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nanoseg_bench.cli.mask_flags import add_mask_flags, mask_options_of
 from nanoseg_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -11,11 +12,10 @@ if TYPE_CHECKING:
 
 # The words are repeated here, so that --help needs none of the modules that read files.
 FORMATS = ("labelme", "via", "coco", "yolo", "masks")
-MASK_KINDS = ("auto", "instance", "binary", "colour")
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
-    """Add the group ``reading annotations``."""
+    """Add the groups ``reading annotations`` and ``reading masks``."""
     reading = parser.add_argument_group("reading annotations")
     reading.add_argument(
         "--from",
@@ -28,23 +28,7 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         "--image-folder", type=Path, metavar="DIR", help="via, coco, masks: where the images are, if not beside"
     )
     reading.add_argument("--label-attribute", metavar="NAME", help="via: the region attribute that names the class")
-    reading.add_argument(
-        "--mask-kind",
-        choices=MASK_KINDS,
-        default="auto",
-        help="masks: one value or one colour per particle, or particles against background (default: %(default)s)",
-    )
-    reading.add_argument(
-        "--connectivity",
-        type=int,
-        choices=(4, 8),
-        default=8,
-        help="masks: whether particles of a binary mask touch at corners too; 4 where one-pixel gaps separate them "
-        "(default: %(default)s)",
-    )
-    reading.add_argument(
-        "--label", default="particle", metavar="NAME", help="masks: class of all particles (default: %(default)s)"
-    )
+    add_mask_flags(parser)
 
 
 def open_from(
@@ -67,9 +51,7 @@ def open_from(
         extract_to=extract_to,
         classes=classes,
         label_attribute=arguments.label_attribute,
-        mask_kind=arguments.mask_kind,
-        connectivity=arguments.connectivity,
-        label=arguments.label,
+        masks=mask_options_of(arguments, classes),
     )
 
 

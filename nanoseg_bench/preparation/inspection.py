@@ -58,6 +58,7 @@ class Inspection:
         pixels_sha256: Of the decoded pixels and their shape; empty when they were not read.
         truth_sha256: Of labels and regions.
         fingerprint_path: The file to compare it by.
+        pieces: ``Micrograph.pieces``.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Inspection:
     pixels_sha256: str = ""
     truth_sha256: str = ""
     fingerprint_path: Path | None = None
+    pieces: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def particles(self) -> int:
@@ -130,6 +132,7 @@ def _inspect(task: InspectionTask) -> Inspection:
         "labels": dict(sorted(labels.items())),
         "ignored": len(micrograph.instances) - labels.total(),
         "notes": micrograph.notes,
+        "pieces": dict(micrograph.pieces),
     }
     if task.fingerprint_path is not None:
         fields |= _look_at_pixels(micrograph, task.fingerprint_path)

@@ -7,6 +7,7 @@ from typing import Any
 
 from nanoseg_bench.annotations.file_names import UniqueNames
 from nanoseg_bench.annotations.labels import warn_of_similar_labels
+from nanoseg_bench.annotations.mask_particles import warn_of_specks
 from nanoseg_bench.annotations.source import Entry
 from nanoseg_bench.errors import PreparationError
 from nanoseg_bench.imageio import warn_of_uneven_pixels
@@ -152,7 +153,8 @@ def _warnings(everything: Sequence[Inspection]) -> list[str]:
         for each in everything
         if each.nm_per_px is None and "uneven_nm" in each.reading
     ]
-    return [*warn_of_similar_labels(labels), *warn_of_uneven_pixels(uneven)]
+    pieces = {each.name: each.pieces for each in everything if each.pieces}
+    return [*warn_of_similar_labels(labels), *warn_of_uneven_pixels(uneven), *warn_of_specks(pieces)]
 
 
 def _split(

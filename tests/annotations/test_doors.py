@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from nanoseg_bench.annotations.doors import FORMATS, detect_format, open_source
+from nanoseg_bench.annotations.mask_options import MaskOptions
 from nanoseg_bench.errors import AnnotationError, UsageError
 
 TRIANGLE = [[5, 5], [25, 5], [15, 25]]
@@ -164,7 +165,9 @@ def test_masks_of_images_elsewhere(tmp_path):
     picture(tmp_path / "pictures" / "bare.png")
     mask(tmp_path / "truth" / "a.png")
     for format_ in ("auto", "masks"):
-        source = open_source(tmp_path / "truth", format_, image_folder=tmp_path / "pictures", label="rod")
+        source = open_source(
+            tmp_path / "truth", format_, image_folder=tmp_path / "pictures", masks=MaskOptions(label="rod")
+        )
         (entry,) = source.entries
         assert entry.read().image_path == tmp_path / "pictures" / "a.png"
         assert entry.read().instances[0].label == "rod"
@@ -178,7 +181,7 @@ def test_options_reach_their_door(tmp_path):
     assert entry.read().image_path == tmp_path / "a.png"
     flat_masks(tmp_path / "masks")
     assert "1 connected piece," in open_source(tmp_path / "masks").entries[0].read().notes[0]
-    assert open_source(tmp_path / "masks", mask_kind="instance").entries[0].read().notes == ()
+    assert open_source(tmp_path / "masks", masks=MaskOptions("instance")).entries[0].read().notes == ()
 
 
 def test_options_that_a_format_has_no_use_for_are_refused(tmp_path):

@@ -5,6 +5,7 @@ from PIL import Image
 from scipy import ndimage
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Polygon
+from nanoseg_bench.annotations.mask_options import MaskOptions
 from nanoseg_bench.annotations.masks import open_masks, read_instance_map, write_instance_map
 from nanoseg_bench.annotations.raster import rle_to_mask, to_mask, window_to_rle
 from nanoseg_bench.errors import AnnotationError, ImageError
@@ -132,7 +133,7 @@ def test_a_colour_is_a_particle_where_asked(tmp_path):
     colours[10:12, 4:7] = (0, 255, 0)
     colours[15:, 4:7] = (0, 0, 1)
     Image.fromarray(colours).save(tmp_path / "m.png")
-    with pytest.raises(AnnotationError, match="kind 'colour'"):
+    with pytest.raises(AnnotationError, match="--mask-kind colour"):
         read_instance_map(tmp_path / "m.png", "particle")
     masks = [to_mask(instance, 20, 30) for instance in read_instance_map(tmp_path / "m.png", "x", colours=True)]
     assert [mask.sum() for mask in masks] == [15, 6, 18]
@@ -225,7 +226,7 @@ def test_pieces_of_a_binary_mask(tmp_path, connectivity, count, value):
     mask = touching_squares()
     save(tmp_path / "images" / "m.png", grey())
     save(tmp_path / "masks" / "m.png", mask.astype(np.uint8) * value)
-    (entry,) = open_masks(tmp_path, kind="binary", connectivity=connectivity, label="cube").entries
+    (entry,) = open_masks(tmp_path, options=MaskOptions("binary", connectivity=connectivity, label="cube")).entries
     instances = entry.read().instances
     assert [instance.label for instance in instances] == ["cube"] * count
     assert (np.sum([to_mask(instance, 30, 40) for instance in instances], axis=0) == mask).all()
@@ -263,10 +264,10 @@ def test_binary_and_instance_are_told_by_the_folder_not_by_the_image(tmp_path):
     instance = [entry.read() for entry in open_masks(tmp_path / "many").entries]
     assert [len(micrograph.instances) for micrograph in instance] == [1, 2]
     assert "instance map" in instance[0].notes[0]
-    told = open_masks(tmp_path / "many", kind="binary", connectivity=4, label="cube").entries[1].read()
+    told = open_masks(tmp_path / "many", options=MaskOptions("binary", connectivity=4, label="cube")).entries[1].read()
     assert [found.label for found in told.instances] == ["cube"] * 3
     assert told.notes == ("4-connectivity makes 3 particles, 8-connectivity 2",)
-    assert len(open_masks(tmp_path / "one", kind="instance").entries[0].read().instances) == 1
+    assert len(open_masks(tmp_path / "one", options=MaskOptions("instance")).entries[0].read().instances) == 1
 
 
 def test_a_later_map_that_contradicts_the_kind_is_an_error(tmp_path):
@@ -361,9 +362,9 @@ def test_folders_without_masks_are_refused(tmp_path):
     with pytest.raises(AnnotationError, match="masks in masks, instances"):
         open_masks(tmp_path)
     with pytest.raises(ValueError, match="'odd'"):
-        open_masks(tmp_path, kind="odd")
+        MaskOptions("odd")
     with pytest.raises(ValueError, match="connectivity 6"):
-        open_masks(tmp_path, connectivity=6)
+        MaskOptions(connectivity=6)
 
 
 def test_real_instance_maps(shared_data):

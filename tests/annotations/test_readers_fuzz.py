@@ -23,6 +23,7 @@ from nanoseg_bench.annotations.coco import read_coco
 from nanoseg_bench.annotations.doors import open_source
 from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.annotations.labelme_shapes import encode_mask
+from nanoseg_bench.annotations.mask_options import MaskOptions
 from nanoseg_bench.annotations.masks import read_instance_map
 from nanoseg_bench.annotations.raster import area, mask_to_rle, rle_to_mask, to_rle
 from nanoseg_bench.errors import NanosegError
@@ -327,7 +328,7 @@ def check_mask(folder, suffix, data):
     path.write_bytes(data)
     try:
         read_all(folder, "masks")
-        read_all(folder, "masks", mask_kind="binary")
+        read_all(folder, "masks", masks=MaskOptions("binary"))
         try:
             instances = read_instance_map(path, "x")
         except NanosegError as error:

@@ -10,6 +10,7 @@ from nanoseg_bench.annotations.coco import CocoWriter
 from nanoseg_bench.annotations.doors import open_source
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograph, Polygon
 from nanoseg_bench.annotations.labelme import read_labelme, write_labelme
+from nanoseg_bench.annotations.mask_options import MaskOptions
 from nanoseg_bench.annotations.masks import write_instance_map
 from nanoseg_bench.annotations.raster import iou_matrix, mask_to_rle, to_mask, to_rle
 from nanoseg_bench.annotations.yolo import write_yolo
@@ -147,7 +148,7 @@ def test_labelme_to_coco_to_labelme_to_coco_keeps(oddity, image, tmp_path):
 def test_instance_map_keeps_or_counts(oddity, image, tmp_path):
     before = micrograph_of(oddity, image)
     loss = write_instance_map(tmp_path / "masks" / "a.png", before.instances, HEIGHT, WIDTH)
-    after = read_only(tmp_path, "masks", mask_kind="instance")
+    after = read_only(tmp_path, "masks", masks=MaskOptions("instance"))
     particles = [to_mask(instance, HEIGHT, WIDTH) for instance in before.instances if not instance.ignored]
     # A map has one particle per pixel, the later one, and neither classes nor ignore regions.
     visible = [mask & ~np.any(particles[number:] or [mask & False], axis=0) for number, mask in enumerate(particles, 1)]

@@ -128,10 +128,11 @@ def test_usage_errors(folder, tmp_path, capsys):
 def test_words_of_the_options_are_those_of_the_formats():
     from nanoseg_bench.annotations.conversion import TARGETS
     from nanoseg_bench.annotations.doors import FORMATS
-    from nanoseg_bench.annotations.masks import KINDS
-    from nanoseg_bench.cli import convert, sources
+    from nanoseg_bench.annotations.mask_options import ANCHORS, KINDS
+    from nanoseg_bench.cli import convert, mask_flags, sources
 
-    assert (sources.FORMATS, sources.MASK_KINDS, convert._TARGETS) == (FORMATS, KINDS, TARGETS)
+    assert (sources.FORMATS, convert._TARGETS) == (FORMATS, TARGETS)
+    assert (mask_flags.MASK_KINDS, mask_flags.ANCHORS) == (KINDS, ANCHORS)
 
 
 @pytest.mark.parametrize("to", ["coco", "yolo", "masks"])

@@ -1,14 +1,17 @@
 """One reader for each format: what it finds goes into ``Answers``, in pixels of the micrographs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from nanoseg_bench.annotations.coco import read_coco
 from nanoseg_bench.annotations.coco_regions import read_region
 from nanoseg_bench.annotations.instance import Instance, Rle
 from nanoseg_bench.annotations.labelme import read_labelme_regions
+from nanoseg_bench.annotations.mask_options import MaskOptions
 from nanoseg_bench.annotations.mask_pairs import image_name_of
-from nanoseg_bench.annotations.masks import read_instance_map
+from nanoseg_bench.annotations.mask_particles import find_particles, made_for, read_values, warn_of_specks
+from nanoseg_bench.annotations.mask_patterns import recognise
 from nanoseg_bench.annotations.tracing import trace
 from nanoseg_bench.annotations.yolo import read_yolo
 from nanoseg_bench.annotations.yolo_layout import find_class_names
@@ -17,7 +20,6 @@ from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.external.answers import Answers
 from nanoseg_bench.evaluation.external.formats import HandedIn
 from nanoseg_bench.evaluation.predictions import read_predictions
-from nanoseg_bench.imageio import image_size
 from nanoseg_bench.progress import track
 
 
@@ -61,29 +63,45 @@ def read_coco_file(path: Path, answers: Answers) -> None:
             answers.put(place, file.instances[name])
 
 
-def read_maps(handed_in: HandedIn, answers: Answers, *, binary_is_meant: bool) -> None:
-    """Read an instance map for each image.
+def read_maps(handed_in: HandedIn, answers: Answers, options: MaskOptions, *, binary_is_meant: bool) -> tuple[str, ...]:
+    """Read a mask for each image, by the code that reads annotations.
 
     Args:
-        handed_in: The maps.
+        handed_in: The masks.
         answers: Where the particles go.
-        binary_is_meant: Do not suspect maps that hold one value each.
+        options: How masks are read. Of kind ``auto``, values must number the particles: a model that numbers none has
+            joined those that touch, which whoever hands it in should know.
+        binary_is_meant: Do not suspect masks that hold one value each: all of its pieces are one particle.
+
+    Returns:
+        What was left out, or seems wrong, one sentence each.
 
     Raises:
-        AnnotationError, ImageError: A map cannot be read, or is none.
-        PredictionsError: A map is of another size, or they seem to be masks whose particles have no numbers.
+        AnnotationError, ImageError: A mask cannot be read, or is none.
+        PredictionsError: A mask is of another size, or they seem to be masks whose particles have no numbers.
     """
+    chosen = options.kind == "auto"
+    if chosen:
+        # Binary masks are found by their pieces, in all files: one piece each reads the same either way.
+        kind = recognise(handed_in.files)
+        options = replace(options, kind="instance")
+        chosen = kind == "instance"
     found: list[tuple[Path, list[Instance]]] = []
-    for path in track(handed_in.files, "reading instance maps"):
+    pieces: dict[str, Mapping[str, int]] = {}
+    for path in track(handed_in.files, "reading masks"):
         name = _name(path, handed_in.root)
         place = answers.place(name if answers.knows(name) else image_name_of(name))
         if place is not None:
-            answers.require_size(place, image_size(path), str(path))
-            instances = read_instance_map(path, None)
-            answers.put(place, instances)
-            found.append((path, instances))
-    if not binary_is_meant:
+            values = read_values(path, options)
+            size = made_for(values, (place.width, place.height), options, path)
+            answers.require_size(place, size, str(path))
+            particles = find_particles(values, options, path, chosen=chosen, size=size)
+            answers.put(place, particles.instances)
+            found.append((path, [each for each in particles.instances if not each.ignored]))
+            pieces |= {place.name: particles.pieces}
+    if options.kind == "instance" and not binary_is_meant:
         _refuse_binary(found)
+    return tuple(warn_of_specks(pieces))
 
 
 def read_labels(handed_in: HandedIn, answers: Answers, classes: Sequence[str] | None) -> None:
@@ -143,5 +161,6 @@ def _refuse_binary(found: Iterable[tuple[Path, list[Instance]]]) -> None:
             raise PredictionsError(
                 f"{path}: one value in {parts} separate pieces, and no map of the folder holds several values: it "
                 "seems to be a mask of particles against background. In an instance map every particle has a number of "
-                "its own: export those, or number the pieces; give --from masks where all pieces are one particle"
+                "its own: export those, or give --mask-kind binary, which makes a particle of every piece; "
+                "--mask-kind instance where all pieces are one particle"
             )

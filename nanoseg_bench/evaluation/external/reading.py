@@ -7,7 +7,8 @@ from pathlib import Path
 from nanoseg_bench.annotations.coco_results import is_coco_results
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.json_values import is_number
-from nanoseg_bench.errors import PredictionsError
+from nanoseg_bench.annotations.mask_options import MaskOptions
+from nanoseg_bench.errors import PredictionsError, UsageError
 from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.external.answers import Answers
 from nanoseg_bench.evaluation.external.coco_ids import read_results
@@ -59,6 +60,7 @@ def read_external(
     format: str = "auto",
     classes: Sequence[str] | None = None,
     class_less: bool = False,
+    masks: MaskOptions | None = None,
 ) -> External:
     """Read the predictions of somebody else's tool for an eval set.
 
@@ -73,6 +75,8 @@ def read_external(
         format: One of ``FORMATS``, or ``auto``.
         classes: Class names in the order of their numbers, for YOLO labels (from 0) and COCO results (from 1).
         class_less: Disregard class names.
+        masks: How masks are read. By default values number the particles, and what looks like something else is
+            refused.
 
     Raises:
         UsageError: There is no such path.
@@ -82,7 +86,10 @@ def read_external(
     """
     handed_in = find_predictions(path, format, eval_set.name)
     answers = Answers(path, prepared, eval_set)
-    confident = _read(handed_in, answers, prepared, eval_set, classes, binary_is_meant=format == "masks")
+    # Whoever names the format has looked; an explicit kind needs no suspicion either.
+    meant = format == "masks" or (masks is not None and masks.kind != "auto")
+    options = masks or MaskOptions(label=None)
+    confident, read_notes = _read(handed_in, answers, prepared, eval_set, classes, options, binary_is_meant=meant)
     complete = answers.complete(_WAYS_OUT[handed_in.format])
     knows_classes, labelled, class_note = _with_classes(path, complete, eval_set.classes, class_less)
     scored, within, images, score_note = _with_scores(path, labelled)
@@ -98,7 +105,7 @@ def read_external(
     )
     particles = counted(sum(map(len, images.values())), "particle")
     read = f"{eval_set.name}: {counted(len(images), 'image')}, {particles} ({handed_in.format})"
-    return External(predictions, scored, (read, *class_note, *score_note))
+    return External(predictions, scored, (read, *read_notes, *class_note, *score_note))
 
 
 def _read(
@@ -107,24 +114,28 @@ def _read(
     prepared: PreparedSet,
     eval_set: EvalSet,
     classes: Sequence[str] | None,
+    masks: MaskOptions,
     *,
     binary_is_meant: bool,
-) -> bool:
-    """Fill in the answers; False where the file says that its scores are no confidences."""
+) -> tuple[bool, tuple[str, ...]]:
+    """Fill in the answers: whether scores may be confidences, by the file's account; and what was decided."""
     first = handed_in.files[0]
+    notes: tuple[str, ...] = ()
+    if handed_in.format != "masks" and (given := masks.given):
+        raise UsageError(f"{', '.join(given)}: for masks, and {handed_in.root} holds {handed_in.format} predictions")
     if handed_in.format == "predictions":
-        return read_ours(first, answers, eval_set)
+        return read_ours(first, answers, eval_set), notes
     if handed_in.format == "coco" and is_coco_results(read_json(first)):
-        read_results(first, answers, prepared, eval_set, classes)
+        notes = read_results(first, answers, prepared, eval_set, classes)
     elif handed_in.format == "coco":
         read_coco_file(first, answers)
     elif handed_in.format == "masks":
-        read_maps(handed_in, answers, binary_is_meant=binary_is_meant)
+        notes = read_maps(handed_in, answers, masks, binary_is_meant=binary_is_meant)
     elif handed_in.format == "yolo":
         read_labels(handed_in, answers, classes)
     else:
         read_labelme_files(handed_in, answers)
-    return True
+    return True, notes
 
 
 Images = Mapping[str, list[Instance]]
