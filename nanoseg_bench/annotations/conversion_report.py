@@ -13,7 +13,7 @@ from nanoseg_bench.annotations.image_conversion import Converted
 from nanoseg_bench.annotations.labels import warn_of_similar_labels
 from nanoseg_bench.annotations.mask_particles import warn_of_specks
 from nanoseg_bench.files import write_bytes
-from nanoseg_bench.imageio import warn_of_uneven_pixels
+from nanoseg_bench.imageio import warn_of_uneven_pixels, warn_of_unknown_units
 
 REPORT_FORMAT = "nanoseg-conversion-report/1"
 REPORT_FILE = "conversion_report.json"
@@ -76,6 +76,8 @@ class ConversionReport(FaultReport):
             row["rewritten"] = converted.reading
         if converted.uneven_nm is not None:
             row["uneven_nm"] = list(converted.uneven_nm)
+        if converted.unknown_unit is not None:
+            row["unknown_unit"] = converted.unknown_unit
         self.images.append(row)
         totals = self.totals
         before, particles = totals["instances"] + totals["vanished"], loss.instances + loss.vanished
@@ -98,7 +100,13 @@ class ConversionReport(FaultReport):
     def warnings(self) -> list[str]:
         """What a person should look at, each told once for all images."""
         uneven = [(row["name"], row["uneven_nm"]) for row in self.images if "uneven_nm" in row]
-        return [*warn_of_similar_labels(self.labels), *warn_of_uneven_pixels(uneven), *warn_of_specks(self.pieces)]
+        units = [(row["name"], row["unknown_unit"]) for row in self.images if "unknown_unit" in row]
+        return [
+            *warn_of_similar_labels(self.labels),
+            *warn_of_uneven_pixels(uneven),
+            *warn_of_unknown_units(units),
+            *warn_of_specks(self.pieces),
+        ]
 
     def write(self, path: Path) -> None:
         """Write the report; same report, same bytes."""

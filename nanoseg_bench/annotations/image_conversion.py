@@ -71,6 +71,7 @@ class Converted:
         without_area: ``Micrograph.without_area``.
         not_carried: Keys of the source that the new files say nothing of.
         uneven_nm: Nanometres per pixel along a row and along a column, where the image has no single scale for that.
+        unknown_unit: The unit of the image's scale, where it is not understood.
         pieces: ``Micrograph.pieces``.
     """
 
@@ -91,6 +92,7 @@ class Converted:
     without_area: Mapping[str, int] = field(default_factory=dict)
     not_carried: tuple[str, ...] = ()
     uneven_nm: tuple[float, float] | None = None
+    unknown_unit: str | None = None
     pieces: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -136,6 +138,7 @@ def _convert(task: ConversionTask, entry: Entry, stem: str, micrograph: Microgra
         without_area=micrograph.without_area,
         not_carried=(*micrograph.not_carried, *_lost_in(task.to, micrograph)),
         uneven_nm=None if scale is None else scale.uneven_nm,
+        unknown_unit=None if scale is None else scale.unknown_unit,
         pieces=micrograph.pieces,
     )
     if task.strict:

@@ -31,6 +31,8 @@ _PNG_PLAIN_COLOURS = (0, 2)  # grey, RGB
 _PLAIN_MODES = ("L", "RGB")
 _ORIENTATION = 0x0112
 _PHOTOMETRIC = 262
+_BITS_PER_SAMPLE, _SAMPLE_FORMAT, _UNSIGNED = 258, 339, 1
+_BMP_15_AND_16_BITS = ("BGR;15", "BGR;16")  # widened to 8 bits per sample, by one reader so and by another so
 _BLACK_IS_ZERO, _RGB = 1, 2
 _FICLONE = 0x40049409
 
@@ -117,7 +119,13 @@ def _is_plain_image(image: Image.Image) -> bool:
         return False
     if isinstance(image, TiffImageFile):
         tags = image.tag_v2
-        return tags.get(_ORIENTATION, 1) == 1 and tags.get(_PHOTOMETRIC) in (_BLACK_IS_ZERO, _RGB)
+        # Pillow's mode does not tell: 16-bit colour opens as RGB, and 4-bit grey or signed 8 bits as L.
+        eight_bits = all(bits == 8 for bits in tags.get(_BITS_PER_SAMPLE, (1,)))
+        unsigned = all(kind == _UNSIGNED for kind in tags.get(_SAMPLE_FORMAT, (_UNSIGNED,)))
+        upright = tags.get(_ORIENTATION, 1) == 1
+        return eight_bits and unsigned and upright and tags.get(_PHOTOMETRIC) in (_BLACK_IS_ZERO, _RGB)
+    if image.format == "BMP" and any(rawmode in str(getattr(image, "tile", "")) for rawmode in _BMP_15_AND_16_BITS):
+        return False
     return image.format in ("JPEG", "BMP") and image.getexif().get(_ORIENTATION, 1) == 1
 
 

@@ -26,7 +26,7 @@ from nanoseg_bench.imageio.reading import (
     read_scale,
     read_with_notes,
 )
-from nanoseg_bench.imageio.scale import Scale, warn_of_uneven_pixels
+from nanoseg_bench.imageio.scale import Scale, warn_of_uneven_pixels, warn_of_unknown_units
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -42,4 +42,5 @@ __all__ = [
     "read_scale",
     "read_with_notes",
     "warn_of_uneven_pixels",
+    "warn_of_unknown_units",
 ]

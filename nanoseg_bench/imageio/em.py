@@ -14,7 +14,7 @@ from nanoseg_bench.errors import ImageError
 from nanoseg_bench.imageio.errors import check_size
 from nanoseg_bench.imageio.notes import ImageNotes
 from nanoseg_bench.imageio.pixels import deep_to_8_bits, drop_equal_channels
-from nanoseg_bench.imageio.scale import Scale, nm_per_unit, square_scale
+from nanoseg_bench.imageio.scale import Scale, stated_scale
 
 _LOG = logging.getLogger(__name__)
 _READERS = {".dm3": "rsciio.digitalmicrograph", ".dm4": "rsciio.digitalmicrograph", ".emd": "rsciio.emd"}
@@ -127,11 +127,8 @@ def _image_axes(axes: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]
 
 def _scale(axes: Sequence[Mapping[str, Any]], suffix: str) -> Scale | None:
     rows, columns = _image_axes(axes)
-    y, x = (
-        float(axis["scale"]) * factor if (factor := nm_per_unit(str(axis["units"]))) else None
-        for axis in (rows, columns)
-    )
-    return square_scale(x, y, "emd" if suffix == ".emd" else "dm")
+    y, x = ((float(axis["scale"]), str(axis["units"] or "")) for axis in (rows, columns))
+    return stated_scale(x, y, "emd" if suffix == ".emd" else "dm")
 
 
 def _refuse_endless_tags(path: Path) -> None:

@@ -20,6 +20,7 @@ class ImageNotes:
         nm_per_px: The file's own scale in nanometres per pixel, None where it has none. Print resolution is no scale.
         scale_from: Who wrote the scale, see ``Scale``; None where there is none.
         uneven_nm: Nanometres per pixel along a row and along a column, where pixels are not square.
+        unknown_unit: The unit that the file states its scale in, where it is not understood.
     """
 
     page: int = 0
@@ -31,13 +32,20 @@ class ImageNotes:
     nm_per_px: float | None = None
     scale_from: str | None = None
     uneven_nm: tuple[float, float] | None = None
+    unknown_unit: str | None = None
 
     def with_scale(self, scale: Scale | None) -> "ImageNotes":
         """The same, with what the file states about the extent of its pixels."""
         if scale is None:
             return self
         source = None if scale.nm_per_px is None else scale.source
-        return replace(self, nm_per_px=scale.nm_per_px, scale_from=source, uneven_nm=scale.uneven_nm)
+        return replace(
+            self,
+            nm_per_px=scale.nm_per_px,
+            scale_from=source,
+            uneven_nm=scale.uneven_nm,
+            unknown_unit=scale.unknown_unit,
+        )
 
     def as_json(self) -> dict[str, Any]:
         """What differs from a plain single 8-bit image, as JSON types; of several pages, also which one."""

@@ -10,7 +10,7 @@ from nanoseg_bench.annotations.labels import warn_of_similar_labels
 from nanoseg_bench.annotations.mask_particles import warn_of_specks
 from nanoseg_bench.annotations.source import Entry
 from nanoseg_bench.errors import PreparationError
-from nanoseg_bench.imageio import warn_of_uneven_pixels
+from nanoseg_bench.imageio import warn_of_uneven_pixels, warn_of_unknown_units
 from nanoseg_bench.preparation.audit import FoundPair
 from nanoseg_bench.preparation.augment import augmentation_parameters, copies_per_image
 from nanoseg_bench.preparation.choices import Choices
@@ -153,8 +153,18 @@ def _warnings(everything: Sequence[Inspection]) -> list[str]:
         for each in everything
         if each.nm_per_px is None and "uneven_nm" in each.reading
     ]
+    units = [
+        (each.name, each.reading["unknown_unit"])
+        for each in everything
+        if each.nm_per_px is None and "unknown_unit" in each.reading
+    ]
     pieces = {each.name: each.pieces for each in everything if each.pieces}
-    return [*warn_of_similar_labels(labels), *warn_of_uneven_pixels(uneven), *warn_of_specks(pieces)]
+    return [
+        *warn_of_similar_labels(labels),
+        *warn_of_uneven_pixels(uneven),
+        *warn_of_unknown_units(units),
+        *warn_of_specks(pieces),
+    ]
 
 
 def _split(

@@ -1,7 +1,9 @@
 import os
+import struct
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, PngImagePlugin
 
 from nanoseg_bench.annotations.image_export import export_image, is_plain
@@ -25,6 +27,13 @@ def text_rotation(path):
     Image.fromarray(EIGHT).save(path, pnginfo=info)
 
 
+def bmp_of_16_bits(path):
+    """5 bits of each colour, which Pillow reads and cannot write."""
+    pixels = (GREY % 32 * 33).astype("<u2").tobytes()
+    header = b"BM" + struct.pack("<IHHI", 54 + len(pixels), 0, 0, 54)
+    path.write_bytes(header + struct.pack("<IiiHHIIiiII", 40, 30, 20, 1, 16, 0, len(pixels), 0, 0, 0, 0) + pixels)
+
+
 PLAIN = {
     "grey.png": lambda path: Image.fromarray(EIGHT).save(path, dpi=(96, 96)),
     "rgb.PNG": lambda path: Image.fromarray(EIGHT).convert("RGB").save(path),
@@ -36,6 +45,12 @@ PLAIN = {
 DISPUTED = {
     "deep.png": lambda path: Image.fromarray(GREY).save(path),
     "deep.tif": lambda path: Image.fromarray(GREY).save(path),
+    "deep-rgb.tif": lambda path: tifffile.imwrite(path, np.stack([GREY * 90, GREY * 50, GREY * 9], -1)),
+    "deep-packed-rgb.tif": lambda path: tifffile.imwrite(
+        path, np.stack([GREY * 90, GREY * 50, GREY * 9], -1), compression="zlib"
+    ),
+    "signed.tif": lambda path: tifffile.imwrite(path, EIGHT.view(np.int8)),
+    "rgb16.bmp": bmp_of_16_bits,
     "float.tif": lambda path: Image.fromarray(GREY.astype(np.float32)).save(path),
     "pages.tif": lambda path: Image.fromarray(EIGHT).save(path, save_all=True, append_images=[Image.new("L", (9, 9))]),
     "alpha.png": lambda path: Image.fromarray(EIGHT).convert("RGBA").save(path),

@@ -7,7 +7,7 @@ from PIL import Image
 
 from nanoseg_bench.errors import ImageError
 from nanoseg_bench.imageio import Scale, read_scale, read_with_notes, warn_of_uneven_pixels
-from nanoseg_bench.imageio.scale import nm_per_unit
+from nanoseg_bench.imageio.scale import nm_per_unit, unknown_unit
 
 PIXELS = np.arange(2000, dtype=np.uint8).reshape(40, 50)
 DEEP = PIXELS.astype(np.uint16) * 100
@@ -44,9 +44,36 @@ def test_imagej(scale_of, unit, nm):
     assert found == Scale(pytest.approx(nm / 4), "imagej")
 
 
-@pytest.mark.parametrize("unit", ["inch", "cm", "pixel", "", "furlong"])
+@pytest.mark.parametrize("unit", ["inch", "inches", "cm", "pixel", ""])
 def test_imagej_without_a_unit_of_length(scale_of, unit):
     assert scale_of(DEEP, imagej=True, resolution=(300.0, 300.0), metadata={"unit": unit}) is None
+
+
+@pytest.mark.parametrize("unit", ["furlong", "1/nm", "\\u03BCs"])
+def test_a_unit_that_is_not_understood_is_told(scale_of, unit):
+    shown = unit.replace("\\u03BC", "μ")
+    options = {"imagej": True, "resolution": (300.0, 300.0), "metadata": {"unit": unit}}
+    assert scale_of(DEEP, **options) == Scale(None, "imagej", unknown_unit=shown)
+
+
+@pytest.mark.parametrize(
+    ("written", "nm"),
+    [
+        ("\\u00C5", 0.5),  # Å
+        ("\\u00c5", 0.5),
+        ("\\u212B", 0.5),  # the ångström sign
+        ("\\u00B5m", 5000),  # the micro sign
+        ("\\u03BCm", 5000),  # the Greek letter
+        ("\\xB5m", 5000),
+        ("\\u006e\\u006D", 5),
+        ("Angstroms", 0.5),
+        ("&#197;", 0.5),
+    ],
+)
+def test_escapes_of_imagej(scale_of, written, nm):
+    """5 units per pixel, as ImageJ writes them: pixels per unit, and what is not ASCII as Java writes it."""
+    found = scale_of(DEEP, imagej=True, resolution=(0.2, 0.2), metadata={"unit": written})
+    assert found == Scale(pytest.approx(nm), "imagej")
 
 
 @pytest.mark.parametrize("unit", ["INCH", "CENTIMETER"])
@@ -170,4 +197,15 @@ def test_what_is_no_image_has_no_scale(tmp_path):
 def test_units():
     assert nm_per_unit("nanometers") == nm_per_unit(" nm\0") == 1
     assert nm_per_unit("μm") == nm_per_unit("µm") == 1000  # Greek letter and micro sign
+    assert nm_per_unit("Å") == nm_per_unit("\u212b") == nm_per_unit("A\u030a") == 0.1
+    for bytes_read_as in ("latin-1", "cp1252"):
+        assert nm_per_unit("µm".encode().decode(bytes_read_as)) == 1000
+    assert nm_per_unit("Å".encode().decode("cp1252")) == 0.1
+    assert [unknown_unit(unit) for unit in ("nm", "Pixels", "<undefined>", "1/nm", "s")] == [
+        None,
+        None,
+        None,
+        "1/nm",
+        "s",
+    ]
     assert nm_per_unit("m") == 1e9 and nm_per_unit("s") is None and nm_per_unit("1/nm") is None
