@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nanoseg_bench.cli.places import require_apart
 from nanoseg_bench.cli.sources import add_source_options, open_from, parse_classes
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.wording import counted
@@ -100,9 +101,7 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--workers {arguments.workers}: give at least 1")
     if arguments.max_loss is not None and not 0 <= arguments.max_loss <= 1:
         raise UsageError(f"--max-loss {arguments.max_loss:g}: give a share between 0 and 1")
-    source, destination = arguments.source.resolve(), arguments.destination.resolve()
-    if source.is_dir() and destination.is_relative_to(source):
-        raise UsageError(f"{arguments.destination}: lies inside {arguments.source}, and would be read next time")
+    require_apart(arguments.destination, {"": arguments.source, "--image-folder": arguments.image_folder})
 
 
 def _remove(folder: Path) -> None:

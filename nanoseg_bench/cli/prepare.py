@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.audit import show_audit
+from nanoseg_bench.cli.places import require_apart
 from nanoseg_bench.cli.sources import add_source_options, open_from, parse_classes
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.wording import counted
@@ -138,6 +139,12 @@ def run(arguments: argparse.Namespace) -> int:
     _check(arguments)
     name = _set_name(arguments)
     out: Path = arguments.out or Path("data") / name
+    inputs_given = {
+        "--labelme": arguments.labelme,
+        "--annotations": arguments.annotations,
+        "--source": arguments.source,
+    }
+    require_apart(out, {**inputs_given, "--image-folder": arguments.image_folder}, "--out ")
     from nanoseg_bench.preparation.pipeline import prepare
     from nanoseg_bench.preparation.prepared_set import MARKER, PreparedSet
 
@@ -353,6 +360,12 @@ def _show(prepared: "PreparedSet") -> int:
     for what, files in told:
         if files:
             console.print(f"{counted(len(files), 'image')} {what}: see prepare_report.json", markup=False)
+    if not any(image.nm_per_px for image in prepared.all_images):
+        console.print(
+            "scale: known of no image, so sizes are in pixels only; give nanometres per pixel with --scale-csv "
+            "(columns name, nm_per_px)",
+            markup=False,
+        )
     code = show_audit(read_audit(prepared.root / "split_audit.json"), prepared.root)
     if code == 0:
         console.print(f"next: nanoseg-bench run --data {prepared.root} --models all", markup=False)

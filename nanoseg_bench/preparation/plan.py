@@ -187,7 +187,7 @@ def _split(
             main, choices.assignment, own, extend=choices.extend, ratios=choices.ratios, seed=choices.seed, joins=joins
         )
     else:
-        split = split_by_group(main, choices.ratios, choices.seed, own)
+        split = split_by_group(main, choices.ratios, choices.seed, own, joins)
         warnings += share_warnings(split, own, choices.ratios)
     return groups, split, warnings
 

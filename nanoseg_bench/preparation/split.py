@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from nanoseg_bench.errors import PreparationError, UsageError
 from nanoseg_bench.files import write_text
-from nanoseg_bench.preparation.grouping import Join
+from nanoseg_bench.preparation.grouping import IDENTICAL_PIXELS, Join
 from nanoseg_bench.preparation.name_table import read_rows
 from nanoseg_bench.preparation.survey import Surveyed, some
 from nanoseg_bench.wording import counted
 
 PARTS = ("train", "val", "test")
+
+_JOINS_SHOWN = 20
 
 Record = TypeVar("Record", bound=Surveyed)
 
@@ -73,6 +75,7 @@ def split_by_group(
     ratios: tuple[int, int, int] = (8, 1, 1),
     seed: int = 0,
     groups: Mapping[str, str] | None = None,
+    joins: Sequence[Join] = (),
 ) -> dict[str, str]:
     """Assign train, val or test to every micrograph, whole source groups at a time.
 
@@ -86,6 +89,7 @@ def split_by_group(
         ratios: Parts for train, val and test.
         seed: Of the shuffle.
         groups: Group by micrograph name; by default the source group, or the name where there is none.
+        joins: What ``source_groups`` joined, to say why there are so few groups.
 
     Raises:
         PreparationError: There are fewer groups than splits.
@@ -101,7 +105,7 @@ def split_by_group(
             f"{counted(len(ordered), 'image')} in {counted(len(sizes), 'source group')} ({', '.join(sorted(sizes))}) "
             "cannot be split into "
             f"{', '.join(wanted)}: a group stays in one split, so at least {len(wanted)} groups are needed. "
-            "Add images of other specimens, or group them otherwise (--group-by, or source_group in the JSON)"
+            f"{_way_to_groups(ordered, joins, len(wanted))}"
         )
     if len(sizes) >= sum(ratios):
         folds = _folds(ordered, groups, sum(ratios), seed)
@@ -112,6 +116,27 @@ def split_by_group(
     order = [str(group) for group in np.random.default_rng(seed).permutation(sorted(sizes))]
     part_of = _fill(sizes, order, ratios)
     return {each.name: part_of[groups[each.name]] for each in ordered}
+
+
+def _way_to_groups(records: Sequence[Surveyed], joins: Sequence[Join], wanted: int) -> str:
+    """What gives more groups: other ones by the user's rule, or a look at the pairs that joined them."""
+    named = set(_own_groups(records).values())
+    ours = {each.name for each in records}
+    linked = [join for join in joins if ours.issuperset(join.names)]
+    if len(named) < wanted or not linked:
+        return "Add images of other specimens, or group them otherwise (--group-by, or source_group in the JSON)"
+    shown = "".join(f"\n  {', '.join(join.names)} ({join.reason})" for join in linked[:_JOINS_SHOWN])
+    more = f"\n  and {len(linked) - _JOINS_SHOWN} more" if len(linked) > _JOINS_SHOWN else ""
+    way_out = "Add images of other specimens"
+    if any(join.reason != IDENTICAL_PIXELS for join in linked):
+        way_out = (
+            "Look at the pairs: list those that show different sources in a CSV with the columns first,second,note and "
+            "give it with --reviewed, or add images of other specimens"
+        )
+    return (
+        f"There would be {len(named)} groups, but images that show the same were joined, which --group-by does not "
+        f"undo:{shown}{more}\n{way_out}"
+    )
 
 
 def fixed_split(

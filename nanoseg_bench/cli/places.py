@@ -1,0 +1,36 @@
+"""Where a command may write: not into what it reads, or the next call would read its output as input."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from nanoseg_bench.errors import UsageError
+
+_FOLDER_FILES = (".yaml", ".yml")  # a file that stands for the folder around it
+
+
+def require_apart(out: Path, inputs: Mapping[str, Path | None], what: str = "") -> None:
+    """Refuse to write into a folder that is read, or over one; links are followed on both sides.
+
+    Args:
+        out: The folder to write.
+        inputs: What is read, by its name in messages; None where it is not given. Files count only where they stand for
+            the folder around them.
+        what: Name of ``out`` in messages.
+
+    Raises:
+        UsageError: ``out`` is, lies inside or holds one of the inputs.
+    """
+    target = out.resolve()
+    for flag, path in inputs.items():
+        if path is None:
+            continue
+        read = path.resolve()
+        folder = read.parent if read.suffix.lower() in _FOLDER_FILES and read.is_file() else read
+        name = f"{flag} {path}".strip()
+        if folder.is_dir() and target.is_relative_to(folder):
+            raise UsageError(
+                f"{what}{out}: lies inside {name}, and would be read next time; give a folder elsewhere, e.g. "
+                f"{folder.with_name(f'{folder.name}-{target.name}') if folder.name else target}"
+            )
+        if read.is_relative_to(target):
+            raise UsageError(f"{what}{out}: holds {name}, and would replace it; give a folder elsewhere")
