@@ -207,8 +207,8 @@ def _refuse_grey_levels(looks: Sequence[_Look], where: Path) -> None:
     invert = " --invert" if (edge > white / 2).mean() > 0.5 else ""
     raise AnnotationError(
         f"{where}: looks like particles against background in grey levels: up to {levels} values, those between 0 and "
-        f"{white:g} as smoothing, resizing or JPEG leaves them around particles. Give --threshold {_half(white)}{invert}, "
-        "or --mask-kind instance if each value is one particle"
+        f"{white:g} as smoothing, resizing or JPEG leaves them around particles. Give --threshold "
+        f"{_half(white)}{invert}, or --mask-kind instance if each value is one particle"
     )
 
 

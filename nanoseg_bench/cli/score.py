@@ -27,11 +27,13 @@ examples:
   nanoseg-bench score data/emps data/nanosynth --check     write nothing; fail where a record is not what its
                                                            predictions give
   nanoseg-bench score --predictions masks/ --name cellpose --dataset emps
+  nanoseg-bench score --predictions unet/ --name unet --data data/mine --mask-kind binary --threshold 128
+                                                           black-and-white masks: every piece is a particle
   nanoseg-bench score --predictions test.json --val-predictions val.json --name sam --data data/mine
   nanoseg-bench score --predictions ann/second-annotator --name second-annotator --data data/mine
 
-Neither weights nor a GPU are needed. Predictions of other tools are read from COCO results or a COCO file, instance
-maps (PNG, TIFF), YOLO-seg labels, LabelMe files, or this package's own .json.gz; files go by the names of the images,
+Neither weights nor a GPU are needed. Predictions of other tools are read from COCO results or a COCO file, masks
+(instance maps, or what --mask-kind says; PNG, TIFF), YOLO-seg labels, LabelMe files, or this package's own .json.gz; files go by the names of the images,
 and every image of the eval set needs one. They are kept in runs/SET/external-NAME and scored as all others, and their
 rows stand in the tables without a rank. baselines/external.md shows how to export them from common tools.
 """
@@ -91,6 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
     for flag in ("name", "val_predictions", "confidence", "classes"):
         if getattr(arguments, flag) is not None:
             raise UsageError(f"--{flag.replace('_', '-')}: goes with --predictions PATH")
+    if given := mask_options_of(arguments, None).given:
+        raise UsageError(f"{', '.join(given)}: goes with --predictions PATH")
     return max(_score_runs(arguments, path) for path in arguments.paths or [None])
 
 

@@ -110,7 +110,9 @@ def test_usage_errors(folder, tmp_path, capsys):
         (["--classes", "a,a"], "--classes 'a,a'"),
         (["--classes", ""], "--classes ''"),
         (["--label-attribute", "type"], "label attribute"),
-        (["--image-folder", str(tmp_path)], "image folder"),
+        (["--image-folder", str(folder)], "image folder"),
+        (["--threshold", "128", "--min-area", "4"], "--threshold, --min-area: for masks"),
+        (["--invert", "--mask-kind", "classes"], "--invert: "),
     ):
         assert run(folder, tmp_path / "out", "--to", "yolo", *more) == 2
         assert message in capsys.readouterr().err
@@ -133,6 +135,68 @@ def test_words_of_the_options_are_those_of_the_formats():
 
     assert (sources.FORMATS, convert._TARGETS) == (FORMATS, TARGETS)
     assert (mask_flags.MASK_KINDS, mask_flags.ANCHORS) == (KINDS, ANCHORS)
+
+
+def black_on_white(folder, specks=0):
+    """A mask of 20 black squares in two sizes, and single black pixels, on white; and its image."""
+    mask = np.full((120, 160), 255, np.uint8)
+    for number in range(20):
+        row, column = divmod(number, 5)
+        mask[row * 30 + 5 :, column * 30 + 5 :][: 12 + number % 2, :12] = 0
+    mask[119, : 2 * specks : 2] = 0
+    for name, pixels in (("images", np.full((120, 160), 90, np.uint8)), ("masks", mask)):
+        (folder / name).mkdir(parents=True)
+        Image.fromarray(pixels).save(folder / name / "a.png")
+    return folder
+
+
+def test_masks_that_are_no_instances_are_refused_with_the_flag_that_reads_them(tmp_path, capsys):
+    source = black_on_white(tmp_path / "in")
+    assert run(source, tmp_path / "out", "--to", "coco") == 1
+    assert "Give --invert if particles are black" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert run(source, tmp_path / "out", "--to", "coco", "--invert", "--label", "cube") == 0
+    document = json.loads((tmp_path / "out" / "annotations.json").read_text())
+    assert sorted(each["area"] for each in document["annotations"]) == [144] * 10 + [156] * 10
+    assert capsys.readouterr().err == ""
+
+
+def test_specks_of_masks_are_told_on_the_console(tmp_path, capsys):
+    source = black_on_white(tmp_path / "in", specks=2)
+    assert run(source, tmp_path / "out", "--to", "coco", "--invert") == 0
+    shown = capsys.readouterr().out
+    assert "2 specks of at most 3 px count as particles" in shown and "a: 2 of 22" in shown and "--min-area 4" in shown
+    assert run(source, tmp_path / "clean", "--to", "coco", "--invert", "--min-area", "4") == 0
+    assert "2 particles smaller than --min-area left out in 1 image" in capsys.readouterr().out
+    assert len(json.loads((tmp_path / "clean" / "annotations.json").read_text())["annotations"]) == 20
+
+
+def test_a_unit_that_is_not_understood_is_told_and_ångström_is(folder, tmp_path, capsys):
+    for number, unit in enumerate(("\\u00C5", "furlong", "furlong")):
+        pixels = np.random.default_rng(number).integers(0, 9000, (40, 50)).astype(np.uint16)
+        path = tmp_path / "tiffs" / f"p{number}.tif"
+        path.parent.mkdir(exist_ok=True)
+        tifffile.imwrite(path, pixels, imagej=True, resolution=(0.2, 0.2), metadata={"unit": unit})
+        shape = {"label": "cube", "points": [[5, 5], [30, 5], [30, 30]], "shape_type": "polygon"}
+        document = {"shapes": [shape], "imagePath": path.name, "imageData": None}
+        path.with_suffix(".json").write_text(json.dumps(document))
+    assert run(tmp_path / "tiffs", tmp_path / "out", "--to", "coco") == 0
+    assert "warning: 2 images without a scale, since its unit is not understood: 'furlong' (the first is p1)" in (
+        capsys.readouterr().out
+    )
+    assert (tmp_path / "out" / "scales.csv").read_text() == "name,nm_per_px\np0,0.5\n"
+
+
+def test_the_destination_may_lie_in_no_input(tmp_path, capsys):
+    source = black_on_white(tmp_path / "in")
+    (tmp_path / "link").symlink_to(source / "images", target_is_directory=True)
+    options = ["--to", "coco", "--invert", "--from", "masks", "--image-folder", source / "images"]
+    for out in (source / "images" / "out", tmp_path / "link" / "out", source / "masks" / "out", source / "images"):
+        assert run(source / "masks", out, *options) == 2
+        assert "lies inside" in capsys.readouterr().err
+    assert run(source / "masks", source, *options) == 2
+    assert "holds" in capsys.readouterr().err
+    assert sorted(path.name for path in source.rglob("*")) == ["a.png", "a.png", "images", "masks"]
 
 
 @pytest.mark.parametrize("to", ["coco", "yolo", "masks"])

@@ -2,6 +2,7 @@ import base64
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,79 @@ def test_a_users_folder(own, tmp_path, capsys):
     assert f"nanoseg-bench run --data {tmp_path / 'set'}" in shown
     assert "leak-free" not in shown
     assert run(own, tmp_path / "set", "--group-by", "regex:^(s[0-9])_") == 0
+
+
+def test_a_set_without_scales_says_how_to_give_them(own, tmp_path, capsys):
+    assert run(own, tmp_path / "set") == 0
+    assert "scale: known of no image" in (shown := capsys.readouterr().out) and "--scale-csv" in shown
+    (tmp_path / "scales.csv").write_text("name,nm_per_px\ns0_v0,0.5\n")
+    assert run(own, tmp_path / "scaled", "--scale-csv", tmp_path / "scales.csv") == 0
+    assert "known of no image" not in capsys.readouterr().out
+
+
+def prepare(*arguments):
+    return main(["prepare", *map(str, arguments), "--size", "64", "--augment-copies", "0", "--workers", "1"])
+
+
+def test_a_set_is_not_written_into_its_own_input(own, tmp_path, monkeypatch, capsys):
+    from nanoseg_bench.annotations.labelme import open_labelme
+    from nanoseg_bench.annotations.yolo import write_yolo
+
+    yolo = tmp_path / "yolo"
+    for entry in open_labelme(own).entries:
+        micrograph = entry.read()
+        (yolo / "labels").mkdir(parents=True, exist_ok=True)
+        write_yolo(yolo / "labels" / f"{entry.name}.txt", micrograph.instances, ("cube", "sphere"), 60, 80)
+        Image.open(micrograph.image_path).save(yolo / f"{entry.name}.png")
+    (yolo / "data.yaml").write_text("names: [cube, sphere]\n")
+    (tmp_path / "link").symlink_to(own, target_is_directory=True)
+    masks = tmp_path / "masks"
+    for folder in ("images", "truth"):
+        (masks / folder).mkdir(parents=True)
+        Image.fromarray(np.eye(60, 80, dtype=np.uint8)).save(masks / folder / "a.png")
+    before = sorted(tmp_path.rglob("*"))
+    for arguments in (
+        ("--labelme", own, "--out", own / "set"),
+        ("--labelme", own, "--out", own),
+        ("--labelme", own, "--out", own / "deep" / "down"),
+        ("--labelme", own, "--out", tmp_path / "link" / "set"),
+        ("--labelme", tmp_path / "link", "--out", own / "set"),
+        ("--annotations", yolo, "--out", yolo / "set"),
+        ("--annotations", yolo / "data.yaml", "--out", yolo / "set"),
+        ("--annotations", masks / "truth", "--image-folder", masks / "images", "--out", masks / "images" / "set"),
+        ("--annotations", masks / "truth", "--image-folder", masks / "images", "--out", masks / "truth" / "set"),
+        ("--dataset", "emps", "--source", masks, "--out", masks / "set"),
+    ):
+        assert prepare(*arguments) == 2
+        message = capsys.readouterr().err
+        assert "lies inside" in message and "would be read next time" in message
+    assert prepare("--annotations", yolo, "--out", tmp_path, "--overwrite", "always") == 2
+    assert "holds --annotations" in capsys.readouterr().err
+    monkeypatch.chdir(own)
+    assert prepare("--labelme", ".") == 2, "the default folder lies inside, too"
+    assert str(tmp_path / "my images-my-images") in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_look_alikes_that_leave_one_group_are_named_and_can_be_reviewed(tmp_path, capsys):
+    """Four views of one field: --group-by cannot part what shows the same."""
+    rng = np.random.default_rng(0)
+    field = np.kron(rng.integers(0, 255, (40, 50)), np.ones((8, 8)))[:300, :380]
+    folder = tmp_path / "views"
+    for view in range(4):
+        annotate(folder, f"v{view}")
+        noise = rng.normal(0, 2, (280, 360))
+        pixels = (field[view : 280 + view, view : 360 + view] + noise).clip(0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"v{view}.png")
+        document = json.loads((folder / f"v{view}.json").read_text()) | {"imageHeight": 280, "imageWidth": 360}
+        (folder / f"v{view}.json").write_text(json.dumps(document))
+    assert run(folder, tmp_path / "set") == 1
+    message = capsys.readouterr().err
+    pairs = re.findall(r"^  (v\d), (v\d) \((.+)\)$", message, re.MULTILINE)
+    assert len(pairs) >= 3 and "--reviewed" in message and "which --group-by does not undo" in message
+    rows = [f"{first},{second},looked at" for first, second, _ in pairs]
+    (tmp_path / "looked.csv").write_text("first,second,note\n" + "\n".join(rows) + "\n")
+    assert run(folder, tmp_path / "set", "--reviewed", tmp_path / "looked.csv") == 0
 
 
 def test_names_of_sets_carry_the_size(own, tmp_path, monkeypatch):

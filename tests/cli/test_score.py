@@ -246,6 +246,24 @@ def test_instance_maps_are_an_external_row_without_a_rank(bench, tmp_path, capsy
     assert bench.score("--check") == 0
 
 
+def test_a_class_map_is_refused_and_read_with_the_flags_that_the_message_names(bench, tmp_path, capsys):
+    classes = bench.prepared.classes
+    (tmp_path / "maps").mkdir()
+    for image in bench.prepared.images("test"):
+        width, height = image.letterbox.width, image.letterbox.height
+        values = np.zeros((height, width), np.uint8)
+        for instance in bench.prepared.truth("test")[image.name]:
+            values[to_mask(instance, height, width)] = 1 + classes.index(instance.label)
+        Image.fromarray(values).save(tmp_path / "maps" / f"{image.name}.png")
+    assert bench.hand_in(tmp_path / "maps") == 1
+    assert "looks like a class map" in (message := capsys.readouterr().err) and "--mask-kind classes" in message
+    named = ",".join(f"{value}={name}" for value, name in enumerate(classes, start=1))
+    assert bench.hand_in(tmp_path / "maps", "--mask-kind", "classes", "--label", named) == 0
+    assert bench.record().scores["map_50_95"] > 0.5
+    assert bench.score("--mask-kind", "classes") == 2
+    assert "--mask-kind: goes with --predictions" in capsys.readouterr().err
+
+
 def test_the_operating_point_is_chosen_on_val_declared_or_absent(bench, tmp_path):
     test = write_results(bench, tmp_path / "test.json", score=lambda number: 0.2 + 0.6 * (number % 2))
     val = write_results(bench, tmp_path / "val.json", "val", score=lambda number: 0.7)

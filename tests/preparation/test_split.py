@@ -102,6 +102,32 @@ def test_two_groups_are_too_few_and_the_message_says_what_to_do():
     assert set(split_by_group(many(2, 10), ratios=(9, 0, 1)).values()) == {"train", "test"}
 
 
+def test_groups_that_look_alikes_joined_are_told_by_their_pairs():
+    micrographs = [make(f"im{number}", None) for number in range(30)]
+    joins = [Join((f"im{number}", f"im{number + 1}"), "overlapping-fields") for number in range(29)]
+    groups = dict.fromkeys((each.name for each in micrographs), "im0")
+    with pytest.raises(PreparationError) as caught:
+        split_by_group(micrographs, groups=groups, joins=joins)
+    message = str(caught.value)
+    assert "There would be 30 groups" in message and "which --group-by does not undo" in message
+    assert "\n  im0, im1 (overlapping-fields)\n" in message and "and 9 more" in message
+    assert "first,second,note" in message and "--reviewed" in message
+
+
+def test_identical_images_that_leave_too_few_groups_cannot_be_reviewed_away():
+    micrographs = [make(f"im{number}", None) for number in range(3)]
+    groups = dict.fromkeys((each.name for each in micrographs), "im0")
+    with pytest.raises(PreparationError, match=r"im0, im1, im2 \(identical-pixels\)\nAdd images of other") as caught:
+        split_by_group(micrographs, groups=groups, joins=[Join(("im0", "im1", "im2"), "identical-pixels")])
+    assert "--reviewed" not in str(caught.value)
+
+
+def test_joins_are_not_blamed_for_groups_that_were_too_few_before():
+    groups = {each.name: each.source_group for each in many(2, 10)}
+    with pytest.raises(PreparationError, match="group them otherwise"):
+        split_by_group(many(2, 10), groups=groups, joins=[Join(("0-0", "0-1"), "overlapping-fields")])
+
+
 def test_many_small_groups_and_long_ratios():
     split = split_by_group(many(300, 1), ratios=(700, 150, 151))
     assert Counter(split.values()) == pytest.approx({"train": 210, "val": 45, "test": 45}, abs=2)

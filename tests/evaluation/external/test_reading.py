@@ -4,7 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
+from PIL import Image
+from pycocotools import mask as coco_mask
+from scipy import ndimage
 
+from nanoseg_bench.annotations.mask_options import mask_options
+from nanoseg_bench.annotations.raster import area
 from nanoseg_bench.annotations.yolo import write_yolo
 from nanoseg_bench.errors import AnnotationError, PredictionsError, UsageError
 from nanoseg_bench.evaluation.predictions import require_complete
@@ -43,6 +48,51 @@ def test_coco_results_with_the_ids_of_the_prepared_set(tool):
     assert_same_particles(tool, external)
     assert external.scored and external.predictions.knows_classes and external.predictions.has_confidence
     assert {each.label for each in external.predictions.images[tool.names[0]]} <= set(tool.eval_set.classes)
+
+
+def test_what_numeric_ids_were_taken_for_is_said(tool):
+    external = tool.read(tool.write_json("r.json", results_of(tool)))
+    truth = tool.prepared.root / "truth" / "test.json"
+    assert f"image and category ids taken for those of {truth}, since no COCO file lies beside the results" in (
+        external.notes
+    )
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_ids_that_number_the_images_otherwise_are_refused(tool, step):
+    """They gave AP 0.0 where it is 1.0: every particle lay on those of another image."""
+    ids = [image["id"] for image in tool.own_coco()["images"]]
+    assert len(ids) > 1 and len({tool.eval_set.sizes[name] for name in tool.names}) == 1
+    other = dict(zip(ids, ids[step:] + ids[:step], strict=True))
+    results = [{**each, "image_id": other[each["image_id"]]} for each in results_of(tool)]
+    with pytest.raises(PredictionsError, match=r"the ids are of another file.*Put the COCO file that they come from"):
+        tool.read(tool.write_json("r.json", results))
+    document = tool.own_coco()
+    document["images"] = [{**image, "id": other[image["id"]]} for image in document["images"]]
+    tool.write_json("out/images.json", {**document, "annotations": []})
+    external = tool.read(tool.write_json("out/r.json", results))
+    assert_same_particles(tool, external)
+    assert "image and category ids are those of images.json, which lies beside the results" in external.notes
+
+
+def test_a_weak_tool_with_the_right_ids_is_taken(tool):
+    """It finds a fifth of each particle's pixels: no particle reaches an IoU of 0.5."""
+    results = results_of(tool)
+    for each in results:
+        mask = coco_mask.decode(each["segmentation"])
+        inside = np.argwhere(mask)
+        mask[tuple(inside[len(inside) // 5 + 1 :].T)] = 0
+        each["segmentation"] = coco_mask.encode(mask) | {"counts": coco_mask.encode(mask)["counts"].decode()}
+    external = tool.read(tool.write_json("r.json", results))
+    assert sum(map(len, external.predictions.images.values())) == len(results)
+
+
+@pytest.mark.parametrize("first", [0, 1000])
+def test_ids_that_are_nobodys_are_told(tool, first):
+    own = [image["id"] for image in tool.own_coco()["images"]]
+    results = [{**each, "image_id": own.index(each["image_id"]) + first} for each in results_of(tool)]
+    with pytest.raises(PredictionsError, match=rf"image ids? \({first}.*nor a name.*put the COCO file"):
+        tool.read(tool.write_json("r.json", results))
 
 
 def test_coco_results_whose_ids_are_names(tool):
@@ -136,15 +186,80 @@ def test_instance_maps_by_the_names_that_tools_give(tool, pattern):
 
 
 def test_masks_of_particles_against_background_are_suspected(tool):
-    from PIL import Image
-
     for name in tool.names:
         path = tool.root / "maps" / f"{name}.png"
         tool.write_map(path, name)
         Image.fromarray((np.asarray(Image.open(path)) > 0).astype(np.uint8) * 255).save(path)
-    with pytest.raises(PredictionsError, match="a mask of particles against background"):
+    with pytest.raises(PredictionsError, match=r"a mask of particles against background.*--mask-kind binary"):
         tool.read(tool.root / "maps")
     assert tool.read(tool.root / "maps", format="masks")
+    one_each = tool.read(tool.root / "maps", masks=mask_options("instance", label=None))
+    assert {len(found) for found in one_each.predictions.images.values()} == {1}
+    pieces = tool.read(tool.root / "maps", masks=mask_options("binary", label=None))
+    for name in tool.names:
+        with Image.open(tool.root / "maps" / f"{name}.png") as image:
+            assert len(pieces.predictions.images[name]) == ndimage.label(np.asarray(image), np.ones((3, 3)))[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message", "options"),
+    [
+        (lambda values: np.where(values, 1 + values % 2, 0), "looks like a class map", {"kind": "classes"}),
+        (lambda values: np.where(values, 0, 255), "looks like black particles on white", {"invert": True}),
+        (
+            lambda values: ndimage.gaussian_filter(np.where(values, 255.0, 0), 0.6).round(),
+            "in grey levels.*--threshold 128",
+            {"threshold": 128},
+        ),
+    ],
+)
+def test_masks_of_predictions_are_recognised_as_those_of_annotations(tool, change, message, options):
+    for name in tool.names:
+        path = tool.root / "maps" / f"{name}.png"
+        tool.write_map(path, name)
+        Image.fromarray(change(np.asarray(Image.open(path))).astype(np.uint8)).save(path)
+    for format in ("auto", "masks"):
+        with pytest.raises(AnnotationError, match=message):
+            tool.read(tool.root / "maps", format=format)
+    external = tool.read(tool.root / "maps", masks=mask_options(**options, label=None))
+    for name in tool.names:
+        union = np.any([tool.mask(name, each) for each in tool.truth[name]], axis=0)
+        assert (np.any(found_masks(tool, external, name), axis=0) == union).all()
+
+
+def test_classes_of_masks_make_predictions_class_aware(tool):
+    classes = tool.eval_set.classes
+    for name in tool.names:
+        width, height = tool.eval_set.sizes[name]
+        values = np.zeros((height, width), np.uint8)
+        for instance in tool.truth[name]:
+            values[tool.mask(name, instance)] = 1 + classes.index(instance.label)
+        (tool.root / "maps").mkdir(exist_ok=True)
+        Image.fromarray(values).save(tool.root / "maps" / f"{name}.png")
+    options = mask_options("classes", label=None, classes=classes)
+    predictions = tool.read(tool.root / "maps", masks=options).predictions
+    assert predictions.knows_classes
+    for name in tool.names:
+        assert {each.label for each in predictions.images[name]} == {each.label for each in tool.truth[name]}
+
+
+def test_specks_of_predictions_are_told_and_left_out_on_demand(tool):
+    for name in tool.names:
+        tool.write_map(tool.root / "maps" / f"{name}.png", name)
+    before = tool.read(tool.root / "maps").predictions.images
+    least = int(np.median([area(each.region) for found in before.values() for each in found])) + 1
+    external = tool.read(tool.root / "maps", masks=mask_options("instance", label=None, min_area=least))
+    for name in tool.names:
+        large = [each.region for each in before[name] if area(each.region) >= least]
+        assert [each.region for each in external.predictions.images[name]] == large
+    left_out = sum(map(len, before.values())) - sum(map(len, external.predictions.images.values()))
+    assert left_out and any(f"{left_out} particles smaller than --min-area left out" in note for note in external.notes)
+
+
+def test_options_of_masks_are_refused_for_other_predictions(tool):
+    path = tool.write_json("r.json", results_of(tool))
+    with pytest.raises(UsageError, match="--threshold: for masks"):
+        tool.read(path, masks=mask_options(threshold=128, label=None))
 
 
 # YOLO
