@@ -23,6 +23,9 @@ examples:
                                                            stop where a YOLO reader would see less than IoU 0.95
   nanoseg-bench convert annotations.json out --from coco --image-folder images --to labelme
   nanoseg-bench convert masks out --image-folder images --connectivity 4 --label cube --to coco
+  nanoseg-bench convert masks out --image-folder images --threshold 128 --to coco
+                                                           black-and-white masks with smoothed edges
+  nanoseg-bench convert masks out --image-folder images --mask-kind classes --label 1=cube,2=rod --to coco
 
 YOLO text holds no holes, no particle of several parts and no ignore region; instance maps hold no overlap. COCO and
 LabelMe hold every particle as it is. Scales and source groups stand in LabelMe's JSON; beside the other formats they

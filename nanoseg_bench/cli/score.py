@@ -33,9 +33,10 @@ examples:
   nanoseg-bench score --predictions ann/second-annotator --name second-annotator --data data/mine
 
 Neither weights nor a GPU are needed. Predictions of other tools are read from COCO results or a COCO file, masks
-(instance maps, or what --mask-kind says; PNG, TIFF), YOLO-seg labels, LabelMe files, or this package's own .json.gz; files go by the names of the images,
-and every image of the eval set needs one. They are kept in runs/SET/external-NAME and scored as all others, and their
-rows stand in the tables without a rank. baselines/external.md shows how to export them from common tools.
+(PNG, TIFF: instance maps, or what --mask-kind says), YOLO-seg labels, LabelMe files, or this package's own .json.gz;
+files go by the names of the images, and every image of the eval set needs one. They are kept in runs/SET/external-NAME
+and scored as all others, and their rows stand in the tables without a rank. baselines/external.md shows how to export
+them from common tools.
 """
 
 

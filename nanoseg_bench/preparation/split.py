@@ -122,13 +122,17 @@ def _way_to_groups(records: Sequence[Surveyed], joins: Sequence[Join], wanted: i
     """What gives more groups: other ones by the user's rule, or a look at the pairs that joined them."""
     named = set(_own_groups(records).values())
     ours = {each.name for each in records}
-    linked = [join for join in joins if ours.issuperset(join.names)]
+    linked: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for join in joins:
+        if ours.issuperset(join.names):
+            linked[join.names].append(join.reason)
     if len(named) < wanted or not linked:
         return "Add images of other specimens, or group them otherwise (--group-by, or source_group in the JSON)"
-    shown = "".join(f"\n  {', '.join(join.names)} ({join.reason})" for join in linked[:_JOINS_SHOWN])
-    more = f"\n  and {len(linked) - _JOINS_SHOWN} more" if len(linked) > _JOINS_SHOWN else ""
+    lines = [f"\n  {', '.join(names)} ({', '.join(reasons)})" for names, reasons in linked.items()]
+    shown = "".join(lines[:_JOINS_SHOWN])
+    more = f"\n  and {len(lines) - _JOINS_SHOWN} more" if len(lines) > _JOINS_SHOWN else ""
     way_out = "Add images of other specimens"
-    if any(join.reason != IDENTICAL_PIXELS for join in linked):
+    if any(reasons != [IDENTICAL_PIXELS] for reasons in linked.values()):
         way_out = (
             "Look at the pairs: list those that show different sources in a CSV with the columns first,second,note and "
             "give it with --reviewed, or add images of other specimens"

@@ -10,8 +10,9 @@ from nanoseg_bench.annotations.instance import Instance, Rle
 from nanoseg_bench.annotations.labelme import read_labelme_regions
 from nanoseg_bench.annotations.mask_options import MaskOptions
 from nanoseg_bench.annotations.mask_pairs import image_name_of
-from nanoseg_bench.annotations.mask_particles import find_particles, made_for, read_values, warn_of_specks
+from nanoseg_bench.annotations.mask_particles import find_particles, made_for, read_values
 from nanoseg_bench.annotations.mask_patterns import recognise
+from nanoseg_bench.annotations.mask_specks import warn_of_specks
 from nanoseg_bench.annotations.tracing import trace
 from nanoseg_bench.annotations.yolo import read_yolo
 from nanoseg_bench.annotations.yolo_layout import find_class_names
