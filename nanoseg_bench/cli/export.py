@@ -56,7 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{arguments.model}: {model.recipe.model} is no YOLO model, and only those are exported")
     point = find_operating_point(arguments.model)
     try:
-        parity = write_onnx(model, out, sha256_file(weights), point.confidence if point else None)
+        # The file says "chosen on val" of what it holds; a default is the same for whoever reads it.
+        chosen = point.confidence if point and point.chosen else None
+        parity = write_onnx(model, out, sha256_file(weights), chosen)
     except OSError as error:
         raise NanosegError(f"{out}: cannot be written ({error.strerror or error}); give another --out") from error
     print(f"{out}: {model.recipe.title}, {model.recipe.canvas} px, classes {', '.join(model.classes)}")

@@ -14,11 +14,13 @@ class OperatingPoint:
 
     Attributes:
         confidence: Particles with a lower score are left out.
-        source: For the user: ``as given``, ``chosen on val, see ...``.
+        source: For the user: ``as given``, ``chosen on val, see ...``, ``the default: ...``.
+        chosen: Whether it is val's choice.
     """
 
     confidence: float
     source: str
+    chosen: bool = False
 
 
 def choose_confidence(
@@ -35,7 +37,7 @@ def choose_confidence(
     Returns:
         The first that there is: the user's, the run's, the file's, a default.
     """
-    from nanoseg_bench.models.predictor import DEFAULT_CONFIDENCE
+    from nanoseg_bench.evaluation.operating_point import default_confidence
 
     if given is not None:
         return OperatingPoint(given, "as given")
@@ -43,14 +45,15 @@ def choose_confidence(
     if point is not None:
         return point
     if of_the_file is not None:
-        return OperatingPoint(of_the_file, "chosen on val, as the file says")
+        return OperatingPoint(of_the_file, "chosen on val, as the file says", chosen=True)
     if only_ranks:
-        return OperatingPoint(0.0, "every particle: no operating point came with the model, whose scores only rank")
-    return OperatingPoint(DEFAULT_CONFIDENCE, "the default: no operating point came with the model")
+        every = default_confidence(has_confidence=False)
+        return OperatingPoint(every, "every particle: no operating point came with the model, whose scores only rank")
+    return OperatingPoint(default_confidence(has_confidence=True), "the default: no operating point came with the model")
 
 
 def find_operating_point(model: Path) -> OperatingPoint | None:
-    """The operating point that a run keeps beside its weights.
+    """The operating point that a run keeps beside its weights; also the default, where its val could not decide.
 
     Args:
         model: The run's folder, or its ``weights.safetensors``.
@@ -62,7 +65,10 @@ def find_operating_point(model: Path) -> OperatingPoint | None:
         RecordError: What it keeps is malformed.
     """
     run = RunFolder((model.parent if model.name == _WEIGHTS else model).resolve())
-    confidence = run.operating_point()
-    if confidence is None:
+    point = run.operating_point()
+    if point is None:
         return None
-    return OperatingPoint(confidence, f"chosen on val, see {run.path / OPERATING_POINT_FILE}")
+    path = run.path / OPERATING_POINT_FILE
+    if point.source == "default":
+        return OperatingPoint(point.confidence, f"the default, since {point.reason}, see {path}")
+    return OperatingPoint(point.confidence, f"chosen on val, see {path}", chosen=True)

@@ -161,6 +161,7 @@ def _score_external(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.leaderboard.build import write_leaderboards
     from nanoseg_bench.preparation.prepared_set import PreparedSet
     from nanoseg_bench.runs.handed_in import find_operating_point, keep_predictions
+    from nanoseg_bench.runs.record import read_record, record_path
     from nanoseg_bench.runs.scored import KeptTruth, score_run, scored_sets
 
     prepared = PreparedSet(arguments.data or _DATA / "nanosynth")
@@ -197,6 +198,9 @@ def _score_external(arguments: argparse.Namespace) -> int:
     run = keep_predictions(runs, arguments.name, prepared, arguments.predictions, external, point, val)
     score_run(run, KeptTruth(prepared), arguments.leaderboards)
     told = "declared with --confidence" if arguments.confidence is not None else _POINTS[point.source]
+    record = read_record(record_path(arguments.leaderboards, prepared.name, run.run_id, arguments.eval_set))
+    if record.operating_point is not None and record.operating_point.source == "default":
+        told = f"the default, since {record.operating_point.reason}"
     print(f"operating point: {told}; predictions kept in {run.path}")
     _print_paths(write_leaderboards(arguments.leaderboards, prepared.name))
     return 0

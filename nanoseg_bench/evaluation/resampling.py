@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nanoseg_bench.evaluation.comparison import Comparison
 from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.result import Numbers, Scores, to_numbers
-from nanoseg_bench.evaluation.size_scores import diameters_px
+from nanoseg_bench.evaluation.size_scores import diameter_pairs, diameters_px, says_nothing_of_all
 from nanoseg_bench.metrics.average_precision import resampled_map, resampled_precision
 from nanoseg_bench.metrics.bootstrap import (
     draw_weights,
@@ -22,6 +22,7 @@ from nanoseg_bench.metrics.bootstrap import (
     resampled_ratio,
 )
 from nanoseg_bench.metrics.matching import match
+from nanoseg_bench.metrics.size_pairs import LEAST_PAIRS
 
 RESAMPLED_DIGITS = 6
 
@@ -51,19 +52,25 @@ def draw(eval_set: EvalSet, resamples: int, seed: int | None) -> Draws | None:
 
 
 def resample(comparison: Comparison, draws: Draws) -> Samples:
-    """``map_50_95``, ``map_50_95_agnostic``, ``f1`` and ``diameter_median_error_relative``, as far as measured."""
+    """``scoring.RESAMPLED``, as far as measured."""
     samples: Samples = {}
     if comparison.masks.aware is not None:
-        samples["map_50_95"] = resampled_map(comparison.masks.aware, draws.groups, draws.weights)
-    samples["map_50_95_agnostic"] = resampled_map([comparison.masks.agnostic], draws.groups, draws.weights)
+        aware = resampled_map(comparison.masks.aware, draws.groups, draws.weights)
+        samples |= {"map_50_95": aware.map_50_95, "map_50": aware.map_50}
+    agnostic = resampled_map([comparison.masks.agnostic], draws.groups, draws.weights)
+    samples |= {"map_50_95_agnostic": agnostic.map_50_95, "map_50_agnostic": agnostic.map_50}
     if comparison.kept is not None:
         hits = np.array([len(match(overlap.iou)[0]) for overlap in comparison.kept], dtype=np.float64)
         both = np.array([len(overlap.predicted) + len(overlap.truth) for overlap in comparison.kept], dtype=np.float64)
         samples["f1"] = resampled_ratio(2 * hits, both, draws.groups, draws.weights)
     diameters = diameters_px(comparison)
-    if diameters is not None:
+    if diameters is not None and not says_nothing_of_all(comparison):
         predicted, truth = (_medians(side, draws) for side in (diameters.predicted, diameters.truth))
         samples["diameter_median_error_relative"] = (predicted - truth) / truth
+    pairs = diameter_pairs(comparison)
+    if pairs is not None and sum(truth.size for _, truth in pairs) >= LEAST_PAIRS:
+        errors = [(predicted - truth) / truth for predicted, truth in pairs]
+        samples["diameter_pair_error_bias"] = _medians(errors, draws)
     return samples
 
 
@@ -86,8 +93,8 @@ def kept_samples(samples: Mapping[str, NDArray[np.float64]]) -> dict[str, Number
     return {metric: to_numbers(values, RESAMPLED_DIGITS) for metric, values in samples.items()}
 
 
-def _medians(diameters: Sequence[NDArray[np.float64]], draws: Draws) -> NDArray[np.float64]:
-    """(R,) median diameter of every resample."""
-    pooled = np.concatenate([np.zeros(0), *diameters])
-    groups = np.repeat(draws.groups, [sample.size for sample in diameters])
+def _medians(values: Sequence[NDArray[np.float64]], draws: Draws) -> NDArray[np.float64]:
+    """(R,) median of the values of all images of every resample."""
+    pooled = np.concatenate([np.zeros(0), *values])
+    groups = np.repeat(draws.groups, [sample.size for sample in values])
     return resampled_quantile(pooled, groups, draws.weights, 0.5)

@@ -3,6 +3,8 @@
 Records keep all of this, so leaderboards, pages and figures are made without predictions, images or a GPU.
 """
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
@@ -21,6 +23,28 @@ def to_numbers(values: NDArray[np.float64], digits: int) -> Numbers:
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OperatingPoint(_Part):
+    """The confidence from which detections count, and how well val knows it; see ``operating_point.RULE``."""
+
+    confidence: float
+    source: Literal["val", "default"] = "val"
+    """Chosen on val, or the default because val cannot decide."""
+    reason: str = ""
+    """Why val cannot decide."""
+    f1: float | None = None
+    """On val, at the confidence."""
+    lo: float | None = None
+    hi: float | None = None
+    """95 % interval of what val chooses, over resampled source groups; also where the default was taken."""
+    flat_lo: float | None = None
+    flat_hi: float | None = None
+    """The confidences around val's choice that make no difference on val."""
+    groups: int | None = None
+    """Source groups of val."""
+    particles: int | None = None
+    """Particles of val."""
 
 
 class ClassResult(_Part):

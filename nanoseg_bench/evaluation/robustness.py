@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.evaluation.comparison import Confidence, keep_at
 from nanoseg_bench.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt, corrupt_truth, field_rows
 from nanoseg_bench.evaluation.corruptions.table import corruption_named
 from nanoseg_bench.evaluation.degradation import mean_corrupted_performance, mean_performance, relative_degradation
@@ -134,7 +135,7 @@ def evaluate_robustness(
     clean: EvalSet,
     clean_predictions: Predictions,
     predictions_for: Callable[[Condition], Predictions],
-    confidence: float | None,
+    confidence: Confidence,
 ) -> Evaluation:
     """How much worse a model becomes.
 
@@ -174,13 +175,13 @@ def evaluate_robustness(
     )
 
 
-def _scores(eval_set: EvalSet, predictions: Predictions, confidence: float | None) -> Scores:
+def _scores(eval_set: EvalSet, predictions: Predictions, confidence: Confidence) -> Scores:
     overlaps = compare(eval_set, predictions)
     agnostic = average_precision(match_detections(overlaps, None, eval_set.max_detections))
     aware = NOT_MEASURED
     if predictions.knows_classes:
         aware = average_precision(match_detections(overlaps, eval_set.classes, eval_set.max_detections))
-    kept = None if confidence is None else [overlap.keep(confidence) for overlap in overlaps]
+    kept = keep_at(eval_set.images, overlaps, confidence)
     pixels = None if kept is None else pixel_scores(kept)
     return {
         "map_50_95": aware.map_50_95,

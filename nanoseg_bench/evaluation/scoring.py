@@ -3,7 +3,7 @@
 Column names are those of the leaderboards. None means not measured.
 """
 
-from nanoseg_bench.evaluation.comparison import Comparison, compare_with_truth
+from nanoseg_bench.evaluation.comparison import Comparison, Confidence, compare_with_truth, typical_confidence
 from nanoseg_bench.evaluation.details import by_confidence, details_of
 from nanoseg_bench.evaluation.detection_scores import detection_scores
 from nanoseg_bench.evaluation.eval_sets import EvalSet
@@ -16,10 +16,18 @@ from nanoseg_bench.evaluation.size_scores import size_scores
 from nanoseg_bench.evaluation.strata import UNKNOWN_MODALITY, strata
 from nanoseg_bench.evaluation.timing import timing_scores
 
-EVALUATOR_VERSION = "2"
+EVALUATOR_VERSION = "3"
 """Stands in every record; raised whenever a published number could change. Tables never mix versions."""
 
-RESAMPLED = ("map_50_95", "map_50_95_agnostic", "f1", "diameter_median_error_relative")
+RESAMPLED = (
+    "map_50_95",
+    "map_50",
+    "map_50_95_agnostic",
+    "map_50_agnostic",
+    "f1",
+    "diameter_median_error_relative",
+    "diameter_pair_error_bias",
+)
 RESAMPLED_OOD = ("map_50_agnostic",)
 """Metrics that have an interval."""
 
@@ -27,7 +35,7 @@ RESAMPLED_OOD = ("map_50_agnostic",)
 def evaluate(
     eval_set: EvalSet,
     predictions: Predictions,
-    confidence: float | None,
+    confidence: Confidence,
     *,
     resamples: int = 1000,
     seed: int | None = 0,
@@ -40,7 +48,7 @@ def evaluate(
     Args:
         eval_set: Images and truth.
         predictions: The model's answer.
-        confidence: Operating point, from ``choose_confidence``; None leaves its columns empty.
+        confidence: Operating point, from ``choose_operating_point``; None leaves its columns empty.
         resamples: Bootstrap resamples of the source groups; 0 leaves the intervals empty.
         seed: Of the bootstrap; the same seed draws the same groups for every model.
 
@@ -60,7 +68,7 @@ def evaluate(
 def evaluate_ood(
     eval_set: EvalSet,
     predictions: Predictions,
-    confidence: float | None,
+    confidence: Confidence,
     *,
     resamples: int = 1000,
     seed: int | None = 0,
@@ -103,7 +111,7 @@ def _scores(comparison: Comparison) -> Scores:
 
 def _common(comparison: Comparison) -> Scores:
     return {
-        "confidence": comparison.confidence,
+        "confidence": typical_confidence(comparison),
         "instances_truth": sum(len(overlap.truth) for overlap in comparison.overlaps),
         "max_detections": comparison.eval_set.max_detections,
     }

@@ -142,10 +142,17 @@ def average_precision_by_size(
     }
 
 
+class ResampledMap(NamedTuple):
+    """Average precision of R resampled eval sets; NaN where a resample has no particle."""
+
+    map_50_95: NDArray[np.float64]
+    map_50: NDArray[np.float64]
+
+
 def resampled_map(
     matches: Sequence[ClassMatches], groups: NDArray[np.intp], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """``map_50_95`` of many resampled eval sets.
+) -> ResampledMap:
+    """``map_50_95`` and ``map_50`` of many resampled eval sets.
 
     Args:
         matches: As ``match_detections`` returns them.
@@ -153,9 +160,10 @@ def resampled_map(
         weights: (R, G) how often each source group is drawn, per resample.
 
     Returns:
-        (R,) float64; NaN where a resample has no particle. Weights of one give ``average_precision``'s value.
+        Two (R,) float64 arrays. Weights of one give ``average_precision``'s values.
     """
-    return _mean_of_classes(_resampled_table(matches, groups, weights).mean(axis=2))
+    table = _resampled_table(matches, groups, weights)
+    return ResampledMap(_mean_of_classes(table.mean(axis=2)), _mean_of_classes(table[:, :, 0]))
 
 
 def resampled_precision(

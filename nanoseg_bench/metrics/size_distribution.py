@@ -72,9 +72,17 @@ def inner_diameters(overlap: ImageOverlap) -> tuple[NDArray[np.float64], NDArray
 
     The same as ``equivalent_diameters`` of both sides, in two calls instead of two for each mask.
     """
+    predicted, truth = diameters_inside(overlap)
+    return predicted[~np.isnan(predicted)], truth[~np.isnan(truth)]
+
+
+def diameters_inside(overlap: ImageOverlap) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(P,) and (T,) diameters, px, of every prediction and particle of an image; NaN where ``BORDER_RULE`` leaves it
+    out.
+    """
     return (
-        _inner(overlap, overlap.predicted, overlap.area),
-        _inner(overlap, overlap.truth, overlap.truth_area),
+        _inside(overlap, overlap.predicted, overlap.area),
+        _inside(overlap, overlap.truth, overlap.truth_area),
     )
 
 
@@ -143,8 +151,8 @@ def diameter_errors_per_image(
     return DiameterErrorsPerImage(**summaries) if summaries else None
 
 
-def _inner(overlap: ImageOverlap, regions: Sequence[Rle], pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+def _inside(overlap: ImageOverlap, regions: Sequence[Rle], pixels: NDArray[np.float64]) -> NDArray[np.float64]:
     x, y, width, height = bounding_boxes(regions).T
     inside = (x > 0) & (y > 0) & (x + width < overlap.width) & (y + height < overlap.height) & (pixels > 0)
-    diameters: NDArray[np.float64] = np.sqrt(4 * pixels[inside] / np.pi)
+    diameters: NDArray[np.float64] = np.where(inside, np.sqrt(4 * pixels / np.pi), np.nan)
     return diameters

@@ -19,9 +19,6 @@ from nanoseg_bench.preparation.letterbox import Letterbox
 
 EngineChoice = Literal["auto"] | EngineName
 
-DEFAULT_CONFIDENCE = 0.25
-"""Where no operating point is known."""
-
 _ONNX_SUFFIX = ".onnx"
 _WEIGHTS = "weights.safetensors"
 _ANY_NUMBER = 10**6  # a micrograph may hold more particles than any that the model was trained on

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from nanoseg_bench.errors import RecordError
 from nanoseg_bench.files import read_json, write_json
+from nanoseg_bench.evaluation.result import OperatingPoint
 from nanoseg_bench.models.base import Complexity, FitReport
 from nanoseg_bench.runs.record import ConfidenceSource, Training
 
@@ -102,10 +103,9 @@ class MadeFrom(Document):
     """Of a corrupted eval set; all others have that of the prepared set."""
 
 
-class ChosenConfidence(Document):
-    """``operating_point.json``: what was chosen on val, for those who use the model without its record."""
+class ChosenConfidence(Document, OperatingPoint):
+    """``operating_point.json``: what val chose, or why it could not, for those who use the model without its record."""
 
-    confidence: float
     fit_sha256: str
     """Of the training it was chosen for."""
 

@@ -8,7 +8,7 @@
     fit.json                     report of the finished training, size of the model, versions
     predictions/<eval set>.json.gz (+ .made-from.json: when, and from which training)
     predictions/robustness/<corruption>-<severity>.json.gz (+ .made-from.json)
-    operating_point.json         confidence that was chosen on val
+    operating_point.json         confidence that was chosen on val, or the default because val cannot decide
     outcome.json                 status and reason of the last attempt
     log.txt                      everything the run logged, tracebacks included
 
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from nanoseg_bench.errors import RecordError
+from nanoseg_bench.evaluation.result import OperatingPoint
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.models.base import Complexity, FitReport
 from nanoseg_bench.runs.documents import (
@@ -212,13 +213,13 @@ class RunFolder:
         except RecordError:
             return False
 
-    def keep_operating_point(self, confidence: float) -> None:
-        """Write the confidence that was chosen on val for the folder's training."""
-        chosen = ChosenConfidence(confidence=confidence, fit_sha256=sha256_file(self.fit_path))
+    def keep_operating_point(self, point: OperatingPoint) -> None:
+        """Write the operating point of the folder's training."""
+        chosen = ChosenConfidence(**point.model_dump(), fit_sha256=sha256_file(self.fit_path))
         write_document(self.path / OPERATING_POINT_FILE, chosen)
 
-    def operating_point(self) -> float | None:
-        """The confidence that was chosen on val; None where none was, or for another training only.
+    def operating_point(self) -> OperatingPoint | None:
+        """What val chose for the folder's training; None where it was not asked, or for another training only.
 
         Raises:
             RecordError: ``operating_point.json`` is malformed.
@@ -227,7 +228,7 @@ class RunFolder:
         if not (path.is_file() and self.is_fitted):
             return None
         chosen = read_document(path, ChosenConfidence)
-        return chosen.confidence if sha256_file(self.fit_path) == chosen.fit_sha256 else None
+        return chosen if sha256_file(self.fit_path) == chosen.fit_sha256 else None
 
     def _training(self) -> dict[str, Any]:
         about = self.about()

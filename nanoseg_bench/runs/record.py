@@ -11,17 +11,18 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nanoseg_bench.errors import RecordError
-from nanoseg_bench.evaluation.result import Details, Numbers, Scores
+from nanoseg_bench.evaluation.result import Details, Numbers, OperatingPoint, Scores
 from nanoseg_bench.files import read_json, write_text
 
 _NUMBERS = re.compile(r"\[\s+((?:(?:null|-?\d[\d.eE+-]*),?\s+)+)\]")
 
-FORMAT: Literal["nanoseg-record/2"] = "nanoseg-record/2"
+FORMAT: Literal["nanoseg-record/3"] = "nanoseg-record/3"
 
 Status = Literal["ok", "failed", "timeout", "oom", "skipped"]
 
-ConfidenceSource = Literal["val", "declared", "none"]
-"""Where the operating point comes from: chosen on val, declared by whoever handed in predictions, or not known."""
+ConfidenceSource = Literal["val", "default", "declared", "none"]
+"""Where the operating point comes from: chosen on val, the default because val cannot decide, declared by whoever
+handed in predictions, or not known."""
 
 
 class Training(BaseModel):
@@ -40,7 +41,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal["nanoseg-record/2"] = FORMAT
+    format: Literal["nanoseg-record/3"] = FORMAT
     evaluator: str
     model: str
     title: str
@@ -60,6 +61,8 @@ class Record(BaseModel):
     external: bool = False
     """Whether the predictions come from outside; such rows stand in the table without a rank."""
     confidence_source: ConfidenceSource = "val"
+    operating_point: OperatingPoint | None = None
+    """How val chose it, and how sure that is; None where it was declared, or where there is none."""
     scores: Scores = {}
     resampled: dict[str, Numbers] = {}
     details: Details = Details()

@@ -95,7 +95,8 @@ def _check_run(run: RunFolder, truth: KeptTruth, leaderboards: Path) -> None:
 def _require_same(path: Path, recorded: Record, rescored: Record) -> None:
     before, after = recorded.scores.get("confidence"), rescored.scores.get("confidence")
     if not _agree(before, after):
-        how = "best F1 on val" if rescored.confidence_source == "val" else "what was handed in"
+        hows = {"val": "best F1 on val", "default": "the default, since val cannot decide,"}
+        how = hows.get(rescored.confidence_source, "what was handed in")
         raise RecordError(
             f"{path}: scores.confidence: its operating point is {before}, {how} gives {after}; a threshold picked on "
             "the set that is published cannot be compared. `nanoseg-bench score` writes the record as it should be"

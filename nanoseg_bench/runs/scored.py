@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from nanoseg_bench.errors import PredictionsError, RecordError
+from nanoseg_bench.evaluation.comparison import Confidence
 from nanoseg_bench.evaluation.eval_sets import EvalSet, load_eval_set
-from nanoseg_bench.evaluation.operating_point import choose_confidence
+from nanoseg_bench.evaluation.operating_point import choose_operating_point
 from nanoseg_bench.evaluation.predictions import Predictions, read_predictions, require_complete
-from nanoseg_bench.evaluation.result import Evaluation
+from nanoseg_bench.evaluation.result import Evaluation, OperatingPoint
 from nanoseg_bench.evaluation.robustness import CONDITIONS, ROBUSTNESS, evaluate_robustness
 from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION, evaluate, evaluate_ood
 from nanoseg_bench.files import sha256_file, sha256_json
@@ -16,9 +17,9 @@ from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.corrupted import kept_clean_set
 from nanoseg_bench.runs.documents import ExternalRun, MadeFrom
 from nanoseg_bench.runs.folder import RunFolder
-from nanoseg_bench.runs.record import Record, read_record, record_path, write_record
+from nanoseg_bench.runs.record import ConfidenceSource, Record, read_record, record_path, write_record
 
-Scorer = Callable[[EvalSet, Predictions, float | None], Evaluation]
+Scorer = Callable[[EvalSet, Predictions, Confidence], Evaluation]
 """Eval set, predictions and operating point to everything that a record holds."""
 
 SCORERS: Mapping[str, Scorer] = {"test": evaluate, "ood": evaluate_ood, "hrtem": evaluate}
@@ -77,9 +78,8 @@ def score_run(run: RunFolder, truth: KeptTruth, leaderboards: Path, *, only_miss
     if only_missing:
         names = [name for name in names if not is_scored(run, prepared, name, leaderboards)]
     for record in build_records(run, truth, names):
-        confidence = record.scores.get("confidence")
-        if confidence is not None and run.is_fitted:
-            run.keep_operating_point(confidence)
+        if record.operating_point is not None and run.is_fitted:
+            run.keep_operating_point(record.operating_point)
         write_record(record_path(leaderboards, prepared.name, run.run_id, record.eval_set), record)
 
 
@@ -94,11 +94,9 @@ def build_records(run: RunFolder, truth: KeptTruth, eval_sets: Sequence[str]) ->
     Raises:
         RecordError, PredictionsError, DatasetError: As ``score_run``.
     """
-    on_val = functools.cache(lambda: choose_confidence(truth.eval_set("val"), _read(run, truth, "val")))
+    on_val = functools.cache(lambda: choose_operating_point(truth.eval_set("val"), _read(run, truth, "val")))
     for name in eval_sets:
-        made_from = _made_from(run, name)
-        confidence = on_val() if made_from.confidence_source == "val" else made_from.confidence
-        yield _score(run, truth, name, confidence)
+        yield _score(run, truth, name, on_val() if _made_from(run, name).confidence_source == "val" else None)
 
 
 def is_scored(run: RunFolder, prepared: PreparedSet, eval_set: str, leaderboards: Path) -> bool:
@@ -114,7 +112,7 @@ def is_scored(run: RunFolder, prepared: PreparedSet, eval_set: str, leaderboards
         record.status == "ok"
         and record.evaluator == EVALUATOR_VERSION
         and record.set_hash == prepared.content_hash
-        and record.predictions_sha256 == _fingerprint(run, eval_set)
+        and record.predictions_sha256 == fingerprint(run, eval_set)
     )
 
 
@@ -127,9 +125,11 @@ def eval_sets_of(run: RunFolder, truth: KeptTruth) -> list[str]:
     return [name for name in scored if name in kept]
 
 
-def _score(run: RunFolder, truth: KeptTruth, name: str, confidence: float | None) -> Record:
+def _score(run: RunFolder, truth: KeptTruth, name: str, point: OperatingPoint | None) -> Record:
+    """The record of an eval set; ``point`` is that of val, None where it has no say."""
     prepared, made_from = truth.prepared, _made_from(run, name)
-    images, evaluation = _evaluate(run, truth, name, confidence)
+    source: ConfidenceSource = made_from.confidence_source if point is None else point.source
+    images, evaluation = _evaluate(run, truth, name, made_from.confidence if point is None else point.confidence)
     return Record(
         **run.facts().model_dump(),
         evaluator=EVALUATOR_VERSION,
@@ -140,11 +140,12 @@ def _score(run: RunFolder, truth: KeptTruth, name: str, confidence: float | None
         eval_set=name,
         images=images,
         status="ok",
-        confidence_source=made_from.confidence_source,
+        confidence_source=source,
+        operating_point=point,
         scores=evaluation.scores,
         resampled=evaluation.resampled,
         details=evaluation.details,
-        predictions_sha256=_fingerprint(run, name),
+        predictions_sha256=fingerprint(run, name),
         finished=made_from.finished,
     )
 
@@ -172,7 +173,7 @@ def _made_from(run: RunFolder, name: str) -> MadeFrom:
     return run.made_from(CONDITIONS[-1].name if name == ROBUSTNESS else name)
 
 
-def _fingerprint(run: RunFolder, name: str) -> str:
+def fingerprint(run: RunFolder, name: str) -> str:
     """SHA-256 of the predictions that a record is made from."""
     if name != ROBUSTNESS:
         return sha256_file(run.predictions_path(name))

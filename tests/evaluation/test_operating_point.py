@@ -3,7 +3,7 @@ import pytest
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance
 from nanoseg_bench.errors import PredictionsError
-from nanoseg_bench.evaluation.operating_point import FALLBACK_CONFIDENCE, choose_confidence
+from nanoseg_bench.evaluation.operating_point import DEFAULT_CONFIDENCE, choose_operating_point
 from nanoseg_bench.evaluation.predictions import compare
 from nanoseg_bench.metrics.matching import match
 
