@@ -86,7 +86,9 @@ def interval(prepared, stock, gpu):
     eval_set = load_eval_set(prepared, "val")
     groups, count = group_indices([eval_set.source_groups[name] for name in eval_set.images])
     weights = draw_weights(count, RESAMPLES, np.random.default_rng(0))
-    return paired_difference(resampled_map(gpu, groups, weights), resampled_map(stock, groups, weights))
+    return paired_difference(
+        resampled_map(gpu, groups, weights).map_50_95, resampled_map(stock, groups, weights).map_50_95
+    )
 
 
 if __name__ == "__main__":

@@ -135,7 +135,7 @@ def measure_resampling(images):
     models = [match_detections(random_overlaps(rng, images), None, CANDIDATES) for _ in range(MODELS)]
     started, wall = time.process_time(), time.perf_counter()
     groups, weights = np.arange(images), draw_weights(images, RESAMPLES, np.random.default_rng(0))
-    samples = [resampled_map(matches, groups, weights) for matches in models]
+    samples = [resampled_map(matches, groups, weights).map_50_95 for matches in models]
     intervals = [percentile_interval(values) for values in samples]
     differences = [paired_difference(values, samples[0]) for values in samples]
     ranks = rank_ranges(samples)

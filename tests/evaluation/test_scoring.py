@@ -10,7 +10,9 @@ from nanoseg_bench.errors import PredictionsError
 from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.predictions import Predictions, read_predictions, write_predictions
 from nanoseg_bench.evaluation.scoring import evaluate, evaluate_ood
+from nanoseg_bench.evaluation.size_scores import POOLED_COLUMNS
 from nanoseg_bench.evaluation.timing import Timing
+from nanoseg_bench.metrics.size_distribution import touches_border
 
 CLASSES = ("cube", "sphere")
 AWARE = (
@@ -18,6 +20,8 @@ AWARE = (
     "map_50_95_lo",
     "map_50_95_hi",
     "map_50",
+    "map_50_lo",
+    "map_50_hi",
     "map_75",
     "map_50_95_box",
     "map_50_box",
@@ -60,10 +64,12 @@ def test_perfect_answer(eval_set, make_predictions, perfect):
     for name in ("precision", "recall", "iou_matched", "boundary_iou", "iou_pixel", "dice_pixel", "aji", "ap_unranked"):
         assert result[name] == 1.0, name
     best = [name for name in result if name.startswith(("map_", "f1", "pq", "sq", "rq"))]
-    assert len(best) == 18 + 3 + 6
+    assert len(best) == 22 + 3 + 6
     assert all(result[name] == 1.0 for name in best)
+    whole = [one for found in eval_set.truth.values() for one in found if not touches_border(one.region)]
+    assert result.pop("diameter_pairs") == len(whole)
     errors = [name for name in result if "error" in name or "diameter" in name]
-    assert len(errors) == 4 + 19
+    assert len(errors) == 4 + 19 + 8
     assert all(result[name] == 0 for name in errors)
     assert result["ece"] == pytest.approx(0.1)
     assert result["instances_truth"] == result["instances_predicted"] == 56
@@ -163,6 +169,78 @@ def test_operating_point_columns_by_literal_loops(eval_set, make_predictions, an
     assert result["count_error_image_typical"] == pytest.approx(np.median(np.abs(relative)))
 
 
+def test_size_errors_of_pairs_by_literal_loops(make_eval_set, make_predictions, disc):
+    """Particles drawn too large or too small, one of each image missed, two inventions; one particle is cut."""
+    rng = np.random.default_rng(3)
+    truth, answer, scales, wrong = {}, {}, {"a": 0.5, "b": None, "c": 4.0}, []
+    for name in scales:
+        places = [(12 + 28 * column, 14 + 24 * row) for column in range(5) for row in range(4)]
+        truth[name] = [Instance("cube", disc(x, y, rng.uniform(6, 10))) for x, y in places]
+        truth[name].append(Instance("cube", disc(140, 96, 9)))
+        answer[name] = [Instance("cube", disc(x, 70 * row + 15, 3), 0.9) for row, x in ((0, 5), (1, 137))]
+        for (x, y), particle in zip([*places[1:], (140, 96)], truth[name][1:], strict=True):
+            radius = np.sqrt(area(particle.region) / np.pi) * rng.uniform(0.85, 1.2)
+            found = Instance("cube", disc(x, y, radius if x < 140 else 9), 0.8)
+            answer[name].append(found)
+            masks = [rle_to_mask(each.region).astype(bool) for each in (found, particle)]
+            if any(mask[[0, -1]].any() or mask[:, [0, -1]].any() for mask in masks):
+                continue
+            if (masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum() > 0.5:
+                sizes = [2 * np.sqrt(mask.sum() / np.pi) for mask in masks]
+                wrong.append((name, sizes[0] - sizes[1], sizes[1]))
+    eval_set = make_eval_set(truth, nm_per_px=scales)
+    result = score(eval_set, make_predictions(eval_set, answer), 0.5, resamples=0)
+    assert result["diameter_pairs"] == len(wrong) and 50 < len(wrong) <= 57
+    expected = {
+        "": [error / size for _, error, size in wrong],
+        "_px": [error for _, error, _ in wrong],
+        "_nm": [error * scales[name] for name, error, _ in wrong if scales[name]],
+    }
+    for unit, errors in expected.items():
+        ordered = sorted(errors)
+        places = (0.16 * (len(ordered) - 1), 0.5 * (len(ordered) - 1), 0.84 * (len(ordered) - 1))
+        low, median, high = (np.interp(place, range(len(ordered)), ordered) for place in places)
+        assert result[f"diameter_pair_error_bias{unit}"] == pytest.approx(median) != 0
+        assert result[f"diameter_pair_error_spread{unit}"] == pytest.approx((high - low) / 2) != 0
+
+
+def test_sizes_of_the_few_that_are_found_are_no_size_distribution(make_eval_set, make_predictions, disc):
+    """11 of 24 particles, each drawn exactly, and by chance of the true median size; with one more it is half."""
+    radii = [5, 6, 7, 8] * 6
+    discs = [disc(12 + 22 * (index % 6), 12.5 + 24 * (index // 6), radius) for index, radius in enumerate(radii)]
+    truth = {"a": [Instance("cube", one) for one in discs], "b": []}
+    eval_set = make_eval_set(truth, groups={"a": "a", "b": "b"}, nm_per_px={"a": 2.0, "b": None})
+
+    def found(number):
+        images = {"a": [Instance("cube", one, 0.9) for one in discs[:number]], "b": []}
+        return evaluate(eval_set, make_predictions(eval_set, images), 0.5, resamples=20)
+
+    few, enough = found(11), found(12)
+    assert (few.scores["recall"], enough.scores["recall"]) == (11 / 24, 0.5)
+    for name in POOLED_COLUMNS:
+        assert few.scores[name] is None and enough.scores[name] == pytest.approx(0, abs=1e-9), name
+    assert few.scores["diameter_median_error_relative_lo"] is None
+    assert "diameter_median_error_relative" not in few.resampled and "diameter_median_error_relative" in enough.resampled
+    assert (few.scores["diameter_pairs"], few.scores["diameter_pair_error_bias"]) == (11, 0)
+    assert few.scores["count_error_relative"] == pytest.approx(-13 / 24)
+    one = found(1).scores
+    assert one["diameter_pairs"] == 1
+    assert one["diameter_pair_error_bias"] is one["diameter_pair_error_spread"] is one["diameter_w1_px"] is None
+
+
+def test_pooled_predictions_have_an_operating_point_for_each_image(eval_set, make_predictions, answer):
+    """Of images that other trainings predicted: the same as leaving out beforehand what lies below."""
+    own = {name: 0.3 if index % 2 else 0.6 for index, name in enumerate(eval_set.images)}
+    result = evaluate(eval_set, make_predictions(eval_set, answer), own, resamples=20)
+    cut = {name: [one for one in found if one.score >= own[name]] for name, found in answer.items()}
+    literal = evaluate(eval_set, make_predictions(eval_set, cut), 0.0, resamples=20)
+    assert result.scores["confidence"] == pytest.approx(0.45)
+    for name, value in literal.scores.items():
+        if not name.startswith(("map_", "confidence")):
+            assert result.scores[name] == value, name
+    assert result.scores["map_50_95"] > literal.scores["map_50_95"]  # AP takes all of them
+
+
 def test_no_confidence_leaves_its_columns_empty(eval_set, make_predictions, answer):
     with_confidence = untimed(score(eval_set, make_predictions(eval_set, answer), 0.4, resamples=10))
     without = untimed(score(eval_set, make_predictions(eval_set, answer), None, resamples=10))
@@ -183,7 +261,7 @@ def test_class_less_model_has_no_class_aware_columns(eval_set, make_predictions,
     assert {name: value for name, value in result.scores.items() if name not in AWARE} == {
         name: value for name, value in named.scores.items() if name not in AWARE
     }
-    assert set(named.resampled) - set(result.resampled) == {"map_50_95"}
+    assert set(named.resampled) - set(result.resampled) == {"map_50_95", "map_50"}
     assert result.details.classes == {}
     assert result.details.confusion is None
     assert result.details.precision_at_recall == named.details.precision_at_recall

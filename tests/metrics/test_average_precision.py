@@ -266,7 +266,9 @@ def test_weights_of_one_reproduce_the_point_estimate(scene, overlap, classes, aw
     overlaps = [overlap(scene(rng)) for _ in range(10)]
     matches = match_detections(overlaps, classes if aware else None, 100)
     groups = np.array([0, 0, 1, 1, 1, 2, 3, 3, 4, 5])
-    assert resampled_map(matches, groups, np.ones((3, 6))).tolist() == [average_precision(matches).map_50_95] * 3
+    resampled, whole = resampled_map(matches, groups, np.ones((3, 6))), average_precision(matches)
+    assert resampled.map_50_95.tolist() == [whole.map_50_95] * 3
+    assert resampled.map_50.tolist() == [whole.map_50] * 3
 
 
 @pytest.mark.parametrize("aware", [True, False])
@@ -277,9 +279,11 @@ def test_resampling_equals_repeating_the_images(scene, overlap, classes, aware):
     weights = rng.multinomial(5, [0.2] * 5, size=6).astype(float)
     labels = classes if aware else None
     values = resampled_map(match_detections(overlaps, labels, 100), groups, weights)
-    for value, row in zip(values, weights, strict=True):
+    for value, value_50, row in zip(*values, weights, strict=True):
         repeated = [one for one, group in zip(overlaps, groups, strict=True) for _ in range(int(row[group]))]
-        assert value == pytest.approx(average_precision(match_detections(repeated, labels, 100)).map_50_95, abs=1e-12)
+        literal = average_precision(match_detections(repeated, labels, 100))
+        assert value == pytest.approx(literal.map_50_95, abs=1e-12)
+        assert value_50 == pytest.approx(literal.map_50, abs=1e-12)
 
 
 def test_resample_without_particles_is_not_a_number(scene, overlap):
