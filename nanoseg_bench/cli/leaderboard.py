@@ -224,13 +224,21 @@ def _table(frame: "pd.DataFrame", columns: dict[str, str], title: str) -> "Table
         text = heading in ("model", "preset")
         table.add_column(heading, justify="left" if text else "right", no_wrap=text)
     reasons = []
+    contest = None
     for _, row in frame.iterrows():
+        if row["status"] == "ok" and not row["external"]:
+            # Ranks begin anew in each group of rows that compete.
+            if contest not in (None, (row["preset"], row["initial_weights"])):
+                table.add_section()
+            contest = row["preset"], row["initial_weights"]
         cells = [_cell(name, row) for name in columns]
         if row["external"]:
             cells[list(columns).index("title")] += " (external)"
         if row["status"] != "ok":
             cells[list(columns).index("title")] += f" ({row['status']})"
             reasons.append(f"{row['title']}: {row['status']}: {row['reason']}")
+        if row.get("confidence_source") == "default":
+            reasons.append(f"{row['title']}: at the default confidence {row['confidence']:g}: {row['confidence_reason']}")
         table.add_row(*cells)
     if reasons:
         table.caption = "\n".join(reasons)

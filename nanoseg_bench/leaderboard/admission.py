@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nanoseg_bench.errors import RecordError
+from nanoseg_bench.evaluation.operating_point import DEFAULT_CONFIDENCE, EVERY_PARTICLE
 from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION
 from nanoseg_bench.runs.record import Record, find_records, read_record
 
@@ -62,16 +63,31 @@ def _require_one_row_each(found: _Found) -> None:
 def _require_operating_points_of_val(found: _Found) -> None:
     """A threshold that somebody chose has no place among those chosen on val, but for rows from outside.
 
-    That of val is the same on all eval sets of a run; one that was picked on another set is not.
+    That of val is the same on all eval sets of a run; one that was picked on another set is not. The default is one of
+    two numbers. Whether val gives what stands here is for ``score --check`` to say, which has the predictions.
     """
     way_out = "`nanoseg-bench score` chooses it again from the predictions for val that were kept"
     of_run: dict[tuple[object, ...], tuple[Path, float]] = {}
     for path, record in found:
         if record.confidence_source == "declared" and not record.external:
             raise RecordError(f"{path}: its operating point was declared, not chosen on val; {way_out}")
-        confidence = record.scores.get("confidence")
-        if record.confidence_source != "val" or confidence is None:
+        confidence, point = record.scores.get("confidence"), record.operating_point
+        if confidence is None:
             continue
+        if record.confidence_source == "none":
+            raise RecordError(f"{path}: its operating point is {confidence}, and nothing says where it is from; {way_out}")
+        if record.confidence_source == "declared":
+            continue
+        if point is not None and (point.source, point.confidence) != (record.confidence_source, confidence):
+            raise RecordError(
+                f"{path}: its operating point is {confidence} ({record.confidence_source}), what was chosen is "
+                f"{point.confidence} ({point.source}); {way_out}"
+            )
+        if record.confidence_source == "default" and confidence not in (DEFAULT_CONFIDENCE, EVERY_PARTICLE):
+            raise RecordError(
+                f"{path}: its operating point {confidence} is no default: that is {DEFAULT_CONFIDENCE}, or "
+                f"{EVERY_PARTICLE} where scores only rank; {way_out}"
+            )
         other, expected = of_run.setdefault(_run(record), (path, confidence))
         if confidence != expected:
             raise RecordError(

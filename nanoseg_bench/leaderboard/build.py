@@ -17,7 +17,7 @@ from nanoseg_bench.leaderboard.cells import csv_text, frame
 from nanoseg_bench.leaderboard.columns import COLUMNS
 from nanoseg_bench.leaderboard.long_tables import class_rows, identity, modality_rows
 from nanoseg_bench.leaderboard.seed_table import seed_rows
-from nanoseg_bench.leaderboard.standings import PRIMARY, Standing, competes, ranked_metric, standings
+from nanoseg_bench.leaderboard.standings import PRIMARY, Standing, competes, contest, ranked_metric, standings
 from nanoseg_bench.models.registry import ABLATION
 from nanoseg_bench.runs.record import Record
 
@@ -104,7 +104,10 @@ def build_table(records: Sequence[Record], eval_set: str, reference: str | None 
 
 
 def best_first(records: Sequence[Record], eval_set: str) -> list[Record]:
-    """The records of an eval set in the order of its table; of equal scores by model, preset, weights and seed."""
+    """The records of an eval set in the order of its table; of equal scores by model, preset, weights and seed.
+
+    Rows that compete with each other stand together, the group with the best row first.
+    """
     metric = ranked_metric(records, eval_set)
 
     def order(record: Record) -> tuple[object, ...]:
@@ -115,11 +118,24 @@ def best_first(records: Sequence[Record], eval_set: str) -> list[Record]:
         identical = (record.model, record.preset, record.initial_weights or "", record.seed is None, record.seed or 0)
         return (not measured, -(score or 0.0) if measured else 0.0, *identical)
 
-    return sorted((record for record in records if record.eval_set == eval_set), key=order)
+    rows = sorted((record for record in records if record.eval_set == eval_set), key=order)
+    contests = list(dict.fromkeys(contest(record) for record in rows if competes(record, metric)))
+    if len(contests) < 2:
+        return rows
+    # Ranks begin anew in each contest, so its rows stand together; what never competes comes after them.
+    place = {each: number for number, each in enumerate(contests)}
+    return sorted(
+        rows, key=lambda record: place.get(contest(record), len(place)) if _stands_in_one(record) else len(place)
+    )
+
+
+def _stands_in_one(record: Record) -> bool:
+    """Whether a row belongs to a contest; one that knows no classes stands with it, without a rank."""
+    return record.status == "ok" and not record.external
 
 
 def _row(record: Record, standing: Standing) -> dict[str, object]:
-    training = record.training
+    training, point = record.training, record.operating_point
     return {
         **asdict(standing),
         **identity(record),
@@ -127,6 +143,11 @@ def _row(record: Record, standing: Standing) -> dict[str, object]:
         "reason": record.reason,
         **record.scores,
         "confidence_source": record.confidence_source,
+        "confidence_reason": point.reason if point else None,
+        "confidence_lo": point.lo if point else None,
+        "confidence_hi": point.hi if point else None,
+        "confidence_flat_lo": point.flat_lo if point else None,
+        "confidence_flat_hi": point.flat_hi if point else None,
         "parameters": record.parameters,
         "gflops": record.gflops,
         "training_seconds": round(training.seconds, 1) if training else None,

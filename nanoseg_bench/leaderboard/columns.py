@@ -8,18 +8,32 @@ _STATUS = ("status", "reason")
 
 _DIFFERENCE = ("reference", "difference", "difference_lo", "difference_hi")
 
-_OPERATING_POINT = ("confidence", "confidence_source")
+_DIFFERENCE_50 = ("difference_map_50", "difference_map_50_lo", "difference_map_50_hi")
+
+_OPERATING_POINT = (
+    "confidence",
+    "confidence_source",
+    "confidence_reason",
+    "confidence_lo",
+    "confidence_hi",
+    "confidence_flat_lo",
+    "confidence_flat_hi",
+)
 
 _PRECISION = (
     "map_50_95",
     "map_50_95_lo",
     "map_50_95_hi",
     "map_50",
+    "map_50_lo",
+    "map_50_hi",
     "map_75",
     "map_50_95_agnostic",
     "map_50_95_agnostic_lo",
     "map_50_95_agnostic_hi",
     "map_50_agnostic",
+    "map_50_agnostic_lo",
+    "map_50_agnostic_hi",
     "map_75_agnostic",
     "map_50_95_agnostic_small",
     "map_50_95_agnostic_medium",
@@ -68,6 +82,15 @@ _PHYSICS = (
     "diameter_d10_error_nm",
     "diameter_d90_error_nm",
     "diameter_w1_nm",
+    "diameter_pair_error_bias",
+    "diameter_pair_error_bias_lo",
+    "diameter_pair_error_bias_hi",
+    "diameter_pair_error_spread",
+    "diameter_pair_error_bias_px",
+    "diameter_pair_error_spread_px",
+    "diameter_pair_error_bias_nm",
+    "diameter_pair_error_spread_nm",
+    "diameter_pairs",
     "diameter_median_error_image_bias",
     "diameter_median_error_image_typical",
     "diameter_d10_error_image_bias",
@@ -161,8 +184,8 @@ _ROW = _IDENTITY + _STATUS
 
 COLUMNS = {
     "test": (
-        _RANK + _ROW + _PRECISION + _DIFFERENCE + _OPERATING_POINT + _DETECTION + _PHYSICS + _PARTICLES + _PROTOCOL
-        + _LITERATURE + _TIMING + _COST + _PROVENANCE
+        _RANK + _ROW + _PRECISION + _DIFFERENCE + _DIFFERENCE_50 + _OPERATING_POINT + _DETECTION + _PHYSICS + _PARTICLES
+        + _PROTOCOL + _LITERATURE + _TIMING + _COST + _PROVENANCE
     ),
     "ood": _RANK + _ROW + _OOD_SCORES + _DIFFERENCE + _OPERATING_POINT + _TIMING + _COST + _PROVENANCE,
     "robustness": ("rank", *_ROW, *_ROBUSTNESS_SCORES, *_COST, *_PROVENANCE),
@@ -174,6 +197,7 @@ COLUMNS = {
         *_IDENTITY, "modality", "images", "map_50_95", "map_50", "map_75", "map_50_95_agnostic", "map_50_agnostic",
         "map_75_agnostic", "precision", "recall", "f1", "iou_matched", "boundary_iou", "iou_pixel", "pq",
         "count_error_relative", "diameter_median_error_relative", "diameter_w1_px", "diameter_w1_nm",
+        "diameter_pair_error_bias", "diameter_pair_error_spread", "diameter_pairs",
         *_PARTICLES,
     ),
     "seeds": (
@@ -194,6 +218,7 @@ WHOLE_NUMBERS = frozenset(
         "instances_predicted",
         "max_detections",
         "diameter_images_unanswered",
+        "diameter_pairs",
         "latency_measurements",
         "parameters",
         "training_epochs",
@@ -204,5 +229,18 @@ WHOLE_NUMBERS = frozenset(
 )
 """Columns that are written without a decimal point."""
 
-COMPARABLE_BY = ("preset", "initial_weights", "set_hash", "evaluator", "device")
-"""Rows are ranked among those equal in all of these: in everything but model and seed."""
+COMPARABLE_BY = ("preset", "initial_weights", "set_hash", "evaluator")
+"""Rows are ranked among those equal in all of these: in everything but model and seed that decides how good a model is.
+
+A device does not: seeds of one model may be trained on several machines.
+"""
+
+OF_THE_DEVICE = (
+    "latency_ms_per_image",
+    "latency_pre_ms_per_image",
+    "latency_network_ms_per_image",
+    "latency_post_ms_per_image",
+    "energy_j_per_image",
+    "training_seconds",
+)
+"""What says as much of the device as of the model: compared only among rows of the same ``device``."""

@@ -91,9 +91,14 @@ def build_entries(
     return entries
 
 
-def groups(entries: Iterable[Entry]) -> list[Group]:
-    """Rows that compete with each other, group by group; without failed ones."""
-    succeeded = [entry for entry in entries if entry.record.status == "ok"]
+def groups(entries: Iterable[Entry], *, failed: bool = False) -> list[Group]:
+    """Rows that compete with each other, group by group.
+
+    Args:
+        entries: Of a table.
+        failed: Whether rows that failed stand in their groups too.
+    """
+    succeeded = [entry for entry in entries if failed or entry.record.status == "ok"]
     own: dict[tuple[str, ...], list[Entry]] = {}
     for entry in succeeded:
         if not entry.record.external:
@@ -115,6 +120,11 @@ def run_of(record: Record) -> tuple[str, ...]:
     """What tells runs apart, as it stands in a row: the same in the tables of all eval sets."""
     seed = "" if record.seed is None else str(record.seed)
     return record.model, record.preset, seed, record.initial_weights or "none"
+
+
+def several_devices(entries: Iterable[Entry]) -> bool:
+    """Whether rows differ in their device, so that nothing compares that is as much of the device as of the model."""
+    return len({entry.record.device for entry in entries if not entry.record.external} - {""}) > 1
 
 
 def _without_seed(run: tuple[str, ...]) -> tuple[str, ...]:

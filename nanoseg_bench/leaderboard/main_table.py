@@ -4,7 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nanoseg_bench.leaderboard.entries import Entry, Row
+from nanoseg_bench.evaluation.size_scores import LEAST_RECALL, POOLED_COLUMNS
+from nanoseg_bench.leaderboard.columns import OF_THE_DEVICE
+from nanoseg_bench.leaderboard.entries import Entry, Row, groups, several_devices
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,16 @@ class Cell:
         exact: As the CSV has it; rows are sorted by it.
         interval: ``0.351 – 0.462``, or empty.
         bar: The same drawn.
+        why: In grey beside or instead of the number: what is to be known of it, or why there is none.
+        apart: Whether it compares with no other row, and stands in grey.
     """
 
     text: str
     exact: str
     interval: str = ""
     bar: Bar | None = None
+    why: str = ""
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +95,15 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class MainTable:
-    """Columns with their axes, and rows; a row that failed has no cells."""
+    """Columns with their axes, and rows; a row that failed has no cells.
 
+    Attributes:
+        name: What the rows have in common, where there are several tables: rows of two of them do not compete.
+        columns: The same in all tables of a page.
+        rows: Best first.
+    """
+
+    name: str
     columns: tuple[tuple[Column, Axis | None], ...]
     rows: tuple[tuple[Entry, tuple[Cell, ...]], ...]
 
@@ -100,56 +113,96 @@ _AGNOSTIC = Column("map_50_95_agnostic", "AP any", "The same with all particles 
 _DIFFERENCE = Column(
     "difference", "difference", "Paired difference of the ranked score to the reference", signed=True, bar=True
 )
+_AP50 = Column("map_50", "AP50", "Mask AP at IoU 0.50, mean over the classes")
+_AP50_AGNOSTIC = Column("map_50_agnostic", "AP50 any", "The same with all particles as one class")
+_DIFFERENCE_50 = Column(
+    "difference_map_50", "difference of AP50", "Paired difference of the AP at IoU 0.50 to the reference", signed=True
+)
+_DIFFERENCES = (_DIFFERENCE, _DIFFERENCE_50)
 _COLUMNS = (
+    Column(
+        "confidence", "operating point",
+        "Confidence from which detections count; below, the 95 % interval of val's choice over its source groups",
+    ),
     Column("precision", "P", "Precision at the operating point, IoU > 0.5, any class"),
     Column("recall", "R", "Recall at the operating point, IoU > 0.5, any class"),
     Column("f1", "F1", "F1 at the operating point, IoU > 0.5, any class"),
     Column("pq", "PQ", "Panoptic quality, any class"),
     Column("boundary_iou", "boundary IoU", "Mean boundary IoU of the matched pairs"),
     Column(
-        "count_error_relative", "count error", "(predicted − true) / true number of particles, all images pooled",
+        "count_error_relative", "count error, pooled", "(predicted − true) / true number of particles, all images pooled",
         unit="%", digits=1, factor=100, signed=True,
     ),
     Column(
-        "diameter_median_error_relative", "median diameter error", "Of all images pooled, relative to the true median",
+        "count_error_image_typical", "count error, typical image", "Median over the images of the absolute relative error",
+        unit="%", digits=1, factor=100,
+    ),
+    Column(
+        "diameter_pair_error_bias", "size error of pairs, bias",
+        "Median of (predicted − true) / true diameter of the particles that are found",
         unit="%", digits=1, factor=100, signed=True,
     ),
-    Column("diameter_w1_px", "W1", "Wasserstein-1 distance of the diameter distributions", unit="px", digits=2),
-    Column("diameter_w1_nm", "W1", "Wasserstein-1 distance of the diameter distributions", unit="nm", digits=2),
+    Column(
+        "diameter_pair_error_spread", "size error of pairs, spread",
+        "Half the distance of the 16th and the 84th percentile of the same errors",
+        unit="%", digits=1, factor=100,
+    ),
+    Column(
+        "diameter_median_error_relative", "median diameter error, pooled", "Of all images pooled, relative to the true median",
+        unit="%", digits=1, factor=100, signed=True,
+    ),
+    Column(
+        "diameter_w1_px", "W1, pooled", "Wasserstein-1 distance of the diameter distributions of all images pooled",
+        unit="px", digits=2,
+    ),
+    Column(
+        "diameter_w1_nm", "W1, pooled", "Wasserstein-1 distance of the diameter distributions of all images pooled",
+        unit="nm", digits=2,
+    ),
     Column("parameters", "params", "Parameters of the network", unit="million", digits=2, factor=1e-6),
     Column("latency_ms_per_image", "latency", "Median time of one image, batch 1", unit="ms", digits=0),
     Column("training_seconds", "training", "Wall time of the training", unit="s", digits=0),
 )  # fmt: skip
 
 
-def build_main_table(entries: Sequence[Entry], one_class: bool) -> MainTable:
-    """Shape the rows; a column that no row fills is left out.
+def build_main_tables(entries: Sequence[Entry], one_class: bool) -> list[MainTable]:
+    """Shape the rows, in a table for each group of rows that compete; a column that no row fills is left out.
 
     Args:
         entries: In the table's order.
         one_class: The set has one class, so both APs are the same number and the class-aware one is not repeated.
     """
-    scores = [_AGNOSTIC] if one_class else [_AWARE, _AGNOSTIC]
+    scores = [_AGNOSTIC, _AP50_AGNOSTIC] if one_class else [_AWARE, _AP50, _AGNOSTIC, _AP50_AGNOSTIC]
     filled = [
-        column for column in (*scores, _DIFFERENCE, *_COLUMNS) if any(entry.row.get(column.name) for entry in entries)
+        column for column in (*scores, *_DIFFERENCES, *_COLUMNS) if any(entry.row.get(column.name) for entry in entries)
     ]
-    shown = [(column, _axis(column, entries) if column.bar else None) for column in filled]
-    rows = [
-        (
-            entry,
-            tuple(cell(entry.row, column, axis) for column, axis in shown) if entry.record.status == "ok" else (),
-        )
-        for entry in entries
+    shown = tuple((column, _axis(column, entries) if column.bar else None) for column in filled)
+    several = several_devices(entries)
+
+    def cells(entry: Entry) -> tuple[Cell, ...]:
+        if entry.record.status != "ok":
+            return ()
+        return tuple(cell(entry.row, column, axis, several_devices=several) for column, axis in shown)
+
+    return [
+        MainTable(group.name, shown, tuple((entry, cells(entry)) for entry in group.entries))
+        for group in groups(entries, failed=True)
     ]
-    return MainTable(tuple(shown), tuple(rows))
 
 
-def cell(row: Row, column: Column, axis: Axis | None = None) -> Cell:
-    """The cell of a row; empty where not measured."""
+def cell(row: Row, column: Column, axis: Axis | None = None, *, several_devices: bool = False) -> Cell:
+    """The cell of a row; empty where not measured.
+
+    Args:
+        row: Of the table.
+        column: Which of its cells.
+        axis: Of the column's bars.
+        several_devices: Whether rows are of different devices.
+    """
     exact = row.get(column.name, "")
     if not exact:
-        return Cell("", "")
-    if column is _DIFFERENCE and row.get("model") == row.get("reference"):
+        return Cell("", "", why=_why_empty(row, column))
+    if column in _DIFFERENCES and row.get("model") == row.get("reference"):
         return Cell("reference", exact)
     value, lo, hi = float(exact), _number(row, f"{column.name}_lo"), _number(row, f"{column.name}_hi")
     interval = "" if lo is None or hi is None else f"{_text(lo, column)} – {_text(hi, column)}"
@@ -157,7 +210,15 @@ def cell(row: Row, column: Column, axis: Axis | None = None) -> Cell:
     if axis is not None:
         ends = (None, None) if lo is None or hi is None else (axis.place(lo), axis.place(hi))
         bar = Bar(axis.place(value), *ends)
-    return Cell(_text(value, column), exact, interval, bar)
+    apart = several_devices and column.name in OF_THE_DEVICE
+    defaulted = column.name == "confidence" and row.get("confidence_source") == "default"
+    return Cell(_text(value, column), exact, interval, bar, "default" if defaulted else "", apart)
+
+
+def _why_empty(row: Row, column: Column) -> str:
+    recall = _number(row, "recall")
+    few = recall is not None and recall < LEAST_RECALL
+    return f"recall < {LEAST_RECALL:g}" if few and column.name in POOLED_COLUMNS else ""
 
 
 def rank_text(row: Row) -> str:

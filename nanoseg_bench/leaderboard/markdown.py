@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from nanoseg_bench.leaderboard.entries import Entry, Row, build_entries
+from nanoseg_bench.leaderboard.columns import OF_THE_DEVICE
+from nanoseg_bench.leaderboard.entries import Entry, Row, build_entries, groups, several_devices
 from nanoseg_bench.leaderboard.main_table import rank_text
 from nanoseg_bench.leaderboard.palette import model_looks
 from nanoseg_bench.runs.record import Record
@@ -27,17 +28,29 @@ _SHARED = ("preset", "seed", "initial_weights", "device")
 def markdown_table(records: Sequence[Record], table: pd.DataFrame) -> str:
     """The columns a reader looks at first; same rows, same text.
 
-    Preset, seed, initial weights and device have a column where rows differ in them. A failed row says why.
+    Preset, seed, initial weights and device have a column where rows differ in them. A failed row says why. Rows that do
+    not compete, such as those of two presets, stand in tables of their own, each below what its rows have in common.
 
     Args:
         records: Of all eval sets.
         table: Of the test set, from ``build_tables``.
     """
     entries = build_entries(records, table, "test", model_looks(table["model"]))
+    parts = groups(entries, failed=True)
+    tables = [_table(part.entries, several_devices(entries)) for part in parts]
+    if len(parts) == 1:
+        return tables[0]
+    return "\n".join(f"**{_escaped(part.name)}**\n\n{text}" for part, text in zip(parts, tables, strict=True))
+
+
+def _table(entries: Sequence[Entry], several_devices: bool) -> str:
     own = [entry.row for entry in entries if not entry.record.external]
     differing = [name for name in _SHARED if len({row[name] for row in own if row[name]}) > 1]
     headings = ["rank", "model", *(name.replace("_", " ") for name in differing), "AP any [95 %]"]
-    headings += [heading for heading, _ in _NUMBERS.values()]
+    headings += [
+        f"{heading}, own device" if several_devices and name in OF_THE_DEVICE else heading
+        for name, (heading, _) in _NUMBERS.items()
+    ]
     rows = [
         [rank_text(entry.row), _model(entry), *(entry.row[name] for name in differing), *_scores(entry.row)]
         for entry in entries
@@ -47,15 +60,21 @@ def markdown_table(records: Sequence[Record], table: pd.DataFrame) -> str:
 
 
 def _line(cells: Sequence[str]) -> str:
-    escaped = [" ".join(cell.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;") for cell in cells]
-    return f"| {' | '.join(escaped)} |"
+    return f"| {' | '.join(map(_escaped, cells))} |"
+
+
+def _escaped(text: str) -> str:
+    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
 def _model(entry: Entry) -> str:
     record = entry.record
     if record.status != "ok":
         return f"{record.title} ({record.status}: {record.reason})"
-    return f"{record.title} (external)" if record.external else record.title
+    remarks = ["external"] if record.external else []
+    if record.confidence_source == "default":
+        remarks.append("default confidence")
+    return f"{record.title} ({', '.join(remarks)})" if remarks else record.title
 
 
 def _scores(row: Row) -> list[str]:

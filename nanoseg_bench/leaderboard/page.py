@@ -15,7 +15,7 @@ from nanoseg_bench.errors import DatasetError, UsageError
 from nanoseg_bench.files import write_text
 from nanoseg_bench.html import number, render, script
 from nanoseg_bench.leaderboard.albums import OUTLINES, build_albums
-from nanoseg_bench.leaderboard.entries import Entry, build_entries, csv_rows, groups
+from nanoseg_bench.leaderboard.entries import Entry, build_entries, csv_rows, groups, several_devices
 from nanoseg_bench.leaderboard.grids import (
     Matrix,
     class_grid,
@@ -24,7 +24,7 @@ from nanoseg_bench.leaderboard.grids import (
     ood_grid,
     robustness_grid,
 )
-from nanoseg_bench.leaderboard.main_table import build_main_table, rank_text
+from nanoseg_bench.leaderboard.main_table import build_main_tables, rank_text
 from nanoseg_bench.leaderboard.palette import model_looks
 from nanoseg_bench.leaderboard.protocol import protocol
 from nanoseg_bench.metrics.size_distribution import BORDER_RULE
@@ -102,10 +102,12 @@ def write_page(
         set_name=first.set_name,
         facts=_facts(records, pictures.prepared if pictures else None),
         rows=test,
-        table=build_main_table(test, one_class=len(first.classes) == 1),
+        tables=build_main_tables(test, one_class=len(first.classes) == 1),
+        several_devices=several_devices(test),
         rank_text=rank_text,
         references=_references(test),
         declared=[entry.name for entry in scored if entry.record.confidence_source == "declared"],
+        defaulted=[(entry.name, entry.row["confidence_reason"]) for entry in scored if _is_default(entry)],
         seeds=csv_rows(tables["seeds"]) if "seeds" in tables else [],
         curves=curve_sections(groups(test)),
         border_rule=BORDER_RULE,
@@ -129,6 +131,10 @@ def write_page(
 
 def _succeeded(entries: Sequence[Entry]) -> list[Entry]:
     return [entry for entry in entries if entry.record.status == "ok"]
+
+
+def _is_default(entry: Entry) -> bool:
+    return entry.record.confidence_source == "default"
 
 
 def _facts(records: Sequence[Record], prepared: PreparedSet | None) -> dict[str, str]:

@@ -43,7 +43,7 @@ def _row(seeds: Sequence[Record], metric: str) -> dict[str, object] | None:
         "title": seeds[0].title,
         "preset": seeds[0].preset,
         "initial_weights": seeds[0].initial_weights or "none",
-        "device": seeds[0].device,
+        "device": ", ".join(dict.fromkeys(record.device for record in seeds)),
         "metric": metric,
         "seeds": len(seeds),
         "mean": effects.mean,

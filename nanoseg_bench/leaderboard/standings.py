@@ -20,6 +20,9 @@ PRIMARY = {"test": "map_50_95", "ood": "map_50_agnostic", "robustness": "map_50_
 
 _AGNOSTIC = "map_50_95_agnostic"
 
+_AT_50 = {"map_50_95": "map_50", "map_50_95_agnostic": "map_50_agnostic"}
+"""The same at IoU 0.50, which has a difference too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -32,14 +35,18 @@ class Standing:
     difference: float | None = None
     difference_lo: float | None = None
     difference_hi: float | None = None
+    difference_map_50: float | None = None
+    difference_map_50_lo: float | None = None
+    difference_map_50_hi: float | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Contestant:
-    """A model over its seeds: its score, and (R,) the same on resampled eval sets."""
+    """A model over its seeds: its score, and (R,) the same on resampled eval sets; ``at_50`` is the one at IoU 0.50."""
 
     score: float
     resampled: NDArray[np.float64] | None
+    at_50: "_Contestant | None" = None
 
 
 def ranked_metric(records: Sequence[Record], eval_set: str) -> str:
@@ -92,9 +99,12 @@ def resampled(records: Sequence[Record], metric: str) -> NDArray[np.float64] | N
 
 def _contestant(seeds: Sequence[Record], metric: str) -> _Contestant:
     samples = resampled(seeds, metric)
+    at_50 = _AT_50.get(metric)
+    measured = at_50 is not None and all(record.scores.get(at_50) is not None for record in seeds)
     return _Contestant(
         score=float(np.mean([record.scores[metric] for record in seeds])),
         resampled=None if samples is None else samples.mean(axis=0),
+        at_50=_contestant(seeds, at_50) if at_50 is not None and measured else None,
     )
 
 
@@ -105,17 +115,31 @@ def _stand(contestants: Mapping[str, _Contestant], reference: str) -> dict[str, 
     other = contestants.get(reference)
     standing = {}
     for model, one in contestants.items():
-        lo, hi = (tested and other and _interval(one, other)) or (None, None)
+        difference, lo, hi = _difference(one, other, tested)
+        difference_50, lo_50, hi_50 = _difference(one.at_50, other.at_50 if other else None, tested)
         standing[model] = Standing(
             rank=1 + sum(each.score > one.score for each in contestants.values()),
             rank_lo=ranges[model].best if tested else None,
             rank_hi=ranges[model].worst if tested else None,
             reference=reference if other else None,
-            difference=one.score - other.score if other else None,
+            difference=difference,
             difference_lo=lo,
             difference_hi=hi,
+            difference_map_50=difference_50,
+            difference_map_50_lo=lo_50,
+            difference_map_50_hi=hi_50,
         )
     return standing
+
+
+def _difference(
+    one: _Contestant | None, other: _Contestant | None, tested: bool
+) -> tuple[float | None, float | None, float | None]:
+    """(difference, lo, hi); without an interval where not all contestants were resampled."""
+    if one is None or other is None:
+        return None, None, None
+    lo, hi = (_interval(one, other) if tested else None) or (None, None)
+    return one.score - other.score, lo, hi
 
 
 def _interval(one: _Contestant, other: _Contestant) -> tuple[float, float] | None:

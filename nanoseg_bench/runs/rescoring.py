@@ -101,7 +101,7 @@ def _require_same(path: Path, recorded: Record, rescored: Record) -> None:
             f"{path}: scores.confidence: its operating point is {before}, {how} gives {after}; a threshold picked on "
             "the set that is published cannot be compared. `nanoseg-bench score` writes the record as it should be"
         )
-    found = list(_differences("", recorded.model_dump(mode="json"), rescored.model_dump(mode="json")))
+    found = list(differences("", recorded.model_dump(mode="json"), rescored.model_dump(mode="json")))
     if found:
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise RecordError(
@@ -110,14 +110,14 @@ def _require_same(path: Path, recorded: Record, rescored: Record) -> None:
         )
 
 
-def _differences(place: str, recorded: Any, rescored: Any) -> Iterator[str]:
+def differences(place: str, recorded: Any, rescored: Any) -> Iterator[str]:
     """``scores.f1: recorded 0.9, rescored 0.8`` for every place where two JSON values differ."""
     if isinstance(recorded, dict) and isinstance(rescored, dict):
         for key in dict.fromkeys((*rescored, *recorded)):
-            yield from _differences(f"{place}.{key}" if place else key, recorded.get(key), rescored.get(key))
+            yield from differences(f"{place}.{key}" if place else key, recorded.get(key), rescored.get(key))
     elif isinstance(recorded, list) and isinstance(rescored, list) and len(recorded) == len(rescored):
         for number, (one, other) in enumerate(zip(recorded, rescored, strict=True)):
-            yield from _differences(f"{place}[{number}]", one, other)
+            yield from differences(f"{place}[{number}]", one, other)
     elif not _agree(recorded, rescored):
         yield f"{place}: recorded {recorded!r}, rescored {rescored!r}"
 

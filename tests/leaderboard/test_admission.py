@@ -3,6 +3,7 @@ import json
 import pytest
 
 from nanoseg_bench.errors import RecordError
+from nanoseg_bench.evaluation.operating_point import DEFAULT_CONFIDENCE, EVERY_PARTICLE
 from nanoseg_bench.leaderboard.admission import admitted_records
 from nanoseg_bench.runs.record import record_path, write_record
 
@@ -66,6 +67,31 @@ def test_a_declared_threshold_is_for_predictions_from_outside(tmp_path, make_rec
     with pytest.raises(
         RecordError, match=r"a-quick-seed0-test\.json: its operating point was declared, not chosen on val"
     ):
+        admitted_records(tmp_path, "toy")
+
+
+def test_a_default_is_admitted_and_one_that_somebody_planted_is_not(tmp_path, make_record, keep_records):
+    def record(confidence, **changes):
+        point = {"confidence": confidence, "source": "default", "reason": "val has no particle"}
+        values = {"confidence_source": "default", "operating_point": point} | changes
+        return make_record("a", scores={"confidence": confidence}, **values)
+
+    for confidence in (DEFAULT_CONFIDENCE, EVERY_PARTICLE):
+        keep_records(tmp_path, record(confidence))
+        assert admitted_records(tmp_path, "toy") == [record(confidence)]
+    keep_records(tmp_path, record(0.3))
+    with pytest.raises(RecordError, match=r"a-quick-seed0-test\.json: its operating point 0\.3 is no default"):
+        admitted_records(tmp_path, "toy")
+    chosen = {"confidence": 0.4, "source": "val"}
+    for planted in (record(0.25, operating_point=chosen), record(0.3, confidence_source="val", operating_point=chosen)):
+        keep_records(tmp_path, planted)
+        with pytest.raises(RecordError, match=r"its operating point is 0\..*what was chosen is 0\.4 \(val\)"):
+            admitted_records(tmp_path, "toy")
+    keep_records(tmp_path, record(0.25, confidence_source="none", operating_point=None))
+    with pytest.raises(RecordError, match="nothing says where it is from"):
+        admitted_records(tmp_path, "toy")
+    keep_records(tmp_path, record(0.25), make_record("a", eval_set="ood", scores={"confidence": 0.0}))
+    with pytest.raises(RecordError, match="is the same on every eval set"):
         admitted_records(tmp_path, "toy")
 
 

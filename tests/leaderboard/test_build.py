@@ -37,6 +37,27 @@ def test_only_comparable_rows_compete(make_record):
     assert dict(zip(table["model"], table["rank"], strict=True)) == {"b": 1, "a": 1, "c": 2}
 
 
+def test_rows_that_compete_stand_together(make_record):
+    """Ranks begin anew where the preset does; what never competes comes after all that does."""
+    rows = [
+        make_record("a", 0.9, preset="paper"),
+        make_record("b", 0.2, preset="paper"),
+        make_record("a", 0.5),
+        make_record("otsu", None, agnostic=0.6),
+        make_record("outside", 0.95, external=True, preset="external"),
+        make_record("c", status="failed", reason="no", scores={}),
+    ]
+    table = build_table(rows, "test")
+    assert list(zip(table["model"], table["preset"], table["rank"], strict=True)) == [
+        ("a", "paper", 1),
+        ("b", "paper", 2),
+        ("otsu", "quick", None),
+        ("a", "quick", 1),
+        ("outside", "external", None),
+        ("c", "quick", None),
+    ]
+
+
 def test_a_failed_run_is_the_last_row_with_its_reason(make_record):
     failed = make_record("a", status="failed", reason="no memory", scores={}, training=None, parameters=None)
     table = build_table([failed, make_record("b", 0.1)], "test")

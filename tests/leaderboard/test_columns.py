@@ -1,8 +1,10 @@
 import re
 from dataclasses import replace
 
+from nanoseg_bench.evaluation.operating_point import FLAT, RULE
 from nanoseg_bench.evaluation.robustness import corrupted_hash, evaluate_robustness
 from nanoseg_bench.evaluation.scoring import evaluate, evaluate_ood
+from nanoseg_bench.evaluation.size_scores import LEAST_RECALL
 from nanoseg_bench.leaderboard.build import TABLES
 from nanoseg_bench.leaderboard.columns import COLUMNS, WHOLE_NUMBERS
 from nanoseg_bench.leaderboard.standings import PRIMARY
@@ -10,6 +12,7 @@ from nanoseg_bench.metrics.average_precision import SIZE_STRATA
 from nanoseg_bench.metrics.boundary import DISTANCE_SHARE
 from nanoseg_bench.metrics.ranking import RANK_RULE
 from nanoseg_bench.metrics.size_distribution import BORDER_RULE
+from nanoseg_bench.metrics.size_pairs import LEAST_PAIRS
 from nanoseg_bench.resources import resource_dir
 
 NOT_FROM_SCORES = {
@@ -28,7 +31,15 @@ NOT_FROM_SCORES = {
     "difference",
     "difference_lo",
     "difference_hi",
+    "difference_map_50",
+    "difference_map_50_lo",
+    "difference_map_50_hi",
     "confidence_source",
+    "confidence_reason",
+    "confidence_lo",
+    "confidence_hi",
+    "confidence_flat_lo",
+    "confidence_flat_hi",
     "parameters",
     "gflops",
     "training_seconds",
@@ -102,6 +113,10 @@ def test_the_readme_prints_the_rules():
     text = " ".join(readme().split())
     assert RANK_RULE in text
     assert BORDER_RULE in text
+    assert RULE.removeprefix("The operating point") in text
+    assert f"empty below a recall of {LEAST_RECALL:g}" in text
+    assert f"fewer than {LEAST_PAIRS} pairs" in text
+    assert f"within {FLAT:g} of the best" in text
     assert f"outlines {100 * DISTANCE_SHARE:g} % of the image's diagonal" in text
     small, medium, large = SIZE_STRATA.values()
     assert f"up to {small.most:g} px, {medium.least:g} to {medium.most:g} px, and from {large.least:g} px" in text

@@ -15,10 +15,10 @@ def test_rows_are_named_by_what_tells_them_apart(make_record):
         make_record("a", 0.5), make_record("a", 0.4, seed=None), make_record("a", 0.3, preset="paper"), outside
     )
     assert [entry.name for entry in rows] == [
-        "C",
         "A (preset quick, seed 0)",
         "A (preset quick, unseeded)",
         "A (preset paper, seed 0)",
+        "C",
     ]
 
 
@@ -36,7 +36,7 @@ def test_rows_that_compete_are_together_with_those_from_outside_beside_them(make
         make_record("d", status="failed", reason="no", scores={}),
     )
     found = {group.name: [entry.record.model for entry in group.entries] for group in groups(rows)}
-    assert found == {"preset paper": ["c", "a"], "preset quick": ["c", "a", "b"]}
+    assert found == {"preset paper": ["a", "c"], "preset quick": ["a", "b", "c"]}
     assert [group.name for group in groups(entries(make_record("a", 0.5)))] == [""]
     outside = entries(make_record("c", 0.9, external=True))
     assert [[entry.record.model for entry in group.entries] for group in groups(outside)] == [["c"]]

@@ -1,12 +1,17 @@
 from nanoseg_bench.leaderboard.build import build_tables
 from nanoseg_bench.leaderboard.entries import build_entries
-from nanoseg_bench.leaderboard.main_table import build_main_table, rank_text
+from nanoseg_bench.leaderboard.main_table import build_main_tables, rank_text
 from nanoseg_bench.leaderboard.palette import model_looks
 
 
-def table(*records, one_class=False):
+def tables(*records, one_class=False):
     frame = build_tables(records)["test"]
-    return build_main_table(build_entries(records, frame, "test", model_looks(frame["model"])), one_class)
+    return build_main_tables(build_entries(records, frame, "test", model_looks(frame["model"])), one_class)
+
+
+def table(*records, one_class=False):
+    (only,) = tables(*records, one_class=one_class)
+    return only
 
 
 def cells(shown, model):
@@ -44,6 +49,48 @@ def test_differences_have_zero_on_their_axis_and_none_to_oneself(make_record):
     assert [cells(shown, model)["difference"].text for model in "ab"] == ["−0.200", "+0.100"]
     axis = {column.name: axis for column, axis in shown.columns}["difference"]
     assert (axis.low_text, axis.high_text, axis.zero) == ("−0.2", "0.1", 66.67)
+
+
+def test_rows_that_do_not_compete_stand_in_tables_of_their_own(make_record):
+    outside = make_record("c", 0.6, external=True, preset="external", seed=None)
+    failed = make_record("b", status="failed", reason="no", scores={}, preset="paper")
+    found = tables(make_record("a", 0.4), make_record("b", 0.5), make_record("a", 0.7, preset="paper"), outside, failed)
+    assert [(each.name, [entry.record.model for entry, _ in each.rows]) for each in found] == [
+        ("preset paper", ["a", "c", "b"]),
+        ("preset quick", ["b", "a", "c"]),
+    ]
+    # One axis for all of them.
+    assert found[0].columns == found[1].columns
+
+
+def test_why_there_is_no_size_and_where_a_confidence_is_from(make_record):
+    sizes = {"diameter_w1_px": 1.5, "diameter_median_error_relative": 0.01}
+    good = make_record("a", scores={"map_50_95": 0.5, "recall": 0.9, "confidence": 0.4, **sizes})
+    few = make_record(
+        "b", scores={"map_50_95": 0.1, "recall": 1 / 83, "confidence": 0.25}, confidence_source="default"
+    )
+    shown = table(good, few)
+    found, missed = cells(shown, "a"), cells(shown, "b")
+    for name in sizes:
+        assert (found[name].why, missed[name].text, missed[name].why) == ("", "", "recall < 0.5")
+    assert (found["confidence"].text, found["confidence"].why) == ("0.400", "")
+    assert (missed["confidence"].text, missed["confidence"].why) == ("0.250", "default")
+
+
+def test_times_of_different_devices_stand_apart(make_record):
+    scores = {"map_50_95": 0.5, "latency_ms_per_image": 10, "f1": 0.5}
+    one, other = make_record("a", scores=scores), make_record("b", scores=scores, device="GPU")
+    apart = cells(table(one, other), "a")
+    assert [name for name, each in apart.items() if each.apart] == ["latency_ms_per_image", "training_seconds"]
+    assert not any(each.apart for each in cells(table(one, make_record("b", scores=scores)), "a").values())
+
+
+def test_headings_say_what_is_pooled(make_record):
+    scores = {"map_50_95": 0.5, "count_error_relative": 0.1, "count_error_image_typical": 0.2, "diameter_w1_px": 1.0}
+    headings = {column.name: column.heading for column, _ in table(make_record("a", scores=scores)).columns}
+    assert headings["count_error_relative"] == "count error, pooled"
+    assert headings["count_error_image_typical"] == "count error, typical image"
+    assert headings["diameter_w1_px"] == "W1, pooled"
 
 
 def test_with_one_class_ap_stands_once(make_record):

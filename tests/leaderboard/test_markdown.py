@@ -28,6 +28,22 @@ def test_columns_for_what_tells_rows_apart(make_record):
     assert [row.split(" | ")[1:3] for row in rows] == [["C (external)", ""], ["A", "0"], ["A", "1"]]
 
 
+def test_presets_stand_in_tables_of_their_own(make_record):
+    records = [make_record("a", 0.5), make_record("b", 0.4), make_record("a", 0.7, preset="paper")]
+    text = markdown_table(records, build_tables(records)["test"])
+    paper, quick = text.split("\n\n**preset quick**\n\n")
+    assert paper.startswith("**preset paper**\n\n| rank | model | AP any")
+    assert [line[:9] for line in paper.splitlines()[4:]] == ["| 1 | A |"]
+    assert [line[:9] for line in quick.splitlines()[2:]] == ["| 1 | A |", "| 2 | B |"]
+
+
+def test_what_compares_with_no_other_row_says_so(make_record):
+    default = make_record("b", 0.4, confidence_source="default", device="GPU")
+    head, _, _, row = lines(make_record("a", 0.5), default)
+    assert "| device |" in head and head.endswith("| ms/image, own device | training s, own device |")
+    assert row.startswith("| 2 | B (default confidence) | GPU |")
+
+
 def test_names_cannot_break_the_table(make_record):
     head, _, row = lines(make_record("a", 0.5, title="x | y\n<b>\\"))
     assert row.startswith("| 1 | x \\| y &lt;b>\\\\ | 0.500")

@@ -27,6 +27,13 @@ def test_both_sources_of_variance_are_told_apart(make_record):
     assert (row["sampling_lo"], row["sampling_hi"]) == pytest.approx(tuple(0.6 + np.percentile(images, [2.5, 97.5])))
 
 
+def test_seeds_of_two_machines_are_seeds_of_one_model(make_record):
+    images = np.random.default_rng(0).normal(0, 0.02, 50)
+    first, second = seeds_of(make_record, "a", (0.5, 0.6), images)
+    (row,) = seed_rows([first, second.model_copy(update={"device": "GPU"})])
+    assert (row["seeds"], row["device"]) == (2, "CPU, GPU")
+
+
 def test_only_what_was_repeated_has_a_row(make_record):
     images = np.random.default_rng(0).normal(0, 0.02, 50)
     twice = seeds_of(make_record, "a", (0.5, 0.6), images)

@@ -69,9 +69,48 @@ def test_who_does_not_compete_has_no_standing(contestant, make_record):
 
 
 def test_the_reference_is_one_of_the_same_contest(contestant):
-    records = [contestant("a", 0.5), contestant("b", 0.6, device="GPU"), contestant("a", 0.4, preset="paper")]
+    other = "w.safetensors sha256:ab"
+    records = [contestant("a", 0.5), contestant("b", 0.6, initial_weights=other), contestant("a", 0.4, preset="paper")]
     assert [one.reference for one in standings(records, METRIC, "a")] == ["a", None, "a"]
     assert [one.difference for one in standings(records, METRIC, "a")] == [0, None, 0]
+
+
+def test_a_change_of_machine_splits_no_seeds(contestant):
+    """The device decides how long it takes, not how good it is."""
+    records = [contestant("a", 0.9), contestant("a", 0.1, seed=1, device="CPU, 4 threads"), contestant("b", 0.6)]
+    first, second, other = standings(records, METRIC, "a")
+    assert first == second and (first.rank, other.rank) == (2, 1)
+    assert other.difference == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("metric", "at_50", "classes"), [(METRIC, "map_50", ("p", "q")), (f"{METRIC}_agnostic", "map_50_agnostic", ("p",))]
+)
+def test_ap50_has_its_own_paired_difference(make_record, metric, at_50, classes):
+    rng = np.random.default_rng(5)
+    shared = rng.normal(0, 0.05, 400)
+
+    def record(model, score, score_50, seed=0):
+        samples = {name: score + shared + rng.normal(0, 0.01, 400) for name in (metric, at_50)}
+        samples[at_50] = samples[at_50] + score_50 - score
+        return make_record(
+            model,
+            scores={metric: score, at_50: score_50},
+            resampled={name: tuple(values.tolist()) for name, values in samples.items()},
+            classes=classes,
+            seed=seed,
+        )
+
+    records = [record("a", 0.5, 0.8), record("b", 0.6, 0.85), record("b", 0.4, 0.65, seed=1)]
+    found = standings(records, metric, "a")[1]
+    assert (found.difference, found.difference_map_50) == (pytest.approx(0), pytest.approx(-0.05))
+    mean = (np.array(records[1].resampled[at_50]) + records[2].resampled[at_50]) / 2 - records[0].resampled[at_50]
+    assert (found.difference_map_50_lo, found.difference_map_50_hi) == pytest.approx(
+        tuple(np.percentile(mean, [2.5, 97.5]))
+    )
+    without = [each.model_copy(update={"scores": {metric: each.scores[metric]}}) for each in records]
+    assert standings(without, metric, "a")[1].difference_map_50 is None
+    assert standings(without, metric, "a")[1].difference_lo == found.difference_lo
 
 
 def test_resamples_without_a_value_are_left_out(make_record):
