@@ -238,7 +238,9 @@ def _table(frame: "pd.DataFrame", columns: dict[str, str], title: str) -> "Table
             cells[list(columns).index("title")] += f" ({row['status']})"
             reasons.append(f"{row['title']}: {row['status']}: {row['reason']}")
         if row.get("confidence_source") == "default":
-            reasons.append(f"{row['title']}: at the default confidence {row['confidence']:g}: {row['confidence_reason']}")
+            reasons.append(
+                f"{row['title']}: at the default confidence {row['confidence']:g}: {row['confidence_reason']}"
+            )
         table.add_row(*cells)
     if reasons:
         table.caption = "\n".join(reasons)

@@ -49,7 +49,9 @@ def choose_confidence(
     if only_ranks:
         every = default_confidence(has_confidence=False)
         return OperatingPoint(every, "every particle: no operating point came with the model, whose scores only rank")
-    return OperatingPoint(default_confidence(has_confidence=True), "the default: no operating point came with the model")
+    return OperatingPoint(
+        default_confidence(has_confidence=True), "the default: no operating point came with the model"
+    )
 
 
 def find_operating_point(model: Path) -> OperatingPoint | None:
@@ -68,7 +70,10 @@ def find_operating_point(model: Path) -> OperatingPoint | None:
     point = run.operating_point()
     if point is None:
         return None
+    from nanoseg_bench.evaluation.operating_point import EVERY_PARTICLE
+
     path = run.path / OPERATING_POINT_FILE
     if point.source == "default":
-        return OperatingPoint(point.confidence, f"the default, since {point.reason}, see {path}")
+        what = "every particle" if point.confidence == EVERY_PARTICLE else "the default"
+        return OperatingPoint(point.confidence, f"{what}, since val cannot decide: {point.reason}; see {path}")
     return OperatingPoint(point.confidence, f"chosen on val, see {path}", chosen=True)

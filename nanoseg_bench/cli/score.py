@@ -200,7 +200,8 @@ def _score_external(arguments: argparse.Namespace) -> int:
     told = "declared with --confidence" if arguments.confidence is not None else _POINTS[point.source]
     record = read_record(record_path(arguments.leaderboards, prepared.name, run.run_id, arguments.eval_set))
     if record.operating_point is not None and record.operating_point.source == "default":
-        told = f"the default, since {record.operating_point.reason}"
+        point_used = record.operating_point
+        told = f"{point_used.confidence:g}, the default, since val cannot decide: {point_used.reason}"
     print(f"operating point: {told}; predictions kept in {run.path}")
     _print_paths(write_leaderboards(arguments.leaderboards, prepared.name))
     return 0

@@ -11,10 +11,9 @@ from nanoseg_bench.evaluation.strata import answers_to, part_of
 from nanoseg_bench.metrics.average_precision import ClassMatches, match_detections
 from nanoseg_bench.metrics.matching import ImageOverlap, as_boxes
 
-
 Confidence = float | Mapping[str, float] | None
-"""Operating point: one for all images, or one for each, where they were not all predicted by the same training; None where
-there is none."""
+"""Operating point: one for all images, or one for each, where they were not all predicted by the same training; None
+where there is none."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

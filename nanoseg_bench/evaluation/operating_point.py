@@ -1,7 +1,7 @@
 """The operating point: the confidence at which precision, recall, counts and sizes are read.
 
-It is chosen on ``val`` and applied to ``test``. The threshold that is best on test would flatter every model. A val of a
-few micrographs may not be able to decide; then a default is taken, and the record says so.
+It is chosen on ``val`` and applied to ``test``. The threshold that is best on test would flatter every model. A val
+of a few micrographs may not be able to decide; then a default is taken, and the record says so.
 """
 
 from collections.abc import Sequence
@@ -24,17 +24,18 @@ EVERY_PARTICLE = 0.0
 """The default of a model whose scores, from 0 up, only rank: no number among them means anything."""
 
 DECISIVE_GROUPS = 20
-"""From this many source groups on val decides: a single one makes 5 % of the counts. Fewer have to show that they can."""
+"""From this many source groups on val decides: a single one makes 5 % of it. Fewer have to show that they can."""
 
 FLAT = 0.01
 """Confidences whose F1 on val lies within this of the best make no difference that one sees in a table."""
 
 RULE = (
     "The operating point is the confidence of the best F1 on val (IoU > 0.5, one to one, any class): of the range of "
-    f"confidences that keep the same detections, the middle. A val of fewer than {DECISIVE_GROUPS} source groups has to "
-    "show that it can decide: the choice is made on all groups but one and applied to that one, each in turn, and the "
-    "F1 of all of them together must not be below that of the default. Else, with a single group, and where no "
-    f"prediction hits a particle, the default is taken: {DEFAULT_CONFIDENCE}, and every particle where scores only rank."
+    f"confidences that keep the same detections, the middle. A val of fewer than {DECISIVE_GROUPS} source groups has "
+    "to show that it can decide: the choice is made on all groups but one and applied to that one, each in turn, and "
+    "the F1 of all of them together must not be below that of the default. Else, with a single group, and where no "
+    f"prediction hits a particle, the default is taken: {DEFAULT_CONFIDENCE}, and every particle where scores only "
+    "rank."
 )
 """As it is printed."""
 
@@ -216,7 +217,7 @@ def _sweep(overlaps: Sequence[ImageOverlap], groups: NDArray[np.intp], group_cou
         scores=scores[order],
         gains=np.array(gains, dtype=np.float64)[order],
         groups=np.repeat(groups, [len(overlap.scores) for overlap in kept])[order],
-        truth=np.bincount(
-            groups, weights=[len(overlap.truth) for overlap in kept], minlength=group_count
-        ).astype(np.float64),
+        truth=np.bincount(groups, weights=[len(overlap.truth) for overlap in kept], minlength=group_count).astype(
+            np.float64
+        ),
     )

@@ -75,7 +75,9 @@ def _require_operating_points_of_val(found: _Found) -> None:
         if confidence is None:
             continue
         if record.confidence_source == "none":
-            raise RecordError(f"{path}: its operating point is {confidence}, and nothing says where it is from; {way_out}")
+            raise RecordError(
+                f"{path}: its operating point is {confidence}, and nothing says where it is from; {way_out}"
+            )
         if record.confidence_source == "declared":
             continue
         if point is not None and (point.source, point.confidence) != (record.confidence_source, confidence):

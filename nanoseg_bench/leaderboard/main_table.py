@@ -130,11 +130,13 @@ _COLUMNS = (
     Column("pq", "PQ", "Panoptic quality, any class"),
     Column("boundary_iou", "boundary IoU", "Mean boundary IoU of the matched pairs"),
     Column(
-        "count_error_relative", "count error, pooled", "(predicted − true) / true number of particles, all images pooled",
+        "count_error_relative", "count error, pooled",
+        "(predicted − true) / true number of particles, all images pooled",
         unit="%", digits=1, factor=100, signed=True,
     ),
     Column(
-        "count_error_image_typical", "count error, typical image", "Median over the images of the absolute relative error",
+        "count_error_image_typical", "count error, typical image",
+        "Median over the images of the absolute relative error",
         unit="%", digits=1, factor=100,
     ),
     Column(
@@ -148,7 +150,8 @@ _COLUMNS = (
         unit="%", digits=1, factor=100,
     ),
     Column(
-        "diameter_median_error_relative", "median diameter error, pooled", "Of all images pooled, relative to the true median",
+        "diameter_median_error_relative", "median diameter error, pooled",
+        "Of all images pooled, relative to the true median",
         unit="%", digits=1, factor=100, signed=True,
     ),
     Column(

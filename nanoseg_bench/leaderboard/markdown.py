@@ -28,8 +28,8 @@ _SHARED = ("preset", "seed", "initial_weights", "device")
 def markdown_table(records: Sequence[Record], table: pd.DataFrame) -> str:
     """The columns a reader looks at first; same rows, same text.
 
-    Preset, seed, initial weights and device have a column where rows differ in them. A failed row says why. Rows that do
-    not compete, such as those of two presets, stand in tables of their own, each below what its rows have in common.
+    Preset, seed, initial weights and device have a column where rows differ in them. A failed row says why. Rows that
+    do not compete, such as those of two presets, stand in tables of their own, each below what its rows have in common.
 
     Args:
         records: Of all eval sets.

@@ -21,8 +21,8 @@ def protocol(evaluator: str) -> dict[str, str]:
         "AP": "COCO's average precision of masks over IoU 0.50:0.05:0.95 at 101 recalls, with a limit of detections "
         "per image taken from the data instead of 100. “Any class” takes all particles as one class; AP is the mean "
         "over classes and is empty for models that know none.",
-        "Operating point": f"P, R, F1, PQ, counts and sizes are read at one confidence. {RULE} It is never looked for on "
-        "the test set. The interval of a confidence is that of val's choice over its resampled source groups. "
+        "Operating point": f"P, R, F1, PQ, counts and sizes are read at one confidence. {RULE} It is never looked for "
+        "on the test set. The interval of a confidence is that of val's choice over its resampled source groups. "
         "Predictions from outside have one only where it was declared, or chosen on their val, and are marked.",
         "Matching": "One to one, so that the sum of IoU is largest (Hungarian), IoU > 0.5, whatever the class; pooled "
         "over all particles.",
@@ -32,12 +32,12 @@ def protocol(evaluator: str) -> dict[str, str]:
         "Predictions from outside stand in the table without a rank.",
         "Sizes": f"Diameters are those of circles of equal area. {BORDER_RULE} Columns of the pooled distribution are "
         f"empty below a recall of {LEAST_RECALL:g}: the sizes of the few that are found say nothing of those of all. "
-        "Errors of pairs compare each prediction with the particle that it hits: the bias is the median of (predicted − "
-        "true) / true, the spread half the distance of the 16th and the 84th percentile; of fewer than "
+        "Errors of pairs compare each prediction with the particle that it hits: the bias is the median of "
+        "(predicted − true) / true, the spread half the distance of the 16th and the 84th percentile; of fewer than "
         f"{LEAST_PAIRS} pairs nothing is said.",
         "Time": "Latency is the median wall time of one image at batch 1, with pre- and post-processing, after 3 "
-        "predictions as warm-up and with the device's clock synchronised; on the device of the row. Latency and training "
-        "time compare only among rows of one device; ranks and differences do not depend on it.",
+        "predictions as warm-up and with the device's clock synchronised; on the device of the row. Latency and "
+        "training time compare only among rows of one device; ranks and differences do not depend on it.",
         "Evaluator": f"Version {evaluator}. Records of another version are refused, not mixed in.",
     }
 

@@ -77,9 +77,7 @@ def inner_diameters(overlap: ImageOverlap) -> tuple[NDArray[np.float64], NDArray
 
 
 def diameters_inside(overlap: ImageOverlap) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(P,) and (T,) diameters, px, of every prediction and particle of an image; NaN where ``BORDER_RULE`` leaves it
-    out.
-    """
+    """(P,) and (T,) diameters, px, of the predictions and particles of an image; NaN where ``BORDER_RULE`` bars one."""
     return (
         _inside(overlap, overlap.predicted, overlap.area),
         _inside(overlap, overlap.truth, overlap.truth_area),

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from nanoseg_bench.errors import RecordError
-from nanoseg_bench.files import read_json, write_json
 from nanoseg_bench.evaluation.result import OperatingPoint
+from nanoseg_bench.files import read_json, write_json
 from nanoseg_bench.models.base import Complexity, FitReport
 from nanoseg_bench.runs.record import ConfidenceSource, Training
 

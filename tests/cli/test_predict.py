@@ -218,10 +218,12 @@ def test_the_operating_point_of_a_run_is_found(tiny_set, tmp_path, caplog, monke
     caplog.set_level("INFO")
     picture = PreparedSet(tiny_set).images("test")[0].image_path
     assert predict(picture, folder, tmp_path / "found") == 0
-    assert "chosen on val" in caplog.text
+    # The val of this set is of one specimen: it was asked, and cannot decide.
+    told = "the default, since val cannot decide: val is of one source group, which says nothing of others; see"
+    assert told in caplog.text
     caplog.clear()
     assert main(["explain", str(picture), "--model", str(folder)]) == 0
-    assert f"confidence {record.scores['confidence']:.3g} (chosen on val, see" in caplog.text
+    assert f"confidence {record.scores['confidence']:.3g} ({told}" in caplog.text
     assert main(["export", str(folder), "--format", "onnx", "--out", str(tmp_path / "model.onnx")]) == 0
     assert predict(picture, tmp_path / "model.onnx", tmp_path / "found again") == 0
     settings = [json.loads((tmp_path / name / "predictions.json").read_text()) for name in ("found", "found again")]
@@ -231,12 +233,15 @@ def test_the_operating_point_of_a_run_is_found(tiny_set, tmp_path, caplog, monke
     assert find_operating_point(folder) is None
 
 
-def test_a_model_whose_scores_only_rank_is_cut_where_it_was_judged(tiny_set, tmp_path, capsys):
+def test_a_model_whose_scores_only_rank_keeps_every_particle_where_val_cannot_decide(
+    tiny_set, tmp_path, capsys, caplog
+):
     name = PreparedSet(tiny_set).name
     run, boards = tmp_path / "runs" / name / "otsu-smoke-seed0", tmp_path / "leaderboards"
     places = ["--runs", str(run.parent), "--leaderboards", str(boards)]
     assert main(["run", "--data", str(tiny_set), "--preset", "smoke", "--models", "otsu", *places]) == 0
-    chosen = read_record(boards / "records" / name / "otsu-smoke-seed0-test.json").scores["confidence"]
+    record = read_record(boards / "records" / name / "otsu-smoke-seed0-test.json")
+    assert (record.confidence_source, record.scores["confidence"]) == ("default", 0.0)
     micrographs = str(tiny_set.with_name("data-source") / "main")
 
     def scores(folder, *more):
@@ -246,9 +251,17 @@ def test_a_model_whose_scores_only_rank_is_cut_where_it_was_judged(tiny_set, tmp
         return [each["score"] for each in json.loads(path.read_text(encoding="utf-8"))["annotations"]]
 
     every = scores(tmp_path / "every", "--confidence", "0")
-    found = scores(tmp_path / "found")
-    assert sorted(found) == sorted(score for score in every if score >= chosen)
-    assert 0 < len(found) < len(every)
+    caplog.set_level("INFO")
+    assert sorted(scores(tmp_path / "found")) == sorted(every) != []
+    assert "every particle, since val cannot decide: val is of one source group" in caplog.text
+    # Where val chose, the model is cut where it was judged.
+    path = run / "operating_point.json"
+    middle = sorted(every)[len(every) // 2]
+    document = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**document, "confidence": middle, "source": "val", "reason": ""}), encoding="utf-8")
+    found = scores(tmp_path / "cut")
+    assert sorted(found) == sorted(score for score in every if score >= middle)
+    assert 0 < len(found) < len(every) and f"(chosen on val, see {path.resolve()})" in caplog.text
     (run / "operating_point.json").write_text('{"confidence": "high", "fit_sha256": ""}', encoding="utf-8")
     assert main(["predict", micrographs, "--model", str(run), "--out", str(tmp_path / "damaged")]) == 1
     assert "operating_point.json: confidence: Input should be a valid number" in capsys.readouterr().err

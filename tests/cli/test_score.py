@@ -96,7 +96,9 @@ def test_a_threshold_picked_on_test_is_refused(bench, capsys):
     assert bench.score(bench.runs, "--check") == 1
     message = capsys.readouterr().out
     assert str(path) in message
-    assert f"its operating point is 0.123, best F1 on val gives {scores['confidence']}" in message
+    assert (
+        f"its operating point is 0.123, the default, since val cannot decide, gives {scores['confidence']}" in message
+    )
     assert bench.files() == before, "a check writes nothing"
     assert bench.score(bench.runs) == 0
     assert read_record(path).scores == scores
@@ -264,7 +266,7 @@ def test_a_class_map_is_refused_and_read_with_the_flags_that_the_message_names(b
     assert "--mask-kind: goes with --predictions" in capsys.readouterr().err
 
 
-def test_the_operating_point_is_chosen_on_val_declared_or_absent(bench, tmp_path):
+def test_the_operating_point_is_asked_of_val_declared_or_absent(bench, tmp_path, capsys):
     test = write_results(bench, tmp_path / "test.json", score=lambda number: 0.2 + 0.6 * (number % 2))
     val = write_results(bench, tmp_path / "val.json", "val", score=lambda number: 0.7)
     arguments = ("--from", "coco")
@@ -278,9 +280,15 @@ def test_the_operating_point_is_chosen_on_val_declared_or_absent(bench, tmp_path
     assert record.scores["f1"] == 1
     assert bench.hand_in(test, "--val-predictions", val) == 0
     record = bench.record()
-    assert (record.confidence_source, record.scores["confidence"]) == ("val", 0.7)
+    # The val of this set is of one specimen, so that it is asked and cannot decide.
+    assert len({image.source_group for image in bench.prepared.images("val")}) == 1
+    assert (record.confidence_source, record.scores["confidence"]) == ("default", 0.25)
+    assert record.operating_point.reason == "val is of one source group, which says nothing of others"
+    assert "operating point: 0.25, the default, since val cannot decide: val is of one" in capsys.readouterr().out
     assert 0.5 < record.scores["f1"] < 0.8, "half of the particles are below"
     assert bench.score("--check") == 0
+    bench.edit(bench.record_path("external-tool"), scores={**record.scores, "confidence": 0.0})
+    assert bench.score("--check") == 1
 
 
 def test_a_second_eval_set_joins_the_first(bench, tmp_path):

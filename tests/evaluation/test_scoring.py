@@ -220,7 +220,9 @@ def test_sizes_of_the_few_that_are_found_are_no_size_distribution(make_eval_set,
     for name in POOLED_COLUMNS:
         assert few.scores[name] is None and enough.scores[name] == pytest.approx(0, abs=1e-9), name
     assert few.scores["diameter_median_error_relative_lo"] is None
-    assert "diameter_median_error_relative" not in few.resampled and "diameter_median_error_relative" in enough.resampled
+    assert (
+        "diameter_median_error_relative" not in few.resampled and "diameter_median_error_relative" in enough.resampled
+    )
     assert (few.scores["diameter_pairs"], few.scores["diameter_pair_error_bias"]) == (11, 0)
     assert few.scores["count_error_relative"] == pytest.approx(-13 / 24)
     one = found(1).scores

@@ -66,9 +66,7 @@ def test_rows_that_do_not_compete_stand_in_tables_of_their_own(make_record):
 def test_why_there_is_no_size_and_where_a_confidence_is_from(make_record):
     sizes = {"diameter_w1_px": 1.5, "diameter_median_error_relative": 0.01}
     good = make_record("a", scores={"map_50_95": 0.5, "recall": 0.9, "confidence": 0.4, **sizes})
-    few = make_record(
-        "b", scores={"map_50_95": 0.1, "recall": 1 / 83, "confidence": 0.25}, confidence_source="default"
-    )
+    few = make_record("b", scores={"map_50_95": 0.1, "recall": 1 / 83, "confidence": 0.25}, confidence_source="default")
     shown = table(good, few)
     found, missed = cells(shown, "a"), cells(shown, "b")
     for name in sizes:
