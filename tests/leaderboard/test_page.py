@@ -329,3 +329,25 @@ def test_in_a_browser_it_fits_and_sorts(tmp_path, everything):
     ]  # fmt: skip
     assert found["faded"] > 0 and found["pressed"] >= 1
     assert found["width"] <= 1280 and found["scrolled"] == []
+
+
+def test_what_does_not_compare_is_said_on_the_page(write, scored):
+    """Two presets, two devices, a default confidence, and a model that finds one particle of 83."""
+    point = {"confidence": 0.25, "source": "default", "reason": "val has no particle"}
+    few = scored("a", 0.3).scores | {"recall": 1 / 83, "diameter_w1_px": None, "confidence": 0.25}
+    page = write(
+        scored("b", 0.6, preset="paper", device="GPU"),
+        scored("yolo11n", 0.5),
+        scored("a", 0.3, confidence_source="default", operating_point=point, scores=few | {"map_50_95": 0.3}),
+    )
+    words = " ".join(page.source.split())
+    assert "<h3>preset paper</h3>" in words and "<h3>preset quick</h3>" in words
+    assert "Ranks begin anew in each table" in words
+    assert "Latency and training time stand in grey: the rows are of different devices" in words
+    assert "its operating point is the default, since val cannot decide: val has no particle." in words
+    row, cells = page.row("A preset quick")
+    assert "0.250 default" in cells and "recall < 0.5" in cells
+    times = [cell for cell in row["cells"] if "soft" in cell["attributes"].get("class", "").split()]
+    assert [" ".join(cell["text"].split()) for cell in times] == ["1"]  # the training; no latency was measured
+    alone = write(scored("a", 0.3)).source
+    assert "Ranks begin anew" not in alone and "stand in grey" not in alone and "val cannot decide:" not in alone
