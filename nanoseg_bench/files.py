@@ -69,6 +69,22 @@ def read_json(path: Path) -> Any:
         return value
 
 
+def broken_link(path: Path) -> str:
+    """Why a symbolic link leads to no file, and the way out; empty where the path is none, or leads to one."""
+    if not os.path.islink(path):  # noqa: PTH114 - Path.is_symlink raises on a name that is too long
+        return ""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return (
+            f"a link to {os.readlink(path)}, which is not there; fetch the file (git annex get, dvc pull), or delete "  # noqa: PTH115, the text as it stands
+            "the link"
+        )
+    except OSError:
+        return "a link that leads round to itself; delete it, or put the file in its place"
+    return ""
+
+
 def sha256_file(path: Path) -> str:
     """SHA-256 of a file's bytes, as 64 hex digits."""
     with path.open("rb") as stream:

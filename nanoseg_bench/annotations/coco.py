@@ -7,36 +7,31 @@ COCO's evaluation takes id 0 for "unmatched" and loses average precision by it.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from nanoseg_bench.annotations.coco_regions import read_region
-from nanoseg_bench.annotations.image_files import ImageFile, ImageFinder, checked_size, without_suffix
-from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograph
-from nanoseg_bench.annotations.json_values import (
-    further_keys,
-    is_number,
-    is_storable,
-    read_json_object,
-    read_label,
-    whole_number,
+from nanoseg_bench.annotations.coco_document import (
+    CocoDocument,
+    Numbered,
+    as_id,
+    further_keys_of,
+    is_crowd,
+    read_document,
+    read_instances,
 )
+from nanoseg_bench.annotations.coco_parts import CocoPart, find_parts
+from nanoseg_bench.annotations.faults import Problem, faults_error, refuse_faults, refuse_shapes
+from nanoseg_bench.annotations.image_files import ImageFinder, checked_size, without_suffix
+from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograph
+from nanoseg_bench.annotations.labels import without_background
 from nanoseg_bench.annotations.raster import area, bounding_box, to_rle
 from nanoseg_bench.annotations.source import Source
+from nanoseg_bench.annotations.tally import Tally
 from nanoseg_bench.errors import AnnotationError
 from nanoseg_bench.files import atomic_path
 from nanoseg_bench.wording import counted
-
-_MOST_PIXELS = 2**31 - 1  # pycocotools counts them in 32 bits
-_FILES_SHOWN = 5
-_LONGEST_ID = 20
-_WHAT = "a COCO instance file"
-_FILE_KEYS = frozenset({"images", "annotations", "categories"})
-_IMAGE_KEYS = frozenset({"id", "file_name", "width", "height"})
-# What is computed anew from the region counts as read.
-_KEYS = frozenset({"id", "image_id", "category_id", "segmentation", "iscrowd", "score", "area", "bbox"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +53,25 @@ def read_coco(path: Path) -> CocoFile:
     """Read a COCO instance file: polygons, compressed or uncompressed RLE, ``iscrowd``, ``score`` where present.
 
     Raises:
-        AnnotationError: The file is missing or malformed; the message names the annotation.
+        AnnotationError: The file is missing or malformed; the message names every annotation at fault.
     """
-    document = read_json_object(path, _WHAT)
-    listed = _read_images(document, path)
-    names: dict[int | str, str] = {}
+    document = read_document(path)
+    faults = list(document.faults)
     images: dict[str, tuple[int, int]] = {}
-    for number, (identifier, image) in enumerate(listed.items(), start=1):
-        where = f"{path}: image {number}"
+    instances: dict[str, list[Instance]] = {}
+    for identifier, image in document.images.items():
+        where = f"image {image.number}"
         name = without_suffix(image.file_name.replace("\\", "/"))
         if name in images:
-            raise AnnotationError(f"{where}: {name!r} (id {identifier!r}) stands there twice; keep one of them")
-        if image.size is None:
-            raise AnnotationError(f"{where}: {name!r} has no 'width' and 'height'; write the file again with them")
-        names[identifier], images[name] = name, image.size
-    categories = _read_categories(document, path)
-    instances: dict[str, list[Instance]] = {name: [] for name in images}
-    for identifier, annotations in _by_image(document, listed, path).items():
-        name = names[identifier]
-        instances[name] = [
-            _read_instance(entry, categories, images[name], f"{path}: annotation {number}")
-            for number, entry in annotations
-        ]
-    return CocoFile(images, instances, _classes(categories, document))
+            faults.append(f"{where}: {name!r} (id {identifier!r}) stands there twice; keep one of them")
+        elif image.size is None:
+            faults.append(f"{where}: {name!r} has no 'width' and 'height'; write the file again with them")
+        else:
+            images[name] = image.size
+            instances[name], found = read_instances(document.annotations[identifier], document.categories, image.size)
+            faults += found
+    refuse_faults(path, faults)
+    return CocoFile(images, instances, document.classes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +95,12 @@ def read_coco_index(path: Path) -> CocoIndex:
     Raises:
         AnnotationError: The file is missing or malformed.
     """
-    document = read_json_object(path, _WHAT)
-    images = _read_images(document, path)
+    document = read_document(path)
+    refuse_faults(path, document.faults)
     return CocoIndex(
-        images={identifier: image.file_name for identifier, image in images.items()},
-        sizes={identifier: image.size for identifier, image in images.items()},
-        categories=_read_categories(document, path),
+        images={identifier: image.file_name for identifier, image in document.images.items()},
+        sizes={identifier: image.size for identifier, image in document.images.items()},
+        categories=dict(document.categories),
     )
 
 
@@ -126,6 +117,7 @@ class CocoEntry:
         annotations: Their numbers in the file, and what stands there.
         categories: Category name by id.
         not_carried: Keys of the image and of the file that nothing here reads.
+        crowds_are_particles: Whether ``iscrowd`` is passed over.
     """
 
     name: str
@@ -133,78 +125,124 @@ class CocoEntry:
     source: Path
     fault: str
     size: tuple[int, int] | None
-    annotations: tuple[tuple[int, dict[str, Any]], ...]
+    annotations: tuple[Numbered, ...]
     categories: Mapping[int | str, str]
     not_carried: tuple[str, ...] = ()
+    crowds_are_particles: bool = False
 
     def read(self) -> Micrograph:
         """Read the annotations and the image's size.
 
         Raises:
-            AnnotationError: The image is missing, turned or of another size, or an annotation is malformed.
+            FaultyShapesError: Names every malformed annotation, and holds what remains without them.
+            AnnotationError: The image is missing, turned or of another size.
             ImageError: The image cannot be read.
         """
         if self.fault:
             raise AnnotationError(f"{self.source}: {self.fault}")
         width, height = checked_size(self.path, self.size, f"{self.source}: image {self.name!r}")
-        instances = tuple(
-            _read_instance(entry, self.categories, (width, height), f"{self.source}: annotation {number}")
-            for number, entry in self.annotations
+        found, faults = read_instances(self.annotations, self.categories, (width, height))
+        if self.crowds_are_particles:
+            found = [replace(instance, crowd=False) for instance in found]
+        crowds = sum(instance.crowd and instance.label != IGNORE_LABEL for instance in found)
+        instances, background = without_background(found)
+        keys = (f"annotations.{key}" for key in further_keys_of(self.annotations))
+        micrograph = Micrograph(
+            self.name,
+            self.path,
+            width,
+            height,
+            instances,
+            not_carried=tuple(sorted([*self.not_carried, *keys])),
+            tally=Tally(crowds=crowds, regions=len(found), background=background),
         )
-        crowds = sum(instance.crowd and instance.label != IGNORE_LABEL for instance in instances)
-        notes = (f"{counted(crowds, 'region')} with iscrowd 1: ignore regions, not particles",) if crowds else ()
-        keys = further_keys([entry for _, entry in self.annotations], _KEYS)
-        not_carried = sorted([*self.not_carried, *(f"annotations.{key}" for key in keys)])
-        return Micrograph(self.name, self.path, width, height, instances, notes=notes, not_carried=tuple(not_carried))
+        refuse_shapes(self.source, faults, micrograph)
+        return micrograph
 
 
-def open_coco(path: Path, image_folder: Path | None = None) -> Source:
-    """List the images of a COCO instance file.
+def open_coco(path: Path, image_folder: Path | None = None, iscrowd: str | None = None) -> Source:
+    """List the images of a COCO instance file, or of the files of a data set that comes in parts.
 
     An image is looked for by its ``file_name`` in ``image_folder``, beside the file, and in the folders ``images`` and
     that of the file's own name next to it (and next to ``annotations``, where the file lies in such a folder). An
     image without annotations is background. Categories keep the order of their ids; one that only serves as the
     others' ``supercategory`` is left out.
 
+    Several files below a folder are joined where their names, or those of their folders, say which is train, val and
+    test, as Roboflow and COCO itself name them; the names of the images then begin with the part.
+
     Args:
-        path: The JSON, or a folder with exactly one COCO file.
+        path: The JSON, or a folder that holds one COCO file, or one for each part.
         image_folder: Where to look first.
+        iscrowd: What regions with ``iscrowd`` 1 are: ``ignore`` (regions) or ``particle``; None takes them for ignore
+            regions unless nothing else would be left.
+
+    Returns:
+        A Source with the ``split`` of the parts, and as ``problems`` the images that cannot be used and the
+        annotations of images that are not listed.
 
     Raises:
-        AnnotationError: There is no such file, or several, or it is no COCO instance file.
+        AnnotationError: There is no such file, or several of no known part, or it is no COCO instance file, or its
+            categories are malformed, or no particle would be left.
     """
-    if path.is_dir():
-        path = _only_file(path)
-    document = read_json_object(path, _WHAT)
-    images = _read_images(document, path)
-    categories = _read_categories(document, path)
-    annotations = _by_image(document, images, path)
-    finder = ImageFinder(_image_folders(path, image_folder), below=[image_folder or path.parent, path.parent])
-    files = finder.find_all([image.file_name for image in images.values()])
-    of_the_file = tuple(further_keys([document], _FILE_KEYS))
-    entries = [
-        _entry(path, file, image, annotations[identifier], categories, of_the_file)
-        for file, (identifier, image) in zip(files, images.items(), strict=True)
-    ]
-    entries.sort(key=lambda entry: entry.name)
-    return Source("coco", tuple(entries), _classes(categories, document))
-
-
-def is_coco(document: object) -> bool:
-    """Whether a JSON value looks like a COCO instance file."""
-    return (
-        isinstance(document, dict)
-        and isinstance(document.get("images"), list)
-        and isinstance(document.get("annotations"), list)
+    parts = find_parts(path) if path.is_dir() else (CocoPart(path),)
+    documents = [read_document(part.path) for part in parts]
+    if iscrowd is None:
+        _refuse_only_crowds(path, documents)
+    entries: list[CocoEntry] = []
+    split: dict[str, str] = {}
+    for part, document in zip(parts, documents, strict=True):
+        found = _entries(part, document, image_folder, iscrowd == "particle")
+        entries += found
+        split |= {entry.name: part.split for entry in found if part.split}
+    return Source(
+        "coco",
+        tuple(sorted(entries, key=lambda entry: entry.name)),
+        tuple(dict.fromkeys(name for document in documents for name in document.classes)),
+        problems=tuple(
+            Problem(each.path.name, each.path, faults_error(each.path, each.faults))
+            for each in documents
+            if each.faults
+        ),
+        split=split or None,
     )
 
 
-def as_id(value: Any) -> int | str | None:
-    """An id, or None where it is none; some tools write the same one as ``7``, ``7.0`` and ``"7"``."""
-    number = whole_number(value)
-    if number is not None or not isinstance(value, str):
-        return number
-    return int(value) if value.isascii() and value.isdigit() and len(value) < _LONGEST_ID else value
+def _refuse_only_crowds(path: Path, documents: Sequence[CocoDocument]) -> None:
+    regions = [
+        is_crowd(entry) and document.categories.get(as_id(entry.get("category_id"))) != IGNORE_LABEL
+        for document in documents
+        for annotations in document.annotations.values()
+        for _, entry in annotations
+    ]
+    if regions and all(regions):
+        raise AnnotationError(
+            f"{path}: all {counted(len(regions), 'region')} have iscrowd 1, so that no particle is left; CVAT writes "
+            "so for every particle that was drawn as a mask: give --iscrowd particle; or --iscrowd ignore, if they are "
+            "crowds"
+        )
+
+
+def _entries(
+    part: CocoPart, document: CocoDocument, image_folder: Path | None, crowds_are_particles: bool
+) -> list[CocoEntry]:
+    path = part.path
+    finder = ImageFinder(_image_folders(path, image_folder), below=[image_folder or path.parent, path.parent])
+    files = finder.find_all([image.file_name for image in document.images.values()])
+    return [
+        CocoEntry(
+            name=part.prefix + file.name,
+            path=file.path or path,
+            source=path,
+            fault=file.fault,
+            size=image.size,
+            annotations=tuple(document.annotations[identifier]),
+            categories=document.categories,
+            not_carried=(*document.further_keys, *image.further_keys),
+            crowds_are_particles=crowds_are_particles,
+        )
+        for file, (identifier, image) in zip(files, document.images.items(), strict=True)
+    ]
 
 
 class CocoWriter:
@@ -356,159 +394,13 @@ def _compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-@dataclass(frozen=True, slots=True)
-class _Image:
-    file_name: str
-    size: tuple[int, int] | None
-    further_keys: tuple[str, ...]
-
-
-def _read_images(document: dict[str, Any], path: Path) -> dict[int | str, _Image]:
-    images: dict[int | str, _Image] = {}
-    for number, entry in enumerate(_list_of(document, "images", path), start=1):
-        where = f"{path}: image {number}"
-        identifier = _identifier(entry, "id", where)
-        file_name = entry.get("file_name")
-        if not isinstance(file_name, str) or not file_name or not is_storable(file_name):
-            raise AnnotationError(f"{where}: 'file_name' is {file_name!a}, which a COCO file does not allow")
-        if identifier in images:
-            raise AnnotationError(f"{where}: {file_name!r} (id {identifier!r}) stands there twice; keep one of them")
-        further = tuple(f"images.{key}" for key in further_keys([entry], _IMAGE_KEYS))
-        images[identifier] = _Image(file_name, _stated_size(entry, where), further)
-    return images
-
-
-def _stated_size(entry: dict[str, Any], where: str) -> tuple[int, int] | None:
-    """Some exports leave the size out, or write null or 0."""
-    stated = (entry.get("width") or None, entry.get("height") or None)
-    if stated == (None, None):
-        return None
-    width, height = (whole_number(value) for value in stated)
-    if width is None or height is None or min(width, height) < 1 or width * height > _MOST_PIXELS:
-        raise AnnotationError(f"{where}: 'width' and 'height' are {stated[0]!r} and {stated[1]!r}, which is no size")
-    return width, height
-
-
-def _by_image(
-    document: dict[str, Any], images: Mapping[int | str, _Image], path: Path
-) -> dict[int | str, list[tuple[int, dict[str, Any]]]]:
-    """Annotations with their number in the file; every image has an entry."""
-    annotations: dict[int | str, list[tuple[int, dict[str, Any]]]] = {identifier: [] for identifier in images}
-    for number, entry in enumerate(_list_of(document, "annotations", path), start=1):
-        image_id = _identifier(entry, "image_id", f"{path}: annotation {number}")
-        if image_id not in annotations:
-            raise AnnotationError(f"{path}: annotation {number}: image_id {image_id!r} is not among the file's images")
-        annotations[image_id].append((number, entry))
-    return annotations
-
-
-def _read_categories(document: dict[str, Any], path: Path) -> dict[int | str, str]:
-    categories: dict[int | str, str] = {}
-    for number, entry in enumerate(_list_of(document, "categories", path), start=1):
-        where = f"{path}: category {number}"
-        identifier = _identifier(entry, "id", where)
-        label = read_label(entry.get("name"), where)
-        if categories.setdefault(identifier, label) != label:
-            raise AnnotationError(f"{where}: id {identifier} is {categories[identifier]!r} and {label!r}; keep one")
-    return categories
-
-
-def _classes(categories: Mapping[int | str, str], document: dict[str, Any]) -> tuple[str, ...]:
-    """Names in the order of the ids, without ignore regions and without mere headings (Roboflow's category 0)."""
-    used = {as_id(entry.get("category_id")) for entry in document["annotations"]}
-    headings = {
-        str(entry["supercategory"])
-        for entry in document["categories"]
-        if entry.get("supercategory") not in (None, entry.get("name"))
-    }
-    names = (
-        categories[key]
-        for key in sorted(categories, key=_numbers_first)
-        if categories[key] != IGNORE_LABEL and (key in used or categories[key] not in headings)
-    )
-    return tuple(dict.fromkeys(names))
-
-
-def _entry(
-    path: Path,
-    file: ImageFile,
-    image: _Image,
-    annotations: list[tuple[int, dict[str, Any]]],
-    categories: Mapping[int | str, str],
-    of_the_file: tuple[str, ...],
-) -> CocoEntry:
-    return CocoEntry(
-        name=file.name,
-        path=file.path or path,
-        source=path,
-        fault=file.fault,
-        size=image.size,
-        annotations=tuple(annotations),
-        categories=categories,
-        not_carried=(*of_the_file, *image.further_keys),
-    )
-
-
 def _image_folders(path: Path, image_folder: Path | None) -> list[Path]:
     beside = path.parent
     folders = [beside, beside / "images", beside / path.stem]
     if beside.name == "annotations":  # the layout of COCO itself and of CVAT: annotations/ and images/ side by side
-        folders += [beside.parent / "images", beside.parent]
+        part = path.stem.rpartition("_")[2]  # instances_train2017.json, and the images in train2017
+        folders += [beside.parent / "images", beside.parent, beside.parent / part, beside.parent / "images" / part]
     return [image_folder, *folders] if image_folder is not None else folders
-
-
-def _only_file(folder: Path) -> Path:
-    for pattern in ("*.json", "annotations/*.json", "*/*.json"):
-        found = [path for path in sorted(folder.glob(pattern)) if _holds_coco(path)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            shown = ", ".join(path.relative_to(folder).as_posix() for path in found[:_FILES_SHOWN])
-            raise AnnotationError(
-                f"{folder}: {len(found)} COCO files ({shown}); give the path of the one that is meant"
-            )
-    raise AnnotationError(f"{folder}: no COCO file in it; give the path of the JSON")
-
-
-def _holds_coco(path: Path) -> bool:
-    try:
-        return is_coco(read_json_object(path, _WHAT))
-    except AnnotationError:
-        return False
-
-
-def _numbers_first(value: int | str) -> tuple[bool, int | str]:
-    """Sort key for ids: numbers by value, then texts."""
-    return isinstance(value, str), value
-
-
-def _list_of(document: dict[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
-    entries = document.get(key)
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise AnnotationError(f"{path}: {key!r} is missing or not a list of objects; is this a COCO instance file?")
-    return entries
-
-
-def _identifier(entry: dict[str, Any], key: str, where: str) -> int | str:
-    identifier = as_id(entry.get(key))
-    if identifier is None:
-        raise AnnotationError(f"{where}: {key!r} is {entry.get(key)!r}, which a COCO file does not allow")
-    return identifier
-
-
-def _read_instance(
-    entry: dict[str, Any], categories: Mapping[int | str, str], size: tuple[int, int], where: str
-) -> Instance:
-    category_id = _identifier(entry, "category_id", where)
-    if category_id not in categories:
-        raise AnnotationError(f"{where}: category_id {category_id!r} is not among the file's categories")
-    score = entry.get("score")
-    if score is not None and not is_number(score):
-        raise AnnotationError(f"{where}: 'score' is {score!r}, which a COCO file does not allow")
-    region = read_region(entry.get("segmentation"), size, where)
-    return Instance(
-        categories[category_id], region, None if score is None else float(score), crowd=bool(entry.get("iscrowd", 0))
-    )
 
 
 def _category_id(instance: Instance, category_ids: dict[str, int], where: str) -> int:

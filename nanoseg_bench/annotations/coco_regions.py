@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from nanoseg_bench.annotations.instance import Polygon, Rle
-from nanoseg_bench.annotations.json_values import is_coordinate
+from nanoseg_bench.annotations.json_values import first_wrong_number, is_coordinate
 from nanoseg_bench.annotations.raster import from_coco
 from nanoseg_bench.errors import AnnotationError
+from nanoseg_bench.wording import counted
 
 _LONGEST_NUMBER = 60
 
@@ -37,9 +38,12 @@ def read_region(segmentation: Any, size: tuple[int, int], where: str) -> tuple[P
 
 def _read_outline(flat: Any, where: str) -> NDArray[np.float64]:
     if not isinstance(flat, list) or len(flat) < 6 or len(flat) % 2 or not all(map(is_coordinate, flat)):
+        found = ""
+        if isinstance(flat, list):
+            found = first_wrong_number("'segmentation'", flat) or f"there are {counted(len(flat), 'number')}"
         raise AnnotationError(
-            f"{where}: a polygon is a flat list x1, y1, x2, y2, ... of at least three points in pixels; "
-            "draw the region again or delete it"
+            f"{where}: {found}{'; ' if found else ''}a polygon is a flat list x1, y1, x2, y2, ... of at least three "
+            "points in pixels; draw the region again or delete it"
         )
     return np.array(flat, dtype=np.float64).reshape(-1, 2)
 

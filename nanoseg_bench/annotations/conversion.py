@@ -36,6 +36,9 @@ from nanoseg_bench.wording import counted
 SCALES, GROUPS = "scales.csv", "groups.csv"
 """What the formats other than LabelMe have no place for, as ``prepare`` reads it."""
 
+SPLIT = "split.csv"
+"""Which part an image had in a source that came split, as ``--split-file`` of ``prepare`` takes it."""
+
 TARGETS = ("labelme", "coco", "yolo", "masks")
 """What annotations can be written as."""
 
@@ -105,6 +108,7 @@ def convert(
         while True:
             task = ConversionTask(to, folder, used, strict, link, max_loss)
             report = ConversionReport(source_format=source.format, to=to, root=root)
+            report.of_files = list(source.problems)
             with closing(_convert_all(task, items, workers or default_workers())) as results:
                 found, annotated = _collect(report, results, task)
             if strict or to not in _WITH_CLASS_INDEX or found == used:
@@ -112,12 +116,15 @@ def convert(
             used = found  # a label that the first few images do not show: all over again, with the right indices
         report.classes = used or found
         report.unannotated = [path for path in source.unannotated if os.path.realpath(path) not in annotated]
-        if report.problems and (on_error == "fail" or not report.images):
+        if report.faults and (on_error == "fail" or not report.images):
             report.write(failed_report)
             raise report.refusal(failed_report, AnnotationError)
         _check_anything(report, len(items))
         if to != "labelme":
             _write_tables(folder, report.images)
+        if source.split is not None:
+            rows = [(Path(row["image"]).stem, source.split[row["name"]]) for row in report.images]
+            _write_table(folder / SPLIT, "split", rows)
         if to == "yolo":
             write_text(folder / "data.yaml", _data_yaml(report.classes))
         report.write(folder / REPORT_FILE)

@@ -12,8 +12,9 @@ from nanoseg_bench.annotations.faults import FaultReport
 from nanoseg_bench.annotations.image_conversion import Converted
 from nanoseg_bench.annotations.labels import warn_of_similar_labels
 from nanoseg_bench.annotations.mask_specks import warn_of_specks
+from nanoseg_bench.annotations.tally import Tallies
 from nanoseg_bench.files import write_bytes
-from nanoseg_bench.imageio import warn_of_uneven_pixels, warn_of_unknown_units
+from nanoseg_bench.imageio import warn_of_invisible, warn_of_uneven_pixels, warn_of_unknown_units
 
 REPORT_FORMAT = "nanoseg-conversion-report/1"
 REPORT_FILE = "conversion_report.json"
@@ -44,6 +45,8 @@ class ConversionReport(FaultReport):
         not_carried_over: Keys of the source that the new files say nothing of, and how many images have them.
         labels: Particles by label.
         pieces: ``Micrograph.pieces`` by name, where there are any.
+        tallies: What became of shapes that are no particle, or may not be one of their own.
+        invisible: Images that are transparent everywhere.
         path: Where the report was written.
     """
 
@@ -56,6 +59,8 @@ class ConversionReport(FaultReport):
     not_carried_over: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
     pieces: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    tallies: Tallies = field(default_factory=Tallies)
+    invisible: list[str] = field(default_factory=list)
     path: Path | None = None
 
     def __post_init__(self) -> None:
@@ -95,6 +100,9 @@ class ConversionReport(FaultReport):
         self.labels.update(converted.labels)
         if converted.pieces:
             self.pieces[converted.name] = converted.pieces
+        self.tallies.add(converted.name, converted.tally, converted.without_area)
+        if converted.reading.get("invisible"):
+            self.invisible.append(converted.name)
 
     @property
     def warnings(self) -> list[str]:
@@ -102,10 +110,12 @@ class ConversionReport(FaultReport):
         uneven = [(row["name"], row["uneven_nm"]) for row in self.images if "uneven_nm" in row]
         units = [(row["name"], row["unknown_unit"]) for row in self.images if "unknown_unit" in row]
         return [
+            *self.tallies.warnings(),
             *warn_of_similar_labels(self.labels),
             *warn_of_uneven_pixels(uneven),
             *warn_of_unknown_units(units),
             *warn_of_specks(self.pieces),
+            *warn_of_invisible(self.invisible),
         ]
 
     def write(self, path: Path) -> None:
@@ -120,9 +130,11 @@ class ConversionReport(FaultReport):
             "totals": totals,
             "warnings": self.warnings,
             "without_area": dict(sorted(self.without_area.items())),
+            "shapes": self.tallies.as_json(),
             "not_carried_over": dict(sorted(self.not_carried_over.items())),
             "images": self.images,
             "problems": self._rows(self.problems),
+            "faults_of_files": self._rows(self.of_files),
             "passed_over": self._rows(self.passed_over),
             "unannotated": sorted(self._relative(path) for path in self.unannotated),
         }

@@ -4,7 +4,9 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.annotations.source import NotAnAnnotationError
 from nanoseg_bench.errors import AnnotationError, NanosegError
 
@@ -47,10 +49,40 @@ class SeveralFaultsError(AnnotationError):
     def tell(self, most: int | None = None) -> str:
         """The number of faults, and the first ``most`` of them, or all, on a line each."""
         shown = self.faults[:most]
+        if len(self.faults) == 1:
+            return f"{self.path}: {self.faults[0]}"
         lines = [f"{self.path}: {len(self.faults)} faults:", *shown]
         if len(shown) < len(self.faults):
             lines.append(f"and {len(self.faults) - len(shown)} more")
         return "\n    ".join(lines)
+
+
+class FaultyShapesError(SeveralFaultsError):
+    """Shapes of an image that cannot be read, while the rest of it can.
+
+    Args:
+        path: The file.
+        faults: What is wrong with each shape and the way out, without the path.
+        rest: The micrograph without these shapes; lost where the error comes back from a worker.
+    """
+
+    def __init__(self, path: Path, faults: tuple[str, ...], rest: Micrograph | None = None) -> None:
+        super().__init__(path, faults)
+        self.rest = rest
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without the rest: outlines of thousands of particles are not sent along with a message."""
+        return FaultyShapesError, (self.path, self.faults)
+
+
+def refuse_shapes(path: Path, faults: Sequence[str], rest: Micrograph) -> None:
+    """Raise what was found in the shapes of an image; nothing where that is nothing.
+
+    Raises:
+        FaultyShapesError: Holds the faults, and the micrograph without these shapes.
+    """
+    if faults:
+        raise FaultyShapesError(path, tuple(faults), rest)
 
 
 def refuse_faults(path: Path, faults: Sequence[str]) -> None:
@@ -59,10 +91,15 @@ def refuse_faults(path: Path, faults: Sequence[str]) -> None:
     Raises:
         AnnotationError: The only fault, or a SeveralFaultsError.
     """
-    if len(faults) == 1:
-        raise AnnotationError(f"{path}: {faults[0]}")
     if faults:
-        raise SeveralFaultsError(path, tuple(faults))
+        raise faults_error(path, faults)
+
+
+def faults_error(path: Path, faults: Sequence[str]) -> AnnotationError:
+    """The error that names all faults of a file, of which there is one at least."""
+    if len(faults) == 1:
+        return AnnotationError(f"{path}: {faults[0]}")
+    return SeveralFaultsError(path, tuple(faults))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,12 +111,19 @@ class FaultReport:
         problems: Files that cannot be used.
         passed_over: Files that are no annotations.
         unannotated: Images that no annotation names.
+        of_files: Faults of files that annotate many images, which belong to none of the images.
     """
 
     root: Path
     problems: list[Problem] = field(default_factory=list)
     passed_over: list[Problem] = field(default_factory=list)
     unannotated: list[Path] = field(default_factory=list)
+    of_files: list[Problem] = field(default_factory=list)
+
+    @property
+    def faults(self) -> list[Problem]:
+        """All that is wrong: with files as a whole, then with single images."""
+        return [*self.of_files, *self.problems]
 
     def add_problem(self, problem: Problem) -> None:
         """File a problem under ``problems`` or ``passed_over``."""
@@ -93,12 +137,13 @@ class FaultReport:
             path: Where the complete list was written.
             kind: Class of the error that lists several.
         """
-        if len(self.problems) == 1:
-            return self.problems[0].error
-        shown = "\n".join(f"  {problem.error}" for problem in self.problems[:_SHOWN])
-        more = f"\n  and {len(self.problems) - _SHOWN} more" if len(self.problems) > _SHOWN else ""
+        faults = self.faults
+        if len(faults) == 1:
+            return faults[0].error
+        shown = "\n".join(f"  {problem.error}" for problem in faults[:_SHOWN])
+        more = f"\n  and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         return kind(
-            f"{len(self.problems)} files cannot be used:\n{shown}{more}\n"
+            f"{len(faults)} files cannot be used:\n{shown}{more}\n"
             f"All of them are in {path}. Mend them, or give --on-error skip to go on without them"
         )
 

@@ -16,6 +16,7 @@ from nanoseg_bench.annotations.labels import check_labels
 from nanoseg_bench.annotations.loss import ImageLoss, map_loss, yolo_loss
 from nanoseg_bench.annotations.raster import area, to_rle
 from nanoseg_bench.annotations.source import Entry
+from nanoseg_bench.annotations.tally import Tally
 from nanoseg_bench.annotations.yolo import yolo_label
 from nanoseg_bench.errors import AnnotationError, NanosegError
 from nanoseg_bench.imageio import Scale, read_scale
@@ -25,7 +26,7 @@ IMAGES = "images"
 LABELS = "labels"
 MASKS = "masks"
 
-_WITHOUT_SCALE = (".png", ".jpg", ".jpeg", ".bmp")
+_WITHOUT_SCALE = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Converted:
         uneven_nm: Nanometres per pixel along a row and along a column, where the image has no single scale for that.
         unknown_unit: The unit of the image's scale, where it is not understood.
         pieces: ``Micrograph.pieces``.
+        tally: ``Micrograph.tally``.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Converted:
     uneven_nm: tuple[float, float] | None = None
     unknown_unit: str | None = None
     pieces: Mapping[str, int] = field(default_factory=dict)
+    tally: Tally = Tally()  # noqa: RUF009, it is frozen
 
 
 def convert_image(task: ConversionTask, item: tuple[Entry, str]) -> Converted | Problem:
@@ -132,7 +135,7 @@ def _convert(task: ConversionTask, entry: Entry, stem: str, micrograph: Microgra
         image_path=os.path.realpath(micrograph.image_path),
         size=(micrograph.width, micrograph.height),
         labels=labels,
-        notes=micrograph.notes,
+        notes=(*micrograph.notes, *micrograph.tally.notes()),
         nm_per_px=micrograph.nm_per_px,
         source_group=micrograph.source_group,
         without_area=micrograph.without_area,
@@ -140,6 +143,7 @@ def _convert(task: ConversionTask, entry: Entry, stem: str, micrograph: Microgra
         uneven_nm=None if scale is None else scale.uneven_nm,
         unknown_unit=None if scale is None else scale.unknown_unit,
         pieces=micrograph.pieces,
+        tally=micrograph.tally,
     )
     if task.strict:
         check_labels(entry.path, micrograph.instances, task.classes)

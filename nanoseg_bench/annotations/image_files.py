@@ -1,17 +1,20 @@
 """Images that another tool's file names: found where people put them, and checked to be what was annotated."""
 
 import os
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from nanoseg_bench.annotations.json_values import is_storable
 from nanoseg_bench.errors import AnnotationError
-from nanoseg_bench.imageio import IMAGE_SUFFIXES, image_orientation, image_size
+from nanoseg_bench.files import broken_link
+from nanoseg_bench.imageio import IMAGE_SUFFIXES, UNREAD_SUFFIXES, image_orientation, image_size
 
 _SHOWN = 3
+_FOLDERS_KEPT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +51,21 @@ class ImageFinder:
         if not relative.name or not is_storable(file_name):
             return ImageFile(ascii(file_name), None, f"{file_name!a} is no name of an image")
         name = without_suffix(_inside(relative).as_posix())
-        for candidate in self._candidates(file_name, relative):
-            if os.path.isfile(candidate):  # noqa: PTH113 - Path.is_file raises on a name that is too long
-                return ImageFile(name, candidate)
-        namesakes = self._by_name.get(relative.name.lower(), [])
+        candidates = self._candidates(file_name, relative)
+        for folder, candidate in candidates:
+            found = find_file(folder, candidate)
+            if found is not None and found.suffix.lower() not in UNREAD_SUFFIXES:
+                return ImageFile(name, found)
+        namesakes = self._by_name.get(_comparable(relative.name), [])
         if len(namesakes) == 1:
             return ImageFile(name, namesakes[0])
         if namesakes:
             shown = ", ".join(str(path) for path in namesakes[:_SHOWN])
             fault = f"{relative.name!r} is there {len(namesakes)} times ({shown}); give the folder that is meant"
             return ImageFile(name, None, fault)
+        unusable = next((text for place in candidates if (text := unusable_image(*place))), "")
+        if unusable:
+            return ImageFile(name, None, f"its image {unusable}")
         places = ", ".join(str(folder) for folder in self._folders)
         remote = "is remote; download it" if "://" in file_name else "is not found; put it"
         return ImageFile(name, None, f"its image {file_name!r} {remote} into one of {places}, or give its folder")
@@ -69,7 +77,7 @@ class ImageFinder:
         for position, image in enumerate(found):
             by_path.setdefault(image.name, []).append(position)
             if image.path is not None:
-                by_path.setdefault(image.path.resolve(), []).append(position)
+                by_path.setdefault(Path(os.path.realpath(image.path)), []).append(position)
         for what, positions in by_path.items():
             if len(positions) == 1:
                 continue
@@ -81,13 +89,14 @@ class ImageFinder:
                     found[position] = ImageFile(image.name, image.path, f"{why}; keep one of them or rename")
         return found
 
-    def _candidates(self, file_name: str, relative: PurePosixPath) -> list[Path]:
-        candidates = [folder / relative for folder in self._folders] if not relative.is_absolute() else []
-        candidates += [folder / relative.name for folder in self._folders]
+    def _candidates(self, file_name: str, relative: PurePosixPath) -> list[tuple[Path, str]]:
+        """Folders, and the name to look for in each."""
+        candidates = [] if relative.is_absolute() else [(folder, str(relative)) for folder in self._folders]
+        candidates += [(folder, relative.name) for folder in self._folders]
         if "%" in relative.name:
-            candidates += [folder / unquote(relative.name) for folder in self._folders]
+            candidates += [(folder, unquote(relative.name)) for folder in self._folders]
         if relative.is_absolute():
-            candidates.append(Path(file_name))
+            candidates.append((Path(file_name).parent, Path(file_name).name))
         return candidates
 
     @cached_property
@@ -98,8 +107,57 @@ class ImageFinder:
                 inner[:] = sorted(name for name in inner if not name.startswith("."))
                 for name in sorted(names):
                     if name.lower().endswith(IMAGE_SUFFIXES):
-                        files.setdefault(name.lower(), {})[Path(folder, name).resolve()] = None
+                        files.setdefault(_comparable(name), {})[Path(os.path.realpath(Path(folder, name)))] = None
         return {name: list(paths) for name, paths in files.items()}
+
+
+def find_file(folder: Path, relative: str) -> Path | None:
+    """The file of a name below a folder; also where only the Unicode form of a character differs.
+
+    macOS and its archives write an accent as a sign of its own, most tools write the letter as one character.
+
+    Args:
+        folder: Where to look.
+        relative: A name or path below it, with ``/``.
+    """
+    found = folder / relative
+    if os.path.isfile(found):  # noqa: PTH113 - Path.is_file raises on a name that is too long
+        return found
+    other = find_other_form(folder, relative)
+    return other if other is not None and other.is_file() else None
+
+
+def find_other_form(folder: Path, relative: str) -> Path | None:
+    """What has that name below a folder, but for the Unicode form of its characters; None where nothing has."""
+    if relative.isascii() or PurePosixPath(relative).is_absolute():
+        return None
+    place = folder
+    for part in PurePosixPath(relative).parts:
+        name = part if part == ".." else _names_in(place).get(_composed(part))
+        if name is None:
+            return None
+        place = place / name
+    return place
+
+
+def unusable_image(folder: Path, name: str) -> str:
+    """Why the image of a name, or one of that name but for its suffix, is there and cannot be read; empty otherwise."""
+    if not name:
+        return ""
+    stem = without_suffix(name)
+    for candidate in (name, *(stem + suffix for suffix in (*IMAGE_SUFFIXES, *UNREAD_SUFFIXES))):
+        path = folder / candidate
+        link = broken_link(path)
+        if link:
+            return f"{path} is {link}"
+        if path.suffix.lower() in UNREAD_SUFFIXES and os.path.isfile(path):  # noqa: PTH113, as above
+            return f"{path} is of a format that is not read; save it as one that is ({', '.join(IMAGE_SUFFIXES)})"
+    return ""
+
+
+def same_name(first: str, second: str) -> bool:
+    """Whether two file names differ in case and Unicode form at most."""
+    return _comparable(first) == _comparable(second)
 
 
 def clean_path(file_name: str) -> PurePosixPath:
@@ -154,3 +212,25 @@ def checked_size(path: Path, stated: tuple[int, int] | None, where: str) -> tupl
 def _inside(path: PurePosixPath) -> PurePosixPath:
     """A path below the root; the last part alone where it leads elsewhere."""
     return PurePosixPath(path.name) if path.is_absolute() or ".." in path.parts else path
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _comparable(name: str) -> str:
+    return _composed(name.lower())
+
+
+def _names_in(folder: Path) -> dict[str, str]:
+    """Names as they stand on disk, by their composed form."""
+    try:
+        return _list_names(folder, folder.stat().st_mtime_ns)
+    except OSError:
+        return {}
+
+
+@lru_cache(maxsize=_FOLDERS_KEPT)
+def _list_names(folder: Path, changed: int) -> dict[str, str]:
+    """``changed`` is only there so that a folder is listed anew when it has changed."""
+    return {_composed(name): name for name in sorted(os.listdir(folder))}  # noqa: PTH208, names are wanted

@@ -11,8 +11,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoseg_bench.annotations.tally import Tally
+
 IGNORE_LABEL = "ignore"
 """Regions of this label are neither truth nor false positives."""
+
+FOREIGN_IGNORE_LABEL = "__ignore__"
+"""How LabelMe's own examples and exporters call such a region."""
+
+BACKGROUND_LABEL = "_background_"
+"""How they call what is no object: class 0 of their label images."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -83,6 +91,7 @@ class Micrograph:
         not_carried: Keys under which the file says something that has no place here, such as ``flags`` or ``licenses``.
         pieces: Of a mask that was taken apart: how many ``pieces`` became particles, how many of those are ``specks``,
             and how many were ``left_out`` for being small.
+        tally: What became of shapes that are no particle, or may not be one of their own.
     """
 
     name: str
@@ -97,3 +106,4 @@ class Micrograph:
     without_area: Mapping[str, int] = field(default_factory=dict)
     not_carried: tuple[str, ...] = ()
     pieces: Mapping[str, int] = field(default_factory=dict)
+    tally: Tally = Tally()  # noqa: RUF009, it is frozen

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from nanoseg_bench.errors import AnnotationError
-from nanoseg_bench.files import read_json
+from nanoseg_bench.files import broken_link, read_json
 
 FARTHEST = 1_000_000.0
 """Coordinates and radii beyond this many pixels are a fault of the file: no image is that wide."""
@@ -26,11 +26,13 @@ def read_json_object(path: Path, what: str) -> dict[str, Any]:
     try:
         document = read_json(path)
     except FileNotFoundError as error:
-        raise AnnotationError(f"{path}: there is no such file; give the path of {what}") from error
+        reason = broken_link(path) or f"there is no such file; give the path of {what}"
+        raise AnnotationError(f"{path}: {reason}") from error
     except (ValueError, RecursionError) as error:
         raise AnnotationError(f"{path}: not JSON ({error}); export it again as {what}") from error
     except OSError as error:
-        raise AnnotationError(f"{path}: cannot be read ({error}); give the path of {what}") from error
+        reason = broken_link(path) or f"cannot be read ({error.strerror or error}); give the path of {what}"
+        raise AnnotationError(f"{path}: {reason}") from error
     if not isinstance(document, dict):
         raise AnnotationError(f"{path}: {what} is a JSON object, this is a {type(document).__name__}")
     return document
@@ -49,6 +51,24 @@ def is_number(value: Any) -> TypeGuard[int | float]:
 def is_coordinate(value: Any) -> TypeGuard[int | float]:
     """Whether a value is a number that may be a position in an image, or a little outside of it."""
     return is_number(value) and -FARTHEST <= value <= FARTHEST
+
+
+def first_wrong_point(points: Any) -> str:
+    """``point 2 is [nan, 5]``: the first of a list that is no pair of coordinates; empty where there is none."""
+    if not isinstance(points, list):
+        return f"'points' is {_shown(points)}, and no list"
+    for number, point in enumerate(points, start=1):
+        if not isinstance(point, list) or len(point) != 2 or not all(map(is_coordinate, point)):
+            return f"point {number} is {_shown(point)}"
+    return ""
+
+
+def first_wrong_number(name: str, numbers: Sequence[Any]) -> str:
+    """``x is nan at 3``: the first value that is no coordinate, and its place from 1; empty where there is none."""
+    for number, value in enumerate(numbers, start=1):
+        if not is_coordinate(value):
+            return f"value {number} of {name} is {_shown(value)}"
+    return ""
 
 
 def whole_number(value: Any) -> int | None:

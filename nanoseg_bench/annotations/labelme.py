@@ -18,15 +18,18 @@ from typing import Any
 import numpy as np
 import orjson
 
-from nanoseg_bench.annotations.faults import refuse_faults
+from nanoseg_bench.annotations.faults import refuse_faults, refuse_shapes
+from nanoseg_bench.annotations.image_files import find_file, same_name, unusable_image
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon, Rle
 from nanoseg_bench.annotations.json_values import further_keys
 from nanoseg_bench.annotations.labelme_shapes import WITHOUT_AREA, encode_mask, plain_polygons, shape_region
+from nanoseg_bench.annotations.labels import own_label, without_background
 from nanoseg_bench.annotations.left_out import note_without_area
 from nanoseg_bench.annotations.raster import mask_to_rle, to_mask
 from nanoseg_bench.annotations.source import NotAnAnnotationError, Source
+from nanoseg_bench.annotations.tally import Tally
 from nanoseg_bench.errors import AnnotationError
-from nanoseg_bench.files import read_json, write_bytes
+from nanoseg_bench.files import broken_link, read_json, write_bytes
 from nanoseg_bench.imageio import IMAGE_SUFFIXES, image_size, open_image
 
 _VERSION = "5.5.0"
@@ -92,8 +95,9 @@ def read_labelme(path: Path, image_root: Path | None = None) -> Micrograph:
     """Read one LabelMe JSON, of any release, with its image's size.
 
     Shapes of the same label and ``group_id`` are one Instance of several parts. Lines and points have no area; they
-    are left out, and counted in ``notes``. The flag ``crowd`` of a shape marks COCO's crowd region. The Micrograph's
-    name is the file's name without suffix.
+    are left out, and counted in ``notes``. The flag ``crowd`` of a shape marks COCO's crowd region. ``__ignore__`` is
+    an ignore region and ``_background_`` none of the particles, as in LabelMe's own exporters. The Micrograph's name is
+    the file's name without suffix.
 
     Args:
         path: The JSON file.
@@ -102,7 +106,8 @@ def read_labelme(path: Path, image_root: Path | None = None) -> Micrograph:
 
     Raises:
         NotAnAnnotationError: The file is JSON of something else.
-        AnnotationError: The file is not JSON, a shape is malformed, the image is missing or of another size.
+        FaultyShapesError: Names every malformed shape, and holds what remains without them.
+        AnnotationError: The file is not JSON, the image is missing or of another size.
         ImageError: The image cannot be read.
     """
     document = _read_document(path)
@@ -110,8 +115,9 @@ def read_labelme(path: Path, image_root: Path | None = None) -> Micrograph:
     width, height = image_size(image_path)
     _check_size(path, document, image_path, width, height)
     nm_per_px, source_group, attributes = _read_extras(path, document.get("nanoseg"))
-    instances, without_area = _read_instances(path, document["shapes"], height, width)
-    return Micrograph(
+    read = _read_instances(document["shapes"], height, width)
+    instances, background = without_background(read.instances)
+    micrograph = Micrograph(
         name=path.stem,
         image_path=image_path,
         width=width,
@@ -120,10 +126,13 @@ def read_labelme(path: Path, image_root: Path | None = None) -> Micrograph:
         source_group=source_group,
         nm_per_px=nm_per_px,
         attributes=attributes,
-        notes=notes + note_without_area(without_area),
-        without_area=without_area,
+        notes=notes + note_without_area(read.without_area),
+        without_area=read.without_area,
         not_carried=_not_carried(document),
+        tally=Tally(background=background),
     )
+    refuse_shapes(path, read.faults, micrograph)
+    return micrograph
 
 
 def read_labelme_regions(path: Path, width: int, height: int) -> tuple[Instance, ...]:
@@ -140,7 +149,9 @@ def read_labelme_regions(path: Path, width: int, height: int) -> tuple[Instance,
     """
     document = _read_document(path)
     _check_size(path, document, path.with_suffix(""), width, height)
-    return _read_instances(path, document["shapes"], height, width)[0]
+    read = _read_instances(document["shapes"], height, width)
+    refuse_faults(path, read.faults)
+    return without_background(read.instances)[0]
 
 
 def embedded_image(path: Path) -> bytes | None:
@@ -232,7 +243,10 @@ def _read_document(path: Path) -> dict[str, Any]:
     try:
         document = read_json(path)
     except FileNotFoundError as error:
-        raise AnnotationError(f"{path}: no such LabelMe file") from error
+        raise AnnotationError(f"{path}: {broken_link(path) or 'no such LabelMe file'}") from error
+    except OSError as error:
+        reason = broken_link(path) or f"cannot be read ({error.strerror or error}); check its rights"
+        raise AnnotationError(f"{path}: {reason}") from error
     except UnicodeDecodeError as error:
         # Which encoding it is cannot be told from the bytes, and a wrong guess garbles the labels without a word.
         raise AnnotationError(
@@ -258,14 +272,18 @@ def _find_image(path: Path, image_path: Any, image_root: Path | None) -> tuple[P
     folders = [path.parent] if image_root is None else [path.parent, image_root]
     for folder in folders:
         for candidate in [stored, named, *own] if named else own:
-            found = folder / candidate
-            if not os.path.isfile(found):  # noqa: PTH113, Path.is_file raises on a name that is too long
+            found = find_file(folder, candidate)
+            if found is None:
                 continue
-            if named and found.name.lower() != named.lower():
+            if named and not same_name(found.name, named):
                 return found, (f"its image {image_path!r} is missing; took {found.name}, which has the JSON's name",)
-            if PurePosixPath(named).stem.lower() != stem.lower():
+            if not same_name(PurePosixPath(named).stem, stem):
                 return found, _note_of_own_image(path, found, own)
             return found, ()
+    told = (unusable_image(folder, name) for folder in folders for name in (stored, stem))
+    unusable = next(filter(None, told), "")
+    if unusable:
+        raise _MissingImageError(f"{path}: its image {unusable}")
     raise _MissingImageError(
         f"{path}: its image {image_path!r} is missing, and there is no {stem}{IMAGE_SUFFIXES[0]} (or other image "
         "suffix) beside it; put the image beside the JSON, or delete the JSON"
@@ -318,14 +336,16 @@ def _read_extras(path: Path, extras: Any) -> tuple[float | None, str | None, dic
     return (None if scale is None else float(scale)), group, attributes
 
 
-def _read_instances(
-    path: Path, shapes: list[Any], height: int, width: int
-) -> tuple[tuple[Instance, ...], Counter[str]]:
-    """The instances, and how many shapes of each kind are none.
+@dataclass(frozen=True, slots=True)
+class _Shapes:
+    """What the shapes of a file are: instances, kinds without area, and faults."""
 
-    Raises:
-        AnnotationError: Names every malformed shape.
-    """
+    instances: tuple[Instance, ...]
+    without_area: Counter[str]
+    faults: tuple[str, ...]
+
+
+def _read_instances(shapes: list[Any], height: int, width: int) -> _Shapes:
     parts: dict[tuple[str, Any], list[Polygon | Rle]] = {}
     crowds: set[tuple[str, Any]] = set()
     without_area: Counter[str] = Counter()
@@ -335,7 +355,7 @@ def _read_instances(
         if not isinstance(shape, dict) or not isinstance(shape.get("label"), str) or not shape["label"].strip():
             faults.append(f"shape {number} has no label; name its class in LabelMe")
             continue
-        label, kind, group_id = shape["label"], shape.get("shape_type"), shape.get("group_id")
+        label, kind, group_id = own_label(shape["label"]), shape.get("shape_type"), shape.get("group_id")
         if kind in WITHOUT_AREA:
             without_area[kind] += 1
             continue
@@ -349,16 +369,15 @@ def _read_instances(
         parts.setdefault(key, []).append(region)
         if isinstance(shape.get("flags"), dict) and shape["flags"].get("crowd") is True:
             crowds.add(key)
-    refuse_faults(path, faults)
     instances = [
         Instance(key[0], _merge(regions, height, width), crowd=key in crowds) for key, regions in parts.items()
     ]
-    return tuple(instances), without_area
+    return _Shapes(tuple(instances), without_area, tuple(faults))
 
 
 def _not_carried(document: Mapping[str, Any]) -> tuple[str, ...]:
     """Keys of LabelMe and of other tools that say something, and that nothing here reads."""
-    shapes = document["shapes"]
+    shapes = [shape for shape in document["shapes"] if isinstance(shape, dict)]
     found = [*further_keys([document], _KEYS), *(f"shapes.{key}" for key in further_keys(shapes, _SHAPE_KEYS))]
     flags = [shape["flags"] for shape in shapes if isinstance(shape.get("flags"), dict)]
     if further_keys(flags, _READ_FLAGS):
@@ -420,10 +439,10 @@ def _unannotated(folder: Path, documents: Sequence[str], images: Sequence[str]) 
             continue
         path = folder / name
         try:
-            named.add(_find_image(path, _read_document(path).get("imagePath"), None)[0].resolve())
+            named.add(os.path.realpath(_find_image(path, _read_document(path).get("imagePath"), None)[0]))
         except AnnotationError:
             continue  # it is told when the file's turn comes
-    return tuple(path for path in candidates if path.resolve() not in named)
+    return tuple(path for path in candidates if os.path.realpath(path) not in named)
 
 
 def _write_regions(instance: Instance, height: int, width: int, where: str) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nanoseg_bench.annotations.instance import Polygon, Rle
+from nanoseg_bench.annotations.json_values import first_wrong_point
 from nanoseg_bench.annotations.raster import mask_to_rle, window_to_rle
 from nanoseg_bench.errors import AnnotationError
 from nanoseg_bench.imageio import open_image
@@ -110,16 +111,20 @@ def _points(shape: dict[str, Any], where: str) -> NDArray[np.float64]:
     try:
         points = np.array(shape.get("points"), dtype=np.float64)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise AnnotationError(
-            f"{where}: 'points' must be a list of [x, y]; draw the shape again or delete it"
-        ) from error
+        raise AnnotationError(f"{where}: {_wrong_points(shape)}") from error
     if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
-        raise AnnotationError(f"{where}: 'points' must be a list of [x, y]; draw the shape again or delete it")
+        raise AnnotationError(f"{where}: {_wrong_points(shape)}")
     if (np.abs(points) > _FARTHEST).any():
         raise AnnotationError(
             f"{where}: a point lies {np.abs(points).max():.3g} px away, outside of any image; draw the shape again"
         )
     return points
+
+
+def _wrong_points(shape: dict[str, Any]) -> str:
+    wrong = first_wrong_point(shape.get("points"))
+    reason = f"{wrong}; " if wrong else ""
+    return f"{reason}'points' must be a list of [x, y], numbers in pixels; draw the shape again or delete it"
 
 
 def _exactly(points: NDArray[np.float64], number: int, kind: str, where: str) -> NDArray[np.float64]:

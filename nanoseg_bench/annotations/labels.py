@@ -3,12 +3,29 @@
 import difflib
 import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from nanoseg_bench.annotations.faults import refuse_faults
-from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance
+from nanoseg_bench.annotations.instance import BACKGROUND_LABEL, FOREIGN_IGNORE_LABEL, IGNORE_LABEL, Instance
 from nanoseg_bench.wording import counted
+
+
+def own_label(label: str) -> str:
+    """The label as this package writes it: an ignore region has one name, whatever the tool called it."""
+    return IGNORE_LABEL if label == FOREIGN_IGNORE_LABEL else label
+
+
+def classes_among(names: Iterable[str]) -> tuple[str, ...]:
+    """The names of a tool's class list that are classes of particles, each once: no ignore region, no background."""
+    labels = map(own_label, names)
+    return tuple(dict.fromkeys(label for label in labels if label not in (IGNORE_LABEL, BACKGROUND_LABEL)))
+
+
+def without_background(instances: Sequence[Instance]) -> tuple[tuple[Instance, ...], int]:
+    """The instances that do not say of themselves that they are background, and the number of those that do."""
+    kept = tuple(each for each in instances if each.label != BACKGROUND_LABEL)
+    return kept, len(instances) - len(kept)
 
 
 def check_labels(where: Path, instances: Sequence[Instance], classes: Sequence[str]) -> None:

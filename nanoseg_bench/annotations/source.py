@@ -4,12 +4,16 @@ A format's door (``open_labelme``, ``open_coco``, ...) lists what is there and r
 travels to a worker process and is read there.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.errors import AnnotationError
+
+if TYPE_CHECKING:
+    from nanoseg_bench.annotations.faults import Problem
 
 
 class NotAnAnnotationError(AnnotationError):
@@ -68,9 +72,13 @@ class Source:
         classes: The class list that the format itself holds, in its order (COCO's categories, ``data.yaml``); None
             where only the instances tell.
         unannotated: Images that no annotation names; they are no background and take no part.
+        problems: What is wrong with a file that annotates many images, and belongs to none of the entries.
+        split: ``train``, ``val`` or ``test`` by name of the entry, where the files themselves say so.
     """
 
     format: str
     entries: tuple[Entry, ...]
     classes: tuple[str, ...] | None = None
     unannotated: tuple[Path, ...] = ()
+    problems: "tuple[Problem, ...]" = ()
+    split: Mapping[str, str] | None = None

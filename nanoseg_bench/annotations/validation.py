@@ -1,9 +1,10 @@
 """What is wrong, or looks wrong, in a folder of LabelMe files; nothing is written."""
 
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -11,12 +12,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoseg_bench.annotations.extents import outer_box, place_of
 from nanoseg_bench.annotations.faults import SeveralFaultsError
-from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon, Rle
+from nanoseg_bench.annotations.instance import Instance, Micrograph, Rle
 from nanoseg_bench.annotations.labelme import open_labelme
 from nanoseg_bench.annotations.labels import is_in_order, not_in_classes, warn_of_similar_labels
-from nanoseg_bench.annotations.raster import area, bounding_box, iou_matrix, to_rle
+from nanoseg_bench.annotations.raster import area, to_rle
 from nanoseg_bench.annotations.source import NotAnAnnotationError, Source
+from nanoseg_bench.annotations.twins import find_twins
 from nanoseg_bench.errors import NanosegError
 from nanoseg_bench.imageio import IMAGE_SUFFIXES
 from nanoseg_bench.progress import track
@@ -25,7 +28,6 @@ from nanoseg_bench.wording import counted
 Severity = Literal["error", "warning"]
 """error: the file cannot be used as it is, or a particle of it is lost. warning: worth a look."""
 
-_SAME_PARTICLE = 0.95
 _SMALLEST_DIAMETER = 3.0
 # Outlines whose edges lie side by side in this many pairs are drawn by no one; they are not searched for crossings.
 _MOST_PAIRS = 10_000_000
@@ -93,7 +95,7 @@ def check_labelme_folder(folder: Path, classes: Sequence[str] | None) -> FolderC
                     check.add(entry.path, "error", _without_path(fault, entry.path))
                 continue
             check.files += 1
-            image = micrograph.image_path.resolve()
+            image = Path(os.path.realpath(micrograph.image_path))
             if image in images:
                 check.add(entry.path, "error", f"annotates {image.name}, and so does {images[image].name}; keep one")
             images.setdefault(image, entry.path)
@@ -109,7 +111,7 @@ def check_labelme_folder(folder: Path, classes: Sequence[str] | None) -> FolderC
         for message in warn_of_similar_labels(check.labels, first_files):
             check.add(folder, "warning", message)
     for path in source.unannotated:
-        if path.resolve() not in images:
+        if Path(os.path.realpath(path)) not in images:
             message = "has no annotation and takes no part; annotate it (an empty annotation makes it background)"
             check.add(path, "warning", message)
     check.findings.sort(key=lambda finding: (finding.severity != "error", finding.path.as_posix()))
@@ -125,7 +127,7 @@ def check_micrograph(micrograph: Micrograph, classes: Sequence[str] | None) -> I
     for instance, mask in zip(micrograph.instances, masks, strict=True):
         yield from _check_size(instance, mask, micrograph)
         yield from _check_outline(instance)
-    yield from _check_twins(micrograph.instances, masks)
+    yield from _check_twins(micrograph.instances, masks, micrograph)
 
 
 def first_crossing(outline: NDArray[np.float64]) -> tuple[float, float] | None:
@@ -175,11 +177,11 @@ def _check_size(instance: Instance, mask: Rle, micrograph: Micrograph) -> Iterat
     pixels = area(mask)
     if pixels == 0 and _is_outside(instance, micrograph):
         size = f"{micrograph.width}x{micrograph.height} px"
-        yield "error", f"{_place(instance)} lies wholly outside the image ({size}); move or delete it"
+        yield "error", f"{place_of(instance)} lies wholly outside the image ({size}); move or delete it"
     elif pixels == 0:
-        yield "error", f"{_place(instance)} covers no pixel; draw it again or delete it"
+        yield "error", f"{place_of(instance)} covers no pixel; draw it again or delete it"
     elif not instance.ignored and 2 * (pixels / np.pi) ** 0.5 < _SMALLEST_DIAMETER:
-        yield "warning", f"{_place(instance)} covers {pixels} px; delete it if it is a slip"
+        yield "warning", f"{place_of(instance)} covers {pixels} px; delete it if it is a slip"
 
 
 def _check_outline(instance: Instance) -> Iterator[tuple[Severity, str]]:
@@ -190,40 +192,27 @@ def _check_outline(instance: Instance) -> Iterator[tuple[Severity, str]]:
             point = first_crossing(outline)
             if point is not None:
                 where = f"({point[0]:.0f}, {point[1]:.0f})"
-                yield "warning", f"the outline of {_place(instance)} crosses itself at {where}; move its points apart"
+                yield "warning", f"the outline of {place_of(instance)} crosses itself at {where}; move its points apart"
 
 
-def _check_twins(instances: Sequence[Instance], masks: Sequence[Rle]) -> Iterator[tuple[Severity, str]]:
-    shown = [index for index, mask in enumerate(masks) if area(mask)]
-    overlaps = iou_matrix([masks[index] for index in shown], [masks[index] for index in shown])
-    for row, column in zip(*np.nonzero(np.triu(overlaps > _SAME_PARTICLE, k=1)), strict=True):
-        first, second = instances[shown[row]], instances[shown[column]]
+def _check_twins(
+    instances: Sequence[Instance], masks: Sequence[Rle], micrograph: Micrograph
+) -> Iterator[tuple[Severity, str]]:
+    drawn = [replace(instance, region=mask) for instance, mask in zip(instances, masks, strict=True)]
+    for pair in find_twins(drawn, micrograph.height, micrograph.width):
+        first, second = instances[pair.first], instances[pair.second]
         yield (
             "warning",
-            f"{_place(first)} is outlined twice (as {first.label!r} and {second.label!r}, IoU "
-            f"{overlaps[row, column]:.2f}); delete one",
+            f"{place_of(first)} is outlined twice (as {first.label!r} and {second.label!r}, IoU {pair.iou:.2f}); "
+            "delete one",
         )
 
 
 def _is_outside(instance: Instance, micrograph: Micrograph) -> bool:
     if isinstance(instance.region, Rle):
         return False
-    (left, top), (right, bottom) = _extent(instance.region)
+    (left, top), (right, bottom) = outer_box(instance.region)
     return bool(right <= 0 or bottom <= 0 or left >= micrograph.width or top >= micrograph.height)
-
-
-def _place(instance: Instance) -> str:
-    if isinstance(instance.region, Rle):
-        left, top, width, height = bounding_box(instance.region)
-        x, y = left + width / 2, top + height / 2
-    else:
-        x, y = np.mean(_extent(instance.region), axis=0).tolist()
-    return f"{instance.label} near ({x:.0f}, {y:.0f})"
-
-
-def _extent(polygons: Sequence[Polygon]) -> NDArray[np.float64]:
-    points = np.concatenate([polygon.exterior for polygon in polygons])
-    return np.stack((points.min(axis=0), points.max(axis=0)))
 
 
 def _overlapping_edges(

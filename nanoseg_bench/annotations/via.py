@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nanoseg_bench.annotations.faults import refuse_shapes
 from nanoseg_bench.annotations.image_files import ImageFinder, checked_size
 from nanoseg_bench.annotations.instance import Instance, Micrograph
+from nanoseg_bench.annotations.json_search import json_levels
 from nanoseg_bench.annotations.json_values import further_keys, read_json_object, read_label
+from nanoseg_bench.annotations.labels import own_label, without_background
 from nanoseg_bench.annotations.left_out import note_without_area
 from nanoseg_bench.annotations.source import Source
+from nanoseg_bench.annotations.tally import Tally
 from nanoseg_bench.annotations.via_regions import WITHOUT_AREA, region_polygon
 from nanoseg_bench.errors import AnnotationError
 
@@ -49,24 +53,29 @@ class ViaEntry:
         """Read the regions and the image's size; regions without an area are left out and noted.
 
         Raises:
-            AnnotationError: The image is missing or turned by EXIF, or a region is malformed or has no class.
+            FaultyShapesError: Names every region that is malformed or has no class, and holds what remains.
+            AnnotationError: The image is missing or turned by EXIF.
             ImageError: The image cannot be read.
         """
         if self.fault:
             raise AnnotationError(f"{self.source}: {self.fault}")
         where = f"{self.source}: image {self.name!r}"
         width, height = checked_size(self.path, None, where)
-        instances, without_area = read_regions(self.regions, self.label_attribute, where)
-        return Micrograph(
+        read = read_regions(self.regions, self.label_attribute, f"image {self.name!r}")
+        instances, background = without_background(read.instances)
+        micrograph = Micrograph(
             self.name,
             self.path,
             width,
             height,
             instances,
-            notes=note_without_area(without_area),
-            without_area=without_area,
+            notes=note_without_area(read.without_area),
+            without_area=read.without_area,
             not_carried=self._not_carried(),
+            tally=Tally(background=background),
         )
+        refuse_shapes(self.source, read.faults, micrograph)
+        return micrograph
 
     def _not_carried(self) -> tuple[str, ...]:
         known = frozenset() if self.label_attribute is None else frozenset({self.label_attribute})
@@ -121,27 +130,53 @@ def is_via(document: object) -> bool:
     return "_via_img_metadata" in document or all(_is_image(value) for value in document.values())
 
 
-def read_regions(
-    regions: Sequence[Any], label_attribute: str | None, where: str
-) -> tuple[tuple[Instance, ...], Counter[str]]:
-    """The instances of one image, and how many regions of each kind have no area and are left out.
+@dataclass(frozen=True, slots=True)
+class ViaRegions:
+    """What the regions of one image are.
 
-    Raises:
-        AnnotationError: A region is malformed or has no class.
+    Attributes:
+        instances: Those that outline something.
+        without_area: How many regions of each kind outline nothing.
+        faults: What is wrong with each region that is malformed or has no class.
+    """
+
+    instances: tuple[Instance, ...]
+    without_area: Counter[str]
+    faults: tuple[str, ...]
+
+
+def read_regions(regions: Sequence[Any], label_attribute: str | None, where: str) -> ViaRegions:
+    """Read the regions of one image.
+
+    Args:
+        regions: As they stand in the file.
+        label_attribute: The region attribute that holds the class; None where regions have no attributes.
+        where: The image, for messages.
     """
     instances: list[Instance] = []
     without_area: Counter[str] = Counter()
+    faults: list[str] = []
     for number, region in enumerate(regions, start=1):
-        place = f"{where}: region {number}"
-        shape = region.get("shape_attributes") if isinstance(region, dict) else None
-        if not isinstance(shape, dict) or not isinstance(shape.get("name"), str):
-            raise AnnotationError(f"{place}: no 'shape_attributes' with a 'name'; draw the region again or delete it")
-        if shape["name"] in WITHOUT_AREA:
-            without_area[shape["name"]] += 1
+        try:
+            instance = _read_region(region, label_attribute, f"{where}: region {number}", without_area)
+        except AnnotationError as error:
+            faults.append(str(error))
             continue
-        label = _label(region.get("region_attributes"), label_attribute, place)
-        instances.append(Instance(label, (region_polygon(shape, place),)))
-    return tuple(instances), without_area
+        if instance is not None:
+            instances.append(instance)
+    return ViaRegions(tuple(instances), without_area, tuple(faults))
+
+
+def _read_region(region: Any, label_attribute: str | None, where: str, without_area: Counter[str]) -> Instance | None:
+    """The instance; None for a region that outlines nothing, which is counted."""
+    shape = region.get("shape_attributes") if isinstance(region, dict) else None
+    if not isinstance(shape, dict) or not isinstance(shape.get("name"), str):
+        raise AnnotationError(f"{where}: no 'shape_attributes' with a 'name'; draw the region again or delete it")
+    if shape["name"] in WITHOUT_AREA:
+        without_area[shape["name"]] += 1
+        return None
+    label = own_label(_label(region.get("region_attributes"), label_attribute, where))
+    return Instance(label, (region_polygon(shape, where),))
 
 
 def _images(document: dict[str, Any], path: Path) -> list[dict[str, Any]]:
@@ -231,14 +266,14 @@ def _image_folders(document: Mapping[str, Any], path: Path, image_folder: Path |
 
 
 def _only_file(folder: Path) -> Path:
-    found = [path for path in sorted(folder.glob("*.json")) if _holds_via(path)]
+    found = next(filter(None, ([path for path in level if _holds_via(path)] for level in json_levels(folder))), [])
     if len(found) == 1:
         return found[0]
     if not found:
         tables = sorted(folder.glob("*.csv"))
         hint = f" (VIA's CSV is not read: export {tables[0].name} as JSON)" if tables else ""
         raise AnnotationError(f"{folder}: no VIA file in it{hint}; give the path of the JSON")
-    shown = ", ".join(path.name for path in found[:_FILES_SHOWN])
+    shown = ", ".join(path.relative_to(folder).as_posix() for path in found[:_FILES_SHOWN])
     raise AnnotationError(f"{folder}: {len(found)} VIA files ({shown}); give the path of the one you mean")
 
 

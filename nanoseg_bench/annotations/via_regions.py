@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.instance import Polygon
-from nanoseg_bench.annotations.json_values import is_coordinate
+from nanoseg_bench.annotations.json_values import first_wrong_number, is_coordinate
 from nanoseg_bench.errors import AnnotationError
 
 WITHOUT_AREA = ("line", "point", "polyline")
@@ -64,8 +64,13 @@ def _polygon(shape: Mapping[str, Any], where: str) -> NDArray[np.float64]:
         or not all(map(is_coordinate, xs))
         or not all(map(is_coordinate, ys))
     ):
+        wrong = "".join(
+            f"{text}; "
+            for name, values in (("all_points_x", xs), ("all_points_y", ys))
+            if isinstance(values, list) and (text := first_wrong_number(name, values))
+        )
         raise AnnotationError(
-            f"{where}: 'all_points_x' and 'all_points_y' must be as many positions in pixels each; draw it again"
+            f"{where}: {wrong}'all_points_x' and 'all_points_y' must be as many positions in pixels each; draw it again"
         )
     points = np.array([xs, ys], dtype=np.float64).T.reshape(-1, 2)
     different = len(np.unique(points, axis=0))

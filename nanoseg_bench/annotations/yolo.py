@@ -14,8 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.clipping import clip_outline, points_outside
+from nanoseg_bench.annotations.faults import refuse_faults, refuse_shapes
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon, Rle
+from nanoseg_bench.annotations.labels import classes_among, own_label, without_background
 from nanoseg_bench.annotations.source import NotAnAnnotationError, Source
+from nanoseg_bench.annotations.tally import Tally
 from nanoseg_bench.annotations.tracing import trace
 from nanoseg_bench.annotations.yolo_layout import find_layout
 from nanoseg_bench.errors import AnnotationError
@@ -58,7 +61,9 @@ class YoloEntry:
 
         Raises:
             NotAnAnnotationError: The label is another text, and has no image.
-            AnnotationError: A line is malformed, a box, or of a class that has no name; the image is missing.
+            FaultyShapesError: Names every line that is malformed, a box, or of a class that has no name, and holds what
+                remains without them.
+            AnnotationError: The image is missing.
             ImageError: The image cannot be read.
         """
         if self.image is None and self.label is not None and not _looks_like_label(self.label):
@@ -66,11 +71,14 @@ class YoloEntry:
         if self.problem or self.image is None:
             raise AnnotationError(self.problem)
         width, height = image_size(self.image)
-        instances: tuple[Instance, ...] = ()
-        if self.label is not None:
-            instances = tuple(read_yolo(self.label, self.classes, height, width))
-        notes = () if self.label is not None else ("has no label file and is taken as background",)
-        return Micrograph(self.name, self.image, width, height, instances, notes=notes)
+        if self.label is None:
+            notes = ("has no label file and is taken as background",)
+            return Micrograph(self.name, self.image, width, height, notes=notes)
+        found, faults = _read_lines(self.label, tuple(map(own_label, self.classes)), height, width, scored=False)
+        instances, background = without_background(found)
+        micrograph = Micrograph(self.name, self.image, width, height, instances, tally=Tally(background=background))
+        refuse_shapes(self.label, faults, micrograph)
+        return micrograph
 
 
 def open_yolo(folder: Path, classes: Sequence[str] | None = None) -> Source:
@@ -89,7 +97,7 @@ def open_yolo(folder: Path, classes: Sequence[str] | None = None) -> Source:
         path = each.label or each.image
         if path is not None:
             entries.append(YoloEntry(each.name, path, each.image, each.label, layout.classes, each.problem))
-    return Source("yolo", tuple(entries), classes=layout.classes)
+    return Source("yolo", tuple(entries), classes=classes_among(layout.classes), split=layout.split)
 
 
 def read_yolo(
@@ -105,23 +113,38 @@ def read_yolo(
         scored: Whether a number behind the outline is its confidence, as programs write it that predict.
 
     Raises:
-        AnnotationError: A line is malformed, a box, or of a class that has no name.
+        AnnotationError: Names every line that is malformed, a box, or of a class that has no name.
     """
+    instances, faults = _read_lines(path, classes, height, width, scored=scored)
+    refuse_faults(path, faults)
+    return instances
+
+
+def _read_lines(
+    path: Path, classes: Sequence[str] | None, height: int, width: int, *, scored: bool
+) -> tuple[list[Instance], list[str]]:
+    """The instances of a label file, and what is wrong with each line that is none."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise AnnotationError(f"{path}: not a text file; a label holds numbers only") from error
-    instances = []
+    instances: list[Instance] = []
+    faults: list[str] = []
     for number, line in enumerate(lines, start=1):
         words = line.split()
-        if words:
-            where = f"{path}: line {number}"
+        if not words:
+            continue
+        where = f"line {number}"
+        try:
             # x and y come in pairs: with the class, a line without confidence has an odd number of words.
             score = _score(words.pop(), where) if scored and len(words) % 2 == 0 else None
             label = _class_name(words[0], classes, where)
             outline = _outline(words[1:], where) * (width, height)
+        except AnnotationError as error:
+            faults.append(str(error))
+        else:
             instances.append(Instance(label, (Polygon(outline),), score))
-    return instances
+    return instances, faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,9 +352,11 @@ def _outline(words: Sequence[str], where: str) -> NDArray[np.float64]:
         shares = np.array([float(word) for word in words]).reshape(-1, 2)
     except ValueError as error:
         raise AnnotationError(f"{where}: {error}; after the class, a line holds numbers only") from error
-    if not (np.abs(shares - 0.5) <= _FARTHEST_SHARE + 0.5).all():
+    wrong = ~(np.abs(shares - 0.5) <= _FARTHEST_SHARE + 0.5)
+    if wrong.any():
         raise AnnotationError(
-            f"{where}: a coordinate is not between 0 and 1; divide x by the image's width and y by its height"
+            f"{where}: a coordinate is {shares[wrong][0]:g}, which is not between 0 and 1; divide x by the image's "
+            "width and y by its height"
         )
     return shares
 

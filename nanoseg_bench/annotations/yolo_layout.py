@@ -6,12 +6,14 @@ none; ``images/`` beside ``labels/``, above or below the split's folder; or labe
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nanoseg_bench.annotations.image_files import find_file, find_other_form, unusable_image
 from nanoseg_bench.errors import AnnotationError
+from nanoseg_bench.files import broken_link
 from nanoseg_bench.imageio import IMAGE_SUFFIXES
 from nanoseg_bench.wording import counted
 
@@ -45,10 +47,12 @@ class YoloLayout:
     Attributes:
         images: Sorted by name.
         classes: Class names by index.
+        split: ``train``, ``val`` or ``test`` by image name, where ``data.yaml`` names more than one of them.
     """
 
     images: tuple[LabelledImage, ...]
     classes: tuple[str, ...]
+    split: Mapping[str, str] | None = None
 
 
 def find_layout(folder: Path, classes: Sequence[str] | None) -> YoloLayout:
@@ -73,7 +77,10 @@ def find_layout(folder: Path, classes: Sequence[str] | None) -> YoloLayout:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise AnnotationError(f"{document_path or folder}: two classes are called {twice!r}; give them different names")
-    images = sorted(set(_images(folder, document_path, document)))
+    parts: dict[Path, str] = {}
+    for part, image in _images(folder, document_path, document):
+        parts.setdefault(image, part)
+    images = sorted(parts)
     if not images:
         raise AnnotationError(f"{folder}: no images; expected images/ and labels/, or images with .txt beside them")
     found = [_with_label(folder, image) for image in images]
@@ -83,8 +90,10 @@ def find_layout(folder: Path, classes: Sequence[str] | None) -> YoloLayout:
             "instance; "
             "put the labels into labels/ beside images/, or beside the images"
         )
+    split = {_name(folder, image.with_suffix("")): part for image, part in parts.items()}
     found += _labels_without_image(folder, found)
-    return YoloLayout(tuple(_refuse_doubles(sorted(found, key=lambda each: (each.name, str(each.image))))), names)
+    ordered = sorted(found, key=lambda each: (each.name, str(each.image)))
+    return YoloLayout(tuple(_refuse_doubles(ordered)), names, split if len(set(split.values())) > 1 else None)
 
 
 def find_class_names(folder: Path) -> tuple[str, ...] | None:
@@ -151,10 +160,12 @@ def _read_lines(path: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def _images(folder: Path, path: Path | None, document: dict[str, Any]) -> Iterator[Path]:
+def _images(folder: Path, path: Path | None, document: dict[str, Any]) -> Iterator[tuple[str, Path]]:
+    """The part that ``data.yaml`` names, empty where it names none, and an image of it."""
     named = [(key, entry) for key in _SPLITS for entry in _as_list(document.get(key))]
     if path is None or not named:
-        yield from _images_below(folder / "images" if (folder / "images").is_dir() else folder)
+        below = _images_below(folder / "images" if (folder / "images").is_dir() else folder)
+        yield from (("", image) for image in below)
         return
     roots = [path.parent]
     if isinstance(document.get("path"), str):
@@ -164,9 +175,12 @@ def _images(folder: Path, path: Path | None, document: dict[str, Any]) -> Iterat
         place = _resolve(roots, entry)
         if place is None:
             raise AnnotationError(f"{path}: {key} is {entry!r}, which is not there; mend the path, or remove the key")
-        if place.resolve() in path.parent.resolve().parents[1:]:  # such as the root: all of the disk would be searched
+        if (
+            Path(os.path.realpath(place)) in Path(os.path.realpath(path.parent)).parents[1:]
+        ):  # such as the root: all of the disk would be searched
             raise AnnotationError(f"{path}: {key} is {entry!r}, far above the data set; name the folder of its images")
-        yield from _images_below(place) if place.is_dir() else _listed_images(place)
+        found = _images_below(place) if place.is_dir() else _listed_images(place)
+        yield from ((key, image) for image in found)
 
 
 def _as_list(value: Any) -> list[str]:
@@ -178,8 +192,11 @@ def _resolve(roots: Sequence[Path], entry: str) -> Path | None:
     # Roboflow writes ../train/images for what lies in train/images; Ultralytics forgives it, too.
     for text in (entry, entry.removeprefix("../")):
         for root in roots:
-            if os.path.exists(root / text):  # noqa: PTH110 - Path.exists raises on a name that is too long
-                return Path(os.path.normpath(root / text))
+            place = root / text
+            if not os.path.exists(place):  # noqa: PTH110 - Path.exists raises on a name that is too long
+                place = find_other_form(root, text) or place
+            if os.path.exists(place):  # noqa: PTH110
+                return Path(os.path.normpath(place))
     return None
 
 
@@ -196,14 +213,21 @@ def _listed_images(path: Path) -> Iterator[Path]:
         yield path
         return
     for line in _read_lines(path):
-        image = path.parent / line.replace("\\", "/")
+        named = line.replace("\\", "/")
+        image = find_file(path.parent, named) or path.parent / named
         if image.suffix.lower() in IMAGE_SUFFIXES:
             yield Path(os.path.normpath(image))
 
 
 def _with_label(folder: Path, image: Path) -> LabelledImage:
-    label = next((place for place in _label_places(image) if _is_file(place)), None)
-    problem = "" if _is_file(image) else f"{image}: no such image, though the data set lists it"
+    places = _label_places(image)
+    label = next((found for place in places if (found := find_file(place.parent, place.name)) is not None), None)
+    problem = ""
+    if not _is_file(image):
+        problem = f"{image}: {broken_link(image) or 'no such image, though the data set lists it'}"
+    elif label is None:
+        # A label that leads nowhere must not make its image background.
+        problem = next((f"{place}: {reason}" for place in places if (reason := broken_link(place))), "")
     return LabelledImage(_name(folder, image.with_suffix("")), image, label, problem)
 
 
@@ -235,14 +259,28 @@ def _name(folder: Path, path: Path) -> str:
 def _labels_without_image(folder: Path, found: Iterable[LabelledImage]) -> list[LabelledImage]:
     """Labels in the folders of the labels that were found; an image may be missing, and nobody should miss it."""
     used = {each.label for each in found if each.label is not None}
+    told = {place for each in found if each.label is None and each.problem for place in _label_places(each.image)}
     lost = []
     for place in sorted({label.parent for label in used}):
         for path in sorted(place.glob("*.txt")):
-            if path in used or not is_label_file(path):
+            if path in used or path in told or not is_label_file(path):
                 continue
-            problem = f"{path}: a label whose image is missing; put the image back, or delete the label"
+            reason = broken_link(path) or _image_of_label(folder, path)
+            problem = f"{path}: {reason or 'a label whose image is missing; put the image back, or delete the label'}"
             lost.append(LabelledImage(_name(folder, path.with_suffix("")), None, path, problem))
     return lost
+
+
+def _image_of_label(folder: Path, label: Path) -> str:
+    """Why the image of a label is there and cannot be read; empty where there is none."""
+    parts = list(label.parts)
+    places = [label.parent]
+    if "labels" in parts[:-1]:
+        last = len(parts) - 2 - parts[:-1][::-1].index("labels")
+        places.insert(0, Path(*parts[:last], "images", *parts[last + 1 : -1]))
+    told = (unusable_image(place, label.stem) for place in places if place.is_relative_to(folder))
+    reason = next(filter(None, told), "")
+    return f"its image {reason}" if reason else ""
 
 
 def _refuse_doubles(found: Sequence[LabelledImage]) -> list[LabelledImage]:

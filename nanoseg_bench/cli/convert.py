@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.places import require_apart
-from nanoseg_bench.cli.sources import add_source_options, open_from, parse_classes
+from nanoseg_bench.cli.sources import CLASS_WITH_COMMA, add_source_options, open_from, parse_classes
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.wording import counted
 
@@ -29,7 +29,8 @@ examples:
 
 YOLO text holds no holes, no particle of several parts and no ignore region; instance maps hold no overlap. COCO and
 LabelMe hold every particle as it is. Scales and source groups stand in LabelMe's JSON; beside the other formats they
-are in scales.csv and groups.csv, for --scale-csv and --group-by csv:FILE:source_group of prepare.
+are in scales.csv and groups.csv, for --scale-csv and --group-by csv:FILE:source_group of prepare. A source that comes
+split (Roboflow's folders train, valid and test; a data.yaml) keeps its split in split.csv, for --split-file.
 conversion_report.json says for each image what was lost, and which flags, attributes and other keys of the source are
 not carried over. There is no split: `prepare` makes one, and audits it.
 """
@@ -48,7 +49,9 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument("source", type=Path, metavar="SRC", help="folder, or the one file that holds the annotations")
     parser.add_argument("destination", type=Path, metavar="DST", help="folder to write")
     parser.add_argument("--to", required=True, choices=_TARGETS, help="what to write")
-    parser.add_argument("--classes", metavar="A,B,...", help="class names in the order of their indices")
+    parser.add_argument(
+        "--classes", metavar="A,B,...", help=f"class names in the order of their indices; {CLASS_WITH_COMMA}"
+    )
     add_source_options(parser)
     writing = parser.add_argument_group("writing")
     writing.add_argument(
@@ -58,7 +61,8 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "--on-error",
         choices=("fail", "skip"),
         default="fail",
-        help="files that cannot be used: stop after listing all of them, or leave them out (default: %(default)s)",
+        help="files and shapes that cannot be used: stop after listing all of them, or leave them out (default: "
+        "%(default)s)",
     )
     writing.add_argument(
         "--overwrite",
@@ -115,7 +119,7 @@ def _remove(folder: Path) -> None:
 
 
 def _show(report: "ConversionReport", source: "Source", destination: Path) -> None:
-    from nanoseg_bench.annotations.conversion import GROUPS, SCALES
+    from nanoseg_bench.annotations.conversion import GROUPS, SCALES, SPLIT
     from nanoseg_bench.annotations.left_out import WAY_OUT, list_kinds
 
     totals = report.totals
@@ -149,7 +153,7 @@ def _show(report: "ConversionReport", source: "Source", destination: Path) -> No
         lines.append(("not carried over", ", ".join(shown + more)))
     counts = (("images not annotated", report.unannotated), ("other files", report.passed_over))
     lines += [(name, str(len(found))) for name, found in counts if found]
-    for name, file in (("scales", SCALES), ("source groups", GROUPS)):
+    for name, file in (("scales", SCALES), ("source groups", GROUPS), ("split of the source", SPLIT)):
         if (destination / file).is_file():
             lines.append((name, str(destination / file)))
     lines.append(("report", str(report.path)))
@@ -158,6 +162,8 @@ def _show(report: "ConversionReport", source: "Source", destination: Path) -> No
         print(f"{name:<{width}}  {value}")
     for warning in report.warnings:
         print(f"warning: {warning}")
+    for problem in report.of_files:
+        print(f"left out: {problem.error}")
     if not report.problems:
         return
     print(f"{counted(len(report.problems), 'file')} left out; the report lists all:")

@@ -1,5 +1,6 @@
 """Where a command may write: not into what it reads, or the next call would read its output as input."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,11 +21,12 @@ def require_apart(out: Path, inputs: Mapping[str, Path | None], what: str = "") 
     Raises:
         UsageError: ``out`` is, lies inside or holds one of the inputs.
     """
-    target = out.resolve()
+    # Not Path.resolve, which ends in a RuntimeError at a link that leads round to itself.
+    target = Path(os.path.realpath(out))
     for flag, path in inputs.items():
         if path is None:
             continue
-        read = path.resolve()
+        read = Path(os.path.realpath(path))
         folder = read.parent if read.suffix.lower() in _FOLDER_FILES and read.is_file() else read
         name = f"{flag} {path}".strip()
         if folder.is_dir() and target.is_relative_to(folder):

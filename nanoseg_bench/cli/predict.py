@@ -124,18 +124,20 @@ def _find_images(given: Sequence[Path], out: Path) -> list[Path]:
     Raises:
         UsageError: There is no such file or folder, no image, or ``out`` would be read the next time.
     """
+    from nanoseg_bench.files import broken_link
     from nanoseg_bench.imageio import IMAGE_SUFFIXES
 
     sources: list[Path] = []
     for path in given:
         if not path.exists():
-            raise UsageError(f"{path}: no such file or folder")
-        if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
+            raise UsageError(f"{path}: {broken_link(path) or 'no such file or folder'}")
+        if path.is_dir() and Path(os.path.realpath(out)).is_relative_to(os.path.realpath(path)):
             raise UsageError(f"--out {out}: lies inside {path}, and would be read next time")
         sources += _images_below(path, IMAGE_SUFFIXES) if path.is_dir() else [path]
     if not sources:
         raise UsageError(f"{', '.join(map(str, given))}: no image with one of the endings {', '.join(IMAGE_SUFFIXES)}")
-    return list(dict.fromkeys(path.resolve() for path in sources))
+    # A link that leads nowhere is named as it stands, not by what is missing at its end.
+    return list(dict.fromkeys(Path(os.path.realpath(path)) if path.exists() else path.absolute() for path in sources))
 
 
 def _images_below(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:

@@ -1,7 +1,9 @@
 """``nanoseg-bench prepare``: from annotated micrographs to a prepared set."""
 
 import argparse
+import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,15 +12,19 @@ from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.audit import show_audit
 from nanoseg_bench.cli.places import require_apart
-from nanoseg_bench.cli.sources import add_source_options, open_from, parse_classes
+from nanoseg_bench.cli.sources import CLASS_WITH_COMMA, add_source_options, open_from, parse_classes
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from nanoseg_bench.annotations.source import Entry, Source
     from nanoseg_bench.catalog.card import Card
     from nanoseg_bench.preparation.choices import Choices
     from nanoseg_bench.preparation.prepared_set import PreparedSet
+
+_LOG = logging.getLogger(__name__)
 
 _NANOSYNTH = "nanosynth"
 _NANOSYNTH_IMAGES = 721
@@ -82,7 +88,9 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     what.add_argument("--annotations", type=Path, metavar="PATH", help="your own annotations in any format; see --from")
     parser.add_argument("--source", type=Path, metavar="DIR", help="where the data set of --dataset lies")
     parser.add_argument(
-        "--classes", metavar="A,B,...", help="classes of your own annotations (default: every label in them)"
+        "--classes",
+        metavar="A,B,...",
+        help=f"classes of your own annotations (default: every label in them); {CLASS_WITH_COMMA}",
     )
     parser.add_argument("--images", type=int, metavar="N", help="a subset of N images; its size joins the name")
     parser.add_argument("--easy", action="store_true", help="nanosynth: easy scenes")
@@ -91,7 +99,8 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "--on-error",
         choices=("fail", "skip"),
         default="fail",
-        help="files that cannot be used: stop with a list of all, or go on without them (default: %(default)s)",
+        help="files and shapes that cannot be used: stop with a list of all, or go on without them (default: "
+        "%(default)s)",
     )
     add_source_options(parser)
     where = parser.add_argument_group("where")
@@ -108,6 +117,11 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     split = parser.add_argument_group("split")
     ratios = split.add_mutually_exclusive_group()
     ratios.add_argument("--split", metavar="TRAIN:VAL:TEST", help="default: the card's split if it has one, else 8:1:1")
+    ratios.add_argument(
+        "--keep-split",
+        action="store_true",
+        help="the split that the annotations come with: one COCO file for each part (Roboflow), or a data.yaml",
+    )
     ratios.add_argument(
         "--split-file", type=Path, metavar="CSV", help="pins a split: columns name, split; further images join it"
     )
@@ -163,6 +177,7 @@ def run(arguments: argparse.Namespace) -> int:
         choices=choices,
         ood_classes=inputs.ood_classes,
         unannotated=inputs.main.unannotated,
+        problems=inputs.main.problems,
         hrtem=inputs.hrtem,
         verify=inputs.verify,
         overwrite=arguments.overwrite,
@@ -222,6 +237,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--easy goes with --dataset {_NANOSYNTH} only")
     if arguments.classes is not None and own is None:
         raise UsageError("--classes goes with --labelme or --annotations; a data set's classes stand in its card")
+    if arguments.keep_split and own is None:
+        raise UsageError("--keep-split goes with --annotations; a data set with a card keeps its split, see --split")
     if arguments.source_format != "auto" and arguments.annotations is None:
         raise UsageError(f"--from {arguments.source_format}: goes with --annotations PATH")
     if arguments.name is not None and arguments.name != _slug(arguments.name):
@@ -274,7 +291,26 @@ def _read_own(arguments: argparse.Namespace, own: Path, out: Path) -> _Inputs:
     given = parse_classes(arguments.classes)
     # Where images go that exist only inside their JSON.
     source = open_from(arguments, own, given, extract_to=out.with_name(f"{out.name}-images"))
-    return _Inputs(source, classes=given or source.classes)
+    return _Inputs(source, classes=given or source.classes, split=_own_split(arguments, own, source))
+
+
+def _own_split(arguments: argparse.Namespace, own: Path, source: "Source") -> Mapping[str, str] | None:
+    """The split that the annotations come with, where it is wanted; told where it is not."""
+    if arguments.keep_split:
+        if source.split is None:
+            raise UsageError(
+                f"--keep-split: {own} comes without a split; leave it out, or give one by --split-file CSV"
+            )
+        return source.split
+    if source.split is not None and arguments.split_file is None:
+        counts = Counter(source.split.values())
+        shown = ", ".join(f"{part} {counts[part]}" for part in ("train", "val", "test") if counts[part])
+        _LOG.info(
+            "%s comes with a split of its own (%s); it is made anew, by source groups: --keep-split keeps it",
+            own,
+            shown,
+        )
+    return None
 
 
 def _read_dataset(arguments: argparse.Namespace, out: Path) -> _Inputs:
@@ -332,6 +368,17 @@ def _render_nanosynth(arguments: argparse.Namespace, card: "Card", source: Path)
         write_json(root / _SOURCE_MARKER, wanted)
 
 
+def _tell_losses(losses: Mapping[str, int], console: "Console") -> None:
+    """Particles of the annotations that a model will not see, where there are any."""
+    for key, what in (
+        ("outside_image", "without a pixel inside the image: not in the truth"),
+        ("too_small_for_canvas", "without a pixel on the canvas: in the truth, but not to be learnt"),
+        ("yolo_vanished", "without an outline in the YOLO labels, copies included: in the truth, but not to be learnt"),
+    ):
+        if losses.get(key):
+            console.print(f"{counted(losses[key], 'particle')} {what}", markup=False)
+
+
 def _show(prepared: "PreparedSet") -> int:
     from rich.console import Console
     from rich.table import Table
@@ -366,6 +413,9 @@ def _show(prepared: "PreparedSet") -> int:
             "(columns name, nm_per_px)",
             markup=False,
         )
+    _tell_losses(summary["losses"], console)
+    for fault in report.get("faults_of_files", []):
+        console.print(f"left out: {fault['message']}", markup=False)
     code = show_audit(read_audit(prepared.root / "split_audit.json"), prepared.root)
     if code == 0:
         console.print(f"next: nanoseg-bench run --data {prepared.root} --models all", markup=False)

@@ -1,6 +1,7 @@
 """The options that say how a folder of annotations is to be read, shared by the verbs that read one."""
 
 import argparse
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
 
 # The words are repeated here, so that --help needs none of the modules that read files.
 FORMATS = ("labelme", "via", "coco", "yolo", "masks")
+CROWDS = ("ignore", "particle")
+
+CLASS_WITH_COMMA = """'"core, shell",rod' for a name with a comma"""
+"""How ``--classes`` takes such a name, for its help."""
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +33,17 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         "--image-folder", type=Path, metavar="DIR", help="via, coco, masks: where the images are, if not beside"
     )
     reading.add_argument("--label-attribute", metavar="NAME", help="via: the region attribute that names the class")
+    reading.add_argument(
+        "--iscrowd",
+        choices=CROWDS,
+        help="coco: what regions with iscrowd 1 are: ignore regions (default), or particles, as in CVAT's exports of "
+        "masks",
+    )
+    reading.add_argument(
+        "--drop-duplicates",
+        action="store_true",
+        help="of two outlines of one particle with one label, keep the first; both count otherwise",
+    )
     add_mask_flags(parser)
 
 
@@ -37,7 +53,7 @@ def open_from(
     """Open ``path`` as the options say.
 
     Args:
-        arguments: Of a parser with ``add_source_options``.
+        arguments: Of a parser with ``add_source_options`` and ``--on-error``.
         path: Folder or file.
         classes: The class list, where the user gives one.
         extract_to: Where images go that exist only inside their JSON.
@@ -52,18 +68,28 @@ def open_from(
         classes=classes,
         label_attribute=arguments.label_attribute,
         masks=mask_options_of(arguments, classes),
+        iscrowd=arguments.iscrowd,
+        skip_faulty=arguments.on_error == "skip",
+        drop_duplicates=arguments.drop_duplicates,
     )
 
 
 def parse_classes(text: str | None) -> tuple[str, ...] | None:
-    """``a, b`` to ("a", "b"); None stays None.
+    """``a, b`` to ("a", "b"), and ``"a, b",c`` to ("a, b", "c"), as in a CSV file; None stays None.
 
     Raises:
-        UsageError: There is no name, or one stands there twice.
+        UsageError: There is no name, or one stands there twice, or a quotation mark is not closed.
     """
     if text is None:
         return None
-    classes = tuple(part.strip() for part in text.split(",") if part.strip())
+    try:
+        parts = next(csv.reader([text], skipinitialspace=True, strict=True), [])
+    except csv.Error as error:
+        raise UsageError(f"--classes {text!r}: {error}; write {CLASS_WITH_COMMA}") from error
+    classes = tuple(part.strip() for part in parts if part.strip())
     if not classes or len(set(classes)) < len(classes):
-        raise UsageError(f"--classes {text!r}: give different names with commas between them, e.g. --classes cube,rod")
+        raise UsageError(
+            f"--classes {text!r}: give different names with commas between them, e.g. --classes cube,rod; "
+            f"{CLASS_WITH_COMMA}"
+        )
     return classes

@@ -1,13 +1,14 @@
 """Reading micrographs: every format becomes 8-bit grey or RGB, and says what was done to it.
 
-PNG, JPEG, BMP and TIFF are told apart by their content; ``.dm3``, ``.dm4`` and ``.emd`` by their suffix, and need the
-extra ``em``. Pillow reads what it can read without loss; tifffile chooses the page of a TIFF and reads what Pillow
+PNG, JPEG, BMP, WebP and TIFF are told apart by their content; ``.dm3``, ``.dm4`` and ``.emd`` by their suffix, and need
+the extra ``em``. Pillow reads what it can read without loss; tifffile chooses the page of a TIFF and reads what Pillow
 cannot; RosettaSciIO reads the formats of the microscopes.
 
 What every reader keeps to:
 
 - 8 bits stay as they are. More are mapped by the 0.1 and 99.9 percentiles, both of which stand in ImageNotes.
-- EXIF rotation is applied, transparency is laid on white, equal channels become grey.
+- EXIF rotation is applied, transparency is laid on white, equal channels become grey. An image that is transparent
+  everywhere is white, and ImageNotes says so.
 - Of several pages the largest grey one is read; of a stack, the first frame.
 - An image has at most twice ``PIL.Image.MAX_IMAGE_PIXELS`` pixels (13,377 × 13,377) and 2 GiB of samples, whatever its
   header claims.
@@ -15,11 +16,12 @@ What every reader keeps to:
 """
 
 from nanoseg_bench.imageio.errors import image_errors
-from nanoseg_bench.imageio.notes import ImageNotes
+from nanoseg_bench.imageio.notes import ImageNotes, warn_of_invisible
 from nanoseg_bench.imageio.pixels import as_grey, as_rgb
 from nanoseg_bench.imageio.raster_formats import open_image
 from nanoseg_bench.imageio.reading import (
     IMAGE_SUFFIXES,
+    UNREAD_SUFFIXES,
     image_orientation,
     image_size,
     read_image,
@@ -30,6 +32,7 @@ from nanoseg_bench.imageio.scale import Scale, warn_of_uneven_pixels, warn_of_un
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "UNREAD_SUFFIXES",
     "ImageNotes",
     "Scale",
     "as_grey",
@@ -41,6 +44,7 @@ __all__ = [
     "read_image",
     "read_scale",
     "read_with_notes",
+    "warn_of_invisible",
     "warn_of_uneven_pixels",
     "warn_of_unknown_units",
 ]

@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from nanoseg_bench.errors import ImageError
+from nanoseg_bench.files import broken_link
 from nanoseg_bench.wording import counted
 
 _MAX_BYTES = 2**31
@@ -21,7 +22,7 @@ def image_errors(path: Path) -> Iterator[None]:
     except ImageError:
         raise
     except FileNotFoundError as error:
-        raise ImageError(f"{path}: no such image") from error
+        raise ImageError(f"{path}: {broken_link(path) or 'no such image'}") from error
     except (IsADirectoryError, PermissionError) as error:
         raise ImageError(f"{path}: cannot be opened ({error.strerror}); name a file that you may read") from error
     except UnidentifiedImageError as error:
@@ -31,6 +32,8 @@ def image_errors(path: Path) -> Iterator[None]:
     except MemoryError as error:
         raise ImageError(f"{path}: does not fit into memory; cut it into tiles") from error
     except Exception as error:
+        if link := broken_link(path):
+            raise ImageError(f"{path}: {link}") from error
         # On a broken header image libraries raise nearly anything: SyntaxError, OverflowError, TypeError, ...
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ImageError(f"{path}: cannot be read ({reason}); the file may be truncated, copy it again") from error

@@ -1,9 +1,11 @@
 """What reading did to a micrograph."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from nanoseg_bench.imageio.scale import Scale
+from nanoseg_bench.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class ImageNotes:
         scale_from: Who wrote the scale, see ``Scale``; None where there is none.
         uneven_nm: Nanometres per pixel along a row and along a column, where pixels are not square.
         unknown_unit: The unit that the file states its scale in, where it is not understood.
+        invisible: Whether every pixel is wholly transparent, so that nothing but white is left.
     """
 
     page: int = 0
@@ -33,6 +36,7 @@ class ImageNotes:
     scale_from: str | None = None
     uneven_nm: tuple[float, float] | None = None
     unknown_unit: str | None = None
+    invisible: bool = False
 
     def with_scale(self, scale: Scale | None) -> "ImageNotes":
         """The same, with what the file states about the extent of its pixels."""
@@ -57,3 +61,17 @@ class ImageNotes:
             for field in fields(self)
             if values[field.name] != field.default or (field.name == "page" and self.pages > 1)
         }
+
+
+def warn_of_invisible(images: Sequence[str]) -> list[str]:
+    """One sentence on all images that are transparent everywhere; nothing where there is none.
+
+    Args:
+        images: Their names; the first one is told.
+    """
+    if not images:
+        return []
+    return [
+        f"transparent everywhere, and so read as white: {counted(len(images), 'image')} (the first is {images[0]}); "
+        "save them again without transparency (alpha channel)"
+    ]

@@ -62,7 +62,8 @@ def deep_to_8_bits(
     mapped = map_percentiles(values)
     mapped = mapped.inverted() if zero_is_white else mapped
     pixels = mapped.pixels if alpha is None else _laid_on_white(mapped.pixels, alpha)
-    noted = replace(notes, low=mapped.low, high=mapped.high)
+    invisible = alpha is not None and not alpha.any()
+    noted = replace(notes, low=mapped.low, high=mapped.high, invisible=invisible)
     return np.ascontiguousarray(drop_equal_channels(pixels)), noted
 
 

@@ -1,6 +1,7 @@
-"""PNG, JPEG and BMP, and a Pillow image of any format to 8 bits."""
+"""PNG, JPEG, BMP and WebP, and a Pillow image of any format to 8 bits."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,6 +18,7 @@ EIGHT_BIT_MODES = frozenset({"1", "L", "P", "LA", "La", "PA", "RGB", "RGBA", "RG
 # Not all that Pillow knows: an EPS, whatever its suffix, would be run by Ghostscript.
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP", "PPM")
 _PNG_COLOUR_TYPES = (2, 4, 6)  # RGB, grey with alpha, RGBA
+_WITH_ALPHA = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _ORIENTATION = 0x0112
 
 
@@ -71,7 +73,7 @@ def to_8_bits(image: Image.Image, notes: ImageNotes) -> tuple[NDArray[np.uint8],
     """A loaded, upright Pillow image as (H, W) grey or (H, W, 3) RGB."""
     if image.mode not in EIGHT_BIT_MODES:
         return deep_to_8_bits(np.asarray(image), notes)
-    return drop_equal_channels(np.asarray(_on_white(image))), notes
+    return drop_equal_channels(np.asarray(_on_white(image))), replace(notes, invisible=_is_invisible(image))
 
 
 def stored_bits(mode: str) -> int:
@@ -86,6 +88,12 @@ def stored_bits(mode: str) -> int:
 def valid_orientation(value: Any) -> int:
     """An EXIF orientation, or 1 where the value means nothing."""
     return int(value) if value in (2, 3, 4, 5, 6, 7, 8) else 1
+
+
+def _is_invisible(image: Image.Image) -> bool:
+    if image.mode not in _WITH_ALPHA and "transparency" not in image.info:
+        return False
+    return bool(image.convert("RGBA").getchannel("A").getextrema()[1] == 0)
 
 
 def _on_white(image: Image.Image) -> Image.Image:

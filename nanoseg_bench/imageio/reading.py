@@ -11,7 +11,14 @@ from nanoseg_bench.imageio.notes import ImageNotes
 from nanoseg_bench.imageio.raster_formats import raster_orientation, raster_size, read_raster
 from nanoseg_bench.imageio.scale import Scale
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", *EM_SUFFIXES)
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", *EM_SUFFIXES)
+"""What a micrograph's file name ends with, in lower case."""
+
+UNREAD_SUFFIXES = (
+    *(".gif", ".jp2", ".j2k", ".jxl", ".heic", ".heif", ".avif", ".svg", ".pdf", ".eps", ".psd"),
+    *(".mrc", ".ser", ".czi", ".lif", ".nd2", ".oib", ".raw", ".dng"),
+)
+"""Images and micrographs of formats that are not read: a file of one is named instead of called missing."""
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 

@@ -3,6 +3,7 @@
 What comes back is small and holds no outlines and no pixels, so that a data set may be larger than memory.
 """
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from nanoseg_bench.annotations.faults import Problem
 from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.annotations.labels import check_labels
 from nanoseg_bench.annotations.source import Entry
+from nanoseg_bench.annotations.tally import Tally
 from nanoseg_bench.errors import NanosegError, PreparationError
 from nanoseg_bench.imageio import read_with_notes
 from nanoseg_bench.preparation.fingerprint import fingerprint, write_fingerprint
@@ -54,6 +56,8 @@ class Inspection:
         labels: Number of particles by label; ignore regions are not counted.
         ignored: Number of ignore regions.
         notes: What the reader of the annotation left out or mended.
+        tally: ``Micrograph.tally``.
+        without_area: ``Micrograph.without_area``.
         reading: What reading the image decided (page, contrast), as JSON; empty for plain 8-bit images.
         pixels_sha256: Of the decoded pixels and their shape; empty when they were not read.
         truth_sha256: Of labels and regions.
@@ -72,6 +76,8 @@ class Inspection:
     labels: Mapping[str, int]
     ignored: int
     notes: tuple[str, ...]
+    tally: Tally = Tally()  # noqa: RUF009, it is frozen
+    without_area: Mapping[str, int] = field(default_factory=dict)
     reading: Mapping[str, Any] = field(default_factory=dict)
     pixels_sha256: str = ""
     truth_sha256: str = ""
@@ -103,7 +109,7 @@ def twice_annotated(inspections: Sequence[Inspection], entries: Sequence[Entry])
     images: dict[Path, Entry] = {}
     problems = {}
     for position, (inspection, entry) in enumerate(zip(inspections, entries, strict=True)):
-        image = inspection.image_path.resolve()
+        image = Path(os.path.realpath(inspection.image_path))
         if inspection.name in names:
             error = f"{entry.path}: named {inspection.name!r}, and so is {names[inspection.name].path}; rename one"
         elif image in images:
@@ -131,7 +137,9 @@ def _inspect(task: InspectionTask) -> Inspection:
         "attributes": dict(micrograph.attributes),
         "labels": dict(sorted(labels.items())),
         "ignored": len(micrograph.instances) - labels.total(),
-        "notes": micrograph.notes,
+        "notes": (*micrograph.notes, *micrograph.tally.notes()),
+        "tally": micrograph.tally,
+        "without_area": dict(micrograph.without_area),
         "pieces": dict(micrograph.pieces),
     }
     if task.fingerprint_path is not None:

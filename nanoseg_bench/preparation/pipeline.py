@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from nanoseg_bench.annotations.faults import common_root
+from nanoseg_bench.annotations.faults import Problem, common_root
 from nanoseg_bench.annotations.source import Entry
 from nanoseg_bench.errors import DatasetError, PreparationError
 from nanoseg_bench.parallel import Workers, default_workers
@@ -38,6 +38,7 @@ def prepare(
     choices: Choices | None = None,
     ood_classes: Sequence[str] | None = None,
     unannotated: Sequence[Path] = (),
+    problems: Sequence[Problem] = (),
     hrtem: Sequence[Entry] = (),
     verify: Callable[[Sequence[Mapping[str, int]]], None] | None = None,
     overwrite: str = "missing",
@@ -56,6 +57,7 @@ def prepare(
         ood_classes: Labels that ``ood`` may show besides ``classes``; None allows any.
         hrtem: Micrographs with lattice contrast: judged on only, as ``ood``, but of ``classes``, which must be given.
         unannotated: Images without annotation, for the report.
+        problems: ``Source.problems`` of ``entries``.
         verify: Called with the particles by label of every micrograph of ``entries``, before a subset is taken.
         overwrite: ``never`` keeps an existing set as it is; ``missing`` keeps it when it was made from the same
             inputs and refuses otherwise; ``always`` writes it anew.
@@ -77,6 +79,7 @@ def prepare(
     choices = choices or Choices()
     paths = [entry.path for entry in (*entries, *ood, *hrtem)]
     report = PrepareReport(root=common_root([*paths, *unannotated]), unannotated=list(unannotated))
+    report.of_files = list(problems)
     failure_report = out.with_name(f"{out.name}-prepare_report.json")
     # The folder is opened first: that it cannot be written is better known before all images are read.
     with ExitStack() as stack:
@@ -89,7 +92,7 @@ def prepare(
         main = reader.read(entries, known)
         allowed = None if ood_classes is None or classes is None else (*classes, *ood_classes)
         aside = {OOD: reader.read_aside(OOD, ood, allowed), HRTEM: reader.read_aside(HRTEM, hrtem, known)}
-        if report.problems and not (choices.skip_faulty and main):
+        if report.faults and not (choices.skip_faulty and main):
             report.write(failure_report)
             raise report.refusal(failure_report, PreparationError)
         failure_report.unlink(missing_ok=True)

@@ -9,8 +9,9 @@ from nanoseg_bench.annotations.file_names import UniqueNames
 from nanoseg_bench.annotations.labels import warn_of_similar_labels
 from nanoseg_bench.annotations.mask_specks import warn_of_specks
 from nanoseg_bench.annotations.source import Entry
+from nanoseg_bench.annotations.tally import Tallies
 from nanoseg_bench.errors import PreparationError
-from nanoseg_bench.imageio import warn_of_uneven_pixels, warn_of_unknown_units
+from nanoseg_bench.imageio import warn_of_invisible, warn_of_uneven_pixels, warn_of_unknown_units
 from nanoseg_bench.preparation.audit import FoundPair
 from nanoseg_bench.preparation.augment import augmentation_parameters, copies_per_image
 from nanoseg_bench.preparation.choices import Choices
@@ -159,11 +160,17 @@ def _warnings(everything: Sequence[Inspection]) -> list[str]:
         if each.nm_per_px is None and "unknown_unit" in each.reading
     ]
     pieces = {each.name: each.pieces for each in everything if each.pieces}
+    tallies = Tallies()
+    for each in everything:
+        tallies.add(each.name, each.tally, each.without_area)
     return [
+        *tallies.warnings(),
+        *tallies.warn_of_kinds(),
         *warn_of_similar_labels(labels),
         *warn_of_uneven_pixels(uneven),
         *warn_of_unknown_units(units),
         *warn_of_specks(pieces),
+        *warn_of_invisible([each.name for each in everything if each.reading.get("invisible")]),
     ]
 
 

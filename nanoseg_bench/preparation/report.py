@@ -44,6 +44,7 @@ class PrepareReport(FaultReport):
             "images": self.used,
             "background": sorted(self.background),
             "skipped": self._rows(self.problems),
+            "faults_of_files": self._rows(self.of_files),
             "passed_over": self._rows(self.passed_over),
             "unannotated": sorted(self._relative(path) for path in self.unannotated),
             "notes": [{"file": self._relative(file), "note": self._shorten(note)} for file, note in self.notes],

@@ -122,7 +122,7 @@ def test_circle_is_the_one_of_labelme(via_file, labelme_file):
 @pytest.mark.parametrize("radius", [0.5, 4, 200, 20_000])
 def test_a_circle_deviates_by_less_than_a_hundredth_of_a_pixel(radius):
     shape = {"name": "circle", "cx": 0, "cy": 0, "r": radius}
-    ((instance,), _) = read_regions([region(shape)], None, "t")
+    (instance,) = read_regions([region(shape)], None, "t").instances
     outline = instance.region[0].exterior
     middles = (outline + np.roll(outline, 1, axis=0)) / 2
     assert np.hypot(*outline.T) == pytest.approx(radius)
@@ -322,7 +322,8 @@ def test_every_region_of_a_real_project_is_read(shared_data):
     document = json.loads((shared_data / "emps" / "viadata.json").read_text(encoding="utf-8"))
     instances = left_out = 0
     for key, entry in document["_via_img_metadata"].items():
-        found, without_area = read_regions(entry["regions"], None, key)
+        read = read_regions(entry["regions"], None, key)
+        found, without_area = read.instances, read.without_area
         instances += len(found)
         left_out += without_area.total()
         assert all(instance.label == "particle" for instance in found)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nanoseg_bench.annotations.coco import is_coco
+from nanoseg_bench.annotations.coco_document import is_coco
 from nanoseg_bench.annotations.coco_results import is_coco_results
 from nanoseg_bench.annotations.mask_pairs import find_mask_folders, is_mask_name
 from nanoseg_bench.annotations.yolo_layout import is_label_file

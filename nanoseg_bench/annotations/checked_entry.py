@@ -1,0 +1,101 @@
+"""What every micrograph is looked at for, whatever its format: faulty shapes, shapes without a pixel, twins."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from nanoseg_bench.annotations.extents import measure, place_of
+from nanoseg_bench.annotations.faults import FaultyShapesError
+from nanoseg_bench.annotations.instance import Instance, Micrograph
+from nanoseg_bench.annotations.raster import area, to_rle
+from nanoseg_bench.annotations.source import Entry
+from nanoseg_bench.annotations.twins import find_twins
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class CheckedEntry:
+    """An Entry that tells in ``Micrograph.tally`` what it left out and what it doubts.
+
+    Attributes:
+        entry: What reads the file.
+        skip_faulty: Leave out shapes that cannot be read; they are an error otherwise, and always where nothing else
+            would be left of the image: it would then count as background.
+        drop_twins: Of two outlines of one particle with one label, leave out the second.
+    """
+
+    entry: Entry
+    skip_faulty: bool = False
+    drop_twins: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.entry.name
+
+    @property
+    def path(self) -> Path:
+        """The file to name in messages."""
+        return self.entry.path
+
+    def read(self) -> Micrograph:
+        """Read the micrograph without the shapes that cover no pixel though they lie in the image.
+
+        Raises:
+            AnnotationError: As the entry.
+            ImageError: As the entry.
+        """
+        try:
+            micrograph = self.entry.read()
+        except FaultyShapesError as error:
+            if not self.skip_faulty or error.rest is None or not error.rest.instances:
+                raise
+            micrograph = replace(error.rest, tally=replace(error.rest.tally, faulty=error.faults))
+        return _settle_twins(_without_empty(micrograph), self.drop_twins)
+
+
+def _without_empty(micrograph: Micrograph) -> Micrograph:
+    empty = _find_empty(micrograph.instances, micrograph.height, micrograph.width)
+    if not empty:
+        return micrograph
+    kept = tuple(each for number, each in enumerate(micrograph.instances) if number not in empty)
+    told = tuple(place_of(micrograph.instances[number]) for number in sorted(empty))
+    return replace(micrograph, instances=kept, tally=replace(micrograph.tally, empty=told))
+
+
+def _find_empty(instances: Sequence[Instance], height: int, width: int) -> set[int]:
+    """Positions of the instances that lie in the image and cover no pixel of it."""
+    extents = measure(instances)
+    boxes = extents.boxes
+    inside = (boxes[:, 2] >= 0) & (boxes[:, 3] >= 0) & (boxes[:, 0] <= width) & (boxes[:, 1] <= height)
+    # Only what is small or thin is drawn: an outline of more area than this covers the centre of some pixel.
+    thin = extents.areas <= (boxes[:, 2] - boxes[:, 0]) + (boxes[:, 3] - boxes[:, 1])
+    candidates: list[int] = np.flatnonzero(inside & thin).tolist()
+    return {number for number in candidates if not area(to_rle(instances[number], height, width))}
+
+
+def _settle_twins(micrograph: Micrograph, drop: bool) -> Micrograph:
+    particles = [number for number, each in enumerate(micrograph.instances) if not each.ignored]
+    pairs = find_twins([micrograph.instances[number] for number in particles], micrograph.height, micrograph.width)
+    if not pairs:
+        return micrograph
+    firsts: dict[int, list[int]] = {}
+    for pair in pairs:
+        firsts.setdefault(particles[pair.second], []).append(particles[pair.first])
+    dropped: set[int] = set()
+    told_dropped, told = [], []
+    for second in sorted(firsts):
+        instance = micrograph.instances[second]
+        kept = [micrograph.instances[first] for first in firsts[second] if first not in dropped]
+        if drop and any(each.label == instance.label for each in kept):
+            dropped.add(second)
+            told_dropped.append(place_of(instance))
+        elif kept:
+            other = next((each.label for each in kept if each.label != instance.label), None)
+            told.append(place_of(instance) + ("" if other is None else f", also as {other}"))
+    return replace(
+        micrograph,
+        instances=tuple(each for number, each in enumerate(micrograph.instances) if number not in dropped),
+        tally=replace(micrograph.tally, twins=tuple(told), twins_dropped=tuple(told_dropped)),
+    )
