@@ -15,7 +15,6 @@ from typing import Any, Self, TextIO
 from nanoseg_bench.annotations.coco_document import (
     CocoDocument,
     Numbered,
-    as_id,
     further_keys_of,
     is_crowd,
     read_document,
@@ -210,7 +209,7 @@ def open_coco(path: Path, image_folder: Path | None = None, iscrowd: str | None 
 
 def _refuse_only_crowds(path: Path, documents: Sequence[CocoDocument]) -> None:
     regions = [
-        is_crowd(entry) and document.categories.get(as_id(entry.get("category_id"))) != IGNORE_LABEL
+        is_crowd(entry) and document.label_of(entry) != IGNORE_LABEL
         for document in documents
         for annotations in document.annotations.values()
         for _, entry in annotations

@@ -75,6 +75,11 @@ class CocoDocument:
     further_keys: tuple[str, ...]
     faults: tuple[str, ...]
 
+    def label_of(self, entry: Mapping[str, Any]) -> str | None:
+        """The category's name of an annotation; None where it has no known one."""
+        identifier = as_id(entry.get("category_id"))
+        return None if identifier is None else self.categories.get(identifier)
+
 
 def read_document(path: Path) -> CocoDocument:
     """Read what a COCO instance file lists.

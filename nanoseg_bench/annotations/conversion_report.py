@@ -130,7 +130,7 @@ class ConversionReport(FaultReport):
             "totals": totals,
             "warnings": self.warnings,
             "without_area": dict(sorted(self.without_area.items())),
-            "shapes": self.tallies.as_json(),
+            "told": self.tallies.as_json(),
             "not_carried_over": dict(sorted(self.not_carried_over.items())),
             "images": self.images,
             "problems": self._rows(self.problems),

@@ -227,8 +227,8 @@ def _yolo_evidence(folder: Path, texts: Sequence[Path]) -> str:
         if re.search(r"^names\s*:", start, re.MULTILINE):
             return path.name
     for path in texts:
-        start = _start_of(path, _LINE).decode("utf-8", errors="replace").splitlines()
-        if start and _YOLO_LINE.match(start[0]):
+        lines = _start_of(path, _LINE).decode("utf-8", errors="replace").splitlines()
+        if lines and _YOLO_LINE.match(lines[0]):
             return path.relative_to(folder).as_posix()
     return ""
 

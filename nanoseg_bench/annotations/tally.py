@@ -128,7 +128,7 @@ class Tallies:
             )
         if self.shapes["crowds"]:
             told.append(
-                f"{self.shapes['crowds']} of {counted(self.regions, 'region')} of {self._images('crowds')} have "
+                f"{self.shapes['crowds']} of {counted(self.regions, 'region')}, in {self._images('crowds')}, have "
                 "iscrowd 1 and are ignore regions, not particles; CVAT writes so for every particle that was drawn as "
                 f"a mask: --iscrowd particle takes them for particles (the first are in "
                 f"{', '.join(self.examples['crowds'])})"

@@ -259,7 +259,12 @@ def _name(folder: Path, path: Path) -> str:
 def _labels_without_image(folder: Path, found: Iterable[LabelledImage]) -> list[LabelledImage]:
     """Labels in the folders of the labels that were found; an image may be missing, and nobody should miss it."""
     used = {each.label for each in found if each.label is not None}
-    told = {place for each in found if each.label is None and each.problem for place in _label_places(each.image)}
+    told = {
+        place
+        for each in found
+        if each.label is None and each.problem and each.image is not None
+        for place in _label_places(each.image)
+    }
     lost = []
     for place in sorted({label.parent for label in used}):
         for path in sorted(place.glob("*.txt")):

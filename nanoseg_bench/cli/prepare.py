@@ -306,7 +306,7 @@ def _own_split(arguments: argparse.Namespace, own: Path, source: "Source") -> Ma
         counts = Counter(source.split.values())
         shown = ", ".join(f"{part} {counts[part]}" for part in ("train", "val", "test") if counts[part])
         _LOG.info(
-            "%s comes with a split of its own (%s); it is made anew, by source groups: --keep-split keeps it",
+            "%s comes with a split of its own (%s), and is split anew by source groups: --keep-split keeps its own",
             own,
             shown,
         )

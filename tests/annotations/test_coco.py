@@ -1,4 +1,5 @@
 import json
+import re
 import tracemalloc
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -10,6 +11,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from nanoseg_bench.annotations.coco import CocoWriter, encode_annotations, open_coco, read_coco, write_coco
+from nanoseg_bench.annotations.faults import FaultyShapesError
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Polygon
 from nanoseg_bench.annotations.raster import mask_to_rle, to_mask
 from nanoseg_bench.errors import AnnotationError, ImageError
@@ -324,7 +326,25 @@ def test_brushed_masks_of_cvat_are_crowds_and_the_notes_say_so(tmp_path):
     document = listed("a.png", annotations=[annotation(1, segmentation=rle, iscrowd=1), annotation(1)])
     micrograph = open_coco(save_json(tmp_path / "c.json", document)).entries[0].read()
     assert [instance.ignored for instance in micrograph.instances] == [True, False]
-    assert micrograph.notes == ("1 region with iscrowd 1: ignore regions, not particles",)
+    assert (micrograph.tally.crowds, micrograph.tally.regions) == (1, 2)
+    assert micrograph.tally.notes() == ("1 region with iscrowd 1: ignore regions, not particles",)
+    (entry,) = open_coco(tmp_path / "c.json", iscrowd="particle").entries
+    assert [instance.ignored for instance in entry.read().instances] == [False, False]
+    assert entry.read().tally.crowds == 0
+
+
+def test_a_file_of_crowds_only_is_refused_unless_that_is_what_they_are(tmp_path):
+    save_image(tmp_path / "a.png")
+    document = listed("a.png", annotations=[annotation(1, iscrowd=1), annotation(1, iscrowd=1)])
+    path = save_json(tmp_path / "c.json", document)
+    with pytest.raises(AnnotationError, match=r"all 2 regions have iscrowd 1.*--iscrowd particle; or --iscrowd ignore"):
+        open_coco(path)
+    for iscrowd, ignored in (("particle", False), ("ignore", True)):
+        (entry,) = open_coco(path, iscrowd=iscrowd).entries
+        assert [instance.ignored for instance in entry.read().instances] == [ignored, ignored]
+    # Regions that say by their class that they are to be ignored are no particles that were lost.
+    document["categories"] = [{"id": 1, "name": "ignore"}]
+    assert open_coco(save_json(path, document)).entries[0].read().tally.crowds == 0
 
 
 def test_what_else_the_file_says_is_known_to_be_lost(tmp_path):
@@ -374,9 +394,10 @@ def test_missing_size_is_taken_from_the_image(tmp_path, size):
 
 @pytest.mark.parametrize("size", [("30", 20), (30, None), (-30, 20), (10**6, 10**6), (30.5, 20)])
 def test_size_that_is_none(tmp_path, size):
-    path = save_json(tmp_path / "c.json", listed("a.png", width=size[0], height=size[1]))
-    with pytest.raises(AnnotationError, match=r"image 1: 'width' and 'height' are .* no size"):
-        open_coco(path)
+    path = save_json(tmp_path / "c.json", listed("a.png", width=size[0], height=size[1], annotations=[annotation(1)]))
+    (problem,) = open_coco(path).problems
+    # Once: that the annotation's image cannot be used follows.
+    assert re.search(r"c\.json: image 1: 'width' and 'height' are .* no size$", str(problem.error))
 
 
 @pytest.mark.parametrize(
@@ -445,15 +466,13 @@ def test_a_folder_must_hold_one_coco_file(tmp_path):
     save_json(tmp_path / "other.json", {"shapes": []})
     save_json(tmp_path / "train" / "_annotations.coco.json", listed("a.png"))
     assert len(open_coco(tmp_path).entries) == 1
-    save_json(tmp_path / "valid" / "_annotations.coco.json", listed("a.png"))
-    with pytest.raises(AnnotationError, match=r"2 COCO files \(train/_annotations\.coco\.json, valid/"):
+    save_json(tmp_path / "backup" / "_annotations.coco.json", listed("a.png"))
+    with pytest.raises(AnnotationError, match=r"2 COCO files \(backup/_annotations\.coco\.json, train/.*joined"):
         open_coco(tmp_path)
 
 
 def test_what_the_door_refuses_at_once(tmp_path):
     for document, message in (
-        ({"images": [{"id": 1}], "annotations": [], "categories": []}, "image 1: 'file_name' is None"),
-        (listed("a.png", annotations=[annotation(8)]), "annotation 1: image_id 8"),
         (listed("a.png", categories=[{"id": 1, "name": ""}]), "category 1: the label is ''"),
         (listed("a.png", categories=[{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]), "id 1 is 'a' and 'b'"),
         (listed("a\ud800.png"), r"c\.json.*ud800"),
@@ -461,6 +480,70 @@ def test_what_the_door_refuses_at_once(tmp_path):
     ):
         with pytest.raises(AnnotationError, match=message):
             open_coco(save_json(tmp_path / "c.json", document))
+
+
+def test_faults_of_the_lists_are_all_told_and_leave_the_rest_usable(tmp_path):
+    for name in ("a.png", "b.png", "c.png"):
+        save_image(tmp_path / name)
+    document = listed("a.png", "b.png", "c.png", "d.png", annotations=[annotation(8), annotation(1), annotation(None)])
+    document["images"] += [{"id": 2, "file_name": "again.png"}, {"file_name": "c.png"}, {"id": 7}]
+    document["images"][3]["width"] = -1
+    document["annotations"] += [annotation(2), annotation(4), annotation(7)]
+    path = save_json(tmp_path / "c.json", document)
+    source = open_coco(path)
+    assert [entry.name for entry in source.entries] == ["a", "c"]
+    assert len(source.entries[0].read().instances) == 1
+    (problem,) = source.problems
+    faults = [
+        "image 4: 'width' and 'height' are -1 and 20, which is no size",
+        "image 5: 'again.png' (id 2) stands there twice; keep one of them",
+        "image 6: 'id' is None, which a COCO file does not allow",
+        "image 7: 'file_name' is None, which a COCO file does not allow",
+        "annotation 1: image_id 8 is not among the file's images; delete it",
+        "annotation 3: 'image_id' is None, which names no image",
+    ]
+    assert problem.file == path and list(problem.error.faults) == faults
+    # Truth that nothing may be missing of is refused with the same list.
+    with pytest.raises(AnnotationError) as refused:
+        read_coco(path)
+    assert list(refused.value.faults) == faults
+    # What the classes are concerns all images, and the other faults are told with it.
+    document["categories"].append({"id": 1, "name": "rod"})
+    with pytest.raises(AnnotationError) as refused:
+        open_coco(save_json(path, document))
+    assert list(refused.value.faults) == ["category 2: id 1 is 'cube' and 'rod'; keep one", *faults]
+
+
+def test_every_faulty_annotation_is_told_and_the_others_remain(tmp_path):
+    save_image(tmp_path / "a.png")
+    wrong = [
+        annotation(1, segmentation=[]),
+        annotation(1, 9),
+        annotation(1, segmentation=[[1, 2, float("nan"), 4, 5, 6]]),
+        annotation(1, segmentation=[[1, 2, 3, 4]]),
+        annotation(1, segmentation={"size": [20, 30], "counts": [0, 40, 5]}),
+    ]
+    document = listed("a.png", annotations=[annotation(1), *wrong, annotation(1, segmentation=[[1, 1, 9, 1, 9, 9]])])
+    (entry,) = open_coco(save_json(tmp_path / "c.json", document)).entries
+    with pytest.raises(FaultyShapesError) as raised:
+        entry.read()
+    numbers = [fault.split(":")[0] for fault in raised.value.faults]
+    assert numbers == [f"annotation {number}" for number in (2, 3, 4, 5, 6)]
+    assert "value 3 of 'segmentation' is nan" in raised.value.faults[2]
+    assert "there are 4 numbers" in raised.value.faults[3]
+    rest = raised.value.rest
+    assert (rest.name, len(rest.instances), rest.image_path) == ("a", 2, tmp_path / "a.png")
+
+
+def test_labels_of_ignore_regions_and_background_as_labelme_exports_them(tmp_path):
+    save_image(tmp_path / "a.png")
+    categories = [{"id": 0, "name": "_background_"}, {"id": 1, "name": "cube"}, {"id": 2, "name": "__ignore__"}]
+    document = listed("a.png", annotations=[annotation(1, number) for number in (0, 1, 2)], categories=categories)
+    source = open_coco(save_json(tmp_path / "c.json", document))
+    assert source.classes == ("cube",)
+    micrograph = source.entries[0].read()
+    assert [(each.label, each.ignored) for each in micrograph.instances] == [("cube", False), ("ignore", True)]
+    assert micrograph.tally.background == 1
 
 
 def test_entries_are_read_in_a_worker_process(tmp_path):

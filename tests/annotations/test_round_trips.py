@@ -98,7 +98,8 @@ def read_only(path, format_, **options):
 def through_coco(micrograph, folder):
     with CocoWriter(folder / "coco.json", CLASSES) as writer:
         writer.add(micrograph.name, (micrograph.width, micrograph.height), micrograph.instances)
-    return read_only(folder / "coco.json", "coco", image_folder=micrograph.image_path.parent)
+    # That a crowd is all there is must be said, or it may be a particle by another tool's habit.
+    return read_only(folder / "coco.json", "coco", image_folder=micrograph.image_path.parent, iscrowd="ignore")
 
 
 def through_labelme(micrograph, folder):
