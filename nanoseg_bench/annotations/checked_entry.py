@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nanoseg_bench.annotations.extents import measure, place_of
+from nanoseg_bench.annotations.extents import Extents, measure, place_of
 from nanoseg_bench.annotations.faults import FaultyShapesError
-from nanoseg_bench.annotations.instance import Instance, Micrograph
+from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.annotations.raster import area, to_rle
 from nanoseg_bench.annotations.source import Entry
 from nanoseg_bench.annotations.twins import find_twins
@@ -52,32 +52,35 @@ class CheckedEntry:
             if not self.skip_faulty or error.rest is None or not error.rest.instances:
                 raise
             micrograph = replace(error.rest, tally=replace(error.rest.tally, faulty=error.faults))
-        return _settle_twins(_without_empty(micrograph), self.drop_twins)
+        extents = measure(micrograph.instances)
+        empty = _find_empty(micrograph, extents)
+        if empty:
+            micrograph = _without(micrograph, empty)
+            extents = measure(micrograph.instances)
+        return _settle_twins(micrograph, extents, self.drop_twins)
 
 
-def _without_empty(micrograph: Micrograph) -> Micrograph:
-    empty = _find_empty(micrograph.instances, micrograph.height, micrograph.width)
-    if not empty:
-        return micrograph
-    kept = tuple(each for number, each in enumerate(micrograph.instances) if number not in empty)
-    told = tuple(place_of(micrograph.instances[number]) for number in sorted(empty))
+def _find_empty(micrograph: Micrograph, extents: Extents) -> list[int]:
+    """Positions of the instances that lie in the image and cover no pixel of it."""
+    left, top, right, bottom = extents.boxes.T
+    inside = (right >= 0) & (bottom >= 0) & (left <= micrograph.width) & (top <= micrograph.height)
+    # Only what is small or thin is drawn: an outline of more area than this covers the centre of some pixel.
+    candidates: list[int] = np.flatnonzero(inside & (extents.areas <= right - left + bottom - top)).tolist()
+    instances, size = micrograph.instances, (micrograph.height, micrograph.width)
+    return [number for number in candidates if not area(to_rle(instances[number], *size))]
+
+
+def _without(micrograph: Micrograph, empty: Sequence[int]) -> Micrograph:
+    left_out = frozenset(empty)
+    kept = tuple(each for number, each in enumerate(micrograph.instances) if number not in left_out)
+    told = tuple(place_of(micrograph.instances[number]) for number in empty)
     return replace(micrograph, instances=kept, tally=replace(micrograph.tally, empty=told))
 
 
-def _find_empty(instances: Sequence[Instance], height: int, width: int) -> set[int]:
-    """Positions of the instances that lie in the image and cover no pixel of it."""
-    extents = measure(instances)
-    boxes = extents.boxes
-    inside = (boxes[:, 2] >= 0) & (boxes[:, 3] >= 0) & (boxes[:, 0] <= width) & (boxes[:, 1] <= height)
-    # Only what is small or thin is drawn: an outline of more area than this covers the centre of some pixel.
-    thin = extents.areas <= (boxes[:, 2] - boxes[:, 0]) + (boxes[:, 3] - boxes[:, 1])
-    candidates: list[int] = np.flatnonzero(inside & thin).tolist()
-    return {number for number in candidates if not area(to_rle(instances[number], height, width))}
-
-
-def _settle_twins(micrograph: Micrograph, drop: bool) -> Micrograph:
+def _settle_twins(micrograph: Micrograph, extents: Extents, drop: bool) -> Micrograph:
     particles = [number for number, each in enumerate(micrograph.instances) if not each.ignored]
-    pairs = find_twins([micrograph.instances[number] for number in particles], micrograph.height, micrograph.width)
+    instances = [micrograph.instances[number] for number in particles]
+    pairs = find_twins(instances, micrograph.height, micrograph.width, extents.boxes[particles])
     if not pairs:
         return micrograph
     firsts: dict[int, list[int]] = {}

@@ -1,9 +1,11 @@
 """Particles that are outlined twice: two outlines that cover nearly the same pixels are one particle, counted twice."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.extents import measure
 from nanoseg_bench.annotations.instance import Instance, Rle
@@ -32,17 +34,20 @@ class Twins:
     iou: float
 
 
-def find_twins(instances: Sequence[Instance], height: int, width: int) -> list[Twins]:
+def find_twins(
+    instances: Sequence[Instance], height: int, width: int, boxes: NDArray[np.float64] | None = None
+) -> list[Twins]:
     """Pairs of instances with an IoU above ``SAME_PARTICLE``, by the positions of the first, then of the second.
 
     Args:
         instances: Of one image, whatever their labels.
         height: Rows of the image.
         width: Columns.
+        boxes: Theirs as ``measure`` gives them, where they are known.
     """
     masks: dict[int, Rle] = {}
     found = []
-    for first, second in _like_boxes(instances):
+    for first, second in _like_boxes(measure(instances).boxes if boxes is None else boxes):
         for number in (first, second):
             if number not in masks:
                 masks[number] = to_rle(instances[number], height, width)
@@ -54,18 +59,25 @@ def find_twins(instances: Sequence[Instance], height: int, width: int) -> list[T
     return found
 
 
-def _like_boxes(instances: Sequence[Instance]) -> Iterator[tuple[int, int]]:
-    """Pairs whose boxes nearly agree, in bounded portions."""
-    boxes = measure(instances).boxes
-    sides = boxes[:, 2:] - boxes[:, :2]
-    areas = sides[:, 0] * sides[:, 1]
-    rows = max(_PAIRS_AT_ONCE // max(len(boxes), 1), 1)
-    for start in range(0, len(boxes), rows):
-        block = boxes[start : start + rows]
-        low = np.maximum(block[:, None, :2], boxes[None, :, :2])
-        high = np.minimum(block[:, None, 2:], boxes[None, :, 2:])
-        shared = np.clip(high - low, 0, None).prod(axis=2)
-        union = areas[start : start + rows, None] + areas[None, :] - shared
-        for row, column in np.argwhere((shared > _LEAST_BOX_IOU * union) & (shared > 0)).tolist():
-            if start + row < column:
-                yield start + row, column
+def _like_boxes(boxes: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Pairs of positions whose boxes nearly agree, sorted."""
+    order = np.argsort(boxes[:, 0], kind="stable")
+    left, top, right, bottom = boxes[order].T
+    # Boxes of such an IoU overlap by more than half of the left one's width: only few follow each in the order.
+    reach = np.searchsorted(left, left + (1 - _LEAST_BOX_IOU) * (right - left), side="right")
+    followers = np.maximum(reach - np.arange(len(order)) - 1, 0)
+    pairs: list[tuple[int, int]] = []
+    ends = np.cumsum(followers)
+    cuts = np.unique(np.append(np.searchsorted(ends, np.arange(0, followers.sum(), _PAIRS_AT_ONCE)), len(order)))
+    for begin, end in pairwise(cuts.tolist()):
+        numbers = followers[begin:end]
+        first = np.repeat(np.arange(begin, end), numbers)
+        second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(numbers) - numbers, numbers)
+        width = np.minimum(right[first], right[second]) - np.maximum(left[first], left[second])
+        height = np.minimum(bottom[first], bottom[second]) - np.maximum(top[first], top[second])
+        shared = np.clip(width, 0, None) * np.clip(height, 0, None)
+        areas = (right - left) * (bottom - top)
+        alike = shared > _LEAST_BOX_IOU * (areas[first] + areas[second] - shared)
+        found = np.sort(np.stack((order[first[alike]], order[second[alike]]), axis=1), axis=1)
+        pairs += [(one, other) for one, other in found.tolist()]
+    return sorted(pairs)
