@@ -10,6 +10,7 @@ import pytest
 
 from nanoseg_bench.files import (
     atomic_path,
+    broken_link,
     read_json,
     sha256_file,
     sha256_json,
@@ -102,3 +103,20 @@ def test_hashes(tmp_path):
     assert sha256_file(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert sha256_json({"a": 1, "b": [2]}) == sha256_json({"b": [2], "a": 1})
     assert sha256_json({"a": 1}) != sha256_json({"a": 2})
+
+
+def test_links_that_lead_nowhere(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for name, target in (
+        ("good", "file"),
+        ("gone", ".git/annex/x"),
+        ("round", "round"),
+        ("chain", "gone"),
+        ("in", "file/x"),
+    ):
+        (tmp_path / name).symlink_to(target)
+    assert [broken_link(tmp_path / name) for name in ("file", "good", "none")] == ["", "", ""]
+    assert broken_link(tmp_path / "gone").startswith("a link to .git/annex/x, which is not there; fetch the file")
+    assert broken_link(tmp_path / "chain").startswith("a link to gone, which is not there")
+    assert broken_link(tmp_path / "in").startswith("a link to file/x, which is not there")
+    assert broken_link(tmp_path / "round").startswith("a link that leads round to itself")

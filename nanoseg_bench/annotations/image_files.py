@@ -107,7 +107,9 @@ class ImageFinder:
                 inner[:] = sorted(name for name in inner if not name.startswith("."))
                 for name in sorted(names):
                     if name.lower().endswith(IMAGE_SUFFIXES):
-                        files.setdefault(_comparable(name), {})[Path(os.path.realpath(Path(folder, name)))] = None
+                        path = os.path.realpath(os.path.join(folder, name))  # noqa: PTH118, there may be many
+                        if os.path.isfile(path):  # noqa: PTH113, a link may lead nowhere
+                            files.setdefault(_comparable(name), {})[Path(path)] = None
         return {name: list(paths) for name, paths in files.items()}
 
 

@@ -66,7 +66,7 @@ class YoloEntry:
             AnnotationError: The image is missing.
             ImageError: The image cannot be read.
         """
-        if self.image is None and self.label is not None and not _looks_like_label(self.label):
+        if self.image is None and self.label is not None and self.label.is_file() and not _looks_like_label(self.label):
             raise NotAnAnnotationError(f"{self.label}: a text, but no label")
         if self.problem or self.image is None:
             raise AnnotationError(self.problem)

@@ -5,11 +5,12 @@ import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nanoseg_bench.cli.sources import parse_classes
+from nanoseg_bench.cli.sources import CLASS_WITH_COMMA, parse_classes
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.wording import counted
 
@@ -43,7 +44,9 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     labels = parser.add_mutually_exclusive_group()
     labels.add_argument("--dataset", metavar="NAME", help="take the classes of a data set's card, see `list`")
-    labels.add_argument("--classes", metavar="A,B,...", help="the classes (default: every label in the files)")
+    labels.add_argument(
+        "--classes", metavar="A,B,...", help=f"the classes (default: every label in the files); {CLASS_WITH_COMMA}"
+    )
     parser.add_argument("--check", action="store_true", help="only check; 1 if a file must be mended")
     parser.set_defaults(run=run)
 
@@ -70,11 +73,23 @@ def run(arguments: argparse.Namespace) -> int:
     return _open(folder, labels)
 
 
-def labelme_command(folder: Path, classes: Sequence[str]) -> list[str]:
-    """The command that opens LabelMe on a folder, with these classes and ``ignore`` and no others."""
+def labelme_command(folder: Path, classes: Sequence[str], scratch: Path) -> list[str]:
+    """The command that opens LabelMe on a folder, with these classes and ``ignore`` and no others.
+
+    Args:
+        folder: Of the micrographs.
+        classes: Their labels.
+        scratch: Folder for a list of the labels, where they cannot stand on the command line.
+    """
     from nanoseg_bench.annotations.instance import IGNORE_LABEL
 
-    labels = ",".join(dict.fromkeys((*classes, IGNORE_LABEL)))
+    names = list(dict.fromkeys((*classes, IGNORE_LABEL)))
+    labels = ",".join(names)
+    if any(
+        "," in name for name in names
+    ):  # LabelMe takes every comma for the end of a label, but reads them from a file
+        labels = str(scratch / "labels.txt")
+        Path(labels).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
     # These spellings are understood by LabelMe 5 and 6; 6 says of some that they have become the default.
     options = [
         "--labels",
@@ -161,7 +176,9 @@ def _open(folder: Path, classes: Sequence[str]) -> int:
         flush=True,
     )
     try:
-        code = subprocess.run(labelme_command(folder, classes), check=False).returncode  # noqa: S603 - our own command
+        with tempfile.TemporaryDirectory() as scratch:
+            command = labelme_command(folder, classes, Path(scratch))
+            code = subprocess.run(command, check=False).returncode  # noqa: S603 - our own command
     except KeyboardInterrupt:
         return 0
     if code != 0:

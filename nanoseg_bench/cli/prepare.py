@@ -305,7 +305,7 @@ def _own_split(arguments: argparse.Namespace, own: Path, source: "Source") -> Ma
     if source.split is not None and arguments.split_file is None:
         counts = Counter(source.split.values())
         shown = ", ".join(f"{part} {counts[part]}" for part in ("train", "val", "test") if counts[part])
-        _LOG.info(
+        _LOG.warning(
             "%s comes with a split of its own (%s), and is split anew by source groups: --keep-split keeps its own",
             own,
             shown,

@@ -217,3 +217,32 @@ def test_real_folders(shared_data):
     with pytest.raises(AnnotationError, match=r"via \(viadata\.json\), masks \(segmaps/ beside images/\)"):
         detect_format(shared_data / "emps")
     assert len(open_source(Path(shared_data / "emps"), "masks").entries) == 465
+
+
+def test_metadata_of_the_microscope_may_come_first(tmp_path):
+    for number in range(40):
+        write(tmp_path / f"a{number}.json", {"detector": "HAADF", "kV": 200})
+    with pytest.raises(AnnotationError, match="no annotations of a known format"):
+        detect_format(tmp_path)
+    labelme(tmp_path / "z")
+    assert detect_format(tmp_path) == "labelme"
+
+
+def test_links_that_lead_nowhere_hide_no_format(tmp_path):
+    (tmp_path / "gone.json").symlink_to(".git/annex/gone.json")
+    (tmp_path / "round.json").symlink_to("round.json")
+    with pytest.raises(AnnotationError, match=r"2 \.json \(links that lead nowhere\)"):
+        detect_format(tmp_path)
+    coco(tmp_path / "down" / "deeper")
+    assert detect_format(tmp_path) == "coco"
+    assert len(open_source(tmp_path).entries) == 1
+    with pytest.raises(AnnotationError, match=r"gone\.json: a link to"):
+        open_source(tmp_path / "gone.json")
+
+
+def test_iscrowd_is_for_coco_only(tmp_path):
+    labelme(tmp_path)
+    with pytest.raises(UsageError, match="iscrowd is COCO's, and these are labelme annotations"):
+        open_source(tmp_path, iscrowd="particle")
+    with pytest.raises(UsageError, match="'sometimes': give one of ignore, particle"):
+        open_source(tmp_path, iscrowd="sometimes")

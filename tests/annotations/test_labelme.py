@@ -1,12 +1,13 @@
 import base64
 import json
 import pickle
+import unicodedata
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from nanoseg_bench.annotations.faults import SeveralFaultsError
+from nanoseg_bench.annotations.faults import FaultyShapesError, SeveralFaultsError
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon, Rle
 from nanoseg_bench.annotations.labelme import (
     embedded_image,
@@ -502,3 +503,59 @@ def test_regions_are_read_without_the_image_and_only_at_its_size(labelme_file):
     assert regions[0].region[0].exterior.tolist() == TRIANGLE
     with pytest.raises(AnnotationError, match="60"):
         read_labelme_regions(path, 61, 40)
+
+
+def test_labels_of_labelmes_own_examples(labelme_file):
+    shapes = [polygon("__ignore__"), polygon("_background_", [[1, 1], [9, 1], [9, 9]]), polygon("cube")]
+    micrograph = read_labelme(labelme_file(shapes))
+    assert [(each.label, each.ignored) for each in micrograph.instances] == [("ignore", True), ("cube", False)]
+    assert micrograph.tally.background == 1
+    assert len(read_labelme_regions(labelme_file(shapes), 60, 40)) == 2
+
+
+def test_an_image_of_the_other_unicode_form_is_the_own_one(labelme_file):
+    taken_apart = unicodedata.normalize("NFD", "Größe")
+    path = labelme_file([polygon()], name="Größe", image=False)
+    image = path.with_name(f"{taken_apart}.png")
+    Image.new("L", (60, 40)).save(image)
+    micrograph = read_labelme(path)
+    assert micrograph.image_path.samefile(image) and micrograph.notes == ()
+    (entry,) = open_labelme(path.parent).entries
+    assert entry.read().image_path.samefile(image) and open_labelme(path.parent).unannotated == ()
+
+
+def test_webp_is_read_and_other_formats_are_named(labelme_file):
+    path = labelme_file([polygon()], image=False, imagePath="a.webp")
+    Image.new("L", (60, 40)).save(path.with_suffix(".webp"))
+    assert read_labelme(path).image_path == path.with_suffix(".webp")
+    path = labelme_file([polygon()], name="b", image=False, imagePath="b.gif")
+    Image.new("P", (60, 40)).save(path.with_suffix(".gif"))
+    with pytest.raises(AnnotationError, match=r"its image .*b\.gif is of a format that is not read"):
+        read_labelme(path)
+
+
+def test_links_that_lead_nowhere_are_faults_of_one_file_each(labelme_file):
+    good = labelme_file([polygon()])
+    for name, target in (("gone.json", ".git/annex/x"), ("round.json", "round.json"), ("round.png", "round.png")):
+        good.with_name(name).symlink_to(target)
+    labelme_file([polygon()], name="link", image=False)
+    good.with_name("link.png").symlink_to(".git/annex/link.png")
+    source = open_labelme(good.parent)
+    read = {entry.name: entry for entry in source.entries}
+    assert len(read["a"].read().instances) == 1
+    for name, message in (
+        ("gone", r"gone\.json: a link to \.git/annex/x, which is not there; fetch the file"),
+        ("round", r"round\.json: a link that leads round to itself"),
+        ("link", r"link\.json: its image .*link\.png is a link to \.git/annex/link\.png, which is not there"),
+    ):
+        with pytest.raises(AnnotationError, match=message):
+            read[name].read()
+
+
+def test_every_faulty_shape_is_told_and_the_others_remain(labelme_file):
+    shapes = [polygon(), polygon("rod", [[1, 1], [2, 2]]), polygon(""), polygon("rod", [[1, 1], [2, "x"], [3, 4]])]
+    with pytest.raises(FaultyShapesError) as raised:
+        read_labelme(labelme_file(shapes))
+    assert [fault[:7] for fault in raised.value.faults] == ["shape 2", "shape 3", "shape 4"]
+    assert "point 2 is [2, 'x']" in raised.value.faults[2]
+    assert [each.label for each in raised.value.rest.instances] == ["cube"]

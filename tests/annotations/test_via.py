@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nanoseg_bench.annotations.faults import FaultyShapesError
 from nanoseg_bench.annotations.labelme import read_labelme
 from nanoseg_bench.annotations.raster import area, to_mask, to_rle
 from nanoseg_bench.annotations.via import open_via, read_regions
@@ -331,3 +332,26 @@ def test_every_region_of_a_real_project_is_read(shared_data):
     assert (instances, left_out) == (319 + 97, 11_125)
     source = open_via(shared_data / "emps" / "viadata.json")
     assert len(source.entries) == 962
+
+
+def test_every_faulty_region_is_told_and_the_others_remain(tmp_path):
+    Image.new("L", (60, 40)).save(tmp_path / "a.png")
+    good = {"name": "rect", "x": 1, "y": 2, "width": 5, "height": 6}
+    wrong = {"name": "polygon", "all_points_x": [1, 5, float("nan")], "all_points_y": [1, 5, 9]}
+    regions = [region(good), region(wrong), region({"name": "circle", "cx": 3, "cy": 4, "r": 0})]
+    regions += [
+        {"shape_attributes": good | {"x": 20}, "region_attributes": {"label": "__ignore__"}},
+        {"shape_attributes": good | {"x": 30}, "region_attributes": {"label": "_background_"}},
+    ]
+    document = {"a.png1": {"filename": "a.png", "regions": regions}}
+    for each in regions[:3]:
+        each["region_attributes"] = {"label": "cube"}
+    (tmp_path / "deep" / "down").mkdir(parents=True)
+    (tmp_path / "deep" / "down" / "via.json").write_text(json.dumps(document))
+    (entry,) = open_via(tmp_path, tmp_path).entries
+    with pytest.raises(FaultyShapesError) as raised:
+        entry.read()
+    assert [fault.split(": ")[1] for fault in raised.value.faults] == ["region 2", "region 3"]
+    assert "value 3 of all_points_x is nan" in raised.value.faults[0]
+    assert [each.label for each in raised.value.rest.instances] == ["cube", "ignore"]
+    assert raised.value.rest.tally.background == 1

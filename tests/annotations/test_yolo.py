@@ -1,7 +1,10 @@
+import unicodedata
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from nanoseg_bench.annotations.faults import FaultyShapesError
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Polygon
 from nanoseg_bench.annotations.raster import mask_to_rle, polygons_to_rle, rle_to_mask, to_mask
 from nanoseg_bench.annotations.source import NotAnAnnotationError
@@ -297,3 +300,73 @@ def test_a_number_behind_an_outline_is_a_confidence_where_one_is_expected(tmp_pa
     path.write_text("1 0.1 0.1 0.9 0.1 0.9 0.9 sure\n")
     with pytest.raises(AnnotationError, match="ends with 'sure'"):
         read_yolo(path, CLASSES, 20, 40, scored=True)
+
+
+def test_the_split_of_a_data_yaml_is_kept(tmp_path):
+    files, document, names = LAYOUTS["images below the split, Roboflow's paths"]
+    write_set(tmp_path, files)
+    (tmp_path / "data.yaml").write_text(document + "names: [cube, rod]\n")
+    assert open_yolo(tmp_path).split == dict(zip(names, ("train", "val"), strict=True))
+    # One folder for all parts, as this package writes it, is no split.
+    (tmp_path / "data.yaml").write_text("train: train/images\nval: train/images\nnames: [cube, rod]\n")
+    assert open_yolo(tmp_path).split is None
+
+
+def test_every_faulty_line_is_told_and_the_others_remain(tmp_path):
+    good = "0 0.1 0.2 0.5 0.2 0.5 0.9\n"
+    write_set(
+        tmp_path, {"images/a.png": "labels/a.txt"}, f"{good}7 0.1 0.2 0.5 0.2 0.5 0.9\n0 0.1 nan 0.5 0.2 0.5 9\n{good}"
+    )
+    (entry,) = open_yolo(tmp_path, ["cube", "rod"]).entries
+    with pytest.raises(FaultyShapesError) as raised:
+        entry.read()
+    assert [fault.split(":")[0] for fault in raised.value.faults] == ["line 2", "line 3"]
+    assert "a coordinate is nan" in raised.value.faults[1]
+    assert len(raised.value.rest.instances) == 2
+
+
+def test_ignore_regions_and_background_are_no_classes(tmp_path):
+    lines = "".join(f"{index} 0.1 0.2 0.5 0.2 0.5 0.9\n" for index in range(3))
+    write_set(tmp_path, {"images/a.png": "labels/a.txt"}, lines)
+    source = open_yolo(tmp_path, ["__ignore__", "_background_", "cube"])
+    assert source.classes == ("cube",)
+    micrograph = source.entries[0].read()
+    assert [(each.label, each.ignored) for each in micrograph.instances] == [("ignore", True), ("cube", False)]
+    assert micrograph.tally.background == 1
+
+
+def test_labels_and_images_of_the_other_unicode_form(tmp_path):
+    taken_apart = unicodedata.normalize("NFD", "Größe")
+    write_set(tmp_path, {f"images/{taken_apart}.png": "labels/Größe.txt", f"{taken_apart}/é.png": None})
+    (tmp_path / "data.yaml").write_text("train: [images, train.txt]\nnames: [cube]\n", encoding="utf-8")
+    (tmp_path / "train.txt").write_text("Größe/é.png\n", encoding="utf-8")
+    named, listed = open_yolo(tmp_path).entries
+    assert len(named.read().instances) == 1
+    assert listed.read().image_path.is_file()
+
+
+def test_links_that_lead_nowhere_do_not_make_background(tmp_path):
+    write_set(tmp_path, {f"images/{name}.png": f"labels/{name}.txt" for name in ("good", "label", "image")})
+    for path in ("labels/label.txt", "images/image.png"):
+        (tmp_path / path).unlink()
+        (tmp_path / path).symlink_to(".git/annex/gone")
+    (tmp_path / "labels" / "extra.txt").symlink_to("extra.txt")
+    (tmp_path / "data.yaml").write_text("train: images\nnames: [cube]\n")
+    entries = {entry.name: entry for entry in open_yolo(tmp_path).entries}
+    assert set(entries) == {"good", "label", "image", "extra"}
+    assert len(entries["good"].read().instances) == 1
+    for name, message in (
+        ("label", r"label\.txt: a link to \.git/annex/gone, which is not there"),
+        ("image", r"image\.png: a link to \.git/annex/gone, which is not there"),
+        ("extra", r"extra\.txt: a link that leads round to itself"),
+    ):
+        with pytest.raises(AnnotationError, match=message):
+            entries[name].read()
+
+
+def test_a_label_of_an_image_of_another_format_says_so(tmp_path):
+    write_set(tmp_path, {"images/a.png": "labels/a.txt", "images/b.png": "labels/b.txt"})
+    (tmp_path / "images" / "b.png").rename(tmp_path / "images" / "b.gif")
+    (tmp_path / "data.yaml").write_text("train: images\nnames: [cube]\n")
+    with pytest.raises(AnnotationError, match=r"b\.txt: its image .*b\.gif is of a format that is not read"):
+        open_yolo(tmp_path).entries[1].read()

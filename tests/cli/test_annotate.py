@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -177,7 +178,7 @@ QtWidgets.QApplication.exec_ = exec_
 def test_labelme_takes_the_labels_and_obeys_the_users_settings(folder, session, settings):
     if settings is not None:
         (session / ".labelmerc").write_text(settings)
-    command = annotate.labelme_command(folder(a=[ROD]), ["rod", "cube"])
+    command = annotate.labelme_command(folder(a=[ROD]), ["rod", "cube"], session)
     launch = command.index("-c") + 1
     command[launch] = _LOOK + command[launch]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ)
@@ -192,3 +193,11 @@ def test_labelme_takes_the_labels_and_obeys_the_users_settings(folder, session, 
     assert (session / ".labelmerc").exists() == (settings is not None)
     if settings is not None:
         assert (session / ".labelmerc").read_text() == settings
+
+
+def test_labels_with_a_comma_reach_labelme_in_a_file(folder, tmp_path):
+    command = annotate.labelme_command(folder(a=[ROD]), ["core, shell", "rod"], tmp_path)
+    listed = Path(command[command.index("--labels") + 1])
+    assert listed.read_text(encoding="utf-8").splitlines() == ["core, shell", "rod", "ignore"]
+    command = annotate.labelme_command(folder(a=[ROD]), ["rod"], tmp_path)
+    assert command[command.index("--labels") + 1] == "rod,ignore"

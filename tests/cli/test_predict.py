@@ -118,6 +118,19 @@ def test_files_that_cannot_be_read_are_told_and_the_others_done(images, weights,
     assert len(found_in(tmp_path / "found")) == 4
 
 
+def test_links_that_lead_nowhere_are_a_line_each(images, weights, tmp_path, capsys):
+    (images / "gone.png").symlink_to(".git/annex/gone.png")
+    (images / "round.png").symlink_to("round.png")
+    assert predict(images, weights, tmp_path / "out", "--format", "coco") == 1
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("could not be read: ")]
+    assert len(lines) == 2
+    assert lines[0].startswith(f"could not be read: {images / 'gone.png'}: a link to .git/annex/gone.png, which is not")
+    assert lines[1].startswith(f"could not be read: {images / 'round.png'}: a link that leads round to itself")
+    assert len(found_in(tmp_path / "out")) == 4
+    assert predict(images / "gone.png", weights, tmp_path / "other") == 2
+    assert "gone.png: a link to .git/annex/gone.png" in capsys.readouterr().err
+
+
 def test_nothing_found_is_an_answer(images, weights, tmp_path):
     out = tmp_path / "found"
     assert predict(images, weights, out, "--format", "labelme,coco,masks,overlay", "--confidence", "1") == 0
