@@ -79,7 +79,7 @@ class ViaEntry:
 
     def _not_carried(self) -> tuple[str, ...]:
         known = frozenset() if self.label_attribute is None else frozenset({self.label_attribute})
-        attributes = [region.get("region_attributes") for region in self.regions]
+        attributes = [region.get("region_attributes") for region in self.regions if isinstance(region, dict)]
         keys = further_keys([each for each in attributes if isinstance(each, dict)], known)
         return tuple(
             sorted(

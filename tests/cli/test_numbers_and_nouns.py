@@ -83,7 +83,7 @@ def test_convert(folder, said, tmp_path, to):
         assert run("convert", own, tmp_path / "no", "--to", to) == 1
         run("convert", own, tmp_path / f"skip{number}", "--to", to, "--on-error", "skip")
     text = said()
-    assert "1 file left out" in text
+    assert "1 faulty shape left out of 1 image" in text
     assert wrong(text) == []
 
 
