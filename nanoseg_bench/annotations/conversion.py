@@ -61,13 +61,14 @@ def convert(
     classes: Sequence[str] | None = None,
     link: bool = True,
     max_loss: float | None = None,
+    exact: bool = False,
     on_error: str = "fail",
     overwrite: bool = False,
     workers: int | None = None,
 ) -> ConversionReport:
     """Write annotated micrographs in another format; same input, same bytes, whatever the number of workers.
 
-    ``labelme``: a JSON beside each image. ``coco``: ``annotations.json`` and ``images/``. ``yolo``: ``data.yaml``,
+    ``labelme``: a JSON beside each image, where masks become polygons that can be edited. ``coco``: ``annotations.json`` and ``images/``. ``yolo``: ``data.yaml``,
     ``images/`` and ``labels/``. ``masks``: ``images/``, ``masks/`` and ``instances.csv`` (name, value, label). With
     each, ``conversion_report.json``. The folder is written beside its place and renamed when complete.
 
@@ -79,6 +80,7 @@ def convert(
             source's format lists, else all labels that occur, sorted.
         link: Hard-link images rather than copy them, where the file system can.
         max_loss: Largest 1 - IoU between a particle and what a reader of the new files sees; more is an error.
+        exact: ``labelme``: masks stay masks, pixel by pixel, and their outlines cannot be edited.
         on_error: ``fail``: a file that cannot be used ends the conversion, after all of them were found. ``skip``:
             they are left out, and listed in the report.
         overwrite: Replace an earlier conversion in ``destination``.
@@ -106,7 +108,7 @@ def convert(
         if not strict and to in _WITH_CLASS_INDEX:
             used = _first_labels(items)
         while True:
-            task = ConversionTask(to, folder, used, strict, link, max_loss)
+            task = ConversionTask(to, folder, used, strict, link, max_loss, exact)
             report = ConversionReport(source_format=source.format, to=to, root=root)
             report.of_files = list(source.problems)
             with closing(_convert_all(task, items, workers or default_workers())) as results:

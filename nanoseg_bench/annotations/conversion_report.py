@@ -28,6 +28,9 @@ _SUMMED = (
     "holes_lost",
     "points_clipped",
     "overlapped_pixels",
+    "simplified",
+    "points_before",
+    "points_after",
 )
 
 

@@ -13,8 +13,9 @@ from nanoseg_bench.annotations.image_export import export_image
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Rle
 from nanoseg_bench.annotations.labelme import labelme_bytes
 from nanoseg_bench.annotations.labels import check_labels
-from nanoseg_bench.annotations.loss import ImageLoss, map_loss, yolo_loss
+from nanoseg_bench.annotations.loss import ImageLoss, map_loss, outline_loss, yolo_loss
 from nanoseg_bench.annotations.raster import area, to_rle
+from nanoseg_bench.annotations.simplification import LEAST_IOU, Simplified, simplify
 from nanoseg_bench.annotations.source import Entry
 from nanoseg_bench.annotations.tally import Tally
 from nanoseg_bench.annotations.yolo import yolo_label
@@ -40,6 +41,7 @@ class ConversionTask:
         strict: Whether another label is an error; else the image is left alone, and its labels are returned.
         link: Hard-link images rather than copy them.
         max_loss: Largest 1 - IoU of a particle; None allows any.
+        exact: Whether masks stay masks, pixel by pixel, where the format has polygons too.
     """
 
     to: str
@@ -48,6 +50,7 @@ class ConversionTask:
     strict: bool
     link: bool
     max_loss: float | None
+    exact: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -164,7 +167,9 @@ def _lost_in(to: str, micrograph: Micrograph) -> list[str]:
     lost = []
     if to != "labelme":
         lost += [f"nanoseg.attributes.{name}" for name in sorted(micrograph.attributes)]
-    if to != "coco" and any(each.score is not None for each in micrograph.instances):
+        if micrograph.begun_by is not None:
+            lost.append("nanoseg.begun_by")
+    if to not in ("coco", "labelme") and any(each.score is not None for each in micrograph.instances):
         lost.append("annotations.score")
     return lost
 
@@ -183,12 +188,23 @@ def _write_yolo(task: ConversionTask, stem: str, micrograph: Micrograph, convert
 def _write_labelme(task: ConversionTask, stem: str, micrograph: Micrograph, converted: Converted) -> Converted:
     kept = tuple(each for each in micrograph.instances if _is_outline(each) or _pixels(each, micrograph))
     outside = len(_particles(micrograph.instances)) - len(_particles(kept))
+    found = [_simplified(task, each, micrograph) for each in kept]
+    written = tuple(each if new is None else new.instance for each, new in zip(kept, found, strict=True))
     converted = _put_image(task, "", stem, converted)
     file = f"{stem}.json"
-    content = labelme_bytes(converted.path, replace(micrograph, instances=kept), converted.files[0])
+    content = labelme_bytes(converted.path, replace(micrograph, instances=written), converted.files[0])
     (task.root / file).write_bytes(content)
-    loss = ImageLoss(len(_particles(kept)), outside=outside)
+    of_particles = [new for each, new in zip(kept, found, strict=True) if not each.ignored]
+    loss = outline_loss(of_particles, instances=len(of_particles), outside=outside)
     return replace(converted, files=(*converted.files, file), loss=loss)
+
+
+def _simplified(task: ConversionTask, instance: Instance, micrograph: Micrograph) -> Simplified | None:
+    """The polygons of a mask, whose vertices LabelMe can move; None where the instance is written as it is."""
+    if task.exact:
+        return None
+    least_iou = LEAST_IOU if task.max_loss is None else max(LEAST_IOU, 1 - task.max_loss)
+    return simplify(instance, micrograph.height, micrograph.width, least_iou)
 
 
 def _write_coco(task: ConversionTask, stem: str, micrograph: Micrograph, converted: Converted) -> Converted:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.tally import Tally
 
 IGNORE_LABEL = "ignore"
@@ -92,6 +93,7 @@ class Micrograph:
         pieces: Of a mask that was taken apart: how many ``pieces`` became particles, how many of those are ``specks``,
             and how many were ``left_out`` for being small.
         tally: What became of shapes that are no particle, or may not be one of their own.
+        begun_by: The model that drew the first outlines; None where a person did, or where that is not known.
     """
 
     name: str
@@ -107,3 +109,4 @@ class Micrograph:
     not_carried: tuple[str, ...] = ()
     pieces: Mapping[str, int] = field(default_factory=dict)
     tally: Tally = Tally()  # noqa: RUF009, it is frozen
+    begun_by: BegunBy | None = None

@@ -2,22 +2,26 @@
 
 Beyond what LabelMe defines, the top-level key ``nanoseg`` carries what else is known of a micrograph:
 ``{"nm_per_px": 0.42, "source_group": "specimen-07", "attributes": {"modality": "BF-TEM"}}``, every part optional.
-LabelMe keeps the key when it saves the file.
+``"begun_by": {"model": "nsyolo", "run": "nsyolo-paper-seed0", "weights_sha256": "..."}`` says that a model drew the
+first outlines. LabelMe keeps the key when it saves the file, and the ``description`` of a shape, where a prediction's
+score stands: ``score 0.93``.
 """
 
 import base64
 import binascii
 import io
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import orjson
 
+from nanoseg_bench.annotations.begun_by import BegunBy, read_begun_by
 from nanoseg_bench.annotations.faults import refuse_faults, refuse_shapes
 from nanoseg_bench.annotations.image_files import find_file, same_name, unusable_image
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon, Rle
@@ -38,6 +42,7 @@ _KEYS = frozenset({"version", "shapes", "imagePath", "imageData", "imageHeight",
 _KEYS |= {"lineColor", "fillColor"}
 _SHAPE_KEYS = frozenset({"label", "points", "shape_type", "group_id", "mask", "flags", "line_color", "fill_color"})
 _READ_FLAGS = frozenset({"crowd"})
+_SCORE = re.compile(r"score ([0-9.e+-]+)")
 
 
 class _MissingImageError(AnnotationError):
@@ -97,7 +102,7 @@ def read_labelme(path: Path, image_root: Path | None = None) -> Micrograph:
     Shapes of the same label and ``group_id`` are one Instance of several parts. Lines and points have no area; they
     are left out, and counted in ``notes``. The flag ``crowd`` of a shape marks COCO's crowd region. ``__ignore__`` is
     an ignore region and ``_background_`` none of the particles, as in LabelMe's own exporters. The Micrograph's name is
-    the file's name without suffix.
+    the file's name without suffix. Scores of predictions are not read: truth has none.
 
     Args:
         path: The JSON file.
@@ -114,7 +119,7 @@ def read_labelme(path: Path, image_root: Path | None = None) -> Micrograph:
     image_path, notes = _find_image(path, document.get("imagePath"), image_root)
     width, height = image_size(image_path)
     _check_size(path, document, image_path, width, height)
-    nm_per_px, source_group, attributes = _read_extras(path, document.get("nanoseg"))
+    extras = _read_extras(path, document.get("nanoseg"))
     read = _read_instances(document["shapes"], height, width)
     instances, background = without_background(read.instances)
     micrograph = Micrograph(
@@ -123,20 +128,23 @@ def read_labelme(path: Path, image_root: Path | None = None) -> Micrograph:
         width=width,
         height=height,
         instances=instances,
-        source_group=source_group,
-        nm_per_px=nm_per_px,
-        attributes=attributes,
+        source_group=extras.source_group,
+        nm_per_px=extras.nm_per_px,
+        attributes=extras.attributes,
         notes=notes + note_without_area(read.without_area),
         without_area=read.without_area,
         not_carried=_not_carried(document),
         tally=Tally(background=background),
+        begun_by=extras.begun_by,
     )
     refuse_shapes(path, read.faults, micrograph)
     return micrograph
 
 
 def read_labelme_regions(path: Path, width: int, height: int) -> tuple[Instance, ...]:
-    """Read the regions of one LabelMe JSON whose image need not be at hand; see ``read_labelme``.
+    """Read the regions of one LabelMe JSON whose image need not be at hand, with scores; see ``read_labelme``.
+
+    A score is what ``write_labelme`` wrote into a shape's ``description``; of several parts, the highest counts.
 
     Args:
         path: The JSON file.
@@ -149,7 +157,7 @@ def read_labelme_regions(path: Path, width: int, height: int) -> tuple[Instance,
     """
     document = _read_document(path)
     _check_size(path, document, path.with_suffix(""), width, height)
-    read = _read_instances(document["shapes"], height, width)
+    read = _read_instances(document["shapes"], height, width, scored=True)
     refuse_faults(path, read.faults)
     return without_background(read.instances)[0]
 
@@ -194,7 +202,8 @@ def write_labelme(path: Path, micrograph: Micrograph, image_file: str) -> None:
     """Write one LabelMe JSON atomically; same input, same bytes.
 
     Polygons stay polygons, the parts of one particle share a ``group_id``. Masks, and polygons with holes, become
-    LabelMe ``mask`` shapes, since LabelMe's polygons have no holes. Scores are not written.
+    LabelMe ``mask`` shapes, since LabelMe's polygons have no holes; ``simplification`` makes polygons of masks, whose
+    vertices can be moved. A score goes into the shape's ``description``.
 
     Args:
         path: The JSON file.
@@ -221,7 +230,8 @@ def labelme_bytes(path: Path, micrograph: Micrograph, image_file: str) -> bytes:
             groups += 1
             group_id = groups
         flags = {"crowd": True} if instance.crowd else {}
-        shapes += [_shape(instance.label, region, group_id, flags) for region in regions]
+        description = "" if instance.score is None else f"score {instance.score:.6g}"
+        shapes += [_shape(instance.label, region, group_id, flags, description) for region in regions]
     document: dict[str, Any] = {
         "version": _VERSION,
         "flags": {},
@@ -234,6 +244,7 @@ def labelme_bytes(path: Path, micrograph: Micrograph, image_file: str) -> bytes:
             "nm_per_px": micrograph.nm_per_px,
             "source_group": micrograph.source_group,
             "attributes": dict(micrograph.attributes),
+            **({} if micrograph.begun_by is None else {"begun_by": micrograph.begun_by.as_json()}),
         },
     }
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
@@ -321,9 +332,19 @@ def _is_number(value: Any, wanted: int) -> bool:
         return False
 
 
-def _read_extras(path: Path, extras: Any) -> tuple[float | None, str | None, dict[str, str]]:
+@dataclass(frozen=True, slots=True)
+class _Extras:
+    """What stands under ``nanoseg``."""
+
+    nm_per_px: float | None = None
+    source_group: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    begun_by: BegunBy | None = None
+
+
+def _read_extras(path: Path, extras: Any) -> _Extras:
     if extras is None:
-        return None, None, {}
+        return _Extras()
     if not isinstance(extras, dict):
         raise AnnotationError(f"{path}: 'nanoseg' is {extras!r}; it must be an object, or be left out")
     scale, group, attributes = extras.get("nm_per_px"), extras.get("source_group"), extras.get("attributes") or {}
@@ -333,7 +354,8 @@ def _read_extras(path: Path, extras: Any) -> tuple[float | None, str | None, dic
         raise AnnotationError(f"{path}: nanoseg.source_group is {group!r}; it must be a text")
     if not isinstance(attributes, dict) or not all(isinstance(value, str) for value in attributes.values()):
         raise AnnotationError(f"{path}: nanoseg.attributes is {attributes!r}; it must be an object of texts")
-    return (None if scale is None else float(scale)), group, attributes
+    begun_by = read_begun_by(path, extras.get("begun_by"))
+    return _Extras(None if scale is None else float(scale), group, attributes, begun_by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,9 +367,10 @@ class _Shapes:
     faults: tuple[str, ...]
 
 
-def _read_instances(shapes: list[Any], height: int, width: int) -> _Shapes:
+def _read_instances(shapes: list[Any], height: int, width: int, *, scored: bool = False) -> _Shapes:
     parts: dict[tuple[str, Any], list[Polygon | Rle]] = {}
     crowds: set[tuple[str, Any]] = set()
+    scores: dict[tuple[str, Any], float] = {}
     without_area: Counter[str] = Counter()
     faults: list[str] = []
     polygons = plain_polygons(shapes)
@@ -369,10 +392,23 @@ def _read_instances(shapes: list[Any], height: int, width: int) -> _Shapes:
         parts.setdefault(key, []).append(region)
         if isinstance(shape.get("flags"), dict) and shape["flags"].get("crowd") is True:
             crowds.add(key)
+        score = _score(shape) if scored else None
+        if score is not None:
+            scores[key] = max(score, scores.get(key, score))
     instances = [
-        Instance(key[0], _merge(regions, height, width), crowd=key in crowds) for key, regions in parts.items()
+        Instance(key[0], _merge(regions, height, width), scores.get(key), crowd=key in crowds)
+        for key, regions in parts.items()
     ]
     return _Shapes(tuple(instances), without_area, tuple(faults))
+
+
+def _score(shape: Mapping[str, Any]) -> float | None:
+    """What the writer put into the description; None where it says anything else."""
+    found = _SCORE.fullmatch(str(shape.get("description")).strip())
+    try:
+        return float(found[1]) if found else None
+    except ValueError:
+        return None
 
 
 def _not_carried(document: Mapping[str, Any]) -> tuple[str, ...]:
@@ -446,21 +482,29 @@ def _unannotated(folder: Path, documents: Sequence[str], images: Sequence[str]) 
 
 
 def _write_regions(instance: Instance, height: int, width: int, where: str) -> list[dict[str, Any]]:
-    if not isinstance(instance.region, Rle) and not any(part.holes for part in instance.region):
-        return [{"points": part.exterior.tolist(), "shape_type": "polygon", "mask": None} for part in instance.region]
-    mask = to_mask(instance, height, width)
-    if not mask.any():
+    parts = [instance.region] if isinstance(instance.region, Rle) else list(instance.region)
+    shapes = []
+    for part in parts:
+        if isinstance(part, Polygon) and not part.holes:
+            shapes.append({"points": part.exterior.tolist(), "shape_type": "polygon", "mask": None})
+            continue
+        mask = to_mask(Instance(None, (part,) if isinstance(part, Polygon) else part), height, width)
+        if mask.any():
+            points, encoded = encode_mask(mask)
+            shapes.append({"points": points, "shape_type": "mask", "mask": encoded})
+    if parts and not shapes:
         raise AnnotationError(f"{where} ({instance.label}) covers no pixel; leave it out")
-    points, encoded = encode_mask(mask)
-    return [{"points": points, "shape_type": "mask", "mask": encoded}]
+    return shapes
 
 
-def _shape(label: str, region: dict[str, Any], group_id: int | None, flags: dict[str, bool]) -> dict[str, Any]:
+def _shape(
+    label: str, region: dict[str, Any], group_id: int | None, flags: dict[str, bool], description: str
+) -> dict[str, Any]:
     return {
         "label": label,
         "points": region["points"],
         "group_id": group_id,
-        "description": "",
+        "description": description,
         "shape_type": region["shape_type"],
         "flags": flags,
         "mask": region["mask"],

@@ -16,6 +16,7 @@ from nanoseg_bench.annotations.yolo import YoloLabel, YoloLine
 
 if TYPE_CHECKING:
     from nanoseg_bench.annotations.masks import MapLoss
+    from nanoseg_bench.annotations.simplification import Simplified
 
 _MILLION = 1_000_000
 _DECIMALS = 6
@@ -34,6 +35,9 @@ class ImageLoss:
         holes_lost: Holes that are filled.
         points_clipped: Outline points outside of the image; the outline now runs along its edge.
         overlapped_pixels: Pixels that several particles share and one of them has.
+        simplified: Masks that became polygons, with fewer vertices than their pixels' edges have.
+        points_before: Vertices of those masks along the pixels' edges.
+        points_after: Vertices of those polygons.
         compared: Particles that were compared pixel by pixel.
         worst_iou: Smallest IoU of a particle as read with its truth; 0 where one vanished.
         mean_iou: Mean over the particles of the truth.
@@ -47,6 +51,9 @@ class ImageLoss:
     holes_lost: int = 0
     points_clipped: int = 0
     overlapped_pixels: int = 0
+    simplified: int = 0
+    points_before: int = 0
+    points_after: int = 0
     compared: int = 0
     worst_iou: float = 1.0
     mean_iou: float = 1.0
@@ -85,6 +92,29 @@ def yolo_loss(label: YoloLabel) -> ImageLoss:
         holes_lost=counts.holes_lost,
         points_clipped=counts.points_clipped,
         compared=compared,
+        worst_iou=worst,
+        mean_iou=mean,
+    )
+
+
+def outline_loss(found: Sequence["Simplified | None"], *, instances: int, outside: int) -> ImageLoss:
+    """What a reader of polygons that were made of masks sees against the truth.
+
+    Args:
+        found: Of every particle; None for one that was written as it is.
+        instances: Particles that were written.
+        outside: Particles without a pixel inside the image.
+    """
+    ious = [1.0 if each is None else round(each.iou, _DECIMALS) for each in found]
+    fewer = [each for each in found if each is not None and each.points < each.steps]
+    worst, mean = _worst_and_mean(ious)
+    return ImageLoss(
+        instances=instances,
+        outside=outside,
+        simplified=len(fewer),
+        points_before=sum(each.steps for each in fewer),
+        points_after=sum(each.points for each in fewer),
+        compared=len(fewer),
         worst_iou=worst,
         mean_iou=mean,
     )

@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nanoseg_bench.cli.places import require_apart
 from nanoseg_bench.cli.sources import CLASS_WITH_COMMA, add_source_options, open_from, parse_classes
@@ -26,10 +26,12 @@ examples:
   nanoseg-bench convert masks out --image-folder images --threshold 128 --to coco
                                                            black-and-white masks with smoothed edges
   nanoseg-bench convert masks out --image-folder images --mask-kind classes --label 1=cube,2=rod --to coco
+  nanoseg-bench convert masks out --image-folder images --to labelme --exact       masks pixel by pixel, not polygons
 
 YOLO text holds no holes, no particle of several parts and no ignore region; instance maps hold no overlap. COCO and
-LabelMe hold every particle as it is. Scales and source groups stand in LabelMe's JSON; beside the other formats they
-are in scales.csv and groups.csv, for --scale-csv and --group-by csv:FILE:source_group of prepare. A source that comes
+LabelMe hold every particle, COCO pixel by pixel. For LabelMe, masks become polygons whose vertices can be moved: within
+half a pixel of the mask's edge and with an IoU of 0.98 or more; only a part with holes stays a mask, and with --exact
+everything does. Scales and source groups stand in LabelMe's JSON; beside the other formats they are in scales.csv and groups.csv, for --scale-csv and --group-by csv:FILE:source_group of prepare. A source that comes
 split (Roboflow's folders train, valid and test; a data.yaml) keeps its split in split.csv, for --split-file.
 conversion_report.json says for each image what was lost, and which flags, attributes and other keys of the source are
 not carried over. There is no split: `prepare` makes one, and audits it.
@@ -56,6 +58,9 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     writing = parser.add_argument_group("writing")
     writing.add_argument(
         "--max-loss", type=float, metavar="X", help="largest 1 - IoU of a particle as the new format holds it"
+    )
+    writing.add_argument(
+        "--exact", action="store_true", help="to labelme: masks stay masks, pixel by pixel, which LabelMe cannot edit"
     )
     writing.add_argument(
         "--on-error",
@@ -93,6 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
             classes=classes,
             link=not arguments.copy,
             max_loss=arguments.max_loss,
+            exact=arguments.exact,
             on_error=arguments.on_error,
             overwrite=arguments.overwrite == "always",
             workers=arguments.workers,
@@ -106,9 +112,19 @@ def run(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> None:
     if arguments.workers is not None and arguments.workers < 1:
         raise UsageError(f"--workers {arguments.workers}: give at least 1")
+    if arguments.exact and arguments.to != "labelme":
+        raise UsageError(f"--exact: only with --to labelme; {arguments.to} has one form for a mask")
     if arguments.max_loss is not None and not 0 <= arguments.max_loss <= 1:
         raise UsageError(f"--max-loss {arguments.max_loss:g}: give a share between 0 and 1")
     require_apart(arguments.destination, {"": arguments.source, "--image-folder": arguments.image_folder})
+
+
+def _simplification(totals: "dict[str, Any]") -> str:
+    before, after = totals["points_before"], totals["points_after"]
+    return (
+        f"{totals['simplified']}, of {before} points {after} were kept (within 0.5 px, IoU 0.98 or more); --exact keeps "
+        "every pixel"
+    )
 
 
 def _remove(folder: Path) -> None:
@@ -144,6 +160,8 @@ def _show(report: "ConversionReport", source: "Source", destination: Path) -> No
         )
         if totals[key]
     ]
+    if totals["simplified"]:
+        lines.append(("masks to polygons", _simplification(totals)))
     if report.without_area:
         lines.append(("shapes without area", f"{list_kinds(report.without_area)}, left out; {WAY_OUT}"))
     if report.not_carried_over:

@@ -12,6 +12,7 @@ from nanoseg_bench.errors import ImageError, UsageError
 from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
+    from nanoseg_bench.annotations.begun_by import BegunBy
     from nanoseg_bench.cli.predicted import PredictedImage, Settings
     from nanoseg_bench.models.predictor import Predictor
 
@@ -29,7 +30,7 @@ examples:
   nanoseg-bench predict my_images --model RUN --out found --overwrite missing     images that have come since
 
 Each image is letterboxed as prepare does it; particles are in pixels of the image. DIR gets predictions.json, and a
-folder for each format: labelme (JSON beside the images, to be corrected in LabelMe), coco (with scores), masks
+folder for each format: labelme (JSON beside the images, polygons to be corrected in LabelMe), coco (with scores), masks
 (instance maps), overlay (pictures). All but the last can go into prepare and convert.
 
 A YOLO model runs in ONNX Runtime on the CPU: it is exported on its first use and kept beside its weights, or in the
@@ -102,7 +103,8 @@ def run(arguments: argparse.Namespace) -> int:
     known = {image.source for image in kept}
     new = [source for source in sources if source not in known]
     found, problems = _predict(predictor, settings, new, kept, out / _OVERLAY if _OVERLAY in formats else None)
-    write_folder(out, settings, [*kept, *found], [name for name in formats if name != _OVERLAY])
+    annotations = [name for name in formats if name != _OVERLAY]
+    write_folder(out, settings, [*kept, *found], annotations, _begun_by(arguments.model, predictor))
     _show(found, len(sources) - len(new))
     print(f"{out / FILE}: {counted(len(kept) + len(found), 'image')}")
     for error in problems:
@@ -163,6 +165,16 @@ def _open(arguments: argparse.Namespace) -> "Predictor":
     engine = f"in {_ENGINES[predictor.engine]} on {device}" if predictor.model.complexity() else "without a network"
     _LOG.info("%s %s", predictor.model.recipe.title, engine)
     return predictor
+
+
+def _begun_by(path: Path, predictor: "Predictor") -> "BegunBy":
+    """What the written annotations say of the model that drew them."""
+    from nanoseg_bench.annotations.begun_by import BegunBy
+    from nanoseg_bench.runs.folder import RUN_FILE
+
+    folder = (path if path.is_dir() else path.parent).resolve()
+    run = folder.name if (folder / RUN_FILE).is_file() else None
+    return BegunBy(predictor.model.recipe.model, run, predictor.weights_sha256)
 
 
 def _confidence(arguments: argparse.Namespace, predictor: "Predictor") -> float:

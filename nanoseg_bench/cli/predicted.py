@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.conversion import convert
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Rle
 from nanoseg_bench.annotations.raster import to_rle
@@ -109,7 +110,13 @@ def require_same(folder: Path, earlier: Settings | None, settings: Settings) -> 
         )
 
 
-def write_folder(folder: Path, settings: Settings, images: Sequence[PredictedImage], formats: Sequence[str]) -> None:
+def write_folder(
+    folder: Path,
+    settings: Settings,
+    images: Sequence[PredictedImage],
+    formats: Sequence[str],
+    begun_by: BegunBy | None = None,
+) -> None:
     """Write predictions.json, and a folder of annotations per format.
 
     Args:
@@ -117,12 +124,14 @@ def write_folder(folder: Path, settings: Settings, images: Sequence[PredictedIma
         settings: For predictions.json.
         images: All, those of earlier calls included.
         formats: Of ``labelme``, ``coco`` and ``masks``.
+        begun_by: The model, for those who correct its outlines and take them for truth.
 
     Raises:
         NanosegError: The folder cannot be written.
     """
     entries = tuple(
-        Loaded(Micrograph(each.name, each.source, each.width, each.height, each.instances)) for each in images
+        Loaded(Micrograph(each.name, each.source, each.width, each.height, each.instances, begun_by=begun_by))
+        for each in images
     )
     try:
         write_json(folder / FILE, _document(settings, images))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import ModelError, UsageError
+from nanoseg_bench.files import sha256_file
 from nanoseg_bench.imageio import as_rgb
 from nanoseg_bench.models.base import CanvasImage, Model
 from nanoseg_bench.models.engine import EngineName
@@ -32,11 +33,15 @@ class Predictor:
     Args:
         model: Ready to predict.
         chosen_confidence: Operating point that came with the model; None where none is known.
+        weights_sha256: Of the file that its weights come from, also where they were exported since; None without any.
     """
 
-    def __init__(self, model: Model, chosen_confidence: float | None = None) -> None:
+    def __init__(
+        self, model: Model, chosen_confidence: float | None = None, weights_sha256: str | None = None
+    ) -> None:
         self.model = model
         self.chosen_confidence = chosen_confidence
+        self.weights_sha256 = weights_sha256
 
     @property
     def engine(self) -> EngineName:
@@ -90,16 +95,23 @@ def open_predictor(
         from nanoseg_bench.models.onnx_file import open_onnx
 
         opened, about = open_onnx(path)
-        return Predictor(opened, about.confidence)
+        return Predictor(opened, about.confidence, about.weights_sha256)
     if engine == "torch" or device != "cpu":
-        return Predictor(open_trained(path, device, trust_pickle=trust_pickle))
-    return Predictor(_open_for_onnx(path, trust_pickle, required=engine == "onnx"))
+        model = open_trained(path, device, trust_pickle=trust_pickle)
+    else:
+        model = _open_for_onnx(path, trust_pickle, required=engine == "onnx")
+    weights = _weights_of(path)
+    return Predictor(model, weights_sha256=sha256_file(weights) if weights.is_file() else None)
+
+
+def _weights_of(path: Path) -> Path:
+    return path / _WEIGHTS if path.is_dir() else path
 
 
 def _open_for_onnx(path: Path, trust_pickle: bool, required: bool) -> Model:
     from nanoseg_bench.models.onnx_cache import OnnxCache
 
-    weights = path / _WEIGHTS if path.is_dir() else path
+    weights = _weights_of(path)
     # What was exported from a pickle runs no code, but the user is asked the same on each call.
     may_read = weights.is_file() and (trust_pickle or weights.suffix.lower() != ".pt")
     cache = OnnxCache(weights) if may_read else None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.faults import Problem
 from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.annotations.labels import check_labels
@@ -63,6 +64,7 @@ class Inspection:
         truth_sha256: Of labels and regions.
         fingerprint_path: The file to compare it by.
         pieces: ``Micrograph.pieces``.
+        begun_by: The model that drew the truth's first outlines; None where none is known to have.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Inspection:
     truth_sha256: str = ""
     fingerprint_path: Path | None = None
     pieces: Mapping[str, int] = field(default_factory=dict)
+    begun_by: BegunBy | None = None
 
     @property
     def particles(self) -> int:
@@ -141,6 +144,7 @@ def _inspect(task: InspectionTask) -> Inspection:
         "tally": micrograph.tally,
         "without_area": dict(micrograph.without_area),
         "pieces": dict(micrograph.pieces),
+        "begun_by": micrograph.begun_by,
     }
     if task.fingerprint_path is not None:
         fields |= _look_at_pixels(micrograph, task.fingerprint_path)

@@ -39,6 +39,7 @@ def manifest_rows(planned: PlannedMicrograph, written: WrittenMicrograph, canvas
         "attributes": _json(dict(sorted(seen.attributes.items()))),
         "reading": _json(dict(seen.reading)),
         "pixels_sha256": seen.pixels_sha256,
+        "begun_by": "" if seen.begun_by is None else _json(seen.begun_by.as_json()),
     }
     rows = []
     for image in written.canvases:

@@ -265,6 +265,8 @@ def _identity(planned: PlannedMicrograph) -> dict[str, Any]:
         "copies": len(planned.copy_stems),
         "pixels": seen.pixels_sha256,
         "truth": seen.truth_sha256,
+        # Where there is none it does not enter: sets made by people keep their hash.
+        **({} if seen.begun_by is None else {"begun_by": seen.begun_by.as_json()}),
     }
 
 

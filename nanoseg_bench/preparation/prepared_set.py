@@ -23,6 +23,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nanoseg_bench.annotations.begun_by import BegunBy, read_begun_by
 from nanoseg_bench.annotations.coco import read_coco
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.errors import AuditError, DatasetError
@@ -60,6 +61,7 @@ MANIFEST_COLUMNS = (
     "reading",  # JSON object: what reading the image decided (page, contrast, orientation)
     "pixels_sha256",  # of the source's decoded pixels
     "canvas_sha256",  # of the canvas' pixels
+    "begun_by",  # JSON object: the model that drew the truth's first outlines; empty where a person did
 )
 
 AUDITED_COLUMNS = ("name", "split", "micrograph", "parent", "source_group", "pixels_sha256")
@@ -82,6 +84,7 @@ class PreparedImage:
     pixels_sha256: str
     canvas_sha256: str
     attributes: Mapping[str, str] = field(default_factory=dict)
+    begun_by: BegunBy | None = None
 
 
 class PreparedSet:
@@ -195,6 +198,8 @@ class PreparedSet:
             pixels_sha256=row["pixels_sha256"],
             canvas_sha256=row["canvas_sha256"],
             attributes=json.loads(row["attributes"] or "{}"),
+            # Sets of earlier versions do not have the column.
+            begun_by=read_begun_by(self.root / "manifest.csv", json.loads(row.get("begun_by") or "null")),
         )
 
     def _instances(self, kind: str, split: str) -> dict[str, list[Instance]]:

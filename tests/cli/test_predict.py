@@ -86,7 +86,7 @@ def test_every_format_holds_the_same_particles(images, weights, tmp_path, capsys
         assert [each.label for each in labelme.instances] == [each.label for each in masks]
         if masks:
             drawn = [to_rle(each, *size) for each in labelme.instances]
-            assert np.diag(iou_matrix(drawn, [each.region for each in masks])).min() == 1
+            assert np.diag(iou_matrix(drawn, [each.region for each in masks])).min() >= 0.98
             visible = read_instance_map(out / "masks" / "masks" / f"{name}.png", None)
             assert 0 < len(visible) <= len(masks)
             diameter = np.mean([np.sqrt(4 * area(each.region) / np.pi) for each in masks])
