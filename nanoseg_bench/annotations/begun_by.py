@@ -49,16 +49,16 @@ def read_begun_by(path: Path, value: Any) -> BegunBy | None:
     """
     if value is None:
         return None
-    texts = {name: value.get(name) for name in ("model", "run", "weights_sha256")} if isinstance(value, dict) else {}
-    if not texts.get("model") or not all(text is None or isinstance(text, str) for text in texts.values()):
+    known = value if isinstance(value, dict) else {}
+    model, run, digest = (known.get(name) for name in ("model", "run", "weights_sha256"))
+    if not isinstance(model, str) or not model or not isinstance(run, str | None) or not isinstance(digest, str | None):
         raise AnnotationError(
-            f"{path}: nanoseg.begun_by is {value!r}; it must be an object of texts with the 'model' that drew the first "
-            "outlines, or be left out where none did"
+            f"{path}: nanoseg.begun_by is {value!r}; it must be an object of texts with the 'model' that drew the "
+            "first outlines, or be left out where none did"
         )
-    digest = texts["weights_sha256"]
     if digest is not None and not _SHA256.fullmatch(digest):
         raise AnnotationError(
-            f"{path}: nanoseg.begun_by.weights_sha256 is {digest!r}; it must be the 64 hexadecimal digits of a SHA-256, "
-            "or be left out"
+            f"{path}: nanoseg.begun_by.weights_sha256 is {digest!r}; it must be the 64 hexadecimal digits of a "
+            "SHA-256, or be left out"
         )
-    return BegunBy(texts["model"], texts["run"], digest)
+    return BegunBy(model, run, digest)

@@ -68,7 +68,8 @@ def convert(
 ) -> ConversionReport:
     """Write annotated micrographs in another format; same input, same bytes, whatever the number of workers.
 
-    ``labelme``: a JSON beside each image, where masks become polygons that can be edited. ``coco``: ``annotations.json`` and ``images/``. ``yolo``: ``data.yaml``,
+    ``labelme``: a JSON beside each image, where masks become polygons that can be edited. ``coco``:
+    ``annotations.json`` and ``images/``. ``yolo``: ``data.yaml``,
     ``images/`` and ``labels/``. ``masks``: ``images/``, ``masks/`` and ``instances.csv`` (name, value, label). With
     each, ``conversion_report.json``. The folder is written beside its place and renamed when complete.
 

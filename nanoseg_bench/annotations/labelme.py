@@ -4,14 +4,14 @@ Beyond what LabelMe defines, the top-level key ``nanoseg`` carries what else is 
 ``{"nm_per_px": 0.42, "source_group": "specimen-07", "attributes": {"modality": "BF-TEM"}}``, every part optional.
 ``"begun_by": {"model": "nsyolo", "run": "nsyolo-paper-seed0", "weights_sha256": "..."}`` says that a model drew the
 first outlines. LabelMe keeps the key when it saves the file, and the ``description`` of a shape, where a prediction's
-score stands: ``score 0.93``.
+score stands as LabelMe writes that of its own models: ``{"score": 0.93, "text": "cube"}``.
 """
 
 import base64
 import binascii
 import io
+import json
 import os
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,7 +25,7 @@ from nanoseg_bench.annotations.begun_by import BegunBy, read_begun_by
 from nanoseg_bench.annotations.faults import refuse_faults, refuse_shapes
 from nanoseg_bench.annotations.image_files import find_file, same_name, unusable_image
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon, Rle
-from nanoseg_bench.annotations.json_values import further_keys
+from nanoseg_bench.annotations.json_values import further_keys, is_number
 from nanoseg_bench.annotations.labelme_shapes import WITHOUT_AREA, encode_mask, plain_polygons, shape_region
 from nanoseg_bench.annotations.labels import own_label, without_background
 from nanoseg_bench.annotations.left_out import note_without_area
@@ -42,7 +42,6 @@ _KEYS = frozenset({"version", "shapes", "imagePath", "imageData", "imageHeight",
 _KEYS |= {"lineColor", "fillColor"}
 _SHAPE_KEYS = frozenset({"label", "points", "shape_type", "group_id", "mask", "flags", "line_color", "fill_color"})
 _READ_FLAGS = frozenset({"crowd"})
-_SCORE = re.compile(r"score ([0-9.e+-]+)")
 
 
 class _MissingImageError(AnnotationError):
@@ -144,7 +143,8 @@ def read_labelme(path: Path, image_root: Path | None = None) -> Micrograph:
 def read_labelme_regions(path: Path, width: int, height: int) -> tuple[Instance, ...]:
     """Read the regions of one LabelMe JSON whose image need not be at hand, with scores; see ``read_labelme``.
 
-    A score is what ``write_labelme`` wrote into a shape's ``description``; of several parts, the highest counts.
+    A score stands in the shape's ``description``, as LabelMe and ``write_labelme`` put it there; of several parts, the
+    highest counts.
 
     Args:
         path: The JSON file.
@@ -230,7 +230,7 @@ def labelme_bytes(path: Path, micrograph: Micrograph, image_file: str) -> bytes:
             groups += 1
             group_id = groups
         flags = {"crowd": True} if instance.crowd else {}
-        description = "" if instance.score is None else f"score {instance.score:.6g}"
+        description = "" if instance.score is None else _describe(instance.score, instance.label)
         shapes += [_shape(instance.label, region, group_id, flags, description) for region in regions]
     document: dict[str, Any] = {
         "version": _VERSION,
@@ -402,13 +402,20 @@ def _read_instances(shapes: list[Any], height: int, width: int, *, scored: bool 
     return _Shapes(tuple(instances), without_area, tuple(faults))
 
 
+def _describe(score: float, label: str) -> str:
+    return json.dumps({"score": float(f"{score:.6g}"), "text": label}, ensure_ascii=False)
+
+
 def _score(shape: Mapping[str, Any]) -> float | None:
-    """What the writer put into the description; None where it says anything else."""
-    found = _SCORE.fullmatch(str(shape.get("description")).strip())
-    try:
-        return float(found[1]) if found else None
-    except ValueError:
+    """The score in the description; None where that says anything else."""
+    text = shape.get("description")
+    if not isinstance(text, str) or not text.lstrip().startswith("{"):
         return None
+    try:
+        score = json.loads(text).get("score")
+    except (ValueError, RecursionError):
+        return None
+    return float(score) if is_number(score) else None
 
 
 def _not_carried(document: Mapping[str, Any]) -> tuple[str, ...]:

@@ -122,7 +122,7 @@ def _check(arguments: argparse.Namespace) -> None:
 def _simplification(totals: "dict[str, Any]") -> str:
     before, after = totals["points_before"], totals["points_after"]
     return (
-        f"{totals['simplified']}, of {before} points {after} were kept (within 0.5 px, IoU 0.98 or more); --exact keeps "
+        f"{totals['simplified']}; {after} of {before} points kept (within 0.5 px, IoU 0.98 or more), --exact keeps "
         "every pixel"
     )
 

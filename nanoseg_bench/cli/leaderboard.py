@@ -223,7 +223,7 @@ def _table(frame: "pd.DataFrame", columns: dict[str, str], title: str) -> "Table
     for heading in columns.values():
         text = heading in ("model", "preset")
         table.add_column(heading, justify="left" if text else "right", no_wrap=text)
-    reasons = []
+    reasons, began = [], []
     contest = None
     for _, row in frame.iterrows():
         if row["status"] == "ok" and not row["external"]:
@@ -234,6 +234,9 @@ def _table(frame: "pd.DataFrame", columns: dict[str, str], title: str) -> "Table
         cells = [_cell(name, row) for name in columns]
         if row["external"]:
             cells[list(columns).index("title")] += " (external)"
+        if isinstance(row["truth_begun_by"], str):  # NaN where none of it did
+            cells[list(columns).index("title")] += " *"
+            began.append(f"* truth began with {row['title']}, which flatters it: {row['truth_begun_by']}")
         if row["status"] != "ok":
             cells[list(columns).index("title")] += f" ({row['status']})"
             reasons.append(f"{row['title']}: {row['status']}: {row['reason']}")
@@ -242,8 +245,8 @@ def _table(frame: "pd.DataFrame", columns: dict[str, str], title: str) -> "Table
                 f"{row['title']}: at the default confidence {row['confidence']:g}: {row['confidence_reason']}"
             )
         table.add_row(*cells)
-    if reasons:
-        table.caption = "\n".join(reasons)
+    if reasons or began:
+        table.caption = "\n".join([*dict.fromkeys(began), *reasons])
         table.caption_justify = "left"
     return table
 

@@ -385,6 +385,7 @@ def _show(prepared: "PreparedSet") -> int:
 
     from nanoseg_bench.files import read_json
     from nanoseg_bench.preparation.audit import read_audit
+    from nanoseg_bench.preparation.begun_truth import begun_truth
 
     console = Console(highlight=False, soft_wrap=True)
     summary = prepared.summary
@@ -416,6 +417,12 @@ def _show(prepared: "PreparedSet") -> int:
     _tell_losses(summary["losses"], console)
     for fault in report.get("faults_of_files", []):
         console.print(f"left out: {fault['message']}", markup=False)
+    for each in begun_truth(prepared):
+        console.print(
+            f"warning: {each.begun_by} began the truth of {each.words}: its outlines flatter it, corrected or not, and "
+            "its rows are marked",
+            markup=False,
+        )
     code = show_audit(read_audit(prepared.root / "split_audit.json"), prepared.root)
     if code == 0:
         console.print(f"next: nanoseg-bench run --data {prepared.root} --models all", markup=False)

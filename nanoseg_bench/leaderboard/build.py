@@ -154,6 +154,7 @@ def _row(record: Record, standing: Standing) -> dict[str, object]:
         "training_epochs": training.epochs if training else None,
         "training_images_seen": training.images_seen if training else None,
         "training_resumes": training.resumes if training else None,
+        "truth_begun_by": record.truth_begun_by or None,
         "device": record.device,
         "dataset": record.dataset,
         "set_name": record.set_name,

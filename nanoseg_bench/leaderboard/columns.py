@@ -168,6 +168,7 @@ _COST = (
 )
 
 _PROVENANCE = (
+    "truth_begun_by",
     "device",
     "dataset",
     "set_name",

@@ -74,6 +74,8 @@ def _model(entry: Entry) -> str:
     remarks = ["external"] if record.external else []
     if record.confidence_source == "default":
         remarks.append("default confidence")
+    if record.truth_begun_by:
+        remarks.append("truth began with it")
     return f"{record.title} ({', '.join(remarks)})" if remarks else record.title
 
 

@@ -108,6 +108,7 @@ def write_page(
         references=_references(test),
         declared=[entry.name for entry in scored if entry.record.confidence_source == "declared"],
         defaulted=[(entry.name, entry.row["confidence_reason"]) for entry in scored if _is_default(entry)],
+        began=[(entry.name, entry.record.truth_begun_by) for entry in test if entry.record.truth_begun_by],
         seeds=csv_rows(tables["seeds"]) if "seeds" in tables else [],
         curves=curve_sections(groups(test)),
         border_rule=BORDER_RULE,

@@ -36,9 +36,7 @@ class Predictor:
         weights_sha256: Of the file that its weights come from, also where they were exported since; None without any.
     """
 
-    def __init__(
-        self, model: Model, chosen_confidence: float | None = None, weights_sha256: str | None = None
-    ) -> None:
+    def __init__(self, model: Model, chosen_confidence: float | None = None, weights_sha256: str | None = None) -> None:
         self.model = model
         self.chosen_confidence = chosen_confidence
         self.weights_sha256 = weights_sha256

@@ -11,6 +11,7 @@ from PIL import Image
 from nanoseg_bench.errors import AuditError, ImageError
 from nanoseg_bench.files import write_text
 from nanoseg_bench.html import data_uri, render
+from nanoseg_bench.preparation.begun_truth import begun_truth
 from nanoseg_bench.preparation.inspection import FINGERPRINT_SIDE
 from nanoseg_bench.preparation.letterbox import Letterbox
 from nanoseg_bench.preparation.overlays import read_canvas
@@ -93,6 +94,8 @@ def write_audit_page(prepared: PreparedSet, audit: Mapping[str, Any], path: Path
         prepared=prepared,
         audit=audit,
         originals=originals,
+        begun_truth=begun_truth(prepared),
+        begun_images=[image for image in originals.values() if image.begun_by is not None],
         pair_checks=[check for check in audit["checks"] if check["name"] in _PAIR_CHECKS],
         found=len(found),
         pairs=[_pair(detail, originals, notes, path) for detail in found[:MAX_PAIRS]],

@@ -74,6 +74,8 @@ class Record(BaseModel):
     commit: str | None = None
     recipe: dict[str, Any] = {}
     predictions_sha256: str | None = None
+    truth_begun_by: str = ""
+    """What of the truth that it is judged by began with this model: ``3 of 10 val images, 12 of 40 test images``."""
     finished: str
     """UTC, ISO 8601."""
 

@@ -13,6 +13,7 @@ from nanoseg_bench.evaluation.result import Evaluation, OperatingPoint
 from nanoseg_bench.evaluation.robustness import CONDITIONS, ROBUSTNESS, evaluate_robustness
 from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION, evaluate, evaluate_ood
 from nanoseg_bench.files import sha256_file, sha256_json
+from nanoseg_bench.preparation.begun_truth import began_truth
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.corrupted import kept_clean_set
 from nanoseg_bench.runs.documents import ExternalRun, MadeFrom
@@ -130,8 +131,11 @@ def _score(run: RunFolder, truth: KeptTruth, name: str, point: OperatingPoint | 
     prepared, made_from = truth.prepared, _made_from(run, name)
     source: ConfidenceSource = made_from.confidence_source if point is None else point.source
     images, evaluation = _evaluate(run, truth, name, made_from.confidence if point is None else point.confidence)
+    facts = run.facts()
+    judged_on = "test" if name == ROBUSTNESS else name
     return Record(
-        **run.facts().model_dump(),
+        **facts.model_dump(),
+        truth_begun_by=began_truth(prepared, judged_on, facts.model, facts.initial_weights),
         evaluator=EVALUATOR_VERSION,
         set_name=prepared.name,
         dataset=prepared.dataset,

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -14,6 +15,7 @@ import yaml
 from PIL import Image
 from pycocotools.coco import COCO
 
+from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.conversion import convert
 from nanoseg_bench.annotations.conversion_report import REPORT_FILE
 from nanoseg_bench.annotations.doors import open_source
@@ -446,3 +448,75 @@ def test_uneven_pixels_are_told_once_with_the_first_image(tmp_path, caplog, capf
     assert warning.startswith("pixels are not square in 2 images (the first is b, 2.5 × 3 nm)")
     assert [row.get("nm_per_px") for row in report["images"]] == [None, None, None, 2.75]
     assert "square" not in caplog.text + capfd.readouterr().err
+
+
+@pytest.fixture
+def maps(tmp_path):
+    """Instance maps of discs, a ring, two far parts of one particle and a single pixel; one ignore region more."""
+    y, x = np.mgrid[:120, :160]
+    labels = np.zeros((120, 160), np.uint8)
+    for value, (row, column, radius) in enumerate(((30, 30, 20.3), (80, 40, 11.7), (40, 120, 25.2)), start=1):
+        labels[np.hypot(y - row, x - column) < radius] = value
+    labels[np.hypot(y - 40, x - 120) < 9] = 0
+    labels[90:100, 70:90] = labels[90:100, 120:140] = 4
+    labels[110, 5] = 5
+    image = tmp_path / "in" / "images" / "a.png"
+    image.parent.mkdir(parents=True)
+    Image.fromarray(np.full((120, 160), 90, np.uint8)).save(image)
+    instances = [Instance("cube", mask_to_rle(labels == value)) for value in range(1, 6)]
+    instances.append(Instance("ignore", mask_to_rle(np.hypot(y - 100, x - 150) < 8)))
+    return Source("masks", (Loaded(Micrograph("a", image, 160, 120, tuple(instances))),)), instances
+
+
+def particles_of(out):
+    (entry,) = [entry for entry in open_labelme(out).entries if entry.name == "a"]
+    return entry.read().instances
+
+
+def shapes_of(out):
+    return json.loads((out / "a.json").read_text())["shapes"]
+
+
+def ious(instances, truth):
+    masks = [(to_mask(one, 120, 160), to_mask(other, 120, 160)) for one, other in zip(instances, truth, strict=True)]
+    return [(one & other).sum() / (one | other).sum() for one, other in masks]
+
+
+def test_masks_become_polygons_and_the_report_says_what_was_lost(maps, tmp_path):
+    source, truth = maps
+    convert(source, tmp_path / "out", "labelme", workers=1)
+    shapes = shapes_of(tmp_path / "out")
+    assert [shape["shape_type"] for shape in shapes] == ["polygon", "polygon", "mask", *["polygon"] * 4]
+    groups = [shape["group_id"] for shape in shapes]
+    assert groups[3] == groups[4] is not None and [groups[number] for number in (0, 1, 2, 5, 6)] == [None] * 5
+    found = ious(particles_of(tmp_path / "out"), truth)
+    assert min(found) >= 0.98 and found[2] == found[3] == found[4] == 1
+    report = read_report(tmp_path / "out")
+    (row,) = report["images"]
+    assert row["simplified"] == 2 and report["totals"]["simplified"] == 2
+    assert row["points_after"] == len(shapes[0]["points"]) + len(shapes[1]["points"]) < row["points_before"] / 2
+    assert 1 > row["worst_iou"] == report["totals"]["worst_iou"] == pytest.approx(min(found[:5]), abs=1e-6)
+    assert row["mean_iou"] == pytest.approx(np.mean(found[:5]), abs=1e-6)
+
+
+def test_exact_keeps_every_pixel_and_max_loss_allows_less(maps, tmp_path):
+    source, truth = maps
+    convert(source, tmp_path / "exact", "labelme", exact=True, workers=1)
+    assert {shape["shape_type"] for shape in shapes_of(tmp_path / "exact")} == {"mask"}
+    assert ious(particles_of(tmp_path / "exact"), truth) == [1] * 6
+    report = read_report(tmp_path / "exact")
+    assert report["totals"]["worst_iou"] == 1 and report["totals"]["simplified"] == 0
+    convert(source, tmp_path / "strict", "labelme", max_loss=0.0, workers=1)
+    assert {shape["shape_type"] for shape in shapes_of(tmp_path / "strict")} == {"polygon", "mask"}
+    assert ious(particles_of(tmp_path / "strict"), truth) == [1] * 6
+
+
+def test_who_began_goes_on_to_labelme_and_is_told_elsewhere(maps, tmp_path):
+    source, _ = maps
+    (entry,) = source.entries
+    begun = replace(entry.read(), begun_by=BegunBy("nsyolo", "nsyolo-paper-seed0"))
+    for to, told in (("labelme", {}), ("coco", {"nanoseg.begun_by": 1}), ("masks", {"nanoseg.begun_by": 1})):
+        convert(Source("labelme", (Loaded(begun),)), tmp_path / to, to, workers=1)
+        assert read_report(tmp_path / to)["not_carried_over"] == told
+    document = json.loads((tmp_path / "labelme" / "a.json").read_text())
+    assert document["nanoseg"]["begun_by"] == {"model": "nsyolo", "run": "nsyolo-paper-seed0"}

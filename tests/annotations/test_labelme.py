@@ -7,16 +7,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.faults import FaultyShapesError, SeveralFaultsError
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon, Rle
 from nanoseg_bench.annotations.labelme import (
     embedded_image,
     extract_embedded_image,
+    labelme_bytes,
     open_labelme,
     read_labelme,
     read_labelme_regions,
     write_labelme,
 )
+from nanoseg_bench.annotations.labelme_shapes import encode_mask
 from nanoseg_bench.annotations.raster import mask_to_rle, to_mask
 from nanoseg_bench.annotations.source import NotAnAnnotationError
 from nanoseg_bench.errors import AnnotationError, ImageError
@@ -559,3 +562,101 @@ def test_every_faulty_shape_is_told_and_the_others_remain(labelme_file):
     assert [fault[:7] for fault in raised.value.faults] == ["shape 2", "shape 3", "shape 4"]
     assert "point 2 is [2, 'x']" in raised.value.faults[2]
     assert [each.label for each in raised.value.rest.instances] == ["cube"]
+
+
+DIGEST = "0123456789abcdef" * 4
+
+
+@pytest.mark.usefixtures("pillows_limit")
+def test_scores_and_who_began_survive_labelme(tmp_path, disc):
+    """LabelMe opens the file, and saves what it holds as its window does: shapes, and all keys that are not its own."""
+    try:
+        from labelme._label_file import LabelFile
+    except Exception as error:  # Qt or libGL missing: labelme then fails with whatever they raise
+        pytest.skip(f"labelme cannot be imported here: {error!r}")
+    mask = np.zeros((40, 60), dtype=bool)
+    mask[5:9, 5:12] = mask[20:30, 40:50] = True
+    mask[23:25, 43:45] = False
+    instances = (
+        Instance("rod", (disc(30, 8, 4),), 0.87654321),
+        Instance("rod", (disc(20, 20, 6), disc(40, 20, 5)), 0.5),
+        Instance("cube", mask_to_rle(mask), 1e-3),
+        Instance("cube", (disc(50, 32, 3),)),
+    )
+    begun_by = BegunBy("nsyolo", "nsyolo-paper-seed0", DIGEST)
+    Image.new("L", (60, 40)).save(tmp_path / "a.png")
+    path = tmp_path / "a.json"
+    write_labelme(path, Micrograph("a", tmp_path / "a.png", 60, 40, instances, begun_by=begun_by), "a.png")
+    opened = LabelFile(str(path))
+    shapes = [
+        {
+            **{key: value for key, value in shape.items() if key != "other_data"},
+            **shape["other_data"],
+            "mask": None if shape["mask"] is None else encode_mask(shape["mask"])[1],
+        }
+        for shape in opened.shapes
+    ]
+    opened.save(
+        str(path),
+        shapes=shapes,
+        image_path=opened.image_path,
+        image_height=40,
+        image_width=60,
+        other_data=opened.other_data,
+        flags=opened.flags,
+    )
+    assert path.read_text().count('"version": "5.5.0"') == 0  # it is LabelMe's file now
+    back = read_labelme(path)
+    assert back.begun_by == begun_by
+    assert [each.score for each in back.instances] == [None] * 4  # truth has no scores
+    scored = read_labelme_regions(path, 60, 40)
+    assert [each.score for each in scored] == [0.876543, 0.5, 0.001, None]
+    for old, new in zip(instances, scored, strict=True):
+        assert (to_mask(old, 40, 60) == to_mask(new, 40, 60)).all()
+
+
+def test_a_description_of_ones_own_is_no_score(tmp_path, disc):
+    micrograph = Micrograph("a", tmp_path / "a.png", 60, 40, (Instance("rod", (disc(30, 8, 4),), 0.5),))
+    for text, score in (
+        (' {"score": 0.25}', 0.25),
+        ('{"score": 1, "text": "a bottle"}', 1.0),  # as LabelMe's own models leave it
+        ('{"score": "high"}', None),
+        ('{"score": NaN}', None),
+        ('{"score": true}', None),
+        ('{"text": "rod"}', None),
+        ('{"score": 0.5} too sure', None),
+        ("0.5", None),
+        ("", None),
+        (None, None),
+        (7, None),
+    ):
+        document = json.loads(labelme_bytes(tmp_path / "a.json", micrograph, "a.png"))
+        assert json.loads(document["shapes"][0]["description"]) == {"score": 0.5, "text": "rod"}
+        document["shapes"][0]["description"] = text
+        (tmp_path / "a.json").write_text(json.dumps(document))
+        assert [each.score for each in read_labelme_regions(tmp_path / "a.json", 60, 40)] == [score]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("nsyolo", "must be an object of texts"),
+        ({"run": "r"}, "must be an object of texts"),
+        ({"model": "m", "run": 3}, "must be an object of texts"),
+        ({"model": "m", "weights_sha256": "0123"}, "weights_sha256 is '0123'.*64 hexadecimal"),
+    ],
+)
+def test_a_malformed_origin_is_named(tmp_path, value, message):
+    Image.new("L", (60, 40)).save(tmp_path / "a.png")
+    document = {"shapes": [], "imagePath": "a.png", "nanoseg": {"begun_by": value}}
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    with pytest.raises(AnnotationError, match=f"a.json: nanoseg.begun_by.*{message}"):
+        read_labelme(tmp_path / "a.json")
+
+
+def test_only_parts_with_holes_are_masks(tmp_path, disc, square):
+    ring = Polygon(square(2, 2, 20, 20), (square(6, 6, 12, 12),))
+    micrograph = Micrograph("a", tmp_path / "a.png", 60, 40, (Instance("cube", (ring, disc(40, 30, 4))),))
+    first, second = json.loads(labelme_bytes(tmp_path / "a.json", micrograph, "a.png"))["shapes"]
+    assert (first["shape_type"], second["shape_type"]) == ("mask", "polygon")
+    assert first["group_id"] == second["group_id"] is not None

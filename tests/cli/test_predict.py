@@ -7,12 +7,14 @@ import tifffile
 import torch
 from PIL import Image
 
+from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.coco import read_coco
-from nanoseg_bench.annotations.labelme import read_labelme
+from nanoseg_bench.annotations.labelme import read_labelme, read_labelme_regions
 from nanoseg_bench.annotations.masks import read_instance_map
 from nanoseg_bench.annotations.raster import area, iou_matrix, to_rle
 from nanoseg_bench.cli import main
 from nanoseg_bench.cli.operating_point import find_operating_point
+from nanoseg_bench.files import sha256_file
 from nanoseg_bench.models.checkpoint import describe, save_weights
 from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.registry import build
@@ -84,6 +86,9 @@ def test_every_format_holds_the_same_particles(images, weights, tmp_path, capsys
         labelme = read_labelme(out / "labelme" / f"{name}.json")
         assert (labelme.height, labelme.width) == size
         assert [each.label for each in labelme.instances] == [each.label for each in masks]
+        assert labelme.begun_by == BegunBy("nsyolo", None, sha256_file(weights))
+        scored = read_labelme_regions(out / "labelme" / f"{name}.json", size[1], size[0])
+        assert [each.score for each in scored] == pytest.approx([each.score for each in masks], rel=1e-5)
         if masks:
             drawn = [to_rle(each, *size) for each in labelme.instances]
             assert np.diag(iou_matrix(drawn, [each.region for each in masks])).min() >= 0.98

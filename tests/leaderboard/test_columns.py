@@ -46,6 +46,7 @@ NOT_FROM_SCORES = {
     "training_epochs",
     "training_images_seen",
     "training_resumes",
+    "truth_begun_by",
     "device",
     "dataset",
     "set_name",

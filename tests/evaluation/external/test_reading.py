@@ -1,6 +1,7 @@
 """What other tools write comes back as the particles that they found, or is refused with the way out."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -320,6 +321,28 @@ def test_a_second_annotators_labelme_files_need_no_images(tool):
     external = tool.read(write_labelme(tool))
     assert external.predictions.knows_classes and not external.scored
     assert_same_particles(tool, external, at_least=0.9)
+
+
+def test_scores_in_the_descriptions_of_labelme_files_are_read(tool):
+    folder = write_labelme(tool)
+    numbers = itertools.count()
+    expected = []
+    for name in tool.names:
+        document = json.loads((folder / f"{name}.json").read_text())
+        score = {}
+        for shape in document["shapes"]:
+            group = shape["group_id"]
+            score[group] = score.get(group) or round(1 / (2 + next(numbers)), 6)
+            shape["description"] = json.dumps({"score": score[group], "text": "rod"})
+        expected += score.values()
+        (folder / f"{name}.json").write_text(json.dumps(document))
+    external = tool.read(folder)
+    assert external.scored and external.predictions.has_confidence
+    assert [each.score for name in tool.names for each in external.predictions.images[name]] == expected
+    shape["description"] = "mended by hand"
+    (folder / f"{name}.json").write_text(json.dumps(document))
+    with pytest.raises(PredictionsError, match="1 of .* particles have no score"):
+        tool.read(folder)
 
 
 def test_foreign_classes_make_a_class_less_row_and_a_mixture_is_refused(tool):
