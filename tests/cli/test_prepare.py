@@ -12,6 +12,7 @@ from PIL import Image
 
 from nanoseg_bench.cli import main
 from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.runs.record import read_record
 
 EMPS = Path(__file__).parents[2].parent / "shared" / "data" / "emps"
 
@@ -436,3 +437,48 @@ def test_lines_only_are_not_mistaken_for_images_without_particles(tmp_path, caps
     assert run(tmp_path / "own", tmp_path / "set") == 1
     error = capsys.readouterr().err
     assert "in 3 images (reading noted: left out shapes without area: 1 linestrip; draw what outlines" in error
+
+
+def begin(folder, name, **begun_by):
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "nanoseg": {"begun_by": begun_by}}))
+
+
+def test_truth_that_a_model_began_is_told_and_marks_its_rows(own, tmp_path, capsys):
+    assert run(own, tmp_path / "by-hand", "--split", "6:2:2") == 0
+    by_hand = PreparedSet(tmp_path / "by-hand")
+    shown = capsys.readouterr().out
+    assert "began the truth" not in shown and "a model began" not in (by_hand.root / "split_audit.html").read_text(
+        encoding="utf-8"
+    )
+    assert all(image.begun_by is None for image in by_hand.all_images)
+    places = {image.micrograph: image.split for image in by_hand.all_images if image.parent is None}
+    chosen = [next(name for name, split in places.items() if split == part) for part in ("train", "val", "test")]
+    for name in chosen:
+        begin(own, name, model="otsu", run="otsu-paper-seed0")
+    out = tmp_path / "set"
+    assert run(own, out, "--split", "6:2:2") == 0
+    prepared = PreparedSet(out)
+    counts = {part: list(places.values()).count(part) for part in ("val", "test")}
+    words = ", ".join(f"1 of {count} {part} images" for part, count in counts.items())
+    assert f"warning: otsu (run otsu-paper-seed0) began the truth of {words}" in capsys.readouterr().out
+    # Every image, with its copies, knows it; the content is another one, and nothing else of it is.
+    assert {image.micrograph for image in prepared.all_images if image.begun_by} == set(chosen)
+    assert prepared.content_hash != by_hand.content_hash
+    assert {image.micrograph: image.split for image in prepared.all_images} == places
+    page = (out / "split_audit.html").read_text(encoding="utf-8")
+    assert "Truth that a model began" in page and words in page and "3 of 10 images" in page
+
+    boards = tmp_path / "boards"
+    command = ["run", "--data", out, "--preset", "smoke", "--models", "otsu", "--device", "cpu", "--runs"]
+    assert main([*map(str, (*command, tmp_path / "runs", "--leaderboards", boards))]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Otsu + watershed *" in shown and f"truth began with Otsu + watershed, which flatters it: {words}" in shown
+    (path,) = (boards / "records").glob("*/otsu-*-test.json")
+    assert read_record(path).truth_begun_by == words
+    assert main(["leaderboard", "--leaderboards", str(boards), "--html", str(tmp_path / "page.html")]) == 0
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "began the truth" in page and f"Otsu + watershed ({words})" in page
+    capsys.readouterr()
+    assert main(["leaderboard", "--leaderboards", str(boards), "--markdown"]) == 0
+    assert "Otsu + watershed (truth began with it)" in capsys.readouterr().out
