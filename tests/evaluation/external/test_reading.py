@@ -341,7 +341,7 @@ def test_scores_in_the_descriptions_of_labelme_files_are_read(tool):
     assert [each.score for name in tool.names for each in external.predictions.images[name]] == expected
     shape["description"] = "mended by hand"
     (folder / f"{name}.json").write_text(json.dumps(document))
-    with pytest.raises(PredictionsError, match="1 of .* particles have no score"):
+    with pytest.raises(PredictionsError, match=r"1 of \d+ particles have no score"):
         tool.read(folder)
 
 
