@@ -264,3 +264,26 @@ def test_warnings_and_what_is_not_carried_over_are_shown_once(folder, tmp_path, 
     assert lines[6].endswith("  flags (1 image)")
     (warning,) = [line for line in lines if line.startswith("warning")]
     assert warning.startswith("warning: labels 'Cube' (1 particle), 'cube' (1 particle): each is a class of its own")
+
+
+def test_exact_is_for_labelme_and_polygons_are_told(tmp_path, capsys):
+    y, x = np.mgrid[:40, :60]
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    Image.new("L", (60, 40), 90).save(tmp_path / "images" / "a.png")
+    discs = 1 * (np.hypot(y - 20, x - 18) < 12.4) + 2 * (np.hypot(y - 20, x - 45) < 9.1)
+    Image.fromarray(discs.astype(np.uint8)).save(tmp_path / "masks" / "a.png")
+    masks = (tmp_path / "masks", "--image-folder", tmp_path / "images", "--from", "masks", "--label", "cube")
+    (source, *options) = masks
+    assert run(source, tmp_path / "out", "--to", "labelme", *options) == 0
+    told = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("masks to polygons"))
+    shapes = json.loads((tmp_path / "out" / "a.json").read_text())["shapes"]
+    kept = sum(len(shape["points"]) for shape in shapes)
+    assert [shape["shape_type"] for shape in shapes] == ["polygon"] * 2
+    assert f"2; {kept} of " in told and "--exact" in told
+    assert run(source, tmp_path / "exact", "--to", "labelme", "--exact", *options) == 0
+    assert "masks to polygons" not in capsys.readouterr().out
+    assert run(tmp_path / "exact", tmp_path / "back", "--to", "masks") == 0
+    assert (np.asarray(Image.open(tmp_path / "back" / "masks" / "a.png")) == discs).all()
+    assert run(source, tmp_path / "coco", "--to", "coco", "--exact", *options) == 2
+    assert "--exact: only with --to labelme" in capsys.readouterr().err
