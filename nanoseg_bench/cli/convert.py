@@ -31,8 +31,9 @@ examples:
 YOLO text holds no holes, no particle of several parts and no ignore region; instance maps hold no overlap. COCO and
 LabelMe hold every particle, COCO pixel by pixel. For LabelMe, masks become polygons whose vertices can be moved: within
 half a pixel of the mask's edge and with an IoU of 0.98 or more; only a part with holes stays a mask, and with --exact
-everything does. Scales and source groups stand in LabelMe's JSON; beside the other formats they are in scales.csv and groups.csv, for --scale-csv and --group-by csv:FILE:source_group of prepare. A source that comes
-split (Roboflow's folders train, valid and test; a data.yaml) keeps its split in split.csv, for --split-file.
+everything does. Scales and source groups stand in LabelMe's JSON; beside the other formats they are in scales.csv and
+groups.csv, for --scale-csv and --group-by csv:FILE:source_group of prepare. A source that comes split (Roboflow's
+folders train, valid and test; a data.yaml) keeps its split in split.csv, for --split-file.
 conversion_report.json says for each image what was lost, and which flags, attributes and other keys of the source are
 not carried over. There is no split: `prepare` makes one, and audits it.
 """
