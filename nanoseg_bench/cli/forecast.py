@@ -39,7 +39,7 @@ def print_forecast(
     for heading in ("run", "fit", "predict", "score", "expected"):
         table.add_column(heading, no_wrap=True)
     for each in forecasts:
-        table.add_row(each.run_id, *(step.state for step in each.steps), _time(each.seconds))
+        table.add_row(each.run_id, *(step.state for step in each.steps), _time(each.seconds, each.estimated))
     console = Console()
     if not console.is_terminal:
         console = Console(width=140)
@@ -47,22 +47,28 @@ def print_forecast(
     for each in forecasts:
         if each.reason:
             print(f"{each.run_id}: failed earlier: {each.reason}")
+        if each.changes:
+            print(f"{each.run_id}: {each.changes}")
     print(_total(forecasts))
 
 
 def _total(forecasts: Sequence["RunForecast"]) -> str:
     known = [each.seconds for each in forecasts if each.seconds is not None]
     unknown = len(forecasts) - len(known)
-    text = f"expected: {_time(sum(known))}, without scoring"
+    estimated = any(each.estimated for each in forecasts)
+    text = f"expected: {_time(sum(known), estimated)}, without scoring"
+    if estimated:
+        text += " (~: from the model's speed in another preset, by the number of pixels; take it as a rough guess)"
     if unknown:
         text += f", and {unknown} of {len(forecasts)} runs that no record on this device tells the time of"
     return f"{text}; nothing was done"
 
 
-def _time(seconds: float | None) -> str:
-    """``45 s``, ``12 min`` or ``3.4 h``."""
+def _time(seconds: float | None, estimated: bool = False) -> str:
+    """``45 s``, ``12 min``, or, where it is estimated, ``~3.4 h``."""
     if seconds is None:
         return "not known"
+    about = "~" if estimated else ""
     if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+        return f"{about}{seconds:.0f} s"
+    return f"{about}{seconds / 60:.0f} min" if seconds < 6000 else f"{about}{seconds / 3600:.1f} h"

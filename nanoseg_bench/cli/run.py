@@ -16,11 +16,15 @@ examples:
   nanoseg-bench run --data data/mine --models nsyolo unet  two of them on your own data
   nanoseg-bench run --preset paper --device cuda:0 --seeds 0 1 2
   nanoseg-bench run --preset paper --dry-run               what is done, what is to do, how long it will take
+  nanoseg-bench run --recipe epochs=50 canvas=320 augmentation.mosaic=0.3 options.neck=0.8
+                                                           other values than the preset's, as rows of their own
   nanoseg-bench run --robustness 20                        also judge them under 8 corruptions at 5 severities
   nanoseg-bench run --time-limit 9m                        stop cleanly after 9 minutes; repeat to go on
 
 Every step whose output is there and whose inputs have not changed is skipped, so the same command goes on after
-Ctrl-C, a kill or a time limit.
+Ctrl-C, a kill or a time limit. Where a recipe's post-processing changed, only predictions and scores are made anew.
+Where the training would be another one (prepared set, initial weights, a training value of the recipe), what changed is
+named, the earlier run moves to RUNS/replaced/, and a new one begins; it moves back when its inputs do.
 """
 
 
@@ -39,6 +43,14 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument(
         "--preset", default="quick", help="smoke, quick (minutes on a CPU) or paper (GPU) (default: %(default)s)"
     )
+    parser.add_argument(
+        "--recipe",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="values of the recipe other than the preset's; they stand in the preset's column, and the run is one of "
+        "its own. epochs takes the place of images_seen; options.NAME is what only one model knows",
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N", help="one run per seed (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--weights", type=Path, help="initial weights (.safetensors); default: train from scratch")
@@ -55,7 +67,8 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "--overwrite",
         choices=("never", "missing", "always"),
         default="missing",
-        help="never: keep every record; missing: do what is not done; always: start anew (default: %(default)s)",
+        help="never: keep every record; missing: do what is not done; always: delete what these runs have and "
+        "start anew (default: %(default)s)",
     )
     parser.add_argument(
         "--robustness",
@@ -84,6 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.cli.device import resolve_device
     from nanoseg_bench.leaderboard.build import write_leaderboards
     from nanoseg_bench.models.base import Deadline
+    from nanoseg_bench.models.overrides import parse_overrides
     from nanoseg_bench.models.registry import resolve
     from nanoseg_bench.preparation.prepared_set import PreparedSet
     from nanoseg_bench.runs.plan import plan_runs
@@ -96,7 +110,8 @@ def run(arguments: argparse.Namespace) -> int:
     prepared = PreparedSet(arguments.data)
     if arguments.weights is not None and not arguments.weights.is_file():
         raise UsageError(f"--weights {arguments.weights}: no such file")
-    specs = plan_runs(prepared, models, arguments.preset, arguments.seeds, arguments.weights)
+    overrides = parse_overrides(arguments.recipe)
+    specs = plan_runs(prepared, models, arguments.preset, arguments.seeds, arguments.weights, overrides)
     places = Places(arguments.data, arguments.runs or Path("runs") / prepared.name, arguments.leaderboards)
     device = resolve_device(arguments.device)
     if arguments.dry_run:

@@ -1,7 +1,13 @@
 """What a model is to the rest of the package.
 
-A model outside this package subclasses ``Model``, registers under the entry point group ``nanoseg_bench.models`` and
-brings its recipe as ``baselines/<model>.yaml`` inside its package.
+A model outside this package subclasses ``Model`` (or ``TorchModel``, or ``SemanticModel``, which leave less to write),
+registers under the entry point group ``nanoseg_bench.models`` and brings its recipe as ``baselines/<model>.yaml``
+inside its package. In the ``pyproject.toml`` of that package:
+
+    [project.entry-points."nanoseg_bench.models"]
+    my-net = "my_package.my_module:MyNet"
+
+``tests/models/test_plugins.py`` holds whole packages that do this.
 """
 
 import time
@@ -9,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +23,7 @@ from numpy.typing import NDArray
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.errors import TimeLimitReached
 from nanoseg_bench.imageio import as_rgb, read_image
+from nanoseg_bench.models.options import Options, check_options
 from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.stopwatch import Stopwatch
 from nanoseg_bench.preparation.letterbox import Letterbox
@@ -124,11 +132,20 @@ class Complexity:
 class Model(ABC):
     """A segmentation model with its recipe.
 
+    To be written by a subclass: ``fit``, ``load``, ``predict`` and ``complexity``. ``fit`` returns the file that
+    ``load`` takes, below the run's folder, under any name; ``predict``, ``explain`` and ``score`` find it there.
+
     Args:
         recipe: Hyper-parameters of one preset.
         classes: Class names in the order of the prepared set.
         max_instances: Particles in the densest image: detection limits are set from it.
+
+    Raises:
+        RecipeError: The recipe has an option that ``Options`` does not know, or a value that it does not allow.
     """
+
+    Options: ClassVar[type[Options]] = Options
+    """What may stand under ``options`` in the recipe: names, values, and on which side of a run each stands."""
 
     knows_classes: bool = True
     """Whether predictions carry class names; class-aware cells of others stay empty."""
@@ -138,6 +155,7 @@ class Model(ABC):
 
     def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
         self.recipe = recipe
+        self.options = check_options(recipe, self.Options)
         self.classes = tuple(classes)
         self.max_instances = max_instances
         self.stopwatch = Stopwatch()

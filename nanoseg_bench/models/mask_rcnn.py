@@ -24,10 +24,10 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from nanoseg_bench.annotations.instance import Instance
-from nanoseg_bench.errors import RecipeError
 from nanoseg_bench.models.assembly import InstanceBatch
 from nanoseg_bench.models.base import MIN_SCORE, CanvasImage, Complexity
 from nanoseg_bench.models.data import network_input, normalise
+from nanoseg_bench.models.options import MaskRCNNOptions
 from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.torch_model import STRIDE, TorchModel
 from nanoseg_bench.preparation.letterbox import Letterbox
@@ -35,7 +35,6 @@ from nanoseg_bench.preparation.letterbox import Letterbox
 _GROUPS = 32
 _ALL_STAGES = 5
 _REFERENCE_CANVAS = 640
-_ANCHOR_SIZES = (24, 48, 96, 192, 384)
 _PYRAMID_CHANNELS = 256
 _MASK_LAYERS = (256, 256, 256, 256)
 _ASPECT_RATIOS = (0.5, 1.0, 2.0)
@@ -44,30 +43,25 @@ _ASPECT_RATIOS = (0.5, 1.0, 2.0)
 class MaskRCNN(TorchModel):
     """Mask R-CNN ResNet-50-FPN.
 
-    Recipe options:
-        anchor_sizes: Five anchor sides in pixels of a 640 px canvas, one per pyramid level; scaled with the canvas.
-        rpn_samples: Anchors per image that the proposal network learns from.
-        box_samples: Proposals per image that the heads learn from.
-        train_proposals: Proposals per image that survive suppression in training.
-
     Raises:
         RecipeError: The canvas is no multiple of 32, or there are not five anchor sizes.
     """
 
+    Options = MaskRCNNOptions
+    options: MaskRCNNOptions
+
     def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
         super().__init__(recipe, classes, max_instances)
-        sizes = recipe.options.get("anchor_sizes", _ANCHOR_SIZES)
-        if len(sizes) != len(_ANCHOR_SIZES):
-            raise RecipeError(f"{recipe.model}: anchor_sizes {sizes} must be five, one per pyramid level")
-        self._anchor_sizes = tuple((float(size) * recipe.canvas / _REFERENCE_CANVAS,) for size in sizes)
+        scale = recipe.canvas / _REFERENCE_CANVAS
+        self._anchor_sizes = tuple((size * scale,) for size in self.options.anchor_sizes)
 
     def predict(self, images: Sequence[CanvasImage]) -> list[list[Instance]]:
         """Detect at network size; each 28 x 28 mask goes through its box and the letterbox to original pixels."""
-        network = self._ready()
+        network = self.network
         predictions = []
         for image in images:
-            pixels, letterbox = self._crop_padding(image)
-            inputs = network_input(pixels).to(self._device)
+            pixels, letterbox = self.crop_padding(image)
+            inputs = network_input(pixels).to(self.device)
             with torch.inference_mode(), self.stopwatch.network():
                 (detected,) = network(inputs)
             predictions.append(self._instances(detected, letterbox, image.letterbox))
@@ -80,9 +74,10 @@ class MaskRCNN(TorchModel):
         """
         return super().complexity()
 
-    def _build(self) -> TorchvisionMaskRCNN:
-        options = self.recipe.options
-        train_proposals = int(options.get("train_proposals", 1000))
+    def build_network(self) -> TorchvisionMaskRCNN:
+        """ResNet-50 with a feature pyramid and GroupNorm; see ``TorchModel.build_network``."""
+        options = self.options
+        train_proposals = options.train_proposals
         # Suppression leaves about half of the candidates, and every particle of the densest image needs one.
         test_proposals = max(train_proposals, self.max_detections)
         network = TorchvisionMaskRCNN(
@@ -94,19 +89,22 @@ class MaskRCNN(TorchModel):
             rpn_post_nms_top_n_train=train_proposals,
             rpn_pre_nms_top_n_test=2 * test_proposals,
             rpn_post_nms_top_n_test=test_proposals,
-            rpn_batch_size_per_image=int(options.get("rpn_samples", 256)),
-            box_batch_size_per_image=int(options.get("box_samples", 512)),
+            rpn_batch_size_per_image=options.rpn_samples,
+            box_batch_size_per_image=options.box_samples,
             box_score_thresh=MIN_SCORE,
+            box_nms_thresh=options.nms_iou,
             box_detections_per_img=self.max_detections,
             mask_head=MaskRCNNHeads(_PYRAMID_CHANNELS, _MASK_LAYERS, dilation=1, norm_layer=_group_norm),
         )
         network.transform = _SameSize(self.recipe.canvas)
         return network
 
-    def _targets(self, batch: InstanceBatch) -> tuple[Tensor, list[dict[str, Tensor]]]:
+    def targets(self, batch: InstanceBatch) -> tuple[Tensor, list[dict[str, Tensor]]]:
+        """Pixels, and ``boxes_and_masks``."""
         return batch.pixels, boxes_and_masks(batch)
 
-    def _losses(self, network: nn.Module, batch: tuple[Tensor, list[dict[str, Tensor]]]) -> Mapping[str, Tensor]:
+    def losses(self, network: nn.Module, batch: tuple[Tensor, list[dict[str, Tensor]]]) -> Mapping[str, Tensor]:
+        """Torchvision's losses of proposals, boxes, classes and masks."""
         pixels, targets = batch
         return network(list(normalise(pixels)), targets)
 

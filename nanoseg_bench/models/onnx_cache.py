@@ -7,6 +7,7 @@ from pathlib import Path
 from nanoseg_bench.errors import ModelError
 from nanoseg_bench.files import sha256_file, sha256_json
 from nanoseg_bench.models.onnx_file import SUFFIX, open_onnx, write_onnx
+from nanoseg_bench.models.trained import prediction_as_judged
 from nanoseg_bench.models.yolo import YoloModel
 from nanoseg_bench.nsyolo.export import GRAPH_VERSION
 
@@ -16,8 +17,8 @@ _LOG = logging.getLogger(__name__)
 class OnnxCache:
     """The place of one file's exported network.
 
-    The name holds a hash of the weights, of the JSON that describes them and of the exporter's version, so a file is
-    never used for other weights.
+    The name holds a hash of the weights, of the JSON that describes them, of how their run predicts and of the
+    exporter's version, so a file is never used for other weights or another post-processing.
 
     Args:
         weights: ``.safetensors`` or ``.pt``.
@@ -26,9 +27,9 @@ class OnnxCache:
     def __init__(self, weights: Path) -> None:
         about = weights.with_suffix(".json")
         self._weights_sha256 = sha256_file(weights)
-        key = sha256_json(
-            [self._weights_sha256, sha256_file(about) if about.is_file() else None, GRAPH_VERSION],
-        )[:16]
+        parts: list[object] = [self._weights_sha256, sha256_file(about) if about.is_file() else None, GRAPH_VERSION]
+        judged = prediction_as_judged(weights)
+        key = sha256_json([*parts, judged] if judged else parts)[:16]
         self._places = (
             weights.with_name(f"{weights.stem}-{key}{SUFFIX}"),
             cache_folder() / f"{weights.stem}-{key}{SUFFIX}",

@@ -14,18 +14,17 @@ from skimage.filters import threshold_otsu
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.imageio import as_grey
 from nanoseg_bench.models.base import CanvasImage, FitContext, FitReport, Model
+from nanoseg_bench.models.options import OtsuOptions
 from nanoseg_bench.models.pixels import PixelInstance, instances_from_probability, restore_instances
 from nanoseg_bench.preparation.letterbox import Letterbox
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 
 
 class Otsu(Model):
-    """Smooth, threshold, fill holes, split; one nameless class.
+    """Smooth, threshold, fill holes, split; one nameless class."""
 
-    Recipe options:
-        smoothing: Standard deviation of the Gaussian before the threshold, in canvas pixels.
-    """
-
+    Options = OtsuOptions
+    options: OtsuOptions
     knows_classes = False
     has_confidence = False
 
@@ -44,11 +43,11 @@ class Otsu(Model):
         """A threshold has no weights."""
 
     def _predict_one(self, image: CanvasImage) -> list[Instance]:
-        foreground = otsu_foreground(image.pixels, image.letterbox, float(self.recipe.options.get("smoothing", 1.0)))
+        foreground = otsu_foreground(image.pixels, image.letterbox, self.options.smoothing)
         found = [
             # 0.5 is the threshold itself, and a filled hole lies below it.
             PixelInstance(part.mask, part.x, part.y, None, max(2 * part.score - 1, 0.0))
-            for part in instances_from_probability(foreground, image.letterbox)
+            for part in instances_from_probability(foreground, image.letterbox, parameters=self.options)
         ]
         return restore_instances(found, image.letterbox, self.classes, self.max_detections)
 

@@ -17,31 +17,8 @@ from skimage.segmentation import watershed
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.models.base import MIN_SCORE
+from nanoseg_bench.models.options import PostProcessing
 from nanoseg_bench.preparation.letterbox import Letterbox
-
-
-@dataclass(frozen=True, slots=True)
-class PostProcessing:
-    """Parameters of the way from pixels to instances; the same for every model.
-
-    Chosen on the training images of EMPS with Otsu's foreground, never on a test set.
-
-    Attributes:
-        threshold: Foreground probability above which a pixel belongs to a particle.
-        neck: Particles are cut apart where the neck is narrower than this share of the narrower particle's width.
-        min_depth: A maximum of the distance must also rise this many canvas pixels above the neck: what is less is
-            the staircase of the pixel grid.
-        max_hole: Holes up to this share of the particle's filled area are filled; larger ones are background that
-            particles enclose.
-        min_area: Smaller particles, as a share of the canvas, are noise: by default what covers 100 px of 640 x 640.
-    """
-
-    threshold: float = 0.5
-    neck: float = 0.75
-    min_depth: float = 1.0
-    max_hole: float = 0.5
-    min_area: float = 100 / 640**2
-
 
 DEFAULT = PostProcessing()
 

@@ -1,7 +1,20 @@
-"""Recipes: ``baselines/<model>.yaml`` holds the hyper-parameters of a model, per preset."""
+"""Recipes: ``baselines/<model>.yaml`` holds the hyper-parameters of a model, per preset.
 
+Each field says on which side of a run it stands, ``Training[...]``, ``Prediction[...]`` or ``Name[...]``:
+
+- a finished training stays good until a training field changes,
+- predictions stay good until a prediction field changes, or the training was done anew,
+- a name only stands in tables.
+
+A new field needs a default that does what was done before it came: a recipe that does not name it is then the same
+recipe, and no finished run is touched.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -10,6 +23,23 @@ from nanoseg_bench.errors import RecipeError
 from nanoseg_bench.resources import resource_dir
 
 SHARED = "shared"
+
+
+class Side(Enum):
+    """What has to be done again when a field of a recipe changes."""
+
+    TRAINING = "training"
+    """The training, and so the predictions."""
+    PREDICTION = "prediction"
+    """The predictions alone."""
+    NAME = "name"
+    """Nothing: it only stands in tables."""
+
+
+_T = TypeVar("_T")
+Training = Annotated[_T, Side.TRAINING]
+Prediction = Annotated[_T, Side.PREDICTION]
+Name = Annotated[_T, Side.NAME]
 
 
 class Augmentation(BaseModel):
@@ -47,33 +77,42 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: str = Field(description="Id of the model: `yolo11n`.")
-    title: str = Field(description="Name in tables and plots: `YOLO11n-seg`.")
-    preset: str
-    canvas: int = Field(
+    model: Training[str] = Field(description="Id of the model: `yolo11n`.")
+    title: Name[str] = Field(description="Name in tables and plots: `YOLO11n-seg`.")
+    preset: Name[str]
+    canvas: Training[int] = Field(
         gt=0, description="Side of the network's input in pixels; the prepared canvas is resized to it."
     )
-    batch: int = Field(default=1, gt=0)
-    images_seen: int | None = Field(default=None, ge=0, description="Training images through the network in all.")
-    epochs: int | None = Field(default=None, gt=0, description="Passes over the training set, instead of images_seen.")
-    images_per_epoch: int | None = Field(
+    batch: Training[int] = Field(default=1, gt=0)
+    images_seen: Training[int | None] = Field(
+        default=None, ge=0, description="Training images through the network in all."
+    )
+    epochs: Training[int | None] = Field(
+        default=None, gt=0, description="Passes over the training set, instead of images_seen."
+    )
+    images_per_epoch: Training[int | None] = Field(
         default=None, gt=0, description="With images_seen: images between two checkpoints (an 'epoch' in logs)."
     )
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: float = Field(default=1e-3, gt=0)
-    weight_decay: float = Field(default=5e-4, ge=0)
-    warmup_fraction: float = Field(default=0.05, ge=0, le=0.5, description="Share of the steps with a rising rate.")
-    loader: Literal["stock", "gpu"] = Field(
+    optimizer: Training[Literal["adamw", "sgd"]] = "adamw"
+    learning_rate: Training[float] = Field(default=1e-3, gt=0)
+    weight_decay: Training[float] = Field(default=5e-4, ge=0)
+    warmup_fraction: Training[float] = Field(
+        default=0.05, ge=0, le=0.5, description="Share of the steps with a rising rate."
+    )
+    loader: Training[Literal["stock", "gpu"]] = Field(
         default="stock",
         description="Who assembles batches: processes of the CPU, or the training device, where the set then lies.",
     )
-    augmentation: Augmentation | None = Field(
+    augmentation: Training[Augmentation | None] = Field(
         default=None, description="`shared` for the list of all models, single values, or nothing."
     )
-    compile: Literal[False, True, "always"] = Field(
+    compile: Training[Literal[False, True, "always"]] = Field(
         default=False, description="torch.compile: true on CUDA alone, `always` on the CPU too."
     )
-    options: dict[str, Any] = Field(default_factory=dict, description="What only this model knows.")
+    options: Training[dict[str, Any]] = Field(
+        default_factory=dict,
+        description="What only this model knows; `models.options` says which of them are the prediction's.",
+    )
 
     @field_validator("augmentation", mode="before")
     @classmethod
@@ -89,6 +128,43 @@ class Recipe(BaseModel):
         if (self.images_seen is None) == (self.epochs is None):
             raise ValueError("give either images_seen or epochs")
         return self
+
+
+def explain(error: ValidationError, kind: type[BaseModel], prefix: str = "") -> str:
+    """What is wrong with each value, by its dotted name; for an unknown name, the nearest that there is.
+
+    Args:
+        error: Of a recipe or its options.
+        kind: Whose names are meant.
+        prefix: What precedes the names: ``options.``.
+    """
+    return "; ".join(_explain_one(fault, kind, prefix) for fault in error.errors())
+
+
+def _explain_one(fault: Mapping[str, Any], kind: type[BaseModel], prefix: str) -> str:
+    place = [str(part) for part in fault["loc"]]
+    name = prefix + ".".join(place)
+    if fault["type"] == "value_error":  # our own, which names the value
+        sentence = str(fault["ctx"]["error"])
+        return f"{name}: {sentence}" if place else sentence
+    if fault["type"] != "extra_forbidden":
+        return f"{name} {fault['input']!r}: {fault['msg']}"
+    if place[0] == "augmentation" and len(place) > 1:
+        kind, prefix = Augmentation, f"{prefix}augmentation."
+    return unknown_name(place[-1], list(kind.model_fields), prefix)
+
+
+def unknown_name(name: str, known: Sequence[str], prefix: str = "") -> str:
+    """``no 'epoch', did you mean 'epochs'?``.
+
+    Args:
+        name: What was given.
+        known: What there is.
+        prefix: What precedes the names: ``options.``.
+    """
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {prefix + close[0]!r}?" if close else f"there are: {', '.join(known) or 'none'}"
+    return f"no {prefix + name!r}; {hint}"
 
 
 def load_recipe(model: str, preset: str, folder: Path | None = None) -> Recipe:
@@ -112,4 +188,4 @@ def load_recipe(model: str, preset: str, folder: Path | None = None) -> Recipe:
     try:
         return Recipe(**{**document, **chosen, "preset": preset, "options": options})
     except ValidationError as error:
-        raise RecipeError(f"{path}, preset {preset!r}: {error}") from error
+        raise RecipeError(f"{path}, preset {preset!r}: {explain(error, Recipe)}") from error

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from nanoseg_bench.errors import UsageError
+from nanoseg_bench.errors import ModelError, UsageError
 from nanoseg_bench.models.base import Model
+from nanoseg_bench.models.options import BUILT_IN_OPTIONS, Options
 from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.resources import resource_dir
 
@@ -68,14 +69,44 @@ def recipe_folder(name: str) -> Path:
     return Path(spec.submodule_search_locations[0]) / "baselines"
 
 
+def model_class(name: str) -> type[Model]:
+    """The class of a model.
+
+    Raises:
+        UsageError: No model of this name is installed.
+        ModelError: The plug-in that it comes from cannot be imported, or names something else than a model.
+    """
+    (name,) = resolve([name])
+    entry = available()[name]
+    module, _, attribute = entry.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        if name in BUILT_IN:
+            raise
+        raise ModelError(
+            f"model {name!r}: its entry point {entry} cannot be imported ({error}); mend or reinstall the plug-in"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, Model)):
+        raise ModelError(f"model {name!r}: its entry point {entry} is no subclass of nanoseg_bench.models.Model")
+    return found
+
+
+def options_of(name: str) -> type[Options]:
+    """What may stand under ``options`` in a model's recipe; of our own models, without importing them.
+
+    Raises:
+        UsageError, ModelError: As ``model_class``.
+    """
+    return BUILT_IN_OPTIONS.get(name) or model_class(name).Options
+
+
 def build(recipe: Recipe, classes: Sequence[str], max_instances: int) -> Model:
     """Make the model that ``recipe.model`` names.
 
     Raises:
         UsageError: No model of this name is installed.
+        ModelError: The plug-in that it comes from cannot be imported.
+        RecipeError: The recipe holds what the model does not know.
     """
-    (name,) = resolve([recipe.model])
-    module, _, attribute = available()[name].partition(":")
-    model_class = getattr(importlib.import_module(module), attribute)
-    model: Model = model_class(recipe, classes, max_instances)
-    return model
+    return model_class(recipe.model)(recipe, classes, max_instances)

@@ -18,8 +18,8 @@ from nanoseg_bench.errors import ModelError
 from nanoseg_bench.models.assembly import InstanceBatch
 from nanoseg_bench.models.base import CanvasImage
 from nanoseg_bench.models.data import network_input, normalise
+from nanoseg_bench.models.options import SemanticOptions
 from nanoseg_bench.models.pixels import instances_from_probability, restore_instances
-from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.torch_model import TorchModel
 from nanoseg_bench.preparation.letterbox import Letterbox
 
@@ -28,29 +28,33 @@ _ARCHITECTURES = {"unet": "Unet", "deeplabv3plus": "DeepLabV3Plus"}
 
 
 class SemanticModel(TorchModel):
-    """U-Net or DeepLabv3+, by ``recipe.model``.
+    """U-Net or DeepLabv3+, by ``recipe.model``: a network that says of each pixel what it is.
 
-    Recipe options:
-        encoder: Encoder's name in segmentation-models-pytorch.
-        dice_weight: Weight of the Dice loss beside cross entropy.
+    Loss, training, post-processing and classes are the same for all, so a network of one's own needs one method:
+
+        class MyNet(SemanticModel):
+            def build_network(self) -> nn.Module:
+                return MyModule(channels=len(self.classes) + 1)
+
+    ``build_network`` returns a module that takes (N, 3, H, W) float32, normalised as ``data.normalise`` does, with H
+    and W multiples of 32 and not always equal, and gives logits (N, 1 + C, H, W) of background and the classes.
 
     Raises:
-        RecipeError: The canvas is no multiple of 32.
+        RecipeError: The canvas is no multiple of 32, or an option is unknown.
     """
+
+    Options = SemanticOptions
+    options: SemanticOptions
 
     uses_ignored = True
 
-    def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
-        super().__init__(recipe, classes, max_instances)
-        self._dice_weight = float(recipe.options.get("dice_weight", 1.0))
-
     def predict(self, images: Sequence[CanvasImage]) -> list[list[Instance]]:
         """Class probabilities at network size, brought to the canvas, cut into particles."""
-        network = self._ready()
+        network = self.network
         predictions = []
         for image in images:
-            pixels, letterbox = self._crop_padding(image)
-            inputs = network_input(pixels).to(self._device)
+            pixels, letterbox = self.crop_padding(image)
+            inputs = network_input(pixels).to(self.device)
             with torch.inference_mode():
                 with self.stopwatch.network():
                     logits = network(inputs)
@@ -58,33 +62,37 @@ class SemanticModel(TorchModel):
             predictions.append(self._instances(probabilities, letterbox, image.letterbox))
         return predictions
 
-    def _build(self) -> nn.Module:
+    def build_network(self) -> nn.Module:
+        """U-Net or DeepLabv3+ with the recipe's encoder; see ``TorchModel.build_network``."""
         import segmentation_models_pytorch as smp
 
         architecture = getattr(smp, _ARCHITECTURES[self.recipe.model])
         return architecture(
-            encoder_name=self.recipe.options.get("encoder", "resnet34"),
+            encoder_name=self.options.encoder,
             encoder_weights=None,  # the default would fetch ImageNet's
             in_channels=3,
             classes=len(self.classes) + 1,
         )
 
-    def _check_training_images(self, number: int) -> None:
+    def check_training_images(self, number: int) -> None:
+        """Refuse single images, which batch normalisation cannot be trained on."""
         if self.recipe.batch < 2 or number < 2:
             raise ModelError(
                 f"{self.recipe.model}: batch normalisation needs at least two images at a time "
                 f"(batch {self.recipe.batch}, {number} training images)"
             )
 
-    def _targets(self, batch: InstanceBatch) -> tuple[Tensor, Tensor]:
+    def targets(self, batch: InstanceBatch) -> tuple[Tensor, Tensor]:
+        """Pixels (B, s, s) and ``class_map``."""
         return batch.pixels, class_map(batch)
 
-    def _losses(self, network: nn.Module, batch: tuple[Tensor, Tensor]) -> Mapping[str, Tensor]:
+    def losses(self, network: nn.Module, batch: tuple[Tensor, Tensor]) -> Mapping[str, Tensor]:
+        """Cross entropy and Dice loss."""
         pixels, target = batch
         logits = network(normalise(pixels)).float()
         return {
             "cross_entropy": functional.cross_entropy(logits, target, ignore_index=_IGNORED),
-            "dice": self._dice_weight * dice_loss(logits, target),
+            "dice": self.options.dice_weight * dice_loss(logits, target),
         }
 
     def _instances(self, probabilities: NDArray[np.float32], seen: Letterbox, canvas: Letterbox) -> list[Instance]:
@@ -92,7 +100,7 @@ class SemanticModel(TorchModel):
         on_canvas[0] = 1  # the padding is background
         for whole, plane in zip(on_canvas, probabilities, strict=True):
             canvas.content(whole)[:] = cv2.resize(seen.content(plane), canvas.content_size)  # bilinear
-        found = instances_from_probability(1 - on_canvas[0], canvas, on_canvas[1:])
+        found = instances_from_probability(1 - on_canvas[0], canvas, on_canvas[1:], self.options)
         return restore_instances(found, canvas, self.classes, self.max_detections)
 
 

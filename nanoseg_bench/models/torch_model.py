@@ -28,8 +28,19 @@ STRIDE = 32
 class TorchModel(Model):
     """A network trained by ``training.train``; a subclass says what it is made of and how it predicts.
 
+    Budget, batches, augmentation, schedule, checkpoints, exact resume and the weights' file are those of all models.
+    To be written:
+
+    - ``build_network()``: the untrained network,
+    - ``targets(batch)``: assembled training images as the loss wants them,
+    - ``losses(network, batch)``: named losses of a batch, and
+    - ``predict(images)``: particles in original pixels (``network``, ``device`` and ``crop_padding`` help).
+
+    May be written: ``fast_parameters`` and ``check_training_images``; ``Options``, ``least_canvas``, ``weight_average``
+    and ``uses_ignored`` may be set. A network that says of each pixel what it is needs less: see ``SemanticModel``.
+
     Raises:
-        RecipeError: The canvas is no multiple of 32, or below ``least_canvas``.
+        RecipeError: The canvas is no multiple of 32, or below ``least_canvas``, or an option is unknown.
     """
 
     least_canvas: int = STRIDE
@@ -39,7 +50,7 @@ class TorchModel(Model):
     """Whether the published weights are the moving average over the training's end."""
 
     uses_ignored: bool = False
-    """Whether ``_targets`` wants the regions that are to be ignored; without it they are background."""
+    """Whether ``targets`` wants the regions that are to be ignored; without it they are background."""
 
     def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
         super().__init__(recipe, classes, max_instances)
@@ -49,24 +60,25 @@ class TorchModel(Model):
                 f"{self.least_canvas}"
             )
         self._network: nn.Module | None = None
-        self._device = "cpu"
+        self.device = "cpu"
+        """torch device name of ``network``."""
 
     def fit(self, prepared: PreparedSet, context: FitContext) -> FitReport:
         """Train on the split ``train``; see ``Model.fit``."""
         seed_everything(context.seed)
-        network = self._build()
-        batches = TrainingBatches(prepared, self.recipe, context.seed, self._targets, ignored=self.uses_ignored)
-        self._check_training_images(len(batches))
+        network = self.build_network()
+        batches = TrainingBatches(prepared, self.recipe, context.seed, self.targets, ignored=self.uses_ignored)
+        self.check_training_images(len(batches))
         about = describe(self.recipe, self.classes, self.max_instances)
         report = train(
             network,
-            self._losses,
+            self.losses,
             batches,
             self.recipe,
             context,
             about,
             ema=self.weight_average,
-            fast=self._fast_parameters(network),
+            fast=self.fast_parameters(network),
         )
         self.adopt(network, context.device)
         return report
@@ -76,17 +88,17 @@ class TorchModel(Model):
         if checkpoint is None:
             model = self.recipe.model
             raise ModelError(f"{model}: needs a checkpoint; train it with `nanoseg-bench run --models {model}`")
-        network = self._build()
+        network = self.build_network()
         load_into(network, read_trained(checkpoint, self.recipe, self.classes), checkpoint)
         self.adopt(network, device)
 
     def adopt(self, network: nn.Module, device: str) -> None:
         """Make the model ready to predict with a trained network of its own kind."""
-        self._network, self._device = network.to(device).eval(), device
+        self._network, self.device = network.to(device).eval(), device
 
     def complexity(self) -> Complexity:
         """Parameters, and GFLOPs of one image at the recipe's canvas, by torch's flop counter."""
-        return measure_complexity(self._build(), self.recipe.canvas)
+        return measure_complexity(self.build_network(), self.recipe.canvas)
 
     def letterbox(self, width: int, height: int) -> Letterbox:
         """What brings an original of ``width`` x ``height`` pixels to the network's input.
@@ -96,32 +108,60 @@ class TorchModel(Model):
         """
         return Letterbox(width, height, self.recipe.canvas, STRIDE)
 
-    def _crop_padding(self, image: CanvasImage) -> tuple[NDArray[np.uint8], Letterbox]:
-        """A canvas image as the network sees it in prediction, and the way back to original pixels."""
+    @property
+    def network(self) -> nn.Module:
+        """The trained network, in evaluation mode on ``device``.
+
+        Raises:
+            ModelError: There is none: neither ``fit`` nor ``load`` came before, or the model was opened from ONNX.
+        """
+        if self._network is None:
+            raise ModelError(f"{self.recipe.model}: predict before fit or load")
+        return self._network
+
+    def crop_padding(self, image: CanvasImage) -> tuple[NDArray[np.uint8], Letterbox]:
+        """A canvas image as the network sees it in prediction, and the way back to original pixels.
+
+        Returns:
+            (h, w, 3) uint8, both sides multiples of 32 and the longer one the recipe's canvas; its letterbox.
+        """
         letterbox = self.letterbox(image.letterbox.width, image.letterbox.height)
         return letterbox.apply(image.letterbox.content(image.pixels)), letterbox
 
     @abstractmethod
-    def _build(self) -> nn.Module:
-        """An untrained network, its weights drawn from torch's global generator."""
+    def build_network(self) -> nn.Module:
+        """An untrained network, its weights drawn from torch's global generator, which is seeded before.
+
+        It depends on ``recipe``, ``options``, ``classes`` and ``max_instances`` alone: weights are loaded into it.
+
+        Raises:
+            RecipeError: The options describe no network.
+        """
 
     @abstractmethod
-    def _targets(self, batch: InstanceBatch) -> Any:
-        """Assembled canvases as ``_losses`` takes them, on the same device."""
+    def targets(self, batch: InstanceBatch) -> Any:
+        """Assembled training images as ``losses`` takes them, on the same device.
+
+        Args:
+            batch: ``pixels`` (B, C, S, S) uint8, and of every particle its class, box and pixels; regions that are to
+                be ignored have the class -1, and come only where ``uses_ignored`` is set.
+
+        Returns:
+            Tensors, or lists, tuples and dicts of them.
+        """
 
     @abstractmethod
-    def _losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
-        """Named losses of a batch; their sum is minimised."""
+    def losses(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
+        """Named scalar losses of a batch; their sum is minimised, and each has a column in ``history.csv``.
 
-    def _fast_parameters(self, network: nn.Module) -> FastParameters:
+        Args:
+            network: In training mode, on the device, maybe compiled; on CUDA under bfloat16 autocast.
+            batch: What ``targets`` returned.
+        """
+
+    def fast_parameters(self, network: nn.Module) -> FastParameters:
         """Parameters with a learning rate of their own; none by default."""
         return FastParameters()
 
-    def _check_training_images(self, number: int) -> None:
-        """Raise ``ModelError`` where the network cannot train on so few images."""
-
-    def _ready(self) -> nn.Module:
-        """The trained network."""
-        if self._network is None:
-            raise ModelError(f"{self.recipe.model}: predict before fit or load")
-        return self._network
+    def check_training_images(self, number: int) -> None:
+        """Raise ``ModelError`` where the network cannot be trained on so few images; any number will do by default."""

@@ -11,13 +11,16 @@ from nanoseg_bench.errors import ModelError, RecipeError, UsageError
 from nanoseg_bench.files import read_json
 from nanoseg_bench.models.base import Model
 from nanoseg_bench.models.checkpoint import read_description
-from nanoseg_bench.models.recipe import Recipe
+from nanoseg_bench.models.identity import prediction_values, with_prediction_of
+from nanoseg_bench.models.recipe import Recipe, explain
 from nanoseg_bench.models.registry import build
 
 DEFAULT_MAX_INSTANCES = 500
 """Where weights do not say how many particles their densest training image held: the densest image of EMPS has 497."""
 
 _WEIGHTS = "weights.safetensors"
+_FIT = "fit.json"
+_RUN = "run.json"
 _SHOWN = 5  # folders named in an error
 _NO_CLASSES = ("particle",)  # of a model that tells none apart
 
@@ -62,8 +65,8 @@ def open_trained(path: Path, device: str = "cpu", *, trust_pickle: bool = False)
     the file does not say, ``DEFAULT_MAX_INSTANCES``.
 
     Args:
-        path: A run's folder (``runs/<set>/<run id>``), weights (``.safetensors`` with the ``.json`` beside it), or a
-            checkpoint (``.pt``) of a YOLO11-seg or NSYOLO network that Ultralytics trained.
+        path: A run's folder (``runs/<set>/<run id>``) of any model, weights (``.safetensors`` with the ``.json`` beside
+            it), or a checkpoint (``.pt``) of a YOLO11-seg or NSYOLO network that Ultralytics trained.
         device: torch device name.
         trust_pickle: Read a ``.pt``, which runs whatever code stands in it.
 
@@ -88,8 +91,8 @@ def _open_folder(folder: Path, device: str) -> Model:
         return _open_weights(folder / _WEIGHTS, device)
     if (folder / "state.pt").is_file():
         raise ModelError(f"{folder}: the training is not finished; the same `nanoseg-bench run` goes on with it")
-    if (folder / "fit.json").is_file():
-        return _open_weightless(folder)
+    if (folder / _FIT).is_file():
+        return _open_run(folder, device)
     raise ModelError(f"{folder}: holds no {_WEIGHTS}{_did_you_mean(folder)}")
 
 
@@ -101,7 +104,11 @@ def _open_weights(path: Path, device: str) -> Model:
         raise ModelError(
             f"{about_path}: {_first_line(error)}; copy it again from where the weights come from"
         ) from error
-    model = _build(about.recipe(), about.classes, about.max_instances, about_path)
+    try:
+        recipe = with_prediction_of(about.recipe(), prediction_as_judged(path))
+    except ValidationError as error:
+        raise ModelError(f"{path.with_name(_RUN)}: {explain(error, Recipe)}; run the model again") from error
+    model = _build(recipe, about.classes, about.max_instances, about_path)
     try:
         model.load(path, device)
     except RecipeError as error:  # the network is built only now
@@ -109,16 +116,41 @@ def _open_weights(path: Path, device: str) -> Model:
     return model
 
 
-def _open_weightless(folder: Path) -> Model:
-    """A model that has nothing to load, such as Otsu: the run's recipe is all there is to it."""
+def _open_run(folder: Path, device: str) -> Model:
+    """A model whose weights are a file of its own kind, or which has none, such as Otsu: the run says what it is."""
+    origin = folder / _RUN
     try:
-        checkpoint = read_json(folder / "fit.json")["report"]["checkpoint"]
-        recipe = Recipe(**read_json(folder / "run.json")["inputs"]["recipe"])
+        checkpoint = read_json(folder / _FIT)["report"]["checkpoint"]
+        about = read_json(origin)
+        recipe = Recipe(**about["inputs"]["recipe"])
+        classes = tuple(str(name) for name in about.get("classes", ()))
+        max_instances = about.get("max_instances")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder}: not readable as a run ({error!r}); run the model again") from error
-    if checkpoint is not None:
-        raise ModelError(f"{folder}: its weights, {checkpoint}, are gone or of a kind that is not opened here")
-    return _build(recipe, _NO_CLASSES, None, folder / "run.json")
+    if checkpoint is not None and not (folder / checkpoint).is_file():
+        raise ModelError(f"{folder}: its weights, {checkpoint}, are gone; run the model again")
+    model = _build(recipe, classes or _NO_CLASSES, max_instances, origin)
+    if model.knows_classes and not classes:
+        raise ModelError(f"{origin}: names no classes, it is of an earlier version; the same `run` adds them")
+    model.load(folder / checkpoint if checkpoint is not None else None, device)
+    return model
+
+
+def prediction_as_judged(weights: Path) -> dict[str, Any]:
+    """How the run that ``weights`` lie in predicts, by its recipe's values; empty where they lie in none.
+
+    A run may be predicted anew with another post-processing than that of its training.
+
+    Raises:
+        ModelError: The run's file is malformed.
+    """
+    path = weights.with_name(_RUN)
+    if weights.name != _WEIGHTS or not path.is_file():
+        return {}
+    try:
+        return prediction_values(read_json(path)["inputs"]["recipe"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path}: not readable as a run ({error!r}); run the model again") from error
 
 
 def _open_pickle(path: Path, device: str, trust_pickle: bool) -> Model:

@@ -21,15 +21,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from nanoseg_bench.changes import MISSING, Change, list_changes
 from nanoseg_bench.errors import ModelError
 from nanoseg_bench.files import read_json, sha256_file, write_text
 from nanoseg_bench.models.base import FitContext, FitReport
 from nanoseg_bench.models.budget import Budget, batches_of, plan_budget
 from nanoseg_bench.models.checkpoint import load_state, restore_rng, rng_state, save_state, save_weights
 from nanoseg_bench.models.compilation import compile_errors, compiled
+from nanoseg_bench.models.identity import recipe_changes
 from nanoseg_bench.models.loading import BatchSource, Loader
 from nanoseg_bench.models.optimization import FastParameters, Optimizer, WeightAverage, learning_rate_at
-from nanoseg_bench.models.recipe import Recipe
+from nanoseg_bench.models.recipe import Recipe, Side
 from nanoseg_bench.progress import track
 
 STATE_FILE = "state.pt"
@@ -173,7 +175,7 @@ class _Training:
         self._context = context
         self._about = about
         self._ema = ema
-        self._signature = {
+        self._signature: dict[str, Any] = {
             "recipe": recipe.model_dump(mode="json"),
             "seed": context.seed,
             "training_images": budget.training_images,
@@ -205,7 +207,7 @@ class _Training:
         if not (self._weights_path.is_file() and about_path.is_file()):
             return None
         training = read_json(about_path).get("training", {})
-        if training.get("signature") != self._signature:
+        if self._changes(training.get("signature")):
             return None
         try:
             self._network.load_state_dict(load_file(self._weights_path))
@@ -331,11 +333,18 @@ class _Training:
         )
         self._step, self._sums = 0, LossSums()
 
+    def _changes(self, other: Any) -> list[Change]:
+        """In what another training's signature differs: recipe, seed, training set or initial weights."""
+        if not isinstance(other, Mapping) or "recipe" not in other:
+            return [Change("signature", MISSING, "this one")]
+        changes = recipe_changes(other["recipe"], self._signature["recipe"])[Side.TRAINING]
+        named = {key: (other.get(key), value) for key, value in self._signature.items() if key != "recipe"}
+        return [*changes, *(Change(key, old, new) for key, (old, new) in named.items() if old != new)]
+
     def _resume(self, state: dict[str, Any]) -> None:
-        if state.get("signature") != self._signature:
+        if changes := self._changes(state.get("signature")):
             raise ModelError(
-                f"{self._state_path}: checkpoint of another training (recipe, seed, training set or initial weights "
-                "differ); delete it to start anew"
+                f"{self._state_path}: checkpoint of another training ({list_changes(changes)}); delete it to start anew"
             )
         try:
             self._network.load_state_dict(state["network"])

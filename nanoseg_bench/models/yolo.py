@@ -18,6 +18,7 @@ from nanoseg_bench.models.assembly import InstanceBatch
 from nanoseg_bench.models.base import MIN_SCORE, CanvasImage
 from nanoseg_bench.models.engine import Engine, TorchEngine, as_input
 from nanoseg_bench.models.optimization import FastParameters
+from nanoseg_bench.models.options import YoloOptions
 from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.torch_model import STRIDE, TorchModel
 from nanoseg_bench.models.yolo_data import yolo_targets
@@ -25,20 +26,18 @@ from nanoseg_bench.models.yolo_decode import decode_instances, select_detections
 
 _LOSS_NAMES = ("box", "seg", "cls", "dfl")
 _GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}  # Ultralytics' defaults; the mask loss shares the gain of the box
-_NETWORK_OPTIONS = ("scale", "kernel", "regions", "topk", "p4_layers")
+_NETWORK_OPTIONS = {"scale", "kernel", "regions", "topk", "p4_layers"}
 
 
 class YoloModel(TorchModel):
     """A YOLO11n segmentation network; ``options.scheme`` says which layers are exchanged.
 
-    Recipe options:
-        scheme: yolo11n, yolo11n-c3ds, yolo11n-c3bads, yolo11n-c2psa-bra or nsyolo; the model's id by default.
-        scale: YOLO11's scale, n by default.
-        kernel, regions, topk, p4_layers: See ``nsyolo.network.build_network``.
-
     Raises:
         RecipeError: The canvas is no multiple of 32 of at least 64 px.
     """
+
+    Options = YoloOptions
+    options: YoloOptions
 
     least_canvas = 2 * STRIDE
 
@@ -47,15 +46,6 @@ class YoloModel(TorchModel):
     def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
         super().__init__(recipe, classes, max_instances)
         self._engine: Engine | None = None
-
-    @property
-    def network(self) -> nn.Module:
-        """The trained network, in evaluation mode.
-
-        Raises:
-            ModelError: There is none: neither ``fit`` nor ``load`` came before, or the model was opened from ONNX.
-        """
-        return self._ready()
 
     def adopt(self, network: nn.Module, device: str) -> None:
         """Make the model ready to predict with a trained network of its own kind, in PyTorch."""
@@ -69,7 +59,7 @@ class YoloModel(TorchModel):
         Raises:
             ModelError: There is no network yet.
         """
-        return self._engine or TorchEngine(self.network, self._device, self.stopwatch)
+        return self._engine or TorchEngine(self.network, self.device, self.stopwatch)
 
     def run_with(self, engine: Engine) -> None:
         """Predict with ``engine``, which runs this model's network, from now on."""
@@ -90,33 +80,36 @@ class YoloModel(TorchModel):
         return [self._predict_one(engine, image, min_score, limit) for image in images]
 
     def _predict_one(self, engine: Engine, image: CanvasImage, min_score: float, limit: int) -> list[Instance]:
-        pixels, letterbox = self._crop_padding(image)
+        pixels, letterbox = self.crop_padding(image)
         output, prototypes = engine.run(pixels)
-        detections = select_detections(output, len(self.classes), min_score, limit)
+        detections = select_detections(output, len(self.classes), min_score, limit, self.options.nms_iou)
         return decode_instances(detections.cpu().numpy(), prototypes.float().cpu().numpy(), letterbox, self.classes)
 
-    def _targets(self, batch: InstanceBatch) -> dict[str, Tensor]:
+    def targets(self, batch: InstanceBatch) -> dict[str, Tensor]:
+        """Ultralytics' batch; see ``yolo_data.yolo_targets``."""
         return yolo_targets(batch)
 
-    def _fast_parameters(self, network: nn.Module) -> FastParameters:
+    def fast_parameters(self, network: nn.Module) -> FastParameters:
+        """The fusion weights alpha of the snakes."""
         from nanoseg_bench.nsyolo.badsconv import FUSION_RATE_FACTOR, fusion_parameters
 
         return FastParameters(fusion_parameters(network), FUSION_RATE_FACTOR)
 
-    def _losses(self, network: nn.Module, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    def losses(self, network: nn.Module, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Ultralytics' losses of box, mask, class and distance distribution."""
         return _loss_step(network, batch)
 
-    def _build(self) -> nn.Module:
+    def build_network(self) -> nn.Module:
+        """The scheme's network, with Ultralytics' loss."""
         isolate_libraries()
         from ultralytics.cfg import get_cfg
 
         from nanoseg_bench.models.yolo_loss import SegmentationLoss
         from nanoseg_bench.nsyolo.network import build_network
 
-        options = self.recipe.options
-        chosen = {name: options[name] for name in _NETWORK_OPTIONS if name in options}
+        blocks = self.options.model_dump(include=_NETWORK_OPTIONS)
         try:
-            network = build_network(options.get("scheme", self.recipe.model), len(self.classes), **chosen)
+            network = build_network(self.options.scheme or self.recipe.model, len(self.classes), **blocks)
         except ValueError as error:
             raise RecipeError(f"{self.recipe.model}, preset {self.recipe.preset!r}: {error}") from error
         # One mask per particle: the merged map would cut overlapping particles, and ends at 255 of them.

@@ -17,11 +17,12 @@ from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.raster import window_to_rle
 from nanoseg_bench.preparation.letterbox import Letterbox
 
-_NMS_IOU = 0.7  # Ultralytics' default in validation
+NMS_IOU = 0.7
+"""Of two boxes with more overlap, the better one stays; Ultralytics' default in validation."""
 _MARGIN = 1  # prototype pixels around a box, for the bilinear flank
 
 
-def select_detections(output: Tensor, class_count: int, min_score: float, limit: int) -> Tensor:
+def select_detections(output: Tensor, class_count: int, min_score: float, limit: int, iou: float = NMS_IOU) -> Tensor:
     """Confidence filter and non-maximum suppression for one image.
 
     Args:
@@ -30,6 +31,7 @@ def select_detections(output: Tensor, class_count: int, min_score: float, limit:
         class_count: Number of classes.
         min_score: Boxes below this score are dropped.
         limit: Number of boxes to keep.
+        iou: Of two boxes with more overlap, the better one stays.
 
     Returns:
         (N, 6 + K) float32: x1, y1, x2, y2, score, class, coefficients; best score first. Anchors with a value that is
@@ -42,7 +44,7 @@ def select_detections(output: Tensor, class_count: int, min_score: float, limit:
     finite = rows.isfinite().all(dim=1)
     rows, scores, labels = rows[finite], scores[chosen][finite], labels[chosen][finite]
     boxes = box_convert(rows[:, :4], "cxcywh", "xyxy")
-    kept = nms(boxes, scores, _NMS_IOU)[:limit]
+    kept = nms(boxes, scores, iou)[:limit]
     columns = (boxes[kept], scores[kept, None], labels[kept, None].float(), rows[kept, 4 + class_count :])
     return torch.cat(columns, dim=1)
 

@@ -141,7 +141,8 @@ def _classes(plan: Plan, split: str) -> tuple[str, ...]:
 
 def _data_yaml(plan: Plan) -> str:
     parts = {part: f"images/{part}" for part in PARTS if part in _splits(plan)}
-    document = {"path": ".", **parts, "names": dict(enumerate(plan.classes))}
+    # Without `path`, which Ultralytics resolves against the working directory: then the YAML's own folder counts.
+    document = {**parts, "names": dict(enumerate(plan.classes))}
     return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
 
 

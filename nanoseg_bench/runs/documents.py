@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from nanoseg_bench.errors import RecordError
 from nanoseg_bench.evaluation.result import OperatingPoint
@@ -18,8 +18,17 @@ class Document(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _drop_hash(document: Any) -> Any:
+    """Earlier versions kept one hash of all inputs, which any new field of a recipe would change."""
+    return (
+        {key: value for key, value in document.items() if key != "inputs_hash"}
+        if isinstance(document, dict)
+        else document
+    )
+
+
 class Inputs(Document):
-    """What training depends on."""
+    """What the run depends on; ``runs.plan`` says what of it the training does."""
 
     recipe: dict[str, Any]
     seed: int | None
@@ -55,12 +64,17 @@ class RunFacts(Document):
 class TrainedRun(Document):
     """``run.json`` of a run of a model."""
 
-    inputs_hash: str
     inputs: Inputs
+    classes: tuple[str, ...] = ()
+    """Of the prepared set; earlier versions did not note them."""
+    max_instances: int | None = None
+    """Likewise."""
     initial_weights: str | None = None
     """File name and SHA-256."""
     devices: tuple[str, ...] = ()
     """Those that trained or predicted: a resumed run may have moved."""
+
+    _without_hash = model_validator(mode="before")(_drop_hash)
 
 
 class ExternalRun(Document):
@@ -92,8 +106,10 @@ class MadeFrom(Document):
 
     finished: str = ""
     """When the predictions were there; UTC, ISO 8601. Earlier versions did not note it."""
-    inputs_hash: str | None = None
     fit_sha256: str | None = None
+    """Of ``fit.json``: the training that predicted."""
+    prediction: dict[str, Any] = {}
+    """The recipe's values that predictions depend on beside the training, laid out as in the recipe."""
     source: str | None = None
     """Name of the file or folder that was handed in."""
     confidence_source: ConfidenceSource = "val"
@@ -101,6 +117,8 @@ class MadeFrom(Document):
     """The declared one."""
     set_hash: str | None = None
     """Of a corrupted eval set; all others have that of the prepared set."""
+
+    _without_hash = model_validator(mode="before")(_drop_hash)
 
 
 class ChosenConfidence(Document, OperatingPoint):

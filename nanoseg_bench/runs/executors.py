@@ -12,8 +12,9 @@ from filelock import FileLock, Timeout
 
 from nanoseg_bench.errors import NanosegError
 from nanoseg_bench.files import read_json, write_json
+from nanoseg_bench.runs.claim import clear_folder
 from nanoseg_bench.runs.failure import Outcome, record_failure
-from nanoseg_bench.runs.folder import OUTCOME_FILE, RUN_FILE
+from nanoseg_bench.runs.folder import LOG_FILE, OUTCOME_FILE, RunFolder
 from nanoseg_bench.runs.job import Job, job_to_json
 
 
@@ -29,12 +30,11 @@ def run_in_process(job: Job, anew: bool = False) -> Outcome:
         KeyboardInterrupt: Ctrl-C; the run's last checkpoint stays.
     """
     job.run_dir.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(job.run_dir.with_suffix(".lock"))
+    lock = FileLock(job.run_dir.with_name(f"{job.run_dir.name}.lock"))
     try:
         with lock.acquire(timeout=0):
             if anew:
-                # Without its inputs the folder counts as another run's and is emptied by the job.
-                (job.run_dir / RUN_FILE).unlink(missing_ok=True)
+                clear_folder(RunFolder(job.run_dir))
             return _run_locked(job)
     except Timeout as error:
         raise NanosegError(
@@ -61,7 +61,7 @@ def _run_locked(job: Job) -> Outcome:
 
 
 def _outcome_of_death(code: int, job: Job) -> Outcome:
-    log = job.run_dir / "log.txt"
+    log = job.run_dir / LOG_FILE
     if code == -signal.SIGTERM:
         return Outcome("failed", f"the process was terminated (SIGTERM); the same command goes on; see {log}")
     if code < 0:

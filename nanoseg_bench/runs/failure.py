@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION
+from nanoseg_bench.models.identity import recipe_changes
+from nanoseg_bench.models.recipe import Side
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.plan import RunSpec
 from nanoseg_bench.runs.provenance import device_name, package_commit, package_versions
@@ -71,5 +73,6 @@ def _record(spec: RunSpec, prepared: PreparedSet, eval_set: str, device: str, ou
 
 
 def _is_good_and_equal(old: Record, new: Record) -> bool:
-    same = (old.set_hash, old.evaluator, old.recipe) == (new.set_hash, new.evaluator, new.recipe)
-    return old.status == "ok" and same
+    changes = recipe_changes(old.recipe, new.recipe)
+    same = (old.set_hash, old.evaluator) == (new.set_hash, new.evaluator)
+    return old.status == "ok" and same and not (changes[Side.TRAINING] or changes[Side.PREDICTION])

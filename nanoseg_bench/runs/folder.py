@@ -2,15 +2,17 @@
 
 ``runs/<set>/<run id>/``:
 
-    run.json                     what the run is: its inputs and their hash, initial weights, devices
+    run.json                     what the run is: its inputs, initial weights, devices, classes
     state.pt, history.csv        training state after the last epoch, losses per epoch
     weights.safetensors, .json   finished weights
     fit.json                     report of the finished training, size of the model, versions
-    predictions/<eval set>.json.gz (+ .made-from.json: when, and from which training)
+    predictions/<eval set>.json.gz (+ .made-from.json: when, from which training, and how, e.g. its post-processing)
     predictions/robustness/<corruption>-<severity>.json.gz (+ .made-from.json)
     operating_point.json         confidence that was chosen on val, or the default because val cannot decide
     outcome.json                 status and reason of the last attempt
     log.txt                      everything the run logged, tracebacks included
+
+``runs/<set>/replaced/`` holds the folders of runs that were begun anew with other inputs; ``claim`` says when.
 
 ``runs/<set>/external-<name>/`` holds predictions that were handed in: run.json and ``predictions`` only.
 """
@@ -25,6 +27,8 @@ from nanoseg_bench.errors import RecordError
 from nanoseg_bench.evaluation.result import OperatingPoint
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.models.base import Complexity, FitReport
+from nanoseg_bench.models.identity import prediction_values, recipe_changes
+from nanoseg_bench.models.recipe import Side
 from nanoseg_bench.runs.documents import (
     ChosenConfidence,
     ExternalRun,
@@ -44,6 +48,9 @@ FIT_FILE = "fit.json"
 OPERATING_POINT_FILE = "operating_point.json"
 OUTCOME_FILE = "outcome.json"
 HISTORY_FILE = "history.csv"
+LOG_FILE = "log.txt"
+REPLACED = "replaced"
+"""Folder beside the runs, for those that made room."""
 
 _ENDING = ".json.gz"
 
@@ -118,14 +125,6 @@ class RunFolder:
         if isinstance(about, TrainedRun) and name not in about.devices:
             self.write_about(about.model_copy(update={"devices": (*about.devices, name)}))
 
-    def has_inputs(self, inputs_hash: str) -> bool:
-        """Whether the work in the folder was done for these inputs."""
-        try:
-            about = self.about()
-        except RecordError:
-            return False
-        return isinstance(about, TrainedRun) and about.inputs_hash == inputs_hash
-
     @property
     def fit_path(self) -> Path:
         """The report of the training; it is there when the training is finished."""
@@ -198,7 +197,7 @@ class RunFolder:
         self._made_from_path(eval_set).unlink(missing_ok=True)
 
     def has_current_predictions(self, eval_set: str, set_hash: str | None = None) -> bool:
-        """Whether there are predictions of the folder's training.
+        """Whether there are predictions of the folder's training, made as its recipe says.
 
         Args:
             eval_set: Of which.
@@ -207,11 +206,13 @@ class RunFolder:
         if not self.is_fitted or not self.predictions_path(eval_set).is_file():
             return False
         try:
-            made_from = self.made_from(eval_set)
-            wanted = {**self._training(), "set_hash": set_hash}
-            return made_from.model_dump(include=set(wanted)) == wanted
+            made_from, about = self.made_from(eval_set), self.about()
         except RecordError:
             return False
+        if not isinstance(about, TrainedRun):
+            return False
+        same = (made_from.fit_sha256, made_from.set_hash) == (sha256_file(self.fit_path), set_hash)
+        return same and not recipe_changes(made_from.prediction, about.inputs.recipe)[Side.PREDICTION]
 
     def keep_operating_point(self, point: OperatingPoint) -> None:
         """Write the operating point of the folder's training."""
@@ -230,10 +231,14 @@ class RunFolder:
         chosen = read_document(path, ChosenConfidence)
         return chosen if sha256_file(self.fit_path) == chosen.fit_sha256 else None
 
+    def forget_operating_point(self) -> None:
+        """Before the predictions are replaced that it was chosen for."""
+        (self.path / OPERATING_POINT_FILE).unlink(missing_ok=True)
+
     def _training(self) -> dict[str, Any]:
         about = self.about()
-        inputs_hash = about.inputs_hash if isinstance(about, TrainedRun) else None
-        return {"inputs_hash": inputs_hash, "fit_sha256": sha256_file(self.fit_path)}
+        prediction = prediction_values(about.inputs.recipe) if isinstance(about, TrainedRun) else {}
+        return {"fit_sha256": sha256_file(self.fit_path), "prediction": prediction}
 
     def _made_from_path(self, eval_set: str) -> Path:
         return self.path / "predictions" / f"{eval_set}.made-from.json"

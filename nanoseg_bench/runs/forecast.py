@@ -1,19 +1,26 @@
-"""What a plan would do, and how long that takes judging by earlier records. Nothing is written."""
+"""What a plan would do, and how long that takes judging by earlier records. Nothing is written.
 
-from collections.abc import Sequence
+Where a model has no record in the preset, one in another preset (the smoke run's, say) gives an estimate: its time for
+an image, times the ratio of the pixels that the network sees.
+"""
+
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from nanoseg_bench.changes import list_changes
 from nanoseg_bench.errors import RecordError
 from nanoseg_bench.evaluation.eval_sets import load_eval_set
 from nanoseg_bench.evaluation.robustness import CONDITIONS, ROBUSTNESS, clean_set
 from nanoseg_bench.files import read_json
 from nanoseg_bench.models.budget import plan_budget
 from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.runs.claim import differences
 from nanoseg_bench.runs.corrupted import stale_conditions
-from nanoseg_bench.runs.folder import OUTCOME_FILE, RunFolder
-from nanoseg_bench.runs.plan import RunSpec
+from nanoseg_bench.runs.folder import OUTCOME_FILE, REPLACED, RunFolder
+from nanoseg_bench.runs.plan import Differences, RunSpec
 from nanoseg_bench.runs.record import Record, read_record, record_path
 from nanoseg_bench.runs.scored import is_scored, predicted_sets, scored_sets
 
@@ -30,11 +37,13 @@ class Step:
         name: ``fit``, ``predict`` or ``score``.
         state: ``failed earlier`` stands at the step where the run ended; it is tried again.
         seconds: How long it will take; 0 where it is cached, None where no record tells.
+        estimated: Whether the time comes from another preset.
     """
 
     name: str
     state: State
     seconds: float | None
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +54,30 @@ class RunForecast:
         run_id: Its id.
         steps: Fit, predict, score.
         reason: Why it failed earlier; empty otherwise.
+        changes: What changed since the work that is there, and what becomes of that; empty otherwise.
     """
 
     run_id: str
     steps: tuple[Step, ...]
     reason: str = ""
+    changes: str = ""
 
     @property
     def seconds(self) -> float | None:
         """Time of training and prediction; None where it is not known. Scoring takes seconds, and is not counted."""
         times = [step.seconds for step in self.steps if step.name != "score"]
         return None if None in times else sum(time for time in times if time is not None)
+
+    @property
+    def estimated(self) -> bool:
+        """Whether a part of the time comes from another preset."""
+        return any(step.estimated for step in self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class _Time:
+    seconds: float | None
+    estimated: bool = False
 
 
 class Forecaster:
@@ -96,60 +118,89 @@ class Forecaster:
         if self._overwrite == "never" and record.is_file():
             return RunForecast(spec.run_id, tuple(Step(name, "cached", 0.0) for name in ("fit", "predict", "score")))
         run = RunFolder(self._runs / spec.run_id)
-        mine = self._overwrite != "always" and run.has_inputs(spec.inputs_hash)
+        found = differences(run, spec) if self._overwrite != "always" else None
+        mine = found is not None and not found.training
         fitted = mine and run.has_weights()
+        predicted = fitted and found is not None and not found.prediction
         to_predict = [
-            name for name in predicted_sets(self._prepared) if not (fitted and run.has_current_predictions(name))
+            name for name in predicted_sets(self._prepared) if not (predicted and run.has_current_predictions(name))
         ]
-        conditions = self._conditions_to_predict(run if fitted else None)
+        conditions = self._conditions_to_predict(run if predicted else None)
         to_score = [*scored_sets(self._prepared), *([ROBUSTNESS] if self._clean else [])]
         scored = not (to_predict or conditions) and all(
             is_scored(run, self._prepared, name, self._leaderboards) for name in to_score
         )
-        like = self._like(spec)
         reason = _earlier_failure(run, record) if mine and not scored else ""
         steps = []
         failed = bool(reason)
-        for name, cached, seconds in (
-            ("fit", fitted, self._training_seconds(spec, like, run if mine else None)),
-            ("predict", not (to_predict or conditions), self._prediction_seconds(like, to_predict, conditions)),
-            ("score", scored, None),
+        for name, cached, time in (
+            ("fit", fitted, self._training_time(spec, run if mine else None)),
+            ("predict", not (to_predict or conditions), self._prediction_time(spec, to_predict, conditions)),
+            ("score", scored, _Time(None)),
         ):
             if cached:
                 steps.append(Step(name, "cached", 0.0))
                 continue
-            steps.append(Step(name, "failed earlier" if failed else "to do", seconds))
+            steps.append(Step(name, "failed earlier" if failed else "to do", time.seconds, time.estimated))
             failed = False  # what comes after it was never tried
-        return RunForecast(spec.run_id, tuple(steps), reason)
+        return RunForecast(spec.run_id, tuple(steps), reason, _say(found))
 
-    def _like(self, spec: RunSpec) -> Record | None:
-        """The newest record of the same model and preset, of this prepared set's name where there is one."""
-        same = [
-            record for record in self._known if (record.model, record.preset) == (spec.recipe.model, spec.recipe.preset)
-        ]
-        return max(same, key=lambda each: (each.set_name == self._prepared.name, each.finished), default=None)
+    def _like(self, spec: RunSpec, tells: Callable[[Record], bool]) -> Record | None:
+        """The record of the same model that says most: of this preset, else of the nearest canvas; of this set; new."""
+        recipe = spec.recipe
 
-    def _training_seconds(self, spec: RunSpec, like: Record | None, begun: RunFolder | None) -> float | None:
+        def closeness(record: Record) -> tuple[bool, float, bool, str]:
+            of_the_preset = record.preset == recipe.preset
+            distance = 0.0 if of_the_preset else abs(math.log(_pixels(spec, record)))
+            return of_the_preset, -distance, record.set_name == self._prepared.name, record.finished
+
+        known = [record for record in self._known if record.model == recipe.model and tells(record)]
+        return max(known, key=closeness, default=None)
+
+    def _training_time(self, spec: RunSpec, begun: RunFolder | None) -> _Time:
+        like = self._like(spec, lambda record: record.training is not None)
         if like is None or like.training is None:
-            return None
+            return _Time(None)
         if like.training.images_seen == 0:
-            return like.training.seconds
+            return _Time(like.training.seconds)
         budget = plan_budget(spec.recipe, self._sizes["train"])
         done = begun.epochs_done() / budget.epochs if begun and budget.epochs else 0.0
         per_image = like.training.seconds / like.training.images_seen
-        return per_image * budget.images_seen * max(1 - done, 0)
+        return _scaled(per_image * budget.images_seen * max(1 - done, 0), spec, like)
 
     def _conditions_to_predict(self, fitted: RunFolder | None) -> int:
         if self._clean is None:
             return 0
         return len(stale_conditions(fitted, self._clean)) if fitted else len(CONDITIONS)
 
-    def _prediction_seconds(self, like: Record | None, eval_sets: Sequence[str], conditions: int) -> float | None:
+    def _prediction_time(self, spec: RunSpec, eval_sets: Sequence[str], conditions: int) -> _Time:
+        like = self._like(spec, lambda record: record.scores.get("latency_ms_per_image") is not None)
         latency = like.scores.get("latency_ms_per_image") if like else None
-        if latency is None:
-            return None
+        if like is None or latency is None:
+            return _Time(None)
         corrupted = conditions * len(self._clean.images) if self._clean else 0
-        return latency / 1000 * (sum(self._sizes[name] for name in eval_sets) + corrupted)
+        images = sum(self._sizes[name] for name in eval_sets) + corrupted
+        return _scaled(latency / 1000 * images, spec, like)
+
+
+def _scaled(seconds: float, spec: RunSpec, like: Record) -> _Time:
+    """The time of a record's preset as one for the spec's."""
+    if like.preset == spec.recipe.preset:
+        return _Time(seconds)
+    return _Time(seconds * _pixels(spec, like), estimated=True)
+
+
+def _pixels(spec: RunSpec, like: Record) -> float:
+    """By how many times more pixels the spec's network sees than that of a record."""
+    return float(spec.recipe.canvas / like.recipe["canvas"]) ** 2
+
+
+def _say(found: Differences | None) -> str:
+    if found is not None and found.training:
+        return f"trains anew, and the earlier work is kept in {REPLACED}/: {list_changes(found.training)}"
+    if found is not None and found.prediction:
+        return f"predicts anew, the training stays: {list_changes(found.prediction)}"
+    return ""
 
 
 def _timed_records(leaderboards: Path, device: str) -> list[Record]:

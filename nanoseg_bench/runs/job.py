@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import logging
 import os
-import shutil
 import sys
 import threading
 import time
@@ -26,10 +25,11 @@ from nanoseg_bench.models.base import Deadline, FitContext, FitReport, Model
 from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.registry import build
 from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.runs.claim import claim_folder, differences
 from nanoseg_bench.runs.corrupted import predict_conditions, stale_conditions
-from nanoseg_bench.runs.documents import Inputs, MadeBy, TrainedRun
+from nanoseg_bench.runs.documents import MadeBy
 from nanoseg_bench.runs.failure import Outcome, record_failure
-from nanoseg_bench.runs.folder import OUTCOME_FILE, RunFolder
+from nanoseg_bench.runs.folder import LOG_FILE, OUTCOME_FILE, RunFolder
 from nanoseg_bench.runs.inference import predict_eval_set
 from nanoseg_bench.runs.plan import RunSpec
 from nanoseg_bench.runs.provenance import device_name, package_commit, package_versions
@@ -65,8 +65,10 @@ class Job:
 
 def execute(job: Job) -> Outcome:
     """Run a job in this process; whatever goes wrong becomes the outcome and a row of the leaderboard."""
-    job.run_dir.mkdir(parents=True, exist_ok=True)
-    with _log_to(job.run_dir / "log.txt"):
+    told = claim_folder(RunFolder(job.run_dir), job.spec, PreparedSet(job.data))
+    with _log_to(job.run_dir / LOG_FILE):
+        for sentence in told:
+            _LOG.warning("%s", sentence)
         try:
             _run(job)
             outcome = Outcome("ok")
@@ -78,7 +80,7 @@ def execute(job: Job) -> Outcome:
             _LOG.debug("%s", traceback.format_exc())
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             status: Status = "oom" if _is_out_of_memory(error) else "failed"
-            outcome = Outcome(status, f"{reason}; see {job.run_dir / 'log.txt'}")
+            outcome = Outcome(status, f"{reason}; see {job.run_dir / LOG_FILE}")
         if outcome.status != "ok":
             record_failure(job.spec, job.data, job.leaderboards, job.device, outcome)
     return outcome
@@ -88,11 +90,16 @@ def is_complete(job: Job) -> bool:
     """Whether every record of the job is there, scored by this evaluator from these inputs, and can be scored again."""
     run, prepared = RunFolder(job.run_dir), PreparedSet(job.data)
     return (
-        run.has_inputs(job.spec.inputs_hash)
+        _is_same(run, job.spec)
         and all(run.has_current_predictions(name) for name in predicted_sets(prepared))
         and all(is_scored(run, prepared, name, job.leaderboards) for name in scored_sets(prepared))
         and (not job.robust_images or _is_robustness_complete(job, run, prepared))
     )
+
+
+def _is_same(run: RunFolder, spec: RunSpec) -> bool:
+    found = differences(run, spec)
+    return found is not None and not found
 
 
 def _is_robustness_complete(job: Job, run: RunFolder, prepared: PreparedSet) -> bool:
@@ -103,7 +110,6 @@ def _is_robustness_complete(job: Job, run: RunFolder, prepared: PreparedSet) -> 
 def _run(job: Job) -> None:
     prepared, run = PreparedSet(job.data), RunFolder(job.run_dir)
     prepared.require_audit()
-    _claim_folder(run, job.spec)
     model = build(job.spec.recipe, prepared.classes, prepared.max_instances)
     report = _fit(model, prepared, run, job)
     truth = KeptTruth(prepared)
@@ -117,6 +123,7 @@ def _run(job: Job) -> None:
         job.deadline.check(f"the predictions for {name}")
         # Nothing is published of val, its latency neither.
         predictions = predict_eval_set(model, prepared, truth.eval_set(name), job.device, timed=name != "val")
+        run.forget_made_from(name)
         write_predictions(run.predictions_path(name), predictions)
         run.write_made_from(name)
     # New predictions for val may move the operating point of every record.
@@ -124,26 +131,6 @@ def _run(job: Job) -> None:
     if clean and conditions:
         predict_conditions(model, prepared, run, clean, job.deadline)
         score_run(run, truth, job.leaderboards, only_missing=True)
-
-
-def _claim_folder(run: RunFolder, spec: RunSpec) -> None:
-    """Empty the run folder when it holds the work of other inputs; keep it when the work can go on."""
-    if run.has_inputs(spec.inputs_hash):
-        for leftover in run.path.glob(".*"):  # temporary files of a writer that was killed
-            leftover.unlink()
-        return
-    for path in run.path.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.name != "log.txt":
-            path.unlink()
-    run.write_about(
-        TrainedRun(
-            inputs_hash=spec.inputs_hash,
-            inputs=Inputs.model_validate(spec.inputs()),
-            initial_weights=spec.initial_weights,
-        )
-    )
 
 
 def _fit(model: Model, prepared: PreparedSet, run: RunFolder, job: Job) -> FitReport:

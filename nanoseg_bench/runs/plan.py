@@ -1,14 +1,45 @@
-"""What is to be run: one ``RunSpec`` per model and seed, and the hash that says whether its output is still good."""
+"""What is to be run: one ``RunSpec`` per model and seed, and what it shares with work that is there already."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nanoseg_bench.changes import Change
 from nanoseg_bench.files import sha256_file, sha256_json
-from nanoseg_bench.models.recipe import Recipe, load_recipe
-from nanoseg_bench.models.registry import recipe_folder
+from nanoseg_bench.models.identity import recipe_changes, training_values
+from nanoseg_bench.models.options import check_options
+from nanoseg_bench.models.overrides import Overrides, override
+from nanoseg_bench.models.recipe import Recipe, Side, load_recipe
+from nanoseg_bench.models.registry import options_of, recipe_folder
 from nanoseg_bench.preparation.prepared_set import PreparedSet
+
+_DIGITS = 8  # of a hash in a file name
+
+_NAMED = {
+    "seed": "seed",
+    "weights_sha256": "initial weights (sha256)",
+    "set_hash": "content of the prepared set",
+}
+"""What training depends on beside the recipe, as people call it.
+
+What is None is as if it were not there, except for the seed: an input that comes later (a fold) leaves every earlier
+training what it is.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """What differs between the inputs of two runs, by what must be done again for it."""
+
+    training: tuple[Change, ...] = ()
+    prediction: tuple[Change, ...] = ()
+    names: tuple[Change, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anything differs."""
+        return bool(self.training or self.prediction or self.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +62,21 @@ class RunSpec:
 
     @property
     def run_id(self) -> str:
-        """Folder and record name: model, preset, seed, and a digest of the initial weights where there are some."""
-        start = f"-from-{self.weights_sha256[:8]}" if self.weights_sha256 else ""
+        """Folder and record name: model, preset, seed, and digests of values from the command line and of weights."""
+        start = f"-from-{self.weights_sha256[:_DIGITS]}" if self.weights_sha256 else ""
         seed = "unseeded" if self.seed is None else f"seed{self.seed}"
-        return f"{self.recipe.model}-{self.recipe.preset}{start}-{seed}"
+        preset, plus, values = self.recipe.preset.partition("+")
+        if plus:
+            preset += f"+{hashlib.sha256(values.encode()).hexdigest()[:_DIGITS]}"
+        return f"{self.recipe.model}-{preset}{start}-{seed}"
 
     @property
     def initial_weights(self) -> str | None:
         """Initial weights as records name them: file name and SHA-256."""
         return f"{self.weights.name} sha256:{self.weights_sha256}" if self.weights else None
 
-    @property
-    def inputs_hash(self) -> str:
-        """Changes when anything that training depends on changes."""
-        return sha256_json(self.inputs())
-
     def inputs(self) -> dict[str, Any]:
-        """What training depends on, as JSON values."""
+        """What the run depends on, as JSON values; ``run.json`` keeps it."""
         return {
             "recipe": self.recipe.model_dump(mode="json"),
             "seed": self.seed,
@@ -56,18 +85,48 @@ class RunSpec:
         }
 
 
+def input_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Differences:
+    """What differs between two runs' ``inputs``."""
+    recipe = recipe_changes(old["recipe"], new["recipe"])
+    others = [Change(name, old.get(key), new.get(key)) for key, name in _NAMED.items() if old.get(key) != new.get(key)]
+    return Differences((*recipe[Side.TRAINING], *others), tuple(recipe[Side.PREDICTION]), tuple(recipe[Side.NAME]))
+
+
+def training_hash(inputs: Mapping[str, Any]) -> str:
+    """SHA-256 of what training depends on. Fields at their default are left out: a new one changes no hash."""
+    others = {key: inputs.get(key) for key in _NAMED if key == "seed" or inputs.get(key) is not None}
+    return sha256_json({"recipe": training_values(inputs["recipe"]), **others})
+
+
 def plan_runs(
     prepared: PreparedSet,
     models: Sequence[str],
     preset: str,
     seeds: Sequence[int | None],
     weights: Path | None = None,
+    overrides: Overrides | None = None,
 ) -> list[RunSpec]:
     """Every model with every seed, seeds innermost.
 
+    Args:
+        prepared: The prepared set.
+        models: Their ids.
+        preset: Of their recipes.
+        seeds: One run for each.
+        weights: Initial weights of all.
+        overrides: Recipe values that are not those of the preset.
+
     Raises:
-        RecipeError: A model has no such preset.
+        RecipeError: A model has no such preset, or its recipe holds what the model does not know.
+        UsageError: An override names or says what the recipe does not know.
     """
     digest = sha256_file(weights) if weights else None
-    recipes = [load_recipe(model, preset, recipe_folder(model)) for model in models]
+    recipes = [_recipe(model, preset, overrides or {}) for model in models]
     return [RunSpec(recipe, seed, weights, digest, prepared.content_hash) for recipe in recipes for seed in seeds]
+
+
+def _recipe(model: str, preset: str, overrides: Overrides) -> Recipe:
+    options = options_of(model)
+    recipe = override(load_recipe(model, preset, recipe_folder(model)), overrides, options)
+    known = check_options(recipe, options).model_dump(mode="json", exclude_unset=True)
+    return recipe.model_copy(update={"options": known})

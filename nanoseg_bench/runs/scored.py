@@ -16,7 +16,7 @@ from nanoseg_bench.files import sha256_file, sha256_json
 from nanoseg_bench.preparation.begun_truth import began_truth
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.corrupted import kept_clean_set
-from nanoseg_bench.runs.documents import ExternalRun, MadeFrom
+from nanoseg_bench.runs.documents import ExternalRun, MadeFrom, TrainedRun
 from nanoseg_bench.runs.folder import RunFolder
 from nanoseg_bench.runs.record import ConfidenceSource, Record, read_record, record_path, write_record
 
@@ -106,8 +106,11 @@ def is_scored(run: RunFolder, prepared: PreparedSet, eval_set: str, leaderboards
     if not path.is_file() or not (eval_set == ROBUSTNESS or run.has_current_predictions(eval_set)):
         return False
     try:
-        record = read_record(path)
+        record, about = read_record(path), run.about()
     except RecordError:  # of an earlier format
+        return False
+    # The record names the recipe: a new title, or what the predictions were made with.
+    if isinstance(about, TrainedRun) and record.recipe != about.inputs.recipe:
         return False
     return (
         record.status == "ok"

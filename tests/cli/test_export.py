@@ -15,7 +15,7 @@ def write_weights(folder, name="nsyolo"):
     recipe = load_recipe(name, "smoke").model_copy(update={"canvas": 64})
     model = build(recipe, ("disc", "Würfel"), 9)
     path = folder / "weights.safetensors"
-    save_weights(path, model._build().state_dict(), describe(recipe, ("disc", "Würfel"), 9))
+    save_weights(path, model.build_network().state_dict(), describe(recipe, ("disc", "Würfel"), 9))
     return path
 
 

@@ -27,7 +27,7 @@ def weights(tmp_path_factory):
     """Weights that find boxes on every image, all of the first class and filled."""
     torch.manual_seed(0)
     recipe = load_recipe("nsyolo", "smoke").model_copy(update={"canvas": 64})
-    network = build(recipe, ("disc", "Würfel"), 9)._build()
+    network = build(recipe, ("disc", "Würfel"), 9).build_network()
     with torch.no_grad():
         head = network.model[-1]
         for branch in head.cv3:

@@ -110,6 +110,6 @@ def test_a_missing_compiler_is_named_with_the_way_out(tmp_path):
 @pytest.mark.parametrize("name", ["yolo11n", "nsyolo", "unet", "deeplabv3plus"])
 def test_a_network_is_one_graph(name):
     """A graph that breaks is compiled piece by piece, which takes longer and gains less."""
-    network = build(load_recipe(name, "smoke"), ("a", "b"), 10)._build().train()
+    network = build(load_recipe(name, "smoke"), ("a", "b"), 10).build_network().train()
     explained = torch._dynamo.explain(network)(torch.rand(2, 3, 64, 64))
     assert (explained.graph_count, explained.graph_break_count) == (1, 0), explained.break_reasons

@@ -17,7 +17,7 @@ def model():
     torch.manual_seed(0)
     recipe = load_recipe("nsyolo", "smoke").model_copy(update={"canvas": 64})
     model = YoloModel(recipe, ("disc", "square"), 10)
-    model.adopt(model._build(), "cpu")
+    model.adopt(model.build_network(), "cpu")
     return model
 
 

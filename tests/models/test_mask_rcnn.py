@@ -49,7 +49,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(prepared_set, tmp_pa
 
 def test_detection_limits_come_from_the_data(prepared_set):
     recipe = load_recipe("mask-rcnn", "smoke")
-    network = MaskRCNN(recipe, prepared_set.classes, 400)._build()
+    network = MaskRCNN(recipe, prepared_set.classes, 400).build_network()
     assert network.roi_heads.detections_per_img == 800
     assert network.roi_heads.score_thresh == MIN_SCORE
     assert network.rpn.post_nms_top_n() == recipe.options["train_proposals"]
@@ -63,7 +63,7 @@ def test_detection_limits_come_from_the_data(prepared_set):
 def test_recipe_errors_name_the_value(prepared_set):
     with pytest.raises(RecipeError, match="canvas 100 must be a multiple of 32"):
         make(prepared_set, canvas=100)
-    with pytest.raises(RecipeError, match=r"anchor_sizes \[8, 16\] must be five"):
+    with pytest.raises(RecipeError, match=r"options.anchor_sizes: \[8.0, 16.0\] must be five"):
         make(prepared_set, options={"anchor_sizes": [8, 16]})
 
 
@@ -102,7 +102,7 @@ def test_boxes_enclose_the_masks(batch_of):
 
 def test_an_image_without_particles_can_be_trained_on(prepared_set, batch_of):
     model = make(prepared_set)
-    network = model._build().train()
-    batch = model._targets(batch_of(Sample(np.zeros((96, 96), dtype=np.uint8), (), ())))
-    losses = model._losses(network, batch)
+    network = model.build_network().train()
+    batch = model.targets(batch_of(Sample(np.zeros((96, 96), dtype=np.uint8), (), ())))
+    losses = model.losses(network, batch)
     assert all(torch.isfinite(loss) for loss in losses.values())

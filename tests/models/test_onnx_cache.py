@@ -20,7 +20,7 @@ def weights(tmp_path):
     def write(seed=0, max_instances=5):
         torch.manual_seed(seed)
         recipe = load_recipe("yolo11n", "smoke").model_copy(update={"canvas": 64})
-        network = YoloModel(recipe, ("disc",), max_instances)._build()
+        network = YoloModel(recipe, ("disc",), max_instances).build_network()
         path = tmp_path / "mine" / "weights.safetensors"
         save_weights(path, network.state_dict(), describe(recipe, ("disc",), max_instances))
         return path

@@ -14,7 +14,7 @@ def model():
     torch.manual_seed(0)
     recipe = load_recipe("nsyolo", "smoke").model_copy(update={"canvas": 64})
     model = YoloModel(recipe, ("Würfel", "rod"), 7)
-    model.adopt(model._build(), "cpu")
+    model.adopt(model.build_network(), "cpu")
     return model
 
 

@@ -86,7 +86,7 @@ def busy(tmp_path_factory):
     """Weights that find a small, filled particle at every anchor, with a score of one half."""
     torch.manual_seed(0)
     recipe = load_recipe("nsyolo", "smoke").model_copy(update={"canvas": 224})
-    network = build(recipe, ("disc", "square"), 9)._build()
+    network = build(recipe, ("disc", "square"), 9).build_network()
     head = network.model[-1]
     with torch.no_grad():
         for branches in zip(head.cv2, head.cv3, head.cv4, strict=True):
@@ -129,7 +129,7 @@ def test_models_without_onnx_run_in_pytorch(prepared_set, tmp_path, micrograph):
     recipe = load_recipe("unet", "smoke").model_copy(update={"canvas": 64})
     unet = build(recipe, prepared_set.classes, 10)
     save_weights(
-        tmp_path / "weights.safetensors", unet._build().state_dict(), describe(recipe, prepared_set.classes, 10)
+        tmp_path / "weights.safetensors", unet.build_network().state_dict(), describe(recipe, prepared_set.classes, 10)
     )
     predictor = open_predictor(tmp_path)
     assert predictor.engine == "torch"

@@ -68,7 +68,7 @@ class Slow(nn.Module):
 @pytest.mark.parametrize("name", ["unet", "mask-rcnn", "yolo11n"])
 def test_models_mark_their_network_and_nothing_less(name, prepared_set, test_images):
     model = build(load_recipe(name, "smoke"), prepared_set.classes, prepared_set.max_instances)
-    model.adopt(Slow(model._build()), "cpu")
+    model.adopt(Slow(model.build_network()), "cpu")
     _, lap = model.stopwatch.time(lambda: model.predict(test_images[:1]), lambda: None)
     stages = lap.stages
     assert stages.network_ms >= 5 * PAUSE * 1000

@@ -61,14 +61,14 @@ def test_an_augmented_training_left_within_an_epoch_ends_with_the_same_weights(n
 
 def test_fusion_weights_learn_at_a_rate_of_their_own(prepared_set):
     model = make(prepared_set, "nsyolo")
-    network = model._build()
-    fast = model._fast_parameters(network)
+    network = model.build_network()
+    fast = model.fast_parameters(network)
     alphas = [module.alpha for module in network.modules() if isinstance(module, BADSConv)]
     assert [id(parameter) for parameter in fast.parameters] == [id(alpha) for alpha in alphas]
     assert len(alphas) > 0
     assert fast.factor == FUSION_RATE_FACTOR
     stock = make(prepared_set, "yolo11n")
-    assert list(stock._fast_parameters(stock._build()).parameters) == []
+    assert list(stock.fast_parameters(stock.build_network()).parameters) == []
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -189,7 +189,7 @@ def test_runs_of_the_command_line_open(prepared_set, test_images, tmp_path):
         (lambda w: change(w, canvas="wide"), r"weights\.json: canvas: "),
         (lambda w: change(w, max_instances=-1), r"weights\.json: max_instances: "),
         (lambda w: change(w, training={"signature": {"recipe": {}}}), r"weights\.json: training\.signature\.recipe\."),
-        (lambda w: change(w, model="unet", training=None), r"\d+ of \d+ are missing \(encoder"),
+        (lambda w: change(w, model="unet", options={}, training=None), r"\d+ of \d+ are missing \(encoder"),
         (lambda w: change(w, model="stardist", training=None), "unknown model 'stardist'.*plug-in"),
         (lambda w: change(w, canvas=100, training=None), "canvas 100 must be a multiple of 32"),
         (lambda w: change(w, options={"scheme": "nsyolo", "kernel": 4}, training=None), r"k=4"),

@@ -114,8 +114,8 @@ def test_complexity_of_the_published_size(prepared_set):
 def test_the_loss_in_bfloat16_is_that_of_float32(name, prepared_set):
     seed_everything(0)
     model = make(prepared_set, name)
-    network = model._build()
-    batch = TrainingBatches(prepared_set, model.recipe, 0, model._targets)[Draw([0, 1], 0, 2)]
+    network = model.build_network()
+    batch = TrainingBatches(prepared_set, model.recipe, 0, model.targets)[Draw([0, 1], 0, 2)]
     exact = _loss_step(network, batch)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         rounded = _loss_step(network, batch)
@@ -147,7 +147,7 @@ def test_weights_of_other_classes_or_another_model_are_refused(trained, prepared
 
 def test_a_diverging_training_says_so(prepared_set, tmp_path):
     model = make(prepared_set)
-    network = model._build()
+    network = model.build_network()
     for value in network.state_dict().values():
         if value.is_floating_point():
             value.fill_(float("nan"))
@@ -167,7 +167,7 @@ def test_recipe_errors_name_the_value(prepared_set):
 
 def test_recipe_options_reach_the_blocks(prepared_set):
     options = {"scale": "s", "kernel": 3, "regions": 2, "topk": 1, "p4_layers": [13, 19]}
-    network = make(prepared_set, "nsyolo", options=options)._build()
+    network = make(prepared_set, "nsyolo", options=options).build_network()
     assert network.yaml["scale"] == "s"
     assert [network.model[layer].m[0].cv2.offset_conv.out_channels for layer in (13, 19)] == [2 * 3] * 2
     attention = network.model[10].m[0].attn
@@ -183,7 +183,7 @@ def test_shared_layers_start_alike(prepared_set):
     networks = []
     for name in ("yolo11n", "nsyolo"):
         seed_everything(3)
-        networks.append(make(prepared_set, name)._build().state_dict())
+        networks.append(make(prepared_set, name).build_network().state_dict())
     stock, both = networks
     shared = [name for name in stock if name in both and stock[name].shape == both[name].shape]
     assert len(shared) > 0.9 * len(stock)

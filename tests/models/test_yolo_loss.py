@@ -83,7 +83,7 @@ def test_a_box_between_two_pixels_costs_nothing():
 
 def test_the_network_trains_with_it(prepared_set):
     model = YoloModel(load_recipe("yolo11n", "smoke"), prepared_set.classes, 10)
-    network = model._build()
+    network = model.build_network()
     nothing = {
         "img": torch.zeros(1, 3, 64, 64, dtype=torch.uint8),
         "batch_idx": torch.zeros(0),
@@ -91,7 +91,7 @@ def test_the_network_trains_with_it(prepared_set):
         "bboxes": torch.zeros(0, 4),
         "masks": torch.zeros(0, 16, 16, dtype=torch.uint8),
     }
-    losses = model._losses(network, nothing)
+    losses = model.losses(network, nothing)
     assert isinstance(network.criterion, SegmentationLoss)
     assert losses["seg"].item() == 0
     sum(losses.values()).backward()

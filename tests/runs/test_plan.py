@@ -1,8 +1,19 @@
+import re
+
 import pytest
 
 from nanoseg_bench.errors import RecipeError
-from nanoseg_bench.models.recipe import load_recipe
-from nanoseg_bench.runs.plan import RunSpec
+from nanoseg_bench.models.options import BUILT_IN_OPTIONS
+from nanoseg_bench.models.recipe import Augmentation, Prediction, Recipe, Side, Training, load_recipe
+from nanoseg_bench.runs.plan import RunSpec, input_differences, plan_runs, training_hash
+
+VALUES = {"epochs": 50, "canvas": 320, "augmentation.mosaic": 0.3, "options.neck": 0.8}
+
+
+class FakeSet:
+    """All that planning reads of a prepared set."""
+
+    content_hash = "s"
 
 
 def spec(**changes):
@@ -16,18 +27,112 @@ def test_the_run_id_tells_runs_apart():
     assert spec(weights_sha256="0123456789").run_id == "unet-smoke-from-01234567-seed0"
 
 
+def training(**changes):
+    return training_hash(spec(**changes).inputs())
+
+
+def with_recipe(**values):
+    recipe = spec().recipe
+    return spec(recipe=recipe.model_copy(update=values))
+
+
 def test_seed_0_is_a_seed():
-    assert spec(seed=0).inputs_hash != spec(seed=None).inputs_hash
+    assert training(seed=0) != training(seed=None)
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"set_hash": "t"}, {"weights_sha256": "x"}])
-def test_the_hash_follows_every_input(change):
-    assert spec(**change).inputs_hash != spec().inputs_hash
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seed": 1}, "seed 0 -> 1"),
+        ({"set_hash": "t"}, "content of the prepared set s -> t"),
+        ({"weights_sha256": "x"}, "initial weights (sha256) none -> x"),
+    ],
+)
+def test_every_input_of_the_training_counts_and_is_named(change, named):
+    assert training(**change) != training()
+    found = input_differences(spec().inputs(), spec(**change).inputs())
+    assert ([str(each) for each in found.training], found.prediction, found.names) == ([named], (), ())
 
 
-def test_the_hash_follows_the_recipe():
-    recipe = load_recipe("unet", "smoke").model_copy(update={"learning_rate": 0.5})
-    assert spec(recipe=recipe).inputs_hash != spec().inputs_hash
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"learning_rate": 0.5}, "learning_rate 0.001 -> 0.5"),
+        ({"options": {"encoder": "resnet18", "dice_weight": 1.0}}, "options.encoder resnet34 -> resnet18"),
+        ({"augmentation": Augmentation()}, "augmentation none -> "),
+        ({"images_seen": None, "epochs": 3}, "images_seen 32 -> none"),
+    ],
+)
+def test_training_values_of_the_recipe_train_anew(values, named):
+    changed = with_recipe(**values)
+    assert training_hash(changed.inputs()) != training()
+    found = input_differences(spec().inputs(), changed.inputs())
+    assert str(found.training[0]).startswith(named)
+    assert not found.prediction
+
+
+def test_prediction_values_and_names_leave_the_training_alone():
+    changed = with_recipe(title="Other", options={"encoder": "resnet34", "dice_weight": 1.0, "neck": 0.6})
+    assert training_hash(changed.inputs()) == training()
+    found = input_differences(spec().inputs(), changed.inputs())
+    assert not found.training
+    assert [str(each) for each in found.prediction] == ["options.neck 0.75 -> 0.6"]
+    assert [str(each) for each in found.names] == ["title U-Net -> Other"]
+
+
+def test_options_at_their_default_are_as_if_not_named():
+    plain = with_recipe(options={})
+    assert training_hash(plain.inputs()) == training()
+    assert not input_differences(spec().inputs(), plain.inputs())
+
+
+def test_a_default_that_moved_is_noticed():
+    earlier = spec().inputs()
+    earlier["recipe"]["warmup_fraction"] = 0.1  # what the default was when it was trained
+    assert [str(each) for each in input_differences(earlier, spec().inputs()).training] == [
+        "warmup_fraction 0.1 -> 0.05"
+    ]
+
+
+@pytest.fixture
+def crop(monkeypatch):
+    """Stands for a field that a later version adds to the recipe, with a default."""
+
+    class Later(Recipe):
+        crop: Training[int | None] = None
+        tiles: Prediction[int] = 1
+
+    monkeypatch.setattr(Recipe, "model_fields", Later.model_fields)
+
+
+def test_a_new_field_at_its_default_changes_nothing(crop):
+    earlier, later = spec().inputs(), spec().inputs()
+    later["recipe"] = {**later["recipe"], "crop": None, "tiles": 1}
+    assert training_hash(later) == training_hash(earlier)
+    assert not input_differences(earlier, later)
+    later["recipe"] |= {"crop": 320, "tiles": 4}
+    found = input_differences(earlier, later)
+    assert [str(each) for each in found.training] == ["crop none -> 320"]
+    assert [str(each) for each in found.prediction] == ["tiles 1 -> 4"]
+
+
+@pytest.mark.parametrize("kind", [Recipe, *set(BUILT_IN_OPTIONS.values())])
+def test_every_field_says_on_which_side_it_stands(kind):
+    unmarked = [name for name, field in kind.model_fields.items() if not set(Side) & set(field.metadata)]
+    assert unmarked == []
+
+
+def test_values_from_the_command_line_are_a_run_of_their_own():
+    (plain,), (other,) = (plan_runs(FakeSet(), ["unet"], "quick", [0], overrides=each) for each in (None, VALUES))
+    assert plain.run_id == "unet-quick-seed0"
+    assert other.recipe.preset == "quick+augmentation.mosaic=0.3+canvas=320+epochs=50+options.neck=0.8"
+    assert re.fullmatch(r"unet-quick\+[0-9a-f]{8}-seed0", other.run_id)
+    recipe = other.recipe
+    assert (recipe.epochs, recipe.images_seen, recipe.canvas) == (50, None, 320)
+    assert recipe.augmentation == Augmentation(mosaic=0.3)
+    assert recipe.options == {"encoder": "resnet34", "dice_weight": 1.0, "neck": 0.8}
+    (again,) = plan_runs(FakeSet(), ["unet"], "quick", [0], overrides=dict(reversed(VALUES.items())))
+    assert again == other
 
 
 def test_an_unknown_preset_is_named():

@@ -1,0 +1,124 @@
+"""Making a run's folder ready for what is to be run in it; finished work is never deleted on the way.
+
+- Nothing changed: the work goes on where it stopped.
+- A prediction field of the recipe changed: the training stays, predictions and records are made anew.
+- Training would be another one: the folder moves to ``runs/<set>/replaced/<run id>-<training hash>`` and an empty one
+  takes its place. Where the training that is wanted was moved there earlier, it comes back.
+"""
+
+import shutil
+from pathlib import Path
+
+from nanoseg_bench.changes import list_changes
+from nanoseg_bench.errors import RecordError
+from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.runs.documents import Inputs, TrainedRun
+from nanoseg_bench.runs.folder import LOG_FILE, REPLACED, RUN_FILE, RunFolder
+from nanoseg_bench.runs.plan import Differences, RunSpec, input_differences, training_hash
+
+_DIGITS = 8
+_SIGNS_OF_WORK = ("fit.json", "state.pt", "weights.safetensors", "predictions")
+
+
+def differences(run: RunFolder, spec: RunSpec) -> Differences | None:
+    """What differs between the work in the folder and what is asked for; None where there is none to go on with."""
+    about = _about(run)
+    return input_differences(about.inputs.model_dump(), spec.inputs()) if about else None
+
+
+def claim_folder(run: RunFolder, spec: RunSpec, prepared: PreparedSet) -> list[str]:
+    """Make a run's folder ready for a spec.
+
+    Args:
+        run: The folder; it need not exist.
+        spec: What is to be run.
+        prepared: The prepared set, which a model without a description of its own is opened by.
+
+    Returns:
+        Sentences on what changed and what became of the earlier work.
+    """
+    run.path.mkdir(parents=True, exist_ok=True)
+    about, found = _about(run), differences(run, spec)
+    if about is None or found is None or found.training:
+        return _start(run, spec, prepared, found)
+    for leftover in run.path.glob(".*"):  # temporary files of a writer that was killed
+        leftover.unlink()
+    if found.prediction:
+        run.forget_operating_point()  # it was chosen for other predictions
+    now = _describe(spec, prepared, about.devices)
+    # Fields that came since change nothing, and a record keeps the recipe as it was.
+    now = now if found else now.model_copy(update={"inputs": about.inputs})
+    if now != about:
+        run.write_about(now)
+    if not found.prediction:
+        return []
+    return [f"{run.path}: predicting anew, the training stays: {list_changes(found.prediction)}"]
+
+
+def clear_folder(run: RunFolder) -> None:
+    """Remove all work of a run; the log stays."""
+    if not run.path.is_dir():
+        return
+    (run.path / RUN_FILE).unlink(missing_ok=True)  # first: what a kill leaves is no run
+    for path in run.path.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != LOG_FILE:
+            path.unlink()
+
+
+def _start(run: RunFolder, spec: RunSpec, prepared: PreparedSet, found: Differences | None) -> list[str]:
+    told = []
+    changed = list_changes(found.training) if found else "its run.json is missing or cannot be read"
+    if any((run.path / name).exists() for name in _SIGNS_OF_WORK):
+        place = _move_aside(run)
+        told.append(f"{run.path}: training anew: {changed}; the earlier work is kept in {place}")
+    kept = _place(run, training_hash(spec.inputs()))
+    if (back := differences(RunFolder(kept), spec)) is not None and not back.training:
+        shutil.rmtree(run.path, ignore_errors=True)
+        kept.rename(run.path)
+        return [
+            *told,
+            f"{run.path}: back from {kept}, where an earlier call had moved it",
+            *claim_folder(run, spec, prepared),
+        ]
+    clear_folder(run)
+    run.path.mkdir(parents=True, exist_ok=True)
+    run.write_about(_describe(spec, prepared))
+    return told
+
+
+def _move_aside(run: RunFolder) -> Path:
+    about = _about(run)
+    digest = training_hash(about.inputs.model_dump()) if about else "unknown"
+    place = _place(run, digest)
+    number = 1
+    while place.exists():
+        number += 1
+        place = place.with_name(f"{_place(run, digest).name}-{number}")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    run.path.rename(place)
+    run.path.mkdir()
+    return place
+
+
+def _place(run: RunFolder, digest: str) -> Path:
+    return run.path.parent / REPLACED / f"{run.path.name}-{digest[:_DIGITS]}"
+
+
+def _about(run: RunFolder) -> TrainedRun | None:
+    try:
+        about = run.about()
+    except RecordError:
+        return None
+    return about if isinstance(about, TrainedRun) else None
+
+
+def _describe(spec: RunSpec, prepared: PreparedSet, devices: tuple[str, ...] = ()) -> TrainedRun:
+    return TrainedRun(
+        inputs=Inputs.model_validate(spec.inputs()),
+        initial_weights=spec.initial_weights,
+        devices=devices,
+        classes=prepared.classes,
+        max_instances=prepared.max_instances,
+    )
