@@ -1,7 +1,7 @@
 """What differs between two states of the same thing, by name: people cannot read two hashes."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,6 +30,13 @@ class Change:
     def __str__(self) -> str:
         """``canvas 640 -> 256``."""
         return f"{self.name} {_shown(self.old)} -> {_shown(self.new)}"
+
+
+def dict_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+    """The keys whose values differ, in the order of ``new``."""
+    keys = dict.fromkeys((*new, *old))
+    pairs = ((key, old.get(key, MISSING), new.get(key, MISSING)) for key in keys)
+    return [Change(key, before, now) for key, before, now in pairs if before != now]
 
 
 def list_changes(changes: Iterable[Change]) -> str:

@@ -1,4 +1,9 @@
-"""The data sets that have a card: finding them, reading them, and their fixed splits."""
+"""The data sets that have a card: finding them, reading them, and their fixed splits.
+
+Cards lie in ``datasets/<name>/card.yaml``: those of this package, and those of the user in the folder ``datasets`` of
+the working directory, where ``data``, ``runs`` and ``leaderboards`` lie, too. A name means one data set, so a card of
+the user that has a name of ours is refused.
+"""
 
 import csv
 import difflib
@@ -12,12 +17,20 @@ from nanoseg_bench.catalog.emps import open_emps
 from nanoseg_bench.errors import DatasetError, UsageError
 from nanoseg_bench.resources import resource_dir
 
+CARD_FILE = "card.yaml"
+OWN_CARDS = Path("datasets")
+"""The user's cards, below the working directory."""
+
 SPLIT_NAMES = ("train", "val", "test")
 
 
 def cards() -> list[Card]:
-    """Every card, sorted by name."""
-    return [read_card(path) for path in sorted(resource_dir("datasets").glob("*/card.yaml"))]
+    """Every card, sorted by name: ours and the user's.
+
+    Raises:
+        DatasetError: A card is malformed, has another name than its folder, or a name of ours.
+    """
+    return [_read(name, path) for name, path in sorted(_card_paths().items())]
 
 
 def load_card(name: str) -> Card:
@@ -25,13 +38,35 @@ def load_card(name: str) -> Card:
 
     Raises:
         UsageError: There is none of this name.
+        DatasetError: It is malformed, has another name than its folder, or a name of ours.
     """
-    paths = {path.parent.name: path for path in resource_dir("datasets").glob("*/card.yaml")}
+    paths = _card_paths()
     if name not in paths:
         close = difflib.get_close_matches(name.lower(), paths, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
-        raise UsageError(f"no data set {name!r}; {hint}there are: {', '.join(sorted(paths))}")
-    return read_card(paths[name])
+        raise UsageError(
+            f"no data set {name!r}; {hint}there are: {', '.join(sorted(paths))}; one of your own has its card in "
+            f"{OWN_CARDS / name / CARD_FILE}"
+        )
+    return _read(name, paths[name])
+
+
+def _card_paths() -> dict[str, Path]:
+    ours = {path.parent.name: path for path in resource_dir("datasets").glob(f"*/{CARD_FILE}")}
+    own = {path.parent.name: path for path in OWN_CARDS.glob(f"*/{CARD_FILE}")}
+    for name in ours.keys() & own.keys():
+        if not own[name].samefile(ours[name]):  # it is where this package's repository is the working directory
+            raise DatasetError(
+                f"{own[name]}: {name!r} is a data set of nanoseg-bench; give your card and its folder another name"
+            )
+    return own | ours
+
+
+def _read(name: str, path: Path) -> Card:
+    card = read_card(path)
+    if card.name != name:
+        raise DatasetError(f"{path}: its name is {card.name!r}, and its folder's {name!r}; make them the same")
+    return card
 
 
 def open_dataset(card: Card, source: Path) -> Source:
@@ -65,7 +100,9 @@ def read_split(card: Card, split_name: str) -> dict[str, str]:
         raise UsageError(f"data set {card.name!r} has no split {split_name!r}; there are: {there_are}")
     path = card.splits[split_name]
     if not path.is_file():
-        raise DatasetError(f"{path}: the split file of {card.name!r} is missing; reinstall nanoseg-bench")
+        raise DatasetError(
+            f"{path}: the split file of {card.name!r} is missing; mend its card, or reinstall nanoseg-bench"
+        )
     split: dict[str, str] = {}
     with path.open(encoding="utf-8", newline="") as stream:
         rows = csv.DictReader(stream)

@@ -5,7 +5,12 @@ import argparse
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register the verb."""
-    parser = verbs.add_parser("list", help="show the models, their presets, and the data sets")
+    parser = verbs.add_parser(
+        "list",
+        help="show the models, their presets, and the data sets",
+        description="Shows the models, those of installed plug-ins too, their presets, and the data sets that have a "
+        "card: ours, and your own in datasets/NAME/card.yaml below the working directory.",
+    )
     parser.set_defaults(run=run)
 
 

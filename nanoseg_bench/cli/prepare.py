@@ -82,7 +82,9 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     what = parser.add_argument_group("what").add_mutually_exclusive_group()
     what.add_argument(
-        "--dataset", metavar="NAME", help=f"a data set that has a card, see `list` (default: {_NANOSYNTH})"
+        "--dataset",
+        metavar="NAME",
+        help=f"a data set that has a card, see `list`; your own in datasets/NAME/card.yaml (default: {_NANOSYNTH})",
     )
     what.add_argument("--labelme", type=Path, metavar="DIR", help="your own folder of LabelMe JSON and images")
     what.add_argument("--annotations", type=Path, metavar="PATH", help="your own annotations in any format; see --from")
@@ -337,6 +339,7 @@ def _read_dataset(arguments: argparse.Namespace, out: Path) -> _Inputs:
 
 def _render_nanosynth(arguments: argparse.Namespace, card: "Card", source: Path) -> None:
     """Write nanosynth's LabelMe folder unless it is there: it goes through the same door as a user's own."""
+    from nanoseg_bench.changes import dict_changes, list_changes
     from nanoseg_bench.errors import PreparationError
     from nanoseg_bench.files import read_json, write_json
     from nanoseg_bench.parallel import default_workers
@@ -359,8 +362,8 @@ def _render_nanosynth(arguments: argparse.Namespace, card: "Card", source: Path)
             return
         if arguments.overwrite != "always":
             raise PreparationError(
-                f"{source}: rendered with other parameters ({found}; now {wanted}); use --overwrite always to replace "
-                "it, or another --name"
+                f"{source}: rendered with other parameters ({list_changes(dict_changes(found, wanted))}); use "
+                "--overwrite always to replace it, or another --name"
             )
     with staged_folder(source, _SOURCE_MARKER) as root:
         workers = arguments.workers or default_workers()

@@ -14,6 +14,7 @@ from nanoseg_bench.annotations.faults import Problem, common_root
 from nanoseg_bench.annotations.source import Entry
 from nanoseg_bench.errors import DatasetError, PreparationError
 from nanoseg_bench.parallel import Workers, default_workers
+from nanoseg_bench.preparation.changed import set_changes
 from nanoseg_bench.preparation.choices import Choices
 from nanoseg_bench.preparation.plan import HRTEM, OOD, Plan, make_plan
 from nanoseg_bench.preparation.prepared_set import MARKER, PreparedSet
@@ -150,9 +151,9 @@ def _same_or_refuse(existing: PreparedSet, plan: Plan) -> PreparedSet:
     if (existing.name, existing.dataset) == (plan.name, plan.dataset) and existing.content_hash == plan.content_hash:
         _LOG.info("%s: up to date", existing.root)
         return existing
+    changes = "; ".join(set_changes(existing, plan))
     raise PreparationError(
-        f"{existing.root}: holds a prepared set of other inputs or parameters ({existing.name}, content "
-        f"{existing.content_hash[:12]}; now {plan.name}, {plan.content_hash[:12]}). "
+        f"{existing.root}: holds a prepared set of other inputs or parameters: {changes}. "
         "Use --overwrite always to replace it (add --split-file with its split.csv to keep every image where it is), "
         "or another --out"
     )

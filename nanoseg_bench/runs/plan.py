@@ -128,5 +128,6 @@ def plan_runs(
 def _recipe(model: str, preset: str, overrides: Overrides) -> Recipe:
     options = options_of(model)
     recipe = override(load_recipe(model, preset, recipe_folder(model)), overrides, options)
-    known = check_options(recipe, options).model_dump(mode="json", exclude_unset=True)
+    # Complete: what a run was made with is known even when a default moves.
+    known = check_options(recipe, options).model_dump(mode="json", exclude_none=True)
     return recipe.model_copy(update={"options": known})

@@ -8,6 +8,7 @@ from nanoseg_bench.annotations.raster import mask_to_rle
 from nanoseg_bench.catalog.card import Checks
 from nanoseg_bench.catalog.registry import cards, load_card, open_dataset, read_split, verify_dataset
 from nanoseg_bench.errors import DatasetError, UsageError
+from nanoseg_bench.resources import resource_dir
 
 
 @pytest.fixture
@@ -33,6 +34,66 @@ def test_every_card_of_the_package_is_whole():
 def test_unknown_name_suggests_one():
     with pytest.raises(UsageError, match=r"no data set 'EMSP'; did you mean 'emps'\? there are: emps, nanosynth"):
         load_card("EMSP")
+
+
+OWN = """
+name: {name}
+title: Our cubes
+description: Twelve micrographs of one batch.
+format: labelme
+classes: [cube, triangle]
+source: our microscope
+revision: "1"
+licence: none
+citation: unpublished
+pixel_values: 8-bit grey
+source_group: the specimen
+splits: {{fixed: fixed.csv}}
+default_split: fixed
+"""
+
+
+def own_card(folder, name, inside=None):
+    path = folder / "datasets" / name / "card.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(OWN.format(name=inside or name))
+    (path.parent / "fixed.csv").write_text("name,split\na,train\nb,test\n")
+    return path
+
+
+def test_own_cards_lie_in_the_working_directory(tmp_path, monkeypatch):
+    own_card(tmp_path, "our-cubes")
+    monkeypatch.chdir(tmp_path)
+    assert [card.name for card in cards()] == ["emps", "nanosynth", "our-cubes"]
+    card = load_card("our-cubes")
+    assert read_split(card, "fixed") == {"a": "train", "b": "test"}
+    with pytest.raises(UsageError, match="did you mean 'our-cubes'"):
+        load_card("our-cube")
+    with pytest.raises(UsageError, match=r"has its card in datasets/new/card\.yaml"):
+        load_card("new")
+    monkeypatch.chdir(tmp_path.parent)
+    with pytest.raises(UsageError):
+        load_card("our-cubes")
+
+
+def test_an_own_card_cannot_take_the_name_of_ours(tmp_path, monkeypatch):
+    own_card(tmp_path, "emps")
+    monkeypatch.chdir(tmp_path)
+    for read in (cards, lambda: load_card("nanosynth")):
+        with pytest.raises(DatasetError, match=r"datasets/emps/card\.yaml: 'emps' is a data set of nanoseg-bench"):
+            read()
+
+
+def test_a_card_has_the_name_of_its_folder(tmp_path, monkeypatch):
+    own_card(tmp_path, "cubes", inside="rods")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DatasetError, match="its name is 'rods', and its folder's 'cubes'"):
+        load_card("cubes")
+
+
+def test_the_repository_as_working_directory_has_its_cards_once(monkeypatch):
+    monkeypatch.chdir(resource_dir("datasets").parent)
+    assert [card.name for card in cards()] == ["emps", "nanosynth"]
 
 
 def test_nanosynth_has_the_composition_of_the_paper():

@@ -14,7 +14,9 @@ from nanoseg_bench.cli import main
 from nanoseg_bench.evaluation.predictions import read_predictions
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.preparation.prepared_set import PreparedSet
-from nanoseg_bench.runs.record import read_record
+from nanoseg_bench.runs.forecast import Forecaster
+from nanoseg_bench.runs.plan import plan_runs
+from nanoseg_bench.runs.record import Training, read_record, record_path, write_record
 
 RUN = "otsu-smoke-seed0"
 
@@ -185,8 +187,7 @@ def test_a_run_of_an_earlier_version_is_scored_from_what_it_kept(bench):
         (bench.run / file).write_text(json.dumps(document), encoding="utf-8")
     digest = sha256_file(bench.run / "fit.json")
     for path in (bench.run / "predictions").glob("*.made-from.json"):
-        inputs_hash = json.loads(path.read_text(encoding="utf-8"))["inputs_hash"]
-        path.write_text(json.dumps({"inputs_hash": inputs_hash, "fit_sha256": digest}), encoding="utf-8")
+        path.write_text(json.dumps({"inputs_hash": "0" * 64, "fit_sha256": digest}), encoding="utf-8")
     expected = read_record(bench.record_path()).scores
     assert bench.score() == 0
     record = read_record(bench.record_path())
@@ -406,6 +407,43 @@ def test_a_dry_run_tells_what_is_to_be_scored_and_what_failed(bench, capsys):
     out = capsys.readouterr().out
     assert "failed earlier" in out and "failed earlier: for the test" in out
     assert not (bench.runs.parent.parent / "nowhere").exists()
+
+
+def test_a_dry_run_estimates_from_another_preset_by_the_pixels(bench, capsys):
+    """By hand: 10 s for 100 images at 64 px is 0.1 s each, and four times that at 128 px."""
+    name, smoke = bench.prepared.name, read_record(bench.record_path())
+    device = smoke.device
+    known = smoke.model_copy(
+        update={
+            "model": "unet",
+            "recipe": {**smoke.recipe, "canvas": 64},
+            "training": Training(epochs=1, images_seen=100, seconds=10.0, resumes=0),
+            "scores": {**smoke.scores, "latency_ms_per_image": 50.0},
+        }
+    )
+    write_record(record_path(bench.boards, name, "unet-smoke-seed0", "test"), known)
+    (spec,) = plan_runs(bench.prepared, ["unet"], "quick", [0], overrides={"canvas": 128, "images_seen": 800})
+    (found,) = Forecaster(bench.prepared, bench.runs, bench.boards, device, "missing").forecast([spec])
+    fit, predict, _ = found.steps
+    assert fit.estimated and predict.estimated and found.estimated
+    images = sum(len(bench.prepared.images(part)) for part in ("val", "test", "ood"))
+    assert fit.seconds == pytest.approx(800 * 0.1 * 4)
+    assert predict.seconds == pytest.approx(images * 0.05 * 4)
+
+    # The nearest canvas says most, and the preset itself more than any other.
+    for preset, canvas, seconds in (("other", 128, 30.0), (spec.recipe.preset, 128, 70.0)):
+        training = known.training.model_copy(update={"seconds": seconds})
+        other = {"preset": preset, "recipe": {**known.recipe, "canvas": canvas}, "training": training}
+        write_record(record_path(bench.boards, name, f"unet-{preset}-seed1", "test"), known.model_copy(update=other))
+        (found,) = Forecaster(bench.prepared, bench.runs, bench.boards, device, "missing").forecast([spec])
+        assert found.steps[0].seconds == pytest.approx(800 * seconds / 100)
+        assert found.steps[0].estimated == (preset == "other")
+
+    assert dry_run(bench, "--models", "unet", "mask-rcnn", "--preset", "quick") == 0
+    lines = lines_of(capsys.readouterr().out)
+    assert "~" in lines["unet-quick-seed0"]
+    assert lines["mask-rcnn-quick-seed0"].endswith("not known")
+    assert "from the model's speed in another preset" in lines["expected:"]
 
 
 def test_a_dry_run_without_any_folder_makes_none(bench, tmp_path, monkeypatch):

@@ -95,7 +95,7 @@ def test_lattice_part_is_judged_on_only(collection, ood, hrtem, tmp_path):
     without = make(micrographs, tmp_path / "without", ood, augment_copies=1)
     prepared = make(micrographs, tmp_path / "with", ood, hrtem, augment_copies=1)
     assert (prepared.root / "split.csv").read_bytes() == (without.root / "split.csv").read_bytes()
-    assert yaml.safe_load((prepared.root / "data.yaml").read_text()).keys() == {"path", "train", "val", "test", "names"}
+    assert yaml.safe_load((prepared.root / "data.yaml").read_text()).keys() == {"train", "val", "test", "names"}
     assert not (prepared.root / "labels" / "hrtem").exists()
     # How often the set shows a class does not count what is beside it.
     assert prepared.summary["class_images"] == without.summary["class_images"]
@@ -171,6 +171,52 @@ def test_second_call_is_up_to_date_and_other_inputs_are_refused(collection, tmp_
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == stamps
     assert make(micrographs, out, augment_copies=1, seed=1, overwrite="always").summary["seed"] == 1
     assert [path.name for path in tmp_path.iterdir() if path.name != "micrographs"] == ["set"]
+
+
+@pytest.mark.parametrize(
+    ("change", "phrase"),
+    [
+        ({"canvas": 96}, "canvas 64 -> 96"),
+        ({"seed": 1}, "seed 0 -> 1"),
+        ({"ratios": (6, 2, 2)}, "split 8:1:1 -> 6:2:2"),
+        ({"name": "yours"}, "name mine -> yours"),
+        ({"classes": ("b", "a")}, 'classes ["a", "b"] -> ["b", "a"]'),
+        ({"augment_copies": 2}, "micrographs with other number of augmented copies"),
+    ],
+)
+def test_a_refused_folder_names_what_changed(collection, tmp_path, change, phrase):
+    micrographs, out = collection(groups=4), tmp_path / "set"
+    make(micrographs, out, augment_copies=1)
+    with pytest.raises(PreparationError) as refused:
+        make(micrographs, out, **{"augment_copies": 1, **change})
+    assert phrase in str(refused.value)
+
+
+def test_a_refused_folder_names_the_micrographs_that_changed(micrograph, tmp_path):
+    def some(**changes):
+        return [micrograph(f"m{i}", seed=i, group=f"g{i}", **(changes if i == 3 else {})) for i in range(6)]
+
+    def refusal(micrographs):
+        with pytest.raises(PreparationError) as refused:
+            make(micrographs, out, augment_copies=0, assignment=split)
+        return str(refused.value)
+
+    split = {f"m{i}": ("train", "val", "test")[i % 3] for i in range(6)}
+    out = tmp_path / "set"
+    make(some(), out, augment_copies=0, assignment=split)
+    assert "1 micrograph with other source group (m3)" in refusal(some(group="elsewhere"))
+    assert "1 micrograph with other attributes (m3)" in refusal(some(attributes={"mode": "TEM"}))
+    assert "other pixels (m3)" in refusal(some(seed=77))
+    outlined = some()
+    outlined[3] = replace(outlined[3], instances=outlined[3].instances[1:])
+    told = refusal(outlined)
+    assert "other outlines of particles in 6 micrographs" in told
+    assert "other pixels" not in told
+    split["m3"] = "test"
+    assert "1 micrograph with other split (m3)" in refusal(some())
+    del split["m3"]
+    told = refusal([each for each in some() if each.name != "m3"])
+    assert "1 micrograph no longer there (m3)" in told
 
 
 def test_colour_stays_colour_and_grey_stays_grey(micrograph, tmp_path):
@@ -264,7 +310,6 @@ def test_names_become_unique_file_names(micrograph, tmp_path):
 def test_data_yaml_is_for_ultralytics(collection, tmp_path):
     prepared = make(collection(groups=3), tmp_path / "set", augment_copies=0)
     assert yaml.safe_load((prepared.root / "data.yaml").read_text()) == {
-        "path": ".",
         "train": "images/train",
         "val": "images/val",
         "test": "images/test",

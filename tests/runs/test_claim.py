@@ -1,0 +1,249 @@
+"""A finished training survives whatever does not concern it: kept, judged anew, or moved aside, never deleted."""
+
+import dataclasses
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+from nanoseg_bench.cli import main
+from nanoseg_bench.errors import ModelError, TimeLimitReached
+from nanoseg_bench.evaluation.predictions import read_predictions
+from nanoseg_bench.files import sha256_file
+from nanoseg_bench.models.base import Deadline, FitContext
+from nanoseg_bench.models.recipe import Recipe, Training
+from nanoseg_bench.models.registry import BUILT_IN, build
+from nanoseg_bench.models.trained import open_trained
+from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.runs.claim import claim_folder
+from nanoseg_bench.runs.folder import RunFolder, find_runs
+from nanoseg_bench.runs.job import Job, execute, is_complete
+from nanoseg_bench.runs.plan import input_differences, plan_runs, training_hash
+from nanoseg_bench.runs.record import read_record, record_path
+
+VALUES = {"canvas": 64, "batch": 2, "images_seen": 4, "images_per_epoch": 4}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    root = tmp_path_factory.mktemp("identity")
+    arguments = ["prepare", "--dataset", "nanosynth", "--easy", "--images", "12", "--size", "64", "--workers", "1"]
+    assert main([*arguments, "--augment-copies", "0", "--out", str(root / "data")]) == 0
+    return PreparedSet(root / "data")
+
+
+class Bench:
+    """One run in a folder, planned anew for each call, as each call of the command does."""
+
+    def __init__(self, prepared, root, model):
+        self.prepared, self.root, self.model = prepared, root, model
+        self.path = root / "runs" / self.spec().run_id
+
+    def spec(self, **changes):
+        (spec,) = plan_runs(self.prepared, [self.model], "smoke", [0], overrides=VALUES)
+        # The same folder whatever the values: a recipe's file was edited, not the command line.
+        recipe = spec.recipe.model_dump() | {"preset": "smoke"} | changes
+        recipe["options"] = spec.recipe.options | changes.get("options", {})
+        return dataclasses.replace(spec, recipe=Recipe(**recipe))
+
+    def job(self, **changes):
+        return Job(self.spec(**changes), self.prepared.root, self.path, self.root / "boards", "cpu")
+
+    def run(self, **changes):
+        assert execute(self.job(**changes)).status == "ok"
+        return RunFolder(self.path)
+
+    def record(self):
+        return read_record(record_path(self.root / "boards", self.prepared.name, self.path.name, "test"))
+
+
+@pytest.fixture(scope="module")
+def trained(prepared, tmp_path_factory):
+    """A U-Net after four images, predicted and scored."""
+    bench = Bench(prepared, tmp_path_factory.mktemp("trained"), "unet")
+    bench.run()
+    return bench
+
+
+@pytest.fixture
+def bench(trained, tmp_path):
+    """A copy of it, to be changed."""
+    shutil.copytree(trained.root, tmp_path, dirs_exist_ok=True)
+    return Bench(trained.prepared, tmp_path, "unet")
+
+
+def contents(folder, pattern="**/*"):
+    files = (path for path in folder.glob(pattern) if path.is_file() and path.name != "log.txt")
+    return {str(path.relative_to(folder)): sha256_file(path) for path in files}
+
+
+def test_a_new_defaulted_field_of_the_recipe_leaves_a_finished_run_finished(bench, monkeypatch):
+    class Later(Recipe):
+        crop: Training[int | None] = None
+
+    before = contents(bench.root)
+    monkeypatch.setattr(Recipe, "model_fields", Later.model_fields)
+    job = bench.job()
+    recipe = Later(**job.spec.recipe.model_dump())
+    later = dataclasses.replace(job, spec=dataclasses.replace(job.spec, recipe=recipe))
+    assert "crop" in later.spec.inputs()["recipe"]
+    assert is_complete(later)
+    assert claim_folder(RunFolder(bench.path), later.spec, bench.prepared) == []
+    assert contents(bench.root) == before
+
+    other = dataclasses.replace(job.spec, recipe=Later(**job.spec.recipe.model_dump(), crop=320))
+    (told,) = claim_folder(RunFolder(bench.path), other, bench.prepared)
+    assert "crop none -> 320" in told
+
+
+def test_a_changed_post_processing_only_predicts_anew(bench):
+    before = contents(bench.path)
+    threshold = bench.record().recipe["options"]["threshold"]
+    earlier = read_predictions(bench.path / "predictions" / "test.json.gz").images
+    origins = contents(bench.path, "**/*.made-from.json")
+    changed = {"options": {"threshold": 0.01, "min_area": 0.0}}
+    assert not is_complete(bench.job(**changed))
+    bench.run(**changed)
+    after = contents(bench.path)
+    same = {name for name in before if before[name] == after.get(name)}
+    assert {"fit.json", "weights.safetensors", "weights.json", "history.csv"} <= same
+    assert read_predictions(bench.path / "predictions" / "test.json.gz").images != earlier
+    assert not set(origins) & same, "val, test and ood"
+    made_from = json.loads((bench.path / "predictions" / "test.made-from.json").read_text())
+    assert made_from["prediction"]["options"]["threshold"] == 0.01
+    assert (threshold, bench.record().recipe["options"]["threshold"]) == (0.5, 0.01)
+    assert "options.threshold 0.5 -> 0.01" in (bench.path / "log.txt").read_text(encoding="utf-8")
+    assert is_complete(bench.job(**changed))
+    for path in (bench.path, bench.path / "weights.safetensors"):
+        assert open_trained(path).options.threshold == 0.01, "what is used is what was judged"
+
+
+def test_an_operating_point_is_not_taken_for_other_predictions(bench):
+    run = RunFolder(bench.path)
+    run.keep_operating_point(0.5)
+    claim_folder(run, bench.spec(options={"threshold": 0.3}), bench.prepared)
+    assert run.operating_point() is None
+
+
+def test_a_changed_training_is_told_by_name_and_the_old_one_kept(bench):
+    before = contents(bench.path)
+    bench.run(learning_rate=0.01)
+    (kept,) = (bench.path.parent / "replaced").iterdir()
+    assert contents(kept).items() >= {name: before[name] for name in before if name != "job.json"}.items()
+    log = (bench.path / "log.txt").read_text(encoding="utf-8")
+    assert "learning_rate 0.001 -> 0.01" in log
+    assert str(kept) in log
+    assert open_trained(kept).recipe.learning_rate == 0.001
+    assert [run.run_id for run in find_runs(bench.path.parent)] == [bench.path.name]
+    assert contents(bench.path)["weights.safetensors"] != before["weights.safetensors"]
+
+
+def test_a_training_comes_back_when_its_inputs_do(bench):
+    before = contents(bench.path)
+    run = RunFolder(bench.path)
+    claim_folder(run, bench.spec(learning_rate=0.01), bench.prepared)
+    assert not run.is_fitted
+    (bench.path / "state.pt").write_bytes(b"a training that was begun")
+    told = claim_folder(run, bench.spec(), bench.prepared)
+    assert "learning_rate 0.01 -> 0.001" in told[0]
+    assert contents(bench.path) == before
+    assert is_complete(bench.job())
+    (other,) = (bench.path.parent / "replaced").iterdir()
+    assert (other / "state.pt").is_file()
+
+
+def test_work_without_its_run_json_is_kept_too(bench):
+    (bench.path / "run.json").write_text("{", encoding="utf-8")
+    (told,) = claim_folder(RunFolder(bench.path), bench.spec(), bench.prepared)
+    (kept,) = (bench.path.parent / "replaced").iterdir()
+    assert "run.json" in told and str(kept) in told
+    assert (kept / "weights.safetensors").is_file()
+
+
+def test_a_run_of_an_earlier_version_stays_finished(bench):
+    """Before, run.json and made-from.json held one hash of everything, and recipes no post-processing."""
+    path = bench.path / "run.json"
+    about = json.loads(path.read_text(encoding="utf-8"))
+    for key in ("classes", "max_instances"):
+        del about[key]
+    about["inputs"]["recipe"]["options"] = {"encoder": "resnet34", "dice_weight": 1.0}
+    path.write_text(json.dumps({"inputs_hash": "0" * 64, **about}), encoding="utf-8")
+    for made_from in (bench.path / "predictions").glob("*.made-from.json"):
+        document = json.loads(made_from.read_text(encoding="utf-8"))
+        del document["prediction"]
+        made_from.write_text(json.dumps({"inputs_hash": "0" * 64, **document}), encoding="utf-8")
+    kept = contents(bench.path, "**/*.gz") | contents(bench.path, "weights.*")
+    assert "test" in bench.run().predicted_sets()
+    assert contents(bench.path, "**/*.gz") | contents(bench.path, "weights.*") == kept
+    assert RunFolder(bench.path).about().classes == bench.prepared.classes
+
+
+def test_a_title_changes_records_alone(bench):
+    patterns = ("**/*.gz", "weights.*", "**/*.made-from.*", "fit.json")
+    kept = [contents(bench.path, pattern) for pattern in patterns]
+    bench.run(title="Another name")
+    assert bench.record().title == "Another name"
+    assert [contents(bench.path, pattern) for pattern in patterns] == kept
+
+
+def test_a_checkpoint_of_another_recipe_is_told_by_name(bench, prepared):
+    def fit(spec, limit):
+        model = build(spec.recipe, prepared.classes, prepared.max_instances)
+        model.fit(prepared, FitContext(bench.root, 0, deadline=Deadline(limit, "0s")))
+
+    longer = bench.spec(images_seen=8)
+    with pytest.raises(TimeLimitReached):
+        fit(longer, 0.0)
+    renamed = bench.spec(images_seen=8, title="Another name")
+    with pytest.raises(TimeLimitReached):  # goes on, and stops again
+        fit(renamed, 0.0)
+    with pytest.raises(ModelError, match=r"state\.pt: checkpoint of another training \(batch 2 -> 4\)"):
+        fit(bench.spec(images_seen=8, batch=4), None)
+
+
+def test_the_command_tells_what_changed_and_predicts_alone(trained, tmp_path, capsys):
+    places = ["--runs", str(tmp_path / "runs"), "--leaderboards", str(tmp_path / "boards"), "--device", "cpu"]
+    command = ["run", "--data", str(trained.prepared.root), "--preset", "smoke", "--models", "otsu", *places]
+    assert main(command) == 0
+    run = tmp_path / "runs" / "otsu-smoke-seed0"
+    path = run / "run.json"
+    about = json.loads(path.read_text(encoding="utf-8"))
+    about["inputs"]["recipe"]["options"]["smoothing"] = 2.5
+    path.write_text(json.dumps(about), encoding="utf-8")
+    assert main([*command, "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "otsu-smoke-seed0: predicts anew, the training stays: options.smoothing 2.5 -> 1.0" in shown
+    about["inputs"]["set_hash"] = "0" * 64
+    path.write_text(json.dumps(about), encoding="utf-8")
+    assert main([*command, "--dry-run"]) == 0
+    assert "content of the prepared set 000000000000 -> " in capsys.readouterr().out
+    assert main(command) == 0
+    assert (tmp_path / "runs" / "replaced").is_dir()
+
+
+def test_values_from_the_command_line_stand_beside_the_preset(trained, tmp_path, capsys):
+    places = ["--runs", str(tmp_path / "runs"), "--leaderboards", str(tmp_path / "boards"), "--device", "cpu"]
+    command = ["run", "--data", str(trained.prepared.root), "--preset", "smoke", "--models", "otsu", *places]
+    assert main(command) == 0
+    assert main([*command, "--recipe", "options.neck=0.5", "options.min_depth=2"]) == 0
+    table = pd.read_csv(tmp_path / "boards" / f"{trained.prepared.name}-test.csv")
+    assert sorted(table["preset"]) == ["smoke", "smoke+options.min_depth=2+options.neck=0.5"]
+    capsys.readouterr()
+    for word, meant in (("options.nek=1", "options.neck"), ("epoch=1", "epochs"), ("neck=1", "options.neck")):
+        assert main([*command, "--recipe", word]) == 2
+        assert f"did you mean '{meant}'" in capsys.readouterr().err
+    for words in (["neck"], ["batch=0"], ["title=x"], ["batch.x=1"], ["options=1"], ["epochs=1", "epochs=2"]):
+        assert main([*command, "--recipe", *words]) == 2
+        assert "--recipe" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("model", [name for name in BUILT_IN if name != "otsu"])
+def test_every_network_has_a_prediction_option_that_does_not_touch_its_training(model, prepared):
+    (plain,) = plan_runs(prepared, [model], "smoke", [0])
+    name = "nms_iou" if "nms_iou" in plain.recipe.options else "neck"
+    (other,) = plan_runs(prepared, [model], "smoke", [0], overrides={f"options.{name}": 0.6})
+    found = input_differences(plain.inputs(), other.inputs())
+    assert training_hash(plain.inputs()) == training_hash(other.inputs())
+    assert not found.training
+    assert [change.name for change in found.prediction] == [f"options.{name}"]
