@@ -160,6 +160,8 @@ class NSYOLO(YOLO):
     def train(self, trainer: Any = None, **kwargs: Any) -> Any:
         """Train as Ultralytics does, with ``TRAINING_DEFAULTS``; afterwards this holds the best weights.
 
+        Unless ``project`` says otherwise, the results lie in ``runs/segment`` below the working directory.
+
         Args:
             trainer: A trainer class in place of NSYOLOTrainer.
             **kwargs: Ultralytics' settings: data, epochs, imgsz, batch and others. ``pretrained`` may name weights.
@@ -177,6 +179,9 @@ class NSYOLO(YOLO):
             self.load(kwargs.pop("pretrained"))
         if not kwargs.get("cfg"):  # a settings file decides for itself
             kwargs = {**TRAINING_DEFAULTS, **kwargs}
+            if not (kwargs.get("project") or kwargs.get("save_dir") or kwargs.get("resume")):
+                # Ultralytics would write into the repository that it is installed in, if it is.
+                kwargs["project"] = str(Path("runs", self.task).resolve())
         metrics = super().train(trainer, **kwargs)
         if isinstance(self.trainer, NSYOLOTrainer):
             self._take_written(self.trainer.best if self.trainer.best.is_file() else self.trainer.last)

@@ -194,7 +194,9 @@ def test_a_refused_folder_names_what_changed(collection, tmp_path, change, phras
 
 def test_a_refused_folder_names_the_micrographs_that_changed(micrograph, tmp_path):
     def some(**changes):
-        return [micrograph(f"m{i}", seed=i, group=f"g{i}", **(changes if i == 3 else {})) for i in range(6)]
+        usual = [{"seed": i, "group": f"g{i}"} for i in range(6)]
+        usual[3] |= changes
+        return [micrograph(f"m{i}", **values) for i, values in enumerate(usual)]
 
     def refusal(micrographs):
         with pytest.raises(PreparationError) as refused:
