@@ -8,11 +8,12 @@ from nanoseg_bench.errors import ModelError, RecipeError, TimeLimitReached
 from nanoseg_bench.imageio import as_rgb, read_image
 from nanoseg_bench.models.base import MIN_SCORE, CanvasImage, Deadline, FitContext
 from nanoseg_bench.models.checkpoint import save_weights, seed_everything
+from nanoseg_bench.models.engine import as_input
 from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.registry import ABLATION
 from nanoseg_bench.models.training_batches import TrainingBatches
 from nanoseg_bench.models.views import Draw
-from nanoseg_bench.models.yolo import YoloModel, _loss_step
+from nanoseg_bench.models.yolo import YoloModel, _as_float, _loss_step
 
 PASSED = Deadline(at=0.0, limit="1s")
 
@@ -110,21 +111,56 @@ def test_complexity_of_the_published_size(prepared_set):
     assert complexity.gflops == pytest.approx(9.6, rel=0.02)
 
 
-@pytest.mark.parametrize("name", ABLATION)
-def test_the_loss_in_bfloat16_is_that_of_float32(name, prepared_set):
+@pytest.fixture(params=ABLATION)
+def network_and_batch(request, prepared_set):
+    """An untrained network in training mode, and a batch for it."""
     seed_everything(0)
-    model = make(prepared_set, name)
+    model = make(prepared_set, request.param)
     network = model.build_network()
-    batch = TrainingBatches(prepared_set, model.recipe, 0, model.targets)[Draw([0, 1], 0, 2)]
-    exact = _loss_step(network, batch)
+    return network, TrainingBatches(prepared_set, model.recipe, 0, model.targets)[Draw([0, 1], 0, 2)]
+
+
+def test_under_autocast_only_the_network_computes_in_bfloat16(network_and_batch):
+    network, batch = network_and_batch
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        rounded = _loss_step(network, batch)
-    total = sum(rounded.values())
-    assert total.dtype == torch.float32
-    # The parts of the untrained network differ more: which anchor serves which particle hangs by a thread.
-    assert total.item() == pytest.approx(sum(exact.values()).item(), rel=0.02)
-    total.backward()
+        losses = _loss_step(network, batch)
+        predictions = network(as_input(batch["img"]))
+    # The same predictions, and the loss of them in float32 from end to end: bit by bit the same.
+    expected, _ = network.loss({**batch, "masks": batch["masks"].float() / 255}, _as_float(predictions))
+    assert [loss.item() for loss in losses.values()] == expected[: len(losses)].tolist()
+    sum(losses.values()).backward()
     assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
+
+
+def test_bfloat16_moves_the_loss_no_further_than_rounding_can(network_and_batch):
+    """How far the loss may move follows from the network: as far as random errors of bfloat16's size move it.
+
+    Batch normalisation over 18 values per channel and routes and anchors that hang by a thread make an untrained network
+    amplify them. Measured over 8 initialisations: 1.0 to 3.4 % of the loss (root mean square), with bi-level routing as
+    without. Processors round in different places, so a fixed bound holds on one and fails on another.
+    """
+    network, batch = network_and_batch
+    exact = _total(network, batch)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = _total(network, batch)
+    generator = torch.Generator().manual_seed(0)
+
+    def disturb(module, inputs, output):
+        error = 2 * torch.rand(output.shape, generator=generator) - 1
+        return output * (1 + torch.finfo(torch.bfloat16).eps / 2 * error)
+
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d | torch.nn.BatchNorm2d | torch.nn.SiLU):
+            module.register_forward_hook(disturb)
+    disturbed = torch.tensor([_total(network, batch) for _ in range(10)])
+    typical = (disturbed - exact).square().mean().sqrt().item()
+    assert 0 < typical < 0.05 * exact
+    assert abs(rounded - exact) < 4 * typical
+
+
+def _total(network, batch) -> float:
+    with torch.no_grad():
+        return sum(_loss_step(network, batch).values()).item()
 
 
 def test_initial_weights_are_taken_up(trained, prepared_set, tmp_path):
