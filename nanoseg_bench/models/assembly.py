@@ -81,7 +81,7 @@ def assemble(packed: PackedImages, views: Views) -> InstanceBatch:
     renumbered = torch.full_like(label, -1).scatter_(0, kept, torch.arange(len(kept), device=device))
     region_of = _at(renumbered, region_of)
     region_of, x, y = _select(region_of >= 0, region_of, x, y)
-    boxes = _boxes(region_of, x, y, len(kept), packed.size)
+    boxes = _boxes(region_of, x, y, len(kept), views.size)
     return InstanceBatch(pixels, _at(canvas_of, kept), _at(label, kept), boxes, region_of, x, y)
 
 
@@ -167,10 +167,10 @@ def _select(chosen: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
 def _warp_pixels(pixels: Tensor, views: Views, backward: NDArray[np.float64]) -> Tensor:
     """Canvases (B, C, S, S) uint8: bilinear samples of the images, the padding's grey around them."""
     size, device = pixels.shape[-1], pixels.device
-    columns = torch.arange(size, device=device) + 0.5
+    columns = torch.arange(views.size, device=device) + 0.5
     rows = columns[:, None]
     # Differences from the padding's grey, which is what lies outside of an image.
-    canvases = torch.zeros((len(views.contrast), *pixels.shape[1:]), device=device)
+    canvases = torch.zeros((len(views.contrast), pixels.shape[1], views.size, views.size), device=device)
     for number in range(int(views.tile.max()) + 1):
         chosen = views.tile == number
         canvas, image = (torch.from_numpy(numbers[chosen]).to(device) for numbers in (views.canvas, views.image))

@@ -106,14 +106,18 @@ class FitReport:
         epochs: Epochs trained in all.
         images_seen: Training images that went through the network, repeats counted.
         seconds: Wall time of training, all sessions of a resumed run added up.
+        core_seconds: The same of all processor cores that the training's process kept busy.
         resumes: How often training went on from a checkpoint.
+        precision: Of the arithmetic: ``float32`` or ``bfloat16``; None for a model that does not train.
     """
 
     checkpoint: Path | None
     epochs: int = 0
     images_seen: int = 0
     seconds: float = 0.0
+    core_seconds: float = 0.0
     resumes: int = 0
+    precision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

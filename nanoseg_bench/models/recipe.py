@@ -83,6 +83,16 @@ class Recipe(BaseModel):
     canvas: Training[int] = Field(
         gt=0, description="Side of the network's input in pixels; the prepared canvas is resized to it."
     )
+    crop: Training[int | None] = Field(
+        default=None,
+        gt=0,
+        description="Side of the views that the network is trained on, in pixels; by default that of the canvas. Their "
+        "magnification is relative to the canvas, on which the network predicts.",
+    )
+    precision: Training[Literal["auto", "float32", "bfloat16"]] = Field(
+        default="auto",
+        description="Of the training's arithmetic; `auto` is bfloat16 where the processor or GPU computes in it.",
+    )
     batch: Training[int] = Field(default=1, gt=0)
     images_seen: Training[int | None] = Field(
         default=None, ge=0, description="Training images through the network in all."
@@ -127,6 +137,16 @@ class Recipe(BaseModel):
     def _one_budget(self) -> "Recipe":
         if (self.images_seen is None) == (self.epochs is None):
             raise ValueError("give either images_seen or epochs")
+        return self
+
+    @model_validator(mode="after")
+    def _crops_are_drawn(self) -> "Recipe":
+        if self.crop is None:
+            return self
+        if self.augmentation is None:
+            raise ValueError("crop: views are drawn by the augmentation; give one (`augmentation: shared`)")
+        if self.crop > self.canvas:
+            raise ValueError(f"crop: {self.crop} is larger than the canvas, {self.canvas}")
         return self
 
 

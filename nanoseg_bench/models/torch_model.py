@@ -40,7 +40,7 @@ class TorchModel(Model):
     and ``uses_ignored`` may be set. A network that says of each pixel what it is needs less: see ``SemanticModel``.
 
     Raises:
-        RecipeError: The canvas is no multiple of 32, or below ``least_canvas``, or an option is unknown.
+        RecipeError: The canvas or the crop is no multiple of 32, or below ``least_canvas``, or an option is unknown.
     """
 
     least_canvas: int = STRIDE
@@ -54,11 +54,11 @@ class TorchModel(Model):
 
     def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
         super().__init__(recipe, classes, max_instances)
-        if recipe.canvas % STRIDE or recipe.canvas < self.least_canvas:
-            raise RecipeError(
-                f"{recipe.model}: canvas {recipe.canvas} must be a multiple of {STRIDE}, and at least "
-                f"{self.least_canvas}"
-            )
+        for name, side in (("canvas", recipe.canvas), ("crop", recipe.crop)):
+            if side is not None and (side % STRIDE or side < self.least_canvas):
+                raise RecipeError(
+                    f"{recipe.model}: {name} {side} must be a multiple of {STRIDE}, and at least {self.least_canvas}"
+                )
         self._network: nn.Module | None = None
         self.device = "cpu"
         """torch device name of ``network``."""

@@ -1,8 +1,8 @@
 """One training loop for every torch network: the same budget, schedule, checkpoints and resume for all models.
 
-A checkpoint (``state.pt``) is written after each epoch, and within one where the time limit ends. It holds all that the
-next step depends on, so a training that was stopped or killed and then went on ends with the weights of one that ran
-through; without a seed it goes on in another order. When it is done, the checkpoint gives way to
+A checkpoint (``state.pt``) is written after each epoch, every minute within one, and where the time limit ends. It holds
+all that the next step depends on, so a training that was stopped or killed and then went on ends with the weights of one
+that ran through; without a seed it goes on in another order. When it is done, the checkpoint gives way to
 ``weights.safetensors`` with its JSON.
 """
 
@@ -31,6 +31,7 @@ from nanoseg_bench.models.compilation import compile_errors, compiled
 from nanoseg_bench.models.identity import recipe_changes
 from nanoseg_bench.models.loading import BatchSource, Loader
 from nanoseg_bench.models.optimization import FastParameters, Optimizer, WeightAverage, learning_rate_at
+from nanoseg_bench.models.precision import Precision, resolve_precision
 from nanoseg_bench.models.recipe import Recipe, Side
 from nanoseg_bench.progress import track
 
@@ -41,6 +42,9 @@ HISTORY_FILE = "history.csv"
 _LOG = logging.getLogger(__name__)
 _MAX_GRADIENT_NORM = 10.0
 _SECONDS_BETWEEN_CHECKS = 5.0
+_SECONDS_BETWEEN_CHECKPOINTS = 60.0
+_LARGEST_SHARE_OF_SAVING = 0.05
+"""Of the time: a large network on a slow disk is saved less often than every minute."""
 
 LossStep = Callable[[nn.Module, Any], Mapping[str, Tensor]]
 """(network in training mode, batch on the device) -> named scalar losses; their sum is minimised."""
@@ -154,6 +158,7 @@ class _Counters:
     epochs: int = 0
     images_seen: int = 0
     seconds: float = 0.0
+    core_seconds: float = 0.0
     resumes: int = 0
 
 
@@ -188,6 +193,8 @@ class _Training:
         self._steps = len(batches_of(range(budget.images_per_epoch), recipe.batch))
         self._step = 0  # of the epoch that is being trained
         self._sums = LossSums()
+        # A training that goes on elsewhere keeps the precision that it began with.
+        self._precision: Precision = resolve_precision(recipe.precision, context.device)
 
     @property
     def done(self) -> bool:
@@ -215,6 +222,7 @@ class _Training:
             return None
         self._network.eval()
         self._state_path.unlink(missing_ok=True)
+        self._precision = training["precision"]
         return self._report(_Counters(**training["report"]))
 
     def start(self, fast: FastParameters) -> None:
@@ -230,6 +238,8 @@ class _Training:
         if state is not None:
             self._resume(state)
         self._began = time.monotonic() - self._counters.seconds
+        self._cores_began = time.process_time() - self._counters.core_seconds
+        self._next_checkpoint = time.monotonic() + _SECONDS_BETWEEN_CHECKPOINTS
 
     def run_epoch(self, loader: Loader, loss_step: LossStep) -> None:
         """Train to the end of the epoch, or to the step in which the deadline passes."""
@@ -246,16 +256,21 @@ class _Training:
                 checked = time.monotonic()
             if self._context.deadline.passed:
                 break
+            if time.monotonic() > self._next_checkpoint and self._step < self._steps:
+                self.save()
         means = self._mean_losses()
-        self._counters.seconds = time.monotonic() - self._began
         if self._step == self._steps:
             self._close_epoch(means)
             _LOG.info("%s: loss %.4f after %d images", description, means["loss"], self._counters.images_seen)
 
     def save(self) -> None:
         """Write the checkpoint, then the history."""
+        began = time.monotonic()
+        self._mean_losses()  # a lost training is not kept
+        self._read_clocks()
         state: dict[str, Any] = {
             "signature": self._signature,
+            "precision": self._precision,
             "network": self._network.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "rng": rng_state(),
@@ -268,6 +283,8 @@ class _Training:
         save_state(self._state_path, state)
         if self._history:
             write_history(self._context.run_dir / HISTORY_FILE, self._history)
+        pause = max(_SECONDS_BETWEEN_CHECKPOINTS, (time.monotonic() - began) / _LARGEST_SHARE_OF_SAVING)
+        self._next_checkpoint = time.monotonic() + pause
 
     def finish(self) -> FitReport:
         """Write the final weights, drop the checkpoint, and leave the network ready to predict."""
@@ -275,7 +292,8 @@ class _Training:
             self._network.load_state_dict(self._average.values, strict=False)
         self._network.eval()
         counters = self._counters
-        about = {**self._about, "training": {"signature": self._signature, "report": vars(counters)}}
+        training = {"signature": self._signature, "precision": self._precision, "report": vars(counters)}
+        about = {**self._about, "training": training}
         save_weights(self._weights_path, self._network.state_dict(), about)
         # The optimizer's moments are twice the size of the weights and of no further use.
         self._state_path.unlink(missing_ok=True)
@@ -286,12 +304,17 @@ class _Training:
         return self._context.device.startswith("cuda")
 
     def _report(self, counters: _Counters) -> FitReport:
-        return FitReport(self._weights_path, counters.epochs, counters.images_seen, counters.seconds, counters.resumes)
+        return FitReport(self._weights_path, **vars(counters), precision=self._precision)
+
+    def _read_clocks(self) -> None:
+        self._counters.seconds = time.monotonic() - self._began
+        self._counters.core_seconds = time.process_time() - self._cores_began
 
     def _take_step(self, batch: Any, loss_step: LossStep) -> None:
         """Train on one batch; nothing here waits for the device."""
         with compile_errors(self._recipe.model):
-            with torch.autocast("cuda", dtype=torch.bfloat16, enabled=self._on_cuda):
+            device = "cuda" if self._on_cuda else "cpu"
+            with torch.autocast(device, dtype=torch.bfloat16, enabled=self._precision == "bfloat16"):
                 losses = loss_step(self._trained, batch)
                 total = torch.stack([loss.float() for loss in losses.values()]).sum()
             total.backward()
@@ -302,7 +325,7 @@ class _Training:
         self._sums.add({"loss": total, **losses})
 
     def _mean_losses(self) -> dict[str, float]:
-        """Mean losses of the epoch so far.
+        """Mean losses of the epoch so far; none before its first step.
 
         Raises:
             ModelError: One is infinite or NaN.
@@ -318,6 +341,7 @@ class _Training:
 
     def _close_epoch(self, means: Mapping[str, float]) -> None:
         """Count the epoch and add a line to the history."""
+        self._read_clocks()
         counters = self._counters
         counters.epochs += 1
         counters.images_seen += self.budget.images_per_epoch
@@ -359,6 +383,7 @@ class _Training:
             for name, value in state["average"]["values"].items():
                 self._average.values[name].copy_(value)
             self._average.updates = state["average"]["updates"]
+        self._precision = state["precision"]
         self._counters = _Counters(**state["counters"])
         self._counters.resumes += 1
         self._step = state["within_epoch"]["step"]

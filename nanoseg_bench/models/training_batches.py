@@ -86,7 +86,7 @@ class TrainingBatches:
         if recipe.augmentation is None:
             views = plain_views(draw.images, recipe.canvas)
         else:
-            views = draw_views(recipe.augmentation, draw, len(self), recipe.canvas, self._seed)
+            views = draw_views(recipe.augmentation, draw, len(self), recipe.canvas, self._seed, crop=recipe.crop)
         packed = self._packed
         if packed is None:
             shown = np.unique(views.image).tolist()

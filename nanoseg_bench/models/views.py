@@ -53,6 +53,7 @@ class Views:
             (0.5, 0.5).
         contrast: (B,) factor about the grey of the padding.
         brightness: (B,) grey levels added.
+        size: Side of the canvases in pixels.
         moved: False where every image lies on a canvas of its own as it is.
     """
 
@@ -63,6 +64,7 @@ class Views:
     matrix: NDArray[np.float64]
     contrast: NDArray[np.float64]
     brightness: NDArray[np.float64]
+    size: int
     moved: bool
 
 
@@ -77,23 +79,29 @@ def plain_views(images: list[int], size: int) -> Views:
         matrix=np.tile(np.eye(2, 3), (number, 1, 1)),
         contrast=np.ones(number),
         brightness=np.zeros(number),
+        size=size,
         moved=False,
     )
 
 
-def draw_views(augmentation: Augmentation, draw: Draw, training_images: int, size: int, seed: int | None) -> Views:
+def draw_views(
+    augmentation: Augmentation, draw: Draw, training_images: int, size: int, seed: int | None, *, crop: int | None = None
+) -> Views:
     """Draw the augmented canvases of a batch.
 
     An image is mirrored, turned and scaled about its centre, and then lies at random as far as it covers its tile, or,
-    where it is smaller, lies within it.
+    where it is smaller, lies within it. On canvases smaller than the images (``crop``) the magnification stays relative
+    to the image: at 1, particles are as large as on the image, and the canvas shows a window of it.
 
     Args:
         augmentation: What may happen.
         draw: The batch.
         training_images: Size of the training set, from which a mosaic's other three images are drawn.
-        size: Side of images and canvases in pixels.
+        size: Side of the images in pixels.
         seed: Of the training; None is unseeded.
+        crop: Side of the canvases in pixels; that of the images by default.
     """
+    side = size if crop is None else crop
     positions = draw.position + np.arange(len(draw.images))
     numbers = np.stack([_random_numbers(seed, int(position)) for position in positions])
     of_canvas = dict(zip(_OF_CANVAS, numbers.T, strict=False))
@@ -107,10 +115,10 @@ def draw_views(augmentation: Augmentation, draw: Draw, training_images: int, siz
 
     # Where the four tiles meet; in the last corner where there is one tile only.
     centre = np.stack([of_canvas["centre_x"], of_canvas["centre_y"]], axis=1)
-    centre = np.floor((_LEAST_TILE + (1 - 2 * _LEAST_TILE) * centre) * size + 0.5).astype(np.int64)
-    centre = np.where(mosaic[:, None], centre, size)[canvas]
+    centre = np.floor((_LEAST_TILE + (1 - 2 * _LEAST_TILE) * centre) * side + 0.5).astype(np.int64)
+    centre = np.where(mosaic[:, None], centre, side)[canvas]
     second = np.stack([tile % 2, tile // 2], axis=1).astype(bool)
-    bounds = np.concatenate([np.where(second, centre, 0), np.where(second, size, centre)], axis=1)
+    bounds = np.concatenate([np.where(second, centre, 0), np.where(second, side, centre)], axis=1)
 
     per_tile = numbers[:, len(_OF_CANVAS) :].reshape(-1, _TILES, len(_OF_TILE))[canvas, tile]
     return Views(
@@ -121,6 +129,7 @@ def draw_views(augmentation: Augmentation, draw: Draw, training_images: int, siz
         matrix=_matrices(augmentation, dict(zip(_OF_TILE, per_tile.T, strict=True)), bounds, size),
         contrast=1 + augmentation.contrast * (2 * of_canvas["contrast"] - 1),
         brightness=255 * augmentation.brightness * (2 * of_canvas["brightness"] - 1),
+        size=side,
         moved=True,
     )
 

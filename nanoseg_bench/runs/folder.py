@@ -105,7 +105,12 @@ class RunFolder:
             seed=about.inputs.seed,
             initial_weights=about.initial_weights,
             training=Training(
-                epochs=report.epochs, images_seen=report.images_seen, seconds=report.seconds, resumes=report.resumes
+                epochs=report.epochs,
+                images_seen=report.images_seen,
+                seconds=report.seconds,
+                core_seconds=report.core_seconds,
+                resumes=report.resumes,
+                precision=report.precision,
             ),
             parameters=size.parameters if size else None,
             gflops=size.gflops if size else None,

@@ -33,7 +33,9 @@ class Training(BaseModel):
     epochs: int
     images_seen: int
     seconds: float
+    core_seconds: float | None = None
     resumes: int
+    precision: str | None = None
 
 
 class Record(BaseModel):

@@ -17,8 +17,8 @@ from nanoseg_bench.preparation.augment import MIN_VISIBLE
 GREY = 114
 
 
-def draw(augmentation: Augmentation, images: int, size: int, number: int, seed: int = 0) -> Views:
-    return draw_views(augmentation, Draw([n % images for n in range(number)], 0, 1000), images, size, seed)
+def draw(augmentation: Augmentation, images: int, size: int, number: int, seed: int = 0, crop=None) -> Views:
+    return draw_views(augmentation, Draw([n % images for n in range(number)], 0, 1000), images, size, seed, crop=crop)
 
 
 def packed_of(samples: list[Sample], ignored: bool = True):
@@ -58,8 +58,8 @@ def bilinear(pixels: np.ndarray, x: float, y: float) -> np.ndarray:
 
 def literal(samples: list[Sample], views: Views, ignored: bool):
     """Canvases (B, S, S, C) before rounding, and (canvas, label, mask) of every region that is kept."""
-    size = samples[0].pixels.shape[0]
-    canvases = np.full((len(views.contrast), size, size, 3), float(GREY))
+    size, side = samples[0].pixels.shape[0], views.size
+    canvases = np.full((len(views.contrast), side, side, 3), float(GREY))
     regions = []
     for view in range(len(views.image)):
         sample, canvas = samples[views.image[view]], views.canvas[view]
@@ -74,7 +74,7 @@ def literal(samples: list[Sample], views: Views, ignored: bool):
         for part in (*(sample.ignored if ignored else ()), *sample.particles):
             whole = np.zeros((size, size), dtype=bool)
             whole[part.y : part.y + part.mask.shape[0], part.x : part.x + part.mask.shape[1]] = part.mask
-            mask = np.zeros((size, size), dtype=bool)
+            mask = np.zeros((side, side), dtype=bool)
             for (v, u), (x, y) in source.items():
                 i, j = math.floor(x), math.floor(y)
                 mask[v, u] = 0 <= i < size and 0 <= j < size and whole[j, i]
@@ -105,12 +105,13 @@ def random_sample(rng: np.random.Generator, size: int, colour: bool) -> Sample:
         Augmentation(mosaic=0, rotate=0, scale=(1, 1), brightness=0, contrast=0),
     ],
 )
-@pytest.mark.parametrize("ignored", [True, False])
-def test_canvases_and_regions_agree_with_the_slow_reference(augmentation, ignored):
+@pytest.mark.parametrize(("ignored", "crop"), [(True, None), (False, None), (True, 12)])
+def test_canvases_and_regions_agree_with_the_slow_reference(augmentation, ignored, crop):
     rng, size = np.random.default_rng(3), 20
     samples = [random_sample(rng, size, colour=number == 1) for number in range(4)]
-    views = draw(augmentation, images=4, size=size, number=6)
+    views = draw(augmentation, images=4, size=size, number=6, crop=crop)
     batch = assemble(packed_of(samples, ignored), views)
+    assert batch.size == (crop or size)
     canvases, regions = literal(samples, views, ignored)
     difference = np.abs(batch.pixels.numpy().transpose(0, 2, 3, 1) - canvases)
     assert difference.max() <= 0.5 + 1e-3, "more than rounding"
@@ -191,6 +192,25 @@ def test_a_disc_stays_a_disc_of_known_area_place_and_box(radius, seed):
             assert of_mask == pytest.approx(centre, abs=0.25)
             assert of_image == pytest.approx(centre, abs=0.25)
     assert checked >= 2
+
+
+def test_a_crop_keeps_the_magnification_of_the_canvas():
+    """At scale 1 a particle has the same pixels in the crop, wherever the crop lies, and the crop is a plain window."""
+    size, crop = 160, 64
+    augmentation = Augmentation(mosaic=0, turn=0, flip=0, rotate=0, scale=(1, 1), brightness=0, contrast=0)
+    sample = disc_sample(9, 80.5, 80.5, size)
+    views = draw(augmentation, images=1, size=size, number=60, crop=crop)
+    assert ((views.matrix[:, 0, 2] <= 0) & (views.matrix[:, 0, 2] >= crop - size)).all()
+    views = replace(views, matrix=np.round(views.matrix))  # whole pixels: nothing is interpolated
+    batch = assemble(packed_of([sample]), views)
+    whole = 0
+    for canvas, (x0, y0, x1, y1), mask in zip(batch.canvas_of, batch.boxes.tolist(), masks_of(batch), strict=True):
+        if min(x0, y0) > 0 and max(x1, y1) < crop:
+            whole += 1
+            assert (mask[y0:y1, x0:x1] == sample.particles[0].mask[72:89, 72:89]).all()
+        left, top = -views.matrix[canvas, :, 2].astype(int)
+        assert (batch.pixels[canvas, 0].numpy() == sample.pixels[top : top + crop, left : left + crop]).all()
+    assert whole >= 5
 
 
 def test_image_and_mask_of_a_disc_have_their_edge_at_the_same_place():

@@ -93,6 +93,15 @@ def test_augmentation_is_shared_listed_or_nothing():
     assert Recipe(**saved) == shared
 
 
+def test_a_crop_is_drawn_by_the_augmentation_and_fits_the_canvas():
+    common = {"model": "unet", "title": "T", "preset": "cpu", "canvas": 640, "epochs": 1}
+    assert Recipe(**common, crop=320, augmentation="shared").crop == 320
+    with pytest.raises(ValueError, match="crop: views are drawn by the augmentation"):
+        Recipe(**common, crop=320)
+    with pytest.raises(ValueError, match="crop: 960 is larger than the canvas, 640"):
+        Recipe(**common, crop=960, augmentation="shared")
+
+
 def test_all_models_are_augmented_alike_in_the_preset_best():
     trained = [name for name in BUILT_IN if name != "otsu"]
     assert {str(load_recipe(name, "best").augmentation) for name in trained} == {str(Augmentation())}

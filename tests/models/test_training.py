@@ -8,6 +8,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from nanoseg_bench.errors import ModelError, TimeLimitReached
+from nanoseg_bench.models import training
 from nanoseg_bench.models.base import Deadline, FitContext
 from nanoseg_bench.models.checkpoint import load_state, save_state, seed_everything
 from nanoseg_bench.models.optimization import FastParameters
@@ -127,6 +128,49 @@ def test_a_training_that_is_stopped_again_and_again_ends_with_the_same_weights(t
     ours, theirs = history(tmp_path / "whole"), history(tmp_path / "parts")
     assert [row["fit"] for row in ours] == [row["fit"] for row in theirs]
     assert float(theirs[-1]["seconds"]) >= float(theirs[0]["seconds"])
+
+
+def test_within_an_epoch_a_checkpoint_is_written_by_the_clock(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(training, "_LARGEST_SHARE_OF_SAVING", float("inf"))
+    whole, _ = fit(tmp_path / "whole")
+
+    def killed(network, batch):
+        state = load_state(tmp_path / "parts" / "state.pt")
+        if state is not None and state["within_epoch"]["step"] == 7:
+            raise KeyboardInterrupt
+        return loss_step(network, batch)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "parts", step=killed)
+    points = Points()
+    parts, report = fit(tmp_path / "parts", source=points)
+    assert (report.images_seen, report.resumes) == (160, 1)
+    assert len(points.asked) == 160 - 7 * 4
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, parts.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_training_computes_in_its_precision_and_keeps_it_where_it_goes_on(tmp_path, precision, monkeypatch):
+    seen = []
+
+    def step(network, batch):
+        outputs = network(batch["x"])
+        seen.append(outputs.dtype)
+        return {"fit": nn.functional.mse_loss(outputs.float(), batch["y"])}
+
+    monkeypatch.setattr(training, "resolve_precision", lambda wanted, device: precision)
+    with pytest.raises(TimeLimitReached):
+        fit(tmp_path, step=step, deadline=Limit(15))
+    # As if it went on on another machine, where `auto` means something else.
+    monkeypatch.setattr(training, "resolve_precision", lambda wanted, device: "neither")
+    _, report = fit(tmp_path, step=step)
+    assert report.precision == precision
+    assert set(seen) == {getattr(torch, precision)}
+    assert report.core_seconds > 0
+    _, again = fit(tmp_path, step=step)
+    assert again == report
 
 
 def test_a_time_limit_says_how_far_it_came(tmp_path):

@@ -9,6 +9,32 @@ IMAGES = 50
 STILL = {"mosaic": 0, "flip": 0, "turn": 0, "rotate": 0, "scale": (1, 1), "brightness": 0, "contrast": 0}
 
 
+def test_a_crop_shows_windows_and_whole_images_and_its_tiles_fill_it():
+    crop = 48
+    draw = Draw([n % IMAGES for n in range(400)], 0, 10_000)
+    views = draw_views(Augmentation(mosaic=0.3, rotate=0, scale=(0.4, 1.25)), draw, IMAGES, SIZE, 0, crop=crop)
+    assert views.size == crop
+    tiles = np.bincount(views.canvas)
+    for canvas in range(len(tiles)):
+        painted = np.zeros((crop, crop), dtype=int)
+        for x0, y0, x1, y1 in views.bounds[views.canvas == canvas]:
+            painted[y0:y1, x0:x1] += 1
+        assert (painted == 1).all()
+    magnification = np.sqrt(np.abs(np.linalg.det(views.matrix[:, :, :2])))
+    assert 0.4 <= magnification.min() < 0.45
+    assert 1.15 < magnification.max() <= 1.25
+    # Where the image is larger than its tile, it covers it; where it is smaller, it lies within.
+    corners = np.array([[0, 0], [SIZE, 0], [0, SIZE], [SIZE, SIZE]], dtype=float)
+    placed = np.einsum("vij,cj->vci", views.matrix[:, :, :2], corners) + views.matrix[:, None, :, 2]
+    low, high = placed.min(axis=1), placed.max(axis=1)
+    for axis in (0, 1):
+        start, end = views.bounds[:, axis], views.bounds[:, axis + 2]
+        larger = magnification * SIZE >= end - start
+        assert ((low[:, axis] <= start + 1e-9) & (high[:, axis] >= end - 1e-9))[larger].all()
+        assert ((low[:, axis] >= start - 1e-9) & (high[:, axis] <= end + 1e-9))[~larger].all()
+        assert larger.any() and (~larger).any()
+
+
 def drawn(augmentation: Augmentation, number: int = 400, seed: int | None = 0, position: int = 0) -> Views:
     images = [n % IMAGES for n in range(position, position + number)]
     return draw_views(augmentation, Draw(images, position, 10_000), IMAGES, SIZE, seed)
