@@ -28,7 +28,7 @@ class Engine(Protocol):
 
         Returns:
             (4 + C + M, A): centre x, centre y, width, height in network pixels, the scores of C classes and M mask
-            coefficients of every anchor; and (M, H / 4, W / 4): the prototypes.
+            coefficients of every anchor; and (M, H / s, W / s): the prototypes, s being the mask stride.
         """
 
 

@@ -5,7 +5,7 @@ that runs can be compared without the libraries that train them.
 """
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -88,6 +88,9 @@ class YoloOptions(Options):
     regions: Training[int] = Field(default=4, description="Regions per side in the routing.")
     topk: Training[int] = Field(default=4, description="Regions that a region attends to.")
     p4_layers: Training[tuple[int, ...]] = Field(default=(19,), description="Layers of the neck with snakes.")
+    mask_stride: Training[Literal[2, 4]] = Field(
+        default=4, description="Network pixels per pixel of the prototype masks: 4 as in YOLO11, 2 for small particles."
+    )
     nms_iou: Prediction[float] = Field(
         default=0.7, ge=0, le=1, description="Of two boxes with more overlap, the better one stays."
     )

@@ -36,7 +36,7 @@ class TorchModel(Model):
     - ``losses(network, batch)``: named losses of a batch, and
     - ``predict(images)``: particles in original pixels (``network``, ``device`` and ``crop_padding`` help).
 
-    May be written: ``fast_parameters`` and ``check_training_images``; ``Options``, ``least_canvas``, ``weight_average``
+    May be written: ``fast_parameters``, ``adapt`` and ``check_training_images``; ``Options``, ``least_canvas``, ``weight_average``
     and ``uses_ignored`` may be set. A network that says of each pixel what it is needs less: see ``SemanticModel``.
 
     Raises:
@@ -79,6 +79,7 @@ class TorchModel(Model):
             about,
             ema=self.weight_average,
             fast=self.fast_parameters(network),
+            adapt=self.adapt,
         )
         self.adopt(network, context.device)
         return report
@@ -162,6 +163,11 @@ class TorchModel(Model):
     def fast_parameters(self, network: nn.Module) -> FastParameters:
         """Parameters with a learning rate of their own; none by default."""
         return FastParameters()
+
+    def adapt(self, given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Tensors of initial weights, by name, in the shapes of the network's own; as they are by default."""
+        del own
+        return given
 
     def check_training_images(self, number: int) -> None:
         """Raise ``ModelError`` where the network cannot be trained on so few images; any number will do by default."""

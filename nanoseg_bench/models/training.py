@@ -1,8 +1,8 @@
 """One training loop for every torch network: the same budget, schedule, checkpoints and resume for all models.
 
-A checkpoint (``state.pt``) is written after each epoch, every minute within one, and where the time limit ends. It holds
-all that the next step depends on, so a training that was stopped or killed and then went on ends with the weights of one
-that ran through; without a seed it goes on in another order. When it is done, the checkpoint gives way to
+A checkpoint (``state.pt``) is written after each epoch, every minute within one, and where the time limit ends. It
+holds all that the next step depends on, so a training that was stopped or killed and then went on ends with the weights
+of one that ran through; without a seed it goes on in another order. When it is done, the checkpoint gives way to
 ``weights.safetensors`` with its JSON.
 """
 
@@ -49,6 +49,9 @@ _LARGEST_SHARE_OF_SAVING = 0.05
 LossStep = Callable[[nn.Module, Any], Mapping[str, Tensor]]
 """(network in training mode, batch on the device) -> named scalar losses; their sum is minimised."""
 
+Adaptation = Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], Mapping[str, Tensor]]
+"""(tensors of initial weights, the network's own), both by name -> tensors in the shapes that the network has."""
+
 
 def train(
     network: nn.Module,
@@ -60,6 +63,7 @@ def train(
     *,
     ema: bool = False,
     fast: FastParameters | None = None,
+    adapt: Adaptation | None = None,
 ) -> FitReport:
     """Train ``network`` in place, going on from the checkpoint in ``context.run_dir`` where there is one.
 
@@ -75,6 +79,7 @@ def train(
         about: What the weights are (model, classes, canvas, options): goes into the JSON beside them.
         ema: Keep an exponential moving average of the weights and publish that.
         fast: Parameters with a learning rate of their own.
+        adapt: Applied to initial weights before they are taken up.
 
     Raises:
         TimeLimitReached: The deadline passed; a checkpoint is written.
@@ -86,7 +91,7 @@ def train(
     training = _Training(network, recipe, context, plan_budget(recipe, len(source)), about, ema)
     if (report := training.finished_report()) is not None:
         return report
-    training.start(fast or FastParameters())
+    training.start(fast or FastParameters(), adapt)
     source.load(training.budget.images(context.seed), context.device)
     loader = Loader(source, recipe, context, training.budget)
     while not training.done:
@@ -97,8 +102,16 @@ def train(
     return training.finish()
 
 
-def load_initial_weights(network: nn.Module, path: Path) -> int:
+def load_initial_weights(network: nn.Module, path: Path, adapt: Adaptation | None = None) -> int:
     """Copy the tensors of a .safetensors file that agree with the network in name and shape; return their number.
+
+    Those that do not, such as the class layer of another number of classes, keep what they were drawn as, and are named
+    in the log.
+
+    Args:
+        network: Takes them up.
+        path: The file.
+        adapt: Applied to the file's tensors first.
 
     Raises:
         ModelError: The file cannot be read, or fewer than half of the network's tensors are in it.
@@ -108,6 +121,8 @@ def load_initial_weights(network: nn.Module, path: Path) -> int:
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path}: not readable as initial weights ({error}); give a .safetensors file") from error
     own = network.state_dict()
+    if adapt is not None:
+        given = dict(adapt(given, own))
     matching = {name: given[name] for name, value in own.items() if name in given and given[name].shape == value.shape}
     if 2 * len(matching) < len(own):
         raise ModelError(
@@ -116,6 +131,8 @@ def load_initial_weights(network: nn.Module, path: Path) -> int:
         )
     network.load_state_dict(matching, strict=False)
     _LOG.info("%s: %d of %d tensors taken", path, len(matching), len(own))
+    if others := [name for name in own if name not in matching]:
+        _LOG.warning("%s: begin anew, since the file lacks them or has other shapes: %s", path, ", ".join(others))
     return len(matching)
 
 
@@ -225,11 +242,11 @@ class _Training:
         self._precision = training["precision"]
         return self._report(_Counters(**training["report"]))
 
-    def start(self, fast: FastParameters) -> None:
+    def start(self, fast: FastParameters, adapt: Adaptation | None = None) -> None:
         """Build the optimizer and take up the checkpoint, or the initial weights."""
         state = load_state(self._state_path)
         if state is None and self._context.weights is not None:
-            load_initial_weights(self._network, self._context.weights)
+            load_initial_weights(self._network, self._context.weights, adapt)
         if self._on_cuda:
             self._network.to(memory_format=torch.channels_last)  # the layout that tensor cores want
         self._average = WeightAverage(self._network) if self._ema else None

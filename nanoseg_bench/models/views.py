@@ -85,7 +85,13 @@ def plain_views(images: list[int], size: int) -> Views:
 
 
 def draw_views(
-    augmentation: Augmentation, draw: Draw, training_images: int, size: int, seed: int | None, *, crop: int | None = None
+    augmentation: Augmentation,
+    draw: Draw,
+    training_images: int,
+    size: int,
+    seed: int | None,
+    *,
+    crop: int | None = None,
 ) -> Views:
     """Draw the augmented canvases of a batch.
 

@@ -26,7 +26,7 @@ from nanoseg_bench.models.yolo_decode import decode_instances, select_detections
 
 _LOSS_NAMES = ("box", "seg", "cls", "dfl")
 _GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}  # Ultralytics' defaults; the mask loss shares the gain of the box
-_NETWORK_OPTIONS = {"scale", "kernel", "regions", "topk", "p4_layers"}
+_NETWORK_OPTIONS = {"scale", "kernel", "regions", "topk", "p4_layers", "mask_stride"}
 
 
 class YoloModel(TorchModel):
@@ -87,13 +87,19 @@ class YoloModel(TorchModel):
 
     def targets(self, batch: InstanceBatch) -> dict[str, Tensor]:
         """Ultralytics' batch; see ``yolo_data.yolo_targets``."""
-        return yolo_targets(batch)
+        return yolo_targets(batch, self.options.mask_stride)
 
     def fast_parameters(self, network: nn.Module) -> FastParameters:
         """The fusion weights alpha of the snakes."""
         from nanoseg_bench.nsyolo.badsconv import FUSION_RATE_FACTOR, fusion_parameters
 
         return FastParameters(fusion_parameters(network), FUSION_RATE_FACTOR)
+
+    def adapt(self, given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Prototypes at stride 4 start those at stride 2."""
+        from nanoseg_bench.nsyolo.prototypes import refined_tensors
+
+        return refined_tensors(given, own)
 
     def losses(self, network: nn.Module, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Ultralytics' losses of box, mask, class and distance distribution."""

@@ -12,16 +12,17 @@ from torch import Tensor
 from nanoseg_bench.imageio import as_rgb
 from nanoseg_bench.models.assembly import InstanceBatch
 
-MASK_STRIDE = 4
-"""Network pixels per mask pixel: masks are learnt on the grid of the prototypes."""
 
-
-def yolo_targets(batch: InstanceBatch) -> dict[str, Tensor]:
+def yolo_targets(batch: InstanceBatch, mask_stride: int = 4) -> dict[str, Tensor]:
     """A batch as Ultralytics' segmentation loss takes it with ``overlap_mask=False``.
+
+    Args:
+        batch: Canvases with their regions.
+        mask_stride: s, network pixels per mask pixel: masks are learnt on the grid of the prototypes.
 
     Returns:
         ``img`` (B, 1 or 3, S, S) uint8; ``batch_idx`` (N,), ``cls`` (N, 1) and ``bboxes`` (N, 4: centre x, centre y,
-        width, height, as fractions of S) float32; ``masks`` (N, S / 4, S / 4) uint8: the share of each mask pixel that
+        width, height, as fractions of S) float32; ``masks`` (N, S / s, S / s) uint8: the share of each mask pixel that
         the particle covers, 255 for all of it. Shares instead of yes or no let the interpolated mask find the edge
         inside a pixel. N counts the particles of all B images.
     """
@@ -31,7 +32,7 @@ def yolo_targets(batch: InstanceBatch) -> dict[str, Tensor]:
         "batch_idx": batch.canvas_of.float(),
         "cls": batch.label.float()[:, None],
         "bboxes": torch.cat([(low + high) / 2, high - low], dim=1) / batch.size,
-        "masks": _covered_shares(batch),
+        "masks": _covered_shares(batch, mask_stride),
     }
 
 
@@ -40,9 +41,9 @@ def to_planes(pixels: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(as_rgb(pixels).transpose(2, 0, 1)))
 
 
-def _covered_shares(batch: InstanceBatch) -> Tensor:
-    number, side = len(batch.label), batch.size // MASK_STRIDE
-    cells = (batch.region_of * side + batch.y // MASK_STRIDE) * side + batch.x // MASK_STRIDE
+def _covered_shares(batch: InstanceBatch, stride: int) -> Tensor:
+    number, side = len(batch.label), batch.size // stride
+    cells = (batch.region_of * side + batch.y // stride) * side + batch.x // stride
     counts = torch.zeros(number * side * side, device=cells.device)
     counts.scatter_add_(0, cells, torch.ones_like(cells, dtype=counts.dtype))
-    return counts.mul_(255 / MASK_STRIDE**2).round_().to(torch.uint8).view(number, side, side)
+    return counts.mul_(255 / stride**2).round_().to(torch.uint8).view(number, side, side)

@@ -15,7 +15,8 @@ OUTPUTS = ("detections", "prototypes")
 """Names of the outputs, which are laid out as in Ultralytics' exports.
 
 ``detections``: (N, 4 + C + M, A) float32; of each anchor the box as centre x, centre y, width and height in pixels of
-the input, the scores of C classes, and M mask coefficients. ``prototypes``: (N, M, H / 4, W / 4) float32.
+the input, the scores of C classes, and M mask coefficients. ``prototypes``: (N, M, H / s, W / s) float32, s being the
+mask stride: 4, or 2.
 """
 
 OPSET = 17

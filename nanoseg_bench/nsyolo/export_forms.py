@@ -12,6 +12,7 @@ from torch.nn import functional
 from ultralytics.nn.modules.block import DFL, Proto
 
 from .badsconv import BADSConv, DSConv
+from .prototypes import SubPixelConv
 from .routing import BiLevelRoutingAttention
 
 _SILU_IS_ONE = 1.278464542761074  # the argument
@@ -206,9 +207,10 @@ class ExportedProto(nn.Module):
         self.middle = _doubling_convolution(module.upsample, module.cv2.conv)
         weight, bias = last.weight.detach(), last.bias.detach()
         self.last = _convolution(weight.repeat(4, 1, 1, 1), bias.repeat(4), groups=4)
+        self.refined = isinstance(module.cv3, SubPixelConv)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, c1, H, W) to the prototypes, (N, M, 2H, 2W)."""
+        """(N, c1, H, W) to the prototypes, (N, M, 2H, 2W); where they are refined, (N, M, 4H, 4W)."""
         batch, _, height, width = x.shape
         maps = functional.silu(self.last(functional.silu(self.middle(functional.silu(self.first(x))))))
         maps = maps.view(batch, 4, -1, height + 1, width + 1)
@@ -217,7 +219,8 @@ class ExportedProto(nn.Module):
             for row in (0, 1)
             for column in (0, 1)
         ]
-        return functional.pixel_shuffle(torch.stack(inside, dim=2).flatten(1, 2), 2)
+        prototypes = functional.pixel_shuffle(torch.stack(inside, dim=2).flatten(1, 2), 2)
+        return functional.pixel_shuffle(prototypes, 2) if self.refined else prototypes
 
 
 def _doubling_convolution(upsample: nn.ConvTranspose2d, convolution: nn.Conv2d) -> nn.Conv2d:

@@ -19,6 +19,7 @@ from ultralytics.utils import ROOT, YAML
 from ultralytics.utils.torch_utils import initialize_weights, intersect_dicts
 
 from .blocks import C2PSABRA, C3BADS, C3DS
+from .prototypes import MASK_STRIDES, STOCK_STRIDE, refine
 
 SCHEMES: dict[str, tuple[str, ...]] = {
     "yolo11n": (),
@@ -61,6 +62,7 @@ def load_architecture(
     regions: int = 4,
     topk: int = 4,
     p4_layers: Sequence[int] = (19,),
+    mask_stride: int = STOCK_STRIDE,
 ) -> dict[str, Any]:
     """Read a scheme's YAML and set its options.
 
@@ -71,13 +73,16 @@ def load_architecture(
         regions: S, regions per side in the routing.
         topk: k, routed regions.
         p4_layers: Layers of the neck that become C3DS or C3BADS: 13, 19 or both.
+        mask_stride: Network pixels per pixel of the prototype masks: 4 as in YOLO11, or 2.
 
     Returns:
         A model description as Ultralytics reads it, with the blocks' own names and the options at its top level.
 
     Raises:
-        ValueError: An unknown scheme, scale or layer.
+        ValueError: An unknown scheme, scale, layer or mask stride.
     """
+    if mask_stride not in MASK_STRIDES:
+        raise ValueError(f"mask_stride={mask_stride} must be one of {', '.join(map(str, MASK_STRIDES))}")
     if scheme not in SCHEMES:
         raise ValueError(f"unknown scheme {scheme!r}; choose one of {', '.join(SCHEMES)}")
     if scale not in SCALES:
@@ -95,11 +100,13 @@ def load_architecture(
             document["head"][layer - first_of_head][2] = snake if layer in p4_layers else _STOCK_NAMES[snake]
     if "C2PSA_BRA" in SCHEMES[scheme]:
         document |= {"regions": regions, "topk": topk}
+    if mask_stride != STOCK_STRIDE:
+        document["mask_stride"] = mask_stride
     return document
 
 
 class NSYOLOSegmentation(SegmentationModel):
-    """A YOLO11-seg whose description may name C3BADS, C3DS and C2PSA_BRA.
+    """A YOLO11-seg whose description may name C3BADS, C3DS and C2PSA_BRA, and a finer stride of its masks.
 
     Args:
         cfg: A name such as ``nsyolo-n`` or ``yolo11n-c3bads``, or a description by ``load_architecture``.
@@ -136,6 +143,8 @@ class NSYOLOSegmentation(SegmentationModel):
                 if row[2] in _STOCK_NAMES:
                     torch.default_generator.manual_seed(base + index)
                     self.model[index] = _replacement(row[2], self.model[index], self.yaml)
+        if self.yaml.get("mask_stride", STOCK_STRIDE) != STOCK_STRIDE:
+            refine(self.model[-1].proto)
 
 
 def build_network(
@@ -147,6 +156,7 @@ def build_network(
     regions: int = 4,
     topk: int = 4,
     p4_layers: Sequence[int] = (19,),
+    mask_stride: int = STOCK_STRIDE,
 ) -> SegmentationModel:
     """Build one scheme of the ablation with random weights, drawn from torch's global generator.
 
@@ -158,15 +168,20 @@ def build_network(
         regions: S, regions per side in the routing.
         topk: k, routed regions.
         p4_layers: Layers of the neck that become C3DS or C3BADS: 13, 19 or both.
+        mask_stride: Network pixels per pixel of the prototype masks: 4 as in YOLO11, or 2.
 
     Returns:
-        The stock SegmentationModel for ``yolo11n``, an NSYOLOSegmentation otherwise, in training mode.
+        The stock SegmentationModel for ``yolo11n`` at the stock stride, an NSYOLOSegmentation otherwise, in training
+        mode.
 
     Raises:
-        ValueError: An unknown scheme, scale or layer, or a kernel, regions or topk out of range.
+        ValueError: An unknown scheme, scale, layer or mask stride, or a kernel, regions or topk out of range.
     """
-    document = load_architecture(scheme, scale=scale, kernel=kernel, regions=regions, topk=topk, p4_layers=p4_layers)
-    network = NSYOLOSegmentation if SCHEMES[scheme] else SegmentationModel
+    document = load_architecture(
+        scheme, scale=scale, kernel=kernel, regions=regions, topk=topk, p4_layers=p4_layers, mask_stride=mask_stride
+    )
+    is_stock = not SCHEMES[scheme] and mask_stride == STOCK_STRIDE
+    network = SegmentationModel if is_stock else NSYOLOSegmentation
     return network(document | {"nc": nc}, nc=nc, verbose=False)
 
 

@@ -69,7 +69,7 @@ class NetworkProbe:
     Attributes:
         output: (N, 4 + classes + M, A): centre x, centre y, width and height in input pixels, class scores, and M mask
             coefficients of each of the A anchors.
-        prototypes: (N, M, H / 4, W / 4) masks that the coefficients combine.
+        prototypes: (N, M, H / s, W / s) masks that the coefficients combine; s is the mask stride.
         confidence: (N, 1, H, W), in [0, 1]: the highest class score at each pixel, over the classes and the three
             strides. A score belongs to the centre of its cell; in between, it is interpolated bilinearly.
         snakes: One for each BADSConv or DSConv, in the order of the network's layers.

@@ -7,7 +7,7 @@
     classes           names, in the order of the network's outputs
     canvas            side of the network's input, pixels
     max_instances     particles in the densest training image, from which detection limits follow; absent where unknown
-    options           scheme, scale, kernel, regions, topk, p4_layers; other networks have options of their own
+    options           scheme, scale, kernel, regions, topk, p4_layers, mask_stride; other networks have their own
     tensors_sha256    SHA-256 of NAME.safetensors
     made_by           versions of the packages; the commit stands in the records of nanoseg-bench
     training          how nanoseg-bench trained them; absent for others

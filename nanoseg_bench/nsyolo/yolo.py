@@ -32,7 +32,7 @@ from .weights import SUFFIX, WeightsError, load_into, read_weights, save_weights
 TRAINING_DEFAULTS: dict[str, Any] = {"optimizer": "SGD", "plots": False}
 """Settings of ``NSYOLO.train`` that differ from Ultralytics' defaults."""
 
-_BLOCK_OPTIONS = ("kernel", "regions", "topk")
+_BLOCK_OPTIONS = ("kernel", "regions", "topk", "mask_stride")
 _OPTIONS = ("scale", *_BLOCK_OPTIONS, "p4_layers")
 _SNAKES = ("C3DS", "C3BADS")
 

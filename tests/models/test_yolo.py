@@ -135,9 +135,9 @@ def test_under_autocast_only_the_network_computes_in_bfloat16(network_and_batch)
 def test_bfloat16_moves_the_loss_no_further_than_rounding_can(network_and_batch):
     """How far the loss may move follows from the network: as far as random errors of bfloat16's size move it.
 
-    Batch normalisation over 18 values per channel and routes and anchors that hang by a thread make an untrained network
-    amplify them. Measured over 8 initialisations: 1.0 to 3.4 % of the loss (root mean square), with bi-level routing as
-    without. Processors round in different places, so a fixed bound holds on one and fails on another.
+    Batch normalisation over 18 values per channel and routes and anchors that hang by a thread make an untrained
+    network amplify them. Measured over 8 initialisations: 1.0 to 3.4 % of the loss (root mean square), with bi-level
+    routing as without. Processors round in different places, so a fixed bound holds on one and fails on another.
     """
     network, batch = network_and_batch
     exact = _total(network, batch)

@@ -35,6 +35,17 @@ def test_masks_are_the_share_of_each_block_that_is_covered(batch_of, seed):
     np.testing.assert_allclose(targets["masks"][0].numpy() / 255, shares, atol=0.5 / 255)
 
 
+def test_masks_at_half_resolution_are_shares_of_smaller_blocks(batch_of):
+    mask = np.random.default_rng(0).random((13, 9)) < 0.5
+    batch = batch_of(sample_of(Particle(0, mask, 5, 6)))
+    fine, coarse = (yolo_targets(batch, stride)["masks"][0].double() / 255 for stride in (2, 4))
+    whole = np.zeros((batch.size, batch.size))
+    whole[6:19, 5:14] = mask
+    blocks = whole.reshape(batch.size // 2, 2, batch.size // 2, 2).mean(axis=(1, 3))
+    np.testing.assert_allclose(fine.numpy(), blocks, atol=0.5 / 255)
+    np.testing.assert_allclose(torch.nn.functional.avg_pool2d(fine[None], 2)[0], coarse, atol=1 / 255)
+
+
 def test_overlapping_particles_keep_their_whole_masks(batch_of):
     square = np.ones((8, 8), dtype=bool)
     masks = yolo_targets(batch_of(sample_of(Particle(0, square, 4, 4), Particle(1, square, 8, 8))))["masks"]
