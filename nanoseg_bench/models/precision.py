@@ -4,7 +4,7 @@ In bfloat16, matrix products and convolutions are rounded to 8 significant bits;
 and losses stay float32 (``torch.autocast``).
 """
 
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 
@@ -21,7 +21,7 @@ def resolve_precision(wanted: Literal["auto", "float32", "bfloat16"], device: st
         device: torch device name.
     """
     if wanted != "auto":
-        return cast(Precision, wanted)
+        return wanted
     return "bfloat16" if device.startswith("cuda") or cpu_computes_in_bfloat16() else "float32"
 
 
