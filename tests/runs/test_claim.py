@@ -121,7 +121,7 @@ def test_a_changed_post_processing_only_predicts_anew(bench):
 
 def test_an_operating_point_is_not_taken_for_other_predictions(bench):
     run = RunFolder(bench.path)
-    run.keep_operating_point(0.5)
+    assert run.operating_point() is not None
     claim_folder(run, bench.spec(options={"threshold": 0.3}), bench.prepared)
     assert run.operating_point() is None
 
