@@ -80,21 +80,21 @@ def contents(folder, pattern="**/*"):
 
 def test_a_new_defaulted_field_of_the_recipe_leaves_a_finished_run_finished(bench, monkeypatch):
     class Later(Recipe):
-        crop: Training[int | None] = None
+        not_yet: Training[int | None] = None
 
     before = contents(bench.root)
     monkeypatch.setattr(Recipe, "model_fields", Later.model_fields)
     job = bench.job()
     recipe = Later(**job.spec.recipe.model_dump())
     later = dataclasses.replace(job, spec=dataclasses.replace(job.spec, recipe=recipe))
-    assert "crop" in later.spec.inputs()["recipe"]
+    assert "not_yet" in later.spec.inputs()["recipe"]
     assert is_complete(later)
     assert claim_folder(RunFolder(bench.path), later.spec, bench.prepared) == []
     assert contents(bench.root) == before
 
-    other = dataclasses.replace(job.spec, recipe=Later(**job.spec.recipe.model_dump(), crop=320))
+    other = dataclasses.replace(job.spec, recipe=Later(**job.spec.recipe.model_dump(), not_yet=320))
     (told,) = claim_folder(RunFolder(bench.path), other, bench.prepared)
-    assert "crop none -> 320" in told
+    assert "not_yet none -> 320" in told
 
 
 def test_a_changed_post_processing_only_predicts_anew(bench):
