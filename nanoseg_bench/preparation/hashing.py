@@ -11,7 +11,7 @@ from nanoseg_bench.annotations.instance import Instance, Rle
 from nanoseg_bench.files import sha256_json
 from nanoseg_bench.preparation.prepared_set import ASIDE
 
-PREPARATION_VERSION = 2
+PREPARATION_VERSION = 3
 """Raised whenever the same inputs and parameters would give other canvases, labels or splits."""
 
 _COORDINATE_DECIMALS = 6

@@ -5,17 +5,17 @@ import difflib
 import io
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nanoseg_bench.errors import PreparationError, UsageError
 from nanoseg_bench.files import write_text
 from nanoseg_bench.preparation.grouping import IDENTICAL_PIXELS, Join
 from nanoseg_bench.preparation.name_table import read_rows
+from nanoseg_bench.preparation.stratification import group_contents, stratify, tolerated
 from nanoseg_bench.preparation.survey import Surveyed, some
 from nanoseg_bench.wording import counted
 
@@ -24,9 +24,6 @@ PARTS = ("train", "val", "test")
 _JOINS_SHOWN = 20
 
 Record = TypeVar("Record", bound=Surveyed)
-
-_Stratum = tuple[str, int]
-"""(class combination, tertile of the particle count)."""
 
 
 def parse_ratios(text: str) -> tuple[int, int, int]:
@@ -79,15 +76,13 @@ def split_by_group(
 ) -> dict[str, str]:
     """Assign train, val or test to every micrograph, whole source groups at a time.
 
-    scikit-learn's ``StratifiedGroupKFold`` makes as many folds as the ratios have parts (8:1:1 gives 10): test and val
-    take the folds that bring them nearest to their shares, train the rest. Strata are the combination of classes in
-    the image times the tertile of its number of particles; strata with fewer images than folds are merged. With fewer
-    groups than folds, val and test take whole groups in the same way.
+    Each split shows every class where the classes' groups and the shares allow it, then every density; see
+    ``stratify``.
 
     Args:
         records: In any order; the result does not depend on it.
         ratios: Parts for train, val and test.
-        seed: Of the shuffle.
+        seed: Of the order of the groups.
         groups: Group by micrograph name; by default the source group, or the name where there is none.
         joins: What ``source_groups`` joined, to say why there are so few groups.
 
@@ -107,14 +102,7 @@ def split_by_group(
             f"{', '.join(wanted)}: a group stays in one split, so at least {len(wanted)} groups are needed. "
             f"{_way_to_groups(ordered, joins, len(wanted))}"
         )
-    if len(sizes) >= sum(ratios):
-        folds = _folds(ordered, groups, sum(ratios), seed)
-        fold_sizes = Counter(folds[groups[each.name]] for each in ordered)
-        if len(fold_sizes) >= len(wanted):
-            part_of = _fill(fold_sizes, sorted(fold_sizes), ratios)
-            return {each.name: part_of[folds[groups[each.name]]] for each in ordered}
-    order = [str(group) for group in np.random.default_rng(seed).permutation(sorted(sizes))]
-    part_of = _fill(sizes, order, ratios)
+    part_of = stratify(group_contents(ordered, groups), _shares(ratios), seed)
     return {each.name: part_of[groups[each.name]] for each in ordered}
 
 
@@ -160,8 +148,7 @@ def fixed_split(
         assignment: Split by micrograph name.
         groups: Source group by micrograph name.
         extend: Whether ``assignment`` may leave micrographs out. They go where their source group is; whole new
-            groups go, the largest first, to the split that lacks most of their classes and images. No named
-            micrograph ever moves.
+            groups go where classes, images and densities are lacking, see ``stratify``. No named micrograph ever moves.
         ratios: Parts for train, val and test that the new groups are to approach.
         seed: Of the order of new groups of one size.
         joins: What ``source_groups`` joined, to say why a group is one; other micrographs may occur in it.
@@ -189,7 +176,8 @@ def fixed_split(
             raise PreparationError(f"the split puts {name!r} into {assignment[name]!r}; use {', '.join(PARTS)}")
     part_of = _parts_of_groups(names, assignment, groups, joins)
     if missing:
-        part_of = _extend(records, part_of, groups, ratios, seed)
+        ordered = sorted(records, key=lambda each: each.name)
+        part_of = stratify(group_contents(ordered, groups), _shares(ratios), seed, part_of)
     if "train" not in part_of.values():
         raise PreparationError("the split has no image in train; nothing could be trained on it")
     return {name: part_of[groups[name]] for name in names}
@@ -204,8 +192,7 @@ def share_warnings(split: Mapping[str, str], groups: Mapping[str, str], ratios: 
     warnings = []
     for part, ratio in zip(PARTS, ratios, strict=True):
         share = total * ratio / sum(ratios)
-        # One image more or less is rounding, however large a part of a small share it is.
-        if abs(counts[part] - share) <= max(share / 2, 1):
+        if abs(counts[part] - share) <= tolerated(share):
             continue
         # What fills a split too far lies in it; what it lacks may lie anywhere.
         candidates = [group for group in sorted(sizes) if counts[part] < share or part_of[group] == part]
@@ -285,96 +272,10 @@ def _parts_of_groups(
     return {group: part for group, parts in members.items() for part in parts if part}
 
 
-def _extend(
-    records: Sequence[Surveyed],
-    part_of: Mapping[str, str],
-    groups: Mapping[str, str],
-    ratios: tuple[int, int, int],
-    seed: int,
-) -> dict[str, str]:
-    """Add the groups that have no split yet to those that have one."""
-    # What is to be shared out: images, and for each class the images that show it.
-    contents: dict[str, Counter[str | None]] = defaultdict(Counter)
-    for each in records:
-        contents[groups[each.name]].update([None, *(label for label, number in each.labels.items() if number)])
-    totals = sum(contents.values(), Counter())
-    have: dict[str, Counter[str | None]] = {part: Counter() for part in PARTS}
-    for group, part in part_of.items():
-        have[part].update(contents[group])
-    shares = {part: ratio / sum(ratios) for part, ratio in zip(PARTS, ratios, strict=True) if ratio}
-
-    def lack(part: str, content: Counter[str | None]) -> float:
-        # Relative to all there is of a column, so that a rare class counts as much as a common one.
-        return sum(
-            number * (shares[part] * totals[column] - have[part][column]) / totals[column] ** 2
-            for column, number in content.items()
-        )
-
-    extended = dict(part_of)
-    order = [str(group) for group in np.random.default_rng(seed).permutation(sorted(set(contents) - set(part_of)))]
-    for group in sorted(order, key=lambda group: -contents[group][None]):
-        extended[group] = max(shares, key=lambda part: lack(part, contents[group]))
-        have[extended[group]].update(contents[group])
-    return extended
-
-
-def _folds(records: Sequence[Surveyed], groups: Mapping[str, str], number: int, seed: int) -> dict[str, str]:
-    """Fold by group: whole groups, each fold with its part of every stratum."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    names = np.array([groups[each.name] for each in records])
-    folds = StratifiedGroupKFold(number, shuffle=True, random_state=seed).split(names, _strata(records, number), names)
-    return {str(group): f"{fold:06d}" for fold, (_, members) in enumerate(folds) for group in names[members]}
-
-
-def _fill(sizes: Mapping[str, int], order: Sequence[str], ratios: tuple[int, int, int]) -> dict[str, str]:
-    """Split by unit: test and val take the units whose sizes come nearest to their shares, train the rest.
-
-    Args:
-        sizes: Images by unit, a fold or a group.
-        order: Of the units; the first one wins where sizes are equal.
-        ratios: Parts for train, val and test.
-    """
-    remaining = list(order)
-    total = sum(sizes.values())
+def _shares(ratios: tuple[int, int, int]) -> dict[str, float]:
+    """Shares by split, test before val: a class of two groups is learnt and judged on."""
     train, val, test = ratios
-    part_of: dict[str, str] = {}
-    # One unit is kept back for every split that is still to be served.
-    still_needed = 1 + (val > 0) + (test > 0)
-    for part, ratio in (("test", test), ("val", val)):
-        if not ratio:
-            continue
-        still_needed -= 1
-        target, filled = total * ratio / (train + val + test), 0
-        while len(remaining) > still_needed:
-            best = min(remaining, key=lambda unit: abs(target - filled - sizes[unit]))
-            if filled and abs(target - filled - sizes[best]) >= abs(target - filled):
-                break
-            remaining.remove(best)
-            part_of[best] = part
-            filled += sizes[best]
-    return {unit: part_of.get(unit, "train") for unit in order}
-
-
-def _strata(records: Sequence[Surveyed], folds: int) -> NDArray[np.int64]:
-    counts = np.array([sum(each.labels.values()) for each in records])
-    tertiles = np.searchsorted(np.quantile(counts, (1 / 3, 2 / 3)), counts, side="left")
-    keys = []
-    for record, tertile in zip(records, tertiles, strict=True):
-        labels = sorted(label for label, number in record.labels.items() if number)
-        keys.append(("+".join(labels), int(tertile)))
-    # A rare combination of classes keeps its density, then joins what is left, so that every stratum fills the folds.
-    keys = _merge_rare(keys, folds, lambda key: ("*", key[1]))
-    keys = _merge_rare(keys, folds, lambda _: ("*", -1))
-    most_common = Counter(keys).most_common(1)[0][0]
-    keys = _merge_rare(keys, folds, lambda _: most_common)
-    numbers = {key: number for number, key in enumerate(sorted(set(keys)))}
-    return np.array([numbers[key] for key in keys])
-
-
-def _merge_rare(keys: list[_Stratum], folds: int, merged: Callable[[_Stratum], _Stratum]) -> list[_Stratum]:
-    counts = Counter(keys)
-    return [merged(key) if counts[key] < folds else key for key in keys]
+    return {part: share for part, share in (("train", train), ("test", test), ("val", val)) if share}
 
 
 def _take_groups(
