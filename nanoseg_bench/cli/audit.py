@@ -1,8 +1,12 @@
 """``nanoseg-bench audit``: look again whether the splits of a prepared set share a source."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nanoseg_bench.preparation.shortcomings import Shortcoming
 
 _EPILOG = """\
 examples:
@@ -42,6 +46,19 @@ def run(arguments: argparse.Namespace) -> int:
     return show_audit(document, prepared.root)
 
 
+def print_shortcomings(shortcomings: "Sequence[Shortcoming]") -> None:
+    """Print what a split cannot carry, one line for each part; nothing where it carries all."""
+    from rich.console import Console
+
+    from nanoseg_bench.preparation.shortcomings import shortcoming_lines
+
+    console = Console(highlight=False, soft_wrap=True)
+    if shortcomings:
+        console.print("what this split cannot carry:", markup=False)
+    for line in shortcoming_lines(shortcomings):
+        console.print(f"  {line}", markup=False)
+
+
 def show_audit(document: dict[str, Any], root: Path) -> int:
     """Print an audit in a few lines.
 
@@ -50,12 +67,15 @@ def show_audit(document: dict[str, Any], root: Path) -> int:
     """
     from rich.console import Console
 
+    from nanoseg_bench.preparation.shortcomings import audited_shortcomings
+
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"split audit: {document['conclusion']}", markup=False)
     for check in document["checks"]:
         if check["findings"]:
             level = "to look at" if check["passed"] else "that fail the audit"
             console.print(f"  {check['name']}: {check['findings']} {level}", markup=False)
+    print_shortcomings(audited_shortcomings(document) or [])
     page = root / "split_audit.html"
     if any(check["findings"] for check in document["checks"]) or document["related"]:
         console.print(f"  see {page}", markup=False)

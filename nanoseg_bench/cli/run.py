@@ -94,12 +94,14 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.environment import isolate_libraries
 
     isolate_libraries()
+    from nanoseg_bench.cli.audit import print_shortcomings
     from nanoseg_bench.cli.device import resolve_device
     from nanoseg_bench.leaderboard.build import write_leaderboards
     from nanoseg_bench.models.base import Deadline
     from nanoseg_bench.models.overrides import parse_overrides
     from nanoseg_bench.models.registry import resolve
     from nanoseg_bench.preparation.prepared_set import PreparedSet
+    from nanoseg_bench.preparation.shortcomings import split_shortcomings
     from nanoseg_bench.runs.plan import plan_runs
     from nanoseg_bench.runs.runner import Places, run_plan
 
@@ -119,6 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         print_forecast(specs, places, device, arguments.overwrite, arguments.robustness)
         return 0
+    print_shortcomings(split_shortcomings(prepared))
     outcomes = run_plan(
         specs,
         places,

@@ -56,6 +56,7 @@ def audit_split(
     content_hash: str,
     reviewed: Sequence[ReviewedPair] = (),
     more_checks: Sequence[Mapping[str, Any]] = (),
+    shortcomings: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Check a prepared set's manifest for sources that two splits share.
 
@@ -65,6 +66,7 @@ def audit_split(
         content_hash: Of the set; the audit holds for nothing else.
         reviewed: Pairs that are known to be unrelated; they fail no check.
         more_checks: Further results of ``make_check``.
+        shortcomings: What the split cannot carry, as ``shortcomings.as_json`` gives it; none of it fails the audit.
 
     Returns:
         The document of ``split_audit.json``. Hashes that agree are a warning, similar is not yet the same; a shared
@@ -92,6 +94,7 @@ def audit_split(
         "passed": all(check["passed"] for check in checks),
         "conclusion": _conclude(checks),
         "checks": checks,
+        "shortcomings": [dict(each) for each in shortcomings],
         "related": [
             {
                 "images": list(pair.names),

@@ -16,7 +16,9 @@ from nanoseg_bench.preparation.hashing import pixels_sha256
 from nanoseg_bench.preparation.inspection import FINGERPRINT_SIDE
 from nanoseg_bench.preparation.letterbox import Letterbox
 from nanoseg_bench.preparation.prepared_set import AUDITED_COLUMNS, PreparedImage, PreparedSet
+from nanoseg_bench.preparation.set_statistics import split_statistics
 from nanoseg_bench.preparation.shared_sources import find_shared_sources
+from nanoseg_bench.preparation.shortcomings import as_json, find_shortcomings
 from nanoseg_bench.staging import scratch_folder
 
 
@@ -72,6 +74,7 @@ def audit_set(prepared: PreparedSet, reviewed: Sequence[ReviewedPair], workers: 
                 cannot_find="labels that were changed",
             )
         ],
+        as_json(find_shortcomings(split_statistics(prepared))),
     )
     write_json(prepared.root / "split_audit.json", document)
     write_audit_page(prepared, document, prepared.root / "split_audit.html")

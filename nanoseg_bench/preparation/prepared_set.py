@@ -162,6 +162,13 @@ class PreparedSet:
         """Truth in original pixels by ``PreparedImage.name``."""
         return self._instances("truth", split)
 
+    @property
+    def audit(self) -> dict[str, Any]:
+        """The split audit of this content; empty where there is none."""
+        path = self.root / "split_audit.json"
+        document: dict[str, Any] = read_json(path) if path.is_file() else {}
+        return document if document.get("content_hash") == self.content_hash else {}
+
     def require_audit(self) -> None:
         """Refuse a set whose split audit is missing, failed, or made for other content.
 

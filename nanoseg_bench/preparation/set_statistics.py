@@ -24,9 +24,11 @@ class SplitStatistics:
         group_sizes: Originals by source group.
         class_particles: Particles by class.
         class_images: Originals that show the class.
+        class_groups: Source groups that show the class.
         particles_per_image: One number per original, background images as 0.
         ignore_regions: Regions that are neither truth nor a false positive.
         diameters_px: Equivalent diameter of every particle, in pixels of the original.
+        diameters_canvas: The same in pixels of the canvas, as networks see it.
         diameters_nm: The same in nanometres, of the particles whose image has a known scale.
         scaled_images: Originals of known scale.
     """
@@ -37,9 +39,11 @@ class SplitStatistics:
     group_sizes: Counter[str]
     class_particles: Counter[str]
     class_images: Counter[str]
+    class_groups: Counter[str]
     particles_per_image: NDArray[np.int64]
     ignore_regions: int
     diameters_px: NDArray[np.float64]
+    diameters_canvas: NDArray[np.float64]
     diameters_nm: NDArray[np.float64]
     scaled_images: int
 
@@ -87,12 +91,14 @@ def class_shares(
 def _of_split(prepared: PreparedSet, split: str) -> SplitStatistics:
     rows = prepared.images(split)
     originals = [row for row in rows if row.parent is None]
+    group_of = {row.name: row.source_group for row in originals}
+    ratios = {row.name: row.letterbox.ratio for row in originals}
     scales = {row.name: row.nm_per_px for row in originals if row.nm_per_px is not None}
     names, regions = list_regions(prepared.root / "truth" / f"{split}.json")
     per_image: Counter[str] = Counter(dict.fromkeys(names, 0))
     class_particles: Counter[str] = Counter()
     shown: set[tuple[str, str]] = set()
-    pixels, nanometres, ignored = array("d"), array("d"), 0
+    pixels, canvas, nanometres, ignored = array("d"), array("d"), array("d"), 0
     for region in regions:
         if region.ignored:
             ignored += 1
@@ -102,6 +108,7 @@ def _of_split(prepared: PreparedSet, split: str) -> SplitStatistics:
         shown.add((region.image, region.label))
         diameter = 2.0 * (region.area / np.pi) ** 0.5
         pixels.append(diameter)
+        canvas.append(diameter * ratios[region.image])
         if region.image in scales:
             nanometres.append(diameter * scales[region.image])
     return SplitStatistics(
@@ -111,9 +118,11 @@ def _of_split(prepared: PreparedSet, split: str) -> SplitStatistics:
         group_sizes=Counter(row.source_group for row in originals),
         class_particles=class_particles,
         class_images=Counter(label for _, label in shown),
+        class_groups=Counter(label for _, label in {(group_of[image], label) for image, label in shown}),
         particles_per_image=np.array(list(per_image.values()), dtype=np.int64),
         ignore_regions=ignored,
         diameters_px=np.array(pixels),
+        diameters_canvas=np.array(canvas),
         diameters_nm=np.array(nanometres),
         scaled_images=len(scales),
     )

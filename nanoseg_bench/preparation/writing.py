@@ -21,6 +21,8 @@ from nanoseg_bench.preparation.plan import HRTEM, OOD, Plan, PlannedMicrograph
 from nanoseg_bench.preparation.prepared_set import ASIDE, AUDITED_COLUMNS, FORMAT, MARKER, SPLITS, PreparedSet
 from nanoseg_bench.preparation.preview import write_preview
 from nanoseg_bench.preparation.report import PrepareReport
+from nanoseg_bench.preparation.set_statistics import split_statistics
+from nanoseg_bench.preparation.shortcomings import as_json, find_shortcomings
 from nanoseg_bench.preparation.split import PARTS, write_split_file
 from nanoseg_bench.wording import counted
 
@@ -43,11 +45,12 @@ def write_set(plan: Plan, report: PrepareReport, root: Path, choices: Choices, w
         [planned.seen for planned in plan.micrographs],
     )
     report.write(root / "prepare_report.json")
-    audit = audit_split(rows, plan.pairs, plan.content_hash, choices.reviewed)
-    write_json(root / "split_audit.json", audit)
     write_text(root / "data.yaml", _data_yaml(plan))
     write_json(root / MARKER, summary)
     prepared = PreparedSet(root)
+    shortcomings = as_json(find_shortcomings(split_statistics(prepared)))
+    audit = audit_split(rows, plan.pairs, plan.content_hash, choices.reviewed, shortcomings=shortcomings)
+    write_json(root / "split_audit.json", audit)
     write_audit_page(prepared, audit, root / "split_audit.html")
     if choices.preview:
         write_preview(prepared, root / "preview.html")

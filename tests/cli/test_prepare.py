@@ -482,3 +482,48 @@ def test_truth_that_a_model_began_is_told_and_marks_its_rows(own, tmp_path, caps
     capsys.readouterr()
     assert main(["leaderboard", "--leaderboards", str(boards), "--markdown"]) == 0
     assert "truth began with it) |" in capsys.readouterr().out
+
+
+def test_every_class_of_thirty_micrographs_is_in_every_part(tmp_path, capsys):
+    folder = tmp_path / "lab"
+    for number in range(30):
+        annotate(folder, f"im{number:02d}", seed=number, labels=(("cube", "rod", "sphere")[number // 10],) * 5)
+    assert run(folder, tmp_path / "set") == 0
+    prepared = PreparedSet(tmp_path / "set")
+    for part in ("train", "val", "test"):
+        assert {each.label for found in prepared.truth(part).values() for each in found} == {"cube", "rod", "sphere"}
+    shown = capsys.readouterr().out
+    assert "what this split cannot carry:" in shown
+    assert "test: 3 source groups (below 5, intervals say little); 15 particles (below 100)" in shown
+
+
+@pytest.mark.parametrize("seed", [0, 1, 4])
+def test_a_class_of_one_specimen_is_learnt_and_what_that_costs_is_told(tmp_path, capsys, seed):
+    folder = tmp_path / "lab"
+    for specimen in range(4):
+        for view in range(3):
+            labels = ("rod", "cube") if (specimen, view) == (2, 1) else ("cube",)
+            annotate(folder, f"s{specimen}_{view}", seed=10 * specimen + view, labels=labels)
+    assert run(folder, tmp_path / "set", "--group-by", "regex:^([^_]+)_", "--seed", seed) == 0
+    rods = {i.split for i in PreparedSet(tmp_path / "set").all_images if i.source_group == "s2"}
+    assert rods == {"train"}
+    assert "test: shows no rod (only 1 source group does); 1 source group" in capsys.readouterr().out
+
+
+def test_parts_without_a_particle_are_told_again_by_audit_and_run(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number in range(10):
+        annotate(tmp_path / "lab", f"im{number}", seed=number, labels=("cube",) if number == 3 else ())
+    assert run(tmp_path / "lab", tmp_path / "set") == 0
+    lines = (
+        "val: shows no particle, so no operating point can be chosen on it",
+        "test: shows no particle, so no model can find anything in it",
+    )
+    told = [capsys.readouterr().out]
+    assert main(["audit", "set", "--workers", "1"]) == 0
+    told.append(capsys.readouterr().out)
+    assert main(["run", "--data", "set", "--models", "otsu"]) == 0
+    told.append(capsys.readouterr().out)
+    assert all(line in each for each in told for line in lines)
+    page = (tmp_path / "set" / "split_audit.html").read_text(encoding="utf-8")
+    assert all(line in page for line in lines)
