@@ -58,7 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 all well, 1 a model or file failed, 2 usage, 130 interrupted.
     """
-    arguments = build_parser().parse_args(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    arguments = build_parser().parse_args(given)
+    # For messages that say how to ask for the same in another way.
+    arguments.given = given
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         code: int = arguments.run(arguments)

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from nanoseg_bench.annotations.source import Entry, Source
     from nanoseg_bench.catalog.card import Card
@@ -41,6 +43,7 @@ examples:
   nanoseg-bench prepare --annotations exported.json            COCO, VIA, YOLO-seg or masks; found out, or --from
   nanoseg-bench prepare --labelme MY_FOLDER --split-file data/mine/split.csv --overwrite always
                                                                new images join, no old one changes its split
+  nanoseg-bench prepare --labelme MY_FOLDER --folds 5          few micrographs: each is tested in one of 5 folds
   nanoseg-bench prepare --dataset emps --source emps/          EMPS with its official test set -> data/emps
   nanoseg-bench prepare --dataset emps --source emps/ --split 8:1:1 --name emps-resplit
 
@@ -128,6 +131,13 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "--split-file", type=Path, metavar="CSV", help="pins a split: columns name, split; further images join it"
     )
     split.add_argument(
+        "--folds",
+        type=int,
+        metavar="K",
+        help="cross-validation instead of one split: every micrograph is tested in one of K folds; joins the name. "
+        "Train and val of a fold share out the rest as --split says",
+    )
+    split.add_argument(
         "--group-by",
         metavar="RULE",
         help="folder, regex:PATTERN with one (group) of the name, or csv:FILE:COLUMN with the column name",
@@ -165,7 +175,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.preparation.prepared_set import MARKER, PreparedSet
 
     if arguments.overwrite == "never" and (out / MARKER).is_file():
-        return _show(PreparedSet(out))
+        return _show(PreparedSet(out), arguments)
     inputs = _read(arguments, out)
     choices = _choices(arguments, inputs)
     existed = (out / MARKER).is_file() and arguments.overwrite == "missing"
@@ -195,7 +205,7 @@ def run(arguments: argparse.Namespace) -> int:
         from nanoseg_bench.preparation.preview import write_preview
 
         write_preview(prepared, prepared.root / "preview.html")
-    return _show(prepared)
+    return _show(prepared, arguments)
 
 
 def _choices(arguments: argparse.Namespace, inputs: _Inputs) -> "Choices":
@@ -211,6 +221,7 @@ def _choices(arguments: argparse.Namespace, inputs: _Inputs) -> "Choices":
         ratios=parse_ratios(arguments.split or "8:1:1"),
         assignment=read_split_file(arguments.split_file) if pinned else inputs.split,
         extend=pinned,
+        folds=arguments.folds,
         seed=arguments.seed,
         # nanosynth is rendered in the size that is asked for.
         images=None if _is_nanosynth(arguments) else arguments.images,
@@ -271,11 +282,15 @@ def _dataset_name(arguments: argparse.Namespace) -> str:
 
 
 def _set_name(arguments: argparse.Namespace) -> str:
-    name = arguments.name or _dataset_name(arguments) + ("-easy" if arguments.easy else "")
+    name = str(arguments.name or _dataset_name(arguments) + ("-easy" if arguments.easy else ""))
     size = arguments.images
-    if size is None or (_is_nanosynth(arguments) and size == _NANOSYNTH_IMAGES) or name.endswith(f"-{size}"):
-        return str(name)
-    return f"{name}-{size}"
+    if size is not None and not (_is_nanosynth(arguments) and size == _NANOSYNTH_IMAGES):
+        name = _ending(name, f"-{size}")
+    return name if arguments.folds is None else _ending(name, f"-{arguments.folds}fold")
+
+
+def _ending(name: str, end: str) -> str:
+    return name if name.endswith(end) else name + end
 
 
 def _slug(text: str) -> str:
@@ -382,9 +397,8 @@ def _tell_losses(losses: Mapping[str, int], console: "Console") -> None:
             console.print(f"{counted(losses[key], 'particle')} {what}", markup=False)
 
 
-def _show(prepared: "PreparedSet") -> int:
+def _show(prepared: "PreparedSet", arguments: argparse.Namespace) -> int:
     from rich.console import Console
-    from rich.table import Table
 
     from nanoseg_bench.files import read_json
     from nanoseg_bench.preparation.audit import read_audit
@@ -392,13 +406,7 @@ def _show(prepared: "PreparedSet") -> int:
 
     console = Console(highlight=False, soft_wrap=True)
     summary = prepared.summary
-    table = Table(title=f"{prepared.name}: {prepared.canvas} px canvas, {', '.join(prepared.classes)}")
-    table.add_column("split")
-    for column in ("images", "copies", "particles", "groups"):
-        table.add_column(column, justify="right")
-    for split, counts in summary["counts"].items():
-        table.add_row(split, *(str(counts[key]) for key in ("images", "copies", "instances", "groups")))
-    console.print(table)
+    console.print(_table_of_folds(prepared) if prepared.folds else _table_of_splits(prepared))
     shown = ", ".join(f"{label} {count}" for label, count in summary["class_images"].items())
     console.print(f"images that show: {shown}", markup=False)
     report = read_json(prepared.root / "prepare_report.json")
@@ -428,5 +436,63 @@ def _show(prepared: "PreparedSet") -> int:
         )
     code = show_audit(read_audit(prepared.root / "split_audit.json"), prepared.root)
     if code == 0:
+        _advise_folds(prepared, arguments)
         console.print(f"next: nanoseg-bench run --data {prepared.root} --models all", markup=False)
     return code
+
+
+def _table_of_splits(prepared: "PreparedSet") -> "Table":
+    from rich.table import Table
+
+    table = Table(title=_title(prepared))
+    table.add_column("split")
+    for column in ("images", "copies", "particles", "groups"):
+        table.add_column(column, justify="right")
+    for split, counts in prepared.summary["counts"].items():
+        table.add_row(split, *(str(counts[key]) for key in ("images", "copies", "instances", "groups")))
+    return table
+
+
+def _table_of_folds(prepared: "PreparedSet") -> "Table":
+    """One row for each fold, in 80 columns; the last one says what is tested in all of them."""
+    from rich.table import Table
+
+    from nanoseg_bench.preparation.prepared_set import ASIDE
+
+    table = Table(title=_title(prepared))
+    table.add_column("fold")
+    for column in ("train", "copies", "val", "test", "particles tested", "groups tested"):
+        table.add_column(column, justify="right")
+    for fold in prepared.folds:
+        counts = prepared.of_fold(fold).summary["counts"]
+        train, val, test = (counts[part] for part in ("train", "val", "test"))
+        cells = (train["images"], train["copies"], val["images"], test["images"], test["instances"], test["groups"])
+        table.add_row(str(fold), *map(str, cells))
+    for split, counts in prepared.summary["counts"].items():
+        tested = (str(counts[key]) for key in ("images", "instances", "groups"))
+        table.add_row(split if split in ASIDE else "all", "", "", "", *tested)
+    return table
+
+
+def _title(prepared: "PreparedSet") -> str:
+    return f"{prepared.name}: {prepared.canvas} px canvas, {', '.join(prepared.classes)}"
+
+
+def _advise_folds(prepared: "PreparedSet", arguments: argparse.Namespace) -> None:
+    """Say how to test every micrograph where the test part is small."""
+    from rich.console import Console
+
+    from nanoseg_bench.preparation.shortcomings import advised_folds
+
+    folds = advised_folds(prepared)
+    if folds is None:
+        return
+    command = ["nanoseg-bench", *arguments.given, "--folds", str(folds)]
+    if arguments.out is not None:
+        command += ["--out", str(arguments.out.with_name(_ending(arguments.out.name, f"-{folds}fold")))]
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(
+        f"advice: the test part is small; test every micrograph once instead, at {folds} trainings per model:\n"
+        f"  {shlex.join(command)}",
+        markup=False,
+    )

@@ -107,7 +107,7 @@ class _Artist:
 
     def __init__(self, prepared: PreparedSet, names: Sequence[str], most_bytes: int) -> None:
         self._images = {image.name: image for image in prepared.images("test")} if names else {}
-        self._truth = read_instances(prepared.root / "truth" / "test.json", set(names)) if names else {}
+        self._truth = read_instances(prepared.coco_file("truth", "test"), set(names)) if names else {}
         self._most_bytes = most_bytes
         unknown = [name for name in names if name not in self._images or name not in self._truth]
         if unknown:

@@ -109,6 +109,31 @@ def audit_split(
     }
 
 
+def audit_folds(audits: Sequence[Mapping[str, Any]], content_hash: str) -> dict[str, Any]:
+    """One audit of the audits of all folds, each of which it holds whole.
+
+    Args:
+        audits: Of ``audit_split``, in the order of the folds.
+        content_hash: Of the set.
+
+    Returns:
+        The document of ``split_audit.json``. A finding of several folds stands in ``checks`` once, with its ``folds``;
+        it passes when every fold does.
+    """
+    checks = [_merge_check(same) for same in zip(*(audit["checks"] for audit in audits), strict=True)]
+    across = {frozenset(detail["images"]) for check in checks for detail in check["details"] if "evidence" in detail}
+    return {
+        "format": AUDIT_FORMAT,
+        "content_hash": content_hash,
+        "passed": all(audit["passed"] for audit in audits),
+        "conclusion": _conclude(checks),
+        "checks": checks,
+        "related": [pair for pair in audits[0]["related"] if frozenset(pair["images"]) not in across],
+        "reviewed": audits[0]["reviewed"],
+        "folds": [dict(audit) for audit in audits],
+    }
+
+
 def make_check(name: str, findings: Sequence[Mapping[str, Any]], *, finds: str, cannot_find: str) -> dict[str, Any]:
     """One entry of ``checks``: it passes when there are no findings; the first 50 are listed.
 
@@ -281,6 +306,24 @@ def _check_fields(
         "(few smooth particles on a flat ground, or noise only), particles that moved, changed or were tilted between "
         "two pictures, other fields of the same specimen",
     )
+
+
+def _merge_check(same: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One check of all folds."""
+    merged: dict[str, dict[str, Any]] = {}
+    for fold, check in enumerate(same, start=1):
+        for detail in check["details"]:
+            # The splits of a pair are another in each fold, the pair is the same.
+            what = json.dumps({key: value for key, value in detail.items() if key != "splits"}, sort_keys=True)
+            merged.setdefault(what, {**detail, "folds": []})["folds"].append(fold)
+    details = sorted(merged.values(), key=lambda detail: bool(detail.get("reviewed")))
+    # Of long lists only the beginning is there.
+    listed = sum(not detail.get("reviewed") for detail in details)
+    findings = max(listed, *(int(check["findings"]) for check in same))
+    together = {"passed": all(check["passed"] for check in same), "findings": findings, "details": details}
+    if "warnings" in same[0]:
+        together["warnings"] = findings
+    return {**same[0], **together}
 
 
 def _check_pairs(

@@ -1,7 +1,7 @@
 """The split audit as a page: what was checked, and every suspicious pair side by side, for a person to judge."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,12 @@ def write_audit_page(prepared: PreparedSet, audit: Mapping[str, Any], path: Path
             f"{path}: the audit was made for content {audit['content_hash']}, {prepared.root} is "
             f"{prepared.content_hash}; audit it again"
         )
+    folds = [prepared.of_fold(fold) for fold in prepared.folds]
     originals = {image.name: image for image in prepared.all_images if image.parent is None}
+    for fold in folds:
+        # All of them lie under train: what tells them apart is where they are tested.
+        tested = f"tested in fold {fold.fold}"
+        originals |= {image.name: replace(image, split=tested) for image in fold.images("test")}
     notes = {frozenset(entry["images"]): str(entry["note"]) for entry in audit["reviewed"]}
     found = [
         {**detail, "check": check["name"]}
@@ -93,6 +98,7 @@ def write_audit_page(prepared: PreparedSet, audit: Mapping[str, Any], path: Path
         "audit_page.html",
         prepared=prepared,
         audit=audit,
+        folds=folds,
         originals=originals,
         begun_truth=begun_truth(prepared),
         begun_images=[image for image in originals.values() if image.begun_by is not None],

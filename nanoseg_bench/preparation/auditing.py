@@ -9,7 +9,14 @@ from nanoseg_bench.errors import ImageError
 from nanoseg_bench.files import read_json, write_json
 from nanoseg_bench.imageio import read_image
 from nanoseg_bench.parallel import Workers
-from nanoseg_bench.preparation.audit import AUDIT_FORMAT, FoundPair, ReviewedPair, audit_split, make_check
+from nanoseg_bench.preparation.audit import (
+    AUDIT_FORMAT,
+    FoundPair,
+    ReviewedPair,
+    audit_folds,
+    audit_split,
+    make_check,
+)
 from nanoseg_bench.preparation.audit_page import write_audit_page
 from nanoseg_bench.preparation.fingerprint import fingerprint, write_fingerprint
 from nanoseg_bench.preparation.hashing import pixels_sha256
@@ -18,7 +25,7 @@ from nanoseg_bench.preparation.letterbox import Letterbox
 from nanoseg_bench.preparation.prepared_set import AUDITED_COLUMNS, PreparedImage, PreparedSet
 from nanoseg_bench.preparation.set_statistics import split_statistics
 from nanoseg_bench.preparation.shared_sources import find_shared_sources
-from nanoseg_bench.preparation.shortcomings import as_json, find_shortcomings
+from nanoseg_bench.preparation.shortcomings import as_json, find_shortcomings, fold_shortcomings
 from nanoseg_bench.staging import scratch_folder
 
 
@@ -26,6 +33,42 @@ from nanoseg_bench.staging import scratch_folder
 class _Look:
     image: PreparedImage
     fingerprint_path: Path | None
+
+
+def make_audit(
+    prepared: PreparedSet,
+    pairs: Sequence[FoundPair],
+    reviewed: Sequence[ReviewedPair],
+    more_checks: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """The audit of a set by its manifest, and of every fold where it has folds.
+
+    Args:
+        prepared: The set.
+        pairs: Images that show the same, by name.
+        reviewed: Pairs that a person looked at and found to have no common source.
+        more_checks: Further results of ``make_check``.
+
+    Returns:
+        The document of ``split_audit.json``.
+    """
+    views = [prepared.of_fold(fold) for fold in prepared.folds] or [prepared]
+    found = [find_shortcomings(split_statistics(view)) for view in views]
+    audits = [
+        audit_split(
+            [{column: getattr(image, column) or "" for column in AUDITED_COLUMNS} for image in view.all_images],
+            pairs,
+            view.content_hash,
+            reviewed,
+            more_checks,
+            as_json(shortcomings),
+        )
+        for view, shortcomings in zip(views, found, strict=True)
+    ]
+    if not prepared.folds:
+        return audits[0]
+    together = fold_shortcomings(found, find_shortcomings(split_statistics(prepared)))
+    return {**audit_folds(audits, prepared.content_hash), "shortcomings": as_json(together)}
 
 
 def audit_set(prepared: PreparedSet, reviewed: Sequence[ReviewedPair], workers: int) -> dict[str, Any]:
@@ -61,10 +104,9 @@ def audit_set(prepared: PreparedSet, reviewed: Sequence[ReviewedPair], workers: 
             names = (originals[found.first][0], originals[found.second][0])
             pairs[(*names, found.check)] = FoundPair(names, found.check, found.evidence)
     faults += _strays(prepared)
-    document = audit_split(
-        [{column: getattr(image, column) or "" for column in AUDITED_COLUMNS} for image in prepared.all_images],
+    document = make_audit(
+        prepared,
         [pairs[key] for key in sorted(pairs)],
-        prepared.content_hash,
         [*known, *reviewed],
         [
             make_check(
@@ -74,7 +116,6 @@ def audit_set(prepared: PreparedSet, reviewed: Sequence[ReviewedPair], workers: 
                 cannot_find="labels that were changed",
             )
         ],
-        as_json(find_shortcomings(split_statistics(prepared))),
     )
     write_json(prepared.root / "split_audit.json", document)
     write_audit_page(prepared, document, prepared.root / "split_audit.html")

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from nanoseg_bench.errors import UsageError
 from nanoseg_bench.preparation.audit import ReviewedPair
+from nanoseg_bench.preparation.folds import check_folds
 from nanoseg_bench.preparation.grouping import GroupRule
 from nanoseg_bench.preparation.scales import ScaleTable
 
@@ -18,6 +20,8 @@ class Choices:
         assignment: Split by micrograph name, instead of ``ratios``.
         extend: Images that ``assignment`` does not name get a split too, and move no image that it names; otherwise
             they are an error.
+        folds: Folds for cross-validation instead of one split; the first two of ``ratios`` share out what a fold does
+            not test.
         seed: Of split and augmentation.
         images: Take about so many micrographs only, whole source groups at a time.
         augment_to: Images in all, copies included; the paper's 5.861 per original by default.
@@ -34,6 +38,7 @@ class Choices:
     ratios: tuple[int, int, int] = (8, 1, 1)
     assignment: Mapping[str, str] | None = None
     extend: bool = False
+    folds: int | None = None
     seed: int = 0
     images: int | None = None
     augment_to: int | None = None
@@ -44,3 +49,18 @@ class Choices:
     max_loss: float | None = None
     skip_faulty: bool = False
     preview: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be had together.
+
+        Raises:
+            UsageError: Folds of a split that is given, or folds that cannot be made of any set.
+        """
+        if self.folds is None:
+            return
+        check_folds(self.folds, self.ratios)
+        if self.assignment is not None:
+            raise UsageError(
+                f"--folds {self.folds}: the split is given, by the data set's card or by --split-file, and folds would "
+                "test what it trains on; leave out --folds or --split-file, or set the card's split aside with --split"
+            )

@@ -33,12 +33,17 @@ def content_hash(entries: Sequence[Mapping[str, Any]], parameters: Mapping[str, 
     Encoded bytes, absolute paths, the clock and the number of workers do not enter.
 
     Args:
-        entries: Per micrograph: name, size, scale, attributes, source group, split, number of copies, hashes of the
-            decoded pixels and of the truth.
+        entries: Per micrograph: name, size, scale, attributes, source group, split (and what it is in each fold, where
+            there are folds), number of copies, hashes of the decoded pixels and of the truth.
         parameters: Canvas, classes, seed, augmentation.
     """
     ordered = sorted(entries, key=lambda entry: (entry["split"] in ASIDE, entry["name"]))
     return sha256_json({"version": PREPARATION_VERSION, "parameters": parameters, "micrographs": ordered})
+
+
+def fold_hash(set_hash: str, fold: int) -> str:
+    """Hash of one fold of a set, which says what every micrograph is in it."""
+    return sha256_json({"set": set_hash, "fold": fold})
 
 
 def _region(instance: Instance) -> Any:

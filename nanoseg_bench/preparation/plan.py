@@ -15,6 +15,7 @@ from nanoseg_bench.imageio import warn_of_invisible, warn_of_uneven_pixels, warn
 from nanoseg_bench.preparation.audit import FoundPair
 from nanoseg_bench.preparation.augment import augmentation_parameters, copies_per_image
 from nanoseg_bench.preparation.choices import Choices
+from nanoseg_bench.preparation.folds import fold_by_group
 from nanoseg_bench.preparation.grouping import source_groups
 from nanoseg_bench.preparation.hashing import content_hash
 from nanoseg_bench.preparation.inspection import Inspection
@@ -36,6 +37,8 @@ class PlannedMicrograph:
         source_group: What it must share its split with.
         stem: Of its files, unique in the set and legal on every file system.
         copy_stems: Of its augmented copies.
+        folds: Train, val or test in each fold; empty in a set without folds. With folds, ``split`` is train: each
+            micrograph is trained on in most of them, and so are its copies.
     """
 
     entry: Entry
@@ -44,6 +47,7 @@ class PlannedMicrograph:
     source_group: str
     stem: str
     copy_stems: tuple[str, ...]
+    folds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -74,6 +78,11 @@ class Plan:
     def content_hash(self) -> str:
         """What the set will be, before it is made."""
         return content_hash([_identity(each) for each in self.micrographs], self.parameters)
+
+    @property
+    def folds(self) -> int:
+        """How many folds there are; 0 for a set with one split."""
+        return max(len(each.folds) for each in self.micrographs)
 
     def of(self, split: str) -> list[PlannedMicrograph]:
         """The micrographs of one split."""
@@ -117,14 +126,14 @@ def make_plan(
     more = {label for _, inspection in aside.get(OOD, {}).values() for label in inspection.labels} - known
     seen_aside = [inspection for part in aside.values() for _, inspection in part.values()]
     warnings = _warnings([*seen, *seen_aside])
-    groups, split, warnings_of_split = _split(seen, seen_aside, pairs, choices)
+    groups, split, folds, warnings_of_split = _split(seen, seen_aside, pairs, choices)
     train = [each for each, part in split.items() if part == "train"]
     copies = copies_per_image(train, len(split), choices.seed, choices.augment_to, choices.augment_copies)
     everything = dict(main)
     for part, micrographs_aside in aside.items():
         split |= dict.fromkeys(micrographs_aside, part)
         everything |= micrographs_aside
-    micrographs = _name_files(everything, split, groups, copies)
+    micrographs = _name_files(everything, split, folds, groups, copies)
     stems = {each.seen.name: each.stem for each in micrographs}
     return Plan(
         name=name,
@@ -138,6 +147,7 @@ def make_plan(
             "seed": choices.seed,
             "split": "fixed" if choices.assignment is not None else ":".join(map(str, choices.ratios)),
             "augmentation": augmentation_parameters() if any(copies.values()) else None,
+            **({"folds": choices.folds} if choices.folds else {}),
         },
         pairs=tuple(
             FoundPair((stems[pair.names[0]], stems[pair.names[1]]), pair.check, pair.evidence) for pair in pairs
@@ -176,8 +186,8 @@ def _warnings(everything: Sequence[Inspection]) -> list[str]:
 
 def _split(
     main: Sequence[Inspection], aside: Sequence[Inspection], pairs: Sequence[FoundPair], choices: Choices
-) -> tuple[dict[str, str], dict[str, str], list[str]]:
-    """(group by name, split by name of ``main``, warnings)."""
+) -> tuple[dict[str, str], dict[str, str], dict[str, tuple[str, ...]], list[str]]:
+    """(group by name, split by name of ``main``, parts in the folds by name of ``main``, warnings)."""
     everything = [*main, *aside]
     pixels = _pixel_keys(everything, choices.assignment or {})
     joining = _joining_pairs(pairs, {each.name for each in main}, choices)
@@ -189,6 +199,9 @@ def _split(
             "nothing to look at; say which images belong to one specimen (--group-by)"
         )
     own = {each.name: groups[each.name] for each in main}
+    if choices.folds:
+        folds = fold_by_group(main, choices.folds, choices.ratios, choices.seed, own)
+        return groups, dict.fromkeys(own, "train"), folds, warnings
     if choices.assignment is not None:
         split = fixed_split(
             main, choices.assignment, own, extend=choices.extend, ratios=choices.ratios, seed=choices.seed, joins=joins
@@ -196,7 +209,7 @@ def _split(
     else:
         split = split_by_group(main, choices.ratios, choices.seed, own, joins)
         warnings += share_warnings(split, own, choices.ratios)
-    return groups, split, warnings
+    return groups, split, {}, warnings
 
 
 def _pixel_keys(everything: Sequence[Inspection], assignment: Mapping[str, str]) -> dict[str, str]:
@@ -233,6 +246,7 @@ def _joining_pairs(pairs: Sequence[FoundPair], main: set[str], choices: Choices)
 def _name_files(
     everything: Mapping[str, tuple[Entry, Inspection]],
     split: Mapping[str, str],
+    folds: Mapping[str, tuple[str, ...]],
     groups: Mapping[str, str],
     copies: Mapping[str, int],
 ) -> tuple[PlannedMicrograph, ...]:
@@ -249,7 +263,8 @@ def _name_files(
         digits = max(len(str(count)), 2)
         copy_stems = tuple(file_names.take(stem, f"-aug{number:0{digits}d}") for number in range(1, count + 1))
         entry, seen = everything[name]
-        planned.append(PlannedMicrograph(entry, seen, split[name], groups[name], stem, copy_stems))
+        parts = folds.get(name, ())
+        planned.append(PlannedMicrograph(entry, seen, split[name], groups[name], stem, copy_stems, parts))
     return tuple(planned)
 
 
@@ -262,6 +277,7 @@ def _identity(planned: PlannedMicrograph) -> dict[str, Any]:
         "attributes": dict(seen.attributes),
         "source_group": planned.source_group,
         "split": planned.split,
+        **({"folds": list(planned.folds)} if planned.folds else {}),
         "copies": len(planned.copy_stems),
         "pixels": seen.pixels_sha256,
         "truth": seen.truth_sha256,

@@ -13,12 +13,17 @@ Layout of ``data/<name>``:
     labels/<split>/NAME.txt     YOLO-seg polygons on the canvas (lossy, for training only); not of ood and hrtem
     canvas/<split>.json         COCO RLE on the canvas: training targets, augmented copies included
     truth/<split>.json          COCO RLE in original pixels: what scoring reads; originals only
+
+A set with folds (`prepare --folds 5`) holds everything that is split under `train`, each micrograph once and with its
+copies, and `folds.csv` in place of `split.csv` and `data.yaml`: what each micrograph is in each fold. One fold, read
+with `PreparedSet(root, fold=1)`, answers like a set of its own: its images, labels, truth, audit and content hash; of
+the copies it holds those of its training images. Without a fold, all is train: what a last model is trained on.
 """
 
 import csv
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,6 +33,7 @@ from nanoseg_bench.annotations.coco import read_coco
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.errors import AuditError, DatasetError
 from nanoseg_bench.files import read_json
+from nanoseg_bench.preparation.folds import FOLDS_FILE, read_fold
 from nanoseg_bench.preparation.letterbox import Letterbox
 
 ASIDE = ("ood", "hrtem")
@@ -70,7 +76,10 @@ AUDITED_COLUMNS = ("name", "split", "micrograph", "parent", "source_group", "pix
 
 @dataclass(frozen=True, slots=True)
 class PreparedImage:
-    """One canvas image of a prepared set; the fields are those of ``MANIFEST_COLUMNS``."""
+    """One canvas image of a prepared set; the fields are those of ``MANIFEST_COLUMNS``.
+
+    ``split`` is what it is in the fold that is read; its files lie where they were written.
+    """
 
     name: str
     split: str
@@ -92,13 +101,15 @@ class PreparedSet:
 
     Args:
         root: The folder that ``prepare`` wrote.
+        fold: Read it as this fold, counted from 1; None reads it as it lies on disk.
 
     Raises:
-        DatasetError: The folder is not a prepared set.
+        DatasetError: The folder is not a prepared set, or has no such fold.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, fold: int | None = None) -> None:
         self.root = root
+        self.fold = fold
         summary = root / MARKER
         if not summary.is_file():
             raise DatasetError(
@@ -109,6 +120,18 @@ class PreparedSet:
         if self.summary.get("format") != FORMAT:
             found = self.summary.get("format")
             raise DatasetError(f"{summary}: format {found!r}, expected {FORMAT!r}; prepare it again")
+        folds: list[dict[str, Any]] = self.summary.get("folds", [])
+        self.folds = range(1, len(folds) + 1)
+        """Numbers of the folds; empty in a set without."""
+        if fold is not None:
+            if fold not in self.folds:
+                has = f"it has folds 1 to {len(folds)}" if folds else "it has none; prepare it with --folds"
+                raise DatasetError(f"{root}: has no fold {fold}; {has}")
+            self.summary |= folds[fold - 1]
+
+    def of_fold(self, fold: int) -> "PreparedSet":
+        """The same set, read as one of its folds."""
+        return PreparedSet(self.root, fold)
 
     @property
     def name(self) -> str:
@@ -132,7 +155,7 @@ class PreparedSet:
 
     @property
     def content_hash(self) -> str:
-        """Hash of source pixels, truth, split and parameters."""
+        """Hash of source pixels, truth, split and parameters; of a fold, its own."""
         return str(self.summary["content_hash"])
 
     @property
@@ -142,9 +165,22 @@ class PreparedSet:
 
     @cached_property
     def all_images(self) -> tuple[PreparedImage, ...]:
-        """Every row of the manifest, in its order."""
+        """Every row of the manifest, in its order; of a fold, without the copies of what it does not train on."""
         with (self.root / "manifest.csv").open(encoding="utf-8", newline="") as stream:
-            return tuple(self._image(row) for row in csv.DictReader(stream))
+            images = tuple(self._image(row) for row in csv.DictReader(stream))
+        if self.fold is None:
+            return images
+        part_of = read_fold(self.root / FOLDS_FILE, self.fold)
+        in_fold = []
+        for image in images:
+            split = image.split
+            if split not in ASIDE:
+                if image.micrograph not in part_of:
+                    raise DatasetError(f"{self.root / FOLDS_FILE}: lacks {image.micrograph!r}; prepare the set again")
+                split = part_of[image.micrograph]
+            if image.parent is None or split == "train":
+                in_fold.append(replace(image, split=split))
+        return tuple(in_fold)
 
     def images(self, split: str) -> list[PreparedImage]:
         """The canvas images of a split, augmented copies included (they are only in ``train``)."""
@@ -162,11 +198,20 @@ class PreparedSet:
         """Truth in original pixels by ``PreparedImage.name``."""
         return self._instances("truth", split)
 
+    def coco_file(self, kind: str, split: str) -> Path:
+        """The file that holds the instances of a split; where there are folds, those of all its parts together.
+
+        Args:
+            kind: ``canvas`` or ``truth``.
+            split: One of ``SPLITS``.
+        """
+        stored = split if not self.folds or split in ASIDE else "train"
+        return self.root / kind / f"{stored}.json"
+
     @property
     def audit(self) -> dict[str, Any]:
         """The split audit of this content; empty where there is none."""
-        path = self.root / "split_audit.json"
-        document: dict[str, Any] = read_json(path) if path.is_file() else {}
+        document = self._audit(self.root / "split_audit.json")
         return document if document.get("content_hash") == self.content_hash else {}
 
     def require_audit(self) -> None:
@@ -179,7 +224,7 @@ class PreparedSet:
         again = f"run `nanoseg-bench prepare --out {self.root} --overwrite always` again"
         if not path.is_file():
             raise AuditError(f"{path}: no split audit, so nothing says that train and test are apart; {again}")
-        audit = read_json(path)
+        audit = self._audit(path)
         if audit.get("content_hash") != self.content_hash:
             audited = audit.get("content_hash")
             raise AuditError(f"{path}: made for content {audited}, the set is {self.content_hash}; {again}")
@@ -189,6 +234,13 @@ class PreparedSet:
                 f"{path}: the split audit failed ({failed}), see split_audit.html; mend the split, then {again}. "
                 f"Pairs that show different sources are listed with `nanoseg-bench audit {self.root} --reviewed CSV`"
             )
+
+    def _audit(self, path: Path) -> dict[str, Any]:
+        document: dict[str, Any] = read_json(path) if path.is_file() else {}
+        if self.fold is None:
+            return document
+        folds: list[dict[str, Any]] = document.get("folds", [])
+        return folds[self.fold - 1] if self.fold <= len(folds) else {}
 
     def _image(self, row: dict[str, str]) -> PreparedImage:
         name, split = row["name"], row["split"]
@@ -210,4 +262,8 @@ class PreparedSet:
         )
 
     def _instances(self, kind: str, split: str) -> dict[str, list[Instance]]:
-        return read_coco(self.root / kind / f"{split}.json").instances
+        instances = read_coco(self.coco_file(kind, split)).instances
+        if self.fold is None:
+            return instances
+        names = {image.name for image in self.images(split)}
+        return {name: found for name, found in instances.items() if name in names}

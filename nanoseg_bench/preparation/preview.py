@@ -121,7 +121,7 @@ def _sheet(prepared: PreparedSet, statistics: SplitStatistics, colours: Mapping[
     originals = spread([image for image in images if image.parent is None], MAX_ORIGINALS)
     copies = spread([image for image in images if image.parent is not None], MAX_COPIES)
     names = {image.name for image in (*originals, *copies)}
-    instances = read_instances(prepared.root / "canvas" / f"{statistics.split}.json", names)
+    instances = read_instances(prepared.coco_file("canvas", statistics.split), names)
     thumbnails = {image.name: _thumbnail(image, instances[image.name], colours) for image in (*originals, *copies)}
     return {
         "split": statistics.split,

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
+from nanoseg_bench.preparation.folds import FEWEST_FOLDS
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.preparation.set_statistics import SplitStatistics, split_statistics
 from nanoseg_bench.preparation.split import PARTS
@@ -24,6 +25,9 @@ SIZE_FACTOR = 2.0
 """Ratio of median diameters beyond which a part shows other sizes than train. The augmented copies show a particle
 0.8 to 1.25·√2 = 1.8 times as large as it is; what lies beyond is not learnt from them either."""
 
+ADVISED_FOLDS = 5
+"""Each fold then trains on seven tenths of the micrographs, a split 8:1:1 on eight; each fold costs a training."""
+
 Kind = Literal["no-particle", "class-missing", "few-groups", "few-particles", "other-sizes"]
 
 
@@ -33,7 +37,7 @@ class Shortcoming:
 
     Attributes:
         kind: Which.
-        part: ``train``, ``val`` or ``test``.
+        part: ``train``, ``val`` or ``test``; with folds, also of which.
         text: For the user, to stand behind the part's name.
     """
 
@@ -56,6 +60,21 @@ def audited_shortcomings(audit: Mapping[str, Any]) -> list[Shortcoming] | None:
     """What an audit says that the split cannot carry; None where it was made before audits did."""
     found = audit.get("shortcomings")
     return None if found is None else [Shortcoming(**each) for each in found]
+
+
+def advised_folds(prepared: PreparedSet) -> int | None:
+    """In how many folds a set had better be prepared, because its test part is small; None where it is not.
+
+    Small is a test part of fewer than ``FEWEST_GROUPS`` source groups or ``FEWEST_PARTICLES`` particles, or one that
+    misses a class: what such a part says about a model depends more on which images are in it than on the model. At
+    8:1:1 these are sets of fewer than about 50 source groups. A given split is left as it is.
+    """
+    if prepared.folds or prepared.summary["parameters"]["split"] == "fixed":
+        return None
+    small = any(each.part == "test" and each.kind != "other-sizes" for each in split_shortcomings(prepared))
+    groups = {image.source_group for image in prepared.all_images if image.split in PARTS}
+    folds = min(ADVISED_FOLDS, len(groups))
+    return folds if small and folds >= FEWEST_FOLDS else None
 
 
 def find_shortcomings(statistics: Sequence[SplitStatistics]) -> list[Shortcoming]:
@@ -87,6 +106,27 @@ def find_shortcomings(statistics: Sequence[SplitStatistics]) -> list[Shortcoming
     return found
 
 
+def fold_shortcomings(folds: Sequence[Sequence[Shortcoming]], together: Sequence[Shortcoming]) -> list[Shortcoming]:
+    """What cross-validation cannot carry.
+
+    Args:
+        folds: What each fold cannot carry by itself.
+        together: What the set cannot carry with all its micrographs in one part: they are all tested, and pooled.
+    """
+    found = [replace(each, part="all folds together") for each in together]
+    where: dict[tuple[Kind, str, str], list[int]] = {}
+    for fold, of_fold in enumerate(folds, start=1):
+        for each in of_fold:
+            if each.kind in _FEW and each.part == "test":
+                continue  # the tests of all folds are pooled
+            where.setdefault((each.kind, each.part, _FEW.get(each.kind, each.text)), []).append(fold)
+    for (kind, part, text), numbers in where.items():
+        every = len(numbers) == len(folds)
+        named = "every fold" if every else f"fold{'' if len(numbers) == 1 else 's'} {', '.join(map(str, numbers))}"
+        found.append(Shortcoming(kind, f"{part} of {named}", text))
+    return found
+
+
 def shortcoming_lines(shortcomings: Sequence[Shortcoming]) -> list[str]:
     """For the user: one line for each part that cannot carry something."""
     texts: dict[str, list[str]] = {}
@@ -100,6 +140,11 @@ def as_json(shortcomings: Sequence[Shortcoming]) -> list[dict[str, Any]]:
     return [asdict(each) for each in shortcomings]
 
 
+# Folds differ in how few it is.
+_FEW: dict[Kind, str] = {
+    "few-groups": f"fewer than {FEWEST_GROUPS} source groups",
+    "few-particles": f"fewer than {FEWEST_PARTICLES} particles",
+}
 _WITHOUT = {
     "train": "nothing can be learnt from it",
     "val": "no operating point can be chosen on it",

@@ -59,6 +59,8 @@ def stratify(
     shares: Mapping[str, float],
     seed: int,
     fixed: Mapping[str, str] | None = None,
+    *,
+    stream: int = 0,
 ) -> dict[str, str]:
     """Give every group a part.
 
@@ -73,6 +75,7 @@ def stratify(
             group of a class that it lacks, unless another part would stay empty.
         seed: Of the order of groups of one size.
         fixed: Part by group, of groups that have one already.
+        stream: Which of several draws by the same seed it is.
 
     Returns:
         Part by group, those of ``fixed`` included; it does not depend on the order of ``contents``.
@@ -82,7 +85,7 @@ def stratify(
     rarest_first = sorted(shown_by, key=lambda column: (shown_by[column], column))
     best: _Dealing | None = None
     for attempt in range(_ATTEMPTS):
-        dealing = _Dealing(contents, shares, np.random.default_rng((seed, attempt)), fixed or {})
+        dealing = _Dealing(contents, shares, np.random.default_rng((seed, attempt, stream)), fixed or {})
         dealing.deal(rarest_first, at_random=attempt > 0)
         if best is None or dealing.missing < best.missing:
             best = dealing

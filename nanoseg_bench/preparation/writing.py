@@ -12,17 +12,17 @@ from nanoseg_bench.annotations.coco import CocoWriter
 from nanoseg_bench.errors import PreparationError
 from nanoseg_bench.files import write_json, write_text
 from nanoseg_bench.parallel import Workers
-from nanoseg_bench.preparation.audit import audit_split
 from nanoseg_bench.preparation.audit_page import write_audit_page
+from nanoseg_bench.preparation.auditing import make_audit
 from nanoseg_bench.preparation.canvases import CanvasTask, WrittenCanvas, WrittenMicrograph, write_canvases
 from nanoseg_bench.preparation.choices import Choices
+from nanoseg_bench.preparation.folds import FOLDS_FILE, write_folds_file
+from nanoseg_bench.preparation.hashing import fold_hash
 from nanoseg_bench.preparation.manifest import manifest_rows, manifest_writer
 from nanoseg_bench.preparation.plan import HRTEM, OOD, Plan, PlannedMicrograph
-from nanoseg_bench.preparation.prepared_set import ASIDE, AUDITED_COLUMNS, FORMAT, MARKER, SPLITS, PreparedSet
+from nanoseg_bench.preparation.prepared_set import ASIDE, FORMAT, MARKER, SPLITS, PreparedSet
 from nanoseg_bench.preparation.preview import write_preview
 from nanoseg_bench.preparation.report import PrepareReport
-from nanoseg_bench.preparation.set_statistics import split_statistics
-from nanoseg_bench.preparation.shortcomings import as_json, find_shortcomings
 from nanoseg_bench.preparation.split import PARTS, write_split_file
 from nanoseg_bench.wording import counted
 
@@ -37,30 +37,29 @@ def write_set(plan: Plan, report: PrepareReport, root: Path, choices: Choices, w
         choices: The user's.
         workers: Processes; the caller ends them before it takes ``root`` away.
     """
-    rows, summary = _write_images(plan, report, root, choices, workers)
-    split = {each.seen.name: each.split for each in plan.micrographs if each.split not in ASIDE}
-    write_split_file(root / "split.csv", split)
+    summary = _write_images(plan, report, root, choices, workers)
+    main = [each for each in plan.micrographs if each.split not in ASIDE]
+    if plan.folds:
+        write_folds_file(root / FOLDS_FILE, {each.seen.name: each.folds for each in main})
+    else:
+        write_split_file(root / "split.csv", {each.seen.name: each.split for each in main})
+        write_text(root / "data.yaml", _data_yaml(plan))
     report.add_used(
         {planned.seen.name: planned.entry.path for planned in plan.micrographs},
         [planned.seen for planned in plan.micrographs],
     )
     report.write(root / "prepare_report.json")
-    write_text(root / "data.yaml", _data_yaml(plan))
     write_json(root / MARKER, summary)
     prepared = PreparedSet(root)
-    shortcomings = as_json(find_shortcomings(split_statistics(prepared)))
-    audit = audit_split(rows, plan.pairs, plan.content_hash, choices.reviewed, shortcomings=shortcomings)
+    audit = make_audit(prepared, plan.pairs, choices.reviewed)
     write_json(root / "split_audit.json", audit)
     write_audit_page(prepared, audit, root / "split_audit.html")
     if choices.preview:
         write_preview(prepared, root / "preview.html")
 
 
-def _write_images(
-    plan: Plan, report: PrepareReport, root: Path, choices: Choices, workers: Workers
-) -> tuple[list[dict[str, str]], dict[str, Any]]:
-    """Write canvases, labels, truth and manifest; return what the audit needs of the manifest, and the summary."""
-    rows: list[dict[str, str]] = []
+def _write_images(plan: Plan, report: PrepareReport, root: Path, choices: Choices, workers: Workers) -> dict[str, Any]:
+    """Write canvases, labels, truth and manifest; return the summary."""
     statistics = _Statistics()
     tasks = _tasks(plan, root, choices)
     with manifest_writer(root / "manifest.csv") as manifest, _coco_files(plan, root) as files:
@@ -73,10 +72,9 @@ def _write_images(
                 canvas.add_encoded(image.name, (choices.canvas, choices.canvas), image.annotations)
             for row in manifest_rows(planned, written, choices.canvas):
                 manifest.writerow(row)
-                rows.append({column: row[column] for column in AUDITED_COLUMNS})
             statistics.add(planned, written)
             report.notes += [(planned.entry.path, note) for note in _losses(written)]
-    return rows, _summary(plan, choices, statistics)
+    return _summary(plan, choices, statistics)
 
 
 def _losses(written: WrittenMicrograph) -> list[str]:
@@ -153,8 +151,9 @@ class _Statistics:
     """Counts over the micrographs that were written."""
 
     def __init__(self) -> None:
-        self.counts: dict[str, Counter[str]] = defaultdict(Counter)
-        self.groups: dict[str, set[str]] = defaultdict(set)
+        # By split, and by fold and part where there are folds.
+        self._counts: dict[str | tuple[int, str], Counter[str]] = defaultdict(Counter)
+        self._groups: dict[str | tuple[int, str], set[str]] = defaultdict(set)
         self.class_images: Counter[str] = Counter()
         self.class_instances: Counter[str] = Counter()
         self.losses: Counter[str] = Counter()
@@ -162,12 +161,13 @@ class _Statistics:
         self.worst_label_iou = 1.0
 
     def add(self, planned: PlannedMicrograph, written: WrittenMicrograph) -> None:
-        particles = sum(written.labels.values())
+        particles, copies = sum(written.labels.values()), len(written.canvases) - 1
         if planned.split != HRTEM:  # shows the same classes, and would blur how often the set itself shows them
             self.class_images.update(written.labels.keys())
             self.class_instances.update(written.labels)
-        self.groups[planned.split].add(planned.source_group)
-        self.counts[planned.split].update(images=1, copies=len(written.canvases) - 1, instances=particles)
+        self._count(planned.split, planned.source_group, copies, particles)
+        for fold, part in enumerate(planned.folds, start=1):
+            self._count((fold, part), planned.source_group, copies if part == "train" else 0, particles)
         self.densest = max(self.densest, particles, *(image.particles for image in written.canvases))
         self.losses.update(outside_image=written.outside, too_small_for_canvas=written.too_small)
         for image in written.canvases:
@@ -177,6 +177,14 @@ class _Statistics:
                 self.losses["yolo_holes_lost"] += image.label_loss.holes_lost
                 self.losses["yolo_vanished"] += image.label_loss.vanished
                 self.worst_label_iou = min(self.worst_label_iou, image.label_loss.worst_iou)
+
+    def counts(self, where: str | tuple[int, str]) -> dict[str, int]:
+        """Source groups, images, copies and particles."""
+        return {"groups": len(self._groups[where]), **self._counts[where]}
+
+    def _count(self, where: str | tuple[int, str], group: str, copies: int, particles: int) -> None:
+        self._groups[where].add(group)
+        self._counts[where].update(images=1, copies=copies, instances=particles)
 
 
 def _summary(plan: Plan, choices: Choices, statistics: _Statistics) -> dict[str, Any]:
@@ -192,12 +200,23 @@ def _summary(plan: Plan, choices: Choices, statistics: _Statistics) -> dict[str,
         "parameters": plan.parameters,
         "content_hash": plan.content_hash,
         "max_instances": statistics.densest,
-        "counts": {
-            split: {"groups": len(statistics.groups[split]), **statistics.counts[split]} for split in _splits(plan)
-        },
+        "counts": {split: statistics.counts(split) for split in _splits(plan)},
+        **({"folds": _summaries_of_folds(plan, statistics)} if plan.folds else {}),
         "class_images": {label: statistics.class_images[label] for label in shown},
         "class_instances": {label: statistics.class_instances[label] for label in shown},
         "losses": dict(sorted(statistics.losses.items())),
         "worst_label_iou": statistics.worst_label_iou,
         "warnings": list(plan.warnings),
     }
+
+
+def _summaries_of_folds(plan: Plan, statistics: _Statistics) -> list[dict[str, Any]]:
+    """What of the summary is another in each fold."""
+    aside = {split: statistics.counts(split) for split in _splits(plan) if split in ASIDE}
+    return [
+        {
+            "content_hash": fold_hash(plan.content_hash, fold),
+            "counts": {part: statistics.counts((fold, part)) for part in PARTS} | aside,
+        }
+        for fold in range(1, plan.folds + 1)
+    ]

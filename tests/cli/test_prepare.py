@@ -3,6 +3,7 @@ import csv
 import io
 import json
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -527,3 +528,38 @@ def test_parts_without_a_particle_are_told_again_by_audit_and_run(tmp_path, caps
     assert all(line in each for each in told for line in lines)
     page = (tmp_path / "set" / "split_audit.html").read_text(encoding="utf-8")
     assert all(line in page for line in lines)
+
+
+def test_folds_are_advised_by_a_command_that_works(own, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(own, "set", "--group-by", "regex:^(s[0-9])_") == 0
+    shown = capsys.readouterr().out
+    advice = next(line for line in shown.splitlines() if "--folds 5" in line)
+    command = shlex.split(advice)
+    assert command[0] == "nanoseg-bench"
+    assert main(command[1:]) == 0
+    prepared = PreparedSet(Path("set-5fold"))
+    assert prepared.name == "my-images-5fold"
+    assert list(prepared.folds) == [1, 2, 3, 4, 5]
+    assert not (prepared.root / "split.csv").exists()
+    rows = list(csv.reader((prepared.root / "folds.csv").read_text(encoding="utf-8").splitlines()))
+    assert rows[0] == ["name", *(f"fold_{fold}" for fold in range(1, 6))]
+    assert all(row[1:].count("test") == 1 for row in rows[1:])
+    shown = capsys.readouterr().out
+    assert "advice" not in shown
+    assert "groups tested" in shown
+    # The set that is there is the same, whoever asks again; another number of folds is another set.
+    assert main(command[1:]) == 0
+    assert main([*command[1:], "--folds", "4"]) == 1
+    assert "holds a prepared set of other inputs" in capsys.readouterr().err
+
+
+def test_folds_do_not_go_with_a_given_split(own, tmp_path, capsys):
+    (tmp_path / "split.csv").write_text("name,split\n" + "".join(f"s{s}_v{v},train\n" for s in (0, 1) for v in (0, 1)))
+    assert run(own, tmp_path / "set", "--folds", "5", "--split-file", tmp_path / "split.csv") == 2
+    assert "--folds 5: the split is given" in capsys.readouterr().err
+    assert run(own, tmp_path / "set", "--folds", "2") == 2
+    assert "--folds 2: give 3 or more" in capsys.readouterr().err
+    assert run(own, tmp_path / "set", "--folds", "6", "--group-by", "regex:^(s[0-9])_") == 1
+    assert "--folds 6: there are 5 source groups" in capsys.readouterr().err
+    assert not (tmp_path / "set").exists()

@@ -104,7 +104,7 @@ class Materials:
             UsageError, DatasetError: As ``images``.
         """
         image = choose_image(self.prepared, self.contenders, self._names)
-        truth = read_instances(self.prepared.root / "truth" / f"{image.split}.json", {image.name})[image.name]
+        truth = read_instances(self.prepared.coco_file("truth", image.split), {image.name})[image.name]
         width, height = image.letterbox.width, image.letterbox.height
         ignored = tuple(to_rle(each, height, width) for each in truth if each.ignored)
         seen, missing = [], []
