@@ -11,8 +11,10 @@ from pathlib import Path
 
 from nanoseg_bench.errors import DatasetError, PreparationError, UsageError
 from nanoseg_bench.files import write_text
+from nanoseg_bench.preparation.grouping import Join
+from nanoseg_bench.preparation.split import way_to_groups
 from nanoseg_bench.preparation.stratification import group_contents, stratify
-from nanoseg_bench.preparation.survey import Surveyed
+from nanoseg_bench.preparation.survey import Surveyed, some
 from nanoseg_bench.wording import counted
 
 FOLDS_FILE = "folds.csv"
@@ -40,7 +42,12 @@ def check_folds(folds: int, ratios: tuple[int, int, int]) -> None:
 
 
 def fold_by_group(
-    records: Sequence[Surveyed], folds: int, ratios: tuple[int, int, int], seed: int, groups: Mapping[str, str]
+    records: Sequence[Surveyed],
+    folds: int,
+    ratios: tuple[int, int, int],
+    seed: int,
+    groups: Mapping[str, str],
+    joins: Sequence[Join] = (),
 ) -> dict[str, tuple[str, ...]]:
     """What every micrograph is in each fold, whole source groups at a time.
 
@@ -53,6 +60,7 @@ def fold_by_group(
         ratios: Parts for train, val and test; the first two share out what a fold does not test.
         seed: Of the order of the groups.
         groups: Group by micrograph name.
+        joins: What ``source_groups`` joined, to say why there are so few groups.
 
     Returns:
         By name: train, val or test in the first, second, ... fold; test in exactly one of them.
@@ -66,8 +74,10 @@ def fold_by_group(
     contents = group_contents(ordered, groups)
     if len(contents) < folds:
         raise PreparationError(
-            f"--folds {folds}: there are {counted(len(contents), 'source group')}, and a group stays in one fold; give "
-            f"--folds {len(contents)} or fewer, or group the images more finely (--group-by)"
+            f"--folds {folds}: there {'is' if len(contents) == 1 else 'are'} "
+            f"{counted(len(contents), 'source group')} ({some(sorted(contents))}), and a group stays in one fold"
+            f"{f'; give --folds {len(contents)} or fewer' if len(contents) >= FEWEST_FOLDS else ''}. "
+            f"{way_to_groups(ordered, joins, folds)}"
         )
     tested_in = stratify(contents, {str(fold): 1.0 for fold in range(folds)}, seed)
     parts: dict[str, list[str]] = {group: [] for group in contents}

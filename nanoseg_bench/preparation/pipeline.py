@@ -152,8 +152,8 @@ def _same_or_refuse(existing: PreparedSet, plan: Plan) -> PreparedSet:
         _LOG.info("%s: up to date", existing.root)
         return existing
     changes = "; ".join(set_changes(existing, plan))
+    keep = "" if existing.folds else " (add --split-file with its split.csv to keep every image where it is)"
     raise PreparationError(
         f"{existing.root}: holds a prepared set of other inputs or parameters: {changes}. "
-        "Use --overwrite always to replace it (add --split-file with its split.csv to keep every image where it is), "
-        "or another --out"
+        f"Use --overwrite always to replace it{keep}, or another --out"
     )

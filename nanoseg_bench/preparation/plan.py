@@ -200,7 +200,7 @@ def _split(
         )
     own = {each.name: groups[each.name] for each in main}
     if choices.folds:
-        folds = fold_by_group(main, choices.folds, choices.ratios, choices.seed, own)
+        folds = fold_by_group(main, choices.folds, choices.ratios, choices.seed, own, joins)
         return groups, dict.fromkeys(own, "train"), folds, warnings
     if choices.assignment is not None:
         split = fixed_split(

@@ -100,14 +100,20 @@ def split_by_group(
             f"{counted(len(ordered), 'image')} in {counted(len(sizes), 'source group')} ({', '.join(sorted(sizes))}) "
             "cannot be split into "
             f"{', '.join(wanted)}: a group stays in one split, so at least {len(wanted)} groups are needed. "
-            f"{_way_to_groups(ordered, joins, len(wanted))}"
+            f"{way_to_groups(ordered, joins, len(wanted))}"
         )
     part_of = stratify(group_contents(ordered, groups), _shares(ratios), seed)
     return {each.name: part_of[groups[each.name]] for each in ordered}
 
 
-def _way_to_groups(records: Sequence[Surveyed], joins: Sequence[Join], wanted: int) -> str:
-    """What gives more groups: other ones by the user's rule, or a look at the pairs that joined them."""
+def way_to_groups(records: Sequence[Surveyed], joins: Sequence[Join], wanted: int) -> str:
+    """What gives more groups: other ones by the user's rule, or a look at the pairs that joined them.
+
+    Args:
+        records: Micrographs.
+        joins: What ``source_groups`` joined.
+        wanted: How many groups are needed.
+    """
     named = set(_own_groups(records).values())
     ours = {each.name for each in records}
     linked: dict[tuple[str, ...], list[str]] = defaultdict(list)

@@ -20,6 +20,7 @@ from nanoseg_bench.preparation.choices import Choices
 from nanoseg_bench.preparation.folds import fold_by_group
 from nanoseg_bench.preparation.pipeline import prepare
 from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.preparation.preview import write_preview
 from nanoseg_bench.preparation.shortcomings import advised_folds, split_shortcomings
 
 PARTS = ("train", "val", "test")
@@ -222,6 +223,13 @@ def test_audit_and_page_of_a_set_with_folds(folded):
     # All tests are pooled, so the few particles of one are no shortcoming of the set.
     assert not [part for part, _ in told if part.startswith("test")]
     assert ("val of every fold", "few-groups") in told
+
+
+def test_the_preview_says_where_the_folds_are(folded):
+    write_preview(folded, folded.root / "preview.html")
+    page = (folded.root / "preview.html").read_text(encoding="utf-8")
+    assert "4; all micrographs are shown under train, <code>folds.csv</code>" in page
+    assert "What this split cannot carry" in page
 
 
 def square(x, y, label):
