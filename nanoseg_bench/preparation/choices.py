@@ -61,6 +61,6 @@ class Choices:
         check_folds(self.folds, self.ratios)
         if self.assignment is not None:
             raise UsageError(
-                f"--folds {self.folds}: the split is given, by the data set's card or by --split-file, and folds would "
-                "test what it trains on; leave out --folds or --split-file, or set the card's split aside with --split"
+                f"--folds {self.folds}: the split is given, by the data set's card, --keep-split or --split-file, and "
+                "folds would test what it trains on; leave out one of them, or set the card's split aside with --split"
             )
