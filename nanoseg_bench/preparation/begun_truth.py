@@ -33,15 +33,20 @@ class BegunTruth:
 
 
 def begun_truth(prepared: PreparedSet) -> list[BegunTruth]:
-    """Every model that began truth of val, test, or what is judged on only; by name."""
+    """Every model that began truth of val, test, or what is judged on only; by name.
+
+    Of a set with folds, all micrographs that are in them count as test: each is tested in one.
+    """
+    in_folds = bool(prepared.folds) and prepared.fold is None
     totals: Counter[str] = Counter()
     begun: dict[BegunBy, Counter[str]] = {}
     for image in prepared.all_images:
-        if image.split == _TRAIN:
+        if image.parent is not None or (image.split == _TRAIN and not in_folds):
             continue
-        totals[image.split] += 1
+        split = "test" if image.split == _TRAIN else image.split
+        totals[split] += 1
         if image.begun_by is not None:
-            begun.setdefault(image.begun_by, Counter())[image.split] += 1
+            begun.setdefault(image.begun_by, Counter())[split] += 1
     found = [
         BegunTruth(model, {split: (number, totals[split]) for split, number in images.items()})
         for model, images in begun.items()

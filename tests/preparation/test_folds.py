@@ -1,6 +1,6 @@
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.instance import Instance, Polygon
 from nanoseg_bench.annotations.source import Loaded
 from nanoseg_bench.errors import AuditError, DatasetError, PreparationError, UsageError
@@ -16,6 +17,7 @@ from nanoseg_bench.files import read_json, write_json
 from nanoseg_bench.imageio import read_image
 from nanoseg_bench.preparation.audit import FoundPair, ReviewedPair
 from nanoseg_bench.preparation.auditing import audit_set, make_audit
+from nanoseg_bench.preparation.begun_truth import begun_truth
 from nanoseg_bench.preparation.choices import Choices
 from nanoseg_bench.preparation.folds import fold_by_group
 from nanoseg_bench.preparation.pipeline import prepare
@@ -223,6 +225,17 @@ def test_audit_and_page_of_a_set_with_folds(folded):
     # All tests are pooled, so the few particles of one are no shortcoming of the set.
     assert not [part for part, _ in told if part.startswith("test")]
     assert ("val of every fold", "few-groups") in told
+
+
+def test_truth_that_a_model_began_is_told_of_all_folds(collection, tmp_path):
+    images = collection(6, 1)
+    images[2] = replace(images[2], begun_by=BegunBy("otsu"))
+    entries = [Loaded(each) for each in images]
+    choices = Choices(canvas=64, augment_copies=1, folds=3)
+    prepared = prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "s", choices=choices, workers=1)
+    assert [each.words for each in begun_truth(prepared)] == ["1 of 6 test images"]
+    told = [each.words for fold in prepared.folds for each in begun_truth(prepared.of_fold(fold))]
+    assert [words for words in told if "test" in words] == ["1 of 2 test images"]
 
 
 def test_the_preview_says_where_the_folds_are(folded):
