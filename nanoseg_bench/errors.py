@@ -47,3 +47,7 @@ class PredictionsError(NanosegError):
 
 class RecordError(NanosegError):
     """A record is malformed or was written by another version of the evaluator."""
+
+
+class BusyError(NanosegError):
+    """Another process of ours is at work on the same files."""

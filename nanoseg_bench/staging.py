@@ -1,11 +1,37 @@
-"""Replacing a whole folder: written beside, renamed when complete."""
+"""Replacing a whole folder: written beside, renamed when complete, by one process at a time."""
 
+import os
+import re
+import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from nanoseg_bench.errors import PreparationError
+from nanoseg_bench.locks import hold
+
+
+@contextmanager
+def hold_folder(target: Path, *, wait: bool = True) -> Iterator[None]:
+    """Let no other process of ours write ``target`` or beside it meanwhile; calls may be nested.
+
+    Whoever decides by what lies there whether and how to write holds the folder from the look to the end.
+
+    Args:
+        target: The folder; it need not exist.
+        wait: Wait for another process that writes it; else refuse.
+
+    Raises:
+        BusyError: Another process writes it, and ``wait`` is false.
+        PreparationError: The folder cannot be written.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(hold(target, wait=wait))
+        except OSError as error:
+            raise _unwritable(target, error) from error
+        yield
 
 
 @contextmanager
@@ -22,20 +48,21 @@ def staged_folder(target: Path, marker: str) -> Iterator[Path]:
     Raises:
         PreparationError: ``target`` is something else's, or cannot be written.
     """
-    recover_folder(target)
-    check_replaceable(target, marker)
-    incomplete, old = _fresh(target, "incomplete"), _beside(target, "old")
-    try:
-        yield incomplete
-        if target.exists():
-            target.rename(old)
-        incomplete.rename(target)
-        _remove(old)
-    except OSError as error:
-        raise _unwritable(target, error) from error
-    finally:
+    with hold_folder(target):
         recover_folder(target)
-        shutil.rmtree(incomplete, ignore_errors=True)
+        check_replaceable(target, marker)
+        incomplete, old, place = _fresh(target, "incomplete"), _beside(target, "old"), _place(target)
+        try:
+            yield incomplete
+            if place.exists():
+                place.rename(old)
+            incomplete.rename(place)
+            _remove(old)
+        except OSError as error:
+            raise _unwritable(target, error) from error
+        finally:
+            recover_folder(target)
+            shutil.rmtree(incomplete, ignore_errors=True)
 
 
 @contextmanager
@@ -45,11 +72,12 @@ def scratch_folder(target: Path) -> Iterator[Path]:
     Raises:
         PreparationError: The folder cannot be written.
     """
-    scratch = _fresh(target, "scratch")
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with hold_folder(target):
+        scratch = _fresh(target, "scratch")
+        try:
+            yield scratch
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def recover_folder(target: Path) -> None:
@@ -58,16 +86,19 @@ def recover_folder(target: Path) -> None:
     Raises:
         PreparationError: The folder cannot be written.
     """
-    old = _beside(target, "old")
-    try:
-        if not old.is_dir():
-            return
-        if target.exists():
-            _remove(old)
-        else:
-            old.rename(target)
-    except OSError as error:
-        raise _unwritable(target, error) from error
+    old, place = _beside(target, "old"), _place(target)
+    if not old.is_dir():
+        return
+    with hold_folder(target):
+        try:
+            if not old.is_dir():
+                return  # it was no kill: another process has finished meanwhile
+            if place.exists():
+                _remove(old)
+            else:
+                old.rename(place)
+        except OSError as error:
+            raise _unwritable(target, error) from error
 
 
 def check_replaceable(target: Path, marker: str) -> None:
@@ -85,16 +116,30 @@ def check_replaceable(target: Path, marker: str) -> None:
         raise _unwritable(target, error) from error
 
 
+def _place(target: Path) -> Path:
+    """Where the folder is, also where ``target`` is a link to it."""
+    return Path(os.path.realpath(target))
+
+
 def _beside(target: Path, what: str) -> Path:
-    return target.parent / f".{target.name}.{what}"
+    place = _place(target)
+    return place.with_name(f".{place.name}.{what}")
 
 
 def _fresh(target: Path, what: str) -> Path:
-    """An empty folder beside ``target``; what a kill left there goes first."""
-    folder = _beside(target, what)
+    """An empty folder beside ``target``, which is held; what killed processes left there goes first.
+
+    It has a name of its own: the workers of a process that was killed a moment ago may still write into its folder.
+    """
+    stem = _beside(target, what)
+    folder = stem.with_name(f"{stem.name}-{secrets.token_hex(4)}")
+    ours = re.compile(re.escape(stem.name) + "(-[0-9a-f]{8})?")
     try:
-        _remove(folder)
-        folder.mkdir(parents=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.parent.iterdir():
+            if ours.fullmatch(leftover.name):
+                shutil.rmtree(leftover, ignore_errors=True)
+        folder.mkdir()
     except OSError as error:
         raise _unwritable(target, error) from error
     return folder

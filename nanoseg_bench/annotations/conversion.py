@@ -104,6 +104,7 @@ def convert(
     strict = classes is not None or source.classes is not None
     used = tuple(classes if classes is not None else source.classes or ())
     with staged_folder(destination, REPORT_FILE) as folder:
+        _check(to, on_error, destination, overwrite)  # again: another call may have written it meanwhile
         for name in _FOLDERS[to]:
             (folder / name).mkdir()
         if not strict and to in _WITH_CLASS_INDEX:

@@ -85,27 +85,31 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out the verb."""
     _check(arguments)
     from nanoseg_bench.annotations.conversion import convert
+    from nanoseg_bench.staging import hold_folder
 
     destination: Path = arguments.destination
     classes = parse_classes(arguments.classes)
-    # Beside the destination, so that they can be linked into it.
-    extracted = destination.with_name(f".{destination.name}.extracted")
-    try:
-        source = open_from(arguments, arguments.source, classes, extracted)
-        report = convert(
-            source,
-            destination,
-            arguments.to,
-            classes=classes,
-            link=not arguments.copy,
-            max_loss=arguments.max_loss,
-            exact=arguments.exact,
-            on_error=arguments.on_error,
-            overwrite=arguments.overwrite == "always",
-            workers=arguments.workers,
-        )
-    finally:
-        _remove(extracted)
+    # Where nothing is replaced, the end of another call that writes there would be no use.
+    with hold_folder(destination, wait=arguments.overwrite != "never"):
+        # Beside the destination, so that they can be linked into it.
+        extracted = destination.with_name(f".{destination.name}.extracted")
+        _remove(extracted)  # what a kill left
+        try:
+            source = open_from(arguments, arguments.source, classes, extracted)
+            report = convert(
+                source,
+                destination,
+                arguments.to,
+                classes=classes,
+                link=not arguments.copy,
+                max_loss=arguments.max_loss,
+                exact=arguments.exact,
+                on_error=arguments.on_error,
+                overwrite=arguments.overwrite == "always",
+                workers=arguments.workers,
+            )
+        finally:
+            _remove(extracted)
     _show(report, source, destination)
     return 0
 

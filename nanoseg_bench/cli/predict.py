@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -90,9 +91,16 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.environment import isolate_libraries
 
     isolate_libraries()
-    from nanoseg_bench.cli.predicted import FILE, Settings, open_folder, require_same, write_folder
+    from nanoseg_bench.staging import hold_folder
 
-    out: Path = arguments.out
+    # Where predictions are added or replaced, those of another call are waited for; then only what it lacks is left.
+    with hold_folder(arguments.out, wait=arguments.overwrite != "never"):
+        return _predict_into(arguments.out, arguments, sources, formats)
+
+
+def _predict_into(out: Path, arguments: argparse.Namespace, sources: Sequence[Path], formats: Sequence[str]) -> int:
+    from nanoseg_bench.cli.predicted import FILE, Settings, clear_leftovers, open_folder, require_same, write_folder
+
     earlier, kept = open_folder(out, arguments.overwrite)
     predictor = _open(arguments)
     confidence = _confidence(arguments, predictor)
@@ -100,10 +108,13 @@ def run(arguments: argparse.Namespace) -> int:
     classes = tuple(model.classes) if model.knows_classes else (_CLASSLESS,)
     settings = Settings(f"{model.recipe.model} ({arguments.model.resolve()})", confidence, classes)
     require_same(out, earlier, settings)
-    known = {image.source for image in kept}
-    new = [source for source in sources if source not in known]
-    found, problems = _predict(predictor, settings, new, kept, out / _OVERLAY if _OVERLAY in formats else None)
+    known = {image.source.resolve() for image in kept}
+    new = [source for source in sources if source.resolve() not in known]
     annotations = [name for name in formats if name != _OVERLAY]
+    clear_leftovers(out)
+    # At once: a call that is killed leaves a folder that the next one knows as ours.
+    write_folder(out, settings, kept, [])
+    found, problems = _predict(predictor, settings, new, kept, out / _OVERLAY if _OVERLAY in formats else None)
     write_folder(out, settings, [*kept, *found], annotations, _begun_by(arguments.model, predictor))
     _show(found, len(sources) - len(new))
     print(f"{out / FILE}: {counted(len(kept) + len(found), 'image')}")
@@ -121,7 +132,9 @@ def _formats(text: str) -> list[str]:
 
 
 def _find_images(given: Sequence[Path], out: Path) -> list[Path]:
-    """The files that are named, and the images below the folders that are, each once.
+    """The files that are named, and the images below the folders that are, each once, whatever path leads to it.
+
+    A link keeps its own name: what it points to may be called by its hash.
 
     Raises:
         UsageError: There is no such file or folder, no image, or ``out`` would be read the next time.
@@ -138,8 +151,10 @@ def _find_images(given: Sequence[Path], out: Path) -> list[Path]:
         sources += _images_below(path, IMAGE_SUFFIXES) if path.is_dir() else [path]
     if not sources:
         raise UsageError(f"{', '.join(map(str, given))}: no image with one of the endings {', '.join(IMAGE_SUFFIXES)}")
-    # A link that leads nowhere is named as it stands, not by what is missing at its end.
-    return list(dict.fromkeys(Path(os.path.realpath(path)) if path.exists() else path.absolute() for path in sources))
+    once: dict[Path, Path] = {}
+    for path in sources:
+        once.setdefault(path.resolve(), path.absolute())
+    return list(once.values())
 
 
 def _images_below(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
@@ -224,15 +239,28 @@ def _predict(
     return found, problems
 
 
+def names_apart(paths: Sequence[Path]) -> list[str]:
+    """Each file's name; of files with the same name, as much of their folders as tells them apart."""
+    shown = {path: path.name for path in paths}
+    for name, number in Counter(shown.values()).items():
+        same = [path for path in shown if path.name == name] if number > 1 else []
+        above = os.path.commonpath([path.parent for path in same]) if same else ""
+        shown |= {path: path.relative_to(above).as_posix() for path in same}
+    return [shown[path] for path in paths]
+
+
 def _show(images: Sequence["PredictedImage"], earlier: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table("image", "width", "height", "particles", "mean diameter (px)")
-    for image in images:
+    shown_names = names_apart([image.source for image in images])
+    for image, name in zip(images, shown_names, strict=True):
         diameter = image.mean_diameter
         shown = "" if diameter is None else f"{diameter:.1f}"
-        table.add_row(image.source.name, str(image.width), str(image.height), str(len(image.instances)), shown)
+        if image.name != image.source.stem:
+            name += f" -> {image.name}"
+        table.add_row(name, str(image.width), str(image.height), str(len(image.instances)), shown)
     if images:
         Console(highlight=False).print(table)
         print("diameters leave out particles that touch the border")

@@ -97,6 +97,12 @@ def open_folder(folder: Path, overwrite: str) -> tuple[Settings | None, list[Pre
     return (None, []) if overwrite == "always" else _read(path)
 
 
+def clear_leftovers(folder: Path) -> None:
+    """Remove the temporary files of a call that was killed; the caller holds the folder, so none is in use."""
+    for leftover in (*folder.glob(f".{Path(FILE).stem}.*.json"), *folder.glob("*/.*.png")):
+        leftover.unlink(missing_ok=True)
+
+
 def require_same(folder: Path, earlier: Settings | None, settings: Settings) -> None:
     """Refuse to mix predictions of two kinds in one folder.
 

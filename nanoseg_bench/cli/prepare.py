@@ -171,11 +171,21 @@ def run(arguments: argparse.Namespace) -> int:
         "--source": arguments.source,
     }
     require_apart(out, {**inputs_given, "--image-folder": arguments.image_folder}, "--out ")
-    from nanoseg_bench.preparation.pipeline import prepare
     from nanoseg_bench.preparation.prepared_set import MARKER, PreparedSet
+    from nanoseg_bench.staging import hold_folder
 
     if arguments.overwrite == "never" and (out / MARKER).is_file():
         return _show(PreparedSet(out), arguments)
+    # What is rendered and extracted for the set lies beside it; all of it is one call's at a time.
+    with hold_folder(out):
+        prepared = _prepare(arguments, name, out)
+    return _show(prepared, arguments)
+
+
+def _prepare(arguments: argparse.Namespace, name: str, out: Path) -> "PreparedSet":
+    from nanoseg_bench.preparation.pipeline import prepare
+    from nanoseg_bench.preparation.prepared_set import MARKER
+
     inputs = _read(arguments, out)
     choices = _choices(arguments, inputs)
     existed = (out / MARKER).is_file() and arguments.overwrite == "missing"
@@ -205,7 +215,7 @@ def run(arguments: argparse.Namespace) -> int:
         from nanoseg_bench.preparation.preview import write_preview
 
         write_preview(prepared, prepared.root / "preview.html")
-    return _show(prepared, arguments)
+    return prepared
 
 
 def _choices(arguments: argparse.Namespace, inputs: _Inputs) -> "Choices":

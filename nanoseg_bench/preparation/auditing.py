@@ -26,7 +26,7 @@ from nanoseg_bench.preparation.prepared_set import AUDITED_COLUMNS, PreparedImag
 from nanoseg_bench.preparation.set_statistics import split_statistics
 from nanoseg_bench.preparation.shared_sources import find_shared_sources
 from nanoseg_bench.preparation.shortcomings import as_json, find_shortcomings, fold_shortcomings
-from nanoseg_bench.staging import scratch_folder
+from nanoseg_bench.staging import hold_folder, scratch_folder
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -85,6 +85,11 @@ def audit_set(prepared: PreparedSet, reviewed: Sequence[ReviewedPair], workers: 
     Returns:
         The document of ``split_audit.json``.
     """
+    with hold_folder(prepared.root):
+        return _audit(prepared, reviewed, workers)
+
+
+def _audit(prepared: PreparedSet, reviewed: Sequence[ReviewedPair], workers: int) -> dict[str, Any]:
     earlier = _earlier_audit(prepared)
     pairs = {(*pair.names, pair.check): pair for pair in _earlier_pairs(earlier)}
     known = [ReviewedPair(pair["images"][0], pair["images"][1], pair["note"]) for pair in earlier.get("reviewed", [])]

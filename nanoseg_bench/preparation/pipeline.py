@@ -22,7 +22,7 @@ from nanoseg_bench.preparation.reading import Reader
 from nanoseg_bench.preparation.report import PrepareReport
 from nanoseg_bench.preparation.survey import some
 from nanoseg_bench.preparation.writing import write_set
-from nanoseg_bench.staging import recover_folder, scratch_folder, staged_folder
+from nanoseg_bench.staging import hold_folder, recover_folder, scratch_folder, staged_folder
 from nanoseg_bench.wording import counted
 
 _LOG = logging.getLogger(__name__)
@@ -70,20 +70,22 @@ def prepare(
         PreparationError: The inputs do not fit together, the split cannot be made, the folder cannot be written, or
             it holds a set of other inputs.
     """
-    recover_folder(out)
-    existing = _existing(out) if overwrite != "always" else None
-    if existing is not None and overwrite == "never":
-        _LOG.info("%s: exists and is kept as it is", out)
-        return existing
-    if not entries:
-        raise PreparationError("there are no micrographs to prepare; give a folder that holds annotated images")
-    choices = choices or Choices()
-    paths = [entry.path for entry in (*entries, *ood, *hrtem)]
-    report = PrepareReport(root=common_root([*paths, *unannotated]), unannotated=list(unannotated))
-    report.of_files = list(problems)
-    failure_report = out.with_name(f"{out.name}-prepare_report.json")
     # The folder is opened first: that it cannot be written is better known before all images are read.
     with ExitStack() as stack:
+        # Another call may be writing the same set: it is done before we look what is there.
+        stack.enter_context(hold_folder(out))
+        recover_folder(out)
+        existing = _existing(out) if overwrite != "always" else None
+        if existing is not None and overwrite == "never":
+            _LOG.info("%s: exists and is kept as it is", out)
+            return existing
+        if not entries:
+            raise PreparationError("there are no micrographs to prepare; give a folder that holds annotated images")
+        choices = choices or Choices()
+        paths = [entry.path for entry in (*entries, *ood, *hrtem)]
+        report = PrepareReport(root=common_root([*paths, *unannotated]), unannotated=list(unannotated))
+        report.of_files = list(problems)
+        failure_report = out.with_name(f"{out.name}-prepare_report.json")
         scratch = stack.enter_context(scratch_folder(out))
         root = None if existing is not None else stack.enter_context(staged_folder(out, MARKER))
         # Last, so that it is left first: no worker writes into a folder that is being taken away.

@@ -8,10 +8,8 @@ import signal
 import subprocess
 import sys
 
-from filelock import FileLock, Timeout
-
-from nanoseg_bench.errors import NanosegError
 from nanoseg_bench.files import read_json, write_json
+from nanoseg_bench.locks import hold
 from nanoseg_bench.runs.claim import clear_folder
 from nanoseg_bench.runs.failure import Outcome, record_failure
 from nanoseg_bench.runs.folder import LOG_FILE, OUTCOME_FILE, RunFolder
@@ -26,21 +24,14 @@ def run_in_process(job: Job, anew: bool = False) -> Outcome:
         anew: Forget what earlier calls have done.
 
     Raises:
-        NanosegError: Another call is working on the same run.
+        BusyError: Another call is working on the same run.
         KeyboardInterrupt: Ctrl-C; the run's last checkpoint stays.
     """
     job.run_dir.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(job.run_dir.with_name(f"{job.run_dir.name}.lock"))
-    try:
-        with lock.acquire(timeout=0):
-            if anew:
-                clear_folder(RunFolder(job.run_dir))
-            return _run_locked(job)
-    except Timeout as error:
-        raise NanosegError(
-            f"{job.run_dir}: another nanoseg-bench process is working on this run; "
-            "wait for it or use another --runs folder"
-        ) from error
+    with hold(job.run_dir, wait=False):
+        if anew:
+            clear_folder(RunFolder(job.run_dir))
+        return _run_locked(job)
 
 
 def _run_locked(job: Job) -> Outcome:

@@ -1,0 +1,128 @@
+"""Two commands that write the same folder, started together or one after the other, in processes of their own."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from nanoseg_bench.cli import main
+from nanoseg_bench.files import read_json
+
+
+ONE = ("--workers", "1")
+
+
+def draw(folder, number, rng):
+    """One micrograph of six discs with its LabelMe file."""
+    image = Image.fromarray(rng.integers(40, 60, (96, 96), dtype=np.uint8))
+    shapes = []
+    for place in range(6):
+        x, y, r = 16 + 32 * (place % 3), 24 + 48 * (place // 3), 8 + int(rng.integers(4))
+        ImageDraw.Draw(image).ellipse((x - r, y - r, x + r, y + r), fill=int(rng.integers(150, 250)))
+        turn = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+        points = np.stack([x + r * np.cos(turn), y + r * np.sin(turn)], axis=1).round(2).tolist()
+        shapes.append({"label": "disc", "points": points, "shape_type": "polygon", "group_id": None, "flags": {}})
+    image.save(folder / f"{number:02d}.png")
+    document = {"version": "5.4.1", "flags": {}, "shapes": shapes, "imagePath": f"{number:02d}.png", "imageData": None}
+    (folder / f"{number:02d}.json").write_text(json.dumps(document | {"imageHeight": 96, "imageWidth": 96}))
+
+
+@pytest.fixture(scope="module")
+def annotated(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two at once") / "Aufnahmen"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(10):
+        draw(folder, number, rng)
+    return folder
+
+
+def start(*arguments, cwd):
+    command = [sys.executable, "-m", "nanoseg_bench", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def both(delay, first, second, cwd):
+    """(exit code, what it printed) of two commands, the second started ``delay`` seconds after the first."""
+    processes = [start(*first, cwd=cwd)]
+    time.sleep(delay)
+    processes.append(start(*second, cwd=cwd))
+    ends = [process.communicate(timeout=300) for process in processes]
+    return [(process.returncode, out + err) for process, (out, err) in zip(processes, ends, strict=True)]
+
+
+def hidden(folder):
+    return [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_prepare_twice_gives_the_set_to_both(annotated, tmp_path):
+    command = ("prepare", "--labelme", annotated, "--out", "set", "--size", "64", "--augment-copies", "0", *ONE)
+    ends = both(0, command, command, tmp_path)
+    assert [code for code, _ in ends] == [0, 0], ends
+    assert main(["audit", str(tmp_path / "set"), "--workers", "1"]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["set"], "no lock, no half-written folder"
+
+
+def test_nanosynth_is_rendered_by_one_of_two(tmp_path):
+    command = ("prepare", "--easy", "--images", "12", "--size", "64", "--augment-copies", "0", "--workers", "1")
+    ends = both(0, (*command, "--out", "set"), (*command, "--out", "set"), tmp_path)
+    assert [code for code, _ in ends] == [0, 0], ends
+    assert "is writing it; waiting for its end" in ends[0][1] + ends[1][1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["set", "set-source"]
+
+
+def test_other_parameters_are_refused_after_the_wait_and_the_set_stays_whole(annotated, tmp_path):
+    command = ("prepare", "--labelme", annotated, "--out", "set", "--augment-copies", "0", *ONE, "--size")
+    ends = both(0.3, (*command, "64"), (*command, "96"), tmp_path)
+    assert sorted(code for code, _ in ends) == [0, 1], ends
+    assert "set: holds a prepared set of other inputs or parameters" in max(ends)[1]
+    assert main(["audit", str(tmp_path / "set"), "--workers", "1"]) == 0
+
+
+@pytest.mark.parametrize("delay", [0, 1.0])
+def test_one_of_two_conversions_is_refused_by_name(annotated, tmp_path, delay):
+    command = ("convert", annotated, "out", "--to", "coco")
+    ends = both(delay, command, command, tmp_path)
+    assert sorted(code != 0 for code, _ in ends) == [False, True], ends
+    told = max(ends)[1]
+    assert "out: another nanoseg-bench command" in told or "out: is there already" in told
+    assert len(read_json(tmp_path / "out" / "annotations.json")["annotations"]) == 60
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+def test_two_predictions_into_one_folder_are_both_recorded(annotated, tmp_path):
+    prepare = ["prepare", "--labelme", str(annotated), "--out", str(tmp_path / "set"), "--size", "64"]
+    assert main([*prepare, "--augment-copies", "0", "--workers", "1"]) == 0
+    runs = ["--runs", str(tmp_path / "runs"), "--leaderboards", str(tmp_path / "boards")]
+    assert main(["run", "--data", str(tmp_path / "set"), "--models", "otsu", "--preset", "smoke", *runs]) == 0
+    images = sorted(annotated.glob("*.png"))
+    more = ("--model", "runs/otsu-smoke-seed0", "--out", "found", "--overwrite", "missing", "--format", "coco,overlay")
+    ends = both(0, ("predict", *images[:7], *more), ("predict", *images[5:], *more), tmp_path)
+    assert [code for code, _ in ends] == [0, 0], ends
+    entries = read_json(tmp_path / "found" / "predictions.json")["images"]
+    assert sorted(entry["name"] for entry in entries) == [path.stem for path in images]
+    assert len(list((tmp_path / "found" / "overlay").glob("*.png"))) == 10
+    assert len(read_json(tmp_path / "found" / "coco" / "annotations.json")["images"]) == 10
+    assert hidden(tmp_path) == hidden(tmp_path / "found") == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX only")
+def test_a_killed_prepare_is_followed_by_one_that_works(annotated, tmp_path):
+    command = ("prepare", "--labelme", annotated, "--out", "set", "--size", "320", "--augment-copies", "8")
+    process = start(*command, cwd=tmp_path)
+    end = time.monotonic() + 60
+    while not list(tmp_path.glob(".set.incomplete*/images/train/*")) and time.monotonic() < end:
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    assert list(tmp_path.glob(".set.incomplete*")), "killed while it wrote"
+    again = start(*command, cwd=tmp_path)
+    out, err = again.communicate(timeout=300)
+    assert again.returncode == 0, out + err
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+    assert main(["audit", str(tmp_path / "set"), "--workers", "1"]) == 0
