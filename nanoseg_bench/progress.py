@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
+from nanoseg_bench.terminal import open_progress
+
 _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_LINES = 15.0
 
@@ -23,10 +25,8 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
     if total is None and isinstance(items, Sized):
         total = len(items)
     if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import track as rich_track
-
-        yield from rich_track(items, description, total=total, console=Console(stderr=True), transient=True)
+        with open_progress() as progress:
+            yield from progress.track(items, total=total, description=description)
         return
     last_line = time.monotonic()
     for done, item in enumerate(items, start=1):

@@ -145,7 +145,7 @@ def test_a_link_is_the_folder_that_it_leads_to(tmp_path):
         (root / "marker").write_text("one")
         with pytest.raises(BusyError, match="big disk"):
             with_another_process(place)
-    assert link.is_symlink() and os.listdir(place) == ["marker"]  # noqa: PTH208
+    assert link.is_symlink() and os.listdir(place) == ["marker"]
 
 
 def with_another_process(target):

@@ -21,6 +21,7 @@ from nanoseg_bench.cli import (
     score,
 )
 from nanoseg_bench.errors import NanosegError, UsageError
+from nanoseg_bench.terminal import print_any_name
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -62,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(given)
     # For messages that say how to ask for the same in another way.
     arguments.given = given
+    print_any_name()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         code: int = arguments.run(arguments)

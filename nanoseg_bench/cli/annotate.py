@@ -143,13 +143,12 @@ def _check_display() -> None:
 
 
 def _show(folder: Path, found: "FolderCheck") -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _PIPED_WIDTH
+    from nanoseg_bench.terminal import open_console
+
+    console = open_console(piped_width=_PIPED_WIDTH)
     if found.findings:
         table = Table("", "file", "what")
         table.columns[1].overflow = "fold"

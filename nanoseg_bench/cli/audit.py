@@ -48,15 +48,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def print_shortcomings(shortcomings: "Sequence[Shortcoming]") -> None:
     """Print what a split cannot carry, one line for each part; nothing where it carries all."""
-    from rich.console import Console
-
     from nanoseg_bench.preparation.shortcomings import shortcoming_lines
+    from nanoseg_bench.terminal import open_console
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = open_console(soft_wrap=True)
     if shortcomings:
-        console.print("what this split cannot carry:", markup=False)
+        console.print("what this split cannot carry:")
     for line in shortcoming_lines(shortcomings):
-        console.print(f"  {line}", markup=False)
+        console.print(f"  {line}")
 
 
 def show_audit(document: dict[str, Any], root: Path) -> int:
@@ -65,21 +64,20 @@ def show_audit(document: dict[str, Any], root: Path) -> int:
     Returns:
         0 when it passed, 1 when it failed.
     """
-    from rich.console import Console
-
     from nanoseg_bench.preparation.shortcomings import audited_shortcomings
+    from nanoseg_bench.terminal import open_console
 
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"split audit: {document['conclusion']}", markup=False)
+    console = open_console(soft_wrap=True)
+    console.print(f"split audit: {document['conclusion']}")
     for check in document["checks"]:
         if check["findings"]:
             level = "to look at" if check["passed"] else "that fail the audit"
-            console.print(f"  {check['name']}: {check['findings']} {level}", markup=False)
+            console.print(f"  {check['name']}: {check['findings']} {level}")
     print_shortcomings(audited_shortcomings(document) or [])
     page = root / "split_audit.html"
     if any(check["findings"] for check in document["checks"]) or document["related"]:
-        console.print(f"  see {page}", markup=False)
+        console.print(f"  see {page}")
     if document["passed"]:
         return 0
-    console.print("the split audit failed: no model will be trained on this set; mend the split", markup=False)
+    console.print("the split audit failed: no model will be trained on this set; mend the split")
     return 1

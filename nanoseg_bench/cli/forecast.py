@@ -25,12 +25,12 @@ def print_forecast(
         AuditError, DatasetError: The plan could not be carried out on this set.
     """
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     from nanoseg_bench.runs.forecast import Forecaster
     from nanoseg_bench.runs.provenance import device_name
     from nanoseg_bench.runs.runner import open_set
+    from nanoseg_bench.terminal import open_console
 
     prepared, name = open_set(places.data), device_name(device)
     forecaster = Forecaster(prepared, places.runs, places.leaderboards, name, overwrite, robust_images)
@@ -40,10 +40,7 @@ def print_forecast(
         table.add_column(heading, no_wrap=True)
     for each in forecasts:
         table.add_row(each.run_id, *(step.state for step in each.steps), _time(each.seconds, each.estimated))
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=140)
-    console.print(table)
+    open_console(piped_width=140).print(table)
     for each in forecasts:
         if each.reason:
             print(f"{each.run_id}: failed earlier: {each.reason}")

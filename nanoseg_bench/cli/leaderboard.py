@@ -146,16 +146,16 @@ def _check(arguments: argparse.Namespace, names: list[str]) -> None:
 def print_tables(leaderboards: Path, set_name: str) -> None:
     """Print the CSV files of a set as tables that fit a terminal: the columns a reader looks at first."""
     import pandas as pd
-    from rich.console import Console
+    from rich.text import Text
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=190)
+    from nanoseg_bench.terminal import open_console
+
+    console = open_console(piped_width=190)
     for kind, columns in _SHOWN.items():
         path = leaderboards / f"{set_name}-{kind}.csv"
         if path.is_file():
             console.print(_table(pd.read_csv(path), columns, f"{set_name}: {_TITLES[kind]}"))
-            console.print(f"[dim]{path}[/dim]")
+            console.print(Text(str(path), style="dim"))
 
 
 _TITLES = {

@@ -17,11 +17,11 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out the verb."""
     import yaml
-    from rich.console import Console
     from rich.table import Table
 
     from nanoseg_bench.catalog.registry import cards
     from nanoseg_bench.models.registry import BUILT_IN, available, recipe_folder
+    from nanoseg_bench.terminal import open_console
 
     models = Table("model", "title", "presets", title="Models", title_justify="left")
     for name in (*BUILT_IN, *sorted(set(available()) - set(BUILT_IN))):
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     datasets = Table("data set", "what it is", "classes", "licence", title="Data sets", title_justify="left")
     for card in cards():
         datasets.add_row(card.name, card.title, ", ".join(card.classes), card.licence)
-    console = Console()
+    console = open_console()
     console.print(models)
     console.print(datasets)
     return 0

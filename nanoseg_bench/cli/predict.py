@@ -250,8 +250,9 @@ def names_apart(paths: Sequence[Path]) -> list[str]:
 
 
 def _show(images: Sequence["PredictedImage"], earlier: int) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from nanoseg_bench.terminal import open_console
 
     table = Table("image", "width", "height", "particles", "mean diameter (px)")
     shown_names = names_apart([image.source for image in images])
@@ -262,7 +263,7 @@ def _show(images: Sequence["PredictedImage"], earlier: int) -> None:
             name += f" -> {image.name}"
         table.add_row(name, str(image.width), str(image.height), str(len(image.instances)), shown)
     if images:
-        Console(highlight=False).print(table)
+        open_console().print(table)
         print("diameters leave out particles that touch the border")
     if earlier:
         print(f"predicted earlier: {counted(earlier, 'image')}")

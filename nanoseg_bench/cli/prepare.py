@@ -404,21 +404,20 @@ def _tell_losses(losses: Mapping[str, int], console: "Console") -> None:
         ("yolo_vanished", "without an outline in the YOLO labels, copies included: in the truth, but not to be learnt"),
     ):
         if losses.get(key):
-            console.print(f"{counted(losses[key], 'particle')} {what}", markup=False)
+            console.print(f"{counted(losses[key], 'particle')} {what}")
 
 
 def _show(prepared: "PreparedSet", arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from nanoseg_bench.files import read_json
     from nanoseg_bench.preparation.audit import read_audit
     from nanoseg_bench.preparation.begun_truth import begun_truth
+    from nanoseg_bench.terminal import open_console
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = open_console(soft_wrap=True)
     summary = prepared.summary
     console.print(_table_of_folds(prepared) if prepared.folds else _table_of_splits(prepared))
     shown = ", ".join(f"{label} {count}" for label, count in summary["class_images"].items())
-    console.print(f"images that show: {shown}", markup=False)
+    console.print(f"images that show: {shown}")
     report = read_json(prepared.root / "prepare_report.json")
     told = (
         ("without a particle, kept as background", report["background"]),
@@ -428,26 +427,24 @@ def _show(prepared: "PreparedSet", arguments: argparse.Namespace) -> int:
     )
     for what, files in told:
         if files:
-            console.print(f"{counted(len(files), 'image')} {what}: see prepare_report.json", markup=False)
+            console.print(f"{counted(len(files), 'image')} {what}: see prepare_report.json")
     if not any(image.nm_per_px for image in prepared.all_images):
         console.print(
             "scale: known of no image, so sizes are in pixels only; give nanometres per pixel with --scale-csv "
             "(columns name, nm_per_px)",
-            markup=False,
         )
     _tell_losses(summary["losses"], console)
     for fault in report.get("faults_of_files", []):
-        console.print(f"left out: {fault['message']}", markup=False)
+        console.print(f"left out: {fault['message']}")
     for each in begun_truth(prepared):
         console.print(
             f"warning: {each.begun_by} began the truth of {each.words}: its outlines flatter it, corrected or not, and "
             "its rows are marked",
-            markup=False,
         )
     code = show_audit(read_audit(prepared.root / "split_audit.json"), prepared.root)
     if code == 0:
         _advise_folds(prepared, arguments)
-        console.print(f"next: nanoseg-bench run --data {prepared.root} --models all", markup=False)
+        console.print(f"next: nanoseg-bench run --data {prepared.root} --models all")
     return code
 
 
@@ -490,9 +487,8 @@ def _title(prepared: "PreparedSet") -> str:
 
 def _advise_folds(prepared: "PreparedSet", arguments: argparse.Namespace) -> None:
     """Say how to test every micrograph where the test part is small."""
-    from rich.console import Console
-
     from nanoseg_bench.preparation.shortcomings import advised_folds
+    from nanoseg_bench.terminal import open_console
 
     folds = advised_folds(prepared)
     if folds is None:
@@ -500,9 +496,8 @@ def _advise_folds(prepared: "PreparedSet", arguments: argparse.Namespace) -> Non
     command = ["nanoseg-bench", *arguments.given, "--folds", str(folds)]
     if arguments.out is not None:
         command += ["--out", str(arguments.out.with_name(_ending(arguments.out.name, f"-{folds}fold")))]
-    console = Console(highlight=False, soft_wrap=True)
+    console = open_console(soft_wrap=True)
     console.print(
         f"advice: the test part is small; test every micrograph once instead, at {folds} trainings per model:\n"
         f"  {shlex.join(command)}",
-        markup=False,
     )

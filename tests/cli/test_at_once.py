@@ -13,7 +13,6 @@ from PIL import Image, ImageDraw
 from nanoseg_bench.cli import main
 from nanoseg_bench.files import read_json
 
-
 ONE = ("--workers", "1")
 
 

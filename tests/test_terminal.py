@@ -1,0 +1,73 @@
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nanoseg_bench
+from nanoseg_bench.terminal import open_console
+
+ODD = ("[/b]", "[x]", "[bold]rod[/bold]", ":gem:", r"\[a]", "[link=http://x]y[/link]")
+
+
+def test_names_are_shown_as_they_are_wherever_they_stand(capsys):
+    from rich.table import Table
+    from rich.text import Text
+
+    console = open_console(piped_width=200)
+    for name in ODD:
+        table = Table("split", name, title=f"title {name}", caption=f"caption {name}")
+        table.add_row("train", f"cell {name}")
+        console.print(table)
+        console.print(f"text {name}")
+        console.print(Text(f"dim {name}", style="dim"))
+        shown = capsys.readouterr().out
+        for place in ("title", "caption", "cell", "text", "dim"):
+            assert f"{place} {name}" in shown
+        assert shown.count(name) == 6
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX terminals")
+def test_a_progress_bar_shows_names_as_they_are():
+    import pty
+
+    ours, theirs = pty.openpty()
+    code = (
+        "from nanoseg_bench.progress import track\n"
+        f"for name in {ODD!r}:\n    assert list(track(range(3), f'reading {{name}}')) == [0, 1, 2]\n"
+    )
+    environment = {**os.environ, "COLUMNS": "120", "TERM": "xterm"}
+    done = subprocess.run([sys.executable, "-c", code], stderr=theirs, env=environment, check=False)
+    os.close(theirs)
+    shown = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    assert done.returncode == 0, shown
+    for name in ODD:
+        assert f"reading {name}" in shown
+
+
+def test_no_other_module_opens_a_console():
+    root = Path(nanoseg_bench.__file__).parent
+    opening = set()
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            if any(name in ("rich", "rich.console", "rich.progress", "rich.logging", "rich.markup") for name in names):
+                if isinstance(node, ast.ImportFrom) and [each.name for each in node.names] == ["box"]:
+                    continue
+                opening.add(path.relative_to(root).as_posix())
+    assert opening == {"terminal.py"}
+
+
+def test_a_name_that_the_encoding_lacks_ends_no_command(tmp_path):
+    code = (
+        "from nanoseg_bench.terminal import print_any_name, open_console\n"
+        "print_any_name()\nprint('Größe ≥ \\udcff')\nopen_console().print('Größe ≥ \\udcff')\n"
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert done.stderr == ""
+    assert done.stdout.count(r"Gr\xf6\xdfe \u2265 \udcff") == 2
