@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 
+from nanoseg_bench.errors import NanosegError
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -31,6 +33,29 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_writable(folder: Path, option: str) -> None:
+    """Make a folder if it is not there, and refuse one that cannot be written: better known before hours of work.
+
+    Args:
+        folder: Where something will be written.
+        option: Of the command line, that names another.
+
+    Raises:
+        NanosegError: It cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise unwritable(folder, error, option) from error
+
+
+def unwritable(path: Path, error: OSError, option: str) -> NanosegError:
+    """The error of a file or folder that could not be written, with the option that names another."""
+    return NanosegError(f"{path}: cannot be written ({error.strerror or error}); make room, or give another {option}")
 
 
 def write_bytes(path: Path, data: bytes) -> None:

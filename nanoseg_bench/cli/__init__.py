@@ -23,6 +23,8 @@ from nanoseg_bench.cli import (
 from nanoseg_bench.errors import NanosegError, UsageError
 from nanoseg_bench.terminal import print_any_name
 
+_LOG = logging.getLogger(__name__)
+
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 _EPILOG = """\
@@ -72,6 +74,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(error, USAGE)
     except NanosegError as error:
         return _complain(error, FAILED)
+    except OSError as error:
+        # Verbs name the option that gives another place; this is for every file that none of them thought of.
+        if error.strerror is None:
+            raise
+        _LOG.debug("", exc_info=True)
+        named = f"{error.filename}: " if error.filename is not None else ""
+        return _complain(f"{named}cannot be read or written ({error.strerror})", FAILED)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED

@@ -76,11 +76,14 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.analysis.explanation_figure import draw_explanation
     from nanoseg_bench.analysis.explanation_points import choose_points
     from nanoseg_bench.cli.operating_point import choose_confidence
-    from nanoseg_bench.files import atomic_path
+    from nanoseg_bench.files import atomic_path, require_writable, unwritable
     from nanoseg_bench.imageio import read_image
     from nanoseg_bench.models.trained import open_trained
 
     pixels = read_image(arguments.image)
+    require_writable(out.parent, "--out")
+    if arguments.arrays is not None:
+        require_writable(arguments.arrays.parent, "--arrays")
     model = open_trained(arguments.model, trust_pickle=arguments.trust_pickle)
     chosen = choose_confidence(arguments.model, arguments.confidence)
     _LOG.info("confidence %.3g (%s)", chosen.confidence, chosen.source)
@@ -92,13 +95,19 @@ def run(arguments: argparse.Namespace) -> int:
     if not points and explanation.snakes:
         points = choose_points(explanation, explanation.snakes[-1], _PLACES)
     figure = draw_explanation(explanation, points)
-    with atomic_path(out) as temporary:
-        figure.savefig(temporary, dpi=_DPI)
+    try:
+        with atomic_path(out) as temporary:
+            figure.savefig(temporary, dpi=_DPI)
+    except OSError as error:
+        raise unwritable(out, error, "--out") from error
     print(f"{out}: {counted(len(explanation.instances), 'particle')}")
     if arguments.arrays is not None:
-        with atomic_path(arguments.arrays) as temporary:
-            arrays: dict[str, Any] = explanation.arrays()
-            np.savez_compressed(temporary, **arrays)
+        arrays: dict[str, Any] = explanation.arrays()
+        try:
+            with atomic_path(arguments.arrays) as temporary:
+                np.savez_compressed(temporary, **arrays)
+        except OSError as error:
+            raise unwritable(arguments.arrays, error, "--arrays") from error
         print(f"{arguments.arrays}: the maps and positions")
     for sentence in explanation.missing():
         print(sentence)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from nanoseg_bench.errors import NanosegError, UsageError
+from nanoseg_bench.errors import UsageError
 
 _EPILOG = """\
 examples:
@@ -46,11 +46,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     isolate_libraries()
     from nanoseg_bench.cli.operating_point import find_operating_point
-    from nanoseg_bench.files import sha256_file
+    from nanoseg_bench.files import require_writable, sha256_file, unwritable
     from nanoseg_bench.models.onnx_file import write_onnx
     from nanoseg_bench.models.trained import open_trained
     from nanoseg_bench.models.yolo import YoloModel
 
+    require_writable(out.parent, "--out")
     model = open_trained(arguments.model, trust_pickle=arguments.trust_pickle)
     if not isinstance(model, YoloModel):
         raise UsageError(f"{arguments.model}: {model.recipe.model} is no YOLO model, and only those are exported")
@@ -60,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         chosen = point.confidence if point and point.chosen else None
         parity = write_onnx(model, out, sha256_file(weights), chosen)
     except OSError as error:
-        raise NanosegError(f"{out}: cannot be written ({error.strerror or error}); give another --out") from error
+        raise unwritable(out, error, "--out") from error
     print(f"{out}: {model.recipe.title}, {model.recipe.canvas} px, classes {', '.join(model.classes)}")
     print(f"ONNX Runtime against PyTorch: {parity}")
     print(f"operating point: {f'{point.confidence:.3g}, {point.source}' if point else 'none known'}")

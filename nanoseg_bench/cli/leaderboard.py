@@ -1,6 +1,8 @@
 """``nanoseg-bench leaderboard``: rebuild the CSV files from the records and print, draw or check them."""
 
 import argparse
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +11,8 @@ from nanoseg_bench.errors import RecordError, UsageError
 if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
+
+_LOG = logging.getLogger(__name__)
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -53,8 +57,8 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the verb."""
-    from nanoseg_bench.leaderboard.build import write_leaderboards
+    """Carry out the verb; a folder that cannot be written is one whose tables are only shown."""
+    from nanoseg_bench.leaderboard.build import leaderboard_texts, write_leaderboards
 
     names = _names(arguments)
     _require_consistent(arguments, names)
@@ -62,11 +66,20 @@ def run(arguments: argparse.Namespace) -> int:
         _check(arguments, names)
         return 0
     for name in names:
-        write_leaderboards(arguments.leaderboards, name, arguments.reference)
+        texts = None
+        try:
+            write_leaderboards(arguments.leaderboards, name, arguments.reference)
+        except OSError as error:
+            texts = leaderboard_texts(arguments.leaderboards, name, arguments.reference)
+            _LOG.warning(
+                "%s: the CSV files cannot be written (%s), so the tables are only shown",
+                arguments.leaderboards,
+                error.strerror or error,
+            )
         if arguments.markdown:
             _print_markdown(arguments, name)
             continue
-        print_tables(arguments.leaderboards, name)
+        print_tables(arguments.leaderboards, name, texts)
         if arguments.html is not None:
             _write_page(arguments, name)
     return 0
@@ -115,12 +128,14 @@ def _print_markdown(arguments: argparse.Namespace, name: str) -> None:
 
 
 def _write_page(arguments: argparse.Namespace, name: str) -> None:
+    from nanoseg_bench.files import require_writable
     from nanoseg_bench.leaderboard.admission import admitted_records
     from nanoseg_bench.leaderboard.build import build_tables
     from nanoseg_bench.leaderboard.page import open_pictures, write_page
 
     records = admitted_records(arguments.leaderboards, name)
     path = Path(arguments.html) if arguments.html else arguments.leaderboards / f"{name}.html"
+    require_writable(path.parent, "--html FILE")
     pictures = None if arguments.data is None else open_pictures(arguments.data, arguments.runs, records)
     write_page(path, records, build_tables(records, arguments.reference), pictures)
     print(path)
@@ -143,8 +158,16 @@ def _check(arguments: argparse.Namespace, names: list[str]) -> None:
     print(f"{', '.join(names)}: the CSV files are what the records give")
 
 
-def print_tables(leaderboards: Path, set_name: str) -> None:
-    """Print the CSV files of a set as tables that fit a terminal: the columns a reader looks at first."""
+def print_tables(leaderboards: Path, set_name: str, texts: Mapping[Path, str | None] | None = None) -> None:
+    """Print the CSV files of a set as tables that fit a terminal: the columns a reader looks at first.
+
+    Args:
+        leaderboards: Folder of the files.
+        set_name: Whose.
+        texts: What the files would hold, where they could not be written; by default they are read.
+    """
+    import io
+
     import pandas as pd
     from rich.text import Text
 
@@ -153,9 +176,11 @@ def print_tables(leaderboards: Path, set_name: str) -> None:
     console = open_console(piped_width=190)
     for kind, columns in _SHOWN.items():
         path = leaderboards / f"{set_name}-{kind}.csv"
-        if path.is_file():
-            console.print(_table(pd.read_csv(path), columns, f"{set_name}: {_TITLES[kind]}"))
-            console.print(Text(str(path), style="dim"))
+        kept = path.read_text(encoding="utf-8") if texts is None and path.is_file() else None
+        text = kept if texts is None else texts.get(path)
+        if text is not None:
+            console.print(_table(pd.read_csv(io.StringIO(text)), columns, f"{set_name}: {_TITLES[kind]}"))
+            console.print(Text(str(path) if texts is None else f"{path} (not written)", style="dim"))
 
 
 _TITLES = {

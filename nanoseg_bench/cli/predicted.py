@@ -16,8 +16,8 @@ from nanoseg_bench.annotations.instance import Instance, Micrograph, Rle
 from nanoseg_bench.annotations.raster import to_rle
 from nanoseg_bench.annotations.source import Loaded, Source
 from nanoseg_bench.annotations.yolo import to_outlines
-from nanoseg_bench.errors import NanosegError, UsageError
-from nanoseg_bench.files import atomic_path, read_json, write_json
+from nanoseg_bench.errors import UsageError
+from nanoseg_bench.files import atomic_path, read_json, unwritable, write_json
 from nanoseg_bench.imageio import as_rgb
 from nanoseg_bench.metrics.size_distribution import equivalent_diameters
 from nanoseg_bench.preparation.overlays import class_colours
@@ -145,7 +145,7 @@ def write_folder(
             source = Source("predictions", entries, settings.classes)
             convert(source, folder / name, name, classes=settings.classes, overwrite=True)
     except OSError as error:
-        raise NanosegError(f"{folder}: cannot be written ({error.strerror or error}); give another --out") from error
+        raise unwritable(folder, error, "--out") from error
 
 
 def write_overlay(path: Path, image: PredictedImage, pixels: NDArray[np.uint8], classes: Sequence[str]) -> None:
@@ -173,7 +173,7 @@ def write_overlay(path: Path, image: PredictedImage, pixels: NDArray[np.uint8], 
         with atomic_path(path) as temporary:
             Image.fromarray(picture).save(temporary)
     except OSError as error:
-        raise NanosegError(f"{path}: cannot be written ({error.strerror or error}); give another --out") from error
+        raise unwritable(path, error, "--out") from error
 
 
 def _document(settings: Settings, images: Sequence[PredictedImage]) -> dict[str, Any]:

@@ -100,11 +100,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _score_runs(arguments: argparse.Namespace, path: Path | None) -> int:
+    from nanoseg_bench.files import require_writable
     from nanoseg_bench.leaderboard.build import write_leaderboards
     from nanoseg_bench.runs.rescoring import check_runs, records_without_run, score_runs
 
     prepared, runs, is_whole = _find_runs(arguments, path)
     prepared.require_audit()
+    if not arguments.check:
+        require_writable(arguments.leaderboards, "--leaderboards")
     rescored = (check_runs if arguments.check else score_runs)(runs, prepared, arguments.leaderboards)
     lost = records_without_run(arguments.leaderboards, prepared.name, runs) if is_whole else []
     _report(rescored, "checked and found as recorded" if arguments.check else "scored")
@@ -158,6 +161,7 @@ def _score_external(arguments: argparse.Namespace) -> int:
     _check_external(arguments)
     from nanoseg_bench.evaluation.eval_sets import load_eval_set
     from nanoseg_bench.evaluation.external import read_external
+    from nanoseg_bench.files import require_writable
     from nanoseg_bench.leaderboard.build import write_leaderboards
     from nanoseg_bench.preparation.prepared_set import PreparedSet
     from nanoseg_bench.runs.handed_in import find_operating_point, keep_predictions
@@ -174,6 +178,9 @@ def _score_external(arguments: argparse.Namespace) -> int:
 
     classes = parse_classes(arguments.classes)
     masks = mask_options_of(arguments, classes)
+    runs = arguments.runs or Path("runs") / prepared.name
+    require_writable(runs, "--runs")
+    require_writable(arguments.leaderboards, "--leaderboards")
 
     def read(path: Path, eval_set: str) -> "External":
         external = read_external(
@@ -194,7 +201,6 @@ def _score_external(arguments: argparse.Namespace) -> int:
     val_path: Path | None = arguments.val_predictions
     point = find_operating_point(arguments.predictions, external, arguments.confidence, has_val=val_path is not None)
     val = None if val_path is None else read(val_path, "val")
-    runs = arguments.runs or Path("runs") / prepared.name
     run = keep_predictions(runs, arguments.name, prepared, arguments.predictions, external, point, val)
     score_run(run, KeptTruth(prepared), arguments.leaderboards)
     told = "declared with --confidence" if arguments.confidence is not None else _POINTS[point.source]

@@ -18,6 +18,7 @@ from nanoseg_bench.leaderboard.columns import COLUMNS
 from nanoseg_bench.leaderboard.long_tables import class_rows, identity, modality_rows
 from nanoseg_bench.leaderboard.seed_table import seed_rows
 from nanoseg_bench.leaderboard.standings import PRIMARY, Standing, competes, contest, ranked_metric, standings
+from nanoseg_bench.locks import hold
 from nanoseg_bench.models.registry import ABLATION
 from nanoseg_bench.runs.record import Record
 
@@ -38,13 +39,16 @@ def write_leaderboards(leaderboards: Path, set_name: str, reference: str | None 
     Raises:
         RecordError: There are no records, or they do not belong in one table.
         UsageError: No ranked row is of the reference.
+        OSError: The folder cannot be written.
     """
-    texts = leaderboard_texts(leaderboards, set_name, reference)
-    for path, text in texts.items():
-        if text is None:
-            path.unlink(missing_ok=True)  # of records that are gone
-        else:
-            write_text(path, text)
+    # Of two calls, each with a new record, the one that reads the records last is to write last.
+    with hold(leaderboards / set_name, wait=True):
+        texts = leaderboard_texts(leaderboards, set_name, reference)
+        for path, text in texts.items():
+            if text is None:
+                path.unlink(missing_ok=True)  # of records that are gone
+            else:
+                write_text(path, text)
     return [path for path, text in texts.items() if text is not None]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from nanoseg_bench.errors import PredictionsError, RecordError
 from nanoseg_bench.evaluation.external import External
 from nanoseg_bench.evaluation.predictions import write_predictions
+from nanoseg_bench.locks import hold
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.documents import ExternalRun, RunFacts
 from nanoseg_bench.runs.folder import RunFolder
@@ -87,12 +88,13 @@ def keep_predictions(
         commit=package_commit(),
     )
     about = ExternalRun(external=facts, set_hash=prepared.content_hash)
-    if not _is_of(run, prepared):
-        shutil.rmtree(run.path, ignore_errors=True)
-    run.write_about(about)
-    if val is not None:
-        _keep(run, val, path, OperatingPoint("val"))
-    _keep(run, external, path, point)
+    with hold(run.path, wait=True):
+        if not _is_of(run, prepared):
+            shutil.rmtree(run.path, ignore_errors=True)
+        run.write_about(about)
+        if val is not None:
+            _keep(run, val, path, OperatingPoint("val"))
+        _keep(run, external, path, point)
     return run
 
 

@@ -1,14 +1,14 @@
 """Carry out a plan: skip what is done, run the rest, keep the leaderboards up to date."""
 
 import logging
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nanoseg_bench.errors import DatasetError, NanosegError, RecordError
+from nanoseg_bench.errors import DatasetError, RecordError
 from nanoseg_bench.evaluation.robustness import ROBUSTNESS
 from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION
+from nanoseg_bench.files import require_writable
 from nanoseg_bench.models.base import Deadline
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.executors import run_in_process
@@ -65,8 +65,8 @@ def run_plan(
         AuditError, DatasetError, RecordError, NanosegError: Nothing can be run on this set, or nothing written.
     """
     prepared = open_set(places.data)
-    _require_writable(places.runs, "--runs")
-    _require_writable(places.leaderboards, "--leaderboards")
+    require_writable(places.runs, "--runs")
+    require_writable(places.leaderboards, "--leaderboards")
     _clear_stale_records(specs, places.leaderboards, prepared)
     outcomes: dict[str, Outcome] = {}
     for number, spec in enumerate(specs, start=1):
@@ -116,18 +116,6 @@ def _require_splits(prepared: PreparedSet) -> None:
                 f"{prepared.root}: has no split {split!r}, which {purpose} needs; prepare it with all three, "
                 "e.g. --split 8:1:1"
             )
-
-
-def _require_writable(folder: Path, flag: str) -> None:
-    """Better known now than after hours of training."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise NanosegError(
-            f"{folder}: cannot be written ({error.strerror}); give another folder with {flag}"
-        ) from error
 
 
 def _clear_stale_records(specs: Sequence[RunSpec], leaderboards: Path, prepared: PreparedSet) -> None:
