@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.errors import RecordError, UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "  nanoseg-bench leaderboard emps --html                 one page with everything -> leaderboards/emps.html\n"
         "  nanoseg-bench leaderboard emps --html page.html --data data/emps --runs runs/emps\n"
         "  nanoseg-bench leaderboard emps --markdown             the table for a README\n"
-        "  nanoseg-bench leaderboard --check",
+        "  nanoseg-bench leaderboard --check\n"
+        "  nanoseg-bench leaderboard emps --drop unet-paper-seed0\n"
+        "                                                        without the row of a run that failed",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -51,6 +54,14 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         action="store_true",
         help="write nothing; fail where a CSV file is not, byte for byte, what the records give",
     )
+    shown.add_argument(
+        "--drop",
+        metavar="RUN",
+        nargs="+",
+        help="remove the records of runs that did not end well, such as unet-quick-seed0, and write the tables "
+        "without them; what they trained stays in their folders, and `run` goes on with it",
+    )
+    parser.add_argument("--force", action="store_true", help="with --drop: also runs that ended well")
     parser.add_argument("--data", type=Path, metavar="DIR", help="with --html: the prepared set, for images")
     parser.add_argument("--runs", type=Path, metavar="DIR", help="with --html: folder of its runs, for images")
     parser.set_defaults(run=run)
@@ -59,12 +70,15 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out the verb; a folder that cannot be written is one whose tables are only shown."""
     from nanoseg_bench.leaderboard.build import leaderboard_texts, write_leaderboards
+    from nanoseg_bench.leaderboard.dropping import failed_runs
 
     names = _names(arguments)
     _require_consistent(arguments, names)
     if arguments.check:
         _check(arguments, names)
         return 0
+    if arguments.drop is not None:
+        return _drop(arguments, names)
     for name in names:
         texts = None
         try:
@@ -80,6 +94,8 @@ def run(arguments: argparse.Namespace) -> int:
             _print_markdown(arguments, name)
             continue
         print_tables(arguments.leaderboards, name, texts)
+        for run_id, status in failed_runs(arguments.leaderboards, name).items():
+            print(f"{run_id}: {status}; without its row: nanoseg-bench leaderboard {name} --drop {run_id}")
         if arguments.html is not None:
             _write_page(arguments, name)
     return 0
@@ -107,6 +123,10 @@ def _names(arguments: argparse.Namespace) -> list[str]:
 def _require_consistent(arguments: argparse.Namespace, names: list[str]) -> None:
     if arguments.html and len(names) > 1:
         raise UsageError(f"--html {arguments.html}: a page is of one set; name one of {', '.join(names)}")
+    if arguments.drop is not None and len(names) > 1:
+        raise UsageError(f"--drop: name the set that is meant, one of {', '.join(names)}")
+    if arguments.force and arguments.drop is None:
+        raise UsageError("--force: goes with --drop RUN")
     folders = [option for option in ("data", "runs") if getattr(arguments, option) is not None]
     if not folders:
         return
@@ -116,6 +136,23 @@ def _require_consistent(arguments: argparse.Namespace, names: list[str]) -> None
         raise UsageError("--data and --runs: images take both, the prepared set and the predictions that were kept")
     if len(names) > 1:
         raise UsageError(f"--data {arguments.data}: images are of one set; name one of {', '.join(names)}")
+
+
+def _drop(arguments: argparse.Namespace, names: list[str]) -> int:
+    from nanoseg_bench.leaderboard.build import clear_leaderboards, write_leaderboards
+    from nanoseg_bench.leaderboard.dropping import drop_runs
+    from nanoseg_bench.runs.record import find_records
+
+    name = names[0]
+    for path in drop_runs(arguments.leaderboards, name, split_names(arguments.drop), force=arguments.force):
+        print(f"removed: {path}")
+    if not find_records(arguments.leaderboards, name):
+        clear_leaderboards(arguments.leaderboards, name)
+        print(f"{name}: no record is left, and so no table")
+        return 0
+    write_leaderboards(arguments.leaderboards, name, arguments.reference)
+    print_tables(arguments.leaderboards, name)
+    return 0
 
 
 def _print_markdown(arguments: argparse.Namespace, name: str) -> None:

@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -50,6 +51,14 @@ def write_leaderboards(leaderboards: Path, set_name: str, reference: str | None 
             else:
                 write_text(path, text)
     return [path for path, text in texts.items() if text is not None]
+
+
+def clear_leaderboards(leaderboards: Path, set_name: str) -> None:
+    """Remove the CSV files of a set that has no records any more, and the empty folder of its records."""
+    for name in TABLES:
+        (leaderboards / f"{set_name}-{name}.csv").unlink(missing_ok=True)
+    with suppress(OSError):  # something else lies there
+        (leaderboards / "records" / set_name).rmdir()
 
 
 def leaderboard_texts(leaderboards: Path, set_name: str, reference: str | None = None) -> dict[Path, str | None]:

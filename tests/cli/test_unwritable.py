@@ -1,4 +1,4 @@
-"""Places that cannot be written: each verb names the place and the way out, and reading needs no permission to write."""
+"""Places that cannot be written: each verb names the place and the way out; reading needs no permission to write."""
 
 import json
 import os
