@@ -8,6 +8,14 @@ from nanoseg_bench.environment import isolate_libraries
 isolate_libraries()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_locks(tmp_path_factory):
+    """Latency is measured although other tests, or a user, are at work on this machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NANOSEG_BENCH_LOCKS", str(tmp_path_factory.mktemp("locks")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_set(tmp_path_factory):
     """A tiny nanosynth, prepared once for all end-to-end tests."""

@@ -10,7 +10,7 @@ from nanoseg_bench.evaluation.timing import Timing
 from nanoseg_bench.models.base import CanvasImage, Model
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.progress import track
-from nanoseg_bench.runs.timing import predict_timed
+from nanoseg_bench.runs.timing import measure_alone
 
 
 def predict_eval_set(
@@ -23,14 +23,26 @@ def predict_eval_set(
         prepared: Holds the images.
         eval_set: Its images are predicted.
         device: torch device name.
-        timed: Whether latency and energy are measured too; see ``runs.timing``.
+        timed: Whether latency and energy are measured too, where nothing else is at work; see ``runs.timing``.
     """
     images = prepared.images(eval_set.name)
     description = f"predict {eval_set.name} with {model.recipe.model}"
-    if timed:
-        return _predictions(model, eval_set, *predict_timed(model, images, device, description))
     found = {image.name: model.predict([CanvasImage.read(image)])[0] for image in track(images, description)}
-    return _predictions(model, eval_set, found)
+    timing = measure_latency(model, prepared, eval_set.name, device) if timed else None
+    return _predictions(model, eval_set, found, timing)
+
+
+def measure_latency(model: Model, prepared: PreparedSet, eval_set: str, device: str) -> Timing | None:
+    """Latency and energy on the images of an eval set; None where something else is at work.
+
+    Args:
+        model: Ready to predict.
+        prepared: Holds the images.
+        eval_set: Its name.
+        device: torch device name.
+    """
+    description = f"latency of {model.recipe.model} on {eval_set}"
+    return measure_alone(model, prepared.images(eval_set), device, description)
 
 
 def predict_corrupted(model: Model, prepared: PreparedSet, clean: EvalSet, condition: Condition) -> Predictions:

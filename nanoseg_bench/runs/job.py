@@ -31,8 +31,10 @@ from nanoseg_bench.runs.documents import MadeBy
 from nanoseg_bench.runs.failure import Outcome, record_failure
 from nanoseg_bench.runs.folder import LOG_FILE, OUTCOME_FILE, RunFolder
 from nanoseg_bench.runs.inference import predict_eval_set
+from nanoseg_bench.runs.latency import add_latency, could_be_measured, untimed_sets
 from nanoseg_bench.runs.plan import RunSpec
 from nanoseg_bench.runs.provenance import device_name, package_commit, package_versions
+from nanoseg_bench.runs.quiet import at_work
 from nanoseg_bench.runs.record import Status, record_path
 from nanoseg_bench.runs.scored import KeptTruth, is_scored, predicted_sets, score_run, scored_sets
 
@@ -70,7 +72,8 @@ def execute(job: Job) -> Outcome:
         for sentence in told:
             _LOG.warning("%s", sentence)
         try:
-            _run(job)
+            with at_work():
+                _run(job)
             outcome = Outcome("ok")
         except TimeLimitReached as error:
             outcome = Outcome("timeout", str(error))
@@ -94,6 +97,7 @@ def is_complete(job: Job) -> bool:
         and all(run.has_current_predictions(name) for name in predicted_sets(prepared))
         and all(is_scored(run, prepared, name, job.leaderboards) for name in scored_sets(prepared))
         and (not job.robust_images or _is_robustness_complete(job, run, prepared))
+        and not could_be_measured(run, prepared, job.leaderboards, job.device)
     )
 
 
@@ -116,7 +120,8 @@ def _run(job: Job) -> None:
     stale = [name for name in predicted_sets(prepared) if not run.has_current_predictions(name)]
     clean = clean_set(truth.eval_set("test"), job.robust_images) if job.robust_images else None
     conditions = stale_conditions(run, clean) if clean else []
-    if stale or conditions:
+    untimed = untimed_sets(run, prepared, job.device)
+    if stale or conditions or untimed:
         _load(model, report, job)
         run.add_device(device_name(job.device))
     for name in stale:
@@ -126,6 +131,7 @@ def _run(job: Job) -> None:
         run.forget_made_from(name)
         write_predictions(run.predictions_path(name), predictions)
         run.write_made_from(name)
+    add_latency(model, run, prepared, untimed, job.device)
     # New predictions for val may move the operating point of every record.
     score_run(run, truth, job.leaderboards, only_missing="val" not in stale)
     if clean and conditions:

@@ -1,70 +1,88 @@
 """How latency and energy of a row are measured, the same way for every model.
 
-One image at a time, already in memory. The first predictions, during which libraries choose their kernels, do not
-count. A clock is read when the device has finished. Every image of the eval set is measured as it is predicted; a small
-eval set is gone through again until there are enough measurements or the time for that is used up. The way back to
+It is done after the predictions, while nothing else of ours is at work on the machine (``runs.quiet``); where something
+is, nothing is measured, and a later ``run`` does it. One image at a time, already in memory. The first predictions,
+during which libraries choose their kernels, do not count. A clock is read when the device has finished. The images are
+spread over the eval set; a small one is gone through again until there are enough measurements. The way back to
 original pixels belongs to the prediction, reading the file does not.
 """
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from itertools import cycle, islice
 
-from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.evaluation.timing import Timing
 from nanoseg_bench.models.base import CanvasImage, Model
 from nanoseg_bench.models.stopwatch import Lap
 from nanoseg_bench.preparation.prepared_set import PreparedImage
 from nanoseg_bench.progress import track
 from nanoseg_bench.runs.energy import energy_per_image, joule_counter
+from nanoseg_bench.runs.quiet import alone
 
 WARM_UP = 3
 MEASUREMENTS = 50
-SECONDS_OF_REPEATS = 20.0
-"""Predictions before the first that counts; measurements to reach; the longest that repeats may take to reach them."""
+LEAST_MEASUREMENTS = 5
+SECONDS = 20.0
+"""Predictions before the first that counts; measurements to reach, and those that are made however long they take; how
+long others may be kept waiting to reach them."""
+
+_LOG = logging.getLogger(__name__)
 
 
-def predict_timed(
+def measure_alone(
     model: Model,
     images: Sequence[PreparedImage],
     device: str,
     description: str,
     *,
     measurements: int = MEASUREMENTS,
-    seconds_of_repeats: float = SECONDS_OF_REPEATS,
-) -> tuple[dict[str, list[Instance]], Timing]:
-    """Predict images and time it.
+    seconds: float = SECONDS,
+) -> Timing | None:
+    """Time a model while nothing else of ours is at work.
 
     Args:
         model: Ready to predict.
-        images: At least one.
+        images: Of an eval set; at least one.
         device: torch device name.
-        description: For the progress bar.
-        measurements: To reach by repeats.
-        seconds_of_repeats: After which they end.
+        description: For the progress bar and the log.
+        measurements: To reach.
+        seconds: After which no more are made, if there are ``LEAST_MEASUREMENTS``.
 
     Returns:
-        (found, timing): the instances of each image by its name, and the measurements.
+        None where something else is at work; the log says so.
     """
+    with alone() as reason:
+        if reason:
+            _LOG.warning("%s: not measured: %s; the same `run` measures it later", description, reason)
+            return None
+        return measure(model, _spread(images, measurements), device, description, measurements, seconds)
+
+
+def measure(
+    model: Model, images: Sequence[PreparedImage], device: str, description: str, measurements: int, seconds: float
+) -> Timing:
+    """Time a model, whatever else is at work; arguments as of ``measure_alone``."""
     synchronise = _synchroniser(device)
 
-    def predict(image: PreparedImage) -> tuple[list[Instance], Lap]:
+    def lap(image: PreparedImage) -> Lap:
         canvas = CanvasImage.read(image)
-        (instances,), lap = model.stopwatch.time(lambda: model.predict([canvas]), synchronise)
-        return instances, lap
+        return model.stopwatch.time(lambda: model.predict([canvas]), synchronise)[1]
 
     for image in islice(cycle(images), WARM_UP):
-        predict(image)
-    found, laps = {}, []
-    for image in track(images, description):
-        found[image.name], lap = predict(image)
-        laps.append(lap)
-    end = time.perf_counter() + seconds_of_repeats
-    for image in cycle(images):
-        if len(laps) >= measurements or time.perf_counter() >= end:
+        lap(image)
+    laps: list[Lap] = []
+    end = time.perf_counter() + seconds
+    for image in track(islice(cycle(images), measurements), description, measurements):
+        if len(laps) >= LEAST_MEASUREMENTS and time.perf_counter() >= end:
             break
-        laps.append(predict(image)[1])
-    return found, _timing(laps, _energy(model, images[:measurements], device, synchronise))
+        laps.append(lap(image))
+    return _timing(laps, _energy(model, images, device, synchronise))
+
+
+def _spread(images: Sequence[PreparedImage], number: int) -> list[PreparedImage]:
+    """At most ``number`` images, evenly over the whole eval set: neighbours are often of one specimen."""
+    return [images[index * len(images) // number] for index in range(number)] if len(images) > number else list(images)
 
 
 def _timing(laps: Sequence[Lap], energy: float | None) -> Timing:

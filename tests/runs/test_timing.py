@@ -10,7 +10,7 @@ from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.registry import build
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.energy import energy_per_image, joule_counter
-from nanoseg_bench.runs.timing import predict_timed
+from nanoseg_bench.runs.timing import LEAST_MEASUREMENTS, WARM_UP, measure_alone
 
 
 @pytest.fixture
@@ -24,18 +24,26 @@ def otsu(prepared):
 
 
 def test_few_images_are_gone_through_until_there_are_enough_measurements(otsu, prepared):
-    images = prepared.images("test")
-    found, timing = predict_timed(otsu, images, "cpu", "test", measurements=7)
-    assert list(found) == [image.name for image in images]
+    timing = measure_alone(otsu, prepared.images("test"), "cpu", "test", measurements=7)
     assert len(timing.total_ms) == 7
     assert min(timing.total_ms) > 0
     assert timing.energy_j_per_image is None, "a CPU has no counter that we read"
 
 
-def test_repeats_end_when_their_time_is_used_up(otsu, prepared):
-    images = prepared.images("test")
-    _, timing = predict_timed(otsu, images, "cpu", "test", measurements=10**6, seconds_of_repeats=0.0)
-    assert len(timing.total_ms) == len(images)
+def test_others_wait_for_few_measurements_only(otsu, prepared):
+    timing = measure_alone(otsu, prepared.images("test"), "cpu", "test", measurements=10**6, seconds=0.0)
+    assert len(timing.total_ms) == LEAST_MEASUREMENTS
+
+
+def test_the_images_are_spread_over_the_eval_set(otsu, prepared):
+    seen = []
+    original = otsu.predict
+    otsu.predict = lambda batch: seen.extend(image.name for image in batch) or original(batch)
+    images = prepared.images("train")
+    assert len(images) > 12
+    measure_alone(otsu, images, "cpu", "test", measurements=3)
+    measured = seen[WARM_UP:]
+    assert measured == [images[index].name for index in (0, len(images) // 3, 2 * len(images) // 3)]
 
 
 def test_energy_is_shared_among_the_predictions(otsu, prepared):
