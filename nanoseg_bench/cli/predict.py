@@ -108,8 +108,8 @@ def _predict_into(out: Path, arguments: argparse.Namespace, sources: Sequence[Pa
     classes = tuple(model.classes) if model.knows_classes else (_CLASSLESS,)
     settings = Settings(f"{model.recipe.model} ({arguments.model.resolve()})", confidence, classes)
     require_same(out, earlier, settings)
-    known = {image.source.resolve() for image in kept}
-    new = [source for source in sources if source.resolve() not in known]
+    known = {os.path.realpath(image.source) for image in kept}
+    new = [source for source in sources if os.path.realpath(source) not in known]
     annotations = [name for name in formats if name != _OVERLAY]
     clear_leftovers(out)
     # At once: a call that is killed leaves a folder that the next one knows as ours.
@@ -151,9 +151,9 @@ def _find_images(given: Sequence[Path], out: Path) -> list[Path]:
         sources += _images_below(path, IMAGE_SUFFIXES) if path.is_dir() else [path]
     if not sources:
         raise UsageError(f"{', '.join(map(str, given))}: no image with one of the endings {', '.join(IMAGE_SUFFIXES)}")
-    once: dict[Path, Path] = {}
+    once: dict[str, Path] = {}
     for path in sources:
-        once.setdefault(path.resolve(), path.absolute())
+        once.setdefault(os.path.realpath(path), path.absolute())
     return list(once.values())
 
 

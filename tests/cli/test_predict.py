@@ -283,3 +283,52 @@ def test_a_model_whose_scores_only_rank_keeps_every_particle_where_val_cannot_de
     (run / "operating_point.json").write_text('{"confidence": "high", "fit_sha256": ""}', encoding="utf-8")
     assert main(["predict", micrographs, "--model", str(run), "--out", str(tmp_path / "damaged")]) == 1
     assert "operating_point.json: confidence: Input should be a valid number" in capsys.readouterr().err
+
+
+def test_namesakes_are_told_apart_and_a_file_comes_once(weights, tmp_path, capsys, monkeypatch):
+    rng = np.random.default_rng(0)
+    for folder, name in (("x", "a"), ("y", "a"), ("y", "b")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (40, 48), dtype=np.uint8)).save(tmp_path / folder / f"{name}.png")
+    # As in data sets whose files lie elsewhere, under their hash.
+    (tmp_path / "store").mkdir()
+    (tmp_path / "y" / "b.png").rename(tmp_path / "store" / "0f3c")
+    (tmp_path / "y" / "b.png").symlink_to(tmp_path / "store" / "0f3c")
+    monkeypatch.chdir(tmp_path)
+    given = ["x", "y", "x/a.png", "y/../x/a.png", str(tmp_path / "y" / "a.png")]
+    more = ["--model", str(weights), "--out", "found", "--device", "cpu", "--format", "coco,overlay"]
+    assert main(["predict", *given, *more]) == 0
+    shown = capsys.readouterr().out
+    entries = found_in(tmp_path / "found")
+    assert [entry["name"] for entry in entries] == ["a", "a-2", "b"]
+    assert len(list((tmp_path / "found" / "overlay").iterdir())) == 3
+    assert " x/a.png " in shown and " y/a.png -> a-2 " in shown and " b.png " in shown
+    assert "3 images" in shown
+    again = ["predict", str(tmp_path / "store" / "0f3c"), "x", *more, "--overwrite", "missing"]
+    assert main(again) == 0
+    assert "predicted earlier: 2 images" in capsys.readouterr().out
+    assert len(found_in(tmp_path / "found")) == 3
+
+
+@pytest.mark.parametrize("target", ["gone.png", "link.png"])
+def test_links_that_lead_nowhere_are_told(target, images, weights, tmp_path, capsys):
+    (images / "link.png").symlink_to(target)
+    assert predict(images, weights, tmp_path / "found", "--format", "coco") == 1
+    assert "could not be read" in (shown := capsys.readouterr().out) and "link.png" in shown
+    assert len(found_in(tmp_path / "found")) == 4
+
+
+def test_a_call_that_was_killed_leaves_a_folder_that_the_next_one_goes_on_in(images, weights, tmp_path):
+    out = tmp_path / "found"
+    assert predict(images, weights, out, "--format", "coco,overlay") == 0
+    document = json.loads((out / "predictions.json").read_text())
+    # What a kill leaves: predictions.json as it was at the beginning, pictures, and half of one.
+    (out / "predictions.json").write_text(json.dumps({**document, "images": []}))
+    shutil.rmtree(out / "coco")
+    (out / "overlay" / ".deep.abcd1234.png").write_bytes(b"half")
+    (out / ".predictions.abcd1234.json").write_bytes(b"half")
+    (out / ".gitignore").write_text("*")
+    assert predict(images, weights, out, "--format", "coco,overlay", "--overwrite", "missing") == 0
+    assert len(found_in(out)) == 4
+    hidden = [path.name for path in out.rglob(".*")]
+    assert hidden == [".gitignore"]

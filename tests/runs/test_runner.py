@@ -2,11 +2,13 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 
 from nanoseg_bench.cli import main
-from nanoseg_bench.errors import DatasetError, NanosegError, RecordError
+from nanoseg_bench.errors import BusyError, DatasetError, NanosegError, RecordError
 from nanoseg_bench.models.base import Deadline
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.failure import Outcome, record_failure
@@ -110,3 +112,18 @@ def test_a_damaged_set_is_told_by_its_file(prepared, tmp_path):
     outcome = run(PreparedSet(copy), tmp_path)["otsu-smoke-seed0"]
     assert outcome.status == "failed"
     assert "test.json" in outcome.reason
+
+
+def test_a_run_that_another_command_works_on_is_refused_by_name(prepared, tmp_path):
+    folder = tmp_path / "runs" / "otsu-smoke-seed0"
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom nanoseg_bench.locks import hold\n"
+        "with hold(Path(sys.argv[1]), wait=False):\n    print('held', flush=True)\n    sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", code, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        other.stdout.readline()
+        with pytest.raises(BusyError, match=rf"otsu-smoke-seed0: another nanoseg-bench command \(process {other.pid}"):
+            run(prepared, tmp_path)
+        other.kill()
+    assert run(prepared, tmp_path)["otsu-smoke-seed0"].status == "ok", "killed, it is at work no more"
