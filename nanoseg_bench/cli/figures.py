@@ -70,7 +70,6 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.environment import isolate_libraries
 
     isolate_libraries()
-    from nanoseg_bench.files import require_writable
     from nanoseg_bench.leaderboard.figures.contenders import choose_contenders, read_contenders
     from nanoseg_bench.leaderboard.figures.gallery import Materials, choose_kinds, make_figures
 
@@ -85,7 +84,6 @@ def run(arguments: argparse.Namespace) -> int:
         )
     data, runs = arguments.data or Path("data") / name, arguments.runs or Path("runs") / name
     out = arguments.out or Path("figures") / name
-    require_writable(out, "--out")
     materials = Materials(contenders, data, runs, arguments.images, _look_into)
     left_out = []
     for made in make_figures(kinds, materials, out, arguments.format):
