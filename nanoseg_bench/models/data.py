@@ -56,13 +56,14 @@ class TrainingImages:
     Args:
         prepared: The prepared set.
         network_size: Side of the network's input in pixels.
+        copies: Whether its augmented copies are training images, too.
 
     Raises:
         DatasetError: ``canvas/train.json`` lacks a training image.
     """
 
-    def __init__(self, prepared: PreparedSet, network_size: int) -> None:
-        self._images = prepared.images("train")
+    def __init__(self, prepared: PreparedSet, network_size: int, *, copies: bool = True) -> None:
+        self._images = [image for image in prepared.images("train") if copies or image.parent is None]
         self._instances = prepared.canvas_instances("train")
         missing = [image.name for image in self._images if image.name not in self._instances]
         if missing:

@@ -113,6 +113,11 @@ class Recipe(BaseModel):
         default="stock",
         description="Who assembles batches: processes of the CPU, or the training device, where the set then lies.",
     )
+    copies: Training[bool] = Field(
+        default=True,
+        description="Whether the prepared set's augmented copies are training images, too; without them views are drawn "
+        "from the original micrographs alone.",
+    )
     augmentation: Training[Augmentation | None] = Field(
         default=None, description="`shared` for the list of all models, single values, or nothing."
     )

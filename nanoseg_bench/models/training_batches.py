@@ -50,7 +50,7 @@ class TrainingBatches:
         *,
         ignored: bool = False,
     ) -> None:
-        self._images = TrainingImages(prepared, recipe.canvas)
+        self._images = TrainingImages(prepared, recipe.canvas, copies=recipe.copies)
         self._recipe = recipe
         self._seed = seed
         self._targets = targets

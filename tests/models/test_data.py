@@ -3,9 +3,13 @@ import pytest
 import torch
 from PIL import Image
 
-from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.annotations.instance import Instance, Micrograph
 from nanoseg_bench.annotations.raster import mask_to_rle
+from nanoseg_bench.annotations.source import Loaded
+from nanoseg_bench.imageio import read_image
 from nanoseg_bench.models.data import TrainingImages, network_input, normalise, shrink_instance
+from nanoseg_bench.preparation.choices import Choices
+from nanoseg_bench.preparation.pipeline import prepare
 
 CANVAS = 48
 
@@ -68,6 +72,39 @@ def test_inputs_are_three_planes_about_zero_mean_and_unit_variance():
     torch.testing.assert_close(of_colour[0, 2], (torch.from_numpy(grey + 2).float() / 255 - 0.5) / 0.25)
     one_channel = torch.from_numpy(grey)[None, None]
     assert torch.equal(normalise(one_channel), of_grey)
+
+
+def test_copies_can_be_left_out(prepared_set, tmp_path):
+    micrographs = [Loaded(m) for m in four_micrographs(tmp_path)]
+    names = [loaded.micrograph.name for loaded in micrographs]
+    assignment = dict(zip(names, ("train", "train", "val", "test"), strict=True))
+    prepared = prepare(
+        micrographs,
+        name="copies",
+        dataset="copies",
+        classes=("disc",),
+        out=tmp_path / "set",
+        choices=Choices(canvas=64, assignment=assignment, augment_copies=2),
+        workers=1,
+    )
+    assert len(TrainingImages(prepared, 64)) == 6
+    originals = TrainingImages(prepared, 64, copies=False)
+    assert len(originals) == 2
+    shown = [image.image_path for image in prepared.images("train") if image.name in names]
+    for index, path in enumerate(shown):
+        assert (originals[index].pixels == read_image(path)).all()
+
+
+def four_micrographs(folder):
+    rng, micrographs = np.random.default_rng(0), []
+    for number in range(4):
+        pixels = rng.integers(0, 255, (64, 64), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+        mask = np.zeros((64, 64), dtype=bool)
+        mask[10:30, 10 + number : 40] = True
+        disc = Instance("disc", mask_to_rle(mask))
+        micrographs.append(Micrograph(str(number), folder / f"{number}.png", 64, 64, (disc,), source_group=str(number)))
+    return micrographs
 
 
 def test_samples_are_read_at_network_size_in_the_order_of_the_manifest(prepared_set):
