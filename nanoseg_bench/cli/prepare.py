@@ -493,9 +493,14 @@ def _advise_folds(prepared: "PreparedSet", arguments: argparse.Namespace) -> Non
     folds = advised_folds(prepared)
     if folds is None:
         return
-    command = ["nanoseg-bench", *arguments.given, "--folds", str(folds)]
+    given = list(arguments.given)
     if arguments.out is not None:
-        command += ["--out", str(arguments.out.with_name(_ending(arguments.out.name, f"-{folds}fold")))]
+        # Another set, so another folder: the last --out is the one that counts.
+        places = [number for number, part in enumerate(given) if part == "--out" or part.startswith("--out=")]
+        for place in places[-1:]:
+            del given[place : place + (2 if given[place] == "--out" else 1)]
+        given += ["--out", _ending(str(arguments.out), f"-{folds}fold")]
+    command = ["nanoseg-bench", *given, "--folds", str(folds)]
     console = open_console(soft_wrap=True)
     console.print(
         f"advice: the test part is small; test every micrograph once instead, at {folds} trainings per model:\n"
