@@ -115,8 +115,8 @@ class Recipe(BaseModel):
     )
     copies: Training[bool] = Field(
         default=True,
-        description="Whether the prepared set's augmented copies are training images, too; without them views are drawn "
-        "from the original micrographs alone.",
+        description="Whether the prepared set's augmented copies are training images, too; without them views are "
+        "drawn from the original micrographs alone.",
     )
     augmentation: Training[Augmentation | None] = Field(
         default=None, description="`shared` for the list of all models, single values, or nothing."
