@@ -4,6 +4,7 @@ Rich takes ``[b]`` for markup and ``:gem:`` for a picture; none of our texts is 
 style is a ``rich.text.Text``.
 """
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,13 @@ def open_console(*, piped_width: int | None = None, soft_wrap: bool = False) -> 
     """A console on standard output.
 
     Args:
-        piped_width: Characters per line where nobody looks at a terminal; by default 80.
+        piped_width: Characters per line where nobody looks at a terminal and COLUMNS does not say; by default 80.
         soft_wrap: Let the terminal break long lines.
     """
     from rich.console import Console
 
     console = Console(markup=False, emoji=False, highlight=False, soft_wrap=soft_wrap)
-    if piped_width is not None and not console.is_terminal:
+    if piped_width is not None and not console.is_terminal and not os.environ.get("COLUMNS", "").isdigit():
         console.width = piped_width
     return console
 

@@ -4,14 +4,9 @@ import argparse
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.errors import RecordError, UsageError
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from rich.table import Table
 
 _LOG = logging.getLogger(__name__)
 
@@ -203,142 +198,39 @@ def print_tables(leaderboards: Path, set_name: str, texts: Mapping[Path, str | N
         set_name: Whose.
         texts: What the files would hold, where they could not be written; by default they are read.
     """
+    import csv
     import io
 
-    import pandas as pd
     from rich.text import Text
 
+    from nanoseg_bench.leaderboard.terminal_table import build_terminal_tables, footnotes
     from nanoseg_bench.terminal import open_console
 
     console = open_console(piped_width=190)
-    for kind, columns in _SHOWN.items():
+    for kind, title in _TITLES.items():
         path = leaderboards / f"{set_name}-{kind}.csv"
         kept = path.read_text(encoding="utf-8") if texts is None and path.is_file() else None
         text = kept if texts is None else texts.get(path)
-        if text is not None:
-            console.print(_table(pd.read_csv(io.StringIO(text)), columns, f"{set_name}: {_TITLES[kind]}"))
-            console.print(Text(str(path) if texts is None else f"{path} (not written)", style="dim"))
+        if text is None:
+            continue
+        rows = list(csv.DictReader(io.StringIO(text)))
+        console.print(Text(f"{set_name}: {title}", style="bold"))
+        for each in build_terminal_tables(rows, kind, console.width):
+            console.print(Text(each.title, style="italic"))
+            # Numbers are never cut; a terminal that is too narrow for them breaks the lines itself.
+            console.print(each.table, crop=False)
+            console.print()
+        for note in footnotes(rows):
+            console.print(Text(note), soft_wrap=True)
+        told = f"all columns: {path}" if texts is None else f"{path} (not written)"
+        console.print(Text(told, style="dim"), soft_wrap=True)
+        console.print()
 
 
 _TITLES = {
-    "test": "test set (mask AP in original pixels; 95 % interval over source groups; ranks that the data leave open)",
+    "test": "test set (AP: masks in original pixels, 95 % interval over source groups; size error: of the particles "
+    "found, bias ± spread)",
     "ablation": "ablation",
     "ood": "out of distribution: share of particles found (IoU ≥ 0.5, any class) at confidence ≥ 0.25 / 0.5 / 0.75",
     "robustness": "robustness: AP of all particles as one class, clean and corrupted, and the share that is lost",
 }
-
-_QUALITY = {
-    "rank": "rank",
-    "title": "model",
-    "preset": "preset",
-    "seed": "seed",
-    "map_50_95": "AP",
-    "map_50": "AP50",
-    "map_50_95_agnostic": "AP any",
-    "map_50_agnostic": "AP50 any",
-    "difference": "difference",
-    "precision": "P",
-    "recall": "R",
-    "f1": "F1",
-    "iou_matched": "IoU",
-    "iou_pixel": "pixel IoU",
-}
-_SHOWN = {
-    "test": {
-        **_QUALITY,
-        "parameters": "parameters",
-        "latency_ms_per_image": "ms/image",
-        "training_seconds": "training s",
-    },
-    "ablation": _QUALITY,
-    "ood": {
-        "rank": "rank",
-        "title": "model",
-        "preset": "preset",
-        "seed": "seed",
-        **{
-            f"detection_rate_{shape}{level}": f"{shape}{level.replace('_', ' ≥ .')}"
-            for shape in ("triangle", "pentagon")
-            for level in ("", "_25", "_50", "_75")
-        },
-        "map_50_agnostic": "AP50 any",
-    },
-    "robustness": {
-        "rank": "rank",
-        "title": "model",
-        "preset": "preset",
-        "seed": "seed",
-        "map_50_95_agnostic_clean": "clean",
-        "map_50_95_agnostic_corrupted": "corrupted",
-        "degradation": "lost",
-    },
-}
-"""Columns shown, by table, with their short headings; the CSV holds all of them."""
-
-
-def _table(frame: "pd.DataFrame", columns: dict[str, str], title: str) -> "Table":
-    from rich import box
-    from rich.table import Table
-
-    columns = {name: heading for name, heading in columns.items() if frame[name].notna().any()}
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in columns.values():
-        text = heading in ("model", "preset")
-        table.add_column(heading, justify="left" if text else "right", no_wrap=text)
-    reasons, began = [], []
-    contest = None
-    for _, row in frame.iterrows():
-        if row["status"] == "ok" and not row["external"]:
-            # Ranks begin anew in each group of rows that compete.
-            if contest not in (None, (row["preset"], row["initial_weights"])):
-                table.add_section()
-            contest = row["preset"], row["initial_weights"]
-        cells = [_cell(name, row) for name in columns]
-        if row["external"]:
-            cells[list(columns).index("title")] += " (external)"
-        if isinstance(row["truth_begun_by"], str):  # NaN where none of it did
-            cells[list(columns).index("title")] += " *"
-            began.append(f"* truth began with {row['title']}, which flatters it: {row['truth_begun_by']}")
-        if row["status"] != "ok":
-            cells[list(columns).index("title")] += f" ({row['status']})"
-            reasons.append(f"{row['title']}: {row['status']}: {row['reason']}")
-        if row.get("confidence_source") == "default":
-            reasons.append(
-                f"{row['title']}: at the default confidence {row['confidence']:g}: {row['confidence_reason']}"
-            )
-        table.add_row(*cells)
-    if reasons or began:
-        table.caption = "\n".join([*dict.fromkeys(began), *reasons])
-        table.caption_justify = "left"
-    return table
-
-
-def _cell(name: str, row: "pd.Series[Any]") -> str:
-    value = row[name]
-    if value is None or value != value:  # NaN: not measured
-        return ""
-    if isinstance(value, str):
-        return value
-    if name == "rank":
-        return _rank(row)
-    if name == "seed":
-        return str(int(value))
-    if name == "parameters":
-        return f"{int(value):,}"
-    if name in ("latency_ms_per_image", "training_seconds"):
-        return f"{value:.0f}"
-    if name == "difference" and row["model"] == row["reference"]:
-        return "reference"
-    text = f"{value:{'+' if name == 'difference' else ''}.3f}"
-    low, high = row.get(f"{name}_lo"), row.get(f"{name}_hi")
-    if name in ("map_50_95", "difference") and low == low and high == high and low is not None:
-        text += f" [{low:.3f}, {high:.3f}]"
-    return text
-
-
-def _rank(row: "pd.Series[Any]") -> str:
-    """``3``, or ``2-4`` where the ranks in between cannot be told apart."""
-    best, worst = row.get("rank_lo"), row.get("rank_hi")
-    if best is None or best != best or best == worst:
-        return str(int(row["rank"]))
-    return f"{best:.0f}-{worst:.0f}"

@@ -99,19 +99,24 @@ def groups(entries: Iterable[Entry], *, failed: bool = False) -> list[Group]:
         failed: Whether rows that failed stand in their groups too.
     """
     succeeded = [entry for entry in entries if failed or entry.record.status == "ok"]
-    own: dict[tuple[str, ...], list[Entry]] = {}
-    for entry in succeeded:
-        if not entry.record.external:
-            own.setdefault(tuple(entry.row[column] for column in COMPARABLE_BY), []).append(entry)
-    external = [entry for entry in succeeded if entry.record.external]
+    return [
+        Group(name, tuple(succeeded[place] for place in places))
+        for name, places in row_groups([entry.row for entry in succeeded])
+    ]
+
+
+def row_groups(rows: Sequence[Row]) -> list[tuple[str, list[int]]]:
+    """The same of rows: what a group has in common, where there are several, and the places of its rows."""
+    own: dict[tuple[str, ...], list[int]] = {}
+    external = [place for place, row in enumerate(rows) if row["external"] == "true"]
+    for place, row in enumerate(rows):
+        if row["external"] != "true":
+            own.setdefault(tuple(row[column] for column in COMPARABLE_BY), []).append(place)
     if not own:
-        return [Group("", tuple(external))] if external else []
+        return [("", external)] if external else []
     differ = [place for place in range(len(COMPARABLE_BY)) if len({key[place] for key in own}) > 1]
     return [
-        Group(
-            ", ".join(_words(COMPARABLE_BY[place], key[place]) for place in differ),
-            tuple(entry for entry in succeeded if entry in members or entry in external),
-        )
+        (", ".join(words_of(COMPARABLE_BY[place], key[place]) for place in differ), sorted([*members, *external]))
         for key, members in own.items()
     ]
 
@@ -145,7 +150,7 @@ def _notes(records: Sequence[Record]) -> dict[tuple[str, ...], str]:
     own = [record for record in records if not record.external]
     differ = [name for name in _NAMED_BY if len({_value(record, name) for record in own} - {""}) > 1]
     return {
-        run_of(record): "" if record.external else ", ".join(_words(name, _value(record, name)) for name in differ)
+        run_of(record): "" if record.external else ", ".join(words_of(name, _value(record, name)) for name in differ)
         for record in records
     }
 
@@ -155,7 +160,8 @@ def _value(record: Record, column: str) -> str:
     return {"seed": "unseeded", "initial_weights": "none"}.get(column, "") if value is None else str(value)
 
 
-def _words(column: str, value: str) -> str:
+def words_of(column: str, value: str) -> str:
+    """What a row has in a column, for a title: ``preset paper``, ``from scratch``."""
     if column == "initial_weights":
         return "from scratch" if value == "none" else f"from {value.split(' sha256:')[0]}"
     if column == "device" or value == "unseeded":

@@ -43,12 +43,14 @@ def test_tables_are_written_and_printed(boards, capsys):
     keep_record(boards, "cellpose", 0.9, external=True, preset="external", seed=None)
     keep_record(boards, "otsu", None, status="failed", reason="no threshold", scores={})
     assert main(["leaderboard", "--leaderboards", str(boards)]) == 0
-    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    out = capsys.readouterr().out
+    assert "preset quick, from scratch, seed 0" in out.splitlines()
+    shown = [line.split() for line in out.splitlines()]
     cells = {row[0] if row[0].isupper() else row[1]: row for row in shown if len(row) > 2}
-    assert cells["YOLO11N"][:3] == ["1-2", "YOLO11N", "quick"]
+    assert cells["YOLO11N"][:2] == ["1-2", "YOLO11N"]
     assert cells["YOLO11N"][-1] == "reference"
-    assert cells["UNET"][:4] == ["1-2", "UNET", "quick", "0"]
-    assert " ".join(cells["UNET"][4:7]) == "0.400 [0.400, 0.600]"
+    assert cells["UNET"][:2] == ["1-2", "UNET"]
+    assert " ".join(cells["UNET"][2:5]) == "0.400 [0.400, 0.600]"
     assert " ".join(cells["UNET"][-3:]).startswith("-0.200 [-0.19")
     assert cells["CELLPOSE"][:2] == ["CELLPOSE", "(external)"]
     assert ["OTSU", "(failed)"] in [row[:2] for row in shown]

@@ -1,0 +1,90 @@
+import re
+
+import pytest
+from rich.console import Console
+
+from nanoseg_bench.leaderboard.build import build_tables
+from nanoseg_bench.leaderboard.entries import csv_rows
+from nanoseg_bench.leaderboard.terminal_table import build_terminal_tables, footnotes
+
+LONG = "YOLO11n-seg + C2PSA_BRA"
+SCORES = {
+    "map_50_95": 0.5, "map_50_95_lo": 0.4, "map_50_95_hi": 0.6, "map_50": 0.71, "map_50_95_agnostic": 0.55,
+    "map_50_agnostic": 0.76, "precision": 0.81, "recall": 0.82, "f1": 0.83, "iou_matched": 0.84, "iou_pixel": 0.85,
+    "count_error_relative": -0.123, "diameter_pair_error_bias": 0.0321, "diameter_pair_error_spread": 0.0987,
+}  # fmt: skip
+CLASS_LESS = {name: value for name, value in SCORES.items() if not name.startswith("map_50") or "agnostic" in name}
+
+
+@pytest.fixture
+def rows(make_record):
+    def make(*records):
+        return csv_rows(build_tables([*records], None)["test"])
+
+    records = [make_record("yolo11n", scores=SCORES, title=LONG), make_record("otsu", scores=CLASS_LESS)]
+    return lambda *more: make(*records, *more)
+
+
+def lines(table, width):
+    console = Console(width=width, no_color=True)
+    with console.capture() as captured:
+        console.print(table.table, crop=False)
+    return captured.get().splitlines()
+
+
+def test_eighty_columns_hold_the_scores_that_are_looked_at_first(rows):
+    (table,) = build_terminal_tables(rows(), "test", 80)
+    shown = lines(table, 80)
+    assert table.title == "preset quick, from scratch, seed 0"
+    assert max(map(len, shown)) <= 80
+    assert re.split(r"\s{2,}", shown[0].strip()) == ["rank", "model", "AP", "AP any", "F1", "size error %"]
+    text = "\n".join(shown)
+    assert "0.500 [0.400, 0.600]" in text
+    assert "+3.2 ± 9.9" in text
+    assert "…" not in text
+
+
+@pytest.mark.parametrize("width", [20, 45, 60, 80, 100, 130, 160, 250])
+def test_no_number_is_cut_at_any_width(rows, width):
+    (table,) = build_terminal_tables(rows(), "test", width)
+    text = "\n".join(lines(table, width))
+    assert "…" not in text
+    assert text.count("0.500 [0.400, 0.600]") == 1
+
+
+def test_a_wider_terminal_shows_what_a_narrower_one_does_and_more(rows):
+    earlier = []
+    for width in range(40, 260, 5):
+        (table,) = build_terminal_tables(rows(), "test", width)
+        headings = [str(column.header) for column in table.table.columns]
+        assert [heading for heading in headings if heading in earlier] == earlier
+        earlier = headings
+    assert earlier[-4:] == ["IoU", "pixel IoU", "parameters", "training s"]
+
+
+def test_one_ap_where_both_are_one_number(make_record):
+    same = {**SCORES, "map_50_95_agnostic": SCORES["map_50_95"]}
+    records = [make_record("yolo11n", scores=same, classes=("particle",))]
+    (table,) = build_terminal_tables(csv_rows(build_tables(records, None)["test"]), "test", 250)
+    headings = [str(column.header) for column in table.table.columns]
+    assert headings[2:4] == ["AP", "AP50"]
+    assert "AP any" not in headings
+
+
+def test_rows_that_do_not_compete_stand_apart_and_seeds_get_a_column(rows, make_record):
+    more = rows(make_record("unet", scores=SCORES, preset="paper"), make_record("unet", scores=SCORES, seed=3))
+    quick, paper = sorted(build_terminal_tables(more, "test", 80), key=lambda table: "paper" in table.title)
+    assert quick.title == "preset quick, from scratch"
+    assert paper.title == "preset paper, from scratch, seed 0"
+    assert "seed" in [str(column.header) for column in quick.table.columns]
+    assert "seed" not in [str(column.header) for column in paper.table.columns]
+
+
+def test_footnotes_name_rows_once_for_each_cause(rows, make_record):
+    default = {"scores": {**SCORES, "confidence": 0.25}}
+    failed = make_record("mask-rcnn", scores={}, status="failed", reason="[b]no memory[/b]")
+    notes = footnotes(rows(failed, make_record("unet", **default)))
+    assert notes == ["MASK-RCNN: failed: [b]no memory[/b]"]
+    told = [{**row, "confidence_source": "default", "confidence": "0.25"} for row in rows()]
+    told = [{**row, "confidence_reason": "2 groups"} for row in told]
+    assert footnotes(told) == [f"{told[0]['title']}, {told[1]['title']}: at the default confidence 0.25: 2 groups"]
