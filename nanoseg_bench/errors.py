@@ -30,7 +30,7 @@ class AuditError(NanosegError):
 
 
 class RecipeError(NanosegError):
-    """A recipe in ``baselines/`` is malformed or lacks the preset that was asked for."""
+    """A recipe in ``baselines/`` is malformed."""
 
 
 class ModelError(NanosegError):

@@ -21,6 +21,8 @@ from nanoseg_bench.cli import (
     run,
     score,
 )
+from nanoseg_bench.cli.parser import Parser
+from nanoseg_bench.cli.pipes import READER_GONE, flush_output
 from nanoseg_bench.errors import NanosegError, UsageError
 from nanoseg_bench.runs.quiet import at_work
 from nanoseg_bench.terminal import print_any_name
@@ -35,11 +37,11 @@ _AT_WORK = ("prepare", "convert", "audit", "score", "predict", "explain", "expor
 _EPILOG = """\
 examples:
   nanoseg-bench prepare                                   the embedded data set nanosynth -> data/nanosynth
-  nanoseg-bench prepare --labelme MY_FOLDER --name mine   your own LabelMe folder -> data/mine
+  nanoseg-bench prepare MY_FOLDER --name mine             your own annotated micrographs -> data/mine
   nanoseg-bench convert MY_FOLDER OUT --to coco            LabelMe, VIA, COCO, YOLO-seg and masks into each other
-  nanoseg-bench run --data data/mine --models all         train and score every model on it
+  nanoseg-bench run mine --models all                     train and score every model on it
   nanoseg-bench score runs/mine                           score kept predictions again, or those of another tool
-  nanoseg-bench leaderboard --set mine                    print the table again
+  nanoseg-bench leaderboard mine                          print the table again
   nanoseg-bench predict my_images --model RUN             find the particles of other images with a trained model
   nanoseg-bench explain image.tif --model RUN             what the network saw, as one picture
 """
@@ -47,7 +49,7 @@ examples:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all verbs."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="nanoseg-bench",
         description="Which model segments your nanoparticles best, and how sure is that?",
         epilog=_EPILOG,
@@ -64,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 all well, 1 a model or file failed, 2 usage, 130 interrupted.
+        0 all well, 1 a model or file failed, 2 usage, 130 interrupted, 141 nobody reads the output any more.
     """
     given = list(sys.argv[1:] if argv is None else argv)
     arguments = build_parser().parse_args(given)
@@ -80,6 +82,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(error, USAGE)
     except NanosegError as error:
         return _complain(error, FAILED)
+    except BrokenPipeError:
+        # A worker's pipe may break, too.
+        if flush_output():
+            raise
+        return READER_GONE
     except OSError as error:
         # Verbs name the option that gives another place; this is for every file that none of them thought of.
         if error.strerror is None:
@@ -103,7 +110,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_from_shell() -> None:
     """Entry point of the console script."""
-    raise SystemExit(main())
+    code: object
+    try:
+        code = main()
+    except SystemExit as end:
+        code = end.code
+    raise SystemExit(code if flush_output() else READER_GONE)
 
 
 def _complain(message: object, code: int) -> int:

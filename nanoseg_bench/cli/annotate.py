@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sources import CLASS_WITH_COMMA, parse_classes
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.wording import counted
@@ -45,7 +46,10 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     labels = parser.add_mutually_exclusive_group()
     labels.add_argument("--dataset", metavar="NAME", help="take the classes of a data set's card, see `list`")
     labels.add_argument(
-        "--classes", metavar="A,B,...", help=f"the classes (default: every label in the files); {CLASS_WITH_COMMA}"
+        "--classes",
+        nargs="+",
+        metavar="A,B,...",
+        help=f"the classes (default: every label in the files); {CLASS_WITH_COMMA}",
     )
     parser.add_argument("--check", action="store_true", help="only check; 1 if a file must be mended")
     parser.set_defaults(run=run)
@@ -57,8 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     folder: Path = arguments.folder
     classes = _classes(arguments)
+    require_there({"": folder}, "give the folder that holds the micrographs")
     if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder; give the folder that holds the micrographs")
+        raise UsageError(f"{folder}: no folder; give the folder that holds the micrographs")
     if not arguments.check:
         _check_display()
         if importlib.util.find_spec("labelme") is None:

@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nanoseg_bench.cli.places import require_there
+from nanoseg_bench.cli.sets import add_set, find_set
+
 if TYPE_CHECKING:
     from nanoseg_bench.preparation.shortcomings import Shortcoming
 
 _EPILOG = """\
 examples:
-  nanoseg-bench audit data/mine                          -> split_audit.json and split_audit.html in the set
-  nanoseg-bench audit data/mine --reviewed looked.csv    pairs that you looked at and that show different sources
+  nanoseg-bench audit mine                               -> split_audit.json and split_audit.html in the set
+  nanoseg-bench audit mine --reviewed looked.csv         pairs that you looked at and that show different sources
 
 The page shows each suspicious pair side by side. Where two images do show the same source, put them into one split
 (--group-by or --split-file of prepare) and prepare again. Where they do not, list the pair in a CSV with the columns
@@ -27,7 +30,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("data", type=Path, metavar="SET", help="a prepared set: the folder that prepare wrote")
+    add_set(parser)
     parser.add_argument("--reviewed", type=Path, metavar="CSV", help="pairs without a common source: first,second,note")
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: the cores, at most 8)")
     parser.set_defaults(run=run)
@@ -40,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.preparation.auditing import audit_set
     from nanoseg_bench.preparation.prepared_set import PreparedSet
 
-    prepared = PreparedSet(arguments.data)
+    require_there({"--reviewed": arguments.reviewed})
+    prepared = PreparedSet(find_set(arguments.set))
     reviewed = read_reviewed(arguments.reviewed) if arguments.reviewed is not None else []
     document = audit_set(prepared, reviewed, arguments.workers or default_workers())
     return show_audit(document, prepared.root)
@@ -75,8 +79,8 @@ def show_audit(document: dict[str, Any], root: Path) -> int:
             console.print(f"  {check['name']}: {check['findings']} {level}")
     print_shortcomings(audited_shortcomings(document) or [])
     page = root / "split_audit.html"
-    if any(check["findings"] for check in document["checks"]) or document["related"]:
-        console.print(f"  see {page}")
+    if page.is_file():
+        console.print(f"  each pair that was looked at: {page}")
     if document["passed"]:
         return 0
     console.print("the split audit failed: no model will be trained on this set; mend the split")

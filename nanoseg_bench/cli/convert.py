@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nanoseg_bench.cli.places import require_apart
+from nanoseg_bench.cli.parser import keep_spelling
+from nanoseg_bench.cli.places import require_apart, require_there
 from nanoseg_bench.cli.sources import CLASS_WITH_COMMA, add_source_options, open_from, parse_classes
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.wording import counted
@@ -51,9 +52,10 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     parser.add_argument("source", type=Path, metavar="SRC", help="folder, or the one file that holds the annotations")
     parser.add_argument("destination", type=Path, metavar="DST", help="folder to write")
-    parser.add_argument("--to", required=True, choices=_TARGETS, help="what to write")
+    to = parser.add_argument("--to", required=True, choices=_TARGETS, help="what to write")
+    keep_spelling(parser, to, "--format")
     parser.add_argument(
-        "--classes", metavar="A,B,...", help=f"class names in the order of their indices; {CLASS_WITH_COMMA}"
+        "--classes", nargs="+", metavar="A,B,...", help=f"class names in the order of their indices; {CLASS_WITH_COMMA}"
     )
     add_source_options(parser)
     writing = parser.add_argument_group("writing")
@@ -83,6 +85,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out the verb."""
+    require_there({"": arguments.source, "--image-folder": arguments.image_folder}, "give the path of the annotations")
     _check(arguments)
     from nanoseg_bench.annotations.conversion import convert
     from nanoseg_bench.staging import hold_folder

@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.errors import ModelError, UsageError
 from nanoseg_bench.wording import counted
 
@@ -66,6 +67,8 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out the verb."""
     out: Path = arguments.out or Path(f"{arguments.image.stem}-explained.png")
+    require_there({"": arguments.image})
+    require_there({"--model": arguments.model}, "give a run's folder, or its weights")
     _check(arguments, out)
     from nanoseg_bench.environment import isolate_libraries
 

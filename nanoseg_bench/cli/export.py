@@ -3,12 +3,16 @@
 import argparse
 from pathlib import Path
 
+from nanoseg_bench.cli.parser import keep_spelling
+from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.errors import UsageError
+
+_FORMATS = ("onnx",)
 
 _EPILOG = """\
 examples:
-  nanoseg-bench export runs/mine/nsyolo-paper-seed0 --format onnx            -> weights.onnx in the run's folder
-  nanoseg-bench export weights.safetensors --format onnx --out nsyolo.onnx
+  nanoseg-bench export runs/mine/nsyolo-paper-seed0 --to onnx                -> weights.onnx in the run's folder
+  nanoseg-bench export weights.safetensors --to onnx --out nsyolo.onnx
 
 The file takes any batch of images whose sides are multiples of 32, (N, 3, H, W) RGB from 0 to 1, and gives boxes,
 scores and mask coefficients of all anchors, and the prototypes of the masks, as Ultralytics lays them out. Classes,
@@ -26,7 +30,8 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", type=Path, metavar="RUN_OR_WEIGHTS", help="a run's folder, or its weights")
-    parser.add_argument("--format", required=True, choices=("onnx",), help="what to write")
+    to = parser.add_argument("--to", choices=_FORMATS, default=_FORMATS[0], help="what to write (default: %(default)s)")
+    keep_spelling(parser, to, "--format")
     parser.add_argument("--out", type=Path, metavar="FILE", help="the file (default: beside the weights)")
     parser.add_argument(
         "--overwrite", choices=("never", "always"), default="never", help="a file of this name (default: %(default)s)"
@@ -39,6 +44,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out the verb."""
+    require_there({"": arguments.model}, "give a run's folder, or its weights")
     weights: Path = arguments.model / "weights.safetensors" if arguments.model.is_dir() else arguments.model
     out: Path = arguments.out or weights.with_suffix(".onnx")
     _check(arguments, out)

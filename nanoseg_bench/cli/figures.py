@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.names import split_names
-from nanoseg_bench.errors import ModelError, NanosegError
+from nanoseg_bench.cli.parser import OLD_SPELLING, keep_spelling
+from nanoseg_bench.cli.sets import DATA, add_set, find_name, is_set
+from nanoseg_bench.errors import ModelError, NanosegError, UsageError
 
 if TYPE_CHECKING:
     from nanoseg_bench.annotations.instance import Rle
@@ -26,8 +28,8 @@ figures, with the number of the paper's figure:
 
 examples:
   nanoseg-bench figures emps                                    all of them -> figures/emps
-  nanoseg-bench figures emps --only 6,7 --format pdf            two of them, for print
-  nanoseg-bench figures emps --only overlays --models nsyolo yolo11n --images 02f6c35bd5
+  nanoseg-bench figures emps --only 6,7 --to pdf                two of them, for print
+  nanoseg-bench figures emps --only overlays --models nsyolo yolo11n --show 02f6c35bd5
 
 Beside each figure lies a CSV with the numbers in it; maps lie in an .npz, too. The same input gives the same bytes. A
 figure whose records, runs, weights or images are not there is left out, and the reason is printed. Pictures are 90 or
@@ -42,25 +44,29 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser = verbs.add_parser(
         "figures",
         help="draw the paper's figures, each with its numbers as CSV",
+        usage="%(prog)s SET [--only FIGURE ...] [--to {png,pdf,svg}] [options]",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("set_name", metavar="NAME", help="name of the prepared set, as in the leaderboards")
-    parser.add_argument("--data", type=Path, help="the prepared set (default: data/NAME)")
-    parser.add_argument("--runs", type=Path, help="folder of its runs (default: runs/NAME)")
+    add_set(parser)
+    parser.add_argument("--data", type=Path, help=OLD_SPELLING)
+    parser.add_argument("--runs", type=Path, help="folder of its runs (default: runs/SET)")
     parser.add_argument(
         "--leaderboards", type=Path, default=Path("leaderboards"), help="folder of the records (default: %(default)s)"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the figures (default: figures/NAME)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the figures (default: figures/SET)")
     parser.add_argument("--models", nargs="+", metavar="MODEL", help="only these (default: all that have records)")
     parser.add_argument("--preset", help="only runs of this preset (default: all)")
-    parser.add_argument(
-        "--images",
+    show = parser.add_argument(
+        "--show",
+        dest="images",
         nargs="+",
         metavar="IMAGE",
         help="images to show, of the test set or of unknown shapes; maps show the first (default: from best to worst)",
     )
-    parser.add_argument("--format", choices=_FORMATS, default="png", help="of the figures (default: %(default)s)")
+    to = parser.add_argument("--to", choices=_FORMATS, default="png", help="file format (default: %(default)s)")
+    keep_spelling(parser, show, "--images")
+    keep_spelling(parser, to, "--format")
     parser.add_argument("--only", nargs="+", metavar="FIGURE", help="numbers or names, such as 6,7 (default: all)")
     parser.set_defaults(run=run)
 
@@ -73,8 +79,14 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.leaderboard.figures.contenders import choose_contenders, read_contenders
     from nanoseg_bench.leaderboard.figures.gallery import Materials, choose_kinds, make_figures
 
-    name = arguments.set_name
-    only, models = (words if words is None else split_names(words) for words in (arguments.only, arguments.models))
+    records = arguments.leaderboards / "records"
+    known = sorted(folder.name for folder in records.iterdir() if folder.is_dir()) if records.is_dir() else []
+    if not known:
+        raise UsageError(f"{records}: no records; run `nanoseg-bench run` first, or give --leaderboards DIR")
+    name = find_name(arguments.set, known, "records")
+    only, models, images = (
+        words if words is None else split_names(words) for words in (arguments.only, arguments.models, arguments.images)
+    )
     kinds = choose_kinds(only)
     contenders = choose_contenders(read_contenders(arguments.leaderboards, name), models, arguments.preset)
     if not contenders:
@@ -82,11 +94,11 @@ def run(arguments: argparse.Namespace) -> int:
             f"{arguments.leaderboards / 'records' / name}: no run that ended well matches; see the reasons in the "
             "leaderboard, or ask for other --models or another --preset"
         )
-    data, runs = arguments.data or Path("data") / name, arguments.runs or Path("runs") / name
+    data, runs = arguments.data or _folder_of(arguments.set, name), arguments.runs or Path("runs") / name
     out = arguments.out or Path("figures") / name
-    materials = Materials(contenders, data, runs, arguments.images, _look_into)
+    materials = Materials(contenders, data, runs, images, _look_into)
     left_out = []
-    for made in make_figures(kinds, materials, out, arguments.format):
+    for made in make_figures(kinds, materials, out, arguments.to):
         if made.paths:
             _report(made)
         else:
@@ -98,6 +110,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise NanosegError(f"no figure of {name} could be drawn; the reasons are above")
     print(f"{drawn} of {len(kinds)} figures drawn")
     return 0
+
+
+def _folder_of(given: str, name: str) -> Path:
+    """Of the set; figures that need none of its images are drawn without it."""
+    return Path(given) if is_set(Path(given)) else DATA / name
 
 
 def _report(made: "Made") -> None:

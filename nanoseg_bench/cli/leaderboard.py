@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nanoseg_bench.cli.names import split_names
+from nanoseg_bench.cli.parser import OLD_SPELLING
+from nanoseg_bench.cli.places import require_there
+from nanoseg_bench.cli.sets import add_set, find_name, find_set
 from nanoseg_bench.errors import RecordError, UsageError
 
 _LOG = logging.getLogger(__name__)
@@ -16,9 +19,10 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser = verbs.add_parser(
         "leaderboard",
         help="rebuild and print the leaderboards",
+        usage="%(prog)s [SET] [--html [FILE] | --markdown | --check | --drop RUN ...] [options]",
         epilog="examples:\n  nanoseg-bench leaderboard emps --reference unet\n"
         "  nanoseg-bench leaderboard emps --html                 one page with everything -> leaderboards/emps.html\n"
-        "  nanoseg-bench leaderboard emps --html page.html --data data/emps --runs runs/emps\n"
+        "  nanoseg-bench leaderboard data/emps --html page.html --runs runs/emps      with images, too\n"
         "  nanoseg-bench leaderboard emps --markdown             the table for a README\n"
         "  nanoseg-bench leaderboard --check\n"
         "  nanoseg-bench leaderboard emps --drop unet-paper-seed0\n"
@@ -28,8 +32,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument(
         "--leaderboards", type=Path, default=Path("leaderboards"), help="records and CSVs (default: %(default)s)"
     )
-    parser.add_argument("name", metavar="NAME", nargs="?", help="of the prepared set (default: every set with records)")
-    parser.add_argument("--set", dest="set_name", metavar="NAME", help="the same")
+    add_set(parser, "every set with records", old=["--set"])
     parser.add_argument(
         "--reference",
         metavar="MODEL",
@@ -41,7 +44,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         metavar="FILE",
         nargs="?",
         const="",
-        help="also write one self-contained page (default: LEADERBOARDS/NAME.html)",
+        help="also write one self-contained page (default: LEADERBOARDS/SET.html)",
     )
     shown.add_argument("--markdown", action="store_true", help="print the test set's table in Markdown, nothing else")
     shown.add_argument(
@@ -57,8 +60,10 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "without them; what they trained stays in their folders, and `run` goes on with it",
     )
     parser.add_argument("--force", action="store_true", help="with --drop: also runs that ended well")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="with --html: the prepared set, for images")
-    parser.add_argument("--runs", type=Path, metavar="DIR", help="with --html: folder of its runs, for images")
+    parser.add_argument(
+        "--runs", type=Path, metavar="DIR", help="with --html: folder of the set's runs, for images on the page"
+    )
+    parser.add_argument("--data", metavar="SET", help=OLD_SPELLING)
     parser.set_defaults(run=run)
 
 
@@ -106,13 +111,11 @@ def _names(arguments: argparse.Namespace) -> list[str]:
     known = sorted(folder.name for folder in records.iterdir() if folder.is_dir()) if records.is_dir() else []
     if not known:
         raise UsageError(f"{records}: no records; run `nanoseg-bench run` first, or give --leaderboards DIR")
-    if arguments.name is not None and arguments.set_name not in (None, arguments.name):
-        raise UsageError(f"{arguments.name} and --set {arguments.set_name}: name one set, or none for all of them")
-    name = arguments.name if arguments.name is not None else arguments.set_name
-    if name is not None and name not in known:
-        option = "--set " if arguments.name is None else ""
-        raise UsageError(f"{option}{name}: no records of that name; there are {', '.join(known)}")
-    return known if name is None else [name]
+    given = [each for each in (arguments.set, arguments.old_set) if each is not None]
+    names = {find_name(each, known, "records") for each in given}
+    if len(names) > 1:
+        raise UsageError(f"{arguments.set} and --set {arguments.old_set}: name one set, or none for all of them")
+    return [*names] or known
 
 
 def _require_consistent(arguments: argparse.Namespace, names: list[str]) -> None:
@@ -127,10 +130,13 @@ def _require_consistent(arguments: argparse.Namespace, names: list[str]) -> None
         return
     if arguments.html is None:
         raise UsageError(f"--{folders[0]}: only for the images of --html")
-    if len(folders) == 1:
-        raise UsageError("--data and --runs: images take both, the prepared set and the predictions that were kept")
+    if arguments.runs is None:
+        raise UsageError(f"--data {arguments.data}: images take the predictions that were kept, too; give --runs DIR")
     if len(names) > 1:
-        raise UsageError(f"--data {arguments.data}: images are of one set; name one of {', '.join(names)}")
+        raise UsageError(f"--{folders[0]}: images are of one set; name one of {', '.join(names)}")
+    # The set's own folder: as --data says, as SET says where it is a path, or data/SET.
+    arguments.data = find_set(arguments.data or arguments.set or names[0])
+    require_there({"--runs": arguments.runs})
 
 
 def _drop(arguments: argparse.Namespace, names: list[str]) -> int:
@@ -179,7 +185,7 @@ def _check(arguments: argparse.Namespace, names: list[str]) -> None:
     faults = [
         fault for name in names for fault in check_leaderboards(arguments.leaderboards, name, arguments.reference)
     ]
-    if arguments.name is None and arguments.set_name is None:
+    if arguments.set is None and arguments.old_set is None:
         faults += stray_tables(arguments.leaderboards, names)
     if faults:
         raise RecordError(

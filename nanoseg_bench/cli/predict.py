@@ -9,6 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nanoseg_bench.cli.names import split_names
+from nanoseg_bench.cli.parser import keep_spelling
+from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.errors import ImageError, UsageError
 from nanoseg_bench.wording import counted
 
@@ -27,7 +30,7 @@ _LOG = logging.getLogger(__name__)
 _EPILOG = """\
 examples:
   nanoseg-bench predict sample.tif --model runs/mine/nsyolo-paper-seed0
-  nanoseg-bench predict my_images --model nsyolo.onnx --out found --format coco,overlay
+  nanoseg-bench predict my_images --model nsyolo.onnx --out found --to coco overlay
   nanoseg-bench predict my_images --model RUN --out found --overwrite missing     images that have come since
 
 Each image is letterboxed as prepare does it; particles are in pixels of the image. DIR gets predictions.json, and a
@@ -64,12 +67,14 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument(
         "--out", type=Path, default=Path("predictions"), metavar="DIR", help="folder to write (default: %(default)s)"
     )
-    parser.add_argument(
-        "--format",
-        default=f"labelme,{_OVERLAY}",
-        metavar="A,B,...",
-        help=f"of {', '.join((*_ANNOTATIONS, _OVERLAY))} (default: %(default)s)",
+    to = parser.add_argument(
+        "--to",
+        nargs="+",
+        default=["labelme", _OVERLAY],
+        metavar="FORMAT",
+        help=f"of {', '.join((*_ANNOTATIONS, _OVERLAY))} (default: labelme {_OVERLAY})",
     )
+    keep_spelling(parser, to, "--format")
     parser.add_argument(
         "--overwrite",
         choices=("never", "missing", "always"),
@@ -84,9 +89,11 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out the verb; 1 when an image could not be read."""
-    formats = _formats(arguments.format)
+    formats = _formats(arguments.to)
     if arguments.confidence is not None and not 0 <= arguments.confidence <= 1:
         raise UsageError(f"--confidence {arguments.confidence:g}: lies between 0 and 1")
+    require_there({"": arguments.images})
+    require_there({"--model": arguments.model}, "give a run's folder, its weights, or an .onnx file")
     sources = _find_images(arguments.images, arguments.out)
     from nanoseg_bench.environment import isolate_libraries
 
@@ -118,16 +125,19 @@ def _predict_into(out: Path, arguments: argparse.Namespace, sources: Sequence[Pa
     write_folder(out, settings, [*kept, *found], annotations, _begun_by(arguments.model, predictor))
     _show(found, len(sources) - len(new))
     print(f"{out / FILE}: {counted(len(kept) + len(found), 'image')}")
+    if _OVERLAY in formats and found:
+        print(f"{out / _OVERLAY}: the images with the outlines of their particles")
+    _advise(found, confidence)
     for error in problems:
         print(f"could not be read: {error}")
     return 1 if problems else 0
 
 
-def _formats(text: str) -> list[str]:
-    formats = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+def _formats(words: Sequence[str]) -> list[str]:
+    formats = list(dict.fromkeys(name.strip() for name in split_names(words) if name.strip()))
     unknown = [name for name in formats if name not in (*_ANNOTATIONS, _OVERLAY)]
     if unknown or not formats:
-        raise UsageError(f"--format {text!r}: give some of {', '.join((*_ANNOTATIONS, _OVERLAY))}")
+        raise UsageError(f"--to {' '.join(words)!r}: give some of {', '.join((*_ANNOTATIONS, _OVERLAY))}")
     return formats
 
 
@@ -137,15 +147,12 @@ def _find_images(given: Sequence[Path], out: Path) -> list[Path]:
     A link keeps its own name: what it points to may be called by its hash.
 
     Raises:
-        UsageError: There is no such file or folder, no image, or ``out`` would be read the next time.
+        UsageError: There is no image, or ``out`` would be read the next time.
     """
-    from nanoseg_bench.files import broken_link
     from nanoseg_bench.imageio import IMAGE_SUFFIXES
 
     sources: list[Path] = []
     for path in given:
-        if not path.exists():
-            raise UsageError(f"{path}: {broken_link(path) or 'no such file or folder'}")
         if path.is_dir() and Path(os.path.realpath(out)).is_relative_to(os.path.realpath(path)):
             raise UsageError(f"--out {out}: lies inside {path}, and would be read next time")
         sources += _images_below(path, IMAGE_SUFFIXES) if path.is_dir() else [path]
@@ -247,6 +254,21 @@ def names_apart(paths: Sequence[Path]) -> list[str]:
         above = os.path.commonpath([path.parent for path in same]) if same else ""
         shown |= {path: path.relative_to(above).as_posix() for path in same}
     return [shown[path] for path in paths]
+
+
+def _advise(images: Sequence["PredictedImage"], confidence: float) -> None:
+    """What to do about images in which nothing was found."""
+    empty = sum(not image.instances for image in images)
+    if not empty:
+        return
+    lower = (
+        f"give a lower --confidence than {confidence:.3g}, e.g. {min(0.05, confidence / 2):.2g}; " if confidence else ""
+    )
+    print(f"no particles in {empty} of {counted(len(images), 'image')}: {lower}else they look different from the")
+    print(
+        "training's: particles much larger or smaller in pixels (rescale or crop the images), or dark where those were "
+        "bright"
+    )
 
 
 def _show(images: Sequence["PredictedImage"], earlier: int) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.audit import show_audit
-from nanoseg_bench.cli.places import require_apart
+from nanoseg_bench.cli.places import require_apart, require_there
+from nanoseg_bench.cli.sets import is_set
 from nanoseg_bench.cli.sources import CLASS_WITH_COMMA, add_source_options, open_from, parse_classes
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.wording import counted
@@ -36,7 +37,7 @@ _EPILOG = """\
 examples:
   nanoseg-bench prepare                                        nanosynth, the embedded data set -> data/nanosynth
   nanoseg-bench prepare --images 24 --size 320                 a small one to try things -> data/nanosynth-24
-  nanoseg-bench prepare --labelme MY_FOLDER --name mine        your own LabelMe folder -> data/mine
+  nanoseg-bench prepare MY_FOLDER --name mine                  your own annotated micrographs -> data/mine
   nanoseg-bench prepare --labelme MY_FOLDER --group-by 'regex:^([^_]+)_'
                                                                images of one specimen share what precedes the first _
   nanoseg-bench prepare --labelme MY_FOLDER --group-by csv:samples.csv:specimen --scale-csv scales.csv --preview
@@ -85,15 +86,25 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     what = parser.add_argument_group("what").add_mutually_exclusive_group()
     what.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        metavar="FOLDER",
+        help="your own annotated micrographs: LabelMe, COCO, VIA, YOLO-seg or masks, which is found out",
+    )
+    what.add_argument(
         "--dataset",
         metavar="NAME",
         help=f"a data set that has a card, see `list`; your own in datasets/NAME/card.yaml (default: {_NANOSYNTH})",
     )
     what.add_argument("--labelme", type=Path, metavar="DIR", help="your own folder of LabelMe JSON and images")
-    what.add_argument("--annotations", type=Path, metavar="PATH", help="your own annotations in any format; see --from")
+    what.add_argument(
+        "--annotations", type=Path, metavar="PATH", help="the same as FOLDER, or the one file that holds all"
+    )
     parser.add_argument("--source", type=Path, metavar="DIR", help="where the data set of --dataset lies")
     parser.add_argument(
         "--classes",
+        nargs="+",
         metavar="A,B,...",
         help=f"classes of your own annotations (default: every label in them); {CLASS_WITH_COMMA}",
     )
@@ -162,6 +173,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out the verb; 1 when the split audit failed."""
+    _understand(arguments)
     _check(arguments)
     name = _set_name(arguments)
     out: Path = arguments.out or Path("data") / name
@@ -246,6 +258,32 @@ def _choices(arguments: argparse.Namespace, inputs: _Inputs) -> "Choices":
     )
 
 
+def _understand(arguments: argparse.Namespace) -> None:
+    """Take FOLDER for the user's own annotations, or for a data set where only that has the name.
+
+    Raises:
+        UsageError: What is to be read is not there, or is a prepared set already.
+    """
+    folder: Path | None = arguments.folder
+    if folder is not None:
+        if is_set(folder):
+            raise UsageError(f"{folder}: is a prepared set already; next: nanoseg-bench run {shlex.quote(str(folder))}")
+        if not folder.exists() and _is_dataset(str(folder)):
+            arguments.dataset = str(folder)
+        else:
+            arguments.annotations = folder
+    own = "" if folder is not None else "--annotations"
+    require_there({"--labelme": arguments.labelme, own: arguments.annotations}, "give the path of the annotations")
+    given = ("image_folder", "scale_csv", "split_file", "reviewed")
+    require_there({f"--{name.replace('_', '-')}": getattr(arguments, name) for name in given})
+
+
+def _is_dataset(name: str) -> bool:
+    from nanoseg_bench.catalog.registry import cards
+
+    return name in [card.name for card in cards()]
+
+
 def _check(arguments: argparse.Namespace) -> None:
     own, rendered = _own(arguments), _is_nanosynth(arguments)
     if arguments.source is not None and (own is not None or rendered):
@@ -263,7 +301,7 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.keep_split and own is None:
         raise UsageError("--keep-split goes with --annotations; a data set with a card keeps its split, see --split")
     if arguments.source_format != "auto" and arguments.annotations is None:
-        raise UsageError(f"--from {arguments.source_format}: goes with --annotations PATH")
+        raise UsageError(f"--from {arguments.source_format}: goes with FOLDER or --annotations PATH")
     if arguments.name is not None and arguments.name != _slug(arguments.name):
         raise UsageError(f"--name {arguments.name!r}: letters, digits, dot, - and _ only, e.g. {_slug(arguments.name)}")
     if arguments.max_loss is not None and not 0 <= arguments.max_loss <= 1:
@@ -444,7 +482,10 @@ def _show(prepared: "PreparedSet", arguments: argparse.Namespace) -> int:
     code = show_audit(read_audit(prepared.root / "split_audit.json"), prepared.root)
     if code == 0:
         _advise_folds(prepared, arguments)
-        console.print(f"next: nanoseg-bench run --data {prepared.root} --models all")
+        page = prepared.root / "preview.html"
+        more = ["nanoseg-bench", *arguments.given, "--preview"]
+        console.print(f"pictures: {page}" if page.is_file() else f"pictures: {shlex.join(more)}")
+        console.print(f"next: nanoseg-bench run {shlex.quote(str(prepared.root))} --models all")
     return code
 
 

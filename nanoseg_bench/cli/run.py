@@ -2,18 +2,26 @@
 
 import argparse
 import re
+import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nanoseg_bench.cli.names import split_names
+from nanoseg_bench.cli.names import split_integers, split_names
+from nanoseg_bench.cli.places import require_there
+from nanoseg_bench.cli.sets import DATA, DEFAULT, add_set, find_set, is_set
 from nanoseg_bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from nanoseg_bench.runs.runner import Places
 
 ROBUST_IMAGES = 20
 
 _EPILOG = """\
 examples:
   nanoseg-bench run                                        every model of the paper on data/nanosynth, preset quick
-  nanoseg-bench run --data data/mine --models nsyolo unet  two of them on your own data
+  nanoseg-bench run mine --models nsyolo unet              two of them on your own data
   nanoseg-bench run --preset paper --device cuda:0 --seeds 0 1 2
   nanoseg-bench run --preset paper --dry-run               what is done, what is to do, how long it will take
   nanoseg-bench run --recipe epochs=50 canvas=320 augmentation.mosaic=0.3 options.neck=0.8
@@ -33,10 +41,11 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser = verbs.add_parser(
         "run",
         help="train, predict and score models; write records and leaderboards",
+        usage="%(prog)s [SET] [--models MODEL ...] [--preset PRESET] [options]",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--data", type=Path, default=Path("data/nanosynth"), help="prepared set (default: %(default)s)")
+    add_set(parser, DEFAULT, old=["--data", "--set"])
     parser.add_argument(
         "--models", nargs="+", default=["all"], metavar="MODEL", help="`all` or names, see `list` (default: all)"
     )
@@ -51,7 +60,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="values of the recipe other than the preset's; they stand in the preset's column, and the run is one of "
         "its own. epochs takes the place of images_seen; options.NAME is what only one model knows",
     )
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N", help="one run per seed (default: 0)")
+    parser.add_argument("--seeds", nargs="+", default=["0"], metavar="N", help="one run per seed (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--weights", type=Path, help="initial weights (.safetensors); default: train from scratch")
     parser.add_argument("--runs", type=Path, help="folder of the runs (default: runs/<set name>)")
@@ -91,6 +100,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.robustness < 0:
         raise UsageError(f"--robustness {arguments.robustness}: give a number of test images, such as {ROBUST_IMAGES}")
     deadline_at, limit = _deadline(arguments.time_limit)
+    arguments.seeds = split_integers(arguments.seeds, "--seeds")
+    names = split_names(arguments.models)
+    for name in names:
+        if is_set(Path(name)):
+            raise UsageError(f"--models {name}: is a prepared set; write it first: nanoseg-bench run {name} --models …")
+    arguments.data = find_set(arguments.set, arguments.old_set)
+    require_there({"--weights": arguments.weights})
     from nanoseg_bench.environment import isolate_libraries
 
     isolate_libraries()
@@ -108,10 +124,8 @@ def run(arguments: argparse.Namespace) -> int:
     negative = [seed for seed in arguments.seeds if not 0 <= seed < 2**32]
     if negative:
         raise UsageError(f"--seeds {negative[0]}: a seed lies between 0 and 2^32 - 1")
-    models = resolve(split_names(arguments.models))
+    models = resolve(names)
     prepared = PreparedSet(arguments.data)
-    if arguments.weights is not None and not arguments.weights.is_file():
-        raise UsageError(f"--weights {arguments.weights}: no such file")
     overrides = parse_overrides(arguments.recipe)
     specs = plan_runs(prepared, models, arguments.preset, arguments.seeds, arguments.weights, overrides)
     places = Places(arguments.data, arguments.runs or Path("runs") / prepared.name, arguments.leaderboards)
@@ -135,9 +149,45 @@ def run(arguments: argparse.Namespace) -> int:
 
     print_tables(places.leaderboards, prepared.name)
     stopped = [outcome for outcome in outcomes.values() if outcome.status in ("timeout", "skipped")]
+    _print_next(places, prepared.name, [run_id for run_id, each in outcomes.items() if each.status == "ok"])
     if stopped and arguments.overwrite == "always":
         print("to go on from here, repeat the command without --overwrite always")
     return 0 if all(outcome.status == "ok" for outcome in outcomes.values()) else 1
+
+
+def _print_next(places: "Places", name: str, run_ids: Sequence[str]) -> None:
+    """The commands that follow, with paths that a shell understands here.
+
+    Args:
+        places: Of the runs.
+        name: Of the set.
+        run_ids: Runs that ended well.
+    """
+    known_by_name = places.data.resolve() == (DATA / name).resolve()
+    page = ["leaderboard", name if known_by_name else str(places.data)]
+    page += ["--html", str(places.leaderboards / f"{name}.html"), "--runs", str(places.runs)]
+    if places.leaderboards != Path("leaderboards"):
+        page += ["--leaderboards", str(places.leaderboards)]
+    commands = [(page, "the table as a page, with images")] if run_ids else []
+    best = _best(places.leaderboards, name, run_ids)
+    if best is not None:
+        commands.append((["predict", "MY_IMAGES", "--model", str(places.runs / best)], "the particles of other images"))
+    for number, (words, what) in enumerate(commands):
+        print(f"{'next: ' if number == 0 else ' ' * 6}{shlex.join(['nanoseg-bench', *words])}   # {what}")
+
+
+def _best(leaderboards: Path, name: str, run_ids: Sequence[str]) -> str | None:
+    """The run with the highest AP on the test set, any class where not all models know classes."""
+    from nanoseg_bench.runs.record import read_record, record_path
+
+    paths = {run_id: record_path(leaderboards, name, run_id, "test") for run_id in run_ids}
+    scores = {run_id: read_record(path).scores for run_id, path in paths.items() if path.is_file()}
+    for metric in ("map_50_95", "map_50_95_agnostic"):
+        values = {run_id: each.get(metric) for run_id, each in scores.items()}
+        known = {run_id: value for run_id, value in values.items() if value is not None}
+        if known and (len(known) == len(scores) or metric.endswith("agnostic")):
+            return max(known, key=lambda run_id: known[run_id])
+    return None
 
 
 def _deadline(text: str | None) -> tuple[float | None, str]:

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.mask_flags import add_mask_flags, mask_options_of
+from nanoseg_bench.cli.parser import keep_spelling
+from nanoseg_bench.cli.places import require_there
+from nanoseg_bench.cli.sets import DATA, DEFAULT, find_set, is_set
 from nanoseg_bench.cli.sources import parse_classes
 from nanoseg_bench.errors import DatasetError, UsageError
 from nanoseg_bench.wording import counted
@@ -19,18 +22,16 @@ if TYPE_CHECKING:
 # Repeated here, so that --help needs none of the modules that read files.
 _FORMATS = ("predictions", "coco", "masks", "yolo", "labelme")
 
-_DATA = Path("data")
-
 _EPILOG = """\
 examples:
-  nanoseg-bench score runs/emps                            every record of these runs again, and the CSV files
-  nanoseg-bench score data/emps data/nanosynth --check     write nothing; fail where a record is not what its
+  nanoseg-bench score emps                                 every record of its runs again, and the CSV files
+  nanoseg-bench score emps nanosynth --check               write nothing; fail where a record is not what its
                                                            predictions give
-  nanoseg-bench score --predictions masks/ --name cellpose --dataset emps
-  nanoseg-bench score --predictions unet/ --name unet --data data/mine --mask-kind binary --threshold 128
+  nanoseg-bench score emps --predictions masks/ --as cellpose
+  nanoseg-bench score mine --predictions unet/ --as unet-elsewhere --mask-kind binary --threshold 128
                                                            black-and-white masks: every piece is a particle
-  nanoseg-bench score --predictions test.json --val-predictions val.json --name sam --data data/mine
-  nanoseg-bench score --predictions ann/second-annotator --name second-annotator --data data/mine
+  nanoseg-bench score mine --predictions test.json --val-predictions val.json --as sam
+  nanoseg-bench score mine --predictions ann/second-annotator --as second-annotator
 
 Neither weights nor a GPU are needed. Predictions of other tools are read from COCO results or a COCO file, masks
 (PNG, TIFF: instance maps, or what --mask-kind says), YOLO-seg labels, LabelMe files, or this package's own .json.gz;
@@ -52,13 +53,12 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "paths",
         nargs="*",
         type=Path,
-        metavar="RUNS_OR_DATA",
-        help="prepared sets, folders of runs, or single runs (default: --data)",
+        metavar="SET_OR_RUNS",
+        help=f"prepared sets, by name or path, folders of runs, or single runs (default: {DEFAULT})",
     )
     places = parser.add_argument_group("places")
-    where = places.add_mutually_exclusive_group()
-    where.add_argument("--data", type=Path, help="prepared set (default: data/NAME of runs/NAME, else data/nanosynth)")
-    where.add_argument("--dataset", metavar="NAME", help="the prepared set data/NAME")
+    data = places.add_argument("--data", metavar="SET", help="the prepared set of the runs (default: of the same name)")
+    keep_spelling(parser, data, "--dataset", "--set")
     places.add_argument("--runs", type=Path, help="folder of the runs (default: runs/<set name>)")
     places.add_argument(
         "--leaderboards", type=Path, default=Path("leaderboards"), help="records and CSVs (default: %(default)s)"
@@ -68,8 +68,11 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     outside = parser.add_argument_group("predictions of another tool")
     outside.add_argument("--predictions", type=Path, metavar="PATH", help="file, or folder with a file for each image")
-    outside.add_argument("--name", help="what the tool, or the person, is called in the tables")
-    outside.add_argument("--eval-set", default="test", metavar="SET", help="what they are for (default: %(default)s)")
+    called = outside.add_argument(
+        "--as", dest="name", metavar="TOOL", help="what the tool, or the person, is called in the tables"
+    )
+    keep_spelling(parser, called, "--name")
+    outside.add_argument("--eval-set", default="test", metavar="PART", help="what they are for (default: %(default)s)")
     outside.add_argument(
         "--val-predictions", type=Path, metavar="PATH", help="those for val: the operating point is chosen on them"
     )
@@ -78,7 +81,10 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "--from", dest="format", choices=("auto", *_FORMATS), default="auto", help="format (default: %(default)s)"
     )
     outside.add_argument(
-        "--classes", metavar="A,B,...", help="class names in the order of their numbers, for YOLO and COCO results"
+        "--classes",
+        nargs="+",
+        metavar="A,B,...",
+        help="class names in the order of their numbers, for YOLO and COCO results",
     )
     outside.add_argument("--class-less", action="store_true", help="disregard the classes of the predictions")
     add_mask_flags(parser, label=None)
@@ -87,13 +93,18 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out the verb; 1 when a run could not be scored, or a record is not what its predictions give."""
-    if arguments.dataset is not None:
-        arguments.data = _DATA / arguments.dataset
+    arguments.data = None if arguments.data is None else find_set(arguments.data)
+    require_there({"--predictions": arguments.predictions, "--val-predictions": arguments.val_predictions})
     if arguments.predictions is not None:
         return _score_external(arguments)
-    for flag in ("name", "val_predictions", "confidence", "classes"):
-        if getattr(arguments, flag) is not None:
-            raise UsageError(f"--{flag.replace('_', '-')}: goes with --predictions PATH")
+    for flag, value in (
+        ("--as", arguments.name),
+        ("--val-predictions", arguments.val_predictions),
+        ("--confidence", arguments.confidence),
+        ("--classes", arguments.classes),
+    ):
+        if value is not None:
+            raise UsageError(f"{flag}: goes with --predictions PATH")
     if given := mask_options_of(arguments, None).given:
         raise UsageError(f"{', '.join(given)}: goes with --predictions PATH")
     return max(_score_runs(arguments, path) for path in arguments.paths or [None])
@@ -120,17 +131,28 @@ def _score_runs(arguments: argparse.Namespace, path: Path | None) -> int:
 
 def _find_runs(arguments: argparse.Namespace, path: Path | None) -> tuple["PreparedSet", list["RunFolder"], bool]:
     """The prepared set, its runs, and whether these are all that there are; without a path, those of ``--data``."""
-    from nanoseg_bench.preparation.prepared_set import MARKER, PreparedSet
+    from nanoseg_bench.preparation.prepared_set import PreparedSet
     from nanoseg_bench.runs.folder import RUN_FILE, RunFolder
 
-    if path is None or (path / MARKER).is_file():
-        prepared = PreparedSet(path or arguments.data or _DATA / "nanosynth")
+    if path is None or not _holds_runs(path):
+        if path is not None and len(path.parts) > 1:
+            require_there({"": path}, "give a prepared set, a folder of runs, or a run")
+        prepared = PreparedSet(find_set(path, arguments.data))
         return prepared, _runs_in(arguments.runs or Path("runs") / prepared.name), True
     # A folder of runs has the name of its prepared set.
     if (path / RUN_FILE).is_file():
-        return PreparedSet(arguments.data or _DATA / path.resolve().parent.name), [RunFolder(path)], False
+        return PreparedSet(arguments.data or find_set(path.resolve().parent.name)), [RunFolder(path)], False
     runs = _runs_in(path)
-    return PreparedSet(arguments.data or _DATA / path.resolve().name), runs, True
+    return PreparedSet(arguments.data or find_set(path.resolve().name)), runs, True
+
+
+def _holds_runs(path: Path) -> bool:
+    """Whether a path is meant as runs: it may be the name of a set, too, which has a folder of the same name."""
+    from nanoseg_bench.runs.folder import RUN_FILE, find_runs
+
+    if not path.is_dir() or is_set(path):
+        return False
+    return (path / RUN_FILE).is_file() or any(find_runs(path)) or not is_set(DATA / path)
 
 
 def _runs_in(folder: Path) -> list["RunFolder"]:
@@ -168,7 +190,7 @@ def _score_external(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.runs.record import read_record, record_path
     from nanoseg_bench.runs.scored import KeptTruth, score_run, scored_sets
 
-    prepared = PreparedSet(arguments.data or _DATA / "nanosynth")
+    prepared = PreparedSet(find_set(*arguments.paths, arguments.data))
     prepared.require_audit()
     if arguments.eval_set not in scored_sets(prepared):
         raise DatasetError(
@@ -221,16 +243,18 @@ _POINTS = {
 
 
 def _check_external(arguments: argparse.Namespace) -> None:
-    if arguments.paths or arguments.check:
-        raise UsageError("--predictions: scores what is handed in; give it without RUNS_OR_DATA and --check")
+    if len(arguments.paths) > 1 or arguments.check:
+        raise UsageError(
+            "--predictions: scores what is handed in for one SET; give it without further ones and --check"
+        )
     if arguments.name is None:
-        raise UsageError("--predictions: needs --name, what the tool is called in the tables")
+        raise UsageError("--predictions: needs --as, what the tool is called in the tables")
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", arguments.name):
-        raise UsageError(f"--name {arguments.name!r}: small letters, digits, '-', '_' and '.', e.g. cellpose-3")
+        raise UsageError(f"--as {arguments.name!r}: small letters, digits, '-', '_' and '.', e.g. cellpose-3")
     from nanoseg_bench.models.registry import available
 
     if arguments.name in available():
-        raise UsageError(f"--name {arguments.name}: is a model of ours; give another, e.g. {arguments.name}-elsewhere")
+        raise UsageError(f"--as {arguments.name}: is a model of ours; give another, e.g. {arguments.name}-elsewhere")
     if arguments.confidence is not None and not 0 <= arguments.confidence <= 1:
         raise UsageError(f"--confidence {arguments.confidence:g}: lies between 0 and 1")
     if arguments.confidence is not None and arguments.val_predictions is not None:

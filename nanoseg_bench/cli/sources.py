@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,22 +75,20 @@ def open_from(
     )
 
 
-def parse_classes(text: str | None) -> tuple[str, ...] | None:
-    """``a, b`` to ("a", "b"), and ``"a, b",c`` to ("a, b", "c"), as in a CSV file; None stays None.
+def parse_classes(words: Sequence[str] | None) -> tuple[str, ...] | None:
+    """``a, b`` or ``a`` ``b`` to ("a", "b"), and ``"a, b",c`` to ("a, b", "c"), as in a CSV file; None stays None.
 
     Raises:
         UsageError: There is no name, or one stands there twice, or a quotation mark is not closed.
     """
-    if text is None:
+    if words is None:
         return None
+    text = " ".join(words)
     try:
-        parts = next(csv.reader([text], skipinitialspace=True, strict=True), [])
+        parts = [part for row in csv.reader(words, skipinitialspace=True, strict=True) for part in row]
     except csv.Error as error:
         raise UsageError(f"--classes {text!r}: {error}; write {CLASS_WITH_COMMA}") from error
     classes = tuple(part.strip() for part in parts if part.strip())
     if not classes or len(set(classes)) < len(classes):
-        raise UsageError(
-            f"--classes {text!r}: give different names with commas between them, e.g. --classes cube,rod; "
-            f"{CLASS_WITH_COMMA}"
-        )
+        raise UsageError(f"--classes {text!r}: give different names, e.g. --classes cube,rod; {CLASS_WITH_COMMA}")
     return classes

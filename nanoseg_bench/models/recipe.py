@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from nanoseg_bench.errors import RecipeError
+from nanoseg_bench.errors import RecipeError, UsageError
 from nanoseg_bench.resources import resource_dir
 
 SHARED = "shared"
@@ -196,7 +196,8 @@ def load_recipe(model: str, preset: str, folder: Path | None = None) -> Recipe:
     """Read the recipe of ``model`` for ``preset``; keys above ``presets`` apply to all of them.
 
     Raises:
-        RecipeError: No such file or preset, or a value is wrong.
+        UsageError: No such preset.
+        RecipeError: No such file, or a value is wrong.
     """
     path = (folder or resource_dir("baselines")) / f"{model}.yaml"
     if not path.is_file():
@@ -207,7 +208,9 @@ def load_recipe(model: str, preset: str, folder: Path | None = None) -> Recipe:
     except (yaml.YAMLError, KeyError, AttributeError, TypeError) as error:
         raise RecipeError(f"{path}: not a recipe ({error!r}); it needs `model`, `title` and `presets`") from error
     if preset not in presets:
-        raise RecipeError(f"{path}: no preset {preset!r}; it has {', '.join(presets)}")
+        close = difflib.get_close_matches(preset, presets, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise UsageError(f"{path}: no preset {preset!r}; {hint}it has {', '.join(presets)}")
     chosen = presets[preset]
     options = {**document.pop("options", {}), **chosen.pop("options", {})}
     try:

@@ -1,0 +1,99 @@
+"""SET on the command line: a prepared set, by its name or by the path of its folder."""
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from nanoseg_bench.cli.nearest import did_you_mean, nearest_path
+from nanoseg_bench.cli.parser import OLD_SPELLING, keep_spelling
+from nanoseg_bench.errors import UsageError
+
+DATA = Path("data")
+DEFAULT = "nanosynth"
+_MARKER = "prepared.json"  # repeated here, so that nothing is imported for it
+
+
+def add_set(parser: argparse.ArgumentParser, default: str = "", old: Sequence[str] = ()) -> None:
+    """Add the argument SET as ``arguments.set``.
+
+    Args:
+        parser: Of the verb.
+        default: What stands for it where it is left out; empty where it must be given.
+        old: Earlier spellings, as options; ``arguments.old_set``.
+    """
+    told = f" (default: {default})" if default else ""
+    parser.add_argument(
+        "set",
+        metavar="SET",
+        nargs="?" if default else None,  # type: ignore[arg-type]
+        help=f"a prepared set: its name, or the path of its folder{told}",
+    )
+    if old:
+        option = parser.add_argument(old[0], dest="old_set", metavar="SET", help=OLD_SPELLING)
+        keep_spelling(parser, option, *old[1:])
+
+
+def find_set(given: str | Path | None, *others: str | Path | None) -> Path:
+    """The folder of the prepared set that is meant.
+
+    Args:
+        given: Name or path; None for the first of ``others`` that is given, else the set that ``prepare`` makes when
+            nothing is asked of it.
+        others: The same by an earlier spelling.
+
+    Raises:
+        UsageError: There is none, or two different ones are named.
+    """
+    named = [each for each in (given, *others) if each is not None]
+    folders = [_folder(str(each)) for each in named or [DATA / DEFAULT]]
+    if len({folder.resolve() for folder in folders}) > 1:
+        raise UsageError(f"{' and '.join(map(str, named))}: name one set")
+    return folders[0]
+
+
+def find_name(given: str, known: Sequence[str], what: str) -> str:
+    """The name of the set that is meant, for what is kept by name.
+
+    Args:
+        given: Name, or path of the set's folder.
+        known: Names that there are.
+        what: Kept of them, for the message: ``records``.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    if given in known:
+        return given
+    name = Path(given).name
+    if is_set(Path(given)):
+        from nanoseg_bench.preparation.prepared_set import PreparedSet
+
+        name = PreparedSet(Path(given)).name
+    if name in known:  # also of a folder that has gone, or never was on this machine
+        return name
+    hint = did_you_mean(name, known) or f"; there are {', '.join(known)}"
+    raise UsageError(f"{given}: no {what} of that name{hint}")
+
+
+def is_set(folder: Path) -> bool:
+    """Whether ``prepare`` wrote this folder."""
+    return (folder / _MARKER).is_file()
+
+
+def _folder(given: str) -> Path:
+    path = Path(given)
+    for folder in (path, DATA / path):
+        if is_set(folder):
+            return folder
+    known = sorted(folder.name for folder in DATA.iterdir() if is_set(folder)) if DATA.is_dir() else []
+    near = nearest_path(path)
+    if path.is_dir():
+        hint = f"; make one of it: nanoseg-bench prepare {shlex.quote(given)}"
+    elif near is not None and is_set(near):
+        hint = f"; did you mean {str(near)!r}?"
+    elif not known:
+        hint = "; `nanoseg-bench prepare` makes one"
+    else:
+        hint = did_you_mean(path.name, known) or f"; there are {', '.join(known)} in {DATA}/"
+    raise UsageError(f"{given}: not a prepared set (no {_MARKER}){hint}")
