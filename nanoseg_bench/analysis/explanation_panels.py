@@ -29,6 +29,8 @@ TEXT_SIZE = 8.0  # points
 _BLUE, _ORANGE = "#19d3ff", "#ffb000"  # told apart with any colour vision, and seen on grey
 _DASHES = (0, (3, 2))
 _OPACITY = 0.75  # of a map on the micrograph
+_MAX_DIGITS = 5  # of a tick's label, after the point; five such labels fit below a panel
+_ROUNDING = 0.05  # of a tick's label: the share of a step that it may be off
 _MAX_LABELS = 4  # in two rows
 _MAX_LETTERS = 14  # of a class name
 
@@ -65,14 +67,37 @@ def draw_map(axes: "Axes", strip: "Axes", explanation: Explanation, values: Map,
     # The bar shows the colours as they look on the micrograph: over its mean grey.
     bar_axes.set_facecolor(str(float(explanation.pixels.mean()) / 255))
     bar = strip.figure.colorbar(ScalarMappable(norm, colours), cax=bar_axes, orientation="horizontal", alpha=_OPACITY)
-    ticks = np.linspace(norm.vmin or 0.0, norm.vmax or 1.0, 5)
-    bar.set_ticks(list(ticks), labels=[f"{tick:.2f}" for tick in ticks])
+    ticks, labels = bar_ticks(float(norm.vmin or 0.0), float(norm.vmax if norm.vmax is not None else 1.0))
+    bar.set_ticks(ticks, labels=labels)
     bar.ax.tick_params(labelsize=TEXT_SIZE, colors=INK, length=2, pad=1.5)
     bar.outline.set_visible(False)
-    # The outermost labels stay within the panel.
-    first, *_, last = bar.ax.get_xticklabels()
-    first.set_horizontalalignment("left")
-    last.set_horizontalalignment("right")
+    if len(ticks) > 1:
+        # The outermost labels stay within the panel.
+        first, *_, last = bar.ax.get_xticklabels()
+        first.set_horizontalalignment("left")
+        last.set_horizontalalignment("right")
+
+
+def bar_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
+    """Ticks of a colour bar with as many digits as tell them apart; one where all values are the same.
+
+    Args:
+        low: Value at the left end.
+        high: Value at the right end.
+
+    Returns:
+        Places and labels.
+    """
+    for count in (5, 3, 2):
+        ticks = [float(tick) for tick in np.linspace(low, high, count)]
+        step = (high - low) / (count - 1)
+        for digits in range(2, _MAX_DIGITS + 1):
+            labels = [f"{tick:.{digits}f}" for tick in ticks]
+            # A label that is rounded stands where its number is, as far as the eye can tell.
+            rounding = max(abs(float(label) - tick) for label, tick in zip(labels, ticks, strict=True))
+            if len(set(labels)) == count and rounding <= _ROUNDING * step:
+                return ticks, labels
+    return [(low + high) / 2], [f"{(low + high) / 2:.2f}, everywhere alike"]
 
 
 def draw_snakes(

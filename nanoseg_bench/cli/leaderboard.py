@@ -112,10 +112,9 @@ def _names(arguments: argparse.Namespace) -> list[str]:
     if not known:
         raise UsageError(f"{records}: no records; run `nanoseg-bench run` first, or give --leaderboards DIR")
     given = [each for each in (arguments.set, arguments.old_set) if each is not None]
-    names = {find_name(each, known, "records") for each in given}
-    if len(names) > 1:
+    if len({*given}) > 1:
         raise UsageError(f"{arguments.set} and --set {arguments.old_set}: name one set, or none for all of them")
-    return [*names] or known
+    return [find_name(given[0], known, "records")] if given else known
 
 
 def _require_consistent(arguments: argparse.Namespace, names: list[str]) -> None:

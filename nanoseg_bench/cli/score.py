@@ -94,7 +94,6 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out the verb; 1 when a run could not be scored, or a record is not what its predictions give."""
     arguments.data = None if arguments.data is None else find_set(arguments.data)
-    require_there({"--predictions": arguments.predictions, "--val-predictions": arguments.val_predictions})
     if arguments.predictions is not None:
         return _score_external(arguments)
     for flag, value in (
@@ -181,6 +180,7 @@ def _print_paths(paths: list[Path]) -> None:
 
 def _score_external(arguments: argparse.Namespace) -> int:
     _check_external(arguments)
+    require_there({"--predictions": arguments.predictions, "--val-predictions": arguments.val_predictions})
     from nanoseg_bench.evaluation.eval_sets import load_eval_set
     from nanoseg_bench.evaluation.external import read_external
     from nanoseg_bench.files import require_writable

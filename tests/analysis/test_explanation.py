@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from nanoseg_bench.analysis.explanation import explain
 from nanoseg_bench.analysis.explanation_figure import draw_explanation
+from nanoseg_bench.analysis.explanation_panels import bar_ticks
 from nanoseg_bench.analysis.explanation_points import choose_points
 from nanoseg_bench.annotations.raster import to_mask
 from nanoseg_bench.errors import ModelError, UsageError
@@ -266,3 +267,19 @@ def test_a_model_of_another_kind_is_refused(pixels):
     otsu = build(load_recipe("otsu", "quick"), ["particle"], 10)
     with pytest.raises(ModelError, match="otsu cannot be explained"):
         explain(otsu, pixels, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labels"),
+    [
+        (0.0, 1.0, ["0.00", "0.25", "0.50", "0.75", "1.00"]),
+        (0.5470, 0.5530, ["0.5470", "0.5485", "0.5500", "0.5515", "0.5530"]),
+        (0.54999, 0.55001, ["0.54999", "0.55000", "0.55001"]),
+        (0.55, 0.55, ["0.55, everywhere alike"]),
+    ],
+)
+def test_ticks_of_a_bar_are_told_apart(low, high, labels):
+    ticks, shown = bar_ticks(low, high)
+    assert shown == labels
+    assert len(ticks) == len(labels)
+    assert low <= min(ticks) and max(ticks) <= high

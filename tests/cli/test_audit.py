@@ -116,5 +116,5 @@ def test_changed_missing_and_stray_files_are_found(leaky, tmp_path, capsys):
 
 
 def test_no_set(tmp_path, capsys):
-    assert main(["audit", str(tmp_path)]) == 1
+    assert main(["audit", str(tmp_path)]) == 2
     assert "not a prepared set" in capsys.readouterr().err

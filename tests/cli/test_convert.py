@@ -119,7 +119,7 @@ def test_usage_errors(folder, tmp_path, capsys):
     assert main(["convert", str(folder), str(tmp_path / "out"), "--to", "yolo", "--workers", "0"]) == 2
     assert run(folder, folder / "out", "--to", "yolo") == 2
     assert "lies inside" in capsys.readouterr().err
-    assert run(tmp_path / "none", tmp_path / "out", "--to", "yolo") == 1
+    assert run(tmp_path / "none", tmp_path / "out", "--to", "yolo") == 2
     assert "no such" in capsys.readouterr().err
     with pytest.raises(SystemExit) as caught:
         run(folder, tmp_path / "out", "--to", "voc")

@@ -61,7 +61,7 @@ def test_what_cannot_be_shown_is_said(boards, tmp_path, capsys):
     assert main(["leaderboard", "--leaderboards", str(tmp_path / "none")]) == 2
     assert "no records; run `nanoseg-bench run` first" in capsys.readouterr().err
     assert main(["leaderboard", "--leaderboards", str(boards), "--set", "emps"]) == 2
-    assert "--set emps: no records of that name; there are toy" in capsys.readouterr().err
+    assert "emps: no records of that name; there are toy" in capsys.readouterr().err
     keep_record(boards, "old", 0.1, evaluator="1")
     assert main(["leaderboard", "--leaderboards", str(boards)]) == 1
     message = capsys.readouterr().err

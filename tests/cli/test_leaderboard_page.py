@@ -100,7 +100,8 @@ def test_markdown_is_all_that_is_printed(place, capsys):
         (("nope",), r"nope: no records of that name; there are "),
         (("one", "--set", "other"), r"one and --set other: name one set"),
         (("--data", "d"), r"--data: only for the images of --html"),
-        (("--html", "--runs", "r"), r"images take both"),
+        (("--html", "--runs", "r"), r"not a prepared set"),
+        (("--html", "--data", "d"), r"--data d: images take the predictions"),
         (("--html", "--data", "none", "--runs", "r"), r"none: not a prepared set"),
     ],
 )

@@ -335,14 +335,15 @@ def test_a_missing_a_foreign_and_a_resized_image_are_refused_by_name(bench, tmp_
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (("--predictions", "x"), "--name"),
+        (("--predictions", "x"), "--as"),
         (("--predictions", "x", "--name", "A tool"), "small letters"),
         (("--predictions", "x", "--name", "a", "--confidence", "1.5"), "between 0 and 1"),
         (("--predictions", "x", "--name", "a", "--confidence", "0.5", "--val-predictions", "y"), "give one"),
         (("--predictions", "nowhere", "--name", "a"), "nowhere: no such file"),
         (("--predictions", "x", "--name", "a", "--check"), "--check"),
         (("--name", "a"), "goes with --predictions"),
-        (("no-runs-there",), "no runs there"),
+        (("no-such-set",), "no-such-set: not a prepared set"),
+        (("runs/no-runs-there",), "runs/no-runs-there: no such file or folder"),
     ],
 )
 def test_bad_usage_is_told(bench, capsys, arguments, part):
@@ -457,7 +458,7 @@ def test_a_dry_run_without_any_folder_makes_none(bench, tmp_path, monkeypatch):
 
 def test_the_name_of_one_of_our_models_is_refused(bench, tmp_path, capsys):
     assert bench.hand_in(tmp_path, name="otsu") == 2
-    assert "--name otsu: is a model of ours" in capsys.readouterr().err
+    assert "--as otsu: is a model of ours" in capsys.readouterr().err
 
 
 def test_a_tool_without_scores_is_told_apart_from_a_declared_confidence(bench, tmp_path, capsys):

@@ -10,7 +10,16 @@ from matplotlib.ticker import MaxNLocator
 from nanoseg_bench.html.charts import INK, SOFT
 from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender, Measured
 from nanoseg_bench.leaderboard.figures.drawn import Drawn, NothingToDrawError
-from nanoseg_bench.leaderboard.figures.style import SMALL_SIZE, TITLE_LINE, WIDTH, lettered, minus, text_width, wrapped
+from nanoseg_bench.leaderboard.figures.style import (
+    SMALL_SIZE,
+    TEXT_SIZE,
+    TITLE_LINE,
+    WIDTH,
+    lettered,
+    minus,
+    text_width,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +28,11 @@ COLUMNS = (*IDENTITY, "seeds", "metric", "value", "lo", "hi")
 
 _COLUMNS = 4
 _BAR_HEIGHT, _PANEL_FRAME, _GAP = 0.2, 0.62, 0.15  # inches
+_WIDEST_LABEL, _LABEL_LINE = 2.3, 0.13  # inches: longer names of rows are broken into lines of this height
+_FROM_BAR = 3.0  # points, between a bar or whisker and its number
+_UNMEASURED = "not measured"
+_MOST = 0.6  # of a panel's width that a text may take
+_PASSES = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +52,28 @@ class _Panel:
     axis: str = "share"
     factor: float = 1.0
     digits: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """A text beside a bar.
+
+    Attributes:
+        place: Of the bar, from the top.
+        end: Where the bar or its whisker ends.
+        text: A number, or that there is none.
+        to_the_left: Which side of ``end`` it stands on.
+    """
+
+    place: int
+    end: float
+    text: str
+    to_the_left: bool
+
+    @property
+    def inches(self) -> float:
+        """How much room it needs beyond ``end``."""
+        return text_width(self.text) * SMALL_SIZE / TEXT_SIZE + 2 * _FROM_BAR / 72
 
 
 _AT_OPERATING_POINT = (
@@ -82,16 +118,20 @@ def draw_bars(contenders: Sequence[Contender], classes: Sequence[str]) -> Drawn:
     shown = [panel for panel in wanted if any(value is not None for value in measured[panel])]
     if not shown:
         raise NothingToDrawError("the records hold no metric of the test set; run `nanoseg-bench run` again")
-    pitch = (WIDTH - max(text_width(each.label) for each in contenders)) / _COLUMNS
+    labels = [wrapped(each.label, _WIDEST_LABEL) for each in contenders]
+    lines = [label.split("\n") for label in labels]
+    pitch = (WIDTH - max(text_width(line) for each in lines for line in each)) / _COLUMNS
     titles = [wrapped(lettered(number, panel.title), pitch - _GAP) for number, panel in enumerate(shown)]
-    height = len(contenders) * _BAR_HEIGHT + _PANEL_FRAME + TITLE_LINE * max(title.count("\n") for title in titles)
+    bar_height = _BAR_HEIGHT + _LABEL_LINE * (max(map(len, lines)) - 1)
+    height = len(contenders) * bar_height + _PANEL_FRAME + TITLE_LINE * max(title.count("\n") for title in titles)
     rows_of_panels = -(-len(shown) // _COLUMNS)
     figure = Figure(figsize=(WIDTH, rows_of_panels * height), layout="constrained", facecolor="white")
     grid = list(figure.subplots(rows_of_panels, _COLUMNS, squeeze=False, sharey=True).flat)
     for axes in grid[len(shown) :]:
         axes.set_axis_off()
     for number, (axes, panel) in enumerate(zip(grid, shown, strict=False)):
-        _draw_panel(axes, panel, contenders, measured[panel])
+        _draw_panel(axes, panel, contenders, measured[panel], pitch - _GAP)
+        axes.set_yticks(range(len(contenders)), labels)
         axes.set_title(titles[number])
     rows = [
         (*each.identity, len(each.runs), panel.metric, value.value, *(value.interval or (None, None)))
@@ -114,12 +154,11 @@ def _notes(
 
 
 def _draw_panel(
-    axes: "Axes", panel: _Panel, contenders: Sequence[Contender], values: Sequence[Measured | None]
+    axes: "Axes", panel: _Panel, contenders: Sequence[Contender], values: Sequence[Measured | None], width: float
 ) -> None:
-    ends = [0.0]
+    ends, beside = [0.0], []
     for place, (each, value) in enumerate(zip(contenders, values, strict=True)):
         if value is None:
-            axes.text(0.0, place, " not measured", va="center", color=SOFT, fontsize=SMALL_SIZE, style="italic")
             continue
         shown = value.value * panel.factor
         low, high = (shown, shown) if value.interval is None else (end * panel.factor for end in value.interval)
@@ -131,15 +170,23 @@ def _draw_panel(
             axes.plot(seeds, [place] * len(seeds), "o", color="white", markeredgecolor=INK, markeredgewidth=0.6, ms=2.4)
             low, high = min(low, *seeds), max(high, *seeds)
         ends += [low, high, shown]
+        # Beyond the bar and its whisker, which may reach over zero.
         negative = shown < 0
+        number = minus(f"{shown:.{panel.digits}f}")
+        beside.append(_Beside(place, min(low, shown) if negative else max(high, shown), number, negative))
+    lowest, highest = min(ends), max(ends)
+    for place, value in enumerate(values):
+        if value is None:
+            beside.append(_Beside(place, 0.0, _UNMEASURED, to_the_left=-lowest > highest))
+    for each in beside:
+        unmeasured = each.text == _UNMEASURED
         axes.annotate(
-            minus(f"{shown:.{panel.digits}f}"), (min(low, shown) if negative else max(high, shown), place),
-            (-3 if negative else 3, 0), textcoords="offset points", va="center", ha="right" if negative else "left",
-            fontsize=SMALL_SIZE, color=INK,
+            each.text, (each.end, each.place), (-_FROM_BAR if each.to_the_left else _FROM_BAR, 0),
+            textcoords="offset points", va="center", ha="right" if each.to_the_left else "left", fontsize=SMALL_SIZE,
+            color=SOFT if unmeasured else INK, style="italic" if unmeasured else "normal",
         )  # fmt: skip
-    _set_limits(axes, min(ends), max(ends))
+    _set_limits(axes, lowest, highest, beside, width)
     axes.set_ylim(len(contenders) - 0.4, -0.6)
-    axes.set_yticks(range(len(contenders)), [each.label for each in contenders])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.axvline(0, color=SOFT, linewidth=0.7)
@@ -147,12 +194,18 @@ def _draw_panel(
     axes.set_xlabel(panel.axis)
 
 
-def _set_limits(axes: "Axes", lowest: float, highest: float) -> None:
-    """From zero, with room for the numbers beside the bars, but without ticks where no value lies."""
+def _set_limits(axes: "Axes", lowest: float, highest: float, beside: Sequence[_Beside], width: float) -> None:
+    """From zero, with room for every text beside its bar, but without ticks where no value lies."""
     span = highest - lowest
     if span < 1e-9:  # nothing but zeros
-        span, highest = 1.0, 0.0
-    room = 0.42 * span
-    axes.set_xlim(lowest - room if lowest < 0 else 0.0, highest + room if highest > 0 or lowest == 0 else 0.1 * span)
+        span, highest = 1.0, 1.0
+    low, high = lowest, highest
+    # Texts keep their width in inches while the axis becomes longer; each pass takes a share of what is lacking.
+    for _ in range(_PASSES):
+        shares = [(each, (high - low) * min(each.inches / width, _MOST)) for each in beside]
+        low = min([lowest, *(each.end - share for each, share in shares if each.to_the_left)])
+        high = max([highest, *(each.end + share for each, share in shares if not each.to_the_left)])
+    axes.set_xlim(low, high)
     ticks = MaxNLocator(3, steps=[1, 2, 5, 10]).tick_values(lowest, lowest + span)
-    axes.set_xticks([tick for tick in ticks if lowest - 0.05 * span <= tick <= highest + 0.15 * span])
+    slack = 0.05 * span
+    axes.set_xticks([tick for tick in ticks if max(low, lowest - slack) <= tick <= min(high, highest + 3 * slack)])
