@@ -44,10 +44,10 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out the verb."""
-    require_there({"": arguments.model}, "give a run's folder, or its weights")
     weights: Path = arguments.model / "weights.safetensors" if arguments.model.is_dir() else arguments.model
     out: Path = arguments.out or weights.with_suffix(".onnx")
     _check(arguments, out)
+    require_there({"": arguments.model}, "give a run's folder, or its weights")
     from nanoseg_bench.environment import isolate_libraries
 
     isolate_libraries()

@@ -124,7 +124,7 @@ def test_the_micrograph_is_not_overwritten(explain, place, capsys):
 
 
 def test_missing_files(explain, capsys):
-    assert explain(image="none.png") == 1
+    assert explain(image="none.png") == 2
     assert "none.png" in capsys.readouterr().err
-    assert explain(scheme="none") == 1
+    assert explain(scheme="none") == 2
     assert "none.safetensors" in capsys.readouterr().err

@@ -22,7 +22,7 @@ def write_weights(folder, name="nsyolo"):
 def test_a_run_becomes_a_file_that_stands_alone(tmp_path, capsys):
     folder = tmp_path / "in Größe"
     weights = write_weights(folder)
-    assert main(["export", str(folder), "--format", "onnx"]) == 0
+    assert main(["export", str(folder), "--to", "onnx"]) == 0
     shown = capsys.readouterr().out
     assert "boxes differ by at most" in shown and "mask IoU at least" in shown and "none known" in shown
     model, about = open_onnx(folder / "weights.onnx")
@@ -34,7 +34,7 @@ def test_a_file_that_is_there_stays(tmp_path, capsys):
     weights = write_weights(tmp_path)
     out = tmp_path / "mine.onnx"
     out.write_bytes(b"mine")
-    command = ["export", str(weights), "--format", "onnx", "--out", str(out)]
+    command = ["export", str(weights), "--to", "onnx", "--out", str(out)]
     assert main(command) == 2
     assert "--overwrite always" in capsys.readouterr().err
     assert out.read_bytes() == b"mine"
@@ -46,7 +46,7 @@ def test_a_pickle_is_exported_when_it_is_trusted(tmp_path, capsys):
     network = build_network("nsyolo", 2).eval()
     network.names = {0: "disc", 1: "Würfel"}
     torch.save({"model": network, "train_args": {"imgsz": 64}}, tmp_path / "best.pt")
-    command = ["export", str(tmp_path / "best.pt"), "--format", "onnx"]
+    command = ["export", str(tmp_path / "best.pt"), "--to", "onnx"]
     assert main(command) == 1
     assert "--trust-pickle" in capsys.readouterr().err
     assert main([*command, "--trust-pickle"]) == 0
@@ -61,14 +61,16 @@ def test_what_cannot_be_exported(tmp_path, capsys):
         (2, "unet is no YOLO model", [str(weights)]),
         (2, "ends in .onnx", [str(weights), "--out", str(tmp_path / "model.pb")]),
         (2, "is an exported file already", [str(tmp_path / "model.onnx")]),
-        (1, "no such file or folder", [str(tmp_path / "nowhere.safetensors")]),
+        (2, "no such file or folder", [str(tmp_path / "nowhere.safetensors")]),
         (1, "trust", [str(tmp_path / "last.pt")]),
     ):
-        assert main(["export", "--format", "onnx", *arguments]) == code
+        assert main(["export", "--to", "onnx", *arguments]) == code
         assert message in capsys.readouterr().err
     assert not list(tmp_path.glob("*.onnx"))
     nsyolo = write_weights(tmp_path / "yolo")
-    assert main(["export", str(nsyolo), "--format", "onnx", "--out", str(tmp_path / "file" / "model.onnx")]) == 1
+    assert main(["export", str(nsyolo), "--to", "onnx", "--out", str(tmp_path / "file" / "model.onnx")]) == 1
     assert "cannot be written" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        main(["export", str(nsyolo)])
+    with pytest.raises(SystemExit) as end:
+        main(["export", str(nsyolo), "--to", "onxx"])
+    assert end.value.code == 2
+    assert "did you mean 'onnx'?" in capsys.readouterr().err

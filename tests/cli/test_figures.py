@@ -212,5 +212,5 @@ def test_usage_errors(draw, capsys, arguments, named):
 
 
 def test_a_set_without_records(draw, capsys):
-    assert draw(name="unknown") == 1
+    assert draw(name="unknown") == 2
     assert "no records; run `nanoseg-bench run` first" in capsys.readouterr().err

@@ -205,7 +205,8 @@ def test_a_folder_of_the_users_own_is_left_alone(images, weights, tmp_path, caps
 def test_usage_errors(images, weights, tmp_path, capsys):
     for message, arguments in (
         ("--confidence 2", ["--confidence", "2"]),
-        ("--format 'pdf'", ["--format", "pdf"]),
+        ("--to 'pdf'", ["--format", "pdf"]),
+        ("--to 'labelme pdf'", ["--to", "labelme", "pdf"]),
         ("--device tpu", ["--device", "tpu"]),
         ("--engine onnx runs on the CPU", ["--engine", "onnx", "--device", "cuda"]),
     ):
@@ -217,7 +218,7 @@ def test_usage_errors(images, weights, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert predict(tmp_path / "empty", weights, tmp_path / "out") == 2
     assert "no image" in capsys.readouterr().err
-    assert predict(images, tmp_path / "none", tmp_path / "out") == 1
+    assert predict(images, tmp_path / "none", tmp_path / "out") == 2
     assert not (tmp_path / "out").exists()
 
 

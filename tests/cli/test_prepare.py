@@ -58,7 +58,8 @@ def test_a_users_folder(own, tmp_path, capsys):
     assert {image.source_group for image in prepared.all_images} == {"s0", "s1", "s2", "s3", "s4"}
     shown = capsys.readouterr().out
     assert "found no shared source" in shown
-    assert f"nanoseg-bench run --data {tmp_path / 'set'}" in shown
+    assert f"nanoseg-bench run {tmp_path / 'set'} --models all" in shown
+    assert "pictures: nanoseg-bench prepare" in shown and " --preview" in shown
     assert "leak-free" not in shown
     assert run(own, tmp_path / "set", "--group-by", "regex:^(s[0-9])_") == 0
 

@@ -72,11 +72,11 @@ def test_bad_flags_are_usage_errors(tiny_set, tmp_path, capsys, flags, part):
 
 
 def test_a_missing_set_and_a_missing_preset_say_what_to_do(tiny_set, tmp_path, capsys):
-    assert main(run_arguments(tmp_path / "nothing", tmp_path, "--models", "otsu")) == 1
+    assert main(run_arguments(tmp_path / "nothing", tmp_path, "--models", "otsu")) == 2
     assert "nanoseg-bench prepare" in capsys.readouterr().err
-    arguments = run_arguments(tiny_set, tmp_path, "--models", "otsu", "--preset", "huge")
-    assert main(arguments) == 1
-    assert "no preset 'huge'" in capsys.readouterr().err
+    arguments = run_arguments(tiny_set, tmp_path, "--models", "otsu", "--preset", "papr")
+    assert main(arguments) == 2
+    assert "no preset 'papr'; did you mean 'paper'?" in capsys.readouterr().err
 
 
 def test_a_set_without_its_audit_is_refused(tiny_set, tmp_path, capsys):

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from nanoseg_bench.errors import RecipeError
+from nanoseg_bench.errors import UsageError
 from nanoseg_bench.models.options import BUILT_IN_OPTIONS, SemanticOptions
 from nanoseg_bench.models.recipe import Augmentation, Prediction, Recipe, Side, Training, load_recipe
 from nanoseg_bench.runs.plan import RunSpec, input_differences, plan_runs, training_hash
@@ -136,5 +136,5 @@ def test_values_from_the_command_line_are_a_run_of_their_own():
 
 
 def test_an_unknown_preset_is_named():
-    with pytest.raises(RecipeError, match="no preset 'huge'"):
+    with pytest.raises(UsageError, match="no preset 'huge'"):
         load_recipe("unet", "huge")
