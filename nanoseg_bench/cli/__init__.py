@@ -22,7 +22,7 @@ from nanoseg_bench.cli import (
     score,
 )
 from nanoseg_bench.cli.parser import Parser
-from nanoseg_bench.cli.pipes import READER_GONE, flush_output
+from nanoseg_bench.cli.pipes import READER_GONE, flush_output, has_lost_reader
 from nanoseg_bench.errors import NanosegError, UsageError
 from nanoseg_bench.runs.quiet import at_work
 from nanoseg_bench.terminal import print_any_name
@@ -83,8 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except NanosegError as error:
         return _complain(error, FAILED)
     except BrokenPipeError:
-        # A worker's pipe may break, too.
-        if flush_output():
+        if not has_lost_reader():
             raise
         return READER_GONE
     except OSError as error:

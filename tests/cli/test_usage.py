@@ -151,10 +151,12 @@ def test_lists_are_separated_by_spaces_or_commas():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a shell's pipe")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(
     ("command", "codes"), [("list", "1 141"), ("convert in out --to coco", "141"), ("--help", "0")]
 )
-def test_a_reader_that_has_gone_ends_a_command_quietly(command, codes, here):
+def test_a_reader_that_has_gone_ends_a_command_quietly(command, codes, unbuffered, here, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     (here / "in").mkdir()
     Image.new("L", (32, 24)).save(here / "in" / "a.png")
     shape = {"label": "cube", "shape_type": "polygon", "points": [[2, 2], [20, 2], [20, 20]]}
