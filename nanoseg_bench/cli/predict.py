@@ -262,12 +262,12 @@ def _advise(images: Sequence["PredictedImage"], confidence: float) -> None:
     if not empty:
         return
     lower = (
-        f"give a lower --confidence than {confidence:.3g}, e.g. {min(0.05, confidence / 2):.2g}; " if confidence else ""
+        f"a lower --confidence than {confidence:.3g}, e.g. {min(0.05, confidence / 2):.2g}; or " if confidence else ""
     )
-    print(f"no particles in {empty} of {counted(len(images), 'image')}: {lower}else they look different from the")
     print(
-        "training's: particles much larger or smaller in pixels (rescale or crop the images), or dark where those were "
-        "bright"
+        f"no particles in {empty} of {counted(len(images), 'image')}. What helps: {lower}images whose particles are\n"
+        "about as large in pixels (magnification), and as bright or dark against the background (contrast), as the "
+        "training's"
     )
 
 

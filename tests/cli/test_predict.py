@@ -333,3 +333,15 @@ def test_a_call_that_was_killed_leaves_a_folder_that_the_next_one_goes_on_in(ima
     assert len(found_in(out)) == 4
     hidden = [path.name for path in out.rglob(".*")]
     assert hidden == [".gitignore"]
+
+
+def test_what_helps_where_nothing_was_found(weights, tmp_path, capsys):
+    Image.fromarray(np.full((64, 64), 90, np.uint8)).save(tmp_path / "empty.png")
+    assert (
+        predict(tmp_path / "empty.png", weights, tmp_path / "out", "--confidence", "1", "--to", "coco", "overlay") == 0
+    )
+    shown = capsys.readouterr().out
+    assert "no particles in 1 of 1 image. What helps: a lower --confidence than 1, e.g. 0.05" in shown
+    assert f"{tmp_path / 'out' / 'overlay'}: " in shown
+    assert (tmp_path / "out" / "overlay" / "empty.png").is_file()
+    assert (tmp_path / "out" / "coco").is_dir()

@@ -153,7 +153,7 @@ def test_lists_are_separated_by_spaces_or_commas():
 @pytest.mark.skipif(os.name != "posix", reason="a shell's pipe")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(
-    ("command", "codes"), [("list", "1 141"), ("convert in out --to coco", "141"), ("--help", "0")]
+    ("command", "codes"), [("list", "1 141"), ("convert in out --to coco", "141"), ("--help", "0 141")]
 )
 def test_a_reader_that_has_gone_ends_a_command_quietly(command, codes, unbuffered, here, monkeypatch):
     monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)

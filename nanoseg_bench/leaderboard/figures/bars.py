@@ -178,11 +178,11 @@ def _draw_panel(
     for place, value in enumerate(values):
         if value is None:
             beside.append(_Beside(place, 0.0, _UNMEASURED, to_the_left=-lowest > highest))
-    for each in beside:
-        unmeasured = each.text == _UNMEASURED
+    for text in beside:
+        unmeasured = text.text == _UNMEASURED
         axes.annotate(
-            each.text, (each.end, each.place), (-_FROM_BAR if each.to_the_left else _FROM_BAR, 0),
-            textcoords="offset points", va="center", ha="right" if each.to_the_left else "left", fontsize=SMALL_SIZE,
+            text.text, (text.end, text.place), (-_FROM_BAR if text.to_the_left else _FROM_BAR, 0),
+            textcoords="offset points", va="center", ha="right" if text.to_the_left else "left", fontsize=SMALL_SIZE,
             color=SOFT if unmeasured else INK, style="italic" if unmeasured else "normal",
         )  # fmt: skip
     _set_limits(axes, lowest, highest, beside, width)
