@@ -77,11 +77,12 @@ def open_dataset(card: Card, source: Path) -> Source:
         source: The folder that holds it.
 
     Raises:
-        DatasetError: The folder or files of it are missing.
+        UsageError: There is no such folder.
+        DatasetError: Files of it are missing.
         AnnotationError: The folder holds no annotations.
     """
     if not source.is_dir():
-        raise DatasetError(f"{source}: no such folder; get {card.name} from {card.source} and give its folder")
+        raise UsageError(f"{source}: no such folder; get {card.name} from {card.source} and give its folder")
     if card.format == "emps":
         return open_emps(source, card.classes[0])
     annotation_format = "labelme" if card.format == "nanosynth" else card.format

@@ -114,7 +114,7 @@ class PreparedSet:
         if not summary.is_file():
             raise DatasetError(
                 f"{root}: not a prepared set (no prepared.json); give the folder that `nanoseg-bench prepare` "
-                f"wrote with --data, or write it there with --out {root}"
+                f"wrote, or write it there with --out {root}"
             )
         self.summary: dict[str, Any] = read_json(summary)
         if self.summary.get("format") != FORMAT:

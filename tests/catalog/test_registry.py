@@ -130,7 +130,7 @@ def test_each_format_has_its_door(emps_folder, labelme_folder, card):
 
 
 def test_missing_source(tmp_path, card):
-    with pytest.raises(DatasetError, match=r"none: no such folder; get tiny from https://example\.org"):
+    with pytest.raises(UsageError, match=r"none: no such folder; get tiny from https://example\.org"):
         open_dataset(card(), tmp_path / "none")
 
 

@@ -213,4 +213,4 @@ def test_usage_errors(draw, capsys, arguments, named):
 
 def test_a_set_without_records(draw, capsys):
     assert draw(name="unknown") == 2
-    assert "no records; run `nanoseg-bench run` first" in capsys.readouterr().err
+    assert "unknown: no records of that name; there are " in capsys.readouterr().err

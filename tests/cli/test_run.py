@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -195,3 +196,21 @@ def test_two_seeds_are_two_rows_of_one_rank(tiny_set, tmp_path):
     table = pd.read_csv(tmp_path / "boards" / f"{PreparedSet(tiny_set).name}-test.csv")
     assert sorted(table["seed"]) == [0, 1]
     assert list(table["rank"]) == [1, 1]
+
+
+def test_a_run_ends_with_the_table_and_the_commands_that_follow(tiny_set, tmp_path, capsys, monkeypatch):
+    place = tmp_path / "Größe 2"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["run", str(tiny_set), "--models", "otsu", "--preset", "smoke", "--runs", "my runs"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert any("Otsu + watershed" in line for line in shown) and not any("…" in line for line in shown)
+    page, found = (shlex.split(line.split(" # ")[0].removeprefix("next:")) for line in shown[-2:])
+    assert page[:2] == ["nanoseg-bench", "leaderboard"] and found[:2] == ["nanoseg-bench", "predict"]
+    # As they can be pasted.
+    assert main(page[1:]) == 0
+    assert (place / page[page.index("--html") + 1]).is_file()
+    picture = PreparedSet(tiny_set).images("test")[0].image_path
+    assert main([str(picture) if word == "MY_IMAGES" else word for word in found[1:]]) == 0
+    assert (place / "predictions" / "overlay").is_dir()
