@@ -1,0 +1,104 @@
+"""Whether a detection is a mark, and not a particle that lies under one."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoseg_bench.marks.mark import BANNER, BAR, BOX, TEXT, Marks
+
+MOSTLY = 0.5
+"""A detection lies on marks when more than this share of its area does."""
+
+_WHOLE_LETTERS = 0.6
+"""Share of the letters' ink that a detection holds which is lettering."""
+
+_ALL_INK = 0.8
+_THIN = 1.6
+_LONG = 1.2
+"""A piece of a letter is so much ink at least, and at most so much wider than the strokes and longer than the letters."""
+
+_ALIKE = 12
+"""Grey values between what is beside the letters inside a detection and what is around it, where nothing lies under
+the letters."""
+
+_RING = 4
+_LEAST_SEEN = 12
+"""Pixels of the ring around a detection, and pixels beside the letters that can be judged."""
+
+
+def lies_on_marks(masks: Sequence[NDArray[np.bool_]], marks: Marks, pixels: NDArray[np.uint8]) -> list[bool]:
+    """Which detections lie mostly on marks.
+
+    A detection does when more than half of its area lies on information bars, scale bars and boxes under lettering; or
+    when more than half of it lies there or within lines of lettering, and it is the lettering that was detected: it
+    holds most of the letters that it touches (a blob over "300 nm") or a piece of their strokes, and what it shows
+    besides them looks like what is around it. A particle that shows behind letters looks different, and stays.
+
+    Args:
+        masks: (H, W) bool each, of the micrograph's size.
+        marks: Of the micrograph.
+        pixels: (H, W) or (H, W, 3) uint8, the micrograph.
+    """
+    if not marks.found or not len(masks):
+        return [False] * len(masks)
+    judge = _Judge(marks, pixels)
+    return [judge.lies_on(mask) for mask in masks]
+
+
+class _Judge:
+    def __init__(self, marks: Marks, pixels: NDArray[np.uint8]) -> None:
+        grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+        self._grey = np.asarray(grey, dtype=np.uint8)
+        self._opaque = marks.mask(BANNER, BAR, BOX)
+        self._anywhere = self._opaque | marks.mask(TEXT)
+        self._ink = marks.ink
+        self._whole = np.bincount(marks.ink.ravel())
+        self._letters = marks.letters
+
+    def lies_on(self, mask: NDArray[np.bool_]) -> bool:
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if not len(rows):
+            return False
+        margin = _RING + 1
+        window = (
+            slice(max(rows[0] - margin, 0), rows[-1] + 1 + margin),
+            slice(max(columns[0] - margin, 0), columns[-1] + 1 + margin),
+        )
+        inside = mask[window]
+        area = int(inside.sum())
+        if int(self._opaque[window][inside].sum()) > MOSTLY * area:
+            return True
+        if int(self._anywhere[window][inside].sum()) <= MOSTLY * area:
+            return False
+        return self._is_lettering(inside, self._ink[window]) and self._shows_nothing_else(inside, window)
+
+    def _is_lettering(self, inside: NDArray[np.bool_], ink: NDArray[np.int32]) -> bool:
+        held = np.bincount(ink[inside], minlength=len(self._whole))
+        touched = np.flatnonzero(held > 0)
+        touched = touched[touched > 0]
+        if not len(touched):
+            return False
+        # Letters that the detection merely grazes are none of its own.
+        own = touched[held[touched] > 0.1 * self._whole[touched]]
+        if len(own) and held[own].sum() > _WHOLE_LETTERS * self._whole[own].sum():
+            return True
+        if held[touched].sum() < _ALL_INK * inside.sum():
+            return False
+        stroke, height = self._letters[touched].max(axis=0)
+        width = 2 * float(cv2.distanceTransform(np.pad(inside, 1).astype(np.uint8), cv2.DIST_L2, 5).max())
+        length = max(np.ptp(indices) + 1 for indices in np.nonzero(inside))
+        return bool(width <= _THIN * stroke and length <= _LONG * height)
+
+    def _shows_nothing_else(self, inside: NDArray[np.bool_], window: tuple[slice, slice]) -> bool:
+        written = cv2.dilate((self._ink[window] > 0).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        beside = inside & ~written
+        if beside.sum() < _LEAST_SEEN:
+            return True
+        reach = np.ones((2 * _RING + 1,) * 2, np.uint8)
+        ring = (cv2.dilate(inside.astype(np.uint8), reach) > 0) & ~inside & ~written
+        if ring.sum() < _LEAST_SEEN:
+            return True
+        grey = self._grey[window]
+        return bool(abs(float(np.median(grey[beside])) - float(np.median(grey[ring]))) <= _ALIKE)

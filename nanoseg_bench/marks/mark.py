@@ -1,0 +1,67 @@
+"""A mark: something that was written onto a micrograph, and where."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+BANNER, BAR, BOX, TEXT = KINDS = ("banner", "bar", "box", "text")
+"""An information bar along an edge, a scale bar, a filled box under lettering, a line of lettering."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mark:
+    """One thing that was written onto a micrograph.
+
+    Attributes:
+        kind: One of ``KINDS``.
+        left: First column, px.
+        top: First row, px.
+        right: Column after the last.
+        bottom: Row after the last.
+    """
+
+    kind: str
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def box(self) -> tuple[slice, slice]:
+        """Rows and columns."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Marks:
+    """All marks of one micrograph.
+
+    Attributes:
+        found: By kind, then from the left.
+        ink: (H, W) int32: 0 where nothing is written; each glyph has a number of its own. A glyph is a connected
+            piece of lettering with the soft edge around it.
+        letters: (N, 2) float64: width of the strokes, with their soft edges, and height of the letters of the line that a
+            number of ``ink`` belongs to, px.
+    """
+
+    found: tuple[Mark, ...]
+    ink: NDArray[np.int32]
+    letters: NDArray[np.float64]
+
+    def of(self, *kinds: str) -> list[Mark]:
+        """Those of some kinds."""
+        return [mark for mark in self.found if mark.kind in kinds]
+
+    def mask(self, *kinds: str) -> NDArray[np.bool_]:
+        """(H, W) bool: inside the boxes of some kinds; of all by default."""
+        return boxes_mask(self.of(*(kinds or KINDS)), self.ink.shape[0], self.ink.shape[1])
+
+
+def boxes_mask(marks: Sequence[Mark], height: int, width: int) -> NDArray[np.bool_]:
+    """(H, W) bool, True inside the boxes of the marks."""
+    mask = np.zeros((height, width), dtype=bool)
+    for mark in marks:
+        mask[mark.box] = True
+    return mask
