@@ -61,17 +61,19 @@ class Instance:
         region: Polygons (several parts are one particle; holes are kept) or a mask.
         score: Confidence in [0, 1]; None for truth.
         crowd: COCO's ``iscrowd``: a region with particles that were not outlined one by one.
+        on_mark: A model outlined it on an information bar, a scale bar or lettering: it is shown and not counted.
     """
 
     label: str | None
     region: tuple[Polygon, ...] | Rle
     score: float | None = None
     crowd: bool = False
+    on_mark: bool = False
 
     @property
     def ignored(self) -> bool:
         """Whether the region is neither truth nor a false positive."""
-        return self.crowd or self.label == IGNORE_LABEL
+        return self.crowd or self.on_mark or self.label == IGNORE_LABEL
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -41,7 +41,7 @@ _VERSION = "5.5.0"
 _KEYS = frozenset({"version", "shapes", "imagePath", "imageData", "imageHeight", "imageWidth", "nanoseg"})
 _KEYS |= {"lineColor", "fillColor"}
 _SHAPE_KEYS = frozenset({"label", "points", "shape_type", "group_id", "mask", "flags", "line_color", "fill_color"})
-_READ_FLAGS = frozenset({"crowd"})
+_READ_FLAGS = frozenset({"crowd", "on_mark"})
 
 
 class _MissingImageError(AnnotationError):
@@ -99,9 +99,10 @@ def read_labelme(path: Path, image_root: Path | None = None) -> Micrograph:
     """Read one LabelMe JSON, of any release, with its image's size.
 
     Shapes of the same label and ``group_id`` are one Instance of several parts. Lines and points have no area; they
-    are left out, and counted in ``notes``. The flag ``crowd`` of a shape marks COCO's crowd region. ``__ignore__`` is
-    an ignore region and ``_background_`` none of the particles, as in LabelMe's own exporters. The Micrograph's name is
-    the file's name without suffix. Scores of predictions are not read: truth has none.
+    are left out, and counted in ``notes``. The flag ``crowd`` of a shape marks COCO's crowd region, the flag
+    ``on_mark`` a prediction on lettering: an ignore region, until a person clears the flag. ``__ignore__`` is an ignore
+    region and ``_background_`` none of the particles, as in LabelMe's own exporters. The Micrograph's name is the file's
+    name without suffix. Scores of predictions are not read: truth has none.
 
     Args:
         path: The JSON file.
@@ -229,7 +230,7 @@ def labelme_bytes(path: Path, micrograph: Micrograph, image_file: str) -> bytes:
         if len(regions) > 1:
             groups += 1
             group_id = groups
-        flags = {"crowd": True} if instance.crowd else {}
+        flags = {name: True for name in ("crowd", "on_mark") if getattr(instance, name)}
         description = "" if instance.score is None else _describe(instance.score, instance.label)
         shapes += [_shape(instance.label, region, group_id, flags, description) for region in regions]
     document: dict[str, Any] = {
@@ -371,6 +372,7 @@ def _read_instances(shapes: list[Any], height: int, width: int, *, scored: bool 
     parts: dict[tuple[str, Any], list[Polygon | Rle]] = {}
     crowds: set[tuple[str, Any]] = set()
     scores: dict[tuple[str, Any], float] = {}
+    on_marks: set[tuple[str, Any]] = set()
     without_area: Counter[str] = Counter()
     faults: list[str] = []
     polygons = plain_polygons(shapes)
@@ -390,13 +392,16 @@ def _read_instances(shapes: list[Any], height: int, width: int, *, scored: bool 
         # A shape without group is one of its own; its number cannot collide with a group's id in a pair.
         key = (label, ("shape", number) if group_id is None else ("group", str(group_id)))
         parts.setdefault(key, []).append(region)
-        if isinstance(shape.get("flags"), dict) and shape["flags"].get("crowd") is True:
+        flags = shape["flags"] if isinstance(shape.get("flags"), dict) else {}
+        if flags.get("crowd") is True:
             crowds.add(key)
+        if flags.get("on_mark") is True:
+            on_marks.add(key)
         score = _score(shape) if scored else None
         if score is not None:
             scores[key] = max(score, scores.get(key, score))
     instances = [
-        Instance(key[0], _merge(regions, height, width), scores.get(key), crowd=key in crowds)
+        Instance(key[0], _merge(regions, height, width), scores.get(key), crowd=key in crowds, on_mark=key in on_marks)
         for key, regions in parts.items()
     ]
     return _Shapes(tuple(instances), without_area, tuple(faults))

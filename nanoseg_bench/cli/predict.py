@@ -37,6 +37,9 @@ Each image is letterboxed as prepare does it; particles are in pixels of the ima
 folder for each format: labelme (JSON beside the images, polygons to be corrected in LabelMe), coco (with scores), masks
 (instance maps), overlay (pictures). All but the last can go into prepare and convert.
 
+What lies mostly on an information bar, a scale bar or lettering is flagged, not dropped: hatched in the overlay, with
+the flag on_mark in LabelMe (clear it to make a particle of it), iscrowd in COCO; masks are without it.
+
 A YOLO model runs in ONNX Runtime on the CPU: it is exported on its first use and kept beside its weights, or in the
 user's cache folder. On a GPU, PyTorch runs it, and always the other models.
 """
@@ -63,6 +66,11 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         type=float,
         metavar="C",
         help="leave out particles below (default: as chosen on val for the run, else 0.25)",
+    )
+    parser.add_argument(
+        "--keep-marks",
+        action="store_true",
+        help="count what lies on information bars, scale bars and lettering (default: flag it and leave it out)",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("predictions"), metavar="DIR", help="folder to write (default: %(default)s)"
@@ -113,7 +121,9 @@ def _predict_into(out: Path, arguments: argparse.Namespace, sources: Sequence[Pa
     confidence = _confidence(arguments, predictor)
     model = predictor.model
     classes = tuple(model.classes) if model.knows_classes else (_CLASSLESS,)
-    settings = Settings(f"{model.recipe.model} ({arguments.model.resolve()})", confidence, classes)
+    settings = Settings(
+        f"{model.recipe.model} ({arguments.model.resolve()})", confidence, classes, arguments.keep_marks
+    )
     require_same(out, earlier, settings)
     known = {os.path.realpath(image.source) for image in kept}
     new = [source for source in sources if os.path.realpath(source) not in known]
@@ -221,7 +231,7 @@ def _predict(
 ) -> tuple[list["PredictedImage"], list[ImageError]]:
     """Predict image by image; those that cannot be read are left out and come back as errors."""
     from nanoseg_bench.annotations.file_names import UniqueNames
-    from nanoseg_bench.cli.predicted import PredictedImage, write_overlay
+    from nanoseg_bench.cli.predicted import PredictedImage, flag_marks, write_overlay
     from nanoseg_bench.imageio import read_image
     from nanoseg_bench.progress import track
 
@@ -238,6 +248,8 @@ def _predict(
             continue
         particles = predictor.predict(pixels, settings.confidence, str(source))
         labelled = tuple(each if each.label else replace(each, label=_CLASSLESS) for each in particles)
+        if not settings.keep_marks:
+            labelled = flag_marks(labelled, pixels)
         height, width = pixels.shape[:2]
         image = PredictedImage(names.take(source.stem), source, width, height, labelled)
         if overlays is not None:
@@ -276,16 +288,25 @@ def _show(images: Sequence["PredictedImage"], earlier: int) -> None:
 
     from nanoseg_bench.terminal import open_console
 
-    table = Table("image", "width", "height", "particles", "mean diameter (px)")
+    marked = sum(image.on_marks for image in images)
+    more = ("on marks",) if marked else ()
+    table = Table("image", "width", "height", "particles", *more, "mean diameter (px)")
     shown_names = names_apart([image.source for image in images])
     for image, name in zip(images, shown_names, strict=True):
         diameter = image.mean_diameter
         shown = "" if diameter is None else f"{diameter:.1f}"
         if image.name != image.source.stem:
             name += f" -> {image.name}"
-        table.add_row(name, str(image.width), str(image.height), str(len(image.instances)), shown)
+        counts = [str(len(image.particles)), *([str(image.on_marks)] if marked else [])]
+        table.add_row(name, str(image.width), str(image.height), *counts, shown)
     if images:
         open_console().print(table)
         print("diameters leave out particles that touch the border")
+    if marked:
+        total = sum(len(image.particles) for image in images)
+        print(
+            f"{counted(total, 'particle')}, {marked} more on marks left out: they lie on information bars, scale "
+            "bars or lettering, and are hatched in the overlays; --keep-marks counts them"
+        )
     if earlier:
         print(f"predicted earlier: {counted(earlier, 'image')}")

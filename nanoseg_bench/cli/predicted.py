@@ -1,7 +1,7 @@
 """What ``predict`` leaves in its folder: predictions.json, and the formats that were asked for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,16 @@ from PIL import Image
 from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.conversion import convert
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Rle
-from nanoseg_bench.annotations.raster import to_rle
+from nanoseg_bench.annotations.raster import to_mask, to_rle
 from nanoseg_bench.annotations.source import Loaded, Source
 from nanoseg_bench.annotations.yolo import to_outlines
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.files import atomic_path, read_json, unwritable, write_json
 from nanoseg_bench.imageio import as_rgb
+from nanoseg_bench.marks.coverage import lies_on_marks
+from nanoseg_bench.marks.detection import find_marks
 from nanoseg_bench.metrics.size_distribution import equivalent_diameters
-from nanoseg_bench.preparation.overlays import class_colours
+from nanoseg_bench.preparation.overlays import IGNORE_COLOUR, class_colours
 
 FILE = "predictions.json"
 """Every particle with its score; also says that a folder is ours."""
@@ -28,6 +30,7 @@ FILE = "predictions.json"
 FORMAT = "nanoseg-predicted/1"
 
 _SUBPIXEL_BITS = 4
+_HATCH_PERIOD = 6  # px
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,13 @@ class Settings:
         model: File or folder, and what it is.
         confidence: Particles with a lower score were left out.
         classes: Class names.
+        keep_marks: Detections on information bars, scale bars and lettering count as particles.
     """
 
     model: str
     confidence: float
     classes: tuple[str, ...]
+    keep_marks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class PredictedImage:
         source: The image.
         width: Columns.
         height: Rows.
-        instances: Masks with labels and scores, in pixels of the image.
+        instances: Masks with labels and scores, in pixels of the image; those that lie on marks are flagged.
     """
 
     name: str
@@ -64,9 +69,19 @@ class PredictedImage:
     instances: tuple[Instance, ...]
 
     @property
+    def particles(self) -> tuple[Instance, ...]:
+        """What counts: the instances that do not lie on marks."""
+        return tuple(each for each in self.instances if not each.on_mark)
+
+    @property
+    def on_marks(self) -> int:
+        """Number of instances that lie on an information bar, a scale bar or lettering."""
+        return len(self.instances) - len(self.particles)
+
+    @property
     def mean_diameter(self) -> float | None:
         """Mean equivalent diameter in pixels of the particles that do not touch the border; None without any."""
-        diameters = equivalent_diameters([to_rle(each, self.height, self.width) for each in self.instances])
+        diameters = equivalent_diameters([to_rle(each, self.height, self.width) for each in self.particles])
         return float(diameters.mean()) if diameters.size else None
 
 
@@ -111,8 +126,9 @@ def require_same(folder: Path, earlier: Settings | None, settings: Settings) -> 
     """
     if earlier is not None and earlier != settings:
         raise UsageError(
-            f"--out {folder}: holds predictions of {earlier.model} with confidence {earlier.confidence:.3g}; choose "
-            "another folder for these, or give --overwrite always"
+            f"--out {folder}: holds predictions of {earlier.model} with confidence {earlier.confidence:.3g}, "
+            f"{'counting' if earlier.keep_marks else 'leaving out'} what lies on marks; choose another folder for "
+            "these, or give --overwrite always"
         )
 
 
@@ -148,8 +164,27 @@ def write_folder(
         raise unwritable(folder, error, "--out") from error
 
 
+def flag_marks(instances: Sequence[Instance], pixels: NDArray[np.uint8]) -> tuple[Instance, ...]:
+    """The same instances; those that lie mostly on an information bar, a scale bar or lettering are flagged.
+
+    Args:
+        instances: Of the image.
+        pixels: (H, W) or (H, W, 3) uint8.
+    """
+    if not instances:
+        return ()
+    height, width = pixels.shape[:2]
+    marks = find_marks(pixels)
+    if not marks.found:
+        return tuple(instances)
+    flags = lies_on_marks((to_mask(each, height, width) for each in instances), marks, pixels)
+    return tuple(replace(each, on_mark=flag) for each, flag in zip(instances, flags, strict=True))
+
+
 def write_overlay(path: Path, image: PredictedImage, pixels: NDArray[np.uint8], classes: Sequence[str]) -> None:
     """Write the micrograph with the outlines of its particles, in a colour per class, as PNG.
+
+    What lies on marks is hatched.
 
     Args:
         path: The file.
@@ -167,7 +202,10 @@ def write_overlay(path: Path, image: PredictedImage, pixels: NDArray[np.uint8], 
         outlines = [outline for part in parts for outline in (part.exterior, *part.holes)]
         # cv2's pixel centres are whole numbers.
         lines = [np.round((outline - 0.5) * (1 << _SUBPIXEL_BITS)).astype(np.int32) for outline in outlines]
-        for colour, thickness in (((0, 0, 0), 4), (colours[str(instance.label)], 2)):
+        if instance.on_mark:
+            _hatch(picture, to_mask(instance, image.height, image.width))
+        own = IGNORE_COLOUR if instance.on_mark else colours[str(instance.label)]
+        for colour, thickness in (((0, 0, 0), 3 if instance.on_mark else 4), (own, 1 if instance.on_mark else 2)):
             cv2.polylines(picture, lines, True, colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
     try:
         with atomic_path(path) as temporary:
@@ -176,12 +214,19 @@ def write_overlay(path: Path, image: PredictedImage, pixels: NDArray[np.uint8], 
         raise unwritable(path, error, "--out") from error
 
 
+def _hatch(picture: NDArray[np.uint8], mask: NDArray[np.bool_]) -> None:
+    rows, columns = np.nonzero(mask)
+    stripe = (rows + columns) % _HATCH_PERIOD < 2
+    picture[rows[stripe], columns[stripe]] = IGNORE_COLOUR
+
+
 def _document(settings: Settings, images: Sequence[PredictedImage]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "model": settings.model,
         "confidence": settings.confidence,
         "classes": list(settings.classes),
+        "keep_marks": settings.keep_marks,
         "images": [
             {
                 "name": image.name,
@@ -192,6 +237,7 @@ def _document(settings: Settings, images: Sequence[PredictedImage]) -> dict[str,
                     {
                         "label": each.label,
                         "score": each.score,
+                        **({"on_mark": True} if each.on_mark else {}),
                         "counts": to_rle(each, image.height, image.width).counts.decode("ascii"),
                     }
                     for each in image.instances
@@ -207,7 +253,9 @@ def _read(path: Path) -> tuple[Settings, list[PredictedImage]]:
         document = read_json(path)
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']!r}, expected {FORMAT!r}")
-        settings = Settings(document["model"], document["confidence"], tuple(document["classes"]))
+        settings = Settings(
+            document["model"], document["confidence"], tuple(document["classes"]), document.get("keep_marks", True)
+        )
         return settings, [_read_image(entry) for entry in document["images"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
@@ -218,7 +266,12 @@ def _read(path: Path) -> tuple[Settings, list[PredictedImage]]:
 def _read_image(entry: Mapping[str, Any]) -> PredictedImage:
     height, width = int(entry["height"]), int(entry["width"])
     instances = tuple(
-        Instance(each["label"], Rle(height, width, each["counts"].encode("ascii")), each["score"])
+        Instance(
+            each["label"],
+            Rle(height, width, each["counts"].encode("ascii")),
+            each["score"],
+            on_mark=each.get("on_mark", False),
+        )
         for each in entry["instances"]
     )
     return PredictedImage(entry["name"], Path(entry["source"]), width, height, instances)

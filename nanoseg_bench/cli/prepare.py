@@ -129,6 +129,11 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="an existing set: never: keep it; missing: keep it if it is of the same inputs, else stop; "
         "always: replace it (default: %(default)s)",
     )
+    parser.add_argument(
+        "--ignore-banners",
+        action="store_true",
+        help="information bars that nobody labelled become ignore regions; not with a data set's own split",
+    )
     where.add_argument("--preview", action="store_true", help="write preview.html: contact sheets and statistics")
     split = parser.add_argument_group("split")
     ratios = split.add_mutually_exclusive_group()
@@ -254,6 +259,7 @@ def _choices(arguments: argparse.Namespace, inputs: _Inputs) -> "Choices":
         reviewed=read_reviewed(arguments.reviewed) if arguments.reviewed is not None else (),
         max_loss=arguments.max_loss,
         skip_faulty=arguments.on_error == "skip",
+        ignore_banners=arguments.ignore_banners,
         preview=arguments.preview,
     )
 
@@ -387,6 +393,11 @@ def _read_dataset(arguments: argparse.Namespace, out: Path) -> _Inputs:
     split = None
     if card.default_split is not None and arguments.split is None:
         split = read_split(card, card.default_split)
+        if arguments.ignore_banners:
+            raise UsageError(
+                f"--ignore-banners: {card.name} has a published split, and its scores stay comparable with those in "
+                "the literature; give --split 8:1:1 for a set of your own"
+            )
     if _is_nanosynth(arguments):
         source = out.with_name(f"{out.name}-source")
         _render_nanosynth(arguments, card, source)
@@ -479,6 +490,9 @@ def _show(prepared: "PreparedSet", arguments: argparse.Namespace) -> int:
             f"warning: {each.begun_by} began the truth of {each.words}: its outlines flatter it, corrected or not, and "
             "its rows are marked",
         )
+    if summary["parameters"].get("ignore_banners"):
+        banners = sum(any(mark.kind == "banner" for mark in image.marks or ()) for image in prepared.all_images)
+        console.print(f"{counted(banners, 'image')} whose information bar is an ignore region", markup=False)
     code = show_audit(read_audit(prepared.root / "split_audit.json"), prepared.root)
     if code == 0:
         _advise_folds(prepared, arguments)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.raster import area, to_rle
 from nanoseg_bench.errors import DatasetError
+from nanoseg_bench.marks import Mark
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 
 EVAL_SETS = ("val", "test", "ood", "hrtem")
@@ -27,6 +28,7 @@ class EvalSet:
         max_detections: Detections per image that AP takes into account, the same for every model.
         nm_per_px: Scale of each image; None where unknown.
         attributes: What else is known of each image.
+        marks: What is written on each image; lacks the images of a set of an earlier release, where nobody looked.
     """
 
     name: str
@@ -39,6 +41,7 @@ class EvalSet:
     max_detections: int
     nm_per_px: Mapping[str, float | None] = field(default_factory=dict)
     attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    marks: Mapping[str, tuple[Mark, ...]] = field(default_factory=dict)
 
 
 def load_eval_set(prepared: PreparedSet, name: str) -> EvalSet:
@@ -73,6 +76,7 @@ def load_eval_set(prepared: PreparedSet, name: str) -> EvalSet:
         max_detections=max(100, 2 * prepared.max_instances),
         nm_per_px={image.name: image.nm_per_px for image in images},
         attributes={image.name: image.attributes for image in images},
+        marks={image.name: image.marks for image in images if image.marks is not None},
     )
 
 

@@ -16,8 +16,8 @@ def protocol(evaluator: str) -> dict[str, str]:
     """
     return {
         "Pixels": "Masks are scored in pixels of the original image, whatever size a network ran at. Every image of "
-        "the eval set is answered for: predictions that lack one are refused. Regions labelled ignore and the "
-        "instrument's information bar are neither truth nor false positives.",
+        "the eval set is answered for: predictions that lack one are refused. Regions labelled ignore are "
+        "neither truth nor false positives; an information bar is one only where the set labels it so.",
         "AP": "COCO's average precision of masks over IoU 0.50:0.05:0.95 at 101 recalls, with a limit of detections "
         "per image taken from the data instead of 100. “Any class” takes all particles as one class; AP is the mean "
         "over classes and is empty for models that know none.",

@@ -5,8 +5,6 @@ counts. Only what is surely written is a mark: a missed letter is one particle t
 it, a particle taken for a letter is one too few where nobody looks.
 """
 
-from nanoseg_bench.marks.coverage import lies_on_marks
-from nanoseg_bench.marks.detection import find_marks
 from nanoseg_bench.marks.mark import BANNER, BAR, BOX, KINDS, TEXT, Mark, Marks
 
-__all__ = ["BANNER", "BAR", "BOX", "KINDS", "TEXT", "Mark", "Marks", "find_marks", "lies_on_marks"]
+__all__ = ["BANNER", "BAR", "BOX", "KINDS", "TEXT", "Mark", "Marks"]

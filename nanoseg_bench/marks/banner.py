@@ -12,6 +12,9 @@ _FLAT_SHARE = 0.5
 _SHARE_BEYOND = 0.25
 """Share of ground in the rows beyond the bar, at most."""
 
+_STEP = 0.4
+"""Where it is larger: what the share falls by, from the last row of the bar to the next and to those beyond."""
+
 _MAX_BAR = 0.25
 _MIN_BAR = 0.02
 _GAP = 0.03
@@ -19,11 +22,13 @@ _MARGIN = 0.01
 """Parts of the image's height: of a bar, of rows within it that are mostly text or a rule, of its soft edge."""
 
 
-def strip_rows(grey: NDArray[np.uint8]) -> int:
+def strip_rows(grey: NDArray[np.uint8], *, on_bright: bool = False) -> int:
     """Rows of a flat strip along the upper edge, up to a quarter of the height; 0 where there is none.
 
     Args:
         grey: (H, W) uint8; reversed for the lower edge.
+        on_bright: Also where the micrograph beyond has the strip's grey value in places, if it ends at a stroke. What
+            images are compared by does without, so that it stays what published sets were grouped by.
     """
     height = grey.shape[0]
     limit = int(height * _MAX_BAR)
@@ -43,7 +48,9 @@ def strip_rows(grey: NDArray[np.uint8]) -> int:
         return 0
     # The flat background of the micrograph itself thins out where the particles begin; a bar ends at a stroke.
     margin = margin_rows(height)
-    if share[end + margin : end + margin + seed_rows].mean() > _SHARE_BEYOND:
+    beyond = share[end + margin : end + margin + seed_rows].mean()
+    ends_sharply = on_bright and share[end - 1] - share[end] >= _STEP and share[end - 1] - beyond >= _STEP
+    if beyond > _SHARE_BEYOND and not ends_sharply:
         return 0
     return end
 

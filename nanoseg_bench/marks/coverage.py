@@ -1,6 +1,6 @@
 """Whether a detection is a mark, and not a particle that lies under one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -17,7 +17,8 @@ _WHOLE_LETTERS = 0.6
 _ALL_INK = 0.8
 _THIN = 1.6
 _LONG = 1.2
-"""A piece of a letter is so much ink at least, and at most so much wider than the strokes and longer than the letters."""
+"""A piece of a letter is so much ink at least, and at most so much wider than the strokes and longer than the
+letters."""
 
 _ALIKE = 12
 """Grey values between what is beside the letters inside a detection and what is around it, where nothing lies under
@@ -28,7 +29,7 @@ _LEAST_SEEN = 12
 """Pixels of the ring around a detection, and pixels beside the letters that can be judged."""
 
 
-def lies_on_marks(masks: Sequence[NDArray[np.bool_]], marks: Marks, pixels: NDArray[np.uint8]) -> list[bool]:
+def lies_on_marks(masks: Iterable[NDArray[np.bool_]], marks: Marks, pixels: NDArray[np.uint8]) -> list[bool]:
     """Which detections lie mostly on marks.
 
     A detection does when more than half of its area lies on information bars, scale bars and boxes under lettering; or
@@ -41,8 +42,6 @@ def lies_on_marks(masks: Sequence[NDArray[np.bool_]], marks: Marks, pixels: NDAr
         marks: Of the micrograph.
         pixels: (H, W) or (H, W, 3) uint8, the micrograph.
     """
-    if not marks.found or not len(masks):
-        return [False] * len(masks)
     judge = _Judge(marks, pixels)
     return [judge.lies_on(mask) for mask in masks]
 

@@ -10,6 +10,9 @@ from nanoseg_bench.marks.banner import FLAT_STEP, strip_rows
 from nanoseg_bench.marks.glyphs import Region, components, glyph_candidates, region
 from nanoseg_bench.marks.mark import BANNER, BAR, BOX, TEXT, Mark, Marks
 
+MAX_SIDE = 1600
+"""Longer side in px at which marks other than information bars are looked for; they are sized by the image."""
+
 _LEVELS = (20, 60)
 """Grey values from black and from white that count as ink, strict first: small print is softened by its edges."""
 
@@ -30,8 +33,8 @@ _HOLLOWED = 0.55
 
 _FRAME = 0.3
 _LONG = 4
-"""A line of at least so many letters is text by itself; it lies within this part of the height from an edge, or twice as
-many of its letters are hollowed."""
+"""A line of at least so many letters is text by itself; it lies within this part of the height from an edge, or twice
+as many of its letters are hollowed."""
 
 _BAR_LENGTH = (0.03, 0.6)
 _BAR_ASPECT = 4.5
@@ -43,7 +46,10 @@ _BAR_TEXT = 2.5
 it, contrast around it, and how far its lettering may be, in heights of the lettering."""
 
 _BAR_EDGE = 0.25
-"""Without lettering, a bar lies within this part of the image's height from its lower edge."""
+_BAR_ALONE_STANDS_OUT = 0.95
+_BAR_ALIKE = 1.6
+"""Without lettering, a bar lies within this part of the image's height from its lower edge, contrasts with nearly all
+that is around it, and no other region's area is so near to its own."""
 
 _BOX = (0.02, 0.5)
 _BOX_FILLED = 0.4
@@ -105,7 +111,28 @@ def find_marks(pixels: NDArray[np.uint8]) -> Marks:
     Args:
         pixels: (H, W) or (H, W, 3) uint8.
     """
-    grey = pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    grey = _grey(pixels)
+    shrunk = MAX_SIDE / max(grey.shape)
+    if shrunk < 1:
+        return _enlarge(_find(_shrink(pixels, shrunk), []), find_banners(pixels), grey.shape)
+    return _find(pixels, find_banners(pixels))
+
+
+def find_banners(pixels: NDArray[np.uint8]) -> list[Mark]:
+    """The information bars alone, which is quick.
+
+    Args:
+        pixels: (H, W) or (H, W, 3) uint8.
+    """
+    grey = _grey(pixels)
+    height, width = grey.shape
+    top, bottom = strip_rows(grey, on_bright=True), height - strip_rows(grey[::-1], on_bright=True)
+    strips = [Mark(BANNER, 0, 0, width, top), Mark(BANNER, 0, bottom, width, height)]
+    return [strip for strip in strips if _area(strip) and _is_written_on(grey[strip.box])]
+
+
+def _find(pixels: NDArray[np.uint8], banners: Sequence[Mark]) -> Marks:
+    grey = _grey(pixels)
     height, width = grey.shape
     lines: list[list[Region]] = []
     bars: list[Region] = []
@@ -125,9 +152,34 @@ def find_marks(pixels: NDArray[np.uint8]) -> Marks:
     scale = [_around(BAR, [bar]) for bar in bars if _is_scale_bar(bar, text, height)]
     written = [*lines, *([bar] for bar in bars if _around(BAR, [bar]) in scale)]
     filled = [_around(BOX, [box]) for box in boxes if any(_holds(box, one) for one in written)]
-    banners = _banners(grey)
     found = sorted({*banners, *_joined(text), *scale, *filled})
     return Marks(tuple(found), *_number(lines, grey.shape))
+
+
+def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+
+
+def _shrink(pixels: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
+    size = (max(round(pixels.shape[1] * factor), 1), max(round(pixels.shape[0] * factor), 1))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _enlarge(marks: Marks, banners: Sequence[Mark], shape: tuple[int, int]) -> Marks:
+    height, width = shape
+    across, along = width / marks.ink.shape[1], height / marks.ink.shape[0]
+    found = [
+        Mark(
+            each.kind,
+            int(each.left * across),
+            int(each.top * along),
+            min(int(np.ceil(each.right * across)), width),
+            min(int(np.ceil(each.bottom * along)), height),
+        )
+        for each in marks.found
+    ]
+    ink = cv2.resize(marks.ink, (width, height), interpolation=cv2.INTER_NEAREST)
+    return Marks(tuple(sorted([*banners, *found])), np.asarray(ink, dtype=np.int32), marks.letters * max(across, along))
 
 
 def _inks(pixels: NDArray[np.uint8], grey: NDArray[np.uint8]) -> Iterator[NDArray[np.bool_]]:
@@ -222,7 +274,11 @@ def _has_few_alike(line: Sequence[Region]) -> bool:
     alike = np.flatnonzero((heights >= 0.6) & (heights <= 1.6))
     left = _MOST_ALIKE + len(line)
     for label in alike.tolist():
-        if label and label not in own and region(label, one.labels, one.stats, one.grey).stands_out >= _ALIKE_STANDS_OUT:
+        if (
+            label
+            and label not in own
+            and region(label, one.labels, one.stats, one.grey).stands_out >= _ALIKE_STANDS_OUT
+        ):
             left -= 1
         if left < 0:
             return False
@@ -260,13 +316,25 @@ def _is_scale_bar(bar: Region, text: Sequence[Mark], height: int) -> bool:
     if any(_is_beside(bar, line) for line in text):
         return True
     exact = bar.area >= _BAR_EXACT * bar.width * bar.height
-    return exact and bar.bottom >= (1 - _BAR_EDGE) * height and bar.stands_out >= 0.95
+    near_edge = bar.bottom >= (1 - _BAR_EDGE) * height
+    return exact and near_edge and bar.stands_out >= _BAR_ALONE_STANDS_OUT and _is_alone(bar)
+
+
+def _is_alone(bar: Region) -> bool:
+    """Whether no other region of ink has the area of the bar, as one rod has that of the next."""
+    areas = bar.stats[1:, 4] / bar.area
+    alike = np.flatnonzero((areas >= 1 / _BAR_ALIKE) & (areas <= _BAR_ALIKE)) + 1
+    others = [region(label, bar.labels, bar.stats, bar.grey) for label in alike.tolist() if label != bar.label]
+    return not any(other.stands_out >= _ALIKE_STANDS_OUT for other in others)
 
 
 def _is_beside(bar: Region, line: Mark) -> bool:
     """Whether a line of text lies above, below, left or right of the bar, at the distance of a caption."""
     reach = _BAR_TEXT * (line.bottom - line.top)
-    below, beside = max(line.top - bar.bottom, bar.top - line.bottom, 0), max(line.left - bar.right, bar.left - line.right, 0)
+    below, beside = (
+        max(line.top - bar.bottom, bar.top - line.bottom, 0),
+        max(line.left - bar.right, bar.left - line.right, 0),
+    )
     return (below <= reach / 2 and beside == 0) or (below == 0 and beside <= reach)
 
 
@@ -286,13 +354,6 @@ def _holds(box: Region, written: Sequence[Region]) -> bool:
     mark = _around(BOX, written)
     inside = box.left < mark.left and box.top < mark.top and mark.right < box.right and mark.bottom < box.bottom
     return inside and abs(box.value - written[0].value) >= _BOX_CONTRAST
-
-
-def _banners(grey: NDArray[np.uint8]) -> list[Mark]:
-    height, width = grey.shape
-    top, bottom = strip_rows(grey), height - strip_rows(grey[::-1])
-    strips = [Mark(BANNER, 0, 0, width, top), Mark(BANNER, 0, bottom, width, height)]
-    return [strip for strip in strips if _area(strip) and _is_written_on(grey[strip.box])]
 
 
 def _is_written_on(strip: NDArray[np.uint8]) -> bool:

@@ -128,14 +128,14 @@ class Region:
 
     @cached_property
     def is_box(self) -> bool:
-        """Whether it fills the edges of its bounding box: a round particle meets them in four points, a box all along."""
+        """Whether it fills the edges of its bounding box, which a round particle meets in four points."""
         inside = self.mask[2:-2, 2:-2]
         edges = (inside[:1], inside[-1:], inside[:, :1], inside[:, -1:])
         return bool(inside.size) and all(float(edge.mean()) >= _EDGE for edge in edges)
 
     @cached_property
     def is_letter(self) -> bool:
-        """Whether it has thin strokes, one grey value, and stands out; "l" does, and so do thin rods that stand upright."""
+        """Whether it has thin strokes, one grey value, and stands out; "l" does, and so do upright rods."""
         thin = self.stroke <= max(_STROKE * self.height, 2.5)
         return thin and self.stands_out >= _AROUND and self.is_flat and not self._frames()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,16 @@ class Mark:
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
 
+def marks_as_json(marks: Sequence[Mark]) -> list[list[str | int]]:
+    """``[kind, left, top, right, bottom]`` of each."""
+    return [[mark.kind, mark.left, mark.top, mark.right, mark.bottom] for mark in marks]
+
+
+def marks_from_json(rows: Sequence[Sequence[Any]]) -> tuple[Mark, ...]:
+    """What ``marks_as_json`` made."""
+    return tuple(Mark(str(kind), *(int(value) for value in box)) for kind, *box in rows)
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Marks:
     """All marks of one micrograph.
@@ -42,8 +53,8 @@ class Marks:
         found: By kind, then from the left.
         ink: (H, W) int32: 0 where nothing is written; each glyph has a number of its own. A glyph is a connected
             piece of lettering with the soft edge around it.
-        letters: (N, 2) float64: width of the strokes, with their soft edges, and height of the letters of the line that a
-            number of ``ink`` belongs to, px.
+        letters: (N, 2) float64: width of the strokes, with their soft edges, and height of the letters of the line that
+            a number of ``ink`` belongs to, px.
     """
 
     found: tuple[Mark, ...]

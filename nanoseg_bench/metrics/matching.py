@@ -69,17 +69,21 @@ class ImageOverlap:
             confidence: Smallest score; None keeps every score.
         """
         kept = ~self.ignored if confidence is None else ~self.ignored & (self.scores >= confidence)
-        rows = np.flatnonzero(kept)
-        return replace(
-            self,
-            predicted=tuple(self.predicted[row] for row in rows),
-            scores=self.scores[rows],
-            labels=tuple(self.labels[row] for row in rows),
-            area=self.area[rows],
-            iou=self.iou[rows],
-            ignore_share=self.ignore_share[rows],
-            ignored=self.ignored[rows],
-        )
+        return select(self, np.flatnonzero(kept))
+
+
+def select(overlap: ImageOverlap, rows: NDArray[np.intp]) -> ImageOverlap:
+    """The same image with some of the predictions, given by their positions."""
+    return replace(
+        overlap,
+        predicted=tuple(overlap.predicted[row] for row in rows),
+        scores=overlap.scores[rows],
+        labels=tuple(overlap.labels[row] for row in rows),
+        area=overlap.area[rows],
+        iou=overlap.iou[rows],
+        ignore_share=overlap.ignore_share[rows],
+        ignored=overlap.ignored[rows],
+    )
 
 
 def image_overlap(predicted: Sequence[Instance], truth: Sequence[Instance], width: int, height: int) -> ImageOverlap:
@@ -186,6 +190,11 @@ class GrowingMatch:
         return False
 
 
+def inside_share(predicted: Sequence[Rle], region: Rle) -> NDArray[np.float64]:
+    """(P,) share of each mask's area that lies inside the region; there must be a mask."""
+    return iou_matrix(predicted, [region], [True])[:, 0]
+
+
 def union(regions: Sequence[Rle]) -> Rle:
     """Pixels in at least one of the masks; there must be one."""
     return from_coco(coco_mask.merge([to_coco(region) for region in regions]))
@@ -216,5 +225,4 @@ def _box_iou(predicted: NDArray[np.float64], truth: NDArray[np.float64], *, crow
 def _mostly_inside(predicted: Sequence[Rle], ignore: Sequence[Rle]) -> NDArray[np.bool_]:
     if not predicted or not ignore:
         return np.zeros(len(predicted), dtype=bool)
-    inside: NDArray[np.bool_] = iou_matrix(predicted, [union(ignore)], [True])[:, 0] > IGNORED_SHARE
-    return inside
+    return np.asarray(inside_share(predicted, union(ignore)) > IGNORED_SHARE)

@@ -11,7 +11,7 @@ import hashlib
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from numbers import Integral, Real
 from typing import Any
@@ -200,7 +200,7 @@ def _visible_instances(
         needed = 0.0 if instance.ignored else MIN_VISIBLE * area(_as_rle(instance)) * magnification
         if window is not None and visible.sum() >= needed:
             rle = window_to_rle(visible, window[1].start, window[0].start, *numbered[layer].shape)
-            kept.append(Instance(instance.label, rle, crowd=instance.crowd))
+            kept.append(replace(instance, region=rle, score=None))
         elif not instance.ignored:
             dropped += 1
     return kept, dropped

@@ -1,24 +1,13 @@
 """What an instrument or an author wrote onto a micrograph: the info bar, scale bars and lettering.
 
 Two unrelated micrographs of one instrument share it to the pixel, so it has to be known before images are compared.
+Whatever may be written is left out of a comparison; ``marks`` finds what surely is.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-_FLAT_STEP = 4
-"""Grey values of an info bar's ground differ by at most so much: what JPEG leaves of a constant."""
-
-_FLAT_SHARE = 0.5
-"""A row belongs to the bar when at least this share of it is ground; the rest is text, scale and logo."""
-
-_SHARE_BEYOND = 0.25
-"""Share of ground in the rows beyond the bar, at most."""
-
-_MAX_BAR = 0.25
-_MIN_BAR = 0.02
-_GAP = 0.03
-"""Parts of the image's height: of a bar, and of rows within it that are mostly text or a rule."""
+from nanoseg_bench.marks.banner import margin_rows, strip_rows
 
 _INK = 20
 """Lettering is at least this near to black or white."""
@@ -61,28 +50,9 @@ def overlay_mask(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def _bar_height(grey: NDArray[np.uint8]) -> int:
-    """Rows of the bar at the top of ``grey``; 0 where there is none."""
-    height = grey.shape[0]
-    limit = int(height * _MAX_BAR)
-    seed_rows = max(int(height * _MIN_BAR), 2)
-    if limit <= seed_rows:
-        return 0
-    counts = np.bincount(grey[:seed_rows].ravel(), minlength=256)
-    ground = int(np.convolve(counts, np.ones(2 * _FLAT_STEP + 1), mode="same").argmax())
-    share = (np.abs(grey.astype(np.int16) - ground) <= _FLAT_STEP).mean(axis=1)
-    end, gap = 0, 0
-    for row, is_flat in enumerate(share[:limit] >= _FLAT_SHARE):
-        gap = 0 if is_flat else gap + 1
-        if gap > max(height * _GAP, 3):
-            break
-        end = row + 1 if is_flat else end
-    if end < seed_rows or end >= limit - 1:
-        return 0
-    # The flat background of the micrograph itself thins out where the particles begin; a bar ends at a stroke.
-    margin = max(int(height * _MARGIN), 2)
-    if share[end + margin : end + margin + seed_rows].mean() > _SHARE_BEYOND:
-        return 0
-    return end + margin
+    """Rows of the bar at the top of ``grey`` with its soft edge; 0 where there is none."""
+    rows = strip_rows(grey)
+    return rows + margin_rows(grey.shape[0]) if rows else 0
 
 
 def _lettering(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ Made to run in a worker process: what goes back is text that is ready for the se
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,7 @@ def _rasterise(instances: Sequence[Instance], height: int, width: int) -> list[I
     rasters: list[Instance | None] = []
     for instance in instances:
         rle = to_rle(instance, height, width)
-        rasters.append(Instance(instance.label, rle, crowd=instance.crowd) if area(rle) else None)
+        rasters.append(replace(instance, region=rle, score=None) if area(rle) else None)
     return rasters
 
 

@@ -31,6 +31,7 @@ class Choices:
         reviewed: Pairs that a person looked at and found to have no common source.
         max_loss: Largest 1 - IoU between a particle's YOLO label and its truth on the canvas; more is an error.
         skip_faulty: Go on without the files that cannot be used; otherwise they are an error.
+        ignore_banners: Make ignore regions of the information bars that nobody labelled.
         preview: Write ``preview.html`` too.
     """
 
@@ -48,6 +49,7 @@ class Choices:
     reviewed: Sequence[ReviewedPair] = ()
     max_loss: float | None = None
     skip_faulty: bool = False
+    ignore_banners: bool = False
     preview: bool = False
 
     def __post_init__(self) -> None:

@@ -24,7 +24,7 @@ def pixels_sha256(pixels: NDArray[np.uint8]) -> str:
 
 def truth_sha256(instances: Sequence[Instance]) -> str:
     """Hash of labels and regions, in their order."""
-    return sha256_json([[each.label, each.crowd, _region(each)] for each in instances])
+    return sha256_json([[each.label, each.crowd or each.on_mark, _region(each)] for each in instances])
 
 
 def content_hash(entries: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> str:

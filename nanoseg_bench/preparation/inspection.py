@@ -18,6 +18,9 @@ from nanoseg_bench.annotations.source import Entry
 from nanoseg_bench.annotations.tally import Tally
 from nanoseg_bench.errors import NanosegError, PreparationError
 from nanoseg_bench.imageio import read_with_notes
+from nanoseg_bench.marks import Mark
+from nanoseg_bench.marks.detection import find_marks
+from nanoseg_bench.preparation.banners import unlabelled_banners
 from nanoseg_bench.preparation.fingerprint import fingerprint, write_fingerprint
 from nanoseg_bench.preparation.hashing import pixels_sha256, truth_sha256
 from nanoseg_bench.preparation.letterbox import Letterbox
@@ -65,6 +68,8 @@ class Inspection:
         fingerprint_path: The file to compare it by.
         pieces: ``Micrograph.pieces``.
         begun_by: The model that drew the truth's first outlines; None where none is known to have.
+        marks: Information bars, scale bars and lettering that were found on it.
+        unlabelled_banners: Information bars that no ignore region covers.
     """
 
     name: str
@@ -86,6 +91,8 @@ class Inspection:
     fingerprint_path: Path | None = None
     pieces: Mapping[str, int] = field(default_factory=dict)
     begun_by: BegunBy | None = None
+    marks: tuple[Mark, ...] = ()
+    unlabelled_banners: int = 0
 
     @property
     def particles(self) -> int:
@@ -160,7 +167,10 @@ def _look_at_pixels(micrograph: Micrograph, fingerprint_path: Path) -> dict[str,
             "annotate this image, or put the annotated one back"
         )
     write_fingerprint(fingerprint_path, fingerprint(Letterbox(width, height, FINGERPRINT_SIDE).resize(pixels)))
+    marks = find_marks(pixels).found
     found: dict[str, Any] = {
+        "marks": marks,
+        "unlabelled_banners": len(unlabelled_banners(micrograph, marks)),
         "reading": notes.as_json(),
         "pixels_sha256": pixels_sha256(pixels),
         "truth_sha256": truth_sha256(micrograph.instances),

@@ -12,7 +12,7 @@ A network that takes rectangles needs less padding: with a stride, each axis is 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -108,7 +108,7 @@ class Letterbox:
                 Polygon(self.to_canvas(part.exterior), tuple(self.to_canvas(hole) for hole in part.holes))
                 for part in region
             )
-        return Instance(instance.label, moved, instance.score, instance.crowd)
+        return replace(instance, region=moved)
 
     def restore(
         self,

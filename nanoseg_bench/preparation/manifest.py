@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nanoseg_bench.files import atomic_path
+from nanoseg_bench.marks.mark import marks_as_json
 from nanoseg_bench.preparation.canvases import WrittenMicrograph
 from nanoseg_bench.preparation.letterbox import Letterbox
 from nanoseg_bench.preparation.plan import PlannedMicrograph
@@ -38,6 +39,7 @@ def manifest_rows(planned: PlannedMicrograph, written: WrittenMicrograph, canvas
         "scale_from": seen.scale_from,
         "attributes": _json(dict(sorted(seen.attributes.items()))),
         "reading": _json(dict(seen.reading)),
+        "marks": _json(marks_as_json(seen.marks)),
         "pixels_sha256": seen.pixels_sha256,
         "begun_by": "" if seen.begun_by is None else _json(seen.begun_by.as_json()),
     }
@@ -51,6 +53,8 @@ def manifest_rows(planned: PlannedMicrograph, written: WrittenMicrograph, canvas
             "dropped": str(image.dropped),
             "label_iou": "" if image.label_loss is None else repr(image.label_loss.worst_iou),
             "augmentation": _json(image.transforms) if copy else "",
+            # Of the original: a copy is moved, and no copy is judged on.
+            **({"marks": ""} if copy else {}),
             "canvas_sha256": image.pixels_sha256,
         }
         rows.append({column: own[column] if column in own else shared[column] for column in MANIFEST_COLUMNS})

@@ -14,6 +14,7 @@ from nanoseg_bench.annotations.faults import Problem, common_root
 from nanoseg_bench.annotations.source import Entry
 from nanoseg_bench.errors import DatasetError, PreparationError
 from nanoseg_bench.parallel import Workers, default_workers
+from nanoseg_bench.preparation.banners import IgnoringBanners
 from nanoseg_bench.preparation.changed import set_changes
 from nanoseg_bench.preparation.choices import Choices
 from nanoseg_bench.preparation.plan import HRTEM, OOD, Plan, make_plan
@@ -82,6 +83,8 @@ def prepare(
         if not entries:
             raise PreparationError("there are no micrographs to prepare; give a folder that holds annotated images")
         choices = choices or Choices()
+        if choices.ignore_banners:
+            entries, ood, hrtem = ([IgnoringBanners(entry) for entry in part] for part in (entries, ood, hrtem))
         paths = [entry.path for entry in (*entries, *ood, *hrtem)]
         report = PrepareReport(root=common_root([*paths, *unannotated]), unannotated=list(unannotated))
         report.of_files = list(problems)

@@ -125,7 +125,7 @@ def make_plan(
     known = set(classes)
     more = {label for _, inspection in aside.get(OOD, {}).values() for label in inspection.labels} - known
     seen_aside = [inspection for part in aside.values() for _, inspection in part.values()]
-    warnings = _warnings([*seen, *seen_aside])
+    warnings = [*_warnings([*seen, *seen_aside]), *_warn_of_banners([*seen, *seen_aside], choices)]
     groups, split, folds, warnings_of_split = _split(seen, seen_aside, pairs, choices)
     train = [each for each, part in split.items() if part == "train"]
     copies = copies_per_image(train, len(split), choices.seed, choices.augment_to, choices.augment_copies)
@@ -148,6 +148,7 @@ def make_plan(
             "split": "fixed" if choices.assignment is not None else ":".join(map(str, choices.ratios)),
             "augmentation": augmentation_parameters() if any(copies.values()) else None,
             **({"folds": choices.folds} if choices.folds else {}),
+            **({"ignore_banners": True} if choices.ignore_banners else {}),
         },
         pairs=tuple(
             FoundPair((stems[pair.names[0]], stems[pair.names[1]]), pair.check, pair.evidence) for pair in pairs
@@ -181,6 +182,17 @@ def _warnings(everything: Sequence[Inspection]) -> list[str]:
         *warn_of_unknown_units(units),
         *warn_of_specks(pieces),
         *warn_of_invisible([each.name for each in everything if each.reading.get("invisible")]),
+    ]
+
+
+def _warn_of_banners(everything: Sequence[Inspection], choices: Choices) -> list[str]:
+    """The proposal to ignore information bars; none where a published split says what is compared."""
+    number = sum(each.unlabelled_banners > 0 for each in everything)
+    if not number or choices.ignore_banners or (choices.assignment is not None and not choices.extend):
+        return []
+    return [
+        f"{counted(number, 'image')} with an information bar that nobody labelled: what a model finds on it counts as "
+        "a false positive; --ignore-banners makes it an ignore region (a particle on it stays a particle)"
     ]
 
 

@@ -33,6 +33,7 @@ from nanoseg_bench.annotations.coco import read_coco
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.errors import AuditError, DatasetError
 from nanoseg_bench.files import read_json
+from nanoseg_bench.marks.mark import Mark, marks_from_json
 from nanoseg_bench.preparation.folds import FOLDS_FILE, read_fold
 from nanoseg_bench.preparation.letterbox import Letterbox
 
@@ -65,6 +66,7 @@ MANIFEST_COLUMNS = (
     "augmentation",  # JSON list of the applied transforms; empty for originals
     "attributes",  # JSON object
     "reading",  # JSON object: what reading the image decided (page, contrast, orientation)
+    "marks",  # JSON list of [kind, left, top, right, bottom] in px of the original: what is written on it
     "pixels_sha256",  # of the source's decoded pixels
     "canvas_sha256",  # of the canvas' pixels
     "begun_by",  # JSON object: the model that drew the truth's first outlines; empty where a person did
@@ -94,6 +96,7 @@ class PreparedImage:
     canvas_sha256: str
     attributes: Mapping[str, str] = field(default_factory=dict)
     begun_by: BegunBy | None = None
+    marks: tuple[Mark, ...] | None = None  # None where nobody looked: copies, and sets of earlier releases
 
 
 class PreparedSet:
@@ -259,6 +262,7 @@ class PreparedSet:
             attributes=json.loads(row["attributes"] or "{}"),
             # Sets of earlier versions do not have the column.
             begun_by=read_begun_by(self.root / "manifest.csv", json.loads(row.get("begun_by") or "null")),
+            marks=marks_from_json(json.loads(row["marks"])) if row.get("marks") else None,
         )
 
     def _instances(self, kind: str, split: str) -> dict[str, list[Instance]]:

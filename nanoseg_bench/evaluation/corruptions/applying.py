@@ -7,6 +7,7 @@ corrupted on the canvas and its truth in original pixels.
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +115,7 @@ def corrupt_truth(
     for instance in instances:
         region = displace_mask(to_rle(instance, height, width), columns, rows)
         if area(region):
-            moved.append(Instance(instance.label, region, instance.score, instance.crowd))
+            moved.append(replace(instance, region=region))
     return moved
 
 
