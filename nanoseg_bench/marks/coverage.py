@@ -15,7 +15,7 @@ _WHOLE_LETTERS = 0.6
 """Share of the letters' ink that a detection holds which is lettering."""
 
 _ALL_INK = 0.8
-_THIN = 1.6
+_THIN = 1.15
 _LONG = 1.2
 """A piece of a letter is so much ink at least, and at most so much wider than the strokes and longer than the
 letters."""
