@@ -21,21 +21,25 @@ _LONG = 1.2
 letters."""
 
 _ALIKE = 12
-"""Grey values between what is beside the letters inside a detection and what is around it, where nothing lies under
-the letters."""
+"""Grey values between what a detection shows beside what is written and what is around it, where nothing lies under
+it."""
 
 _RING = 4
+_SOFT = 3
 _LEAST_SEEN = 12
-"""Pixels of the ring around a detection, and pixels beside the letters that can be judged."""
+_LEAST_SHARE = 0.05
+"""Pixels of the ring around a detection, sides of the square by which what is written is widened for its soft edge, and
+pixels and share of the detection that can be judged beside it."""
 
 
 def lies_on_marks(masks: Iterable[NDArray[np.bool_]], marks: Marks, pixels: NDArray[np.uint8]) -> list[bool]:
     """Which detections lie mostly on marks.
 
-    A detection does when more than half of its area lies on information bars, scale bars and boxes under lettering; or
-    when more than half of it lies there or within lines of lettering, and it is the lettering that was detected: it
-    holds most of the letters that it touches (a blob over "300 nm") or a piece of their strokes, and what it shows
-    besides them looks like what is around it. A particle that shows behind letters looks different, and stays.
+    More than half of its area lies on information bars, scale bars, boxes under lettering or lines of lettering, and
+
+    - on lettering, it is the lettering that was detected: it holds most of the letters that it touches, as a blob over
+      "300 nm" does, or is a piece of their strokes;
+    - what it shows besides looks like what is around it. A particle that shows from behind looks different, and stays.
 
     Args:
         masks: (H, W) bool each, of the micrograph's size.
@@ -52,6 +56,7 @@ class _Judge:
         self._grey = np.asarray(grey, dtype=np.uint8)
         self._opaque = marks.mask(BANNER, BAR, BOX)
         self._anywhere = self._opaque | marks.mask(TEXT)
+        self._written = (self._opaque | (marks.ink > 0)).astype(np.uint8)
         self._ink = marks.ink
         self._whole = np.bincount(marks.ink.ravel())
         self._letters = marks.letters
@@ -67,11 +72,10 @@ class _Judge:
         )
         inside = mask[window]
         area = int(inside.sum())
-        if int(self._opaque[window][inside].sum()) > MOSTLY * area:
-            return True
         if int(self._anywhere[window][inside].sum()) <= MOSTLY * area:
             return False
-        return self._is_lettering(inside, self._ink[window]) and self._shows_nothing_else(inside, window)
+        on_opaque = int(self._opaque[window][inside].sum()) > MOSTLY * area
+        return (on_opaque or self._is_lettering(inside, self._ink[window])) and self._shows_nothing_else(inside, window)
 
     def _is_lettering(self, inside: NDArray[np.bool_], ink: NDArray[np.int32]) -> bool:
         held = np.bincount(ink[inside], minlength=len(self._whole))
@@ -91,9 +95,9 @@ class _Judge:
         return bool(width <= _THIN * stroke and length <= _LONG * height)
 
     def _shows_nothing_else(self, inside: NDArray[np.bool_], window: tuple[slice, slice]) -> bool:
-        written = cv2.dilate((self._ink[window] > 0).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        written = cv2.dilate(self._written[window], np.ones((_SOFT, _SOFT), np.uint8)) > 0
         beside = inside & ~written
-        if beside.sum() < _LEAST_SEEN:
+        if beside.sum() < max(_LEAST_SEEN, _LEAST_SHARE * inside.sum()):
             return True
         reach = np.ones((2 * _RING + 1,) * 2, np.uint8)
         ring = (cv2.dilate(inside.astype(np.uint8), reach) > 0) & ~inside & ~written

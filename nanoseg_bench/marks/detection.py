@@ -93,6 +93,9 @@ _MAX_TEXT = 0.15
 _SOFT_EDGE = 0.06
 """Soft edge of a letter in heights."""
 
+_KNOWN = 0.5
+"""A letter of whose ink more than this share was found before is that letter."""
+
 _BLOT = 1.5
 """Wider than this, in strokes of its line, is no stroke."""
 
@@ -398,15 +401,15 @@ def _covers(box: Mark, mark: Mark) -> bool:
 
 
 def _number(lines: Sequence[Sequence[Region]], shape: tuple[int, int]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Ink of the letters with its soft edge, connected pieces numbered, and the letters of each number.
+    """Ink of the letters with its soft edge, each with a number of its own, and the sizes of each number's letters.
 
-    What was found at two levels is one piece.
+    What was found at two levels is one letter, that of the stricter level, where letters touch less.
     """
-    ink = np.zeros(shape, dtype=np.uint8)
-    sizes = np.zeros((*shape, 2), dtype=np.float32)
+    ink = np.zeros(shape, dtype=np.int32)
+    letters = [(0.0, 0.0)]
     for line in lines:
-        tallest = max(each.height for each in line)
         stroke = max(float(np.median([each.stroke for each in line])), 2.0)
+        tallest = max(each.height for each in line)
         for glyph in line:
             reach = max(round(_SOFT_EDGE * glyph.height), 1)
             top, left = max(glyph.top - reach, 0), max(glyph.left - reach, 0)
@@ -415,15 +418,16 @@ def _number(lines: Sequence[Sequence[Region]], shape: tuple[int, int]) -> tuple[
             if glyph.stroke > _BLOT * stroke:
                 # A particle of the letter's grey value has run together with it.
                 inside &= 1 - cv2.dilate(cv2.morphologyEx(inside, cv2.MORPH_OPEN, _disc(_BLOT * stroke)), _disc(3))
-            soft = cv2.dilate(inside, _disc(2 * reach + 1))
-            ink[window] |= soft
-            size = np.array([stroke + 2 * reach, tallest + 2 * reach], dtype=np.float32)
-            sizes[window] = np.maximum(sizes[window], soft[..., None] * size)
-    count, numbers = cv2.connectedComponents(ink, connectivity=8)
-    letters = np.zeros((count, 2), dtype=np.float64)
-    written = np.nonzero(numbers)
-    np.maximum.at(letters, numbers[written], sizes[written])
-    return np.asarray(numbers, dtype=np.int32), letters
+            core = inside > 0
+            if not core.any():
+                continue
+            known = np.bincount(ink[window][core], minlength=1)
+            number = int(known[1:].argmax()) + 1 if known[0] < _KNOWN * core.sum() else len(letters)
+            if number == len(letters):
+                letters.append((stroke + 2 * reach, tallest + 2.0 * reach))
+            soft = cv2.dilate(inside, _disc(2 * reach + 1)) > 0
+            ink[window][soft & (ink[window] == 0)] = number
+    return ink, np.array(letters, dtype=np.float64)
 
 
 def _disc(diameter: float) -> NDArray[np.uint8]:

@@ -51,8 +51,7 @@ class Marks:
 
     Attributes:
         found: By kind, then from the left.
-        ink: (H, W) int32: 0 where nothing is written; each glyph has a number of its own. A glyph is a connected
-            piece of lettering with the soft edge around it.
+        ink: (H, W) int32: 0 where nothing is written; each letter, with its soft edge, has a number of its own.
         letters: (N, 2) float64: width of the strokes, with their soft edges, and height of the letters of the line that
             a number of ``ink`` belongs to, px.
     """

@@ -61,6 +61,14 @@ def test_a_particle_that_shows_behind_letters_stays(field, write, particle):
     assert lies_on_marks([disc > 0], marks, image) == [False]
 
 
+def test_a_particle_that_shows_from_behind_the_bar_stays(scene):
+    image, marks, _ = scene
+    image[470:492, 500:530] = 40  # six tenths of it lie behind the bar
+    image[480:490, 470:600] = 255
+    behind = box(image.shape, 500, 474, 530, 492)
+    assert lies_on_marks([behind], marks, image) == [False]
+
+
 def test_a_large_particle_under_the_bar_stays_and_one_elsewhere(scene):
     image, marks, _ = scene
     assert lies_on_marks(
