@@ -100,9 +100,9 @@ def read_labelme(path: Path, image_root: Path | None = None) -> Micrograph:
 
     Shapes of the same label and ``group_id`` are one Instance of several parts. Lines and points have no area; they
     are left out, and counted in ``notes``. The flag ``crowd`` of a shape marks COCO's crowd region, the flag
-    ``on_mark`` a prediction on lettering: an ignore region, until a person clears the flag. ``__ignore__`` is an ignore
-    region and ``_background_`` none of the particles, as in LabelMe's own exporters. The Micrograph's name is the file's
-    name without suffix. Scores of predictions are not read: truth has none.
+    ``on_mark`` a prediction on lettering: an ignore region, until a person clears the flag. ``__ignore__`` is an
+    ignore region and ``_background_`` none of the particles, as in LabelMe's own exporters. The Micrograph's name is
+    the file's name without suffix. Scores of predictions are not read: truth has none.
 
     Args:
         path: The JSON file.

@@ -7,6 +7,7 @@ from nanoseg_bench.evaluation.comparison import Comparison, Confidence, compare_
 from nanoseg_bench.evaluation.details import by_confidence, details_of
 from nanoseg_bench.evaluation.detection_scores import detection_scores
 from nanoseg_bench.evaluation.eval_sets import EvalSet
+from nanoseg_bench.evaluation.marks import marks_excused_scores
 from nanoseg_bench.evaluation.ood import ood_confusion, ood_scores
 from nanoseg_bench.evaluation.precision_scores import precision_scores
 from nanoseg_bench.evaluation.predictions import Predictions
@@ -104,6 +105,7 @@ def _scores(comparison: Comparison) -> Scores:
     return {
         **precision_scores(comparison),
         **detection_scores(comparison),
+        **marks_excused_scores(comparison),
         **size_scores(comparison),
         **_common(comparison),
     }

@@ -66,6 +66,8 @@ _DETECTION = (
     "ece",
 )
 
+_MARKS = ("precision_marks_excused", "f1_marks_excused", "count_error_relative_marks_excused")
+
 _PHYSICS = (
     "count_error_relative",
     "count_error_absolute",
@@ -185,8 +187,8 @@ _ROW = _IDENTITY + _STATUS
 
 COLUMNS = {
     "test": (
-        _RANK + _ROW + _PRECISION + _DIFFERENCE + _DIFFERENCE_50 + _OPERATING_POINT + _DETECTION + _PHYSICS + _PARTICLES
-        + _PROTOCOL + _LITERATURE + _TIMING + _COST + _PROVENANCE
+        _RANK + _ROW + _PRECISION + _DIFFERENCE + _DIFFERENCE_50 + _OPERATING_POINT + _DETECTION + _MARKS + _PHYSICS
+        + _PARTICLES + _PROTOCOL + _LITERATURE + _TIMING + _COST + _PROVENANCE
     ),
     "ood": _RANK + _ROW + _OOD_SCORES + _DIFFERENCE + _OPERATING_POINT + _TIMING + _COST + _PROVENANCE,
     "robustness": ("rank", *_ROW, *_ROBUSTNESS_SCORES, *_COST, *_PROVENANCE),

@@ -127,6 +127,10 @@ _COLUMNS = (
     Column("precision", "P", "Precision at the operating point, IoU > 0.5, any class"),
     Column("recall", "R", "Recall at the operating point, IoU > 0.5, any class"),
     Column("f1", "F1", "F1 at the operating point, IoU > 0.5, any class"),
+    Column(
+        "f1_marks_excused", "F1, marks excused",
+        "F1 without the false positives that lie mostly on information bars, scale bars or lettering",
+    ),
     Column("pq", "PQ", "Panoptic quality, any class"),
     Column("boundary_iou", "boundary IoU", "Mean boundary IoU of the matched pairs"),
     Column(

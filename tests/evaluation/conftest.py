@@ -30,6 +30,7 @@ def build_eval_set(truth, name="test", groups=None, nm_per_px=None, attributes=N
         max_detections=100,
         nm_per_px=nm_per_px or dict.fromkeys(names),
         attributes=attributes or {},
+        marks=dict.fromkeys(names, ()),
     )
 
 
