@@ -492,7 +492,7 @@ def _show(prepared: "PreparedSet", arguments: argparse.Namespace) -> int:
         )
     if summary["parameters"].get("ignore_banners"):
         banners = sum(any(mark.kind == "banner" for mark in image.marks or ()) for image in prepared.all_images)
-        console.print(f"{counted(banners, 'image')} whose information bar is an ignore region", markup=False)
+        console.print(f"{counted(banners, 'image')} whose information bar is an ignore region")
     code = show_audit(read_audit(prepared.root / "split_audit.json"), prepared.root)
     if code == 0:
         _advise_folds(prepared, arguments)
