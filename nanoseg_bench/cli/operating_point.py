@@ -14,8 +14,8 @@ class OperatingPoint:
 
     Attributes:
         confidence: Particles with a lower score are left out.
-        source: For the user: ``as given``, ``chosen on val, see ...``, ``the default: ...``.
-        chosen: Whether it is val's choice.
+        source: For the user: ``as given``, ``chosen on val, see ...``, ``the median of what the folds chose, ...``.
+        chosen: Whether it is the choice of val, or of the folds' vals.
     """
 
     confidence: float
@@ -76,4 +76,7 @@ def find_operating_point(model: Path) -> OperatingPoint | None:
     if point.source == "default":
         what = "every particle" if point.confidence == EVERY_PARTICLE else "the default"
         return OperatingPoint(point.confidence, f"{what}, since val cannot decide: {point.reason}; see {path}")
+    if point.source == "folds":
+        but = f" ({point.reason})" if point.reason else ""
+        return OperatingPoint(point.confidence, f"the median of what the folds chose{but}, see {path}", chosen=True)
     return OperatingPoint(point.confidence, f"chosen on val, see {path}", chosen=True)

@@ -4,7 +4,7 @@ import argparse
 import re
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,9 @@ from nanoseg_bench.cli.sets import DATA, DEFAULT, add_set, find_set, is_set
 from nanoseg_bench.errors import UsageError
 
 if TYPE_CHECKING:
+    from nanoseg_bench.preparation.prepared_set import PreparedSet
+    from nanoseg_bench.runs.failure import Outcome
+    from nanoseg_bench.runs.plan import RunSpec
     from nanoseg_bench.runs.runner import Places
 
 ROBUST_IMAGES = 20
@@ -28,11 +31,19 @@ examples:
                                                            other values than the preset's, as rows of their own
   nanoseg-bench run --robustness 20                        also judge them under 8 corruptions at 5 severities
   nanoseg-bench run --time-limit 9m                        stop cleanly after 9 minutes; repeat to go on
+  nanoseg-bench run --data data/mine-5fold --models unet   a set with folds: each fold is trained, one row per model
+  nanoseg-bench run --data data/mine-5fold --models unet --final
+                                                           then the model to use: trained on everything
 
 Every step whose output is there and whose inputs have not changed is skipped, so the same command goes on after
 Ctrl-C, a kill or a time limit. Where a recipe's post-processing changed, only predictions and scores are made anew.
 Where the training would be another one (prepared set, initial weights, a training value of the recipe), what changed is
 named, the earlier run moves to RUNS/replaced/, and a new one begins; it moves back when its inputs do.
+
+On a set with folds (prepare --folds K) each model is trained K times, and each micrograph is tested once, by a network
+that has not seen its source group. The row pools these answers; a row with folds missing says which. --final then
+trains on all micrographs: that model has no test, so no row, and finds particles at the median operating point of the
+folds.
 """
 
 
@@ -90,6 +101,11 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         f"(without N: {ROBUST_IMAGES})",
     )
     parser.add_argument(
+        "--final",
+        action="store_true",
+        help="of a set with folds, once all folds are run: train on everything; the model to use with predict",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="print what would be done and how long that takes; write nothing"
     )
     parser.set_defaults(run=run)
@@ -126,8 +142,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--seeds {negative[0]}: a seed lies between 0 and 2^32 - 1")
     models = resolve(names)
     prepared = PreparedSet(arguments.data)
+    _require_fitting(arguments, prepared)
     overrides = parse_overrides(arguments.recipe)
-    specs = plan_runs(prepared, models, arguments.preset, arguments.seeds, arguments.weights, overrides)
+    specs = plan_runs(
+        prepared, models, arguments.preset, arguments.seeds, arguments.weights, overrides, final=arguments.final
+    )
     places = Places(arguments.data, arguments.runs or Path("runs") / prepared.name, arguments.leaderboards)
     device = resolve_device(arguments.device)
     if arguments.dry_run:
@@ -145,6 +164,8 @@ def run(arguments: argparse.Namespace) -> int:
         after_each=lambda: write_leaderboards(places.leaderboards, prepared.name),
         robust_images=arguments.robustness,
     )
+    if arguments.final:
+        return _print_models(specs, places, outcomes)
     from nanoseg_bench.cli.leaderboard import print_tables
 
     print_tables(places.leaderboards, prepared.name)
@@ -188,6 +209,38 @@ def _best(leaderboards: Path, name: str, run_ids: Sequence[str]) -> str | None:
         if known and (len(known) == len(scores) or metric.endswith("agnostic")):
             return max(known, key=lambda run_id: known[run_id])
     return None
+
+
+def _require_fitting(arguments: argparse.Namespace, prepared: "PreparedSet") -> None:
+    """Refuse what means nothing on this kind of set."""
+    if arguments.final and not prepared.folds:
+        raise UsageError(
+            f"--final: goes with a set with folds, and {prepared.root} has none; its models are ready to use: "
+            "nanoseg-bench predict IMAGES --model RUN"
+        )
+    if arguments.robustness and prepared.folds:
+        raise UsageError(
+            f"--robustness: is of one network, and {prepared.root} has {len(prepared.folds)} folds; prepare the set "
+            "without --folds for it"
+        )
+    from nanoseg_bench.preparation.prepared_set import ASIDE
+
+    if prepared.folds and (aside := [name for name in ASIDE if prepared.has(name)]):
+        print(
+            f"{', '.join(aside)}: not judged; these images belong to no fold, and every fold has a network of its own"
+        )
+
+
+def _print_models(specs: Sequence["RunSpec"], places: "Places", outcomes: Mapping[str, "Outcome"]) -> int:
+    """Say where the models are that were trained on everything; 1 when any did not end well."""
+    for spec in specs:
+        outcome = outcomes[spec.run_id]
+        if outcome.status == "ok":
+            model = shlex.quote(str(places.runs / spec.run_id))
+            print(f"{spec.recipe.title}, trained on everything: nanoseg-bench predict IMAGES --model {model}")
+        else:
+            print(f"{spec.recipe.title}: {outcome.status}: {outcome.reason}")
+    return 0 if all(outcome.status == "ok" for outcome in outcomes.values()) else 1
 
 
 def _deadline(text: str | None) -> tuple[float | None, str]:

@@ -45,12 +45,12 @@ class EvalSet:
 
 
 def load_eval_set(prepared: PreparedSet, name: str) -> EvalSet:
-    """Read an eval set of a prepared set.
+    """Read an eval set of a prepared set; of one with folds, ``test`` is every micrograph in them.
 
     Raises:
         DatasetError: The set has no such part, or its truth lacks an image.
     """
-    images = prepared.images(name) if name in EVAL_SETS else []
+    images = prepared.judged_images(name) if name in EVAL_SETS else []
     if not images:
         parts = [part for part in EVAL_SETS if prepared.has(part)]
         raise DatasetError(

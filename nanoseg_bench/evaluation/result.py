@@ -29,10 +29,10 @@ class OperatingPoint(_Part):
     """The confidence from which detections count, and how well val knows it; see ``operating_point.RULE``."""
 
     confidence: float
-    source: Literal["val", "default"] = "val"
-    """Chosen on val, or the default because val cannot decide."""
+    source: Literal["val", "default", "folds"] = "val"
+    """Chosen on val; the default because val cannot decide; or the median of what the folds chose, each on its val."""
     reason: str = ""
-    """Why val cannot decide."""
+    """Why val cannot decide, or in how many folds it could not."""
     f1: float | None = None
     """On val, at the confidence."""
     lo: float | None = None
@@ -122,6 +122,19 @@ class Details(_Part):
     """The eval set's images by how they were taken, each scored by itself."""
     corruptions: dict[str, tuple[Scores, ...]] = {}
     """Eval set ``robustness``: the scores at severity 1 to 5 of each corruption."""
+
+
+class FoldResult(_Part):
+    """One fold of a cross-validation, judged on its own test images."""
+
+    fold: int
+    images: int
+    groups: int
+    """Source groups of its test images."""
+    operating_point: OperatingPoint
+    """Chosen on the fold's own val."""
+    scores: Scores
+    """AP, and precision, recall and F1 at its operating point."""
 
 
 class Evaluation(_Part):

@@ -11,7 +11,7 @@ from nanoseg_bench.evaluation.marks import marks_excused_scores
 from nanoseg_bench.evaluation.ood import ood_confusion, ood_scores
 from nanoseg_bench.evaluation.precision_scores import precision_scores
 from nanoseg_bench.evaluation.predictions import Predictions
-from nanoseg_bench.evaluation.resampling import draw, intervals, kept_samples, resample, resample_ood
+from nanoseg_bench.evaluation.resampling import Draws, draw, intervals, kept_samples, resample, resample_ood
 from nanoseg_bench.evaluation.result import Details, Evaluation, Scores
 from nanoseg_bench.evaluation.size_scores import size_scores
 from nanoseg_bench.evaluation.strata import UNKNOWN_MODALITY, strata
@@ -57,10 +57,20 @@ def evaluate(
         PredictionsError: The predictions are incomplete or belong to another set.
     """
     comparison = compare_with_truth(eval_set, predictions, confidence)
-    draws = draw(eval_set, resamples, seed)
+    return evaluate_comparison(comparison, draw(eval_set, resamples, seed))
+
+
+def evaluate_comparison(comparison: Comparison, draws: Draws | None) -> Evaluation:
+    """Score predictions that were compared with the truth.
+
+    Args:
+        comparison: Of predictions and truth.
+        draws: Resamples of the eval set's source groups; None leaves the intervals empty.
+    """
     samples = {} if draws is None else resample(comparison, draws)
+    timing = timing_scores(comparison.predictions.timing)
     return Evaluation(
-        scores={**_scores(comparison), **intervals(samples, RESAMPLED), **timing_scores(predictions.timing)},
+        scores={**_scores(comparison), **intervals(samples, RESAMPLED), **timing},
         resampled=kept_samples(samples),
         details=details_of(comparison).model_copy(update={"modalities": _modalities(comparison)}),
     )

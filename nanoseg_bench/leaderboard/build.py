@@ -18,7 +18,15 @@ from nanoseg_bench.leaderboard.cells import csv_text, frame
 from nanoseg_bench.leaderboard.columns import COLUMNS
 from nanoseg_bench.leaderboard.long_tables import class_rows, identity, modality_rows
 from nanoseg_bench.leaderboard.seed_table import seed_rows
-from nanoseg_bench.leaderboard.standings import PRIMARY, Standing, competes, contest, ranked_metric, standings
+from nanoseg_bench.leaderboard.standings import (
+    PRIMARY,
+    Standing,
+    competes,
+    contest,
+    ranked_metric,
+    standings,
+    unranked_metrics,
+)
 from nanoseg_bench.locks import hold
 from nanoseg_bench.models.registry import ABLATION
 from nanoseg_bench.runs.record import Record
@@ -125,8 +133,9 @@ def best_first(records: Sequence[Record], eval_set: str) -> list[Record]:
 
     def order(record: Record) -> tuple[object, ...]:
         score = record.scores.get(metric)
-        if score is None and eval_set == "test":  # knows no classes
-            score = record.scores.get("map_50_95_agnostic")
+        if score is None and eval_set == "test":  # knows no classes, or is from outside
+            others = (record.scores.get(other) for other in unranked_metrics(metric))
+            score = next((other for other in others if other is not None), None)
         measured = record.status == "ok" and score is not None
         identical = (record.model, record.preset, record.initial_weights or "", record.seed is None, record.seed or 0)
         return (not measured, -(score or 0.0) if measured else 0.0, *identical)
@@ -155,6 +164,7 @@ def _row(record: Record, standing: Standing) -> dict[str, object]:
         "status": record.status,
         "reason": record.reason,
         **record.scores,
+        "folds": record.folds,
         "confidence_source": record.confidence_source,
         "confidence_reason": point.reason if point else None,
         "confidence_lo": point.lo if point else None,
@@ -168,6 +178,7 @@ def _row(record: Record, standing: Standing) -> dict[str, object]:
         "training_images_seen": training.images_seen if training else None,
         "training_resumes": training.resumes if training else None,
         "truth_begun_by": record.truth_begun_by or None,
+        "shortcomings": "; ".join(record.shortcomings) or None,
         "device": record.device,
         "dataset": record.dataset,
         "set_name": record.set_name,

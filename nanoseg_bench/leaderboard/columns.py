@@ -46,6 +46,25 @@ _PRECISION = (
     "map_75_agnostic_box",
 )
 
+_OVER_FOLDS = (
+    "folds",
+    "map_50_95_fold_mean",
+    "map_50_95_fold_mean_lo",
+    "map_50_95_fold_mean_hi",
+    "map_50_95_fold_sd",
+    "map_50_fold_mean",
+    "map_50_fold_mean_lo",
+    "map_50_fold_mean_hi",
+    "map_50_95_agnostic_fold_mean",
+    "map_50_95_agnostic_fold_mean_lo",
+    "map_50_95_agnostic_fold_mean_hi",
+    "map_50_95_agnostic_fold_sd",
+    "map_50_agnostic_fold_mean",
+    "map_50_agnostic_fold_mean_lo",
+    "map_50_agnostic_fold_mean_hi",
+)
+"""Of a cross-validation only."""
+
 _DETECTION = (
     "precision",
     "recall",
@@ -171,6 +190,7 @@ _COST = (
 
 _PROVENANCE = (
     "truth_begun_by",
+    "shortcomings",
     "device",
     "dataset",
     "set_name",
@@ -187,8 +207,8 @@ _ROW = _IDENTITY + _STATUS
 
 COLUMNS = {
     "test": (
-        _RANK + _ROW + _PRECISION + _DIFFERENCE + _DIFFERENCE_50 + _OPERATING_POINT + _DETECTION + _MARKS + _PHYSICS
-        + _PARTICLES + _PROTOCOL + _LITERATURE + _TIMING + _COST + _PROVENANCE
+        _RANK + _ROW + _PRECISION + _OVER_FOLDS + _DIFFERENCE + _DIFFERENCE_50 + _OPERATING_POINT + _DETECTION + _MARKS
+        + _PHYSICS + _PARTICLES + _PROTOCOL + _LITERATURE + _TIMING + _COST + _PROVENANCE
     ),
     "ood": _RANK + _ROW + _OOD_SCORES + _DIFFERENCE + _OPERATING_POINT + _TIMING + _COST + _PROVENANCE,
     "robustness": ("rank", *_ROW, *_ROBUSTNESS_SCORES, *_COST, *_PROVENANCE),
@@ -217,6 +237,7 @@ WHOLE_NUMBERS = frozenset(
         "rank_hi",
         "seed",
         "seeds",
+        "folds",
         "instances_truth",
         "instances_predicted",
         "max_detections",

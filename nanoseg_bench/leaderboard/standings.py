@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoseg_bench.evaluation.cross_validation import FOLD_MEAN
 from nanoseg_bench.leaderboard.columns import COMPARABLE_BY
 from nanoseg_bench.metrics.bootstrap import paired_difference
 from nanoseg_bench.metrics.ranking import rank_ranges
@@ -20,7 +21,12 @@ PRIMARY = {"test": "map_50_95", "ood": "map_50_agnostic", "robustness": "map_50_
 
 _AGNOSTIC = "map_50_95_agnostic"
 
-_AT_50 = {"map_50_95": "map_50", "map_50_95_agnostic": "map_50_agnostic"}
+_AT_50 = {
+    "map_50_95": "map_50",
+    "map_50_95_agnostic": "map_50_agnostic",
+    f"map_50_95{FOLD_MEAN}": f"map_50{FOLD_MEAN}",
+    f"map_50_95_agnostic{FOLD_MEAN}": f"map_50_agnostic{FOLD_MEAN}",
+}
 """The same at IoU 0.50, which has a difference too."""
 
 
@@ -53,11 +59,19 @@ def ranked_metric(records: Sequence[Record], eval_set: str) -> str:
     """The metric that ranks.
 
     With one class the class-agnostic AP is the same number as the class-aware one, and models that know no classes
-    are ranked with it.
+    are ranked with it. Of a cross-validation the mean over the folds ranks, see ``evaluation.cross_validation``.
     """
-    if eval_set == "test" and all(len(record.classes) == 1 for record in records):
-        return _AGNOSTIC
-    return PRIMARY[eval_set]
+    if eval_set != "test":
+        return PRIMARY[eval_set]
+    metric = _AGNOSTIC if all(len(record.classes) == 1 for record in records) else PRIMARY[eval_set]
+    return f"{metric}{FOLD_MEAN}" if any(record.folds for record in records) else metric
+
+
+def unranked_metrics(metric: str) -> tuple[str, ...]:
+    """By which rows of the test set stand in order that have no ``metric``, the first that they have."""
+    if metric.endswith(FOLD_MEAN):
+        return f"{_AGNOSTIC}{FOLD_MEAN}", metric.removesuffix(FOLD_MEAN), _AGNOSTIC
+    return (_AGNOSTIC,)
 
 
 def competes(record: Record, metric: str) -> bool:

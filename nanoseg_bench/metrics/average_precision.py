@@ -166,6 +166,29 @@ def resampled_map(
     return ResampledMap(_mean_of_classes(table.mean(axis=2)), _mean_of_classes(table[:, :, 0]))
 
 
+def mean_over_folds(
+    folds: Sequence[Sequence[ClassMatches]], groups: Sequence[NDArray[np.intp]], weights: NDArray[np.float64]
+) -> ResampledMap:
+    """Average precision of cross-validation without mixing the scores of differently trained networks.
+
+    A class's AP is taken within each fold that shows it, then averaged over these folds; then over the classes. So a
+    class that a fold does not show costs the other classes nothing.
+
+    Args:
+        folds: K folds' matches on their own images, the same classes in the same order.
+        groups: For each fold, the index of each of its images' source group among all groups.
+        weights: (R, G) how often each source group of all folds is drawn, per resample.
+
+    Returns:
+        Two (R,) float64 arrays; a fold of which nothing is drawn is left out of that resample.
+    """
+    tables = np.stack(
+        [_resampled_table(matches, of_fold, weights) for matches, of_fold in zip(folds, groups, strict=True)]
+    )
+    of_classes = _mean_of_measured(tables, axis=0)  # (R, classes, 10)
+    return ResampledMap(_mean_of_classes(of_classes.mean(axis=2)), _mean_of_classes(of_classes[:, :, 0]))
+
+
 def resampled_precision(
     matches: ClassMatches, groups: NDArray[np.intp], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -199,10 +222,15 @@ def _resampled_table(
 
 def _mean_of_classes(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """(R, classes) to (R,): mean over the classes that occur; NaN where none does."""
+    return _mean_of_measured(values, axis=1)
+
+
+def _mean_of_measured(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    """Mean along an axis without NaN; NaN where there is nothing else."""
     present = ~np.isnan(values)
-    count = present.sum(axis=1)
+    count = present.sum(axis=axis)
     means: NDArray[np.float64] = np.where(
-        count > 0, np.where(present, values, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan
+        count > 0, np.where(present, values, 0.0).sum(axis=axis) / np.maximum(count, 1), np.nan
     )
     return means
 

@@ -189,6 +189,12 @@ class PreparedSet:
         """The canvas images of a split, augmented copies included (they are only in ``train``)."""
         return [image for image in self.all_images if image.split == split]
 
+    def judged_images(self, split: str) -> list[PreparedImage]:
+        """The images of an eval set. Of a set with folds, ``test`` is every micrograph in them: each is tested once."""
+        if split == "test" and self.folds and self.fold is None:
+            return [image for image in self.images("train") if image.parent is None]
+        return self.images(split)
+
     def has(self, split: str) -> bool:
         """Whether the set holds images of this split."""
         return any(image.split == split for image in self.all_images)

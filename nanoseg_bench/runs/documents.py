@@ -34,6 +34,7 @@ class Inputs(Document):
     seed: int | None
     weights_sha256: str | None
     set_hash: str
+    fold: int | None = None
 
     @field_validator("recipe")
     @classmethod

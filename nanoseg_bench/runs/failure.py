@@ -9,6 +9,7 @@ from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION
 from nanoseg_bench.models.identity import recipe_changes
 from nanoseg_bench.models.recipe import Side
 from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.preparation.shortcomings import shortcoming_lines, split_shortcomings
 from nanoseg_bench.runs.plan import RunSpec
 from nanoseg_bench.runs.provenance import device_name, package_commit, package_versions
 from nanoseg_bench.runs.record import Record, Status, read_record, record_path, write_record
@@ -28,8 +29,19 @@ class Outcome:
 def record_failure(spec: RunSpec, data: Path, leaderboards: Path, device: str, outcome: Outcome) -> None:
     """Write the rows of a run that did not end well; a good row of the same recipe and set stays.
 
+    A fold by itself has no row, see ``record_row_failure``; a training on everything has none at all.
+
+    Args and effects as of ``record_row_failure``.
+    """
+    if spec.fold is None and not spec.final:
+        record_row_failure(spec, data, leaderboards, device, outcome)
+
+
+def record_row_failure(spec: RunSpec, data: Path, leaderboards: Path, device: str, outcome: Outcome) -> None:
+    """The same for the row of a run, which the folds of a model share.
+
     Args:
-        spec: The run.
+        spec: The run, or one of the folds.
         data: The prepared set's folder.
         leaderboards: Folder of the records.
         device: torch device name.
@@ -37,7 +49,7 @@ def record_failure(spec: RunSpec, data: Path, leaderboards: Path, device: str, o
     """
     prepared = PreparedSet(data)
     for name in scored_sets(prepared):
-        path = record_path(leaderboards, prepared.name, spec.run_id, name)
+        path = record_path(leaderboards, prepared.name, spec.row_id, name)
         record = _record(spec, prepared, name, device, outcome)
         try:
             if not (path.is_file() and _is_good_and_equal(read_record(path), record)):
@@ -60,7 +72,7 @@ def _record(spec: RunSpec, prepared: PreparedSet, eval_set: str, device: str, ou
         set_hash=prepared.content_hash,
         classes=prepared.classes,
         eval_set=eval_set,
-        images=len(prepared.images(eval_set)),
+        images=len(prepared.judged_images(eval_set)),
         status=outcome.status,
         reason=outcome.reason,
         confidence_source="none",
@@ -68,6 +80,8 @@ def _record(spec: RunSpec, prepared: PreparedSet, eval_set: str, device: str, ou
         versions=package_versions(),
         commit=package_commit(),
         recipe=spec.recipe.model_dump(mode="json"),
+        shortcomings=tuple(shortcoming_lines(split_shortcomings(prepared))),
+        folds=len(prepared.folds) or None,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

@@ -19,6 +19,8 @@ from nanoseg_bench.models.budget import plan_budget
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.claim import differences
 from nanoseg_bench.runs.corrupted import stale_conditions
+from nanoseg_bench.runs.cross_validation import FoldRuns
+from nanoseg_bench.runs.cross_validation import is_scored as is_row_scored
 from nanoseg_bench.runs.folder import OUTCOME_FILE, REPLACED, RunFolder
 from nanoseg_bench.runs.plan import Differences, RunSpec
 from nanoseg_bench.runs.record import Record, read_record, record_path
@@ -105,7 +107,13 @@ class Forecaster:
         self._runs = runs
         self._leaderboards = leaderboards
         self._overwrite = overwrite
-        self._sizes = {name: len(prepared.images(name)) for name in ("train", *predicted_sets(prepared))}
+        self._views: dict[int | None, PreparedSet] = {
+            fold: prepared if fold is None else prepared.of_fold(fold) for fold in (None, *prepared.folds)
+        }
+        self._sizes = {
+            fold: {name: len(view.images(name)) for name in ("train", *predicted_sets(view))}
+            for fold, view in self._views.items()
+        }
         self._known = _timed_records(leaderboards, device)
         self._clean = clean_set(load_eval_set(prepared, "test"), robust_images) if robust_images else None
 
@@ -114,8 +122,8 @@ class Forecaster:
         return [self._forecast(spec) for spec in specs]
 
     def _forecast(self, spec: RunSpec) -> RunForecast:
-        record = record_path(self._leaderboards, self._prepared.name, spec.run_id, "test")
-        if self._overwrite == "never" and record.is_file():
+        record = record_path(self._leaderboards, self._prepared.name, spec.row_id, "test")
+        if self._overwrite == "never" and record.is_file() and not spec.final:
             return RunForecast(spec.run_id, tuple(Step(name, "cached", 0.0) for name in ("fit", "predict", "score")))
         run = RunFolder(self._runs / spec.run_id)
         found = differences(run, spec) if self._overwrite != "always" else None
@@ -123,14 +131,14 @@ class Forecaster:
         fitted = mine and run.has_weights()
         predicted = fitted and found is not None and not found.prediction
         to_predict = [
-            name for name in predicted_sets(self._prepared) if not (predicted and run.has_current_predictions(name))
+            name
+            for name in predicted_sets(self._views[spec.fold])
+            if not (predicted and run.has_current_predictions(name))
         ]
         conditions = self._conditions_to_predict(run if predicted else None)
-        to_score = [*scored_sets(self._prepared), *([ROBUSTNESS] if self._clean else [])]
-        scored = not (to_predict or conditions) and all(
-            is_scored(run, self._prepared, name, self._leaderboards) for name in to_score
-        )
-        reason = _earlier_failure(run, record) if mine and not scored else ""
+        scored = not (to_predict or conditions) and self._is_scored(spec, run)
+        # The record of a model's folds says nothing of one of them.
+        reason = _earlier_failure(run, None if self._prepared.folds else record) if mine and not scored else ""
         steps = []
         failed = bool(reason)
         for name, cached, time in (
@@ -144,6 +152,15 @@ class Forecaster:
             steps.append(Step(name, "failed earlier" if failed else "to do", time.seconds, time.estimated))
             failed = False  # what comes after it was never tried
         return RunForecast(spec.run_id, tuple(steps), reason, _say(found))
+
+    def _is_scored(self, spec: RunSpec, run: RunFolder) -> bool:
+        if spec.final:
+            return run.operating_point() is not None
+        if spec.fold is not None:
+            row = FoldRuns(self._runs, spec.row_id, tuple(self._prepared.folds))
+            return is_row_scored(row, self._prepared, self._leaderboards)
+        to_score = [*scored_sets(self._prepared), *([ROBUSTNESS] if self._clean else [])]
+        return all(is_scored(run, self._prepared, name, self._leaderboards) for name in to_score)
 
     def _like(self, spec: RunSpec, tells: Callable[[Record], bool]) -> Record | None:
         """The record of the same model that says most: of this preset, else of the nearest canvas; of this set; new."""
@@ -162,8 +179,8 @@ class Forecaster:
         if like is None or like.training is None:
             return _Time(None)
         if like.training.images_seen == 0:
-            return _Time(like.training.seconds)
-        budget = plan_budget(spec.recipe, self._sizes["train"])
+            return _Time(like.training.seconds / (like.folds or 1))
+        budget = plan_budget(spec.recipe, self._sizes[spec.fold]["train"])
         done = begun.epochs_done() / budget.epochs if begun and budget.epochs else 0.0
         per_image = like.training.seconds / like.training.images_seen
         return _scaled(per_image * budget.images_seen * max(1 - done, 0), spec, like)
@@ -179,7 +196,7 @@ class Forecaster:
         if like is None or latency is None:
             return _Time(None)
         corrupted = conditions * len(self._clean.images) if self._clean else 0
-        images = sum(self._sizes[name] for name in eval_sets) + corrupted
+        images = sum(self._sizes[spec.fold][name] for name in eval_sets) + corrupted
         return _scaled(latency / 1000 * images, spec, like)
 
 
@@ -216,7 +233,7 @@ def _timed_records(leaderboards: Path, device: str) -> list[Record]:
     return records
 
 
-def _earlier_failure(run: RunFolder, record: Path) -> str:
+def _earlier_failure(run: RunFolder, record: Path | None) -> str:
     """Why the run ended the last time; empty where it did not fail."""
     outcome = run.path / OUTCOME_FILE
     if outcome.is_file():
@@ -224,7 +241,7 @@ def _earlier_failure(run: RunFolder, record: Path) -> str:
         return str(ended["reason"]) if ended["status"] in _FAILURES else ""
     # A process that was killed leaves no outcome.
     try:
-        row = read_record(record) if record.is_file() else None
+        row = read_record(record) if record is not None and record.is_file() else None
     except RecordError:
         return ""
     return row.reason if row is not None and row.status in _FAILURES else ""

@@ -27,6 +27,7 @@ from nanoseg_bench.models.registry import build
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.claim import claim_folder, differences
 from nanoseg_bench.runs.corrupted import predict_conditions, stale_conditions
+from nanoseg_bench.runs.cross_validation import FoldRuns, keep_final_point, keep_fold_point
 from nanoseg_bench.runs.documents import MadeBy
 from nanoseg_bench.runs.failure import Outcome, record_failure
 from nanoseg_bench.runs.folder import LOG_FILE, OUTCOME_FILE, RunFolder
@@ -64,10 +65,14 @@ class Job:
     deadline: Deadline = dataclasses.field(default_factory=Deadline)
     robust_images: int = 0
 
+    def prepared(self) -> PreparedSet:
+        """What is trained and judged on: the set, or one of its folds."""
+        return PreparedSet(self.data, self.spec.fold)
+
 
 def execute(job: Job) -> Outcome:
     """Run a job in this process; whatever goes wrong becomes the outcome and a row of the leaderboard."""
-    told = claim_folder(RunFolder(job.run_dir), job.spec, PreparedSet(job.data))
+    told = claim_folder(RunFolder(job.run_dir), job.spec, job.prepared())
     with _log_to(job.run_dir / LOG_FILE):
         for sentence in told:
             _LOG.warning("%s", sentence)
@@ -90,14 +95,29 @@ def execute(job: Job) -> Outcome:
 
 
 def is_complete(job: Job) -> bool:
-    """Whether every record of the job is there, scored by this evaluator from these inputs, and can be scored again."""
-    run, prepared = RunFolder(job.run_dir), PreparedSet(job.data)
+    """Whether every record of the job is there, scored by this evaluator from these inputs, and can be scored again.
+
+    A fold, and a training on everything, have no record of their own: all is there that the next step reads.
+    """
+    run, prepared = RunFolder(job.run_dir), job.prepared()
+    if prepared.folds:
+        return _is_part_complete(run, prepared, job)
     return (
         _is_same(run, job.spec)
         and all(run.has_current_predictions(name) for name in predicted_sets(prepared))
         and all(is_scored(run, prepared, name, job.leaderboards) for name in scored_sets(prepared))
         and (not job.robust_images or _is_robustness_complete(job, run, prepared))
         and not could_be_measured(run, prepared, job.leaderboards, job.device)
+    )
+
+
+def _is_part_complete(run: RunFolder, prepared: PreparedSet, job: Job) -> bool:
+    return (
+        _is_same(run, job.spec)
+        and (run.has_weights() or not job.spec.final)
+        and all(run.has_current_predictions(name) for name in predicted_sets(prepared))
+        and run.operating_point() is not None
+        and not untimed_sets(run, prepared, job.device)
     )
 
 
@@ -112,10 +132,13 @@ def _is_robustness_complete(job: Job, run: RunFolder, prepared: PreparedSet) -> 
 
 
 def _run(job: Job) -> None:
-    prepared, run = PreparedSet(job.data), RunFolder(job.run_dir)
+    prepared, run = job.prepared(), RunFolder(job.run_dir)
     prepared.require_audit()
     model = build(job.spec.recipe, prepared.classes, prepared.max_instances)
     report = _fit(model, prepared, run, job)
+    if job.spec.final:
+        keep_final_point(FoldRuns(run.path.parent, job.spec.row_id, tuple(prepared.folds)), prepared)
+        return
     truth = KeptTruth(prepared)
     stale = [name for name in predicted_sets(prepared) if not run.has_current_predictions(name)]
     clean = clean_set(truth.eval_set("test"), job.robust_images) if job.robust_images else None
@@ -132,6 +155,9 @@ def _run(job: Job) -> None:
         write_predictions(run.predictions_path(name), predictions)
         run.write_made_from(name)
     add_latency(model, run, prepared, untimed, job.device)
+    if prepared.folds:
+        keep_fold_point(run, truth)  # the record is that of all folds together
+        return
     # New predictions for val may move the operating point of every record.
     score_run(run, truth, job.leaderboards, only_missing="val" not in stale)
     if clean and conditions:
@@ -198,6 +224,8 @@ def job_to_json(job: Job) -> dict[str, Any]:
         "weights": str(job.spec.weights) if job.spec.weights else None,
         "weights_sha256": job.spec.weights_sha256,
         "set_hash": job.spec.set_hash,
+        "fold": job.spec.fold,
+        "final": job.spec.final,
         "data": str(job.data),
         "run_dir": str(job.run_dir),
         "leaderboards": str(job.leaderboards),
@@ -217,6 +245,8 @@ def job_from_json(value: dict[str, Any]) -> Job:
         weights=Path(value["weights"]) if value["weights"] else None,
         weights_sha256=value["weights_sha256"],
         set_hash=value["set_hash"],
+        fold=value["fold"],
+        final=value["final"],
     )
     return Job(
         spec=spec,

@@ -15,17 +15,21 @@ from nanoseg_bench.models.recipe import Recipe, Side, load_recipe
 from nanoseg_bench.models.registry import options_of, recipe_folder
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 
+FOLD, FINAL = "-fold", "-final"
+"""Endings of run ids in a set with folds."""
+
 _DIGITS = 8  # of a hash in a file name
 
 _NAMED = {
     "seed": "seed",
     "weights_sha256": "initial weights (sha256)",
     "set_hash": "content of the prepared set",
+    "fold": "fold",
 }
 """What training depends on beside the recipe, as people call it.
 
-What is None is as if it were not there, except for the seed: an input that comes later (a fold) leaves every earlier
-training what it is.
+What is None is as if it were not there, except for the seed: an input that comes later, as the fold did, leaves every
+earlier training what it is.
 """
 
 
@@ -51,7 +55,9 @@ class RunSpec:
         seed: Seed; None is unseeded.
         weights: Initial weights; None trains from scratch.
         weights_sha256: Their content.
-        set_hash: Content hash of the prepared set.
+        set_hash: Content hash of the prepared set, or of the fold.
+        fold: Of a set with folds, from 1; None trains on the set as it is.
+        final: Whether it trains on everything that a set with folds holds, to be used and not to be judged.
     """
 
     recipe: Recipe
@@ -59,10 +65,22 @@ class RunSpec:
     weights: Path | None
     weights_sha256: str | None
     set_hash: str
+    fold: int | None = None
+    final: bool = False
 
     @property
     def run_id(self) -> str:
-        """Folder and record name: model, preset, seed, and digests of values from the command line and of weights."""
+        """Name of the run's folder: that of its row, and which fold it is."""
+        if self.final:
+            return f"{self.row_id}{FINAL}"
+        return self.row_id if self.fold is None else f"{self.row_id}{FOLD}{self.fold}"
+
+    @property
+    def row_id(self) -> str:
+        """Name of its record, which the folds of a model share.
+
+        Model, preset, seed, and digests of values from the command line and of initial weights.
+        """
         start = f"-from-{self.weights_sha256[:_DIGITS]}" if self.weights_sha256 else ""
         seed = "unseeded" if self.seed is None else f"seed{self.seed}"
         preset, plus, values = self.recipe.preset.partition("+")
@@ -82,6 +100,7 @@ class RunSpec:
             "seed": self.seed,
             "weights_sha256": self.weights_sha256,
             "set_hash": self.set_hash,
+            **({} if self.fold is None else {"fold": self.fold}),
         }
 
 
@@ -105,8 +124,10 @@ def plan_runs(
     seeds: Sequence[int | None],
     weights: Path | None = None,
     overrides: Overrides | None = None,
+    *,
+    final: bool = False,
 ) -> list[RunSpec]:
-    """Every model with every seed, seeds innermost.
+    """Every model with every seed, and of a set with folds with every fold, folds innermost.
 
     Args:
         prepared: The prepared set.
@@ -115,6 +136,7 @@ def plan_runs(
         seeds: One run for each.
         weights: Initial weights of all.
         overrides: Recipe values that are not those of the preset.
+        final: Of a set with folds, train on everything in place of the folds.
 
     Raises:
         RecipeError: A model has no such preset, or its recipe holds what the model does not know.
@@ -122,7 +144,16 @@ def plan_runs(
     """
     digest = sha256_file(weights) if weights else None
     recipes = [_recipe(model, preset, overrides or {}) for model in models]
-    return [RunSpec(recipe, seed, weights, digest, prepared.content_hash) for recipe in recipes for seed in seeds]
+    if final or not prepared.folds:
+        parts: dict[int | None, str] = {None: prepared.content_hash}
+    else:
+        parts = {fold: prepared.of_fold(fold).content_hash for fold in prepared.folds}
+    return [
+        RunSpec(recipe, seed, weights, digest, content_hash, fold, final)
+        for recipe in recipes
+        for seed in seeds
+        for fold, content_hash in parts.items()
+    ]
 
 
 def _recipe(model: str, preset: str, overrides: Overrides) -> Recipe:

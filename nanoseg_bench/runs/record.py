@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nanoseg_bench.errors import RecordError
-from nanoseg_bench.evaluation.result import Details, Numbers, OperatingPoint, Scores
+from nanoseg_bench.evaluation.result import Details, FoldResult, Numbers, OperatingPoint, Scores
 from nanoseg_bench.files import read_json, write_text
 
 _NUMBERS = re.compile(r"\[\s+((?:(?:null|-?\d[\d.eE+-]*),?\s+)+)\]")
@@ -20,13 +20,13 @@ FORMAT: Literal["nanoseg-record/3"] = "nanoseg-record/3"
 
 Status = Literal["ok", "failed", "timeout", "oom", "skipped"]
 
-ConfidenceSource = Literal["val", "default", "declared", "none"]
-"""Where the operating point comes from: chosen on val, the default because val cannot decide, declared by whoever
-handed in predictions, or not known."""
+ConfidenceSource = Literal["val", "default", "folds", "declared", "none"]
+"""Where the operating point comes from: chosen on val, the default because val cannot decide, of each fold its own (the
+number is their median), declared by whoever handed in predictions, or not known."""
 
 
 class Training(BaseModel):
-    """What training cost; all zero for a model that does not train."""
+    """What training cost, all folds together; all zero for a model that does not train."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -78,6 +78,12 @@ class Record(BaseModel):
     predictions_sha256: str | None = None
     truth_begun_by: str = ""
     """What of the truth that it is judged by began with this model: ``3 of 10 val images, 12 of 40 test images``."""
+    shortcomings: tuple[str, ...] = ()
+    """What the split of the set cannot carry, a line for each part: ``test: 3 source groups (below 5, ...)``."""
+    folds: int | None = None
+    """Of a cross-validation, how many; None where one training was judged."""
+    fold_results: tuple[FoldResult, ...] = ()
+    """Of a cross-validation, what each fold is by itself."""
     finished: str
     """UTC, ISO 8601."""
 

@@ -1,7 +1,7 @@
 """Many runs scored again from their kept predictions: written, or held against the records that are there."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,16 +9,21 @@ from typing import Any
 from nanoseg_bench.errors import NanosegError, RecordError
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.progress import track
+from nanoseg_bench.runs.cross_validation import FoldRuns, FoldTruth, fold_runs, row_id_of, score_folds
+from nanoseg_bench.runs.cross_validation import build_record as build_fold_record
 from nanoseg_bench.runs.documents import ExternalRun
 from nanoseg_bench.runs.folder import RunFolder
 from nanoseg_bench.runs.record import Record, find_records, read_record, record_path
-from nanoseg_bench.runs.scored import KeptTruth, build_records, eval_sets_of, score_run
+from nanoseg_bench.runs.scored import build_records, eval_sets_of, score_run
 from nanoseg_bench.wording import counted
 
 # Another processor may round the last digits of a sum another way.
 _RELATIVE, _ABSOLUTE = 1e-9, 1e-12
 
 _SHOWN = 3
+
+_Row = RunFolder | FoldRuns
+"""What a row is made of: one run, or the runs of all folds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,15 @@ def score_runs(runs: Sequence[RunFolder], prepared: PreparedSet, leaderboards: P
         prepared: The prepared set.
         leaderboards: Folder of the records.
     """
-    truth = KeptTruth(prepared)
-    return _for_each(runs, f"score on {prepared.name}", lambda run: score_run(run, truth, leaderboards))
+    truth = FoldTruth(prepared)
+
+    def score(row: _Row) -> None:
+        if isinstance(row, FoldRuns):
+            score_folds(row, truth, leaderboards)
+        else:
+            score_run(row, truth.whole, leaderboards)
+
+    return _for_each(_rows(runs, prepared), prepared, f"score on {prepared.name}", score)
 
 
 def check_runs(runs: Sequence[RunFolder], prepared: PreparedSet, leaderboards: Path) -> Rescored:
@@ -56,37 +68,69 @@ def check_runs(runs: Sequence[RunFolder], prepared: PreparedSet, leaderboards: P
         prepared: The prepared set.
         leaderboards: Folder of the records.
     """
-    truth = KeptTruth(prepared)
-    return _for_each(runs, f"check on {prepared.name}", lambda run: _check_run(run, truth, leaderboards))
+    truth = FoldTruth(prepared)
+    return _for_each(
+        _rows(runs, prepared), prepared, f"check on {prepared.name}", lambda row: _check_row(row, truth, leaderboards)
+    )
 
 
 def records_without_run(leaderboards: Path, set_name: str, runs: Sequence[RunFolder]) -> list[Path]:
     """The records whose predictions are not at hand, so that nobody can score them again."""
-    known = {run.run_id for run in runs}
+    known = {row_id_of(run) for run in runs}
     paths = find_records(leaderboards, set_name)
     return [path for path in paths if path.stem.rpartition("-")[0] not in known]
 
 
-def _for_each(runs: Sequence[RunFolder], description: str, do: Callable[[RunFolder], None]) -> Rescored:
+def _rows(runs: Sequence[RunFolder], prepared: PreparedSet) -> list[_Row]:
+    """What has records; of a set with folds, the folds of a model together, and not a training on everything."""
+    if not prepared.folds:
+        return list(runs)
+    return [*fold_runs(runs, prepared), *(run for run in runs if _is_external(run))]
+
+
+def _is_external(run: RunFolder) -> bool:
+    try:
+        return isinstance(run.about(), ExternalRun)
+    except RecordError:
+        return True  # it is told why it cannot be read
+
+
+def _for_each(rows: Sequence[_Row], prepared: PreparedSet, description: str, do: Callable[[_Row], None]) -> Rescored:
     scored: list[str] = []
     unfinished: list[str] = []
     faults: list[NanosegError] = []
-    for run in track(runs, description):
+    for row in track(rows, description):
         try:
-            if isinstance(run.about(), ExternalRun) or run.is_fitted:
-                do(run)
-                scored.append(run.run_id)
+            if lacking := _lacking(row, prepared):
+                unfinished.append(lacking)
             else:
-                unfinished.append(run.run_id)
+                do(row)
+                scored.append(_id(row))
         except NanosegError as error:
             faults.append(error)
     return Rescored(tuple(scored), tuple(unfinished), tuple(faults))
 
 
-def _check_run(run: RunFolder, truth: KeptTruth, leaderboards: Path) -> None:
-    prepared = truth.prepared
-    for record in build_records(run, truth, eval_sets_of(run, truth)):
-        path = record_path(leaderboards, prepared.name, run.run_id, record.eval_set)
+def _id(row: _Row) -> str:
+    return row.row_id if isinstance(row, FoldRuns) else row.run_id
+
+
+def _lacking(row: _Row, prepared: PreparedSet) -> str:
+    """The row with what is not finished of it; empty where it can be scored."""
+    if not isinstance(row, FoldRuns):
+        return "" if isinstance(row.about(), ExternalRun) or row.is_fitted else row.run_id
+    missing = row.missing(prepared)
+    return f"{row.row_id} (no current predictions of fold {', '.join(map(str, missing))})" if missing else ""
+
+
+def _check_row(row: _Row, truth: FoldTruth, leaderboards: Path) -> None:
+    name = truth.prepared.name
+    if isinstance(row, FoldRuns):
+        records: Iterable[Record] = [build_fold_record(row, truth)]
+    else:
+        records = build_records(row, truth.whole, eval_sets_of(row, truth.whole))
+    for record in records:
+        path = record_path(leaderboards, name, _id(row), record.eval_set)
         if not path.is_file():
             raise RecordError(f"{path}: is missing, and the predictions are there; `nanoseg-bench score` makes it")
         _require_same(path, read_record(path), record)
@@ -95,7 +139,11 @@ def _check_run(run: RunFolder, truth: KeptTruth, leaderboards: Path) -> None:
 def _require_same(path: Path, recorded: Record, rescored: Record) -> None:
     before, after = recorded.scores.get("confidence"), rescored.scores.get("confidence")
     if not _agree(before, after):
-        hows = {"val": "best F1 on val", "default": "the default, since val cannot decide,"}
+        hows = {
+            "val": "best F1 on val",
+            "default": "the default, since val cannot decide,",
+            "folds": "the median of what the folds chose, each on its val,",
+        }
         how = hows.get(rescored.confidence_source, "what was handed in")
         raise RecordError(
             f"{path}: scores.confidence: its operating point is {before}, {how} gives {after}; a threshold picked on "

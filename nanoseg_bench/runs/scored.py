@@ -15,6 +15,7 @@ from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION, evaluate, evalua
 from nanoseg_bench.files import sha256_file, sha256_json
 from nanoseg_bench.preparation.begun_truth import began_truth
 from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.preparation.shortcomings import shortcoming_lines, split_shortcomings
 from nanoseg_bench.runs.corrupted import kept_clean_set
 from nanoseg_bench.runs.documents import ExternalRun, MadeFrom, TrainedRun
 from nanoseg_bench.runs.folder import RunFolder
@@ -29,13 +30,16 @@ it was asked for, is scored in a way of its own."""
 
 
 def scored_sets(prepared: PreparedSet) -> list[str]:
-    """The eval sets of a prepared set that every run has a record of."""
-    return [name for name in SCORERS if prepared.has(name)]
+    """The eval sets of a prepared set that every run has a record of.
+
+    Of a set with folds only ``test``: other images belong to no fold, and every fold's network would answer to them.
+    """
+    return ["test"] if prepared.folds else [name for name in SCORERS if prepared.has(name)]
 
 
 def predicted_sets(prepared: PreparedSet) -> list[str]:
-    """The eval sets of a prepared set that every run predicts."""
-    return ["val", *scored_sets(prepared)]
+    """The eval sets of a prepared set that every run predicts; none of a set with folds that is read as a whole."""
+    return [] if prepared.folds and prepared.fold is None else ["val", *scored_sets(prepared)]
 
 
 class KeptTruth:
@@ -95,7 +99,7 @@ def build_records(run: RunFolder, truth: KeptTruth, eval_sets: Sequence[str]) ->
     Raises:
         RecordError, PredictionsError, DatasetError: As ``score_run``.
     """
-    on_val = functools.cache(lambda: choose_operating_point(truth.eval_set("val"), _read(run, truth, "val")))
+    on_val = functools.cache(lambda: choose_operating_point(truth.eval_set("val"), read_kept(run, truth, "val")))
     for name in eval_sets:
         yield _score(run, truth, name, on_val() if _made_from(run, name).confidence_source == "val" else None)
 
@@ -139,6 +143,7 @@ def _score(run: RunFolder, truth: KeptTruth, name: str, point: OperatingPoint | 
     return Record(
         **facts.model_dump(),
         truth_begun_by=began_truth(prepared, judged_on, facts.model, facts.initial_weights),
+        shortcomings=tuple(shortcoming_lines(split_shortcomings(prepared))),
         evaluator=EVALUATOR_VERSION,
         set_name=prepared.name,
         dataset=prepared.dataset,
@@ -161,7 +166,7 @@ def _evaluate(run: RunFolder, truth: KeptTruth, name: str, confidence: float | N
     """(number of images, what scoring says of them)."""
     if name != ROBUSTNESS:
         eval_set = truth.eval_set(name)
-        return len(eval_set.images), SCORERS[name](eval_set, _read(run, truth, name), confidence)
+        return len(eval_set.images), SCORERS[name](eval_set, read_kept(run, truth, name), confidence)
     clean = kept_clean_set(run, truth.eval_set("test"))
     if clean is None:
         raise PredictionsError(
@@ -169,7 +174,7 @@ def _evaluate(run: RunFolder, truth: KeptTruth, name: str, confidence: float | N
         )
     evaluation = evaluate_robustness(
         clean,
-        _read(run, truth, "test"),
+        read_kept(run, truth, "test"),
         lambda condition: read_predictions(run.predictions_path(condition.name)),
         confidence,
     )
@@ -189,7 +194,12 @@ def fingerprint(run: RunFolder, name: str) -> str:
     return sha256_json([sha256_file(run.predictions_path(each)) for each in names])
 
 
-def _read(run: RunFolder, truth: KeptTruth, name: str) -> Predictions:
+def read_kept(run: RunFolder, truth: KeptTruth, name: str) -> Predictions:
+    """The predictions that a run keeps for an eval set.
+
+    Raises:
+        PredictionsError: They are missing, truncated, incomplete, or of another prepared set or training.
+    """
     path = run.predictions_path(name)
     predictions = read_predictions(path)
     try:

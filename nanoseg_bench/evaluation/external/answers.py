@@ -73,7 +73,7 @@ class Answers:
         self._path = path
         self._prepared = prepared
         self._eval_set = eval_set
-        self._names = ImageNames(prepared.images(eval_set.name))
+        self._names = ImageNames(prepared.judged_images(eval_set.name))
         self._places: dict[str, str] = {}
         self._images: dict[str, list[Instance]] = {}
         self._unknown: list[str] = []
