@@ -208,7 +208,7 @@ def print_tables(leaderboards: Path, set_name: str, texts: Mapping[Path, str | N
 
     from rich.text import Text
 
-    from nanoseg_bench.leaderboard.terminal_table import build_terminal_tables, footnotes
+    from nanoseg_bench.leaderboard.terminal_table import build_terminal_tables, footnotes, notes_on_the_set
     from nanoseg_bench.terminal import open_console
 
     console = open_console(piped_width=190)
@@ -225,7 +225,7 @@ def print_tables(leaderboards: Path, set_name: str, texts: Mapping[Path, str | N
             # Numbers are never cut; a terminal that is too narrow for them breaks the lines itself.
             console.print(each.table, crop=False)
             console.print()
-        for note in footnotes(rows):
+        for note in [*footnotes(rows), *(notes_on_the_set(rows) if kind == "test" else [])]:
             console.print(Text(note), soft_wrap=True)
         told = f"all columns: {path}" if texts is None else f"{path} (not written)"
         console.print(Text(told, style="dim"), soft_wrap=True)

@@ -117,7 +117,9 @@ def median_point(points: Sequence[OperatingPoint]) -> OperatingPoint:
     defaulted = [point for point in points if point.source == "default"]
     confidence = float(np.median([point.confidence for point in points]))
     if len(defaulted) == len(points):
-        return OperatingPoint(confidence=confidence, source="default", reason=f"in every fold (fold 1: {defaulted[0].reason})")
+        return OperatingPoint(
+            confidence=confidence, source="default", reason=f"in every fold (fold 1: {defaulted[0].reason})"
+        )
     reason = f"the default in {len(defaulted)} of {len(points)} folds, whose val cannot decide" if defaulted else ""
     return OperatingPoint(confidence=confidence, source="folds", reason=reason)
 

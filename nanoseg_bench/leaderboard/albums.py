@@ -21,6 +21,7 @@ from nanoseg_bench.metrics.matching import image_overlap, match
 from nanoseg_bench.preparation.instance_stream import read_instances
 from nanoseg_bench.preparation.overlays import Colour, draw_instances, read_canvas
 from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
+from nanoseg_bench.runs.cross_validation import fingerprint, fold_runs
 from nanoseg_bench.runs.folder import find_runs
 
 OUTLINES: dict[str, Colour] = {
@@ -91,34 +92,40 @@ def build_albums(entries: Sequence[Entry], prepared: PreparedSet, runs: Path) ->
         PredictionsError: Kept predictions are malformed.
     """
     wanted = [entry for entry in entries if entry.leads and _ranked_images(entry)][:_MAX_ALBUMS]
-    paths = _kept_predictions(runs)
-    kept = [(entry, paths.get(entry.record.predictions_sha256 or "")) for entry in wanted]
-    found = [(entry, path) for entry, path in kept if path is not None]
-    lacking = [entry.name for entry, path in kept if path is None]
+    kept_in = _kept_predictions(runs, prepared)
+    kept = [(entry, kept_in.get(entry.record.predictions_sha256 or "")) for entry in wanted]
+    found = [(entry, paths) for entry, paths in kept if paths is not None]
+    lacking = [entry.name for entry, paths in kept if paths is None]
     missing = f"No predictions of {', '.join(lacking)} are at hand, so their images are not shown." if lacking else ""
     # All pictures share the bytes of the page; the worst and the best of an entry are six.
     most_bytes = min(_MOST_BYTES, _ALL_BYTES // max(2 * _EACH * len(found), 1))
     artist = _Artist(prepared, [name for entry, _ in found for name in _names(entry)], most_bytes)
-    return Albums(tuple(artist.album(entry, read_predictions(path)) for entry, path in found), missing)
+    return Albums(tuple(artist.album(entry, [*map(read_predictions, paths)]) for entry, paths in found), missing)
 
 
 class _Artist:
     """Draws images of a prepared set, whose truth is read once."""
 
     def __init__(self, prepared: PreparedSet, names: Sequence[str], most_bytes: int) -> None:
-        self._images = {image.name: image for image in prepared.images("test")} if names else {}
+        self._images = {image.name: image for image in prepared.judged_images("test")} if names else {}
         self._truth = read_instances(prepared.coco_file("truth", "test"), set(names)) if names else {}
         self._most_bytes = most_bytes
         unknown = [name for name in names if name not in self._images or name not in self._truth]
         if unknown:
             raise DatasetError(f"{prepared.root}: lacks the test image {unknown[0]!r}; prepare the set again")
 
-    def album(self, entry: Entry, predictions: Predictions) -> Album:
-        confidence = entry.record.scores.get("confidence")
+    def album(self, entry: Entry, predictions: Sequence[Predictions]) -> Album:
+        """Draw an entry's images; of a cross-validation, ``predictions`` are those of its folds in their order."""
+        confidences = _confidences(entry)
+        answers = {
+            name: (found, confidence)
+            for part, confidence in zip(predictions, confidences, strict=True)
+            for name, found in part.images.items()
+        }
         worst, best = _worst_and_best(entry)
 
         def pictures(results: Sequence[ImageResult]) -> tuple[Picture, ...]:
-            return tuple(self._picture(result, predictions.images[result.name], confidence) for result in results)
+            return tuple(self._picture(result, *answers[result.name]) for result in results)
 
         return Album(entry, pictures(worst), pictures(best))
 
@@ -165,6 +172,12 @@ def draw_outlines(image: PreparedImage, outlines: Sequence[Instance]) -> NDArray
     return picture[rows, columns]
 
 
+def _confidences(entry: Entry) -> list[float | None]:
+    """The operating point, or those of the folds."""
+    points: list[float | None] = [result.operating_point.confidence for result in entry.record.fold_results]
+    return points or [entry.record.scores.get("confidence")]
+
+
 def _ranked_images(entry: Entry) -> list[ImageResult]:
     """Images with a PQ, the worst first; equal ones in the order of their names."""
     measured = [(result.pq, result.name, result) for result in entry.record.details.images if result.pq is not None]
@@ -182,7 +195,12 @@ def _names(entry: Entry) -> list[str]:
     return [result.name for result in (*worst, *best)]
 
 
-def _kept_predictions(runs: Path) -> Mapping[str, Path]:
-    """SHA-256 of each run's predictions for the test set to their path: a record names those it was made from."""
-    paths = [run.predictions_path("test") for run in find_runs(runs)]
-    return {sha256_file(path): path for path in paths if path.is_file()}
+def _kept_predictions(runs: Path, prepared: PreparedSet) -> Mapping[str, Sequence[Path]]:
+    """SHA-256 of predictions for the test set, by which a record names them, to their files: one for each fold."""
+    found = list(find_runs(runs))
+    paths = [run.predictions_path("test") for run in found]
+    kept: dict[str, Sequence[Path]] = {sha256_file(path): [path] for path in paths if path.is_file()}
+    for row in fold_runs(found, prepared):
+        if not row.missing(prepared):
+            kept[fingerprint(row)] = [row.run(fold).predictions_path("test") for fold in row.folds]
+    return kept

@@ -18,6 +18,7 @@ from nanoseg_bench.leaderboard.cells import csv_text, frame
 from nanoseg_bench.leaderboard.columns import COLUMNS
 from nanoseg_bench.leaderboard.long_tables import class_rows, identity, modality_rows
 from nanoseg_bench.leaderboard.seed_table import seed_rows
+from nanoseg_bench.leaderboard.set_remarks import JOINT
 from nanoseg_bench.leaderboard.standings import (
     PRIMARY,
     Standing,
@@ -178,7 +179,7 @@ def _row(record: Record, standing: Standing) -> dict[str, object]:
         "training_images_seen": training.images_seen if training else None,
         "training_resumes": training.resumes if training else None,
         "truth_begun_by": record.truth_begun_by or None,
-        "shortcomings": "; ".join(record.shortcomings) or None,
+        "shortcomings": JOINT.join(record.shortcomings) or None,
         "device": record.device,
         "dataset": record.dataset,
         "set_name": record.set_name,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from nanoseg_bench.evaluation.size_scores import LEAST_RECALL, POOLED_COLUMNS
 from nanoseg_bench.leaderboard.columns import OF_THE_DEVICE
 from nanoseg_bench.leaderboard.entries import Entry, Row, groups, several_devices
+from nanoseg_bench.leaderboard.set_remarks import fold_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,35 @@ _AP50_AGNOSTIC = Column("map_50_agnostic", "AP50 any", "The same with all partic
 _DIFFERENCE_50 = Column(
     "difference_map_50", "difference of AP50", "Paired difference of the AP at IoU 0.50 to the reference", signed=True
 )
+_OVER_FOLDS = (
+    Column(
+        "map_50_95_fold_mean",
+        "AP",
+        "Mask AP over IoU 0.50 to 0.95, mean over the folds, then over the classes; ranks",
+        bar=True,
+    ),
+    Column(
+        "map_50_95_fold_sd",
+        "SD of folds",
+        "Standard deviation of the AP over the folds: of other images and trainings, not the error of the mean",
+    ),
+    Column("map_50_fold_mean", "AP50", "Mask AP at IoU 0.50, mean over the folds, then over the classes"),
+)
+_OVER_FOLDS_AGNOSTIC = (
+    Column(
+        "map_50_95_agnostic_fold_mean",
+        "AP any",
+        "AP over IoU 0.50 to 0.95 with all particles as one class, mean over the folds",
+        bar=True,
+    ),
+    Column("map_50_95_agnostic_fold_sd", "SD of folds", "Standard deviation of AP any over the folds"),
+    Column(
+        "map_50_agnostic_fold_mean", "AP50 any", "AP at IoU 0.50 with all particles as one class, mean over the folds"
+    ),
+)
+_TOGETHER = "of all folds' detections sorted together: scores of differently trained networks rank badly so"
+_POOLED = Column("map_50_95", "AP, pooled", f"Mask AP over IoU 0.50 to 0.95 {_TOGETHER}")
+_POOLED_AGNOSTIC = Column("map_50_95_agnostic", "AP any, pooled", f"AP of all particles as one class {_TOGETHER}")
 _DIFFERENCES = (_DIFFERENCE, _DIFFERENCE_50)
 _COLUMNS = (
     Column(
@@ -179,7 +209,11 @@ def build_main_tables(entries: Sequence[Entry], one_class: bool) -> list[MainTab
         entries: In the table's order.
         one_class: The set has one class, so both APs are the same number and the class-aware one is not repeated.
     """
-    scores = [_AGNOSTIC, _AP50_AGNOSTIC] if one_class else [_AWARE, _AP50, _AGNOSTIC, _AP50_AGNOSTIC]
+    if fold_count([entry.record for entry in entries]):
+        agnostic = (*_OVER_FOLDS_AGNOSTIC, _POOLED_AGNOSTIC)
+        scores: tuple[Column, ...] = agnostic if one_class else (*_OVER_FOLDS, _POOLED, *agnostic)
+    else:
+        scores = (_AGNOSTIC, _AP50_AGNOSTIC) if one_class else (_AWARE, _AP50, _AGNOSTIC, _AP50_AGNOSTIC)
     filled = [
         column for column in (*scores, *_DIFFERENCES, *_COLUMNS) if any(entry.row.get(column.name) for entry in entries)
     ]
@@ -218,8 +252,11 @@ def cell(row: Row, column: Column, axis: Axis | None = None, *, several_devices:
         ends = (None, None) if lo is None or hi is None else (axis.place(lo), axis.place(hi))
         bar = Bar(axis.place(value), *ends)
     apart = several_devices and column.name in OF_THE_DEVICE
-    defaulted = column.name == "confidence" and row.get("confidence_source") == "default"
-    return Cell(_text(value, column), exact, interval, bar, "default" if defaulted else "", apart)
+    source = _SOURCES.get(row.get("confidence_source", ""), "") if column.name == "confidence" else ""
+    return Cell(_text(value, column), exact, interval, bar, source, apart)
+
+
+_SOURCES = {"default": "default", "folds": "median of folds"}
 
 
 def _why_empty(row: Row, column: Column) -> str:

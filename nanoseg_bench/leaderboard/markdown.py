@@ -8,6 +8,7 @@ from nanoseg_bench.leaderboard.columns import OF_THE_DEVICE
 from nanoseg_bench.leaderboard.entries import Entry, Row, build_entries, groups, several_devices
 from nanoseg_bench.leaderboard.main_table import rank_text
 from nanoseg_bench.leaderboard.palette import model_looks
+from nanoseg_bench.leaderboard.set_remarks import fold_count, fold_remark, set_remarks, shown_column
 from nanoseg_bench.runs.record import Record
 
 _NUMBERS = {
@@ -37,13 +38,14 @@ def markdown_table(records: Sequence[Record], table: pd.DataFrame) -> str:
     """
     entries = build_entries(records, table, "test", model_looks(table["model"]))
     parts = groups(entries, failed=True)
-    tables = [_table(part.entries, several_devices(entries)) for part in parts]
-    if len(parts) == 1:
-        return tables[0]
-    return "\n".join(f"**{_escaped(part.name)}**\n\n{text}" for part, text in zip(parts, tables, strict=True))
+    tables = [_table(part.entries, several_devices(entries), fold_count(records)) for part in parts]
+    if len(parts) > 1:
+        tables = [f"**{_escaped(part.name)}**\n\n{text}" for part, text in zip(parts, tables, strict=True)]
+    remarks = "\n".join(_escaped(remark) for remark in set_remarks(records))
+    return "\n".join([*tables, *([f"{remarks}\n"] if remarks else [])])
 
 
-def _table(entries: Sequence[Entry], several_devices: bool) -> str:
+def _table(entries: Sequence[Entry], several_devices: bool, folds: int | None) -> str:
     own = [entry.row for entry in entries if not entry.record.external]
     differing = [name for name in _SHARED if len({row[name] for row in own if row[name]}) > 1]
     headings = ["rank", "model", *(name.replace("_", " ") for name in differing), "AP any [95 %]"]
@@ -52,7 +54,7 @@ def _table(entries: Sequence[Entry], several_devices: bool) -> str:
         for name, (heading, _) in _NUMBERS.items()
     ]
     rows = [
-        [rank_text(entry.row), _model(entry), *(entry.row[name] for name in differing), *_scores(entry.row)]
+        [rank_text(entry.row), _model(entry), *(entry.row[name] for name in differing), *_scores(entry.row, folds)]
         for entry in entries
     ]
     rule = "|" + "---|" * len(headings)
@@ -72,6 +74,8 @@ def _model(entry: Entry) -> str:
     if record.status != "ok":
         return f"{record.title} ({record.status}: {record.reason})"
     remarks = ["external"] if record.external else []
+    if record.folds:
+        remarks.append(fold_remark(record))
     if record.confidence_source == "default":
         remarks.append("default confidence")
     if record.truth_begun_by:
@@ -79,11 +83,12 @@ def _model(entry: Entry) -> str:
     return f"{record.title} ({', '.join(remarks)})" if remarks else record.title
 
 
-def _scores(row: Row) -> list[str]:
-    ends = [row.get(f"{_AP}_{end}", "") for end in ("lo", "hi")]
+def _scores(row: Row, folds: int | None) -> list[str]:
+    ap = shown_column(_AP, folds)
+    ends = [row.get(f"{ap}_{end}", "") for end in ("lo", "hi")]
     interval = f" [{_round(ends[0], 3)}, {_round(ends[1], 3)}]" if all(ends) else ""
-    numbers = [_round(row.get(name, ""), digits) for name, (_, digits) in _NUMBERS.items()]
-    return [_round(row[_AP], 3) + interval, *numbers]
+    numbers = [_round(row.get(shown_column(name, folds), ""), digits) for name, (_, digits) in _NUMBERS.items()]
+    return [_round(row.get(ap, ""), 3) + interval, *numbers]
 
 
 def _round(text: str, digits: int) -> str:

@@ -27,6 +27,7 @@ from nanoseg_bench.leaderboard.grids import (
 from nanoseg_bench.leaderboard.main_table import build_main_tables, rank_text
 from nanoseg_bench.leaderboard.palette import model_looks
 from nanoseg_bench.leaderboard.protocol import protocol
+from nanoseg_bench.leaderboard.set_remarks import fold_count, set_remarks
 from nanoseg_bench.metrics.size_distribution import BORDER_RULE
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.record import Record
@@ -109,6 +110,7 @@ def write_page(
         declared=[entry.name for entry in scored if entry.record.confidence_source == "declared"],
         defaulted=[(entry.name, entry.row["confidence_reason"]) for entry in scored if _is_default(entry)],
         began=[(entry.name, entry.record.truth_begun_by) for entry in test if entry.record.truth_begun_by],
+        remarks=set_remarks(records),
         seeds=csv_rows(tables["seeds"]) if "seeds" in tables else [],
         curves=curve_sections(groups(test)),
         border_rule=BORDER_RULE,
@@ -123,7 +125,7 @@ def write_page(
         albums=build_albums(scored, pictures.prepared, pictures.runs) if pictures else None,
         outlines={name: "#{:02x}{:02x}{:02x}".format(*colour) for name, colour in OUTLINES.items()},
         images_command=_images_command(first.set_name),
-        protocol=protocol(first.evaluator),
+        protocol=protocol(first.evaluator, cross_validated=fold_count(records) is not None),
         as_json=_as_json,
         numbers=[(_EVAL_SETS[name], list(each[0].row), each) for name, each in entries.items() if each],
     )
@@ -162,7 +164,7 @@ def _judged_on(records: Sequence[Record], prepared: PreparedSet | None) -> str:
         return ""
     words = f"{records[0].images} test image{'' if records[0].images == 1 else 's'}"
     if prepared is not None:
-        words += f" of {len({image.source_group for image in prepared.images('test')})} source groups"
+        words += f" of {len({image.source_group for image in prepared.judged_images('test')})} source groups"
     particles = next((value for record in records if (value := record.scores.get("instances_truth"))), None)
     return words if particles is None else f"{words}, {number(particles)} particles"
 

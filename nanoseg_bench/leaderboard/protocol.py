@@ -1,5 +1,6 @@
 """The rules by which rows were measured, as the page prints them."""
 
+from nanoseg_bench.evaluation.cross_validation import RULE as CROSS_VALIDATION_RULE
 from nanoseg_bench.evaluation.operating_point import RULE
 from nanoseg_bench.evaluation.size_scores import LEAST_RECALL
 from nanoseg_bench.leaderboard.columns import COMPARABLE_BY
@@ -8,13 +9,15 @@ from nanoseg_bench.metrics.size_distribution import BORDER_RULE
 from nanoseg_bench.metrics.size_pairs import LEAST_PAIRS
 
 
-def protocol(evaluator: str) -> dict[str, str]:
+def protocol(evaluator: str, *, cross_validated: bool = False) -> dict[str, str]:
     """Name of each rule to its text.
 
     Args:
         evaluator: Version of the scoring code.
+        cross_validated: Whether the rows pool the folds of a set.
     """
     return {
+        **({"Cross-validation": CROSS_VALIDATION_RULE} if cross_validated else {}),
         "Pixels": "Masks are scored in pixels of the original image, whatever size a network ran at. Every image of "
         "the eval set is answered for: predictions that lack one are refused. Regions labelled ignore are "
         "neither truth nor false positives; an information bar is one only where the set labels it so.",

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nanoseg_bench.leaderboard.entries import Row, row_groups, words_of
+from nanoseg_bench.leaderboard.set_remarks import JOINT, remarks_on, shown_column
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -87,6 +88,17 @@ def footnotes(rows: Sequence[Row]) -> list[str]:
     return [*begun, *failed, *(f"{', '.join(titles)}: {cause}" for cause, titles in defaults.items())]
 
 
+def notes_on_the_set(rows: Sequence[Row]) -> list[str]:
+    """What is to be known of the set that the rows of its test part stand for."""
+    lines = dict.fromkeys(line for row in rows if row.get("shortcomings") for line in row["shortcomings"].split(JOINT))
+    return remarks_on(_folds(rows), list(lines))
+
+
+def _folds(rows: Sequence[Row]) -> int | None:
+    """Number of folds that the rows pool; None where they do not."""
+    return next((int(float(row["folds"])) for row in rows if row.get("folds")), None)
+
+
 def _columns(rows: Sequence[Row], kind: str, one_seed: bool) -> list[_Column]:
     """Those that any row fills, in their order."""
     first = [_Column("rank", "rank", 0, _rank), _Column("title", "model", 0, _model)]
@@ -97,18 +109,20 @@ def _columns(rows: Sequence[Row], kind: str, one_seed: bool) -> list[_Column]:
 
 
 def _quality(rows: Sequence[Row]) -> list[_Column]:
-    ap, any_ap = "map_50_95", "map_50_95_agnostic"
+    folds = _folds(rows)
+    ap, any_ap = shown_column("map_50_95", folds), shown_column("map_50_95_agnostic", folds)
+    ap_50, any_ap_50 = shown_column("map_50", folds), shown_column("map_50_agnostic", folds)
     # With one class both are one number, and models that know no classes have the second only.
     one_class = all(row[ap] in ("", row[any_ap]) for row in rows)
     if one_class:
-        scores = [_interval(any_ap, "AP", 0), _number("map_50_agnostic", "AP50", 4)]
+        scores = [_interval(any_ap, "AP", 0), _number(any_ap_50, "AP50", 4)]
     else:
         class_less = any(row[any_ap] and not row[ap] for row in rows)
         scores = [
             _interval(ap, "AP", 0),
-            _number("map_50", "AP50", 4),
+            _number(ap_50, "AP50", 4),
             _number(any_ap, "AP any", 3 if class_less else 7),
-            _number("map_50_agnostic", "AP50 any", 9),
+            _number(any_ap_50, "AP50 any", 9),
         ]
     return [
         *scores,

@@ -1,0 +1,55 @@
+"""What a reader of a set's rows must know of the set: how its split judges, and what that split cannot carry."""
+
+from collections.abc import Sequence
+
+from nanoseg_bench.evaluation.cross_validation import FOLD_MEAN, RESAMPLED_OVER_FOLDS
+from nanoseg_bench.runs.record import Record
+
+JOINT = " · "
+"""Between the shortcomings in the cell of a table."""
+
+
+def fold_count(records: Sequence[Record]) -> int | None:
+    """Number of folds that the rows of a set are cross-validated in; None where they are not."""
+    return next((record.folds for record in records if record.folds), None)
+
+
+def shown_column(name: str, folds: int | None) -> str:
+    """The column that stands where a score is shown once: of a cross-validation the mean over folds, which ranks.
+
+    Args:
+        name: Of the column in a set without folds.
+        folds: From ``fold_count``.
+    """
+    over_folds = f"{name}{FOLD_MEAN}"
+    return over_folds if folds and over_folds in RESAMPLED_OVER_FOLDS else name
+
+
+def fold_remark(record: Record) -> str:
+    """``5-fold`` for a row of a cross-validation; empty for others."""
+    return f"{record.folds}-fold" if record.folds else ""
+
+
+def set_remarks(records: Sequence[Record]) -> list[str]:
+    """Sentences to stand below the rows of a prepared set."""
+    lines = dict.fromkeys(line for record in records for line in record.shortcomings)
+    return remarks_on(fold_count(records), list(lines))
+
+
+def remarks_on(folds: int | None, shortcomings: Sequence[str]) -> list[str]:
+    """The same for who has no records at hand.
+
+    Args:
+        folds: From ``fold_count``, or the table's column.
+        shortcomings: What the split cannot carry; in the table's column they are joined by ``JOINT``.
+    """
+    remarks = []
+    if folds:
+        remarks.append(
+            f"{folds}-fold cross-validation: every micrograph is tested once, by a network that has not seen its "
+            "source group. AP is a mean over the folds; P, R, F1, counts and sizes are pooled, training time is a sum."
+        )
+    if shortcomings:
+        remarks.append("What the split of this set cannot carry:")
+        remarks += [f"- {line}" for line in shortcomings]
+    return remarks
