@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nanoseg_bench.changes import Change, dict_changes
+from nanoseg_bench.preparation.hashing import PREPARATION_VERSION
 from nanoseg_bench.preparation.plan import Plan, PlannedMicrograph
 from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
 from nanoseg_bench.wording import counted
@@ -22,7 +23,9 @@ def set_changes(existing: PreparedSet, plan: Plan) -> list[str]:
     """
     before = {"name": existing.name, "dataset": existing.dataset, **existing.summary["parameters"]}
     now = {"name": plan.name, "dataset": plan.dataset, **plan.parameters}
-    told = [_parameter(change) for change in dict_changes(before, now)]
+    earlier = existing.summary.get("preparation") != PREPARATION_VERSION  # the first ones did not note theirs
+    told = ["prepared by another version of nanoseg-bench, whose canvases, copies or splits differ"] if earlier else []
+    told += [_parameter(change) for change in dict_changes(before, now)]
     old = _micrographs(existing)
     new = {each.seen.name: _planned(each) for each in plan.micrographs}
     told += _names("no longer there", old.keys() - new.keys())

@@ -17,7 +17,7 @@ from nanoseg_bench.preparation.auditing import make_audit
 from nanoseg_bench.preparation.canvases import CanvasTask, WrittenCanvas, WrittenMicrograph, write_canvases
 from nanoseg_bench.preparation.choices import Choices
 from nanoseg_bench.preparation.folds import FOLDS_FILE, write_folds_file
-from nanoseg_bench.preparation.hashing import fold_hash
+from nanoseg_bench.preparation.hashing import PREPARATION_VERSION, fold_hash
 from nanoseg_bench.preparation.manifest import manifest_rows, manifest_writer
 from nanoseg_bench.preparation.plan import HRTEM, OOD, Plan, PlannedMicrograph
 from nanoseg_bench.preparation.prepared_set import ASIDE, FORMAT, MARKER, SPLITS, PreparedSet
@@ -198,6 +198,7 @@ def _summary(plan: Plan, choices: Choices, statistics: _Statistics) -> dict[str,
         "canvas": choices.canvas,
         "seed": choices.seed,
         "parameters": plan.parameters,
+        "preparation": PREPARATION_VERSION,
         "content_hash": plan.content_hash,
         "max_instances": statistics.densest,
         "counts": {split: statistics.counts(split) for split in _splits(plan)},

@@ -18,7 +18,6 @@ _PACKAGES = (
     "numpy",
     "opencv-python-headless",
     "scikit-image",
-    "scikit-learn",
 )
 
 

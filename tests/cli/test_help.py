@@ -13,7 +13,6 @@ HEAVY = (
     "numpy",
     "pandas",
     "labelme",
-    "sklearn",
     "albumentations",
     "pydantic",
     "matplotlib",

@@ -1,10 +1,14 @@
 import re
 from dataclasses import replace
 
+from nanoseg_bench.evaluation.cross_validation import RULE as CROSS_VALIDATION_RULE
+from nanoseg_bench.evaluation.cross_validation import FoldAnswer, evaluate_folds
 from nanoseg_bench.evaluation.operating_point import FLAT, RULE
+from nanoseg_bench.evaluation.result import OperatingPoint
 from nanoseg_bench.evaluation.robustness import corrupted_hash, evaluate_robustness
 from nanoseg_bench.evaluation.scoring import evaluate, evaluate_ood
 from nanoseg_bench.evaluation.size_scores import LEAST_RECALL
+from nanoseg_bench.evaluation.strata import answers_to
 from nanoseg_bench.leaderboard.build import TABLES
 from nanoseg_bench.leaderboard.columns import COLUMNS, WHOLE_NUMBERS
 from nanoseg_bench.leaderboard.standings import PRIMARY
@@ -47,6 +51,8 @@ NOT_FROM_SCORES = {
     "training_images_seen",
     "training_resumes",
     "truth_begun_by",
+    "shortcomings",
+    "folds",
     "device",
     "dataset",
     "set_name",
@@ -62,13 +68,25 @@ NOT_FROM_SCORES = {
 
 def test_every_score_of_the_test_set_has_a_column_and_every_column_a_score(small_test):
     evaluation = evaluate(*small_test, 0.5, resamples=5)
-    assert set(evaluation.scores) == set(COLUMNS["test"]) - NOT_FROM_SCORES
+    over_folds = {name for name in COLUMNS["test"] if "_fold_" in name}
+    assert set(evaluation.scores) == set(COLUMNS["test"]) - NOT_FROM_SCORES - over_folds
     assert {f"{metric}_lo" for metric in evaluation.resampled} <= set(COLUMNS["test"])
     for scores in evaluation.details.modalities.values():
         assert set(COLUMNS["modality"]) - {"modality", *NOT_FROM_SCORES - {"images"}} <= set(scores)
     for result in evaluation.details.classes.values():
         given = set(result.model_dump()) - {"precision_at_recall"}
         assert given == set(COLUMNS["classes"]) - {"class", *NOT_FROM_SCORES}
+
+
+def test_every_score_of_a_cross_validation_has_a_column_and_every_column_a_score(small_test):
+    eval_set, predictions = small_test
+    answers = [
+        FoldAnswer(fold, answers_to(predictions, [name]), OperatingPoint(confidence=0.5))
+        for fold, name in enumerate(eval_set.images, start=1)
+    ]
+    evaluation, _ = evaluate_folds(eval_set, answers, resamples=5)
+    assert set(evaluation.scores) == set(COLUMNS["test"]) - NOT_FROM_SCORES
+    assert {f"{metric}_lo" for metric in evaluation.resampled} <= set(COLUMNS["test"])
 
 
 def test_every_score_of_new_shapes_has_a_column(small_test):
@@ -115,6 +133,7 @@ def test_the_readme_prints_the_rules():
     assert RANK_RULE in text
     assert BORDER_RULE in text
     assert RULE.removeprefix("The operating point") in text
+    assert CROSS_VALIDATION_RULE in text
     assert f"empty below a recall of {LEAST_RECALL:g}" in text
     assert f"fewer than {LEAST_PAIRS} pairs" in text
     assert f"within {FLAT:g} of the best" in text

@@ -16,6 +16,7 @@ from nanoseg_bench.annotations.labelme import write_labelme
 from nanoseg_bench.annotations.raster import rle_to_mask, to_rle
 from nanoseg_bench.annotations.source import Loaded
 from nanoseg_bench.errors import AnnotationError, AuditError, ImageError, PreparationError
+from nanoseg_bench.files import read_json, write_json
 from nanoseg_bench.imageio import read_image
 from nanoseg_bench.preparation.choices import Choices
 from nanoseg_bench.preparation.pipeline import prepare
@@ -214,6 +215,13 @@ def test_a_refused_folder_names_the_micrographs_that_changed(micrograph, tmp_pat
     told = refusal(outlined)
     assert "other outlines of particles in 6 micrographs" in told
     assert "other pixels" not in told
+    assert "another version" not in told
+    document = read_json(out / "prepared.json")
+    write_json(out / "prepared.json", {**document, "preparation": 2, "content_hash": "0" * 64})
+    told = refusal(some())
+    assert "prepared by another version of nanoseg-bench" in told
+    assert "outlines" not in told
+    write_json(out / "prepared.json", document)
     split["m3"] = "test"
     assert "1 micrograph with other split (m3)" in refusal(some())
     del split["m3"]

@@ -14,6 +14,18 @@ class FakeSet:
     """All that planning reads of a prepared set."""
 
     content_hash = "s"
+    folds = range(0)
+
+
+class FoldedSet(FakeSet):
+    """The same with folds."""
+
+    folds = range(1, 4)
+
+    def of_fold(self, fold):
+        view = FakeSet()
+        view.content_hash = f"s{fold}"
+        return view
 
 
 def spec(**changes):
@@ -25,6 +37,30 @@ def test_the_run_id_tells_runs_apart():
     assert spec().run_id == "unet-smoke-seed0"
     assert spec(seed=None).run_id == "unet-smoke-unseeded"
     assert spec(weights_sha256="0123456789").run_id == "unet-smoke-from-01234567-seed0"
+
+
+def test_every_fold_is_a_run_of_its_own_and_they_share_a_row():
+    specs = plan_runs(FoldedSet(), ["unet", "otsu"], "smoke", [0, 1])
+    assert [each.run_id for each in specs][:4] == [
+        "unet-smoke-seed0-fold1",
+        "unet-smoke-seed0-fold2",
+        "unet-smoke-seed0-fold3",
+        "unet-smoke-seed1-fold1",
+    ]
+    assert len(specs) == 12
+    assert {each.row_id for each in specs[:3]} == {"unet-smoke-seed0"}
+    assert [each.set_hash for each in specs[:3]] == ["s1", "s2", "s3"]
+    assert len({training_hash(each.inputs()) for each in specs}) == 12
+    (final,) = plan_runs(FoldedSet(), ["unet"], "smoke", [0], final=True)
+    assert (final.run_id, final.row_id, final.set_hash) == ("unet-smoke-seed0-final", "unet-smoke-seed0", "s")
+
+
+def test_a_run_without_folds_is_what_it_was_before_there_were_folds():
+    assert "fold" not in spec().inputs()
+    assert training(fold=None) == training()
+    assert training(fold=1) != training()
+    found = input_differences({**spec().inputs(), "fold": None}, spec().inputs())
+    assert not found
 
 
 def training(**changes):
