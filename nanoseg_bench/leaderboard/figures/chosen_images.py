@@ -39,6 +39,11 @@ def choose_images(
         UsageError: There is no such image; the message offers the nearest.
         NothingToDrawError: None of them is in this eval set, or the prepared set has no such part.
     """
+    if prepared.folds:
+        raise NothingToDrawError(
+            f"{prepared.root}: in a set with folds each image is tested by the network of its fold; `nanoseg-bench "
+            "leaderboard --html` with --data and --runs shows the worst and best of them with their outlines"
+        )
     if not prepared.has(eval_set):
         raise NothingToDrawError(f"{prepared.root}: the prepared set has no part {eval_set!r}")
     if names is not None:

@@ -61,6 +61,10 @@ def draw_losses(contenders: Sequence[Contender], runs: Path) -> Drawn:
     histories = {name: _read_history(runs / name / HISTORY_FILE) for name in names}
     without = [each for each in contenders if not any(histories[run.run_id] for run in each.runs)]
     trained = [each for each in contenders if each not in without]
+    if not trained and any(run.test.folds for each in contenders for run in each.runs):
+        raise NothingToDrawError(
+            f"{runs}: a row of a cross-validation has as many trainings as folds, and none is shown"
+        )
     if not trained:
         raise NothingToDrawError(
             f"{runs}: no run of these models has a {HISTORY_FILE}; give the folder of the runs with --runs"
