@@ -254,6 +254,7 @@ def _size_error(row: Row) -> str:
 
 def _model(row: Row) -> str:
     marks = [" (external)"] if row["external"] == "true" else []
+    marks += [f" ({row['folds']}-fold)"] if row.get("folds") else []
     marks += [" *"] if row["truth_begun_by"] else []
     marks += [f" ({row['status']})"] if row["status"] != "ok" else []
     return row["title"] + "".join(marks)
