@@ -31,8 +31,8 @@ examples:
                                                            other values than the preset's, as rows of their own
   nanoseg-bench run --robustness 20                        also judge them under 8 corruptions at 5 severities
   nanoseg-bench run --time-limit 9m                        stop cleanly after 9 minutes; repeat to go on
-  nanoseg-bench run --data data/mine-5fold --models unet   a set with folds: each fold is trained, one row per model
-  nanoseg-bench run --data data/mine-5fold --models unet --final
+  nanoseg-bench run mine-5fold --models unet               a set with folds: each fold is trained, one row per model
+  nanoseg-bench run mine-5fold --models unet --final
                                                            then the model to use: trained on everything
 
 Every step whose output is there and whose inputs have not changed is skipped, so the same command goes on after
@@ -61,7 +61,9 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "--models", nargs="+", default=["all"], metavar="MODEL", help="`all` or names, see `list` (default: all)"
     )
     parser.add_argument(
-        "--preset", default="quick", help="smoke, quick (minutes on a CPU) or paper (GPU) (default: %(default)s)"
+        "--preset",
+        default="quick",
+        help="smoke, quick (minutes on a CPU), cpu (hours on one core), paper or best (GPU) (default: %(default)s)",
     )
     parser.add_argument(
         "--recipe",
@@ -81,7 +83,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument(
         "--time-limit",
         metavar="T",
-        help="stop with a checkpoint after this time (90s, 9m, 2h), at the end of the epoch",
+        help="stop with a checkpoint after this time (90s, 9m, 2h), within an epoch, too",
     )
     parser.add_argument(
         "--overwrite",

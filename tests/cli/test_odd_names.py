@@ -37,7 +37,7 @@ def test_markup_in_names_is_shown_as_it_is(folder, tmp_path, capsys, monkeypatch
     assert main([*command, "--workers", "1", "--split", "2:2:2"]) == 0
     shown = capsys.readouterr().out
     assert "64 px canvas, :gem:, [/b], [x]" in shown
-    assert "images that show: :gem: 6, [/b] 6, [x] 6" in shown and "--data [s] set" in shown
+    assert "images that show: :gem: 6, [/b] 6, [x] 6" in shown and "run '[s] set'" in shown
     assert main(["audit", "[s] set", "--workers", "1"]) == 0
     assert main(["annotate", str(folder), "--check", "--classes", "[/b],[x]"]) == 1
     shown = capsys.readouterr().out
