@@ -238,7 +238,8 @@ def test_the_operating_point_of_a_run_is_found(tiny_set, tmp_path, caplog, monke
     picture = PreparedSet(tiny_set).images("test")[0].image_path
     assert predict(picture, folder, tmp_path / "found") == 0
     # The val of this set is of one specimen: it was asked, and cannot decide.
-    told = "the default, since val cannot decide: val is of one source group, which says nothing of others; see"
+    assert record.confidence_source == "default"
+    told = f"the default, since val cannot decide: {record.operating_point.reason}; see"
     assert told in caplog.text
     caplog.clear()
     assert main(["explain", str(picture), "--model", str(folder)]) == 0
