@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from nanoseg_bench.errors import RecipeError
+from nanoseg_bench.errors import RecipeError, UsageError
 from nanoseg_bench.models.recipe import Augmentation, Recipe, load_recipe
 from nanoseg_bench.models.registry import BUILT_IN
 
@@ -32,7 +32,7 @@ def test_a_preset_overrides_what_stands_above_it(folder):
 
 
 def test_an_unknown_preset_is_answered_with_the_known_ones(folder):
-    with pytest.raises(RecipeError, match=r"unet\.yaml.*'long'.*smoke, paper"):
+    with pytest.raises(UsageError, match=r"unet\.yaml.*'long'.*smoke, paper"):
         load_recipe("unet", "long", folder)
 
 
