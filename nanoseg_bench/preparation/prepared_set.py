@@ -110,8 +110,8 @@ class PreparedSet:
         DatasetError: The folder is not a prepared set, or has no such fold.
     """
 
-    def __init__(self, root: Path, fold: int | None = None) -> None:
-        self.root = root
+    def __init__(self, root: Path | str, fold: int | None = None) -> None:
+        self.root = root = Path(root)
         self.fold = fold
         summary = root / MARKER
         if not summary.is_file():
