@@ -11,7 +11,9 @@ import io
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from torch import Tensor, nn
 from nanoseg_bench.changes import MISSING, Change, list_changes
 from nanoseg_bench.errors import ModelError
 from nanoseg_bench.files import read_json, sha256_file, write_text
+from nanoseg_bench.models import threads
 from nanoseg_bench.models.base import FitContext, FitReport
 from nanoseg_bench.models.budget import Budget, batches_of, plan_budget
 from nanoseg_bench.models.checkpoint import load_state, restore_rng, rng_state, save_state, save_weights
@@ -94,11 +97,12 @@ def train(
     training.start(fast or FastParameters(), adapt)
     source.load(training.budget.images(context.seed), context.device)
     loader = Loader(source, recipe, context, training.budget)
-    while not training.done:
-        training.run_epoch(loader, loss_step)
-        training.save()
-        if not training.done:
-            context.deadline.check(training.progress)
+    with training.threads(loader, loss_step):
+        while not training.done:
+            training.run_epoch(loader, loss_step)
+            training.save()
+            if not training.done:
+                context.deadline.check(training.progress)
     return training.finish()
 
 
@@ -212,6 +216,7 @@ class _Training:
         self._sums = LossSums()
         # A training that goes on elsewhere keeps the precision that it began with.
         self._precision: Precision = resolve_precision(recipe.precision, context.device)
+        self._threads: int | None = None  # not chosen yet
 
     @property
     def done(self) -> bool:
@@ -258,6 +263,39 @@ class _Training:
         self._cores_began = time.process_time() - self._counters.core_seconds
         self._next_checkpoint = time.monotonic() + _SECONDS_BETWEEN_CHECKPOINTS
 
+    @contextmanager
+    def threads(self, loader: Loader, loss_step: LossStep) -> Iterator[None]:
+        """On a CPU, compute with as many threads as are quickest, those that the training began with where it goes on.
+
+        Sums are rounded in another order by another number of threads: a training that goes on exactly keeps its own.
+        """
+        before = torch.get_num_threads()
+        if self._threads is None:
+            self._threads = before
+            if before > 1 and not self._on_cuda and not threads.are_given() and not self.done:
+                self._threads = self._quickest_threads(loader, loss_step)
+                _LOG.info("%s: trained with %d of %d cores", self._recipe.model, self._threads, before)
+        torch.set_num_threads(min(self._threads, threads.available_cores()))
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+    def _quickest_threads(self, loader: Loader, loss_step: LossStep) -> int:
+        """Try the first step out, and forget what it did."""
+        batch = next(iter(loader.batches(0)))
+        kept, random = deepcopy(self._network.state_dict()), rng_state()
+
+        def step() -> None:
+            self._losses(batch, loss_step)[1].backward()
+            self._network.zero_grad(set_to_none=True)
+
+        self._trained.train()
+        chosen = threads.quickest_threads(step, torch.get_num_threads())
+        self._network.load_state_dict(kept)
+        restore_rng(random)
+        return chosen
+
     def run_epoch(self, loader: Loader, loss_step: LossStep) -> None:
         """Train to the end of the epoch, or to the step in which the deadline passes."""
         epoch = self._counters.epochs + 1
@@ -288,6 +326,7 @@ class _Training:
         state: dict[str, Any] = {
             "signature": self._signature,
             "precision": self._precision,
+            "threads": self._threads,
             "network": self._network.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "rng": rng_state(),
@@ -329,17 +368,24 @@ class _Training:
 
     def _take_step(self, batch: Any, loss_step: LossStep) -> None:
         """Train on one batch; nothing here waits for the device."""
+        losses, total = self._losses(batch, loss_step)
         with compile_errors(self._recipe.model):
-            device = "cuda" if self._on_cuda else "cpu"
-            with torch.autocast(device, dtype=torch.bfloat16, enabled=self._precision == "bfloat16"):
-                losses = loss_step(self._trained, batch)
-                total = torch.stack([loss.float() for loss in losses.values()]).sum()
             total.backward()
         nn.utils.clip_grad_norm_(self._network.parameters(), _MAX_GRADIENT_NORM)
         self._optimizer.step(self._counters.epochs * self._steps + self._step)
         if self._average is not None:
             self._average.update()
         self._sums.add({"loss": total, **losses})
+
+    def _losses(self, batch: Any, loss_step: LossStep) -> tuple[Mapping[str, Tensor], Tensor]:
+        """The named losses of a batch, and their sum."""
+        device = "cuda" if self._on_cuda else "cpu"
+        with (
+            compile_errors(self._recipe.model),
+            torch.autocast(device, dtype=torch.bfloat16, enabled=self._precision == "bfloat16"),
+        ):
+            losses = loss_step(self._trained, batch)
+            return losses, torch.stack([loss.float() for loss in losses.values()]).sum()
 
     def _mean_losses(self) -> dict[str, float]:
         """Mean losses of the epoch so far; none before its first step.
@@ -400,7 +446,7 @@ class _Training:
             for name, value in state["average"]["values"].items():
                 self._average.values[name].copy_(value)
             self._average.updates = state["average"]["updates"]
-        self._precision = state["precision"]
+        self._precision, self._threads = state["precision"], state["threads"]
         self._counters = _Counters(**state["counters"])
         self._counters.resumes += 1
         self._step = state["within_epoch"]["step"]

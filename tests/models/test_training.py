@@ -173,6 +173,31 @@ def test_a_training_computes_in_its_precision_and_keeps_it_where_it_goes_on(tmp_
     assert again == report
 
 
+@pytest.mark.parametrize("chosen", [1, 2])
+def test_trying_threads_out_leaves_no_trace(tmp_path, monkeypatch, chosen):
+    monkeypatch.setenv("OMP_NUM_THREADS", str(chosen))
+    torch.set_num_threads(chosen)
+    given, _ = fit(tmp_path / "given")
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    tried = []
+
+    def try_out(step, most):
+        step()
+        tried.append(most)
+        return chosen
+
+    monkeypatch.setattr(training.threads, "quickest_threads", try_out)
+    monkeypatch.setattr(training.threads, "available_cores", lambda: 2)
+    torch.set_num_threads(2)
+    with pytest.raises(TimeLimitReached):
+        fit(tmp_path / "own", deadline=Limit(15))
+    own, _ = fit(tmp_path / "own")
+    assert tried == [2], "tried again where the training went on"
+    assert torch.get_num_threads() == 2
+    for name, value in given.state_dict().items():
+        assert torch.equal(value, own.state_dict()[name]), name
+
+
 def test_a_time_limit_says_how_far_it_came(tmp_path):
     with pytest.raises(TimeLimitReached, match=r"reached at step 7 of 10 in epoch 1 of 4$"):
         fit(tmp_path, deadline=Limit(7))
