@@ -1,8 +1,17 @@
-"""Keep third-party libraries from phoning home or installing things. Call before importing any of them."""
+"""Keep third-party libraries from phoning home, installing things and taking threads away.
+
+Call ``isolate_libraries`` before importing any of them.
+"""
 
 import os
 import tempfile
 from pathlib import Path
+
+import psutil
+
+_THREADS = "OMP_NUM_THREADS"
+_FREE_THREADS = "NANOSEG_BENCH_FREE_THREADS"
+"""Inherited by child processes: the number of threads is this package's, not the user's."""
 
 
 def isolate_libraries() -> None:
@@ -10,6 +19,10 @@ def isolate_libraries() -> None:
 
     A variable that the user has set stays as it is.
     """
+    if not os.environ.get(_THREADS):
+        # Ultralytics sets it to 1 where it is empty: for PyTorch if that comes later, and for child processes.
+        os.environ[_THREADS] = str(available_cores())
+        os.environ[_FREE_THREADS] = "1"
     os.environ.setdefault("YOLO_OFFLINE", "true")
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     os.environ.setdefault("YOLO_VERBOSE", "false")
@@ -21,6 +34,20 @@ def isolate_libraries() -> None:
         folder = Path(tempfile.gettempdir()) / f"nanoseg-bench-{_user()}" / "ultralytics"
         folder.mkdir(parents=True, exist_ok=True)
         os.environ["YOLO_CONFIG_DIR"] = str(folder)
+
+
+def available_cores() -> int:
+    """Cores that this process may use; two threads that share one count once."""
+    physical = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    try:
+        return min(physical, len(os.sched_getaffinity(0)))
+    except AttributeError:  # not on macOS and Windows
+        return physical
+
+
+def threads_are_given() -> bool:
+    """Whether the user says how many threads there are to be, by the variable that OpenMP reads."""
+    return bool(os.environ.get(_THREADS)) and not os.environ.get(_FREE_THREADS)
 
 
 def _user() -> str:

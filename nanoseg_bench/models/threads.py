@@ -5,7 +5,6 @@ keeps a core busy, two threads are many times slower than one: measured on two c
 instead of 0.07 s. So the number is tried out before it is used.
 """
 
-import os
 import time
 from collections.abc import Callable
 
@@ -14,19 +13,6 @@ import torch
 _REPEATS = 2
 _WORTH = 0.8
 """More threads are taken where they need less than this share of the time: they take cores from others."""
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        return os.cpu_count() or 1
-
-
-def are_given() -> bool:
-    """Whether the user says how many threads there are to be, by the variable that OpenMP reads."""
-    return bool(os.environ.get("OMP_NUM_THREADS"))
 
 
 def quickest_threads(step: Callable[[], object], most: int) -> int:

@@ -24,6 +24,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from nanoseg_bench.changes import MISSING, Change, list_changes
+from nanoseg_bench.environment import available_cores, threads_are_given
 from nanoseg_bench.errors import ModelError
 from nanoseg_bench.files import read_json, sha256_file, write_text
 from nanoseg_bench.models import threads
@@ -272,10 +273,10 @@ class _Training:
         before = torch.get_num_threads()
         if self._threads is None:
             self._threads = before
-            if before > 1 and not self._on_cuda and not threads.are_given() and not self.done:
+            if before > 1 and not self._on_cuda and not threads_are_given() and not self.done:
                 self._threads = self._quickest_threads(loader, loss_step)
                 _LOG.info("%s: trained with %d of %d cores", self._recipe.model, self._threads, before)
-        torch.set_num_threads(min(self._threads, threads.available_cores()))
+        torch.set_num_threads(min(self._threads, available_cores()))
         try:
             yield
         finally:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from nanoseg_bench.models import threads
-from nanoseg_bench.models.threads import are_given, available_cores, quickest_threads
+from nanoseg_bench.models.threads import quickest_threads
 
 
 class Work:
@@ -44,11 +44,3 @@ def test_threads_come_back_where_the_step_fails():
     with pytest.raises(ValueError):
         quickest_threads(fail, 4)
     assert torch.get_num_threads() == before
-
-
-def test_the_variable_of_openmp_is_the_users_word(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    assert are_given()
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    assert not are_given()
-    assert available_cores() >= 1

@@ -1,0 +1,35 @@
+"""What the environment of this package's processes is, looked at in processes of their own."""
+
+import os
+import subprocess
+import sys
+
+from nanoseg_bench.environment import available_cores
+
+TELL = "import torch; from nanoseg_bench.environment import threads_are_given; "
+TELL += "print(torch.get_num_threads(), threads_are_given(), flush=True)"
+LOOK = f"""
+import subprocess, sys
+from nanoseg_bench.environment import isolate_libraries
+isolate_libraries()
+import ultralytics.utils
+{TELL}
+subprocess.run([sys.executable, "-c", {TELL!r}], check=True)
+"""
+
+
+def look(**variables: str) -> list[str]:
+    environment = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "NANOSEG_BENCH_FREE_THREADS")}
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK], capture_output=True, text=True, check=True, env={**environment, **variables}
+    )
+    return done.stdout.split("\n")[:2]
+
+
+def test_ultralytics_takes_no_threads_away():
+    """Its import alone sets OMP_NUM_THREADS to 1, and this process and its children would compute on one core."""
+    assert look() == [f"{available_cores()} False"] * 2
+
+
+def test_the_variable_of_openmp_is_the_users_word():
+    assert look(OMP_NUM_THREADS="1") == ["1 True"] * 2
