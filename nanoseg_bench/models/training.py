@@ -447,7 +447,8 @@ class _Training:
             for name, value in state["average"]["values"].items():
                 self._average.values[name].copy_(value)
             self._average.updates = state["average"]["updates"]
-        self._precision, self._threads = state["precision"], state.get("threads")  # none in checkpoints of earlier versions
+        self._precision = state["precision"]
+        self._threads = state.get("threads")  # not in checkpoints of earlier versions
         self._counters = _Counters(**state["counters"])
         self._counters.resumes += 1
         self._step = state["within_epoch"]["step"]
