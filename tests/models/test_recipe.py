@@ -77,7 +77,20 @@ def test_every_shipped_recipe_reads(model, preset):
     if preset in ("paper", "best"):
         assert recipe.canvas == 640
     if preset != "best":
-        assert (recipe.loader, recipe.augmentation, recipe.compile) == ("stock", None, False)
+        assert (recipe.loader, recipe.compile) == ("stock", False)
+    if preset in ("smoke", "paper"):
+        assert recipe.augmentation is None
+
+
+@pytest.mark.parametrize("preset", ["quick", "cpu"])
+def test_what_is_drawn_is_the_same_for_every_network(preset):
+    names = ["nsyolo", "yolo11n", "unet", "deeplabv3plus", "mask-rcnn"]
+    recipes = [load_recipe(name, preset) for name in names]
+    assert {recipe.augmentation for recipe in recipes} == {Augmentation(mosaic=0.3, scale=(0.35, 1.25))}
+    assert {(recipe.crop < recipe.canvas, recipe.copies) for recipe in recipes} == {(True, False)}
+    assert len({(recipe.canvas, recipe.crop) for recipe in recipes}) == 1
+    if preset == "quick":
+        assert len({recipe.images_seen for recipe in recipes}) == 1
 
 
 def test_augmentation_is_shared_listed_or_nothing():
