@@ -27,7 +27,7 @@ from nanoseg_bench.leaderboard.grids import (
 from nanoseg_bench.leaderboard.main_table import build_main_tables, rank_text
 from nanoseg_bench.leaderboard.palette import model_looks
 from nanoseg_bench.leaderboard.protocol import protocol
-from nanoseg_bench.leaderboard.set_remarks import fold_count, set_remarks
+from nanoseg_bench.leaderboard.set_remarks import POOLED_AP, POOLED_CURVES, fold_count, set_remarks
 from nanoseg_bench.metrics.size_distribution import BORDER_RULE
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.record import Record
@@ -96,6 +96,7 @@ def write_page(
     test, ood, robustness = (entries.get(name, []) for name in _EVAL_SETS)
     scored, seen_ood, seen_corrupted = (_succeeded(each) for each in (test, ood, robustness))
     first = records[0]
+    cross_validated = fold_count(records) is not None
     page = render(
         "nanoseg_bench.leaderboard",
         "leaderboard.html",
@@ -112,6 +113,8 @@ def write_page(
         began=[(entry.name, entry.record.truth_begun_by) for entry in test if entry.record.truth_begun_by],
         remarks=set_remarks(records),
         seeds=csv_rows(tables["seeds"]) if "seeds" in tables else [],
+        pooled_ap=POOLED_AP if cross_validated else "",
+        pooled_curves=POOLED_CURVES if cross_validated else "",
         curves=curve_sections(groups(test)),
         border_rule=BORDER_RULE,
         matrices=_matrices(scored),
@@ -125,7 +128,7 @@ def write_page(
         albums=build_albums(scored, pictures.prepared, pictures.runs) if pictures else None,
         outlines={name: "#{:02x}{:02x}{:02x}".format(*colour) for name, colour in OUTLINES.items()},
         images_command=_images_command(first.set_name),
-        protocol=protocol(first.evaluator, cross_validated=fold_count(records) is not None),
+        protocol=protocol(first.evaluator, cross_validated=cross_validated),
         as_json=_as_json,
         numbers=[(_EVAL_SETS[name], list(each[0].row), each) for name, each in entries.items() if each],
     )

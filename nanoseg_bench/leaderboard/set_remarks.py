@@ -8,6 +8,16 @@ from nanoseg_bench.runs.record import Record
 JOINT = " · "
 """Between the shortcomings in the cell of a table."""
 
+POOLED_AP = (
+    "Detections of all folds are sorted together here, so the AP is the pooled one, not the mean over the folds that "
+    "ranks."
+)
+"""Said where parts of a cross-validation are shown by an AP that has no mean over the folds."""
+
+POOLED_CURVES = (
+    f"{POOLED_AP} A dot is the F1 at the folds' own operating points, drawn at the median of their confidences."
+)
+
 
 def fold_count(records: Sequence[Record]) -> int | None:
     """Number of folds that the rows of a set are cross-validated in; None where they are not."""

@@ -1,7 +1,7 @@
 """Fig. 7: the metrics of each model on the test set as bars, with 95 % intervals where they were resampled."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
@@ -20,6 +20,7 @@ from nanoseg_bench.leaderboard.figures.style import (
     text_width,
     wrapped,
 )
+from nanoseg_bench.leaderboard.set_remarks import fold_count, shown_column
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,7 +105,8 @@ _PHYSICS = (
 def draw_bars(contenders: Sequence[Contender], classes: Sequence[str]) -> Drawn:
     """Draw one panel per metric that any model has.
 
-    With several seeds a bar is their mean, its whisker the interval of that mean, and the dots are the seeds.
+    With several seeds a bar is their mean, its whisker the interval of that mean, and the dots are the seeds. Of a
+    cross-validation, AP is drawn as the mean over the folds, which ranks the table, and its axis says so.
 
     Args:
         contenders: In the leaderboard's order, which is from top to bottom.
@@ -113,7 +115,9 @@ def draw_bars(contenders: Sequence[Contender], classes: Sequence[str]) -> Drawn:
     Raises:
         NothingToDrawError: No model has any of the metrics.
     """
-    wanted = (*_AT_OPERATING_POINT, *(_ONE_CLASS if len(classes) == 1 else _SEVERAL_CLASSES), *_PHYSICS)
+    folds = fold_count([run.test for each in contenders for run in each.runs])
+    precision = [_over_folds(panel, folds) for panel in (_ONE_CLASS if len(classes) == 1 else _SEVERAL_CLASSES)]
+    wanted = (*_AT_OPERATING_POINT, *precision, *_PHYSICS)
     measured = {panel: [each.measured(panel.metric) for each in contenders] for panel in wanted}
     shown = [panel for panel in wanted if any(value is not None for value in measured[panel])]
     if not shown:
@@ -140,6 +144,14 @@ def draw_bars(contenders: Sequence[Contender], classes: Sequence[str]) -> Drawn:
         if value is not None
     ]
     return Drawn("bars", figure, COLUMNS, rows, _notes(contenders, shown, measured))
+
+
+def _over_folds(panel: _Panel, folds: int | None) -> _Panel:
+    """The panel of an AP as the table shows it: of a cross-validation the mean over the folds where there is one."""
+    if not folds:
+        return panel
+    column = shown_column(panel.metric, folds)
+    return replace(panel, metric=column, axis="pooled" if column == panel.metric else f"mean of {folds} folds")
 
 
 def _notes(

@@ -9,6 +9,7 @@ from nanoseg_bench.evaluation.result import Numbers
 from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender, ScoredRun
 from nanoseg_bench.leaderboard.figures.drawn import Drawn, NothingToDrawError
 from nanoseg_bench.leaderboard.figures.style import lettered, model_legend, panels
+from nanoseg_bench.leaderboard.set_remarks import POOLED_CURVES, fold_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,8 +56,10 @@ def draw_curves(contenders: Sequence[Contender]) -> Drawn:
         for index, value in enumerate(points)
     ]
     left_out = [each.label for each in contenders if each not in drawn]
-    notes = (f"Without {', '.join(left_out)}: no curves in their records.",) if left_out else ()
-    return Drawn("curves", figure, COLUMNS, rows, notes)
+    notes = [f"Without {', '.join(left_out)}: no curves in their records."] if left_out else []
+    if fold_count([run.test for each in drawn for run in each.runs]):
+        notes.append(POOLED_CURVES)
+    return Drawn("curves", figure, COLUMNS, rows, tuple(notes))
 
 
 def _curves(run: ScoredRun) -> Iterator[tuple[str, Numbers]]:

@@ -50,3 +50,20 @@ def test_long_names_of_rows_are_whole_and_leave_the_panels_their_room(drawn):
     for upper, lower in itertools.pairwise(sorted(boxes, key=lambda box: -box.y0)):
         assert lower.y1 <= upper.y0 + 1
     assert all(axes.get_window_extent().width > 0.1 * figure.bbox.width for axes in figure.axes)
+
+
+@pytest.mark.parametrize(("classes", "pooled"), [(("cube", "rod"), 0), (("particle",), 1)])
+def test_the_axis_says_what_an_ap_of_folds_is(classes, pooled, make_record, keep_records, contenders, tmp_path):
+    scores = {f"map_{at}{any_class}": 0.3 for at in ("50_95", "50", "75") for any_class in ("", "_agnostic")}
+    means = {f"{name}_fold_mean": 0.5 for name in scores if "75" not in name}
+    for model in ("one", "two"):
+        keep_records(tmp_path, make_record(model, classes=classes, folds=5, scores={**scores, **means, "f1": 0.7}))
+    with figure_style():
+        drawn = draw_bars(contenders(), classes)
+        FigureCanvasAgg(drawn.figure).draw()
+    axes = [each.get_xlabel() for each in drawn.figure.axes if each.axison]
+    assert axes.count("mean of 5 folds") == 3 - pooled
+    assert axes.count("pooled") == pooled
+    shown = {row[4]: row[5] for row in drawn.rows}
+    assert {value for metric, value in shown.items() if metric.endswith("_fold_mean")} == {0.5}
+    assert [metric for metric, value in shown.items() if value == 0.3] == ["map_75_agnostic"] * pooled

@@ -78,6 +78,14 @@ def test_curves(scored, contenders, table):
         assert {row["operating_point"] for row in curve} == {0.5}
 
 
+def test_curves_of_folds_say_that_they_pool(scored, contenders):
+    scored("nsyolo", 1)
+    assert draw_curves(contenders()).notes == ()
+    scored("unet", 1, folds=5)
+    (note,) = draw_curves(contenders()).notes
+    assert note.startswith("Detections of all folds are sorted together")
+
+
 def test_sizes(scored, contenders, table):
     details = scored("nsyolo", 1).details
     drawn = draw_sizes(contenders())
