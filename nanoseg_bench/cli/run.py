@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.names import split_integers, split_names
+from nanoseg_bench.cli.next_commands import print_next
 from nanoseg_bench.cli.places import require_there
-from nanoseg_bench.cli.sets import DATA, DEFAULT, add_set, find_set, is_set
+from nanoseg_bench.cli.sets import DEFAULT, add_set, find_set, is_set
 from nanoseg_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -172,45 +173,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     print_tables(places.leaderboards, prepared.name)
     stopped = [outcome for outcome in outcomes.values() if outcome.status in ("timeout", "skipped")]
-    _print_next(places, prepared.name, [run_id for run_id, each in outcomes.items() if each.status == "ok"])
+    print_next(arguments, specs, places, outcomes, prepared.name)
     if stopped and arguments.overwrite == "always":
         print("to go on from here, repeat the command without --overwrite always")
     return 0 if all(outcome.status == "ok" for outcome in outcomes.values()) else 1
-
-
-def _print_next(places: "Places", name: str, run_ids: Sequence[str]) -> None:
-    """The commands that follow, with paths that a shell understands here.
-
-    Args:
-        places: Of the runs.
-        name: Of the set.
-        run_ids: Runs that ended well.
-    """
-    known_by_name = places.data.resolve() == (DATA / name).resolve()
-    page = ["leaderboard", name if known_by_name else str(places.data)]
-    page += ["--html", str(places.leaderboards / f"{name}.html"), "--runs", str(places.runs)]
-    if places.leaderboards != Path("leaderboards"):
-        page += ["--leaderboards", str(places.leaderboards)]
-    commands = [(page, "the table as a page, with images")] if run_ids else []
-    best = _best(places.leaderboards, name, run_ids)
-    if best is not None:
-        commands.append((["predict", "MY_IMAGES", "--model", str(places.runs / best)], "the particles of other images"))
-    for number, (words, what) in enumerate(commands):
-        print(f"{'next: ' if number == 0 else ' ' * 6}{shlex.join(['nanoseg-bench', *words])}   # {what}")
-
-
-def _best(leaderboards: Path, name: str, run_ids: Sequence[str]) -> str | None:
-    """The run with the highest AP on the test set, any class where not all models know classes."""
-    from nanoseg_bench.runs.record import read_record, record_path
-
-    paths = {run_id: record_path(leaderboards, name, run_id, "test") for run_id in run_ids}
-    scores = {run_id: read_record(path).scores for run_id, path in paths.items() if path.is_file()}
-    for metric in ("map_50_95", "map_50_95_agnostic"):
-        values = {run_id: each.get(metric) for run_id, each in scores.items()}
-        known = {run_id: value for run_id, value in values.items() if value is not None}
-        if known and (len(known) == len(scores) or metric.endswith("agnostic")):
-            return max(known, key=lambda run_id: known[run_id])
-    return None
 
 
 def _require_fitting(arguments: argparse.Namespace, prepared: "PreparedSet") -> None:

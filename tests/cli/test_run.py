@@ -39,7 +39,10 @@ def test_otsu_from_predictions_to_leaderboard(tiny_set, tmp_path, capsys):
     assert 0.3 < table.loc[0, "iou_pixel"] <= 1
     ood = pd.read_csv(tmp_path / "boards" / f"{name}-ood.csv")
     assert 0 < ood.loc[0, "detection_rate_triangle"] <= 1
-    assert "Otsu" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "Otsu" in shown
+    assert f"nanoseg-bench predict MY_IMAGES --model {tmp_path / 'runs' / 'otsu-smoke-seed0'} " in shown
+    assert "--final" not in shown
 
     boards = {path.name: path.read_bytes() for path in (tmp_path / "boards").rglob("*") if path.is_file()}
     started = time.monotonic()

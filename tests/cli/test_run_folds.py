@@ -1,6 +1,7 @@
 """Cross-validation for real: prepare --folds, run, table, score --check, run --final, predict."""
 
 import json
+import shlex
 import shutil
 
 import numpy as np
@@ -46,6 +47,12 @@ def draw_micrographs(folder, counts, seed=0):
         image = folder / f"{name}.png"
         Image.fromarray(np.clip(pixels + rng.normal(0, 8, pixels.shape), 0, 255).astype(np.uint8)).save(image)
         write_labelme(folder / f"{name}.json", Micrograph(name, image, 128, 96, tuple(particles)), image.name)
+
+
+def next_commands(shown):
+    """What ``run`` proposes, as ``main`` takes it."""
+    lines = shown[shown.index("next: nanoseg-bench") :].removeprefix("next: ").splitlines()
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.strip().startswith("nanoseg-bench ")]
 
 
 class Bench:
@@ -147,6 +154,22 @@ def test_the_tables_say_that_it_is_cross_validation(made, capsys):
     assert '<span class="badge">3-fold</span>' in html
     assert "<li>val of every fold: " in html
     assert "No predictions of" not in html, "images are drawn from the predictions of the folds"
+    assert "sorted together here" in html, "the curves' AP is not the one that ranks"
+
+
+def test_bars_show_what_the_table_ranks_by(made):
+    figures = made.root / "figures"
+    places = ["--data", str(made.data), "--runs", str(made.runs), "--leaderboards", str(made.boards)]
+    only = ["--only", "bars", "--out", str(figures)]
+    assert main(["figures", made.prepared.name, *places, *only]) == 0
+    drawn = pd.read_csv(figures / "bars.csv").set_index("metric")
+    scores = made.record().scores
+    assert scores["map_50_95_agnostic_fold_mean"] != scores["map_50_95_agnostic"]
+    assert {"map_50_95_agnostic", "map_50_95", "map_50"}.isdisjoint(drawn.index)
+    shown = drawn.loc["map_50_95_agnostic_fold_mean"]
+    assert shown["value"] == pytest.approx(made.table().loc["otsu", "map_50_95_agnostic_fold_mean"], abs=1e-6)
+    assert shown["lo"] == scores["map_50_95_agnostic_fold_mean_lo"]
+    assert drawn.loc["f1", "value"] == scores["f1"]
 
 
 def test_the_same_command_does_nothing_and_scoring_gives_the_same_bytes(bench, capsys):
@@ -230,7 +253,11 @@ def test_a_fold_that_fails_fails_the_row_and_the_same_command_mends_it(bench):
 
 def test_the_last_model_is_trained_on_everything_and_used_at_the_median(bench, capsys, caplog):
     before = bench.files()
-    assert bench.run("--final") == 0
+    assert bench.run() == 0
+    commands = next_commands(capsys.readouterr().out)
+    assert [words[0] for words in commands] == ["leaderboard", "run"], "no fold's network is the one to use"
+    assert "--final" in commands[1]
+    assert main(commands[1]) == 0
     model = bench.runs / f"{ROW}-final"
     assert str(model) in capsys.readouterr().out.replace("'", "")
     assert bench.files() == before, "it has no test, so no row"

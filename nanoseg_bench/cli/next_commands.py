@@ -1,0 +1,100 @@
+"""What to do after ``run``: the commands that follow, with paths that a shell understands here."""
+
+import argparse
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nanoseg_bench.cli.sets import DATA
+
+if TYPE_CHECKING:
+    from nanoseg_bench.runs.failure import Outcome
+    from nanoseg_bench.runs.plan import RunSpec
+    from nanoseg_bench.runs.runner import Places
+
+_LEADERBOARDS = Path("leaderboards")
+
+_Command = tuple[list[str], str]
+"""Its words, and what it is for."""
+
+
+def print_next(
+    arguments: argparse.Namespace,
+    specs: Sequence["RunSpec"],
+    places: "Places",
+    outcomes: Mapping[str, "Outcome"],
+    name: str,
+) -> None:
+    """Print the commands that follow; none where no run ended well.
+
+    Args:
+        arguments: Of this call, whose ``run --final`` is a repetition.
+        specs: What was asked for.
+        places: Of the runs.
+        outcomes: Of each run by its id.
+        name: Of the set.
+    """
+    ended_well = [spec for spec in specs if outcomes[spec.run_id].status == "ok"]
+    commands = [_page(places, name)] if ended_well else []
+    best = _best(ended_well, places.leaderboards, name)
+    if best is not None and best.fold is None:
+        commands.append(_predict(places.runs / best.run_id))
+    elif best is not None:
+        commands.append(_final(arguments, best, places, name))
+    for number, (words, what) in enumerate(commands):
+        print(f"{'next: ' if number == 0 else ' ' * 6}{shlex.join(['nanoseg-bench', *words])}   # {what}")
+
+
+def _page(places: "Places", name: str) -> _Command:
+    words = ["leaderboard", _set(places, name), "--html", str(places.leaderboards / f"{name}.html")]
+    words += ["--runs", str(places.runs), *_leaderboards(places)]
+    return words, "the table as a page, with images"
+
+
+def _predict(model: Path) -> _Command:
+    return ["predict", "MY_IMAGES", "--model", str(model)], "the particles of other images"
+
+
+def _final(arguments: argparse.Namespace, best: "RunSpec", places: "Places", name: str) -> _Command:
+    """The same call for the best model alone, trained on everything: that of a fold lacks a part of the images."""
+    words = ["run", _set(places, name), "--models", best.recipe.model, "--preset", arguments.preset]
+    words += ["--seeds", str(best.seed)]
+    if arguments.recipe:
+        words += ["--recipe", *arguments.recipe]
+    if best.weights is not None:
+        words += ["--weights", str(best.weights)]
+    if arguments.device != "auto":
+        words += ["--device", arguments.device]
+    if places.runs != Path("runs") / name:
+        words += ["--runs", str(places.runs)]
+    return [*words, *_leaderboards(places), "--final"], "train the best on everything: the model for other images"
+
+
+def _set(places: "Places", name: str) -> str:
+    return name if places.data.resolve() == (DATA / name).resolve() else str(places.data)
+
+
+def _leaderboards(places: "Places") -> list[str]:
+    return [] if places.leaderboards == _LEADERBOARDS else ["--leaderboards", str(places.leaderboards)]
+
+
+def _best(specs: Sequence["RunSpec"], leaderboards: Path, name: str) -> "RunSpec | None":
+    """Of the runs that have a row, that with the highest AP on the test set: the one of ``shown_column``.
+
+    Any class where not all models know classes. Of a cross-validation, a fold stands for its row.
+    """
+    from nanoseg_bench.leaderboard.set_remarks import fold_count, shown_column
+    from nanoseg_bench.runs.record import read_record, record_path
+
+    of_row = {spec.row_id: spec for spec in specs}
+    paths = {row_id: record_path(leaderboards, name, row_id, "test") for row_id in of_row}
+    records = {row_id: read_record(path) for row_id, path in paths.items() if path.is_file()}
+    scores = {row_id: each.scores for row_id, each in records.items() if each.status == "ok"}
+    folds = fold_count(list(records.values()))
+    for metric in ("map_50_95", "map_50_95_agnostic"):
+        values = {row_id: each.get(shown_column(metric, folds)) for row_id, each in scores.items()}
+        known = {row_id: value for row_id, value in values.items() if value is not None}
+        if known and (len(known) == len(scores) or metric.endswith("agnostic")):
+            return of_row[max(known, key=lambda row_id: known[row_id])]
+    return None
