@@ -13,6 +13,7 @@ from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.errors import ImageError, UsageError
+from nanoseg_bench.files import sha256_file
 from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _EPILOG = """\
 examples:
   nanoseg-bench predict sample.tif --model runs/mine/nsyolo-paper-seed0
   nanoseg-bench predict my_images --model nsyolo.onnx --out found --to coco overlay
-  nanoseg-bench predict my_images --model RUN --out found --overwrite missing     images that have come since
+  nanoseg-bench predict my_images --model RUN --out found --overwrite missing     what has come or changed since
 
 Each image is letterboxed as prepare does it; particles are in pixels of the image. DIR gets predictions.json, and a
 folder for each format: labelme (JSON beside the images, polygons to be corrected in LabelMe), coco (with scores), masks
@@ -39,6 +40,9 @@ folder for each format: labelme (JSON beside the images, polygons to be correcte
 
 What lies mostly on an information bar, a scale bar or lettering is flagged, not dropped: hatched in the overlay, with
 the flag on_mark in LabelMe (clear it to make a particle of it), iscrowd in COCO; masks are without it.
+
+--overwrite missing keeps what the same weights found in the same file. Where the model was trained anew, or an image is
+another one, it predicts again and says so; another model or --confidence is refused.
 
 A YOLO model runs in ONNX Runtime on the CPU: it is exported on its first use and kept beside its weights, or in the
 user's cache folder. On a GPU, PyTorch runs it, and always the other models.
@@ -87,7 +91,8 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "--overwrite",
         choices=("never", "missing", "always"),
         default="never",
-        help="earlier predictions in DIR: keep them and stop, add to them, or replace them (default: %(default)s)",
+        help="earlier predictions in DIR: keep them and stop, add what is missing or outdated, or replace them "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--trust-pickle", action="store_true", help="read a .pt checkpoint, which runs whatever code stands in it"
@@ -114,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _predict_into(out: Path, arguments: argparse.Namespace, sources: Sequence[Path], formats: Sequence[str]) -> int:
-    from nanoseg_bench.cli.predicted import FILE, Settings, clear_leftovers, open_folder, require_same, write_folder
+    from nanoseg_bench.cli.predicted import FILE, Settings, clear_leftovers, open_folder, write_folder
 
     earlier, kept = open_folder(out, arguments.overwrite)
     predictor = _open(arguments)
@@ -122,18 +127,30 @@ def _predict_into(out: Path, arguments: argparse.Namespace, sources: Sequence[Pa
     model = predictor.model
     classes = tuple(model.classes) if model.knows_classes else (_CLASSLESS,)
     settings = Settings(
-        f"{model.recipe.model} ({arguments.model.resolve()})", confidence, classes, arguments.keep_marks
+        f"{model.recipe.model} ({arguments.model.resolve()})",
+        confidence,
+        classes,
+        arguments.keep_marks,
+        predictor.weights_sha256,
     )
-    require_same(out, earlier, settings)
+    again = _outdated(out, earlier, settings, kept, sources)
+    left = {image.name for image in again}
+    kept = [image for image in kept if image.name not in left]
     known = {os.path.realpath(image.source) for image in kept}
-    new = [source for source in sources if os.path.realpath(source) not in known]
+    asked = {os.path.realpath(source): source for source in (*sources, *(image.source for image in again))}
+    new = [source for file, source in asked.items() if file not in known]
+    # What an earlier call wrote in another format would stay as it was: all formats tell the same.
+    formats = [*formats, *(name for name in (*_ANNOTATIONS, _OVERLAY) if name not in formats and (out / name).is_dir())]
     annotations = [name for name in formats if name != _OVERLAY]
     clear_leftovers(out)
+    for picture in (out / _OVERLAY).glob("*.png"):
+        if arguments.overwrite == "always" or picture.stem in left:
+            picture.unlink()
     # At once: a call that is killed leaves a folder that the next one knows as ours.
     write_folder(out, settings, kept, [])
     found, problems = _predict(predictor, settings, new, kept, out / _OVERLAY if _OVERLAY in formats else None)
     write_folder(out, settings, [*kept, *found], annotations, _begun_by(arguments.model, predictor))
-    _show(found, len(sources) - len(new))
+    _show(found, len(asked) - len(new))
     print(f"{out / FILE}: {counted(len(kept) + len(found), 'image')}")
     if _OVERLAY in formats and found:
         print(f"{out / _OVERLAY}: the images with the outlines of their particles")
@@ -141,6 +158,30 @@ def _predict_into(out: Path, arguments: argparse.Namespace, sources: Sequence[Pa
     for error in problems:
         print(f"could not be read: {error}")
     return 1 if problems else 0
+
+
+def _outdated(
+    out: Path,
+    earlier: "Settings | None",
+    settings: "Settings",
+    kept: Sequence["PredictedImage"],
+    sources: Sequence[Path],
+) -> list["PredictedImage"]:
+    """What an earlier call found and has to be found again; says so, and why.
+
+    Raises:
+        UsageError: The folder holds predictions of another kind.
+    """
+    from nanoseg_bench.cli.predicted import changed_weights, outdated_images
+
+    change = changed_weights(out, earlier, settings)
+    if change is not None and kept:
+        print(f"{out}: {counted(len(kept), 'image')} predicted anew, since the model is another one now: {change}")
+        return list(kept)
+    outdated = outdated_images(kept, sources)
+    for image in outdated:
+        print(f"{image.source}: predicted anew, since the file is another one now")
+    return outdated
 
 
 def _formats(words: Sequence[str]) -> list[str]:
@@ -243,6 +284,7 @@ def _predict(
     for source in track(sources, f"predict with {predictor.model.recipe.title}"):
         try:
             pixels = read_image(source)
+            digest = sha256_file(source)
         except ImageError as error:
             problems.append(error)
             continue
@@ -251,7 +293,7 @@ def _predict(
         if not settings.keep_marks:
             labelled = flag_marks(labelled, pixels)
         height, width = pixels.shape[:2]
-        image = PredictedImage(names.take(source.stem), source, width, height, labelled)
+        image = PredictedImage(names.take(source.stem), source, width, height, labelled, digest)
         if overlays is not None:
             write_overlay(overlays / f"{image.name}.png", image, pixels, settings.classes)
         found.append(image)

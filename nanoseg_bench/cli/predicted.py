@@ -1,5 +1,6 @@
 """What ``predict`` leaves in its folder: predictions.json, and the formats that were asked for."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,8 +17,10 @@ from nanoseg_bench.annotations.instance import Instance, Micrograph, Rle
 from nanoseg_bench.annotations.raster import to_mask, to_rle
 from nanoseg_bench.annotations.source import Loaded, Source
 from nanoseg_bench.annotations.yolo import to_outlines
+from nanoseg_bench.changes import Change, dict_changes, list_changes
+from nanoseg_bench.cli.corrections import LABELME, labelme_hashes, require_uncorrected
 from nanoseg_bench.errors import UsageError
-from nanoseg_bench.files import atomic_path, read_json, unwritable, write_json
+from nanoseg_bench.files import atomic_path, read_json, sha256_file, unwritable, write_json
 from nanoseg_bench.imageio import as_rgb
 from nanoseg_bench.marks.coverage import lies_on_marks
 from nanoseg_bench.marks.detection import find_marks
@@ -42,12 +45,14 @@ class Settings:
         confidence: Particles with a lower score were left out.
         classes: Class names.
         keep_marks: Detections on information bars, scale bars and lettering count as particles.
+        weights_sha256: Of the weights; None of a model without any, or where an earlier version did not keep it.
     """
 
     model: str
     confidence: float
     classes: tuple[str, ...]
     keep_marks: bool = False
+    weights_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class PredictedImage:
         width: Columns.
         height: Rows.
         instances: Masks with labels and scores, in pixels of the image; those that lie on marks are flagged.
+        source_sha256: Of the file, as it was read; None where an earlier version did not keep it.
     """
 
     name: str
@@ -67,6 +73,7 @@ class PredictedImage:
     width: int
     height: int
     instances: tuple[Instance, ...]
+    source_sha256: str | None = None
 
     @property
     def particles(self) -> tuple[Instance, ...]:
@@ -90,8 +97,8 @@ def open_folder(folder: Path, overwrite: str) -> tuple[Settings | None, list[Pre
 
     Args:
         folder: Of the call.
-        overwrite: ``never``: the folder must be new or empty. ``missing``: what an earlier call found stays.
-            ``always``: what an earlier call found is replaced.
+        overwrite: ``never``: the folder must be new or empty. ``missing``: what an earlier call found stays, and
+            no LabelMe file may have been corrected. ``always``: what an earlier call found is replaced.
 
     Returns:
         What stays: its settings and images; None and no image where nothing does.
@@ -109,7 +116,11 @@ def open_folder(folder: Path, overwrite: str) -> tuple[Settings | None, list[Pre
             f"--out {folder}: holds predictions; choose another folder, or give --overwrite missing to add to them, or "
             "--overwrite always to replace them"
         )
-    return (None, []) if overwrite == "always" else _read(path)
+    if overwrite == "always":
+        return None, []
+    settings, images, written = _read(path)
+    require_uncorrected(folder, written)
+    return settings, images
 
 
 def clear_leftovers(folder: Path) -> None:
@@ -118,18 +129,62 @@ def clear_leftovers(folder: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
-def require_same(folder: Path, earlier: Settings | None, settings: Settings) -> None:
-    """Refuse to mix predictions of two kinds in one folder.
+def changed_weights(folder: Path, earlier: Settings | None, settings: Settings) -> Change | None:
+    """Whether what an earlier call found must be found again; refuses to mix predictions of two kinds in one folder.
+
+    The same weights are one model wherever they lie. Other weights at the same place are that model, trained anew.
+
+    Args:
+        folder: Of the predictions.
+        earlier: Of the predictions that it holds; None without any.
+        settings: Of this call.
+
+    Returns:
+        The weights before and now; None where what is there can stay.
 
     Raises:
-        UsageError: There are earlier ones, of another model, confidence or class list.
+        UsageError: It holds predictions of another model, confidence, class list or treatment of marks.
     """
-    if earlier is not None and earlier != settings:
+    if earlier is None:
+        return None
+    same_weights = earlier.weights_sha256 == settings.weights_sha256
+    if earlier.model == settings.model and not same_weights:
+        return Change("weights", earlier.weights_sha256 or "(not recorded)", settings.weights_sha256)
+    same_model = earlier.model == settings.model or (same_weights and settings.weights_sha256 is not None)
+    changes = [
+        *([] if same_model else [Change("model", earlier.model, settings.model)]),
+        *dict_changes(_choices(earlier), _choices(settings)),
+    ]
+    if changes:
         raise UsageError(
-            f"--out {folder}: holds predictions of {earlier.model} with confidence {earlier.confidence:.3g}, "
-            f"{'counting' if earlier.keep_marks else 'leaving out'} what lies on marks; choose another folder for "
-            "these, or give --overwrite always"
+            f"--out {folder}: holds predictions that differ from these: {list_changes(changes)}; choose another folder "
+            "for these, or give --overwrite always"
         )
+    return None
+
+
+def outdated_images(images: Sequence[PredictedImage], sources: Sequence[Path]) -> list[PredictedImage]:
+    """Those of which the file is another one now.
+
+    Args:
+        images: Predicted by earlier calls.
+        sources: Files that are asked for; the others are not looked at.
+    """
+    asked = {os.path.realpath(source) for source in sources}
+    return [
+        image
+        for image in images
+        if (file := os.path.realpath(image.source)) in asked
+        and not (Path(file).is_file() and sha256_file(Path(file)) == image.source_sha256)
+    ]
+
+
+def _choices(settings: Settings) -> dict[str, Any]:
+    return {
+        "confidence": settings.confidence,
+        "classes": list(settings.classes),
+        "--keep-marks": settings.keep_marks,
+    }
 
 
 def write_folder(
@@ -156,10 +211,12 @@ def write_folder(
         for each in images
     )
     try:
-        write_json(folder / FILE, _document(settings, images))
+        write_json(folder / FILE, _document(settings, images, labelme_hashes(folder)))
         for name in formats if entries else ():
             source = Source("predictions", entries, settings.classes)
             convert(source, folder / name, name, classes=settings.classes, overwrite=True)
+        if LABELME in formats:
+            write_json(folder / FILE, _document(settings, images, labelme_hashes(folder)))
     except OSError as error:
         raise unwritable(folder, error, "--out") from error
 
@@ -220,17 +277,20 @@ def _hatch(picture: NDArray[np.uint8], mask: NDArray[np.bool_]) -> None:
     picture[rows[stripe], columns[stripe]] = IGNORE_COLOUR
 
 
-def _document(settings: Settings, images: Sequence[PredictedImage]) -> dict[str, Any]:
+def _document(settings: Settings, images: Sequence[PredictedImage], labelme: Mapping[str, str]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "model": settings.model,
         "confidence": settings.confidence,
         "classes": list(settings.classes),
         "keep_marks": settings.keep_marks,
+        "weights_sha256": settings.weights_sha256,
+        "labelme_sha256": labelme,
         "images": [
             {
                 "name": image.name,
                 "source": str(image.source),
+                "source_sha256": image.source_sha256,
                 "width": image.width,
                 "height": image.height,
                 "instances": [
@@ -248,15 +308,19 @@ def _document(settings: Settings, images: Sequence[PredictedImage]) -> dict[str,
     }
 
 
-def _read(path: Path) -> tuple[Settings, list[PredictedImage]]:
+def _read(path: Path) -> tuple[Settings, list[PredictedImage], dict[str, str] | None]:
     try:
         document = read_json(path)
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']!r}, expected {FORMAT!r}")
         settings = Settings(
-            document["model"], document["confidence"], tuple(document["classes"]), document.get("keep_marks", True)
+            document["model"],
+            document["confidence"],
+            tuple(document["classes"]),
+            document.get("keep_marks", True),
+            document.get("weights_sha256"),
         )
-        return settings, [_read_image(entry) for entry in document["images"]]
+        return settings, [_read_image(entry) for entry in document["images"]], document.get("labelme_sha256")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{path}: cannot be read ({error}); choose another folder, or give --overwrite always"
@@ -274,4 +338,5 @@ def _read_image(entry: Mapping[str, Any]) -> PredictedImage:
         )
         for each in entry["instances"]
     )
-    return PredictedImage(entry["name"], Path(entry["source"]), width, height, instances)
+    source = Path(entry["source"])
+    return PredictedImage(entry["name"], source, width, height, instances, entry.get("source_sha256"))

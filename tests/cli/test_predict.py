@@ -180,7 +180,9 @@ def test_overwriting(images, weights, tmp_path, capsys):
     assert predict(images, weights, out, "--format", "coco") == 2
     assert "--overwrite missing" in capsys.readouterr().err
     assert predict(images, weights, out, "--overwrite", "missing", "--confidence", "0.9") == 2
-    assert "with confidence 0.25" in capsys.readouterr().err
+    assert "confidence 0.25 -> 0.9" in capsys.readouterr().err
+    assert predict(images, weights, out, "--overwrite", "missing", "--keep-marks") == 2
+    assert "--keep-marks false -> true" in capsys.readouterr().err
     assert found_in(out) == first
     assert predict(images, weights, out, "--format", "coco", "--overwrite", "missing") == 0
     assert "predicted earlier: 1 image\n" in capsys.readouterr().out
@@ -188,6 +190,98 @@ def test_overwriting(images, weights, tmp_path, capsys):
     assert set(read_coco(out / "coco" / "annotations.json").images) == {"deep", "größe", "größe-2", "turned"}
     assert predict(images / "turned.jpg", weights, out, "--format", "coco", "--overwrite", "always") == 0
     assert [entry["name"] for entry in found_in(out)] == ["turned"]
+
+
+def train_anew(path, bias):
+    """Change the weights as another training would; each class is found as surely as ``bias`` says."""
+    from safetensors.torch import load_file
+
+    recipe, classes, most = load_recipe("nsyolo", "smoke").model_copy(update={"canvas": 64}), ("disc", "Würfel"), 9
+    tensors = load_file(path)
+    for name in [name for name in tensors if ".cv3." in name and name.endswith(".2.bias")]:
+        tensors[name] = torch.tensor(bias)
+    save_weights(path, tensors, describe(recipe, classes, most))
+
+
+def test_other_weights_predict_all_anew(images, weights, tmp_path, capsys):
+    model, out = tmp_path / "model" / "weights.safetensors", tmp_path / "found"
+    shutil.copytree(weights.parent, model.parent)
+    both = "--to", "coco", "overlay"
+    assert predict(images, model, out, *both, "labelme", "--confidence", "0.3") == 0
+    before = found_in(out)
+    assert {each["label"] for entry in before for each in entry["instances"]} == {"disc"}
+    first = sha256_file(model)
+    # Of the same weights elsewhere all is there already.
+    capsys.readouterr()
+    copy = shutil.copytree(out, tmp_path / "copy")
+    assert predict(images, weights, copy, *both, "--confidence", "0.3", "--overwrite", "missing") == 0
+    assert "predicted earlier: 4 images" in capsys.readouterr().out
+    assert found_in(copy) == before
+
+    train_anew(model, [-5.0, 0.0])
+    labels = (out / "labelme" / "deep.json").read_text()
+    picture = (out / "overlay" / "deep.png").read_bytes()
+    # Another operating point is part of another training; what is not asked for is not left as it was.
+    assert predict(images / "turned.jpg", model, out, *both, "--confidence", "0.2", "--overwrite", "missing") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"weights {first[:12]} -> {sha256_file(model)[:12]}" in shown
+    assert "4 images predicted anew" in shown and "predicted earlier" not in shown
+    found = {entry["name"]: entry for entry in found_in(out)}
+    assert found.keys() == {entry["name"] for entry in before}
+    assert {each["label"] for entry in found.values() for each in entry["instances"]} == {"Würfel"}
+    assert (out / "labelme" / "deep.json").read_text() != labels
+    assert (out / "overlay" / "deep.png").read_bytes() != picture
+    assert predict(images, weights, out, "--overwrite", "missing", "--confidence", "0.2") == 2
+    assert f"model nsyolo ({model}) -> nsyolo ({weights})" in capsys.readouterr().err
+    # A folder of an earlier version does not say which weights.
+    document = json.loads((out / "predictions.json").read_text())
+    del document["weights_sha256"]
+    (out / "predictions.json").write_text(json.dumps(document))
+    assert predict(images, model, out, *both, "--confidence", "0.2", "--overwrite", "missing") == 0
+    assert "weights (not recorded) -> " in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_image_that_changed_is_predicted_anew(images, weights, tmp_path, capsys):
+    out = tmp_path / "found"
+    assert predict(images, weights, out, "--to", "coco", "overlay") == 0
+    before = {entry["name"]: entry for entry in found_in(out)}
+    Image.new("L", (70, 44), 30).save(images / "größe.png")
+    capsys.readouterr()
+    assert predict(images, weights, out, "--to", "coco", "overlay", "--overwrite", "missing") == 0
+    shown = capsys.readouterr().out
+    assert f"{images / 'größe.png'}: predicted anew, since the file is another one now" in shown
+    assert "predicted earlier: 3 images" in shown
+    after = {entry["name"]: entry for entry in found_in(out)}
+    changed = [name for name, entry in after.items() if entry != before[name]]
+    assert [(after[name]["width"], after[name]["height"]) for name in changed] == [(70, 44)]
+    assert Image.open(out / "overlay" / f"{changed[0]}.png").size == (70, 44)
+
+
+def test_corrected_outlines_are_not_written_over(images, weights, tmp_path, capsys):
+    out = tmp_path / "found"
+    assert predict(images / "deep.tif", weights, out, "--to", "labelme") == 0
+    corrected = out / "labelme" / "deep.json"
+    document = json.loads(corrected.read_text())
+    corrected.write_text(json.dumps({**document, "shapes": []}))
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for to in ("labelme", "coco"):
+        assert predict(images, weights, out, "--to", to, "--overwrite", "missing") == 2
+        message = capsys.readouterr().err
+        assert "1 file changed since predict wrote them, such as deep.json" in message and "--out" in message
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    # Outside of it, they are safe.
+    (out / "labelme").rename(tmp_path / "corrected")
+    assert predict(images, weights, out, "--to", "labelme", "--overwrite", "missing") == 0
+    assert len(list((out / "labelme").glob("*.json"))) == 1 + 4
+    assert predict(images, weights, out, "--to", "labelme", "--overwrite", "missing") == 0
+
+
+def test_what_is_replaced_leaves_no_pictures_of_before(images, weights, tmp_path):
+    out = tmp_path / "found"
+    assert predict(images, weights, out, "--to", "coco", "overlay") == 0
+    assert predict(images / "deep.tif", weights, out, "--to", "masks", "--overwrite", "always") == 0
+    assert [path.stem for path in (out / "overlay").iterdir()] == ["deep"]
+    assert set(read_coco(out / "coco" / "annotations.json").images) == {"deep"}
 
 
 def test_a_folder_of_the_users_own_is_left_alone(images, weights, tmp_path, capsys):
