@@ -326,13 +326,16 @@ def _advise(images: Sequence["PredictedImage"], confidence: float) -> None:
 
 
 def _show(images: Sequence["PredictedImage"], earlier: int) -> None:
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from nanoseg_bench.terminal import open_console
 
     marked = sum(image.on_marks for image in images)
     more = ("on marks",) if marked else ()
-    table = Table("image", "width", "height", "particles", *more, "mean diameter (px)")
+    # Names come whole, in as many lines as it takes; the other columns are as narrow as can be.
+    table = Table(Column("image", overflow="fold"), *(Column(each, justify="right") for each in ("size", "particles")))
+    for heading in (*more, "mean diameter (px)"):
+        table.add_column(heading, justify="right")
     shown_names = names_apart([image.source for image in images])
     for image, name in zip(images, shown_names, strict=True):
         diameter = image.mean_diameter
@@ -340,7 +343,7 @@ def _show(images: Sequence["PredictedImage"], earlier: int) -> None:
         if image.name != image.source.stem:
             name += f" -> {image.name}"
         counts = [str(len(image.particles)), *([str(image.on_marks)] if marked else [])]
-        table.add_row(name, str(image.width), str(image.height), *counts, shown)
+        table.add_row(name, f"{image.width} × {image.height}", *counts, shown)
     if images:
         open_console().print(table)
         print("diameters leave out particles that touch the border")

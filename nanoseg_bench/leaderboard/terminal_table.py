@@ -219,7 +219,7 @@ def _number(name: str, heading: str, turn: int, digits: int = 3) -> _Column:
 
 
 def _percent(name: str, heading: str, turn: int) -> _Column:
-    return _Column(name, heading, turn, lambda row: f"{100 * float(row[name]):+.1f}" if row[name] else "")
+    return _Column(name, heading, turn, lambda row: _signed(row[name]) if row[name] else "")
 
 
 def _interval(name: str, heading: str, turn: int) -> _Column:
@@ -244,11 +244,17 @@ def _difference(row: Row) -> str:
     return _with_interval("difference", "+", row)
 
 
+def _signed(share: str) -> str:
+    """``+1.3`` of 0.013; what rounds to zero has no sign."""
+    percent = round(100 * float(share), 1)
+    return f"{percent:+.1f}" if percent else "0.0"
+
+
 def _size_error(row: Row) -> str:
     bias, spread = row["diameter_pair_error_bias"], row["diameter_pair_error_spread"]
     if not bias:
         return ""
-    text = f"{100 * float(bias):+.1f}"
+    text = _signed(bias)
     return f"{text} ± {100 * float(spread):.1f}" if spread else text
 
 

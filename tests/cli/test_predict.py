@@ -440,3 +440,19 @@ def test_what_helps_where_nothing_was_found(weights, tmp_path, capsys):
     assert f"{tmp_path / 'out' / 'overlay'}: " in shown
     assert (tmp_path / "out" / "overlay" / "empty.png").is_file()
     assert (tmp_path / "out" / "coco").is_dir()
+
+
+def test_the_table_holds_whole_names_in_eighty_columns(weights, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    folder = tmp_path / "Gold"
+    folder.mkdir()
+    names = ("specimen-0001-0.png", "a name that is as long as those that people give to what they measured.png")
+    for name in names:
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 60), dtype=np.uint8)).save(folder / name)
+    assert predict(folder, weights, tmp_path / "out", "--to", "coco", "--confidence", "0.3") == 0
+    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("┏", "┃", "│", "└"))]
+    assert table and max(map(len, table)) <= 80
+    assert names[0] in table[-2] or any(names[0] in line for line in table)
+    assert "".join(line[1:].split("│")[0].strip(" ") for line in table).count("what they measured.png") <= 1
+    assert "…" not in "".join(table)
+    assert "60 × 48" in "".join(table)

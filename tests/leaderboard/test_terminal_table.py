@@ -44,6 +44,14 @@ def test_eighty_columns_hold_the_scores_that_are_looked_at_first(rows):
     assert "…" not in text
 
 
+def test_an_error_that_rounds_to_zero_has_no_sign(make_record):
+    scores = {**SCORES, "count_error_relative": 0.0004, "diameter_pair_error_bias": -0.0002}
+    (table,) = build_terminal_tables(csv_rows(build_tables([make_record("a", scores=scores)])["test"]), "test", 200)
+    text = "\n".join(lines(table, 200))
+    assert " 0.0 ± 9.9" in text
+    assert "-0.0" not in text and "+0.0" not in text
+
+
 @pytest.mark.parametrize("width", [20, 45, 60, 80, 100, 130, 160, 250])
 def test_no_number_is_cut_at_any_width(rows, width):
     (table,) = build_terminal_tables(rows(), "test", width)
