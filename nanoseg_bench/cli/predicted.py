@@ -183,7 +183,7 @@ def _choices(settings: Settings) -> dict[str, Any]:
     return {
         "confidence": settings.confidence,
         "classes": list(settings.classes),
-        "--keep-marks": settings.keep_marks,
+        "what lies on marks": "counted" if settings.keep_marks else "left out",
     }
 
 

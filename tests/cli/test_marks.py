@@ -93,7 +93,7 @@ def test_they_count_where_it_is_asked_for(otsu, tmp_path, capsys):
     assert not any("on_mark" in each for each in kept)
     assert [each["counts"] for each in kept] == [each["counts"] for each in found_in(tmp_path / "some")]
     assert predict(tmp_path / "sample.png", otsu, tmp_path / "all", "--overwrite", "missing") == 2
-    assert "counting what lies on marks" in capsys.readouterr().err
+    assert "what lies on marks counted -> left out" in capsys.readouterr().err
 
 
 def test_a_flag_stays_through_the_next_call(otsu, tmp_path, capsys):
