@@ -43,7 +43,7 @@ OWN, SET = "Gold März", "gold"
 
 OUT = Path(__file__).with_suffix(".png")
 IMAGES, SEED = 30, 7
-MODELS, RECIPE = ("nsyolo", "otsu"), ("images_seen=2400",)
+MODELS, RECIPE = ("nsyolo", "otsu"), ("images_seen=4800", "images_per_epoch=400")
 TABLE_WIDTH = 80  # characters: a terminal's
 
 _WIDTH, _MARGIN, _PANEL, _BETWEEN, _TITLE, _BELOW = 1600, 24, 440, 92, 52, 66  # px
