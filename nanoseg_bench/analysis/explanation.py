@@ -16,6 +16,7 @@ from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import ModelError, UsageError
 from nanoseg_bench.models.base import Model
 from nanoseg_bench.models.engine import as_input
+from nanoseg_bench.models.mask_cleaning import clean_masks
 from nanoseg_bench.models.yolo import YoloModel
 from nanoseg_bench.models.yolo_data import to_planes
 from nanoseg_bench.models.yolo_decode import decode_instances, select_detections
@@ -190,7 +191,7 @@ def explain(model: Model, pixels: NDArray[np.uint8], min_score: float) -> Explan
     probe = probe_network(network, as_input(to_planes(letterbox.apply(pixels))[None].to(device)))
     # No limit: a micrograph may hold more particles than any that the model was trained on.
     anchors = probe.output.shape[2]
-    detections = select_detections(probe.output[0], len(model.classes), min_score, anchors).cpu()
+    detections = select_detections(probe.output[0], len(model.classes), min_score, anchors, model.options.nms_iou).cpu()
     prototypes = probe.prototypes[0].float().cpu()
     masks = mask_maps(prototypes, detections[:, :4], detections[:, 6:], _input_shape(letterbox))
     instances = decode_instances(detections.numpy(), prototypes.numpy(), letterbox, model.classes)
@@ -201,7 +202,7 @@ def explain(model: Model, pixels: NDArray[np.uint8], min_score: float) -> Explan
         pixels=pixels,
         letterbox=letterbox,
         min_score=min_score,
-        instances=tuple(instances),
+        instances=tuple(clean_masks(instances, model.recipe.mask_cleaning, *pixels.shape[:2])),
         confidence=_restore(probe.confidence[0, 0], letterbox),
         mask_probability=_restore(masks.probability, letterbox),
         instance_boundary=_restore(masks.boundary, letterbox),

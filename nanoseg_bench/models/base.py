@@ -191,10 +191,19 @@ class Model(ABC):
 
     @abstractmethod
     def predict(self, images: Sequence[CanvasImage]) -> list[list[Instance]]:
-        """One list of scored instances per image, in original pixels, best score first.
+        """One list of scored instances per image, in original pixels, best score first; as the model finds them.
 
         Scores are kept down to ``MIN_SCORE``; at most ``max_detections`` per image.
         """
+
+    def find_particles(self, images: Sequence[CanvasImage]) -> list[list[Instance]]:
+        """What ``predict`` finds, with masks cleaned as the recipe says: what is kept, timed, scored and used."""
+        from nanoseg_bench.models.mask_cleaning import clean_masks
+
+        return [
+            clean_masks(found, self.recipe.mask_cleaning, image.letterbox.height, image.letterbox.width)
+            for image, found in zip(images, self.predict(images), strict=True)
+        ]
 
     @abstractmethod
     def complexity(self) -> Complexity | None:

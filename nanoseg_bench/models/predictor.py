@@ -14,6 +14,7 @@ from nanoseg_bench.files import sha256_file
 from nanoseg_bench.imageio import as_rgb
 from nanoseg_bench.models.base import CanvasImage, Model
 from nanoseg_bench.models.engine import EngineName
+from nanoseg_bench.models.mask_cleaning import clean_masks
 from nanoseg_bench.models.trained import open_trained
 from nanoseg_bench.models.yolo import YoloModel
 from nanoseg_bench.preparation.letterbox import Letterbox
@@ -63,9 +64,11 @@ class Predictor:
         letterbox = Letterbox(width, height, self.model.recipe.canvas)
         image = CanvasImage(name, as_rgb(letterbox.apply(pixels)), letterbox)
         if isinstance(self.model, YoloModel):
-            return self.model.predict([image], min_score=confidence, limit=_ANY_NUMBER)[0]
-        found = self.model.predict([image])[0]
-        return [instance for instance in found if instance.score is None or instance.score >= confidence]
+            found = self.model.predict([image], min_score=confidence, limit=_ANY_NUMBER)[0]
+        else:
+            found = self.model.predict([image])[0]
+        counting = [instance for instance in found if instance.score is None or instance.score >= confidence]
+        return clean_masks(counting, self.model.recipe.mask_cleaning, height, width)
 
 
 def open_predictor(

@@ -24,6 +24,9 @@ from nanoseg_bench.resources import resource_dir
 
 SHARED = "shared"
 
+MaskCleaning = Literal["none", "largest", "largest-filled"]
+"""What is done to the masks of particles; ``models.mask_cleaning`` does it."""
+
 
 class Side(Enum):
     """What has to be done again when a field of a recipe changes."""
@@ -123,6 +126,11 @@ class Recipe(BaseModel):
     )
     compile: Training[Literal[False, True, "always"]] = Field(
         default=False, description="torch.compile: true on CUDA alone, `always` on the CPU too."
+    )
+    mask_cleaning: Prediction[MaskCleaning] = Field(
+        default="none",
+        description="`largest` keeps the largest connected part of each mask, `largest-filled` fills its holes, too. "
+        "Chosen on val: where a set has rings, or particles of several parts, it takes them away.",
     )
     options: Training[dict[str, Any]] = Field(
         default_factory=dict,
