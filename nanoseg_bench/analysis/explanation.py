@@ -14,7 +14,7 @@ from torch import Tensor
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import ModelError, UsageError
-from nanoseg_bench.models.base import Model
+from nanoseg_bench.models.base import CanvasImage, Model
 from nanoseg_bench.models.engine import as_input
 from nanoseg_bench.models.mask_cleaning import clean_masks
 from nanoseg_bench.models.yolo import YoloModel
@@ -185,10 +185,10 @@ def explain(model: Model, pixels: NDArray[np.uint8], min_score: float) -> Explan
     isolate_libraries()
     from nanoseg_bench.nsyolo.probe import mask_maps, probe_network
 
-    letterbox = model.letterbox(pixels.shape[1], pixels.shape[0])
+    seen, letterbox = model.crop_padding(CanvasImage.of_micrograph(pixels, model.recipe.canvas))
     network = model.network
     device = next(network.parameters()).device
-    probe = probe_network(network, as_input(to_planes(letterbox.apply(pixels))[None].to(device)))
+    probe = probe_network(network, as_input(to_planes(seen)[None].to(device)))
     # No limit: a micrograph may hold more particles than any that the model was trained on.
     anchors = probe.output.shape[2]
     detections = select_detections(probe.output[0], len(model.classes), min_score, anchors, model.options.nms_iou).cpu()

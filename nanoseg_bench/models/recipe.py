@@ -92,6 +92,12 @@ class Recipe(BaseModel):
         description="Side of the views that the network is trained on, in pixels; by default that of the canvas. Their "
         "magnification is relative to the canvas, on which the network predicts.",
     )
+    judged_canvas: Prediction[int | None] = Field(
+        default=None,
+        gt=0,
+        description="Side of the network's input in prediction, in pixels, where it is not that of the canvas: larger "
+        "than it, the same network sees particles magnified. Chosen on val.",
+    )
     precision: Training[Literal["auto", "float32", "bfloat16"]] = Field(
         default="auto",
         description="Of the training's arithmetic; `auto` is bfloat16 where the processor or GPU computes in it.",
@@ -136,6 +142,11 @@ class Recipe(BaseModel):
         default_factory=dict,
         description="What only this model knows; `models.options` says which of them are the prediction's.",
     )
+
+    @property
+    def input_canvas(self) -> int:
+        """Side of the network's input in prediction, in pixels."""
+        return self.canvas if self.judged_canvas is None else self.judged_canvas
 
     @field_validator("augmentation", mode="before")
     @classmethod

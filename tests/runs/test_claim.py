@@ -141,6 +141,29 @@ def test_cleaned_masks_only_predict_anew(bench):
     assert open_trained(bench.path).recipe.mask_cleaning == "largest-filled", "what is used is what was judged"
 
 
+def test_another_judged_canvas_only_predicts_anew(bench):
+    fit = bench.path / "fit.json"
+    trained, path = sha256_file(fit), bench.path / "predictions" / "test.json.gz"
+
+    def regions():
+        return {name: [each.region for each in found] for name, found in read_predictions(path).images.items()}
+
+    options = {"options": {"threshold": 0.8, "min_area": 0.0}}
+    bench.run(**options)
+    before = regions()
+    assert not is_complete(bench.job(**options, judged_canvas=64))
+    bench.run(**options, judged_canvas=64)  # the canvas itself
+    assert regions() == before
+    bench.run(**options, judged_canvas=96)
+    assert regions() != before
+    assert sha256_file(fit) == trained
+    assert "judged_canvas 64 -> 96" in (bench.path / "log.txt").read_text(encoding="utf-8")
+    sizes = {image.name: image.letterbox for image in bench.prepared.images("test")}
+    for name, found in regions().items():
+        assert {(each.width, each.height) for each in found} <= {(sizes[name].width, sizes[name].height)}
+    assert open_trained(bench.path).recipe.judged_canvas == 96
+
+
 def test_an_operating_point_is_not_taken_for_other_predictions(bench):
     run = RunFolder(bench.path)
     assert run.operating_point() is not None
