@@ -14,8 +14,9 @@ from torch import Tensor
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import ModelError, UsageError
-from nanoseg_bench.models.base import Model
+from nanoseg_bench.models.base import CanvasImage, Model
 from nanoseg_bench.models.engine import as_input
+from nanoseg_bench.models.mask_cleaning import clean_masks
 from nanoseg_bench.models.yolo import YoloModel
 from nanoseg_bench.models.yolo_data import to_planes
 from nanoseg_bench.models.yolo_decode import decode_instances, select_detections
@@ -184,13 +185,13 @@ def explain(model: Model, pixels: NDArray[np.uint8], min_score: float) -> Explan
     isolate_libraries()
     from nanoseg_bench.nsyolo.probe import mask_maps, probe_network
 
-    letterbox = model.letterbox(pixels.shape[1], pixels.shape[0])
+    seen, letterbox = model.crop_padding(CanvasImage.of_micrograph(pixels, model.recipe.canvas))
     network = model.network
     device = next(network.parameters()).device
-    probe = probe_network(network, as_input(to_planes(letterbox.apply(pixels))[None].to(device)))
+    probe = probe_network(network, as_input(to_planes(seen)[None].to(device)))
     # No limit: a micrograph may hold more particles than any that the model was trained on.
     anchors = probe.output.shape[2]
-    detections = select_detections(probe.output[0], len(model.classes), min_score, anchors).cpu()
+    detections = select_detections(probe.output[0], len(model.classes), min_score, anchors, model.options.nms_iou).cpu()
     prototypes = probe.prototypes[0].float().cpu()
     masks = mask_maps(prototypes, detections[:, :4], detections[:, 6:], _input_shape(letterbox))
     instances = decode_instances(detections.numpy(), prototypes.numpy(), letterbox, model.classes)
@@ -201,7 +202,7 @@ def explain(model: Model, pixels: NDArray[np.uint8], min_score: float) -> Explan
         pixels=pixels,
         letterbox=letterbox,
         min_score=min_score,
-        instances=tuple(instances),
+        instances=tuple(clean_masks(instances, model.recipe.mask_cleaning, *pixels.shape[:2])),
         confidence=_restore(probe.confidence[0, 0], letterbox),
         mask_probability=_restore(masks.probability, letterbox),
         instance_boundary=_restore(masks.boundary, letterbox),

@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         parity = write_onnx(model, out, sha256_file(weights), chosen)
     except OSError as error:
         raise unwritable(out, error, "--out") from error
-    print(f"{out}: {model.recipe.title}, {model.recipe.canvas} px, classes {', '.join(model.classes)}")
+    print(f"{out}: {model.recipe.title}, {model.recipe.input_canvas} px, classes {', '.join(model.classes)}")
     print(f"ONNX Runtime against PyTorch: {parity}")
     print(f"operating point: {f'{point.confidence:.3g}, {point.source}' if point else 'none known'}")
     return 0

@@ -137,6 +137,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.models.registry import resolve
     from nanoseg_bench.preparation.prepared_set import PreparedSet
     from nanoseg_bench.preparation.shortcomings import split_shortcomings
+    from nanoseg_bench.runs.cleaned_truth import cleaned_truth_lines
     from nanoseg_bench.runs.plan import plan_runs
     from nanoseg_bench.runs.runner import Places, run_plan
 
@@ -158,6 +159,8 @@ def run(arguments: argparse.Namespace) -> int:
         print_forecast(specs, places, device, arguments.overwrite, arguments.robustness)
         return 0
     print_shortcomings(split_shortcomings(prepared))
+    for line in cleaned_truth_lines([spec.recipe for spec in specs], prepared):
+        print(line)
     outcomes = run_plan(
         specs,
         places,

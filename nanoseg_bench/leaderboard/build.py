@@ -15,7 +15,7 @@ from nanoseg_bench.errors import UsageError
 from nanoseg_bench.files import write_text
 from nanoseg_bench.leaderboard.admission import admitted_records
 from nanoseg_bench.leaderboard.cells import csv_text, frame
-from nanoseg_bench.leaderboard.columns import COLUMNS
+from nanoseg_bench.leaderboard.columns import COLUMNS, RANKED_AT
 from nanoseg_bench.leaderboard.long_tables import class_rows, identity, modality_rows
 from nanoseg_bench.leaderboard.seed_table import seed_rows
 from nanoseg_bench.leaderboard.set_remarks import JOINT
@@ -23,14 +23,14 @@ from nanoseg_bench.leaderboard.standings import (
     PRIMARY,
     Standing,
     competes,
-    contest,
+    contests,
     ranked_metric,
     standings,
     unranked_metrics,
 )
 from nanoseg_bench.locks import hold
 from nanoseg_bench.models.registry import ABLATION
-from nanoseg_bench.runs.record import Record
+from nanoseg_bench.runs.record import Record, Training
 
 TABLES = ("test", "ablation", "ood", "robustness", "classes", "modality", "seeds")
 
@@ -122,7 +122,12 @@ def build_table(records: Sequence[Record], eval_set: str, reference: str | None 
     """One row per record of ``eval_set``, best first; failed rows last. Empty cells were not measured."""
     rows = best_first(records, eval_set)
     standing = standings(rows, ranked_metric(records, eval_set), reference or DEFAULT_REFERENCE)
-    return frame([_row(*each) for each in zip(rows, standing, strict=True)], COLUMNS[eval_set])
+    among = [None if record.external else key[-1] for record, key in zip(rows, contests(rows), strict=True)]
+    cells = [
+        {**_row(record, stands), RANKED_AT: images}
+        for record, stands, images in zip(rows, standing, among, strict=True)
+    ]
+    return frame(cells, COLUMNS[eval_set])
 
 
 def best_first(records: Sequence[Record], eval_set: str) -> list[Record]:
@@ -142,14 +147,17 @@ def best_first(records: Sequence[Record], eval_set: str) -> list[Record]:
         return (not measured, -(score or 0.0) if measured else 0.0, *identical)
 
     rows = sorted((record for record in records if record.eval_set == eval_set), key=order)
-    contests = list(dict.fromkeys(contest(record) for record in rows if competes(record, metric)))
-    if len(contests) < 2:
+    keys = contests(rows)
+    found = dict.fromkeys(key for record, key in zip(rows, keys, strict=True) if competes(record, metric))
+    if len(found) < 2:
         return rows
     # Ranks begin anew in each contest, so its rows stand together; what never competes comes after them.
-    place = {each: number for number, each in enumerate(contests)}
-    return sorted(
-        rows, key=lambda record: place.get(contest(record), len(place)) if _stands_in_one(record) else len(place)
-    )
+    place = {key: number for number, key in enumerate(found)}
+    places = [
+        place.get(key, len(place)) if _stands_in_one(record) else len(place)
+        for record, key in zip(rows, keys, strict=True)
+    ]
+    return [rows[number] for number in sorted(range(len(rows)), key=places.__getitem__)]
 
 
 def _stands_in_one(record: Record) -> bool:
@@ -175,6 +183,8 @@ def _row(record: Record, standing: Standing) -> dict[str, object]:
         "parameters": record.parameters,
         "gflops": record.gflops,
         "training_seconds": round(training.seconds, 1) if training else None,
+        "training_core_seconds": _core_seconds(training),
+        "training_precision": training.precision if training else None,
         "training_epochs": training.epochs if training else None,
         "training_images_seen": training.images_seen if training else None,
         "training_resumes": training.resumes if training else None,
@@ -191,6 +201,10 @@ def _row(record: Record, standing: Standing) -> dict[str, object]:
         "predictions_sha256": record.predictions_sha256[:16] if record.predictions_sha256 else None,
         "finished": record.finished,
     }
+
+
+def _core_seconds(training: Training | None) -> float | None:
+    return None if training is None or training.core_seconds is None else round(training.core_seconds, 1)
 
 
 def _require_reference(records: Sequence[Record], reference: str | None) -> None:

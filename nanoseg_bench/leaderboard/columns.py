@@ -1,8 +1,11 @@
 """Columns of the leaderboards, in order. ``leaderboards/README.md`` says what each means; tests keep both in step."""
 
+RANKED_AT = "ranked_at_images"
+"""Training images seen of the rows that a row is ranked among: a model that saw more is no better for it."""
+
 _IDENTITY = ("model", "title", "preset", "seed", "initial_weights", "external")
 
-_RANK = ("rank", "rank_lo", "rank_hi")
+_RANK = ("rank", "rank_lo", "rank_hi", RANKED_AT)
 
 _STATUS = ("status", "reason")
 
@@ -183,6 +186,8 @@ _COST = (
     "parameters",
     "gflops",
     "training_seconds",
+    "training_core_seconds",
+    "training_precision",
     "training_epochs",
     "training_images_seen",
     "training_resumes",
@@ -211,7 +216,7 @@ COLUMNS = {
         + _PHYSICS + _PARTICLES + _PROTOCOL + _LITERATURE + _TIMING + _COST + _PROVENANCE
     ),
     "ood": _RANK + _ROW + _OOD_SCORES + _DIFFERENCE + _OPERATING_POINT + _TIMING + _COST + _PROVENANCE,
-    "robustness": ("rank", *_ROW, *_ROBUSTNESS_SCORES, *_COST, *_PROVENANCE),
+    "robustness": ("rank", RANKED_AT, *_ROW, *_ROBUSTNESS_SCORES, *_COST, *_PROVENANCE),
     "classes": (
         *_IDENTITY, "class", "map_50_95", "map_50", "map_75", "map_50_95_box", "map_50_box", "map_75_box",
         "instances_truth",
@@ -235,6 +240,7 @@ WHOLE_NUMBERS = frozenset(
         "rank",
         "rank_lo",
         "rank_hi",
+        RANKED_AT,
         "seed",
         "seeds",
         "folds",
@@ -256,8 +262,12 @@ WHOLE_NUMBERS = frozenset(
 COMPARABLE_BY = ("preset", "initial_weights", "set_hash", "evaluator")
 """Rows are ranked among those equal in all of these: in everything but model and seed that decides how good a model is.
 
-A device does not: seeds of one model may be trained on several machines.
+A device does not: seeds of one model may be trained on several machines. What is asked of a recipe besides, the images
+that a training sees, stands in the column ``RANKED_AT``: a row without training has none of its own.
 """
+
+GROUPED_BY = (*COMPARABLE_BY, RANKED_AT)
+"""Columns that rows that compete have in common."""
 
 OF_THE_DEVICE = (
     "latency_ms_per_image",
@@ -266,5 +276,6 @@ OF_THE_DEVICE = (
     "latency_post_ms_per_image",
     "energy_j_per_image",
     "training_seconds",
+    "training_core_seconds",
 )
 """What says as much of the device as of the model: compared only among rows of the same ``device``."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from nanoseg_bench.leaderboard.columns import COMPARABLE_BY
+from nanoseg_bench.leaderboard.columns import GROUPED_BY, RANKED_AT
 from nanoseg_bench.leaderboard.palette import Look
 from nanoseg_bench.runs.record import Record
 
@@ -111,12 +111,12 @@ def row_groups(rows: Sequence[Row]) -> list[tuple[str, list[int]]]:
     external = [place for place, row in enumerate(rows) if row["external"] == "true"]
     for place, row in enumerate(rows):
         if row["external"] != "true":
-            own.setdefault(tuple(row[column] for column in COMPARABLE_BY), []).append(place)
+            own.setdefault(tuple(row[column] for column in GROUPED_BY), []).append(place)
     if not own:
         return [("", external)] if external else []
-    differ = [place for place in range(len(COMPARABLE_BY)) if len({key[place] for key in own}) > 1]
+    differ = [place for place in range(len(GROUPED_BY)) if len({key[place] for key in own}) > 1]
     return [
-        (", ".join(words_of(COMPARABLE_BY[place], key[place]) for place in differ), sorted([*members, *external]))
+        (", ".join(words_of(GROUPED_BY[place], key[place]) for place in differ), sorted([*members, *external]))
         for key, members in own.items()
     ]
 
@@ -161,9 +161,11 @@ def _value(record: Record, column: str) -> str:
 
 
 def words_of(column: str, value: str) -> str:
-    """What a row has in a column, for a title: ``preset paper``, ``from scratch``."""
+    """What a row has in a column, for a title: ``preset paper``, ``from scratch``, ``72,000 training images seen``."""
     if column == "initial_weights":
         return "from scratch" if value == "none" else f"from {value.split(' sha256:')[0]}"
     if column == "device" or value == "unseeded":
         return value
+    if column == RANKED_AT:
+        return f"{int(value):,} training images seen" if value else "without training"
     return f"{column.replace('_', ' ')} {value}"

@@ -199,6 +199,12 @@ _COLUMNS = (
     Column("parameters", "params", "Parameters of the network", unit="million", digits=2, factor=1e-6),
     Column("latency_ms_per_image", "latency", "Median time of one image, batch 1", unit="ms", digits=0),
     Column("training_seconds", "training", "Wall time of the training", unit="s", digits=0),
+    Column(
+        "training_core_seconds", "core hours",
+        "Time of all processor cores that training kept busy, and the precision of its arithmetic",
+        unit="h", digits=2, factor=1 / 3600,
+    ),
+    Column("training_images_seen", "images seen", "Training images through the network, repeats counted", digits=0),
 )  # fmt: skip
 
 
@@ -252,8 +258,14 @@ def cell(row: Row, column: Column, axis: Axis | None = None, *, several_devices:
         ends = (None, None) if lo is None or hi is None else (axis.place(lo), axis.place(hi))
         bar = Bar(axis.place(value), *ends)
     apart = several_devices and column.name in OF_THE_DEVICE
-    source = _SOURCES.get(row.get("confidence_source", ""), "") if column.name == "confidence" else ""
-    return Cell(_text(value, column), exact, interval, bar, source, apart)
+    return Cell(_text(value, column), exact, interval, bar, _beside(row, column), apart)
+
+
+def _beside(row: Row, column: Column) -> str:
+    """What is to be known of a number."""
+    if column.name == "training_core_seconds":
+        return row.get("training_precision", "")
+    return _SOURCES.get(row.get("confidence_source", ""), "") if column.name == "confidence" else ""
 
 
 _SOURCES = {"default": "default", "folds": "median of folds"}

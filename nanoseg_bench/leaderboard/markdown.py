@@ -12,15 +12,17 @@ from nanoseg_bench.leaderboard.set_remarks import fold_count, fold_remark, set_r
 from nanoseg_bench.runs.record import Record
 
 _NUMBERS = {
-    "map_50_agnostic": ("AP50 any", 3),
-    "precision": ("P", 3),
-    "recall": ("R", 3),
-    "f1": ("F1", 3),
-    "iou_pixel": ("pixel IoU", 3),
-    "latency_ms_per_image": ("ms/image", 0),
-    "training_seconds": ("training s", 0),
+    "map_50_agnostic": ("AP50 any", 3, 1),
+    "precision": ("P", 3, 1),
+    "recall": ("R", 3, 1),
+    "f1": ("F1", 3, 1),
+    "iou_pixel": ("pixel IoU", 3, 1),
+    "latency_ms_per_image": ("ms/image", 0, 1),
+    "training_seconds": ("training s", 0, 1),
+    "training_images_seen": ("images seen", 0, 1),
+    "training_core_seconds": ("core hours", 2, 1 / 3600),
 }
-"""Column to its heading and the digits after the point."""
+"""Column to its heading, the digits after the point, and the factor to the unit that is shown."""
 
 _AP = "map_50_95_agnostic"
 _SHARED = ("preset", "seed", "initial_weights", "device")
@@ -51,7 +53,7 @@ def _table(entries: Sequence[Entry], several_devices: bool, folds: int | None) -
     headings = ["rank", "model", *(name.replace("_", " ") for name in differing), "AP any [95 %]"]
     headings += [
         f"{heading}, own device" if several_devices and name in OF_THE_DEVICE else heading
-        for name, (heading, _) in _NUMBERS.items()
+        for name, (heading, _, _) in _NUMBERS.items()
     ]
     rows = [
         [rank_text(entry.row), _model(entry), *(entry.row[name] for name in differing), *_scores(entry.row, folds)]
@@ -87,9 +89,11 @@ def _scores(row: Row, folds: int | None) -> list[str]:
     ap = shown_column(_AP, folds)
     ends = [row.get(f"{ap}_{end}", "") for end in ("lo", "hi")]
     interval = f" [{_round(ends[0], 3)}, {_round(ends[1], 3)}]" if all(ends) else ""
-    numbers = [_round(row.get(shown_column(name, folds), ""), digits) for name, (_, digits) in _NUMBERS.items()]
+    numbers = [
+        _round(row.get(shown_column(name, folds), ""), digits, factor) for name, (_, digits, factor) in _NUMBERS.items()
+    ]
     return [_round(row.get(ap, ""), 3) + interval, *numbers]
 
 
-def _round(text: str, digits: int) -> str:
-    return f"{float(text):.{digits}f}" if text else ""
+def _round(text: str, digits: int, factor: float = 1) -> str:
+    return f"{factor * float(text):,.{digits}f}" if text else ""

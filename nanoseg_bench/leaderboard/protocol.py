@@ -3,7 +3,7 @@
 from nanoseg_bench.evaluation.cross_validation import RULE as CROSS_VALIDATION_RULE
 from nanoseg_bench.evaluation.operating_point import RULE
 from nanoseg_bench.evaluation.size_scores import LEAST_RECALL
-from nanoseg_bench.leaderboard.columns import COMPARABLE_BY
+from nanoseg_bench.leaderboard.columns import GROUPED_BY, RANKED_AT
 from nanoseg_bench.metrics.ranking import RANK_RULE
 from nanoseg_bench.metrics.size_distribution import BORDER_RULE
 from nanoseg_bench.metrics.size_pairs import LEAST_PAIRS
@@ -31,8 +31,9 @@ def protocol(evaluator: str, *, cross_validated: bool = False) -> dict[str, str]
         "over all particles.",
         "Intervals": "95 % percentile intervals of the bootstrap over source groups: what comes from one specimen, "
         "figure or paper is drawn together. 1,000 resamples, the same ones for every model, so differences are paired.",
-        "Ranks": f"{RANK_RULE} Rows compete that are equal in {_listed(COMPARABLE_BY)}; seeds of a model are averaged. "
-        "Predictions from outside stand in the table without a rank.",
+        "Ranks": f"{RANK_RULE} Rows compete that are equal in {_listed(GROUPED_BY)}; seeds of a model are averaged. "
+        "A model without training stands with the largest group of its preset. Predictions from outside stand in the "
+        "table without a rank.",
         "Sizes": f"Diameters are those of circles of equal area. {BORDER_RULE} Columns of the pooled distribution are "
         f"empty below a recall of {LEAST_RECALL:g}: the sizes of the few that are found say nothing of those of all. "
         "Errors of pairs compare each prediction with the particle that it hits: the bias is the median of "
@@ -46,6 +47,6 @@ def protocol(evaluator: str, *, cross_validated: bool = False) -> dict[str, str]
 
 
 def _listed(columns: tuple[str, ...]) -> str:
-    names = {"set_hash": "content of the prepared set"}
+    names = {"set_hash": "content of the prepared set", RANKED_AT: "training images seen"}
     words = [names.get(column, column.replace("_", " ")) for column in columns]
     return f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,7 +1,7 @@
 """Where each row stands: its rank, the ranks that the data leave open, and its difference to a reference.
 
 All three are the model's, over its seeds, and the same in each of its rows. Only rows compete that are equal in
-everything but model and seed; predictions from outside never do.
+everything but model and seed, the number of images that training sees included; predictions from outside never do.
 """
 
 from collections.abc import Mapping, Sequence
@@ -79,8 +79,43 @@ def competes(record: Record, metric: str) -> bool:
     return record.status == "ok" and not record.external and record.scores.get(metric) is not None
 
 
-def contest(record: Record) -> tuple[object, ...]:
-    """What rows that compete have in common."""
+def training_images(record: Record) -> int | None:
+    """Images that the training of a row sees; None for a model without training.
+
+    By the recipe where it gives a number: the images that were seen differ from it by what whole batches round.
+    """
+    seen = record.recipe.get("images_seen")
+    if seen is None and record.training is not None:
+        seen = record.training.images_seen
+    return seen or None
+
+
+def contests(records: Sequence[Record]) -> list[tuple[object, ...]]:
+    """What each row has in common with those that it competes with, the images that training sees last.
+
+    A row without training competes with the most models that it can: where their trainings see several numbers of
+    images, with the largest group, and of equal ones with that of the most images.
+
+    Args:
+        records: All that stand together.
+    """
+    models: dict[tuple[object, ...], dict[int, set[str]]] = {}
+    for record in records:
+        images = training_images(record)
+        if images is not None and record.status == "ok" and not record.external:
+            models.setdefault(_alike(record), {}).setdefault(images, set()).add(record.model)
+
+    def images_of(record: Record) -> int | None:
+        own = training_images(record)
+        others = models.get(_alike(record), {})
+        if own is not None or record.external or not others:
+            return own
+        return max(others, key=lambda images: (len(others[images]), images))
+
+    return [(*_alike(record), images_of(record)) for record in records]
+
+
+def _alike(record: Record) -> tuple[object, ...]:
     return tuple(getattr(record, name) for name in COMPARABLE_BY)
 
 
@@ -92,15 +127,19 @@ def standings(records: Sequence[Record], metric: str, reference: str) -> list[St
         metric: That ranks; higher is better.
         reference: Model that the differences are taken to; a contest without it has none.
     """
-    contests: dict[tuple[object, ...], dict[str, list[Record]]] = {}
-    for record in records:
+    keys = contests(records)
+    contestants: dict[tuple[object, ...], dict[str, list[Record]]] = {}
+    for record, key in zip(records, keys, strict=True):
         if competes(record, metric):
-            contests.setdefault(contest(record), {}).setdefault(record.model, []).append(record)
+            contestants.setdefault(key, {}).setdefault(record.model, []).append(record)
     of_model = {
         key: _stand({model: _contestant(seeds, metric) for model, seeds in models.items()}, reference)
-        for key, models in contests.items()
+        for key, models in contestants.items()
     }
-    return [of_model[contest(record)][record.model] if competes(record, metric) else Standing() for record in records]
+    return [
+        of_model[key][record.model] if competes(record, metric) else Standing()
+        for record, key in zip(records, keys, strict=True)
+    ]
 
 
 def resampled(records: Sequence[Record], metric: str) -> NDArray[np.float64] | None:

@@ -143,6 +143,9 @@ def _quality_and_cost(rows: Sequence[Row]) -> list[_Column]:
         _number("latency_ms_per_image", "ms/image", 13, 0),
         _number("parameters", "parameters", 14, 0),
         _number("training_seconds", "training s", 15, 0),
+        _number("training_images_seen", "images seen", 16, 0),
+        _Column("training_core_seconds", "core h", 17, _core_hours),
+        _Column("training_precision", "precision", 18, partial(_as_is, "training_precision")),
     ]
 
 
@@ -228,6 +231,11 @@ def _interval(name: str, heading: str, turn: int) -> _Column:
 
 def _as_is(name: str, row: Row) -> str:
     return row[name]
+
+
+def _core_hours(row: Row) -> str:
+    seconds = row["training_core_seconds"]
+    return f"{float(seconds) / 3600:,.2f}" if seconds else ""
 
 
 def _with_interval(name: str, sign: str, row: Row) -> str:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.instance import Instance
-from nanoseg_bench.errors import TimeLimitReached
+from nanoseg_bench.errors import RecipeError, TimeLimitReached
 from nanoseg_bench.imageio import as_rgb, read_image
 from nanoseg_bench.models.options import Options, check_options
 from nanoseg_bench.models.recipe import Recipe
@@ -51,6 +51,18 @@ class CanvasImage:
     def read(cls, image: PreparedImage) -> "CanvasImage":
         """The canvas of an image of a prepared set."""
         return cls(image.name, as_rgb(read_image(image.image_path)), image.letterbox)
+
+    @classmethod
+    def of_micrograph(cls, pixels: NDArray[np.uint8], canvas: int, name: str = "") -> "CanvasImage":
+        """The canvas of a micrograph (H, W[, 3]) that belongs to no prepared set.
+
+        Args:
+            pixels: As ``read_image`` returns them.
+            canvas: Its side in pixels.
+            name: For messages.
+        """
+        letterbox = Letterbox(pixels.shape[1], pixels.shape[0], canvas)
+        return cls(name, as_rgb(letterbox.apply(pixels)), letterbox)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +157,8 @@ class Model(ABC):
         max_instances: Particles in the densest image: detection limits are set from it.
 
     Raises:
-        RecipeError: The recipe has an option that ``Options`` does not know, or a value that it does not allow.
+        RecipeError: The recipe has an option that ``Options`` does not know, or a value that it does not allow; or it
+            gives a ``judged_canvas``, and the model cannot be judged at any size.
     """
 
     Options: ClassVar[type[Options]] = Options
@@ -157,7 +170,15 @@ class Model(ABC):
     has_confidence: bool = True
     """Whether scores are confidences that a threshold can be compared with; others only rank the predictions."""
 
+    judged_at_any_size: bool = False
+    """Whether ``predict`` heeds the recipe's ``judged_canvas``; a recipe that gives one is refused otherwise."""
+
     def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
+        if recipe.judged_canvas is not None and not self.judged_at_any_size:
+            raise RecipeError(
+                f"{recipe.model}, preset {recipe.preset!r}: judged_canvas {recipe.judged_canvas}: this model has no "
+                "network whose input could be of another size; leave it out"
+            )
         self.recipe = recipe
         self.options = check_options(recipe, self.Options)
         self.classes = tuple(classes)
@@ -191,10 +212,19 @@ class Model(ABC):
 
     @abstractmethod
     def predict(self, images: Sequence[CanvasImage]) -> list[list[Instance]]:
-        """One list of scored instances per image, in original pixels, best score first.
+        """One list of scored instances per image, in original pixels, best score first; as the model finds them.
 
         Scores are kept down to ``MIN_SCORE``; at most ``max_detections`` per image.
         """
+
+    def find_particles(self, images: Sequence[CanvasImage]) -> list[list[Instance]]:
+        """What ``predict`` finds, with masks cleaned as the recipe says: what is kept, timed, scored and used."""
+        from nanoseg_bench.models.mask_cleaning import clean_masks
+
+        return [
+            clean_masks(found, self.recipe.mask_cleaning, image.letterbox.height, image.letterbox.width)
+            for image, found in zip(images, self.predict(images), strict=True)
+        ]
 
     @abstractmethod
     def complexity(self) -> Complexity | None:

@@ -44,7 +44,7 @@ class OnnxAbout:
             "package": f"nanoseg-bench {nanoseg_bench.__version__}",
             "model": self.recipe.model,
             "classes": json.dumps(self.classes, ensure_ascii=False),
-            "canvas": str(self.recipe.canvas),
+            "canvas": str(self.recipe.input_canvas),
             "recipe": self.recipe.model_dump_json(),
             "max_instances": str(self.max_instances),
             "weights_sha256": self.weights_sha256,
@@ -92,7 +92,7 @@ def write_onnx(model: YoloModel, path: Path, weights_sha256: str, confidence: fl
     about = OnnxAbout(model.recipe, model.classes, model.max_instances, weights_sha256, confidence)
     with atomic_path(path) as temporary:
         try:
-            export_onnx(model.network, temporary, size=model.recipe.canvas)
+            export_onnx(model.network, temporary, size=model.recipe.input_canvas)
             _add_metadata(temporary, about.as_metadata())
         except OSError:
             raise
@@ -101,7 +101,7 @@ def write_onnx(model: YoloModel, path: Path, weights_sha256: str, confidence: fl
             raise ModelError(
                 f"{model.recipe.model} cannot be exported to ONNX ({reason}); use it in PyTorch"
             ) from error
-        parity = measure_parity(model.network, OnnxEngine(temporary), example_batches(model.recipe.canvas))
+        parity = measure_parity(model.network, OnnxEngine(temporary), example_batches(model.recipe.input_canvas))
         if not parity.passed:
             raise ModelError(
                 f"{path}: not written, since ONNX Runtime and PyTorch differ: {parity}; use the model in PyTorch"

@@ -11,12 +11,11 @@ from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import ModelError, UsageError
 from nanoseg_bench.files import sha256_file
-from nanoseg_bench.imageio import as_rgb
 from nanoseg_bench.models.base import CanvasImage, Model
 from nanoseg_bench.models.engine import EngineName
+from nanoseg_bench.models.mask_cleaning import clean_masks
 from nanoseg_bench.models.trained import open_trained
 from nanoseg_bench.models.yolo import YoloModel
-from nanoseg_bench.preparation.letterbox import Letterbox
 
 EngineChoice = Literal["auto"] | EngineName
 
@@ -49,7 +48,8 @@ class Predictor:
     def predict(self, pixels: NDArray[np.uint8], confidence: float, name: str = "") -> list[Instance]:
         """Find the particles of one micrograph.
 
-        It is letterboxed as ``prepare`` would do it, at the size of the model's recipe.
+        It is letterboxed as ``prepare`` would do it, at the canvas of the model's recipe; a network that is judged at
+        another size goes on from there, as it does in a benchmark.
 
         Args:
             pixels: (H, W) or (H, W, 3), as ``read_image`` returns it.
@@ -60,12 +60,13 @@ class Predictor:
             Particles in pixels of the micrograph, best score first.
         """
         height, width = pixels.shape[:2]
-        letterbox = Letterbox(width, height, self.model.recipe.canvas)
-        image = CanvasImage(name, as_rgb(letterbox.apply(pixels)), letterbox)
+        image = CanvasImage.of_micrograph(pixels, self.model.recipe.canvas, name)
         if isinstance(self.model, YoloModel):
-            return self.model.predict([image], min_score=confidence, limit=_ANY_NUMBER)[0]
-        found = self.model.predict([image])[0]
-        return [instance for instance in found if instance.score is None or instance.score >= confidence]
+            found = self.model.predict([image], min_score=confidence, limit=_ANY_NUMBER)[0]
+        else:
+            found = self.model.predict([image])[0]
+        counting = [instance for instance in found if instance.score is None or instance.score >= confidence]
+        return clean_masks(counting, self.model.recipe.mask_cleaning, height, width)
 
 
 def open_predictor(

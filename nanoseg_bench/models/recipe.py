@@ -24,6 +24,9 @@ from nanoseg_bench.resources import resource_dir
 
 SHARED = "shared"
 
+MaskCleaning = Literal["none", "largest", "largest-filled"]
+"""What is done to the masks of particles; ``models.mask_cleaning`` does it."""
+
 
 class Side(Enum):
     """What has to be done again when a field of a recipe changes."""
@@ -89,6 +92,12 @@ class Recipe(BaseModel):
         description="Side of the views that the network is trained on, in pixels; by default that of the canvas. Their "
         "magnification is relative to the canvas, on which the network predicts.",
     )
+    judged_canvas: Prediction[int | None] = Field(
+        default=None,
+        gt=0,
+        description="Side of the network's input in prediction, in pixels, where it is not that of the canvas: larger "
+        "than it, the same network sees particles magnified. Chosen on val.",
+    )
     precision: Training[Literal["auto", "float32", "bfloat16"]] = Field(
         default="auto",
         description="Of the training's arithmetic; `auto` is bfloat16 where the processor or GPU computes in it.",
@@ -124,10 +133,20 @@ class Recipe(BaseModel):
     compile: Training[Literal[False, True, "always"]] = Field(
         default=False, description="torch.compile: true on CUDA alone, `always` on the CPU too."
     )
+    mask_cleaning: Prediction[MaskCleaning] = Field(
+        default="none",
+        description="`largest` keeps the largest connected part of each mask, `largest-filled` fills its holes, too. "
+        "Chosen on val: where a set has rings, or particles of several parts, it takes them away.",
+    )
     options: Training[dict[str, Any]] = Field(
         default_factory=dict,
         description="What only this model knows; `models.options` says which of them are the prediction's.",
     )
+
+    @property
+    def input_canvas(self) -> int:
+        """Side of the network's input in prediction, in pixels."""
+        return self.canvas if self.judged_canvas is None else self.judged_canvas
 
     @field_validator("augmentation", mode="before")
     @classmethod

@@ -41,7 +41,7 @@ class TorchModel(Model):
     ``SemanticModel``.
 
     Raises:
-        RecipeError: The canvas or the crop is no multiple of 32, or below ``least_canvas``, or an option is unknown.
+        RecipeError: A canvas or the crop is no multiple of 32, or below ``least_canvas``, or an option is unknown.
     """
 
     least_canvas: int = STRIDE
@@ -50,12 +50,15 @@ class TorchModel(Model):
     weight_average: bool = False
     """Whether the published weights are the moving average over the training's end."""
 
+    judged_at_any_size = True
+
     uses_ignored: bool = False
     """Whether ``targets`` wants the regions that are to be ignored; without it they are background."""
 
     def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
         super().__init__(recipe, classes, max_instances)
-        for name, side in (("canvas", recipe.canvas), ("crop", recipe.crop)):
+        sides = {"canvas": recipe.canvas, "crop": recipe.crop, "judged_canvas": recipe.judged_canvas}
+        for name, side in sides.items():
             if side is not None and (side % STRIDE or side < self.least_canvas):
                 raise RecipeError(
                     f"{recipe.model}: {name} {side} must be a multiple of {STRIDE}, and at least {self.least_canvas}"
@@ -99,7 +102,10 @@ class TorchModel(Model):
         self._network, self.device = network.to(device).eval(), device
 
     def complexity(self) -> Complexity:
-        """Parameters, and GFLOPs of one image at the recipe's canvas, by torch's flop counter."""
+        """Parameters, and GFLOPs of one image at the recipe's canvas, by torch's flop counter.
+
+        At whatever size it is judged: that may change when the training is long finished.
+        """
         return measure_complexity(self.build_network(), self.recipe.canvas)
 
     def letterbox(self, width: int, height: int) -> Letterbox:
@@ -108,7 +114,7 @@ class TorchModel(Model):
         Training is on squares. In prediction, only as much is padded as the stride needs: what the network would make
         of more grey is thrown away, and takes a quarter of the time for a micrograph of 4:3.
         """
-        return Letterbox(width, height, self.recipe.canvas, STRIDE)
+        return Letterbox(width, height, self.recipe.input_canvas, STRIDE)
 
     @property
     def network(self) -> nn.Module:
@@ -125,7 +131,7 @@ class TorchModel(Model):
         """A canvas image as the network sees it in prediction, and the way back to original pixels.
 
         Returns:
-            (h, w, 3) uint8, both sides multiples of 32 and the longer one the recipe's canvas; its letterbox.
+            (h, w, 3) uint8, both sides multiples of 32 and the longer one the recipe's ``input_canvas``; its letterbox.
         """
         letterbox = self.letterbox(image.letterbox.width, image.letterbox.height)
         return letterbox.apply(image.letterbox.content(image.pixels)), letterbox

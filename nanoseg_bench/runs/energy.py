@@ -66,7 +66,7 @@ def energy_per_image(
     before, start = counter(), time.perf_counter()
     number = 0
     for image in cycle(images):
-        model.predict([image])
+        model.find_particles([image])
         number += 1
         if time.perf_counter() - start >= seconds:
             break

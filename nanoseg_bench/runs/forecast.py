@@ -197,7 +197,10 @@ class Forecaster:
             return _Time(None)
         corrupted = conditions * len(self._clean.images) if self._clean else 0
         images = sum(self._sizes[spec.fold][name] for name in eval_sets) + corrupted
-        return _scaled(latency / 1000 * images, spec, like)
+        side, theirs = spec.recipe.input_canvas, like.recipe.get("judged_canvas") or like.recipe.get("canvas")
+        zoom = side / theirs if theirs else 1.0
+        estimated = zoom != 1 or like.preset != spec.recipe.preset
+        return _Time(latency / 1000 * images * zoom**2, estimated=estimated)
 
 
 def _scaled(seconds: float, spec: RunSpec, like: Record) -> _Time:

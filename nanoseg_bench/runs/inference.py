@@ -27,7 +27,7 @@ def predict_eval_set(
     """
     images = prepared.images(eval_set.name)
     description = f"predict {eval_set.name} with {model.recipe.model}"
-    found = {image.name: model.predict([CanvasImage.read(image)])[0] for image in track(images, description)}
+    found = {image.name: model.find_particles([CanvasImage.read(image)])[0] for image in track(images, description)}
     timing = measure_latency(model, prepared, eval_set.name, device) if timed else None
     return _predictions(model, eval_set, found, timing)
 
@@ -58,7 +58,7 @@ def predict_corrupted(model: Model, prepared: PreparedSet, clean: EvalSet, condi
     found = {}
     for name in clean.images:
         canvas = corrupt_canvas(CanvasImage.read(by_name[name]), clean, condition)
-        (found[name],) = model.predict([canvas])
+        (found[name],) = model.find_particles([canvas])
     predictions = _predictions(model, clean, found)
     return replace(predictions, eval_set=condition.name, set_hash=corrupted_hash(clean, condition))
 

@@ -67,7 +67,7 @@ def measure(
 
     def lap(image: PreparedImage) -> Lap:
         canvas = CanvasImage.read(image)
-        return model.stopwatch.time(lambda: model.predict([canvas]), synchronise)[1]
+        return model.stopwatch.time(lambda: model.find_particles([canvas]), synchronise)[1]
 
     for image in islice(cycle(images), WARM_UP):
         lap(image)

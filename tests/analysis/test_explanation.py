@@ -12,6 +12,7 @@ from nanoseg_bench.annotations.raster import to_mask
 from nanoseg_bench.errors import ModelError, UsageError
 from nanoseg_bench.imageio import as_rgb
 from nanoseg_bench.models.base import CanvasImage
+from nanoseg_bench.models.predictor import Predictor
 from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.registry import build
 from nanoseg_bench.nsyolo import SCHEMES
@@ -67,6 +68,17 @@ def test_particles_are_those_of_predict(model, explanation, pixels):
         (each.label, each.region) for each in expected
     ]
     assert [each.score for each in explanation.instances] == pytest.approx([each.score for each in expected])
+
+
+def test_they_are_those_of_predict_where_the_recipe_predicts_in_another_way(model, explanation, pixels, monkeypatch):
+    changes = {"judged_canvas": 256, "mask_cleaning": "largest-filled"}
+    monkeypatch.setattr(model, "recipe", model.recipe.model_copy(update=changes))
+    monkeypatch.setattr(model, "options", model.options.model_copy(update={"nms_iou": 0.2}))
+    found = explain(model, pixels, MIN_SCORE)
+    expected = Predictor(model).predict(pixels, MIN_SCORE)
+    assert len(expected) > 5 and found.letterbox.canvas == 256
+    assert [each.region for each in found.instances] == [each.region for each in expected]
+    assert [each.region for each in found.instances] != [each.region for each in explanation.instances]
 
 
 def test_confidence_is_the_best_class_score_of_a_plain_forward(explanation, by_hand):

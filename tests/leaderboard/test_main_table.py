@@ -2,6 +2,7 @@ from nanoseg_bench.leaderboard.build import build_tables
 from nanoseg_bench.leaderboard.entries import build_entries
 from nanoseg_bench.leaderboard.main_table import build_main_tables, rank_text
 from nanoseg_bench.leaderboard.palette import model_looks
+from nanoseg_bench.runs.record import Training
 
 
 def tables(*records, one_class=False):
@@ -81,6 +82,24 @@ def test_times_of_different_devices_stand_apart(make_record):
     apart = cells(table(one, other), "a")
     assert [name for name, each in apart.items() if each.apart] == ["latency_ms_per_image", "training_seconds"]
     assert not any(each.apart for each in cells(table(one, make_record("b", scores=scores)), "a").values())
+
+
+def test_what_a_training_cost_stands_together(make_record):
+    training = Training(epochs=1, images_seen=72000, seconds=9, core_seconds=8100.0, resumes=0, precision="bfloat16")
+    shown = table(make_record("a", 0.5, training=training))
+    assert [column.name for column, _ in shown.columns][-2:] == ["training_core_seconds", "training_images_seen"]
+    row = cells(shown, "a")
+    assert (row["training_core_seconds"].text, row["training_core_seconds"].why) == ("2.25", "bfloat16")
+    assert row["training_images_seen"].text == "72\u202f000"
+
+
+def test_rows_of_one_preset_that_saw_other_numbers_of_images_stand_in_tables_of_their_own(make_record):
+    few = Training(epochs=1, images_seen=28800, seconds=9, resumes=0)
+    found = tables(make_record("a", 0.4), make_record("b", 0.5), make_record("unet", 0.6, training=few))
+    assert [(each.name, [entry.record.model for entry, _ in each.rows]) for each in found] == [
+        ("28,800 training images seen", ["unet"]),
+        ("8 training images seen", ["b", "a"]),
+    ]
 
 
 def test_headings_say_what_is_pooled(make_record):

@@ -1,5 +1,6 @@
 from nanoseg_bench.leaderboard.build import build_tables
 from nanoseg_bench.leaderboard.markdown import markdown_table
+from nanoseg_bench.runs.record import Training
 
 
 def lines(*records):
@@ -11,14 +12,16 @@ def lines(*records):
 def test_a_table_for_a_readme(make_record):
     scores = {"map_50_95_agnostic": 0.4567, "map_50_95_agnostic_lo": 0.4, "map_50_95_agnostic_hi": 0.5}
     scores |= {"map_50_agnostic": 0.7, "precision": 1.0, "latency_ms_per_image": 12.6}
+    training = Training(epochs=2, images_seen=72000, seconds=1.26, core_seconds=8100.0, resumes=0)
     head, rule, row, failed = lines(
-        make_record("a", scores=scores, classes=("p",)),
+        make_record("a", scores=scores, classes=("p",), training=training),
         make_record("b", status="timeout", reason="9 m are over", scores={}, classes=("p",), training=None),
     )
-    assert head == "| rank | model | AP any [95 %] | AP50 any | P | R | F1 | pixel IoU | ms/image | training s |"
-    assert rule == "|---|---|---|---|---|---|---|---|---|---|"
-    assert row == "| 1 | A | 0.457 [0.400, 0.500] | 0.700 | 1.000 |  |  |  | 13 | 1 |"
-    assert failed == "|  | B (timeout: 9 m are over) |  |  |  |  |  |  |  |  |"
+    scored = "| rank | model | AP any [95 %] | AP50 any | P | R | F1 | pixel IoU"
+    assert head == f"{scored} | ms/image | training s | images seen | core hours |"
+    assert rule == "|---|---|---|---|---|---|---|---|---|---|---|---|"
+    assert row == "| 1 | A | 0.457 [0.400, 0.500] | 0.700 | 1.000 |  |  |  | 13 | 1 | 72,000 | 2.25 |"
+    assert failed == "|  | B (timeout: 9 m are over) |  |  |  |  |  |  |  |  |  |  |"
 
 
 def test_columns_for_what_tells_rows_apart(make_record):
@@ -40,7 +43,8 @@ def test_presets_stand_in_tables_of_their_own(make_record):
 def test_what_compares_with_no_other_row_says_so(make_record):
     default = make_record("b", 0.4, confidence_source="default", device="GPU")
     head, _, _, row = lines(make_record("a", 0.5), default)
-    assert "| device |" in head and head.endswith("| ms/image, own device | training s, own device |")
+    assert "| device |" in head and "| ms/image, own device | training s, own device |" in head
+    assert head.endswith("| images seen | core hours, own device |")
     assert row.startswith("| 2 | B (default confidence) | GPU |")
 
 

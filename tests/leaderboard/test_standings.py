@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from nanoseg_bench.leaderboard.standings import Standing, ranked_metric, resampled, standings
+from nanoseg_bench.leaderboard.build import build_tables
+from nanoseg_bench.leaderboard.standings import Standing, contests, ranked_metric, resampled, standings
+from nanoseg_bench.runs.record import Training
 
 METRIC = "map_50_95"
 
@@ -13,7 +15,7 @@ def contestant(make_record):
 
     def build(model, score, *, own=0.001, seed=0, **changes):
         noise = np.random.default_rng([seed, *model.encode()]).normal(0, own, 400)
-        values = tuple(float(each) for each in score + shared + noise)
+        values = tuple(float(each) for each in (score or 0) + shared + noise)
         return make_record(model, score, seed=seed, resampled={METRIC: values}, **changes)
 
     return build
@@ -81,6 +83,48 @@ def test_a_change_of_machine_splits_no_seeds(contestant):
     first, second, other = standings(records, METRIC, "a")
     assert first == second and (first.rank, other.rank) == (2, 1)
     assert other.difference == pytest.approx(0.1)
+
+
+def trained(images):
+    return {"training": Training(epochs=1, images_seen=images, seconds=1, resumes=0)}
+
+
+def test_who_saw_other_numbers_of_images_is_ranked_apart(contestant):
+    """And a model without training stands with the most models."""
+    records = [
+        contestant("yolo11n", 0.6, **trained(72000)),
+        contestant("nsyolo", 0.7, **trained(72000)),
+        contestant("unet", 0.65, **trained(28800)),
+        contestant("unet", 0.75, seed=1, **trained(28800)),
+        contestant("mask-rcnn", 0.9, **trained(14400)),
+        contestant("otsu", 0.65, **trained(0)),
+        contestant("failed", None, status="failed", training=None),
+        contestant("outside", 0.99, external=True, training=None),
+    ]
+    found = standings(records, METRIC, "yolo11n")
+    assert [one.rank for one in found] == [3, 1, 1, 1, 1, 2, None, None]
+    assert [one.reference for one in found] == ["yolo11n", "yolo11n", None, None, None, "yolo11n", None, None]
+    assert [key[-1] for key in contests(records)] == [72000, 72000, 28800, 28800, 14400, 72000, 72000, None]
+    table = build_tables(records)["test"]
+    assert list(table["model"]) == ["mask-rcnn", "unet", "unet", "nsyolo", "otsu", "yolo11n", "outside", "failed"]
+    assert list(table["ranked_at_images"])[:7] == [14400, 28800, 28800, 72000, 72000, 72000, None]
+
+
+def test_of_equal_groups_a_model_without_training_joins_that_of_the_most_images(contestant):
+    records = [contestant("a", 0.6, **trained(10)), contestant("b", 0.7, **trained(20)), contestant("c", 0.1)]
+    records[2] = records[2].model_copy(update={"training": None})
+    assert [key[-1] for key in contests(records)] == [10, 20, 20]
+    assert [key[-1] for key in contests(records[2:])] == [None]
+
+
+def test_what_whole_batches_round_splits_nothing(contestant):
+    """Of a budget of 1,000 images, batches of 16 see 1,008 and batches of 4 all of them."""
+    budget = {"recipe": {"images_seen": 1000}}
+    records = [contestant("a", 0.6, **trained(1008), **budget), contestant("b", 0.7, **trained(1000), **budget)]
+    assert [one.rank for one in standings(records, METRIC, "a")] == [2, 1]
+    by_epochs = {"recipe": {"images_seen": None, "epochs": 3}}
+    records[0] = contestant("a", 0.6, **trained(1008), **by_epochs)
+    assert [one.rank for one in standings(records, METRIC, "a")] == [1, 1]
 
 
 @pytest.mark.parametrize(

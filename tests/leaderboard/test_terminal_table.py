@@ -6,6 +6,7 @@ from rich.console import Console
 from nanoseg_bench.leaderboard.build import build_tables
 from nanoseg_bench.leaderboard.entries import csv_rows
 from nanoseg_bench.leaderboard.terminal_table import build_terminal_tables, footnotes
+from nanoseg_bench.runs.record import Training
 
 LONG = "YOLO11n-seg + C2PSA_BRA"
 SCORES = {
@@ -67,7 +68,7 @@ def test_a_wider_terminal_shows_what_a_narrower_one_does_and_more(rows):
         headings = [str(column.header) for column in table.table.columns]
         assert [heading for heading in headings if heading in earlier] == earlier
         earlier = headings
-    assert earlier[-4:] == ["IoU", "pixel IoU", "parameters", "training s"]
+    assert earlier[-5:] == ["IoU", "pixel IoU", "parameters", "training s", "images seen"]
 
 
 def test_one_ap_where_both_are_one_number(make_record):
@@ -86,6 +87,16 @@ def test_rows_that_do_not_compete_stand_apart_and_seeds_get_a_column(rows, make_
     assert paper.title == "preset paper, from scratch, seed 0"
     assert "seed" in [str(column.header) for column in quick.table.columns]
     assert "seed" not in [str(column.header) for column in paper.table.columns]
+
+
+def test_rows_whose_trainings_saw_other_numbers_of_images_stand_apart_and_cost_is_shown(rows, make_record):
+    training = Training(epochs=1, images_seen=28800, seconds=9000, core_seconds=9900.0, resumes=0, precision="bfloat16")
+    tables = build_terminal_tables(rows(make_record("unet", scores=SCORES, training=training)), "test", 300)
+    few, many = sorted(tables, key=lambda table: "28,800" in table.title)
+    assert few.title == "preset quick, from scratch, seed 0, 8 training images seen"
+    assert many.title == "preset quick, from scratch, seed 0, 28,800 training images seen"
+    shown = {str(column.header): list(column.cells) for column in many.table.columns}
+    assert [shown[name] for name in ("images seen", "core h", "precision")] == [["28,800"], ["2.75"], ["bfloat16"]]
 
 
 def test_footnotes_name_rows_once_for_each_cause(rows, make_record):

@@ -9,6 +9,7 @@ from nanoseg_bench.files import write_json
 from nanoseg_bench.imageio import read_image
 from nanoseg_bench.models.base import MIN_SCORE, FitContext
 from nanoseg_bench.models.checkpoint import describe, save_weights
+from nanoseg_bench.models.mask_cleaning import clean_masks
 from nanoseg_bench.models.predictor import open_predictor
 from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.registry import build
@@ -68,6 +69,17 @@ def test_a_higher_confidence_only_leaves_out(run_dir, micrograph):
     middle = float(np.median([each.score for each in everything]))
     assert seen(predictor.predict(micrograph, middle)) == seen(each for each in everything if each.score >= middle)
     assert predictor.predict(micrograph, 1.0) == []
+
+
+def test_masks_are_cleaned_as_the_recipe_says(run_dir, micrograph):
+    predictor = open_predictor(run_dir, engine="torch")
+    torch.manual_seed(0)
+    torch.nn.init.normal_(predictor.model.network.model[-1].proto.cv3.conv.weight)  # ragged masks
+    raw = predictor.predict(micrograph, MIN_SCORE)
+    predictor.model.recipe = predictor.model.recipe.model_copy(update={"mask_cleaning": "largest-filled"})
+    cleaned = predictor.predict(micrograph, MIN_SCORE)
+    assert seen(cleaned) == seen(clean_masks(raw, "largest-filled", *micrograph.shape[:2]))
+    assert seen(cleaned) != seen(raw)
 
 
 @pytest.mark.parametrize("engine", ["torch", "onnx"])

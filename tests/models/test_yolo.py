@@ -176,6 +176,20 @@ def test_initial_weights_are_taken_up(trained, prepared_set, tmp_path):
         assert torch.equal(value, given[name]), name
 
 
+def test_weights_with_prototypes_at_stride_4_start_a_network_with_them_at_stride_2(trained, prepared_set, tmp_path):
+    """Each channel of the last layer is repeated four times; everything else is taken up as it is."""
+    _, report, _ = trained
+    model = make(prepared_set, "nsyolo", images_seen=0, images_per_epoch=None, options={"mask_stride": 2})
+    model.fit(prepared_set, FitContext(tmp_path, weights=report.checkpoint))
+    given, started = trained[0].network.state_dict(), model.network.state_dict()
+    assert list(started) == list(given)
+    repeated = {name for name, value in given.items() if started[name].shape != value.shape}
+    assert repeated and all(".proto.cv3." in name for name in repeated)
+    for name, value in given.items():
+        expected = value.repeat_interleave(4, dim=0) if name in repeated else value
+        assert torch.equal(started[name], expected), name
+
+
 def test_weights_of_other_classes_or_another_model_are_refused(trained, prepared_set):
     _, report, _ = trained
     recipe = load_recipe("nsyolo", "smoke")

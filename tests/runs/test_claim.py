@@ -12,6 +12,7 @@ from nanoseg_bench.errors import ModelError, TimeLimitReached
 from nanoseg_bench.evaluation.predictions import read_predictions
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.models.base import Deadline, FitContext
+from nanoseg_bench.models.mask_cleaning import clean_masks
 from nanoseg_bench.models.recipe import Recipe, Training
 from nanoseg_bench.models.registry import BUILT_IN, build
 from nanoseg_bench.models.trained import open_trained
@@ -117,6 +118,50 @@ def test_a_changed_post_processing_only_predicts_anew(bench):
     assert is_complete(bench.job(**changed))
     for path in (bench.path, bench.path / "weights.safetensors"):
         assert open_trained(path).options.threshold == 0.01, "what is used is what was judged"
+
+
+def test_cleaned_masks_only_predict_anew(bench):
+    """A network after four images says next to nothing: cut high up, it is full of holes."""
+    ragged = {"options": {"threshold": 0.8, "min_area": 0.0, "max_hole": 0.0, "neck": 0.0}}
+    trained = sha256_file(bench.run(**ragged).fit_path)
+    path = bench.path / "predictions" / "test.json.gz"
+    before = read_predictions(path)
+    bench.run(**ragged, mask_cleaning="largest-filled")
+    assert sha256_file(bench.path / "fit.json") == trained
+    assert "mask_cleaning none -> largest-filled" in (bench.path / "log.txt").read_text(encoding="utf-8")
+    after = read_predictions(path)
+    altered = 0
+    for name, raw in before.images.items():
+        regions = [each.region for each in after.images[name]]
+        assert regions == [each.region for each in clean_masks(raw, "largest-filled", *before.sizes[name][::-1])]
+        altered += regions != [each.region for each in raw]
+    assert altered
+    assert bench.record().recipe["mask_cleaning"] == "largest-filled"
+
+    assert open_trained(bench.path).recipe.mask_cleaning == "largest-filled", "what is used is what was judged"
+
+
+def test_another_judged_canvas_only_predicts_anew(bench):
+    fit = bench.path / "fit.json"
+    trained, path = sha256_file(fit), bench.path / "predictions" / "test.json.gz"
+
+    def regions():
+        return {name: [each.region for each in found] for name, found in read_predictions(path).images.items()}
+
+    options = {"options": {"threshold": 0.8, "min_area": 0.0}}
+    bench.run(**options)
+    before = regions()
+    assert not is_complete(bench.job(**options, judged_canvas=64))
+    bench.run(**options, judged_canvas=64)  # the canvas itself
+    assert regions() == before
+    bench.run(**options, judged_canvas=96)
+    assert regions() != before
+    assert sha256_file(fit) == trained
+    assert "judged_canvas 64 -> 96" in (bench.path / "log.txt").read_text(encoding="utf-8")
+    sizes = {image.name: image.letterbox for image in bench.prepared.images("test")}
+    for name, found in regions().items():
+        assert {(each.width, each.height) for each in found} <= {(sizes[name].width, sizes[name].height)}
+    assert open_trained(bench.path).recipe.judged_canvas == 96
 
 
 def test_an_operating_point_is_not_taken_for_other_predictions(bench):
