@@ -8,7 +8,7 @@ import logging
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 
@@ -84,7 +84,7 @@ class Children:
 
 def run_side_by_side(
     jobs: Sequence[Job], at_once: int, run: Callable[[Job, Children], Outcome]
-) -> Iterator[tuple[Job, Outcome]]:
+) -> Generator[tuple[Job, Outcome], None, None]:
     """Carry out jobs, so many at a time, and yield each when it ends.
 
     Where the caller may stop early, it wraps this in ``contextlib.closing``: the jobs that run then end.
