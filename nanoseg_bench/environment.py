@@ -60,10 +60,11 @@ def share_of_cores(processes: int) -> dict[str, str]:
     Args:
         processes: How many there are.
     """
-    share = str(max(1, available_cores() // processes))
+    share = max(1, available_cores() // processes)
     if threads_are_given():
-        return {_CORES: share}
-    return {_CORES: share, _THREADS: share, _FREE_THREADS: "1"}
+        given = os.environ[_THREADS]
+        return {_CORES: str(max(share, int(given)) if given.isdigit() else share)}
+    return {_CORES: str(share), _THREADS: str(share), _FREE_THREADS: "1"}
 
 
 def threads_are_given() -> bool:
