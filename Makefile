@@ -1,5 +1,7 @@
 # make demo   render a small data set, train and score six models on it, print the leaderboard
 # make test   the fast test suite
+# make leaderboards EMPS=DIR     the runs behind the published tables, as far as they are not done (days on a CPU), e.g.
+#                                with CAMPAIGN='--device cuda --time-limit 12m --jobs 2', or CAMPAIGN=--dry-run
 # Each does its whole set-up from nothing and is quick when repeated.
 
 PYTHON ?= python3
@@ -10,7 +12,10 @@ READY := $(VENV)/ready
 DEMO_DATA := data/demo
 DEMO_RUNS := runs/demo
 
-.PHONY: setup demo test test-slow lint types clean
+EMPS ?=
+CAMPAIGN ?= --jobs 2
+
+.PHONY: setup demo leaderboards test test-slow lint types clean
 
 setup: $(READY)
 
@@ -27,6 +32,9 @@ demo: $(READY)
 	$(BIN)/nanoseg-bench prepare --dataset nanosynth --easy --images 120 --size 256 --out $(DEMO_DATA)
 	$(BIN)/nanoseg-bench run $(DEMO_DATA) --models otsu unet deeplabv3plus mask-rcnn yolo11n nsyolo --preset quick \
 		--runs $(DEMO_RUNS) --leaderboards $(DEMO_RUNS)/leaderboards
+
+leaderboards: $(READY)
+	$(BIN)/nanoseg-bench campaign --readme README.md $(if $(EMPS),--source 'emps=$(EMPS)') $(CAMPAIGN)
 
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow"

@@ -5,6 +5,7 @@ Call ``isolate_libraries`` before importing any of them.
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,8 @@ import psutil
 _THREADS = "OMP_NUM_THREADS"
 _FREE_THREADS = "NANOSEG_BENCH_FREE_THREADS"
 """Inherited by child processes: the number of threads is this package's, not the user's."""
+_CORES = "NANOSEG_BENCH_CORES"
+"""Inherited by child processes: the share of one of several that work side by side."""
 
 
 def isolate_libraries() -> None:
@@ -36,13 +39,32 @@ def isolate_libraries() -> None:
         os.environ["YOLO_CONFIG_DIR"] = str(folder)
 
 
-def available_cores() -> int:
-    """Cores that this process may use; two threads that share one count once."""
-    physical = psutil.cpu_count(logical=False) or os.cpu_count() or 1
-    try:
-        return min(physical, len(os.sched_getaffinity(0)))
-    except AttributeError:  # not on macOS and Windows
-        return physical
+def available_cores(*, logical: bool = False) -> int:
+    """Cores that this process may use: its share where several work side by side.
+
+    Args:
+        logical: Two threads that share a core count twice, as suits work that waits for the disk.
+    """
+    cores = psutil.cpu_count(logical=logical) or os.cpu_count() or 1
+    with suppress(AttributeError):  # not on macOS and Windows
+        cores = min(cores, len(os.sched_getaffinity(0)))
+    share = os.environ.get(_CORES, "")
+    return min(cores, int(share)) if share.isdigit() and int(share) > 0 else cores
+
+
+def share_of_cores(processes: int) -> dict[str, str]:
+    """Variables for each of several child processes that work side by side: its share of the cores, at least one.
+
+    A number of threads that the user has set stays as it is.
+
+    Args:
+        processes: How many there are.
+    """
+    share = max(1, available_cores() // processes)
+    if threads_are_given():
+        given = os.environ[_THREADS]
+        return {_CORES: str(max(share, int(given)) if given.isdigit() else share)}
+    return {_CORES: str(share), _THREADS: str(share), _FREE_THREADS: "1"}
 
 
 def threads_are_given() -> bool:

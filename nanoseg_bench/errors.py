@@ -49,5 +49,13 @@ class RecordError(NanosegError):
     """A record is malformed or was written by another version of the evaluator."""
 
 
+class CampaignError(NanosegError):
+    """A campaign's file is malformed."""
+
+
+class PublishingError(NanosegError):
+    """A published row could not be scored again by anybody else."""
+
+
 class BusyError(NanosegError):
     """Another process of ours is at work on the same files."""

@@ -10,6 +10,7 @@ from nanoseg_bench import __version__
 from nanoseg_bench.cli import (
     annotate,
     audit,
+    campaign,
     convert,
     explain,
     export,
@@ -57,7 +58,21 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"nanoseg-bench {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for verb in (prepare, convert, audit, annotate, run, score, predict, explain, export, leaderboard, figures, list_):
+    for verb in (
+        prepare,
+        convert,
+        audit,
+        annotate,
+        run,
+        score,
+        predict,
+        explain,
+        export,
+        leaderboard,
+        figures,
+        campaign,
+        list_,
+    ):
         verb.add_parser(verbs)
     return parser
 

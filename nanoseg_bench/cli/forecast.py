@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def print_forecast(
-    specs: Sequence["RunSpec"], places: "Places", device: str, overwrite: str, robust_images: int = 0
+    specs: Sequence["RunSpec"], places: "Places", device: str, overwrite: str, robust_images: int = 0, jobs: int = 1
 ) -> None:
     """Print what a plan would do; nothing is written.
 
@@ -20,6 +20,7 @@ def print_forecast(
         device: torch device name.
         overwrite: As of ``run_plan``.
         robust_images: As of ``run_plan``.
+        jobs: Runs side by side; what that gains is not known, and not told.
 
     Raises:
         AuditError, DatasetError: The plan could not be carried out on this set.
@@ -39,21 +40,23 @@ def print_forecast(
     for heading in ("run", "fit", "predict", "score", "expected"):
         table.add_column(heading, no_wrap=True)
     for each in forecasts:
-        table.add_row(each.run_id, *(step.state for step in each.steps), _time(each.seconds, each.estimated))
+        table.add_row(each.run_id, *(step.state for step in each.steps), time_text(each.seconds, each.estimated))
     open_console(piped_width=140).print(table)
     for each in forecasts:
         if each.reason:
             print(f"{each.run_id}: failed earlier: {each.reason}")
         if each.changes:
             print(f"{each.run_id}: {each.changes}")
-    print(_total(forecasts))
+    print(total_text(forecasts, jobs))
 
 
-def _total(forecasts: Sequence["RunForecast"]) -> str:
+def total_text(forecasts: Sequence["RunForecast"], jobs: int = 1) -> str:
+    """One sentence on how long runs take altogether."""
     known = [each.seconds for each in forecasts if each.seconds is not None]
     unknown = len(forecasts) - len(known)
     estimated = any(each.estimated for each in forecasts)
-    text = f"expected: {_time(sum(known), estimated)}, without scoring"
+    order = ", one run after the other" if jobs > 1 else ""
+    text = f"expected: {time_text(sum(known), estimated)}{order}, without scoring"
     if estimated:
         text += " (~: from the model's speed in another preset, by the number of pixels; take it as a rough guess)"
     if unknown:
@@ -61,7 +64,7 @@ def _total(forecasts: Sequence["RunForecast"]) -> str:
     return f"{text}; nothing was done"
 
 
-def _time(seconds: float | None, estimated: bool = False) -> str:
+def time_text(seconds: float | None, estimated: bool = False) -> str:
     """``45 s``, ``12 min``, or, where it is estimated, ``~3.4 h``."""
     if seconds is None:
         return "not known"

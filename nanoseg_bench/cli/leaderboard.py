@@ -19,12 +19,13 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser = verbs.add_parser(
         "leaderboard",
         help="rebuild and print the leaderboards",
-        usage="%(prog)s [SET] [--html [FILE] | --markdown | --check | --drop RUN ...] [options]",
+        usage="%(prog)s [SET] [--html [FILE] | --markdown | --check | --publish | --drop RUN ...] [options]",
         epilog="examples:\n  nanoseg-bench leaderboard emps --reference unet\n"
         "  nanoseg-bench leaderboard emps --html                 one page with everything -> leaderboards/emps.html\n"
         "  nanoseg-bench leaderboard data/emps --html page.html --runs runs/emps      with images, too\n"
         "  nanoseg-bench leaderboard emps --markdown             the table for a README\n"
         "  nanoseg-bench leaderboard --check\n"
+        "  nanoseg-bench leaderboard emps --publish              what each row was scored from, beside the records\n"
         "  nanoseg-bench leaderboard emps --drop unet-paper-seed0\n"
         "                                                        without the row of a run that failed",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -53,6 +54,12 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="write nothing; fail where a CSV file is not, byte for byte, what the records give",
     )
     shown.add_argument(
+        "--publish",
+        action="store_true",
+        help="copy what every good row was scored from (run.json, fit.json, predictions) from --runs to "
+        "LEADERBOARDS/predictions/SET, for `score`; what has no row any more goes",
+    )
+    shown.add_argument(
         "--drop",
         metavar="RUN",
         nargs="+",
@@ -61,7 +68,10 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     parser.add_argument("--force", action="store_true", help="with --drop: also runs that ended well")
     parser.add_argument(
-        "--runs", type=Path, metavar="DIR", help="with --html: folder of the set's runs, for images on the page"
+        "--runs",
+        type=Path,
+        metavar="DIR",
+        help="folder of the set's runs: with --html for images on the page, with --publish (default: runs/SET)",
     )
     parser.add_argument("--data", metavar="SET", help=OLD_SPELLING)
     parser.set_defaults(run=run)
@@ -79,6 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.drop is not None:
         return _drop(arguments, names)
+    if arguments.publish:
+        return _publish(arguments, names)
     for name in names:
         texts = None
         try:
@@ -127,8 +139,13 @@ def _require_consistent(arguments: argparse.Namespace, names: list[str]) -> None
     folders = [option for option in ("data", "runs") if getattr(arguments, option) is not None]
     if not folders:
         return
+    if arguments.publish and folders == ["runs"] and len(names) == 1:
+        require_there({"--runs": arguments.runs})
+        return
+    if arguments.publish:
+        raise UsageError(f"--{folders[0]}: --publish takes one SET and --runs DIR")
     if arguments.html is None:
-        raise UsageError(f"--{folders[0]}: only for the images of --html")
+        raise UsageError(f"--{folders[0]}: only for the images of --html, or --runs for --publish")
     if arguments.runs is None:
         raise UsageError(f"--data {arguments.data}: images take the predictions that were kept, too; give --runs DIR")
     if len(names) > 1:
@@ -152,6 +169,17 @@ def _drop(arguments: argparse.Namespace, names: list[str]) -> int:
         return 0
     write_leaderboards(arguments.leaderboards, name, arguments.reference)
     print_tables(arguments.leaderboards, name)
+    return 0
+
+
+def _publish(arguments: argparse.Namespace, names: list[str]) -> int:
+    from nanoseg_bench.leaderboard.build import write_leaderboards
+    from nanoseg_bench.runs.publishing import publish_runs
+
+    for name in names:
+        write_leaderboards(arguments.leaderboards, name, arguments.reference)
+        for path in publish_runs(arguments.leaderboards, name, arguments.runs or Path("runs") / name):
+            print(path)
     return 0
 
 

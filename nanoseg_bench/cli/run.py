@@ -32,6 +32,7 @@ examples:
                                                            other values than the preset's, as rows of their own
   nanoseg-bench run --robustness 20                        also judge them under 8 corruptions at 5 severities
   nanoseg-bench run --time-limit 9m                        stop cleanly after 9 minutes; repeat to go on
+  nanoseg-bench run --preset cpu --jobs 2                  two trainings side by side, each with half of the cores
   nanoseg-bench run mine-5fold --models unet               a set with folds: each fold is trained, one row per model
   nanoseg-bench run mine-5fold --models unet --final
                                                            then the model to use: trained on everything
@@ -76,6 +77,14 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     parser.add_argument("--seeds", nargs="+", default=["0"], metavar="N", help="one run per seed (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="runs side by side; they share the cores, or the GPU. Latency is measured when all are done (default: "
+        "%(default)s)",
+    )
     parser.add_argument("--weights", type=Path, help="initial weights (.safetensors); default: train from scratch")
     parser.add_argument("--runs", type=Path, help="folder of the runs (default: runs/<set name>)")
     parser.add_argument(
@@ -84,7 +93,8 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument(
         "--time-limit",
         metavar="T",
-        help="stop with a checkpoint after this time (90s, 9m, 2h), within an epoch, too",
+        help="stop with a checkpoint after this time (90s, 9m, 2h), within an epoch, too; what a kill or Ctrl-C ends "
+        "loses a minute at most",
     )
     parser.add_argument(
         "--overwrite",
@@ -118,7 +128,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out the verb; 1 when any model did not end well."""
     if arguments.robustness < 0:
         raise UsageError(f"--robustness {arguments.robustness}: give a number of test images, such as {ROBUST_IMAGES}")
-    deadline_at, limit = _deadline(arguments.time_limit)
+    if arguments.jobs < 1:
+        raise UsageError(f"--jobs {arguments.jobs}: give at least 1")
+    deadline_at, limit = parse_time_limit(arguments.time_limit)
     arguments.seeds = split_integers(arguments.seeds, "--seeds")
     names = split_names(arguments.models)
     for name in names:
@@ -156,7 +168,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         from nanoseg_bench.cli.forecast import print_forecast
 
-        print_forecast(specs, places, device, arguments.overwrite, arguments.robustness)
+        print_forecast(specs, places, device, arguments.overwrite, arguments.robustness, arguments.jobs)
         return 0
     print_shortcomings(split_shortcomings(prepared))
     for line in cleaned_truth_lines([spec.recipe for spec in specs], prepared):
@@ -169,6 +181,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.overwrite,
         after_each=lambda: write_leaderboards(places.leaderboards, prepared.name),
         robust_images=arguments.robustness,
+        at_once=arguments.jobs,
     )
     if arguments.final:
         return _print_models(specs, places, outcomes)
@@ -214,7 +227,12 @@ def _print_models(specs: Sequence["RunSpec"], places: "Places", outcomes: Mappin
     return 0 if all(outcome.status == "ok" for outcome in outcomes.values()) else 1
 
 
-def _deadline(text: str | None) -> tuple[float | None, str]:
+def parse_time_limit(text: str | None) -> tuple[float | None, str]:
+    """``--time-limit`` as a value of ``time.monotonic()``, None for never, and as it was written.
+
+    Raises:
+        UsageError: It is not a time.
+    """
     if text is None:
         return None, ""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)", text)

@@ -4,7 +4,6 @@
 the set on the training device and assembles there. Both run the same code on the same draws.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from nanoseg_bench.environment import available_cores
 from nanoseg_bench.models.base import FitContext
 from nanoseg_bench.models.budget import Budget, batches_of
 from nanoseg_bench.models.recipe import Recipe
@@ -48,7 +48,7 @@ class Loader:
         self._device = context.device
         self._batches: Iterable[Any]
         if self._on_cuda and recipe.loader == "stock":
-            workers = min(_MAX_WORKERS, max((os.cpu_count() or 2) - 1, 1))
+            workers = min(_MAX_WORKERS, max(available_cores(logical=True) - 1, 1))
             self._batches = worker_batches(source, self._order, workers, pinned=True)
         else:
             # On the CPU the cores belong to the network.

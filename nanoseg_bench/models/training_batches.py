@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import psutil
 import torch
 
+from nanoseg_bench.environment import available_cores
 from nanoseg_bench.errors import ModelError
 from nanoseg_bench.models.assembly import InstanceBatch, assemble
 from nanoseg_bench.models.data import Sample, TrainingImages
@@ -96,7 +96,7 @@ class TrainingBatches:
     def _read(self, images: Sequence[int]) -> PackedImages:
         room = MEMORY_SHARE * psutil.virtual_memory().available
         # Decoding an image leaves the interpreter to others, so threads are enough.
-        threads = ThreadPoolExecutor(min(_MAX_READERS, os.cpu_count() or 1))
+        threads = ThreadPoolExecutor(min(_MAX_READERS, available_cores(logical=True)))
         try:
             samples = threads.map(self._images.__getitem__, images)
             return self._pack(track(samples, "read training images", len(images)), images, room)

@@ -14,34 +14,39 @@ from nanoseg_bench.runs.claim import clear_folder
 from nanoseg_bench.runs.failure import Outcome, record_failure
 from nanoseg_bench.runs.folder import LOG_FILE, OUTCOME_FILE, RunFolder
 from nanoseg_bench.runs.job import Job, job_to_json
+from nanoseg_bench.runs.side_by_side import Children
 
 
-def run_in_process(job: Job, anew: bool = False) -> Outcome:
+def run_in_process(job: Job, anew: bool = False, beside: Children | None = None) -> Outcome:
     """Carry out a job in a new Python process and wait for it.
 
     Args:
         job: What to run.
         anew: Forget what earlier calls have done.
+        beside: The processes that run at the same time; None where it has the machine, and the terminal, to itself.
 
     Raises:
         BusyError: Another call is working on the same run.
-        KeyboardInterrupt: Ctrl-C; the run's last checkpoint stays.
+        KeyboardInterrupt: Ctrl-C, or the others were stopped; the run's last checkpoint stays.
     """
     job.run_dir.mkdir(parents=True, exist_ok=True)
     with hold(job.run_dir, wait=False):
         if anew:
             clear_folder(RunFolder(job.run_dir))
-        return _run_locked(job)
+        return _run_locked(job, beside)
 
 
-def _run_locked(job: Job) -> Outcome:
+def _run_locked(job: Job, beside: Children | None) -> Outcome:
     job_file = job.run_dir / "job.json"
     outcome_file = job.run_dir / OUTCOME_FILE
     outcome_file.unlink(missing_ok=True)
     write_json(job_file, job_to_json(job))
     command = [sys.executable, "-m", "nanoseg_bench.runs.job", str(job_file)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:  # noqa: S603
-        code = process.wait()
+    if beside is not None:
+        code = beside.run(command, job.spec.run_id)
+    else:
+        with subprocess.Popen(command, stdin=subprocess.PIPE) as process:  # noqa: S603
+            code = process.wait()
     if code == 130:
         raise KeyboardInterrupt
     if code == 0 and outcome_file.is_file():

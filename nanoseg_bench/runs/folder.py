@@ -176,6 +176,10 @@ class RunFolder:
         paths = (self.path / "predictions").glob(f"[!.]*{_ENDING}")
         return sorted(path.name.removesuffix(_ENDING) for path in paths)
 
+    def files_of(self, eval_set: str) -> tuple[Path, Path]:
+        """The files of an eval set: predictions, and where they come from; neither need be there."""
+        return self.predictions_path(eval_set), self._made_from_path(eval_set)
+
     def made_from(self, eval_set: str) -> MadeFrom:
         """Where predictions come from.
 

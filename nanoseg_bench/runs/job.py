@@ -21,12 +21,13 @@ from nanoseg_bench.evaluation.eval_sets import load_eval_set
 from nanoseg_bench.evaluation.predictions import write_predictions
 from nanoseg_bench.evaluation.robustness import ROBUSTNESS, clean_set
 from nanoseg_bench.files import read_json, write_json
+from nanoseg_bench.locks import hold
 from nanoseg_bench.models.base import Deadline, FitContext, FitReport, Model
 from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.registry import build
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.claim import claim_folder, differences
-from nanoseg_bench.runs.corrupted import predict_conditions, stale_conditions
+from nanoseg_bench.runs.corrupted import kept_clean_set, predict_conditions, stale_conditions
 from nanoseg_bench.runs.cross_validation import FoldRuns, keep_final_point, keep_fold_point
 from nanoseg_bench.runs.documents import MadeBy
 from nanoseg_bench.runs.failure import Outcome, record_failure
@@ -55,6 +56,7 @@ class Job:
         device: torch device name.
         deadline: When to stop with a checkpoint.
         robust_images: Test images to predict under every corruption too.
+        timed: Whether latency is measured too: not while others run beside it.
     """
 
     spec: RunSpec
@@ -64,6 +66,7 @@ class Job:
     device: str
     deadline: Deadline = dataclasses.field(default_factory=Deadline)
     robust_images: int = 0
+    timed: bool = True
 
     def prepared(self) -> PreparedSet:
         """What is trained and judged on: the set, or one of its folds."""
@@ -97,6 +100,8 @@ def execute(job: Job) -> Outcome:
 def is_complete(job: Job) -> bool:
     """Whether every record of the job is there, scored by this evaluator from these inputs, and can be scored again.
 
+    A latency that could be measured now is missing, too, if the job is a timed one.
+
     A fold, and a training on everything, have no record of their own: all is there that the next step reads.
     """
     run, prepared = RunFolder(job.run_dir), job.prepared()
@@ -107,7 +112,7 @@ def is_complete(job: Job) -> bool:
         and all(run.has_current_predictions(name) for name in predicted_sets(prepared))
         and all(is_scored(run, prepared, name, job.leaderboards) for name in scored_sets(prepared))
         and (not job.robust_images or _is_robustness_complete(job, run, prepared))
-        and not could_be_measured(run, prepared, job.leaderboards, job.device)
+        and not (job.timed and could_be_measured(run, prepared, job.leaderboards, job.device))
     )
 
 
@@ -117,7 +122,7 @@ def _is_part_complete(run: RunFolder, prepared: PreparedSet, job: Job) -> bool:
         and (run.has_weights() or not job.spec.final)
         and all(run.has_current_predictions(name) for name in predicted_sets(prepared))
         and run.operating_point() is not None
-        and not untimed_sets(run, prepared, job.device)
+        and not (job.timed and untimed_sets(run, prepared, job.device))
     )
 
 
@@ -143,14 +148,15 @@ def _run(job: Job) -> None:
     stale = [name for name in predicted_sets(prepared) if not run.has_current_predictions(name)]
     clean = clean_set(truth.eval_set("test"), job.robust_images) if job.robust_images else None
     conditions = stale_conditions(run, clean) if clean else []
-    untimed = untimed_sets(run, prepared, job.device)
+    untimed = untimed_sets(run, prepared, job.device) if job.timed else []
     if stale or conditions or untimed:
         _load(model, report, job)
         run.add_device(device_name(job.device))
     for name in stale:
         job.deadline.check(f"the predictions for {name}")
         # Nothing is published of val, its latency neither.
-        predictions = predict_eval_set(model, prepared, truth.eval_set(name), job.device, timed=name != "val")
+        timed = job.timed and name != "val"
+        predictions = predict_eval_set(model, prepared, truth.eval_set(name), job.device, timed=timed)
         run.forget_made_from(name)
         write_predictions(run.predictions_path(name), predictions)
         run.write_made_from(name)
@@ -158,6 +164,8 @@ def _run(job: Job) -> None:
     if prepared.folds:
         keep_fold_point(run, truth)  # the record is that of all folds together
         return
+    if "val" in stale and kept_clean_set(run, truth.eval_set("test")) is None:
+        _forget_robustness(job, prepared)
     # New predictions for val may move the operating point of every record.
     score_run(run, truth, job.leaderboards, only_missing="val" not in stale)
     if clean and conditions:
@@ -178,11 +186,17 @@ def _fit(model: Model, prepared: PreparedSet, run: RunFolder, job: Job) -> FitRe
         _LOG.warning("%s: its weights are gone, or it is of an earlier version; training again", run.fit_path)
     run.add_device(device_name(job.device))
     # It would be of the training before, and this call may not be asked to make it anew.
-    record_path(job.leaderboards, prepared.name, run.run_id, ROBUSTNESS).unlink(missing_ok=True)
+    _forget_robustness(job, prepared)
     context = FitContext(job.run_dir, job.spec.seed, job.device, job.deadline, job.spec.weights)
     report = model.fit(prepared, context)
     run.write_fit(report, model.complexity(), MadeBy(versions=package_versions(), commit=package_commit()))
     return report
+
+
+def _forget_robustness(job: Job, prepared: PreparedSet) -> None:
+    """Remove a record that is not of the other ones' operating point any more, unseen by whoever makes the tables."""
+    with hold(job.leaderboards / prepared.name, wait=True):
+        record_path(job.leaderboards, prepared.name, job.spec.run_id, ROBUSTNESS).unlink(missing_ok=True)
 
 
 def _load(model: Model, report: FitReport, job: Job) -> None:
@@ -233,6 +247,7 @@ def job_to_json(job: Job) -> dict[str, Any]:
         "seconds_left": left,
         "limit": job.deadline.limit,
         "robust_images": job.robust_images,
+        "timed": job.timed,
     }
 
 
@@ -256,6 +271,7 @@ def job_from_json(value: dict[str, Any]) -> Job:
         device=value["device"],
         deadline=Deadline(None if left is None else time.monotonic() + left, value["limit"]),
         robust_images=value["robust_images"],
+        timed=value["timed"],
     )
 
 

@@ -1,31 +1,32 @@
 """Carry out a plan: skip what is done, run the rest, keep the leaderboards up to date."""
 
+import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nanoseg_bench.errors import DatasetError, NanosegError, RecordError, UsageError
+from nanoseg_bench.errors import DatasetError, RecordError, UsageError
 from nanoseg_bench.evaluation.robustness import ROBUSTNESS
 from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION
 from nanoseg_bench.files import require_writable
 from nanoseg_bench.models.base import Deadline
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.claim import differences
-from nanoseg_bench.runs.cross_validation import FoldRuns, FoldTruth, score_folds
+from nanoseg_bench.runs.cross_validation import FoldRuns
+from nanoseg_bench.runs.ends import Ends, named_folds, record_of
 from nanoseg_bench.runs.executors import run_in_process
-from nanoseg_bench.runs.failure import Outcome, record_failure, record_row_failure
+from nanoseg_bench.runs.failure import Outcome, record_failure
 from nanoseg_bench.runs.job import Job, is_complete
 from nanoseg_bench.runs.plan import RunSpec
-from nanoseg_bench.runs.record import Status, read_record, record_path
+from nanoseg_bench.runs.record import read_record, record_path
 from nanoseg_bench.runs.scored import scored_sets
+from nanoseg_bench.runs.side_by_side import Children, run_side_by_side
 from nanoseg_bench.wording import counted
 
 _LOG = logging.getLogger(__name__)
-
-_GRAVEST_FIRST: tuple[Status, ...] = ("oom", "failed", "timeout", "skipped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ def run_plan(
     overwrite: str = "missing",
     after_each: Callable[[], object] = lambda: None,
     robust_images: int = 0,
+    at_once: int = 1,
 ) -> dict[str, Outcome]:
     """Run every spec whose records are not there yet.
 
@@ -63,6 +65,7 @@ def run_plan(
             has no record at all, not even a failed one.
         after_each: Called after each run, when its records are written.
         robust_images: Test images on which each model is judged under every corruption too.
+        at_once: Runs at a time. Where there are several, they share the cores, and latency is measured after them all.
 
     Returns:
         The outcome of each run by its id.
@@ -75,63 +78,46 @@ def run_plan(
     require_writable(places.leaderboards, "--leaderboards")
     _clear_stale_records(specs, places.leaderboards, prepared)
     _require_folds(specs, places, prepared)
-    outcomes: dict[str, Outcome] = {}
-    of_row: dict[int, Outcome] = {}
-    for number, spec in enumerate(specs, start=1):
-        run_dir = places.runs / spec.run_id
-        job = Job(spec, places.data, run_dir, places.leaderboards, device, deadline, robust_images)
-        _LOG.info("[%d/%d] %s", number, len(specs), spec.run_id)
-        outcomes[spec.run_id] = outcome = _run_one(job, prepared, overwrite)
-        if outcome.status != "ok":
-            _LOG.warning("%s: %s: %s", spec.run_id, outcome.status, outcome.reason)
-        if spec.fold is not None:
-            of_row[spec.fold] = outcome
-            if number < len(specs) and specs[number].row_id == spec.row_id:
-                continue  # its row takes all folds
-            if not (overwrite == "never" and _record_of(job, prepared).is_file()):
-                outcomes[spec.run_id] = _score_row(job, prepared, of_row)
-            of_row = {}
-        after_each()
-    return outcomes
+    planned = [
+        Job(spec, places.data, places.runs / spec.run_id, places.leaderboards, device, deadline, robust_images)
+        for spec in specs
+    ]
+    ends = Ends(planned, prepared, overwrite, after_each)
+    if at_once > 1:
+        _run_some_at_once(planned, at_once, ends)
+        return ends.outcomes
+    for number, job in enumerate(planned, start=1):
+        _LOG.info("[%d/%d] %s", number, len(planned), job.spec.run_id)
+        ends.add(job, _kept(job, prepared, overwrite) or _run_one(job, overwrite))
+    return ends.outcomes
 
 
-def _score_row(job: Job, prepared: PreparedSet, outcomes: Mapping[int, Outcome]) -> Outcome:
-    """Make the row of all folds of a model, or the one that says what is missing.
-
-    Args:
-        job: Of the last fold.
-        prepared: The prepared set, as a whole.
-        outcomes: Of the folds in this call.
-
-    Returns:
-        How the last fold ended, or why its row could not be made.
-    """
-    row = FoldRuns(job.run_dir.parent, job.spec.row_id, tuple(prepared.folds))
-    missing = row.missing(prepared)
-    if missing:
-        ended = {fold: outcomes[fold] for fold in missing if fold in outcomes}
-        found = {each.status for each in ended.values()}
-        status: Status = next((each for each in _GRAVEST_FIRST if each in found), "failed")
-        outcome = Outcome(status, _why_missing(missing, ended))
-        record_row_failure(job.spec, job.data, job.leaderboards, job.device, outcome)
-        _LOG.warning("%s: no row of %d folds: %s", row.row_id, len(row.folds), outcome.reason)
-        return outcomes[job.spec.fold or 0]
-    try:
-        score_folds(row, FoldTruth(prepared), job.leaderboards, only_missing=True)
-    except NanosegError as error:
-        outcome = Outcome("failed", str(error))
-        record_row_failure(job.spec, job.data, job.leaderboards, job.device, outcome)
-        _LOG.warning("%s: %s: %s", row.row_id, outcome.status, outcome.reason)
-        return outcome
-    return outcomes[job.spec.fold or 0]
-
-
-def _why_missing(missing: Sequence[int], outcomes: Mapping[int, Outcome]) -> str:
-    """``fold 2: the reason; folds 4, 5: another one``."""
-    by_reason: dict[str, list[int]] = {}
-    for fold in missing:
-        by_reason.setdefault(outcomes[fold].reason if fold in outcomes else "not run", []).append(fold)
-    return "; ".join(f"{_named(folds)}: {reason or 'no predictions'}" for reason, folds in by_reason.items())
+def _run_some_at_once(planned: Sequence[Job], at_once: int, ends: Ends) -> None:
+    """Several jobs at a time; then their latencies, one after the other, while nothing else runs."""
+    untimed = [dataclasses.replace(job, timed=False) for job in planned]
+    kept = {job.spec.run_id: _kept(job, ends.prepared, ends.overwrite) for job in untimed}
+    to_do = [job for job in untimed if kept[job.spec.run_id] is None]
+    for job in untimed:
+        if (outcome := kept[job.spec.run_id]) is not None:
+            ends.add(job, outcome)
+    if to_do:
+        at_once = min(at_once, len(to_do))
+        _LOG.info("%s, %d at a time", counted(len(to_do), "run"), at_once)
+        running = run_side_by_side(to_do, at_once, lambda job, beside: _run_one(job, ends.overwrite, beside))
+        with contextlib.closing(running):
+            for number, (job, outcome) in enumerate(running, start=1):
+                _LOG.info("[%d/%d] %s: %s", number, len(to_do), job.spec.run_id, outcome.status)
+                ends.add(job, outcome)
+    never_again = {} if ends.overwrite != "never" else {run_id for run_id, found in kept.items() if found}
+    good = {run_id for run_id, outcome in ends.outcomes.items() if outcome.status == "ok"}
+    for job in planned:
+        if job.spec.run_id not in good or job.spec.run_id in never_again or is_complete(job):
+            continue
+        if job.deadline.passed:
+            _LOG.warning("latency: not measured in %s; the same command does it", job.deadline.limit)
+            return
+        _LOG.info("%s: latency", job.spec.run_id)
+        ends.add(job, run_in_process(job), again=True)
 
 
 def _require_folds(specs: Sequence[RunSpec], places: Places, prepared: PreparedSet) -> None:
@@ -156,7 +142,7 @@ def _require_folds(specs: Sequence[RunSpec], places: Places, prepared: PreparedS
         else:
             complete.append(spec.recipe.model)
     if lacking:
-        told = "; ".join(f"{row_id} lacks {_named(folds)}" for row_id, folds in lacking.items())
+        told = "; ".join(f"{row_id} lacks {named_folds(folds)}" for row_id, folds in lacking.items())
         way = f", or give --models {' '.join(dict.fromkeys(complete))}" if complete else ""
         raise UsageError(
             f"--final: trains at the operating points of all {len(prepared.folds)} folds, and {told}; run the same "
@@ -166,10 +152,6 @@ def _require_folds(specs: Sequence[RunSpec], places: Places, prepared: PreparedS
 
 def _of_fold(prepared: PreparedSet, fold: int) -> dict[str, Any]:
     return {"fold": fold, "set_hash": prepared.of_fold(fold).content_hash}
-
-
-def _named(folds: Sequence[int]) -> str:
-    return f"{'fold' if len(folds) == 1 else 'folds'} {', '.join(map(str, folds))}"
 
 
 def open_set(data: Path) -> PreparedSet:
@@ -184,8 +166,9 @@ def open_set(data: Path) -> PreparedSet:
     return prepared
 
 
-def _run_one(job: Job, prepared: PreparedSet, overwrite: str) -> Outcome:
-    record = _record_of(job, prepared)
+def _kept(job: Job, prepared: PreparedSet, overwrite: str) -> Outcome | None:
+    """The outcome of a job that has nothing to do; None where it has."""
+    record = record_of(job, prepared)
     if overwrite == "never" and record.is_file() and not job.spec.final:
         _LOG.info("%s: has a record, kept (--overwrite never)", job.spec.run_id)
         kept = read_record(record)
@@ -193,16 +176,16 @@ def _run_one(job: Job, prepared: PreparedSet, overwrite: str) -> Outcome:
     if overwrite != "always" and is_complete(job):
         _LOG.info("%s: up to date", job.spec.run_id)
         return Outcome("ok")
+    return None
+
+
+def _run_one(job: Job, overwrite: str, beside: Children | None = None) -> Outcome:
     if job.deadline.passed:
         limit = job.deadline.limit
         outcome = Outcome("skipped", f"time limit {limit} reached before it started; run the same command again")
         record_failure(job.spec, job.data, job.leaderboards, job.device, outcome)
         return outcome
-    return run_in_process(job, anew=overwrite == "always")
-
-
-def _record_of(job: Job, prepared: PreparedSet) -> Path:
-    return record_path(job.leaderboards, prepared.name, job.spec.row_id, "test")
+    return run_in_process(job, overwrite == "always", beside)
 
 
 def _require_splits(prepared: PreparedSet) -> None:

@@ -13,6 +13,7 @@ from nanoseg_bench.evaluation.result import Evaluation, OperatingPoint
 from nanoseg_bench.evaluation.robustness import CONDITIONS, ROBUSTNESS, evaluate_robustness
 from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION, evaluate, evaluate_ood
 from nanoseg_bench.files import sha256_file, sha256_json
+from nanoseg_bench.locks import hold
 from nanoseg_bench.preparation.begun_truth import began_truth
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.preparation.shortcomings import shortcoming_lines, split_shortcomings
@@ -67,6 +68,9 @@ class KeptTruth:
 def score_run(run: RunFolder, truth: KeptTruth, leaderboards: Path, *, only_missing: bool = False) -> None:
     """Write a run's records from its kept predictions, and its operating point; from the same ones, the same bytes.
 
+    They are written together: whoever makes the tables meanwhile sees the old ones or the new ones, not one operating
+    point on test and another on ood.
+
     Args:
         run: A run whose training is finished, or predictions that were handed in.
         truth: Of the prepared set.
@@ -82,10 +86,12 @@ def score_run(run: RunFolder, truth: KeptTruth, leaderboards: Path, *, only_miss
     names = eval_sets_of(run, truth)
     if only_missing:
         names = [name for name in names if not is_scored(run, prepared, name, leaderboards)]
-    for record in build_records(run, truth, names):
-        if record.operating_point is not None and run.is_fitted:
-            run.keep_operating_point(record.operating_point)
-        write_record(record_path(leaderboards, prepared.name, run.run_id, record.eval_set), record)
+    records = list(build_records(run, truth, names))
+    with hold(leaderboards / prepared.name, wait=True):
+        for record in records:
+            if record.operating_point is not None and run.is_fitted:
+                run.keep_operating_point(record.operating_point)
+            write_record(record_path(leaderboards, prepared.name, run.run_id, record.eval_set), record)
 
 
 def build_records(run: RunFolder, truth: KeptTruth, eval_sets: Sequence[str]) -> Iterator[Record]:

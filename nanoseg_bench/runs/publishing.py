@@ -1,0 +1,125 @@
+"""What a published record was scored from lies beside it, so that anybody can score it again.
+
+``LEADERBOARDS/predictions/<set>/<run>/`` holds a run without its weights: ``run.json``, ``fit.json``, and the
+predictions of val and of every eval set that has a record. Of a row of folds there is one such folder for each fold.
+"""
+
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from nanoseg_bench.errors import PublishingError
+from nanoseg_bench.evaluation.robustness import CONDITIONS, ROBUSTNESS
+from nanoseg_bench.files import write_bytes
+from nanoseg_bench.runs import cross_validation, scored
+from nanoseg_bench.runs.cross_validation import FoldRuns
+from nanoseg_bench.runs.folder import FIT_FILE, RUN_FILE, RunFolder
+from nanoseg_bench.runs.record import Record, find_records, read_record
+
+_VAL = "val"
+
+
+def published_runs(leaderboards: Path, set_name: str) -> Path:
+    """The folder of the published runs of a set."""
+    return leaderboards / "predictions" / set_name
+
+
+def publish_runs(leaderboards: Path, set_name: str, runs: Path) -> list[Path]:
+    """Copy what every good record of a set was scored from, and take away what has no record any more.
+
+    A run that is not in ``runs`` stays as it is published already, if its record was scored from that.
+
+    Args:
+        leaderboards: Folder of the records.
+        set_name: Of the prepared set.
+        runs: Folder of its runs.
+
+    Returns:
+        The published folders, in the order of the records.
+
+    Raises:
+        PublishingError: A record was scored from other predictions than the run keeps; nothing is copied then.
+        RecordError: A record is malformed.
+    """
+    target = published_runs(leaderboards, set_name)
+    chosen: dict[str, tuple[RunFolder, set[str]]] = {}
+    for path in find_records(leaderboards, set_name):
+        record = read_record(path)
+        if record.status != "ok":
+            continue
+        for run in _found(path, record, runs, target):
+            chosen.setdefault(run.run_id, (run, {_VAL}))[1].update(_predicted(record))
+    for run, eval_sets in chosen.values():
+        _copy(run, _files(run, eval_sets), target / run.run_id)
+    _remove_others(target, chosen)
+    return [target / run_id for run_id in chosen]
+
+
+def _found(path: Path, record: Record, runs: Path, target: Path) -> list[RunFolder]:
+    """The folders that a record was scored from: those of its run, else those that are published already."""
+    row_id = path.stem.removesuffix(f"-{record.eval_set}")
+    is_there = False
+    for folder in (runs, target):
+        row = _row(folder, row_id, record)
+        is_there = is_there or any((run.path / RUN_FILE).is_file() for run in row)
+        if _fingerprint(folder, row_id, record) == record.predictions_sha256:
+            return row
+    if is_there:
+        raise PublishingError(
+            f"{path}: was scored from other predictions than {runs / row_id} keeps; `nanoseg-bench run`, or "
+            "`nanoseg-bench score`, makes the record anew from what is kept"
+        )
+    raise PublishingError(
+        f"{path}: {runs / row_id} is not there, so nobody could score this row again; give --runs DIR, or take the row "
+        f"away: nanoseg-bench leaderboard {record.set_name} --drop {row_id} --force"
+    )
+
+
+def _row(folder: Path, row_id: str, record: Record) -> list[RunFolder]:
+    if not record.folds:
+        return [RunFolder(folder / row_id)]
+    row = _folds(folder, row_id, record.folds)
+    return [row.run(fold) for fold in row.folds]
+
+
+def _folds(folder: Path, row_id: str, number: int) -> FoldRuns:
+    return FoldRuns(folder, row_id, tuple(range(1, number + 1)))
+
+
+def _fingerprint(folder: Path, row_id: str, record: Record) -> str | None:
+    try:
+        if record.folds:
+            return cross_validation.fingerprint(_folds(folder, row_id, record.folds))
+        return scored.fingerprint(RunFolder(folder / row_id), record.eval_set)
+    except FileNotFoundError:
+        return None
+
+
+def _predicted(record: Record) -> Iterable[str]:
+    if record.eval_set != ROBUSTNESS:
+        return [record.eval_set]
+    return ["test", *(condition.name for condition in CONDITIONS)]
+
+
+def _files(run: RunFolder, eval_sets: Iterable[str]) -> list[Path]:
+    paths = [run.path / RUN_FILE, run.path / FIT_FILE]
+    for name in sorted(eval_sets):
+        paths += run.files_of(name)
+    # Predictions from outside have no training, and may have none of val.
+    return [path for path in paths if path.is_file()]
+
+
+def _copy(run: RunFolder, files: Iterable[Path], target: Path) -> None:
+    wanted = {target / path.relative_to(run.path): path for path in files}
+    for copy, path in wanted.items():
+        data = path.read_bytes()
+        if not (copy.is_file() and copy.read_bytes() == data):
+            write_bytes(copy, data)
+    for path in [path for path in target.rglob("*") if path.is_file() and path not in wanted]:
+        path.unlink()
+
+
+def _remove_others(target: Path, chosen: Mapping[str, object]) -> None:
+    for folder in [path.parent for path in target.glob(f"*/{RUN_FILE}")]:
+        if folder.name not in chosen:
+            shutil.rmtree(folder)
