@@ -211,8 +211,9 @@ def _scaled(seconds: float, spec: RunSpec, like: Record) -> _Time:
 
 
 def _pixels(spec: RunSpec, like: Record) -> float:
-    """By how many times more pixels the spec's network sees than that of a record."""
-    return float(spec.recipe.canvas / like.recipe["canvas"]) ** 2
+    """By how many times more pixels the spec's network is trained on, in an image, than that of a record."""
+    side = spec.recipe.crop or spec.recipe.canvas
+    return float(side / (like.recipe.get("crop") or like.recipe["canvas"])) ** 2
 
 
 def _say(found: Differences | None) -> str:

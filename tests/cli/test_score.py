@@ -412,7 +412,7 @@ def test_a_dry_run_tells_what_is_to_be_scored_and_what_failed(bench, capsys):
 
 
 def test_a_dry_run_estimates_from_another_preset_by_the_pixels(bench, capsys):
-    """By hand: 10 s for 100 images at 64 px is 0.1 s each, and four times that at 128 px."""
+    """By hand: 10 s for 100 images at 64 px is 0.1 s each; four times that for views of 128 px, 16 times at 256 px."""
     name, smoke = bench.prepared.name, read_record(bench.record_path())
     device = smoke.device
     known = smoke.model_copy(
@@ -424,13 +424,14 @@ def test_a_dry_run_estimates_from_another_preset_by_the_pixels(bench, capsys):
         }
     )
     write_record(record_path(bench.boards, name, "unet-smoke-seed0", "test"), known)
-    (spec,) = plan_runs(bench.prepared, ["unet"], "quick", [0], overrides={"canvas": 128, "images_seen": 800})
+    changed = {"canvas": 256, "crop": 128, "images_seen": 800}
+    (spec,) = plan_runs(bench.prepared, ["unet"], "quick", [0], overrides=changed)
     (found,) = Forecaster(bench.prepared, bench.runs, bench.boards, device, "missing").forecast([spec])
     fit, predict, _ = found.steps
     assert fit.estimated and predict.estimated and found.estimated
     images = sum(len(bench.prepared.images(part)) for part in ("val", "test", "ood"))
     assert fit.seconds == pytest.approx(800 * 0.1 * 4)
-    assert predict.seconds == pytest.approx(images * 0.05 * 4)
+    assert predict.seconds == pytest.approx(images * 0.05 * 16)
 
     # The nearest canvas says most, and the preset itself more than any other.
     for preset, canvas, seconds in (("other", 128, 30.0), (spec.recipe.preset, 128, 70.0)):

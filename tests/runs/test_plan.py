@@ -165,7 +165,7 @@ def test_values_from_the_command_line_are_a_run_of_their_own():
     assert re.fullmatch(r"unet-quick\+[0-9a-f]{8}-seed0", other.run_id)
     recipe = other.recipe
     assert (recipe.epochs, recipe.images_seen, recipe.canvas) == (50, None, 320)
-    assert recipe.augmentation == Augmentation(mosaic=0.3)
+    assert recipe.augmentation == Augmentation(mosaic=0.3, scale=(0.35, 1.25)), "the rest as in the preset"
     assert recipe.options == SemanticOptions(neck=0.8).model_dump(), "complete, whatever the recipe names"
     (again,) = plan_runs(FakeSet(), ["unet"], "quick", [0], overrides=dict(reversed(VALUES.items())))
     assert again == other
