@@ -75,7 +75,8 @@ def test_bad_flags_are_usage_errors(tiny_set, tmp_path, capsys, flags, part):
     assert part in capsys.readouterr().err
 
 
-def test_a_missing_set_and_a_missing_preset_say_what_to_do(tiny_set, tmp_path, capsys):
+def test_a_missing_set_and_a_missing_preset_say_what_to_do(tiny_set, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where no other sets lie
     assert main(run_arguments(tmp_path / "nothing", tmp_path, "--models", "otsu")) == 2
     assert "nanoseg-bench prepare" in capsys.readouterr().err
     arguments = run_arguments(tiny_set, tmp_path, "--models", "otsu", "--preset", "papr")
