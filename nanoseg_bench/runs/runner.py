@@ -108,7 +108,7 @@ def _run_some_at_once(planned: Sequence[Job], at_once: int, ends: Ends) -> None:
             for number, (job, outcome) in enumerate(running, start=1):
                 _LOG.info("[%d/%d] %s: %s", number, len(to_do), job.spec.run_id, outcome.status)
                 ends.add(job, outcome)
-    never_again = {} if ends.overwrite != "never" else {run_id for run_id, found in kept.items() if found}
+    never_again = {run_id for run_id, found in kept.items() if found} if ends.overwrite == "never" else set()
     good = {run_id for run_id, outcome in ends.outcomes.items() if outcome.status == "ok"}
     for job in planned:
         if job.spec.run_id not in good or job.spec.run_id in never_again or is_complete(job):
