@@ -56,7 +56,7 @@ def total_text(forecasts: Sequence["RunForecast"], jobs: int = 1) -> str:
     unknown = len(forecasts) - len(known)
     estimated = any(each.estimated for each in forecasts)
     order = ", one run after the other" if jobs > 1 else ""
-    text = f"expected: {time_text(sum(known), estimated)}{order}, without scoring"
+    text = f"expected: {time_text(sum(known) if known else None, estimated)}{order}, without scoring"
     if estimated:
         text += " (~: from the model's speed in another preset, by the number of pixels; take it as a rough guess)"
     if unknown:

@@ -11,10 +11,11 @@ from PIL import Image
 
 from nanoseg_bench.annotations.raster import to_mask
 from nanoseg_bench.cli import main
+from nanoseg_bench.cli.forecast import total_text
 from nanoseg_bench.evaluation.predictions import read_predictions
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.preparation.prepared_set import PreparedSet
-from nanoseg_bench.runs.forecast import Forecaster
+from nanoseg_bench.runs.forecast import Forecaster, RunForecast, Step
 from nanoseg_bench.runs.plan import plan_runs
 from nanoseg_bench.runs.record import Training, read_record, record_path, write_record
 
@@ -447,6 +448,13 @@ def test_a_dry_run_estimates_from_another_preset_by_the_pixels(bench, capsys):
     assert "~" in lines["unet-quick-seed0"]
     assert lines["mask-rcnn-quick-seed0"].endswith("not known")
     assert "from the model's speed in another preset" in lines["expected:"]
+
+
+def test_a_total_of_which_nothing_is_known_is_no_zero():
+    unknown = RunForecast("unet-quick-seed0", (Step("fit", "to do", None), Step("predict", "to do", None)))
+    done = RunForecast("otsu-quick-seed0", (Step("fit", "cached", 0.0), Step("predict", "cached", 0.0)))
+    assert total_text([unknown]).startswith("expected: not known")
+    assert total_text([done]).startswith("expected: 0 s")
 
 
 def test_a_dry_run_without_any_folder_makes_none(bench, tmp_path, monkeypatch):
