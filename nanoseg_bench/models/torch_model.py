@@ -36,9 +36,9 @@ class TorchModel(Model):
     - ``losses(network, batch)``: named losses of a batch, and
     - ``predict(images)``: particles in original pixels (``network``, ``device`` and ``crop_padding`` help).
 
-    May be written: ``fast_parameters``, ``adapt``, ``class_layer`` and ``check_training_images``; ``Options``, ``least_canvas``,
-    ``weight_average`` and ``uses_ignored`` may be set. A network that says of each pixel what it is needs less: see
-    ``SemanticModel``.
+    May be written: ``fast_parameters``, ``adapt``, ``class_layer`` and ``check_training_images``; ``Options``,
+    ``least_canvas``, ``weight_average`` and ``uses_ignored`` may be set. A network that says of each pixel what it is
+    needs less: see ``SemanticModel``.
 
     Raises:
         RecipeError: A canvas or the crop is no multiple of 32, or below ``least_canvas``, or an option is unknown.

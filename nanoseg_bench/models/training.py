@@ -133,8 +133,8 @@ def load_initial_weights(
         path: The file.
         adapt: Applied to the file's tensors first.
         classes: Of the network.
-        class_layer: Names of its tensors that tell them apart. Where the JSON beside the file names other classes, these
-            keep what they were drawn as, whatever their shape; a network of one class starts from any other of one.
+        class_layer: Names of its tensors that tell them apart. Where the JSON beside the file names other classes,
+            these keep what they were drawn as, whatever their shape; a network of one class starts from any of one.
 
     Raises:
         ModelError: The file cannot be read, or fewer than half of the network's tensors are in it.
