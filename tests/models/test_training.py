@@ -350,6 +350,28 @@ def test_initial_weights_are_taken_where_they_fit(tmp_path):
     assert torch.equal(network[3].weight, own_head)
 
 
+def test_a_layer_that_knows_other_classes_is_drawn_anew_whatever_its_shape(tmp_path, caplog):
+    path, layer = tmp_path / "initial.safetensors", ["3.weight", "3.bias"]
+    source = make_network(5).state_dict()
+    save_file(source, path)
+
+    def taken(known, classes):
+        caplog.clear()
+        path.with_suffix(".json").write_text(json.dumps({"classes": known}))
+        network = make_network(0)
+        number = load_initial_weights(network, path, None, classes, layer)
+        assert torch.equal(network[0].weight, source["0.weight"])
+        same = torch.equal(network[3].weight, source["3.weight"])
+        assert number == len(source) - (0 if same else 2)
+        assert same or torch.equal(network[3].weight, make_network(0)[3].weight)
+        return same
+
+    assert taken(["a", "b"], ("a", "b")) and not caplog.records
+    assert not taken(["a", "b"], ("b", "a"))
+    assert "initial.safetensors: knows the classes a, b, and the set has b, a: the class layer is drawn" in caplog.text
+    assert taken(["particle"], ("rod",)), "anything or nothing is the same question"
+
+
 def test_initial_weights_start_a_training_but_not_a_resumed_one(tmp_path):
     path = tmp_path / "initial.safetensors"
     save_file(make_network(5).state_dict(), path)

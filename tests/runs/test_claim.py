@@ -13,8 +13,8 @@ from nanoseg_bench.errors import ModelError, TimeLimitReached
 from nanoseg_bench.evaluation.predictions import read_predictions
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.models.base import Deadline, FitContext
-from nanoseg_bench.models.mask_cleaning import clean_masks
 from nanoseg_bench.models.checkpoint import load_weights, round_parameters, save_weights
+from nanoseg_bench.models.mask_cleaning import clean_masks
 from nanoseg_bench.models.recipe import Recipe, Training
 from nanoseg_bench.models.registry import BUILT_IN, build
 from nanoseg_bench.models.trained import open_trained
