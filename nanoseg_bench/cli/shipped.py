@@ -122,6 +122,12 @@ def warn_of_known_images(
 
     told = []
     for known, names in names_of.items():
+        if not known.is_file():  # whoever passed the weights on may have kept it
+            told.append(
+                f"{known}: is not there, so nothing tells whether this set shows what the weights "
+                f"{' and '.join(names)} were trained on"
+            )
+            continue
         found = find_known_images(prepared, known, workers)
         if found:
             images = found.all_names

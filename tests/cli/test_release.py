@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from skimage.io import imsave
 
 from nanoseg_bench.cli import main
+from nanoseg_bench.cli.shipped import warn_of_known_images
 from nanoseg_bench.evaluation.predictions import read_predictions
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.models.base import CanvasImage
@@ -253,6 +254,17 @@ def test_a_run_from_shipped_weights_says_so_and_draws_other_classes_anew(ships, 
     assert "the class layer is drawn anew" in log and "nanocube" in log
     (path,) = boards.glob("records/*/*-test.json")
     assert read_record(path).initial_weights == f"nsyolo.safetensors sha256:{sha256_file(ships.weights)}"
+
+
+def test_weights_that_were_passed_on_without_fingerprints_say_so(copied, tmp_path, capsys):
+    own_set(copied.data, tmp_path)
+    (known,) = copied.out.glob("*.known-images.npz")
+    known.unlink()
+    told = warn_of_known_images(PreparedSet(tmp_path / "data"), [copied.weights])
+    assert told == [
+        f"{known}: is not there, so nothing tells whether this set shows what the weights nsyolo were trained on"
+    ]
+    assert warn_of_known_images(PreparedSet(copied.data), [copied.weights]) == [], "its own split is audited"
 
 
 def test_only_networks_start_from_shipped_weights(ships, capsys):
