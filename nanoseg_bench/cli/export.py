@@ -84,13 +84,15 @@ def run(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.weights.shipped import is_shipped
 
-    if arguments.model is None or not arguments.model.exists():
-        arguments.model = find_model(arguments.model, "give a run's folder, or its weights")
+    hint = "give a run's folder, or its weights"
+    if arguments.model is None or not arguments.model.suffix:
+        arguments.model = find_model(arguments.model, hint, "")
     weights: Path = arguments.model / "weights.safetensors" if arguments.model.is_dir() else arguments.model
     out: Path = arguments.out or (
         Path(weights.with_suffix(".onnx").name) if is_shipped(weights) else weights.with_suffix(".onnx")
     )
     _check(arguments, out)
+    require_there({"": arguments.model}, hint)
     from nanoseg_bench.environment import isolate_libraries
 
     isolate_libraries()

@@ -18,12 +18,13 @@ _SHOWN = 5
 _WEIGHTS_HINT = "give a .safetensors file, or the name of weights that ship with this package"
 
 
-def find_model(given: Path | None, hint: str) -> Path:
+def find_model(given: Path | None, hint: str, flag: str = "--model") -> Path:
     """The model that is meant, which is there.
 
     Args:
         given: A path, or the name of shipped weights where no path is called so; None for the default ones.
         hint: What to give, where there is nothing like it.
+        flag: Of the option, for messages; empty where there is none.
 
     Raises:
         UsageError: It is not there.
@@ -34,10 +35,10 @@ def find_model(given: Path | None, hint: str) -> Path:
         try:
             return shipped_weights()
         except UsageError as error:
-            raise UsageError(f"no model is given, and {error}: --model RUN") from error
+            raise UsageError(f"no model is given, and {error}: {f'{flag} RUN'.strip()}") from error
     name = str(given)
     if given.exists() or name not in {*shipped_names(), *_networks()}:
-        require_there({"--model": given}, hint)
+        require_there({flag: given}, hint)
         return given
     return shipped_weights(name)
 
