@@ -253,9 +253,7 @@ def _origin(model: Path) -> str:
 
     if not is_shipped(model):
         return str(model.resolve())
-    from nanoseg_bench.files import sha256_file
-
-    return f"shipped weights {model.stem}, SHA-256 {sha256_file(model)}"
+    return f"shipped weights {model.stem}"
 
 
 def _begun_by(path: Path, predictor: "Predictor") -> "BegunBy":
