@@ -120,7 +120,7 @@ def release_run(
         release,
         model=description["model"],
         classes=description["classes"],
-        canvas=description["canvas"],
+        canvas=Recipe(**recipe).input_canvas,
         weights_sha256=digest,
     )
     write_text(written.with_suffix(".md"), card)
