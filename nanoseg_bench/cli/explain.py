@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from nanoseg_bench.cli.places import require_there
+from nanoseg_bench.cli.shipped import find_model, tell_release
 from nanoseg_bench.errors import ModelError, UsageError
 from nanoseg_bench.wording import counted
 
 _EPILOG = """\
 examples:
+  nanoseg-bench explain sample.tif                         with the weights that ship with this package
   nanoseg-bench explain sample.tif --model runs/nanosynth/nsyolo-quick-seed0    -> sample-explained.png
   nanoseg-bench explain sample.tif --model weights.safetensors --at 310,224 95,410
   nanoseg-bench explain sample.tif --model RUN --out figure.pdf --arrays figure.npz
@@ -38,7 +40,11 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     parser.add_argument("image", type=Path, metavar="IMAGE", help="a micrograph")
     parser.add_argument(
-        "--model", type=Path, required=True, metavar="RUN_OR_WEIGHTS", help="a run's folder, or its weights"
+        "--model",
+        type=Path,
+        metavar="RUN_OR_WEIGHTS",
+        help="a run's folder, its weights, or nsyolo or yolo11n, whose weights ship with this package (default: "
+        "nsyolo)",
     )
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="the picture: .png, .pdf or .svg (default: IMAGE's name-explained.png)"
@@ -68,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out the verb."""
     out: Path = arguments.out or Path(f"{arguments.image.stem}-explained.png")
     require_there({"": arguments.image})
-    require_there({"--model": arguments.model}, "give a run's folder, or its weights")
+    arguments.model = find_model(arguments.model, "give a run's folder, or its weights")
     _check(arguments, out)
     from nanoseg_bench.environment import isolate_libraries
 
@@ -88,6 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.arrays is not None:
         require_writable(arguments.arrays.parent, "--arrays")
     model = open_trained(arguments.model, trust_pickle=arguments.trust_pickle)
+    tell_release(arguments.model)
     chosen = choose_confidence(arguments.model, arguments.confidence)
     _LOG.info("confidence %.3g (%s)", chosen.confidence, chosen.source)
     try:

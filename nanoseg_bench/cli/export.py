@@ -1,23 +1,34 @@
-"""``nanoseg-bench export``: a trained YOLO model as one file for other programs."""
+"""``nanoseg-bench export``: a trained model as one file for other programs, or released with its model card."""
 
 import argparse
 from pathlib import Path
 
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
+from nanoseg_bench.cli.sets import find_set
+from nanoseg_bench.cli.shipped import find_model, tell_release
 from nanoseg_bench.errors import UsageError
 
-_FORMATS = ("onnx",)
+_ONNX, _RELEASE = "onnx", "release"
+_FORMATS = (_ONNX, _RELEASE)
 
 _EPILOG = """\
 examples:
   nanoseg-bench export runs/mine/nsyolo-paper-seed0 --to onnx                -> weights.onnx in the run's folder
   nanoseg-bench export weights.safetensors --to onnx --out nsyolo.onnx
+  nanoseg-bench export --to onnx                                             the shipped weights -> nsyolo.onnx
+  nanoseg-bench export runs/mine/nsyolo-paper-seed0 --to release --out ours  -> ours/nsyolo.safetensors, and what
+                                                                             belongs to it
 
-The file takes any batch of images whose sides are multiples of 32, (N, 3, H, W) RGB from 0 to 1, and gives boxes,
+onnx: The file takes any batch of images whose sides are multiples of 32, (N, 3, H, W) RGB from 0 to 1, and gives boxes,
 scores and mask coefficients of all anchors, and the prototypes of the masks, as Ultralytics lays them out. Classes,
 network size, recipe, operating point and the hash of the weights stand in its metadata. Before it is put in place, it
 is run beside PyTorch on drawn images; the differences are printed.
+
+release: The run's weights as others can use them, with --model or --weights: NAME.safetensors, byte for byte those that
+the row was predicted with; NAME.json; a model card, NAME.md, with data, licence, scores and limits; and fingerprints of
+the training images (150 local features and a view of 128 px of each), by which `prepare` and `run` recognise them in a
+test set. For a finished run with its records, on a set without folds.
 """
 
 
@@ -25,29 +36,63 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     """Register the verb."""
     parser = verbs.add_parser(
         "export",
-        help="write a trained YOLO model as ONNX, checked against PyTorch",
+        help="write a trained YOLO model as ONNX, checked against PyTorch; or release it with a model card",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", type=Path, metavar="RUN_OR_WEIGHTS", help="a run's folder, or its weights")
+    parser.add_argument(
+        "model",
+        nargs="?",
+        type=Path,
+        metavar="RUN_OR_WEIGHTS",
+        help="a run's folder, its weights, or nsyolo or yolo11n, whose weights ship with this package (default: "
+        "nsyolo)",
+    )
     to = parser.add_argument("--to", choices=_FORMATS, default=_FORMATS[0], help="what to write (default: %(default)s)")
     keep_spelling(parser, to, "--format")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="the file (default: beside the weights)")
+    parser.add_argument(
+        "--out", type=Path, metavar="PATH", help="the file (default: beside the weights), or the folder of the release"
+    )
     parser.add_argument(
         "--overwrite", choices=("never", "always"), default="never", help="a file of this name (default: %(default)s)"
     )
     parser.add_argument(
         "--trust-pickle", action="store_true", help="read a .pt checkpoint, which runs whatever code stands in it"
     )
+    release = parser.add_argument_group("release")
+    release.add_argument("--name", help="of the files (default: the model's id)")
+    release.add_argument("--data", metavar="SET", help="the set of the run (default: that of its folder's name)")
+    release.add_argument(
+        "--leaderboards", type=Path, default=Path("leaderboards"), help="where its records lie (default: %(default)s)"
+    )
+    release.add_argument(
+        "--round",
+        action="store_true",
+        help="weights of a run by an earlier version: first round them to half precision, in place",
+    )
+    release.add_argument("--workers", type=int, metavar="N", help="processes (default: the cores, at most 8)")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out the verb."""
+    if arguments.to == _RELEASE:
+        return _release(arguments)
+    return _export(arguments)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from nanoseg_bench.weights.shipped import is_shipped
+
+    hint = "give a run's folder, or its weights"
+    if arguments.model is None or not arguments.model.suffix:
+        arguments.model = find_model(arguments.model, hint, "")
     weights: Path = arguments.model / "weights.safetensors" if arguments.model.is_dir() else arguments.model
-    out: Path = arguments.out or weights.with_suffix(".onnx")
+    out: Path = arguments.out or (
+        Path(weights.with_suffix(".onnx").name) if is_shipped(weights) else weights.with_suffix(".onnx")
+    )
     _check(arguments, out)
-    require_there({"": arguments.model}, "give a run's folder, or its weights")
+    require_there({"": arguments.model}, hint)
     from nanoseg_bench.environment import isolate_libraries
 
     isolate_libraries()
@@ -59,6 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     require_writable(out.parent, "--out")
     model = open_trained(arguments.model, trust_pickle=arguments.trust_pickle)
+    tell_release(arguments.model)
     if not isinstance(model, YoloModel):
         raise UsageError(f"{arguments.model}: {model.recipe.model} is no YOLO model, and only those are exported")
     point = find_operating_point(arguments.model)
@@ -71,6 +117,45 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{out}: {model.recipe.title}, {model.recipe.input_canvas} px, classes {', '.join(model.classes)}")
     print(f"ONNX Runtime against PyTorch: {parity}")
     print(f"operating point: {f'{point.confidence:.3g}, {point.source}' if point else 'none known'}")
+    return 0
+
+
+def _release(arguments: argparse.Namespace) -> int:
+    from nanoseg_bench.environment import isolate_libraries
+
+    isolate_libraries()
+    from nanoseg_bench.files import require_writable
+    from nanoseg_bench.preparation.prepared_set import PreparedSet
+    from nanoseg_bench.runs.folder import RunFolder
+    from nanoseg_bench.runs.releasing import WEIGHTS, is_rounded, release_run, round_run
+
+    if arguments.model is None or arguments.out is None:
+        raise UsageError("--to release: give the folder of a finished run, and the folder of the release with --out")
+    require_there({"": arguments.model}, "give a run's folder")
+    run = RunFolder(arguments.model.resolve())
+    if not (run.is_fitted and (run.path / WEIGHTS).is_file()):
+        raise UsageError(f"{arguments.model}: is no finished run of a network; `nanoseg-bench run` makes one")
+    prepared = PreparedSet(find_set(arguments.data or run.path.parent.name))
+    again = "predict anew with the same `nanoseg-bench run` as before, then repeat this without --round"
+    if not is_rounded(run):
+        if not arguments.round:
+            raise UsageError(
+                f"{arguments.model}: an earlier version trained it, and its weights are in single precision; --round "
+                f"rounds them to half, in place; then {again}"
+            )
+        round_run(run)
+        print(f"{run.path / WEIGHTS}: rounded to half precision; next: {again}")
+        return 0
+    name = arguments.name or run.facts().model
+    if (arguments.out / f"{name}.safetensors").exists() and arguments.overwrite == "never":
+        raise UsageError(
+            f"{arguments.out / name}.safetensors: is there already; give another --name, or --overwrite always"
+        )
+    require_writable(arguments.out, "--out")
+    released = release_run(run, prepared, arguments.leaderboards, arguments.out, name, arguments.workers)
+    print(f"{released.weights}: {released.release.provenance}")
+    print(f"{released.card}: the model card")
+    print(f"{released.known_images}: fingerprints of the training images")
     return 0
 
 

@@ -55,17 +55,23 @@ def choose_confidence(
 
 
 def find_operating_point(model: Path) -> OperatingPoint | None:
-    """The operating point that a run keeps beside its weights; also the default, where its val could not decide.
+    """The operating point that a run or a release keeps beside its weights; also the default, where val cannot decide.
 
     Args:
-        model: The run's folder, or its ``weights.safetensors``.
+        model: The run's folder, or its ``weights.safetensors``; or released weights.
 
     Returns:
-        None where this is no run, or none was chosen for its training.
+        None where this is neither, or none was chosen for the training.
 
     Raises:
-        RecordError: What it keeps is malformed.
+        RecordError, ModelError: What it keeps is malformed.
     """
+    from nanoseg_bench.weights.release import read_release
+
+    if (release := read_release(model)) is not None:
+        chosen = release.confidence_source == "val"
+        how = "chosen on val" if chosen else "the default, since val cannot decide"
+        return OperatingPoint(release.confidence, f"{how}, as {model.with_suffix('.json').name} says", chosen=chosen)
     run = RunFolder((model.parent if model.name == _WEIGHTS else model).resolve())
     point = run.operating_point()
     if point is None:

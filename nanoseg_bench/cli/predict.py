@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
+from nanoseg_bench.cli.shipped import find_model, tell_release
 from nanoseg_bench.errors import ImageError, UsageError
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.wording import counted
@@ -30,6 +31,7 @@ _LOG = logging.getLogger(__name__)
 
 _EPILOG = """\
 examples:
+  nanoseg-bench predict my_images --out found            with the weights that ship with this package
   nanoseg-bench predict sample.tif --model runs/mine/nsyolo-paper-seed0
   nanoseg-bench predict my_images --model nsyolo.onnx --out found --to coco overlay
   nanoseg-bench predict my_images --model RUN --out found --overwrite missing     what has come or changed since
@@ -59,7 +61,11 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE_OR_FOLDER", help="micrographs")
     parser.add_argument(
-        "--model", type=Path, required=True, metavar="MODEL", help="a run's folder, its weights, or an .onnx file"
+        "--model",
+        type=Path,
+        metavar="MODEL",
+        help="a run's folder, its weights, an .onnx file, or nsyolo or yolo11n, whose weights ship with this package "
+        "(default: nsyolo)",
     )
     parser.add_argument(
         "--engine", choices=tuple(_ENGINES), default="auto", help="what runs the network (default: %(default)s)"
@@ -106,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.confidence is not None and not 0 <= arguments.confidence <= 1:
         raise UsageError(f"--confidence {arguments.confidence:g}: lies between 0 and 1")
     require_there({"": arguments.images})
-    require_there({"--model": arguments.model}, "give a run's folder, its weights, or an .onnx file")
+    arguments.model = find_model(arguments.model, "give a run's folder, its weights, or an .onnx file")
     sources = _find_images(arguments.images, arguments.out)
     from nanoseg_bench.environment import isolate_libraries
 
@@ -127,7 +133,7 @@ def _predict_into(out: Path, arguments: argparse.Namespace, sources: Sequence[Pa
     model = predictor.model
     classes = tuple(model.classes) if model.knows_classes else (_CLASSLESS,)
     settings = Settings(
-        f"{model.recipe.model} ({arguments.model.resolve()})",
+        f"{model.recipe.model} ({_origin(arguments.model)})",
         confidence,
         classes,
         arguments.keep_marks,
@@ -237,7 +243,17 @@ def _open(arguments: argparse.Namespace) -> "Predictor":
     )
     engine = f"in {_ENGINES[predictor.engine]} on {device}" if predictor.model.complexity() else "without a network"
     _LOG.info("%s %s", predictor.model.recipe.title, engine)
+    tell_release(arguments.model)
     return predictor
+
+
+def _origin(model: Path) -> str:
+    """Where a model comes from, in words that stay true on another machine where it ships."""
+    from nanoseg_bench.weights.shipped import is_shipped
+
+    if not is_shipped(model):
+        return str(model.resolve())
+    return f"shipped weights {model.stem}"
 
 
 def _begun_by(path: Path, predictor: "Predictor") -> "BegunBy":

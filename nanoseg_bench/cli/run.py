@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.names import split_integers, split_names
 from nanoseg_bench.cli.next_commands import print_next
-from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sets import DEFAULT, add_set, find_set, is_set
+from nanoseg_bench.cli.shipped import find_initial_weights, tell_release, warn_of_known_images
 from nanoseg_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ examples:
   nanoseg-bench run --preset paper --dry-run               what is done, what is to do, how long it will take
   nanoseg-bench run --recipe epochs=50 canvas=320 augmentation.mosaic=0.3 options.neck=0.8
                                                            other values than the preset's, as rows of their own
+  nanoseg-bench run mine --models nsyolo --weights shipped
+                                                           start from the weights that ship with this package
   nanoseg-bench run --robustness 20                        also judge them under 8 corruptions at 5 severities
   nanoseg-bench run --time-limit 9m                        stop cleanly after 9 minutes; repeat to go on
   nanoseg-bench run --preset cpu --jobs 2                  two trainings side by side, each with half of the cores
@@ -85,7 +87,12 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="runs side by side; they share the cores, or the GPU. Latency is measured when all are done (default: "
         "%(default)s)",
     )
-    parser.add_argument("--weights", type=Path, help="initial weights (.safetensors); default: train from scratch")
+    parser.add_argument(
+        "--weights",
+        metavar="FILE_OR_NAME",
+        help="initial weights: a .safetensors file; nsyolo or yolo11n, which ship with this package; or `shipped`, "
+        "each model from its own (default: train from scratch)",
+    )
     parser.add_argument("--runs", type=Path, help="folder of the runs (default: runs/<set name>)")
     parser.add_argument(
         "--leaderboards", type=Path, default=Path("leaderboards"), help="records and CSVs (default: %(default)s)"
@@ -137,7 +144,6 @@ def run(arguments: argparse.Namespace) -> int:
         if is_set(Path(name)):
             raise UsageError(f"--models {name}: is a prepared set; write it first: nanoseg-bench run {name} --models …")
     arguments.data = find_set(arguments.set, arguments.old_set)
-    require_there({"--weights": arguments.weights})
     from nanoseg_bench.environment import isolate_libraries
 
     isolate_libraries()
@@ -157,12 +163,11 @@ def run(arguments: argparse.Namespace) -> int:
     if negative:
         raise UsageError(f"--seeds {negative[0]}: a seed lies between 0 and 2^32 - 1")
     models = resolve(names)
+    weights = find_initial_weights(arguments.weights, models)
     prepared = PreparedSet(arguments.data)
     _require_fitting(arguments, prepared)
     overrides = parse_overrides(arguments.recipe)
-    specs = plan_runs(
-        prepared, models, arguments.preset, arguments.seeds, arguments.weights, overrides, final=arguments.final
-    )
+    specs = plan_runs(prepared, models, arguments.preset, arguments.seeds, weights, overrides, final=arguments.final)
     places = Places(arguments.data, arguments.runs or Path("runs") / prepared.name, arguments.leaderboards)
     device = resolve_device(arguments.device)
     if arguments.dry_run:
@@ -173,6 +178,10 @@ def run(arguments: argparse.Namespace) -> int:
     print_shortcomings(split_shortcomings(prepared))
     for line in cleaned_truth_lines([spec.recipe for spec in specs], prepared):
         print(line)
+    for path in dict.fromkeys(weights.values()):
+        tell_release(path)
+    for sentence in warn_of_known_images(prepared, list(weights.values())):
+        print(f"warning: {sentence}")
     outcomes = run_plan(
         specs,
         places,

@@ -119,6 +119,26 @@ def load_into(network: nn.Module, tensors: Mapping[str, torch.Tensor], origin: P
         raise ModelError(str(error)) from error
 
 
+def round_parameters(network: nn.Module) -> dict[str, torch.Tensor]:
+    """Round a finished network's parameters to half precision, in place.
+
+    What is used is then what is stored and what is judged, at half the size; Ultralytics does so with its checkpoints.
+    Buffers, such as the running variances of batch normalisation, span more than half precision holds and weigh next to
+    nothing: they stay, and so does a parameter with a value beyond 65504.
+
+    Returns:
+        The network's tensors by name, what was rounded as float16.
+    """
+    rounded: dict[str, torch.Tensor] = {}
+    with torch.no_grad():
+        for name, parameter in network.named_parameters(remove_duplicate=False):
+            half = parameter.half()
+            if parameter.is_floating_point() and half.isfinite().all():
+                parameter.copy_(half)
+                rounded[name] = half
+    return {name: rounded.get(name, value) for name, value in network.state_dict().items()}
+
+
 def describe(recipe: Recipe, classes: Sequence[str], max_instances: int) -> dict[str, Any]:
     """What a weights file must agree with to be loaded, and what its reader wants to know."""
     return {

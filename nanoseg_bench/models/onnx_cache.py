@@ -10,6 +10,7 @@ from nanoseg_bench.models.onnx_file import SUFFIX, open_onnx, write_onnx
 from nanoseg_bench.models.trained import prediction_as_judged
 from nanoseg_bench.models.yolo import YoloModel
 from nanoseg_bench.nsyolo.export import GRAPH_VERSION
+from nanoseg_bench.weights.shipped import is_shipped
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,10 +31,10 @@ class OnnxCache:
         parts: list[object] = [self._weights_sha256, sha256_file(about) if about.is_file() else None, GRAPH_VERSION]
         judged = prediction_as_judged(weights)
         key = sha256_json([*parts, judged] if judged else parts)[:16]
-        self._places = (
-            weights.with_name(f"{weights.stem}-{key}{SUFFIX}"),
-            cache_folder() / f"{weights.stem}-{key}{SUFFIX}",
-        )
+        name = f"{weights.stem}-{key}{SUFFIX}"
+        # The package's own folder holds what was installed, and nothing else.
+        beside = [] if is_shipped(weights) else [weights.with_name(name)]
+        self._places = (*beside, cache_folder() / name)
 
     def open(self) -> YoloModel | None:
         """The model, ready to predict; None where it was not exported yet, or the file is damaged."""

@@ -36,9 +36,9 @@ class TorchModel(Model):
     - ``losses(network, batch)``: named losses of a batch, and
     - ``predict(images)``: particles in original pixels (``network``, ``device`` and ``crop_padding`` help).
 
-    May be written: ``fast_parameters``, ``adapt`` and ``check_training_images``; ``Options``, ``least_canvas``,
-    ``weight_average`` and ``uses_ignored`` may be set. A network that says of each pixel what it is needs less: see
-    ``SemanticModel``.
+    May be written: ``fast_parameters``, ``adapt``, ``class_layer`` and ``check_training_images``; ``Options``,
+    ``least_canvas``, ``weight_average`` and ``uses_ignored`` may be set. A network that says of each pixel what it is
+    needs less: see ``SemanticModel``.
 
     Raises:
         RecipeError: A canvas or the crop is no multiple of 32, or below ``least_canvas``, or an option is unknown.
@@ -84,6 +84,7 @@ class TorchModel(Model):
             ema=self.weight_average,
             fast=self.fast_parameters(network),
             adapt=self.adapt,
+            class_layer=self.class_layer(network),
         )
         self.adopt(network, context.device)
         return report
@@ -175,6 +176,14 @@ class TorchModel(Model):
         """Tensors of initial weights, by name, in the shapes of the network's own; as they are by default."""
         del own
         return given
+
+    def class_layer(self, network: nn.Module) -> Sequence[str]:
+        """Names of the tensors that tell classes apart; unknown by default, and then only their shapes count.
+
+        They are drawn anew where initial weights know other classes.
+        """
+        del network
+        return ()
 
     def check_training_images(self, number: int) -> None:
         """Raise ``ModelError`` where the network cannot be trained on so few images; any number will do by default."""

@@ -3,7 +3,7 @@
 A checkpoint (``state.pt``) is written after each epoch, every minute within one, and where the time limit ends. It
 holds all that the next step depends on, so a training that was stopped or killed and then went on ends with the weights
 of one that ran through; without a seed it goes on in another order. When it is done, the checkpoint gives way to
-``weights.safetensors`` with its JSON.
+``weights.safetensors`` with its JSON: parameters in half precision, and it is these that predict and are judged.
 """
 
 import csv
@@ -30,7 +30,14 @@ from nanoseg_bench.files import read_json, sha256_file, write_text
 from nanoseg_bench.models import threads
 from nanoseg_bench.models.base import FitContext, FitReport
 from nanoseg_bench.models.budget import Budget, batches_of, plan_budget
-from nanoseg_bench.models.checkpoint import load_state, restore_rng, rng_state, save_state, save_weights
+from nanoseg_bench.models.checkpoint import (
+    load_state,
+    restore_rng,
+    rng_state,
+    round_parameters,
+    save_state,
+    save_weights,
+)
 from nanoseg_bench.models.compilation import compile_errors, compiled
 from nanoseg_bench.models.identity import recipe_changes
 from nanoseg_bench.models.loading import BatchSource, Loader
@@ -68,6 +75,7 @@ def train(
     ema: bool = False,
     fast: FastParameters | None = None,
     adapt: Adaptation | None = None,
+    class_layer: Sequence[str] = (),
 ) -> FitReport:
     """Train ``network`` in place, going on from the checkpoint in ``context.run_dir`` where there is one.
 
@@ -84,6 +92,7 @@ def train(
         ema: Keep an exponential moving average of the weights and publish that.
         fast: Parameters with a learning rate of their own.
         adapt: Applied to initial weights before they are taken up.
+        class_layer: Names of the tensors that tell classes apart; drawn anew where initial weights know other classes.
 
     Raises:
         TimeLimitReached: The deadline passed; a checkpoint is written.
@@ -95,7 +104,7 @@ def train(
     training = _Training(network, recipe, context, plan_budget(recipe, len(source)), about, ema)
     if (report := training.finished_report()) is not None:
         return report
-    training.start(fast or FastParameters(), adapt)
+    training.start(fast or FastParameters(), adapt, class_layer)
     source.load(training.budget.images(context.seed), context.device)
     loader = Loader(source, recipe, context, training.budget)
     with training.threads(loader, loss_step):
@@ -107,7 +116,13 @@ def train(
     return training.finish()
 
 
-def load_initial_weights(network: nn.Module, path: Path, adapt: Adaptation | None = None) -> int:
+def load_initial_weights(
+    network: nn.Module,
+    path: Path,
+    adapt: Adaptation | None = None,
+    classes: Sequence[str] = (),
+    class_layer: Sequence[str] = (),
+) -> int:
     """Copy the tensors of a .safetensors file that agree with the network in name and shape; return their number.
 
     Those that do not, such as the class layer of another number of classes, keep what they were drawn as, and are named
@@ -117,6 +132,9 @@ def load_initial_weights(network: nn.Module, path: Path, adapt: Adaptation | Non
         network: Takes them up.
         path: The file.
         adapt: Applied to the file's tensors first.
+        classes: Of the network.
+        class_layer: Names of its tensors that tell them apart. Where the JSON beside the file names other classes,
+            these keep what they were drawn as, whatever their shape; a network of one class starts from any of one.
 
     Raises:
         ModelError: The file cannot be read, or fewer than half of the network's tensors are in it.
@@ -134,11 +152,32 @@ def load_initial_weights(network: nn.Module, path: Path, adapt: Adaptation | Non
             f"{path}: only {len(matching)} of the network's {len(own)} tensors agree in name and shape; "
             "these weights are of another model"
         )
+    told: set[str] = set()
+    known = _classes_of(path)
+    if class_layer and known and known != list(classes) and not len(known) == len(classes) == 1:
+        told = set(class_layer)
+        _LOG.warning(
+            "%s: knows the classes %s, and the set has %s: the class layer is drawn anew",
+            path.name,
+            ", ".join(known),
+            ", ".join(classes),
+        )
+    matching = {name: value for name, value in matching.items() if name not in told}
     network.load_state_dict(matching, strict=False)
     _LOG.info("%s: %d of %d tensors taken", path, len(matching), len(own))
-    if others := [name for name in own if name not in matching]:
+    if others := [name for name in own if name not in matching and name not in told]:
         _LOG.warning("%s: begin anew, since the file lacks them or has other shapes: %s", path, ", ".join(others))
     return len(matching)
+
+
+def _classes_of(path: Path) -> list[str] | None:
+    """The classes of a weights file, by the JSON beside it; None where there is none, or it does not say."""
+    try:
+        about = read_json(path.with_suffix(".json"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    classes = about.get("classes") if isinstance(about, dict) else None
+    return [str(name) for name in classes] if isinstance(classes, list) else None
 
 
 def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
@@ -248,11 +287,12 @@ class _Training:
         self._precision = training["precision"]
         return self._report(_Counters(**training["report"]))
 
-    def start(self, fast: FastParameters, adapt: Adaptation | None = None) -> None:
+    def start(self, fast: FastParameters, adapt: Adaptation | None = None, class_layer: Sequence[str] = ()) -> None:
         """Build the optimizer and take up the checkpoint, or the initial weights."""
         state = load_state(self._state_path)
         if state is None and self._context.weights is not None:
-            load_initial_weights(self._network, self._context.weights, adapt)
+            classes = self._about.get("classes", ())
+            load_initial_weights(self._network, self._context.weights, adapt, classes, class_layer)
         if self._on_cuda:
             self._network.to(memory_format=torch.channels_last)  # the layout that tensor cores want
         self._average = WeightAverage(self._network) if self._ema else None
@@ -344,14 +384,14 @@ class _Training:
         self._next_checkpoint = time.monotonic() + pause
 
     def finish(self) -> FitReport:
-        """Write the final weights, drop the checkpoint, and leave the network ready to predict."""
+        """Write the final weights, drop the checkpoint, and leave the network ready to predict with the very same."""
         if self._average is not None:
             self._network.load_state_dict(self._average.values, strict=False)
         self._network.eval()
         counters = self._counters
         training = {"signature": self._signature, "precision": self._precision, "report": vars(counters)}
         about = {**self._about, "training": training}
-        save_weights(self._weights_path, self._network.state_dict(), about)
+        save_weights(self._weights_path, round_parameters(self._network), about)
         # The optimizer's moments are twice the size of the weights and of no further use.
         self._state_path.unlink(missing_ok=True)
         return self._report(counters)

@@ -101,6 +101,12 @@ class YoloModel(TorchModel):
 
         return refined_tensors(given, own)
 
+    def class_layer(self, network: nn.Module) -> Sequence[str]:
+        """The last convolution of each class branch."""
+        branches, head = network.model[-1].cv3, len(network.model) - 1
+        starts = tuple(f"model.{head}.cv3.{level}.{len(branch) - 1}." for level, branch in enumerate(branches))
+        return [name for name in network.state_dict() if name.startswith(starts)]
+
     def losses(self, network: nn.Module, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Ultralytics' losses of box, mask, class and distance distribution."""
         return _loss_step(network, batch)

@@ -20,7 +20,7 @@ from nanoseg_bench.parallel import Workers
 from nanoseg_bench.preparation.features import LocalFeatures
 from nanoseg_bench.preparation.fingerprint import read_fingerprint
 from nanoseg_bench.preparation.overlap import Overlap, find_overlap
-from nanoseg_bench.preparation.perceptual import find_near_duplicates, inverse, is_mirrored
+from nanoseg_bench.preparation.perceptual import NearDuplicate, find_near_duplicates, inverse, is_mirrored
 from nanoseg_bench.preparation.shortlist import Candidate, ImageWords, Index, image_words
 
 NEAR_DUPLICATES = "near-duplicates"
@@ -77,7 +77,7 @@ class _Query:
     files: tuple[Path, ...]
 
 
-def find_shared_sources(paths: Sequence[Path], workers: Workers) -> list[SharedSource]:
+def find_shared_sources(paths: Sequence[Path], workers: Workers, *, known: int | None = None) -> list[SharedSource]:
     """Compare images by their fingerprints.
 
     The images are put into an order of their own first, so the result depends neither on the order of ``paths`` nor
@@ -86,6 +86,8 @@ def find_shared_sources(paths: Sequence[Path], workers: Workers) -> list[SharedS
     Args:
         paths: Files of ``write_fingerprint``; a temporary folder is made beside the first.
         workers: Processes.
+        known: The first so many are of another collection, and only pairs of one of theirs with one of the others are
+            looked for; None looks for all pairs.
 
     Returns:
         Sorted by position and check. A pair may be found by both checks.
@@ -100,11 +102,16 @@ def find_shared_sources(paths: Sequence[Path], workers: Workers) -> list[SharedS
     order = sorted(range(len(paths)), key=lambda position: (looks[position].digest, str(paths[position])))
     files = [paths[position] for position in order]
     words = [looks[position].words for position in order]
-    duplicates = find_near_duplicates(np.stack([looks[position].hashes for position in order]))
+
+    def wanted(pair: NearDuplicate | Candidate) -> bool:
+        return known is None or (order[pair.first] < known) != (order[pair.second] < known)
+
+    hashes = np.stack([looks[position].hashes for position in order])
+    duplicates = [pair for pair in find_near_duplicates(hashes) if wanted(pair)]
     candidates = {Candidate(pair.first, pair.second, is_mirrored(pair.orientation)) for pair in duplicates}
     with tempfile.TemporaryDirectory(dir=paths[0].parent) as folder:
         Index.of(words).save(Path(folder))
-        candidates |= _shortlist(Path(folder), files, workers)
+        candidates |= {pair for pair in _shortlist(Path(folder), files, workers) if wanted(pair)}
     found = []
     for pair in duplicates:
         orientation = pair.orientation if order[pair.first] < order[pair.second] else inverse(pair.orientation)

@@ -100,6 +100,8 @@ class Fit(Document):
     made_by: MadeBy
     complexity: Complexity | None = None
     """None where the model has none, and of a training by an earlier version until it is run again."""
+    weights_sha256: str | None = None
+    """Of the report's checkpoint, where that is one file; earlier versions did not note it."""
 
 
 class MadeFrom(Document):

@@ -164,8 +164,26 @@ class RunFolder:
     def write_fit(self, report: FitReport, complexity: Complexity | None, made_by: MadeBy) -> None:
         """Write ``fit.json``; with it the training counts as finished."""
         name = Path(report.checkpoint.name) if report.checkpoint else None
-        fit = Fit(report=dataclasses.replace(report, checkpoint=name), made_by=made_by, complexity=complexity)
+        weights = self.path / name if name else None
+        digest = sha256_file(weights) if weights and weights.is_file() else None
+        fit = Fit(
+            report=dataclasses.replace(report, checkpoint=name),
+            made_by=made_by,
+            complexity=complexity,
+            weights_sha256=digest,
+        )
         write_document(self.fit_path, fit)
+
+    def has_other_weights(self) -> bool:
+        """Whether the weights are not those that the training ended with, which predictions were made from."""
+        try:
+            fit = self.fit()
+        except RecordError:
+            return False
+        path = self.path / fit.report.checkpoint if fit.report.checkpoint else None
+        if fit.weights_sha256 is None or path is None or not path.is_file():
+            return False
+        return sha256_file(path) != fit.weights_sha256
 
     def predictions_path(self, eval_set: str) -> Path:
         """Where predictions are kept."""

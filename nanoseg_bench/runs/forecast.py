@@ -129,7 +129,7 @@ class Forecaster:
         found = differences(run, spec) if self._overwrite != "always" else None
         mine = found is not None and not found.training
         fitted = mine and run.has_weights()
-        predicted = fitted and found is not None and not found.prediction
+        predicted = fitted and found is not None and not found.prediction and not run.has_other_weights()
         to_predict = [
             name
             for name in predicted_sets(self._views[spec.fold])

@@ -128,7 +128,7 @@ def _is_part_complete(run: RunFolder, prepared: PreparedSet, job: Job) -> bool:
 
 def _is_same(run: RunFolder, spec: RunSpec) -> bool:
     found = differences(run, spec)
-    return found is not None and not found
+    return found is not None and not found and not run.has_other_weights()
 
 
 def _is_robustness_complete(job: Job, run: RunFolder, prepared: PreparedSet) -> bool:
@@ -178,7 +178,10 @@ def _fit(model: Model, prepared: PreparedSet, run: RunFolder, job: Job) -> FitRe
     if run.has_weights():
         fit = run.fit()
         report, complexity = fit.report, model.complexity()
-        if fit.complexity is None and complexity is not None:  # trained by an earlier version
+        changed = run.has_other_weights()
+        if changed:
+            _LOG.warning("%s: its weights changed since it was predicted; predicting anew", run.path)
+        if changed or (fit.complexity is None and complexity is not None):  # the latter: trained by an earlier version
             run.write_fit(report, complexity, fit.made_by)
         checkpoint = run.path / report.checkpoint if report.checkpoint else None
         return dataclasses.replace(report, checkpoint=checkpoint)

@@ -122,7 +122,7 @@ def plan_runs(
     models: Sequence[str],
     preset: str,
     seeds: Sequence[int | None],
-    weights: Path | None = None,
+    weights: Path | Mapping[str, Path] | None = None,
     overrides: Overrides | None = None,
     *,
     final: bool = False,
@@ -134,7 +134,7 @@ def plan_runs(
         models: Their ids.
         preset: Of their recipes.
         seeds: One run for each.
-        weights: Initial weights of all.
+        weights: Initial weights of all, or of each model by its id.
         overrides: Recipe values that are not those of the preset.
         final: Of a set with folds, train on everything in place of the folds.
 
@@ -142,15 +142,17 @@ def plan_runs(
         RecipeError: A model has no such preset, or its recipe holds what the model does not know.
         UsageError: An override names or says what the recipe does not know.
     """
-    digest = sha256_file(weights) if weights else None
+    start = weights if isinstance(weights, Mapping) else {} if weights is None else dict.fromkeys(models, weights)
+    digests = {path: sha256_file(path) for path in set(start.values())}
     recipes = [_recipe(model, preset, overrides or {}) for model in models]
     if final or not prepared.folds:
         parts: dict[int | None, str] = {None: prepared.content_hash}
     else:
         parts = {fold: prepared.of_fold(fold).content_hash for fold in prepared.folds}
     return [
-        RunSpec(recipe, seed, weights, digest, content_hash, fold, final)
+        RunSpec(recipe, seed, initial, digests[initial] if initial else None, content_hash, fold, final)
         for recipe in recipes
+        for initial in [start.get(recipe.model)]
         for seed in seeds
         for fold, content_hash in parts.items()
     ]

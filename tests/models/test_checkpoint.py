@@ -15,6 +15,7 @@ from nanoseg_bench.models.checkpoint import (
     read_trained,
     restore_rng,
     rng_state,
+    round_parameters,
     save_state,
     save_weights,
     seed_everything,
@@ -101,3 +102,19 @@ def test_weights_of_another_model_or_other_classes_are_refused(tmp_path):
 def test_tensors_of_another_network_are_refused(tmp_path):
     with pytest.raises(ModelError, match=r"w: 2 of 2 tensors are of another size"):
         load_into(nn.Linear(2, 3), nn.Linear(2, 4).state_dict(), tmp_path / "w")
+
+
+def test_parameters_are_rounded_where_half_precision_holds_them():
+    network = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    with torch.no_grad():
+        network[0].weight.copy_(torch.tensor([[1 / 3, -7e4], [0.0, 1.0], [2.0, 3.0]]))
+        network[0].bias.copy_(torch.tensor([1 / 3, 1e-9, -2.5]))
+        network[1].running_var.copy_(torch.tensor([1e6, 1e-9, 1 / 3]))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    tensors = round_parameters(network)
+    assert tensors["0.bias"].dtype == torch.float16
+    assert network[0].bias.tolist() == [float(np.float16(1 / 3)), 0.0, -2.5]
+    assert torch.equal(network[0].weight, before["0.weight"]), "70,000 is beyond half precision"
+    assert torch.equal(tensors["1.running_var"], before["1.running_var"])
+    for name, value in network.state_dict().items():
+        assert torch.equal(tensors[name].to(value.dtype), value)

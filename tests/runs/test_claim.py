@@ -6,12 +6,14 @@ import shutil
 
 import pandas as pd
 import pytest
+import torch
 
 from nanoseg_bench.cli import main
 from nanoseg_bench.errors import ModelError, TimeLimitReached
 from nanoseg_bench.evaluation.predictions import read_predictions
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.models.base import Deadline, FitContext
+from nanoseg_bench.models.checkpoint import load_weights, round_parameters, save_weights
 from nanoseg_bench.models.mask_cleaning import clean_masks
 from nanoseg_bench.models.recipe import Recipe, Training
 from nanoseg_bench.models.registry import BUILT_IN, build
@@ -292,3 +294,19 @@ def test_every_network_has_a_prediction_option_that_does_not_touch_its_training(
     assert training_hash(plain.inputs()) == training_hash(other.inputs())
     assert not found.training
     assert [change.name for change in found.prediction] == [f"options.{name}"]
+
+
+def test_other_weights_are_predicted_anew_and_the_training_stays(bench, caplog):
+    before, path = bench.record(), bench.path / "weights.safetensors"
+    network = open_trained(bench.path).network
+    with torch.no_grad():
+        next(network.parameters()).mul_(1.5)
+    _, about = load_weights(path)
+    save_weights(path, round_parameters(network), about)
+    assert not is_complete(bench.job())
+    bench.run()
+    after = bench.record()
+    assert "its weights changed since it was predicted; predicting anew" in caplog.text
+    assert after.predictions_sha256 != before.predictions_sha256
+    assert after.training == before.training
+    assert is_complete(bench.job())

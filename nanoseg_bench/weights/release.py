@@ -1,0 +1,127 @@
+"""What the JSON beside released weights says of their release: enough to use, to judge and to cite them."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nanoseg_bench.errors import ModelError
+from nanoseg_bench.files import read_json
+
+KEY = "release"
+"""Of the weights' JSON, under which the release stands."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TrainedOn(_Part):
+    """The data that the weights come from.
+
+    Attributes:
+        set_name: Of the prepared set.
+        set_hash: Its content hash.
+        dataset: Name of its card; of a set without one, what it was prepared as.
+        title: Of the card.
+        licence: SPDX identifier; empty where there is no card.
+        citation: What to cite; likewise.
+        source: Where the data come from; likewise.
+        train: Micrographs of the part train, without copies.
+        val: Micrographs of the part val, which chose the operating point.
+        particles: Of the part train.
+    """
+
+    set_name: str
+    set_hash: str
+    dataset: str
+    title: str = ""
+    licence: str = ""
+    citation: str = ""
+    source: str = ""
+    train: int
+    val: int
+    particles: int
+
+
+class Judged(_Part):
+    """What a record says of these very weights.
+
+    Attributes:
+        eval_set: On which they were judged.
+        images: Of it.
+        scores: Columns of the leaderboards; an interval is ``<name>_lo`` and ``<name>_hi``.
+    """
+
+    eval_set: str
+    images: int
+    scores: dict[str, float]
+
+
+class Release(_Part):
+    """Released weights.
+
+    Attributes:
+        name: Of the files, and on the command line where they ship.
+        title: Of the model.
+        run: Id of the run that they are from.
+        preset: Of the run.
+        seed: Of the run.
+        initial_weights: What the run started from; None for scratch.
+        images_seen: Training images that went through the network, repeats counted.
+        core_hours: Of the training, all cores together; None where it was not measured.
+        confidence: Operating point.
+        confidence_source: ``val``, or ``default`` where val could not decide.
+        trained_on: The data.
+        judged: One for each eval set.
+        evaluator: Version that judged.
+        known_images: File beside the weights with the fingerprints of the micrographs of train and val.
+        package: Version of nanoseg-bench that trained.
+        commit: Of nanoseg-bench; None where it was installed without one.
+        finished: When the predictions that were judged were there; UTC, ISO 8601.
+    """
+
+    name: str
+    title: str
+    run: str
+    preset: str
+    seed: int | None
+    initial_weights: str | None
+    images_seen: int
+    core_hours: float | None
+    confidence: float
+    confidence_source: str
+    trained_on: TrainedOn
+    judged: tuple[Judged, ...]
+    evaluator: str
+    known_images: str
+    package: str
+    commit: str | None
+    finished: str
+
+    @property
+    def provenance(self) -> str:
+        """One line for the console: what was trained on which data."""
+        data = self.trained_on
+        return f"{self.title}, trained on {data.train} micrographs of {data.title or data.set_name}"
+
+
+def read_release(weights: Path) -> Release | None:
+    """What the JSON beside ``weights`` says of their release; None where they are of no release.
+
+    Raises:
+        ModelError: It says so in a way that is not understood.
+    """
+    path = weights.with_suffix(".json")
+    if weights.suffix != ".safetensors" or not path.is_file():
+        return None
+    try:
+        about: Any = read_json(path)
+        found = about.get(KEY) if isinstance(about, dict) else None
+        return None if found is None else Release.model_validate(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, (KEY, *first["loc"])))
+        raise ModelError(f"{path}: {place}: {first['msg']}; copy it again from where the weights come from") from error
+    except ValueError:
+        return None  # whoever loads the weights says what is wrong with their JSON

@@ -1,0 +1,57 @@
+"""The weights that come with the package, by name: ``nsyolo``, the default, and others beside it for comparison."""
+
+import difflib
+from pathlib import Path
+
+from nanoseg_bench.errors import UsageError
+from nanoseg_bench.weights.release import Release, read_release
+
+FOLDER = Path(__file__).resolve().parent
+DEFAULT = "nsyolo"
+SHIPPED = "shipped"
+"""``run --weights shipped``: each model from its own."""
+
+_SUFFIX = ".safetensors"
+
+
+def shipped_names() -> list[str]:
+    """Names of the weights that are there, the default first."""
+    names = sorted(path.stem for path in FOLDER.glob(f"[!.]*{_SUFFIX}"))
+    return sorted(names, key=lambda name: name != DEFAULT)
+
+
+def shipped_weights(name: str = DEFAULT) -> Path:
+    """The file of shipped weights.
+
+    Raises:
+        UsageError: There are none of this name.
+    """
+    path = FOLDER / f"{name}{_SUFFIX}"
+    if path.is_file():
+        return path
+    names = shipped_names()
+    if not names:
+        raise UsageError(
+            f"no weights come with this installation ({FOLDER} holds none); train a model with `nanoseg-bench run`, "
+            "and give its folder"
+        )
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
+    raise UsageError(f"no weights called {name!r} come with this installation; {hint}")
+
+
+def is_shipped(weights: Path) -> bool:
+    """Whether this file is one of the shipped ones."""
+    return weights.suffix == _SUFFIX and weights.resolve().parent == FOLDER.resolve()
+
+
+def shipped_release(weights: Path) -> Release:
+    """What is said of shipped weights.
+
+    Raises:
+        UsageError: Nothing is: they were put there by hand.
+    """
+    release = read_release(weights)
+    if release is None:
+        raise UsageError(f"{weights}: is of no release; write it with `nanoseg-bench export RUN --to release`")
+    return release
