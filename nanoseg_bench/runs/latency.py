@@ -11,7 +11,7 @@ from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.documents import TrainedRun
 from nanoseg_bench.runs.folder import RunFolder
 from nanoseg_bench.runs.inference import measure_latency
-from nanoseg_bench.runs.provenance import device_name
+from nanoseg_bench.runs.provenance import device_name, processor_of
 from nanoseg_bench.runs.quiet import is_quiet
 from nanoseg_bench.runs.record import read_record, record_path
 from nanoseg_bench.runs.scored import scored_sets
@@ -60,9 +60,11 @@ def add_latency(model: Model, run: RunFolder, prepared: PreparedSet, eval_sets: 
 
 
 def _is_of(run: RunFolder, device: str) -> bool:
-    """A latency goes with the device that the row names last."""
+    """A latency goes with the processor that the row names last; the row then names the threads of both."""
     try:
         about = run.about()
     except RecordError:
         return False
-    return isinstance(about, TrainedRun) and about.devices[-1:] == (device_name(device),)
+    if not isinstance(about, TrainedRun) or not about.devices:
+        return False
+    return processor_of(about.devices[-1]) == processor_of(device_name(device))

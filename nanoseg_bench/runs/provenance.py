@@ -1,13 +1,16 @@
 """Where a number comes from: versions, commit of this package, device."""
 
 import platform
+import re
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import nanoseg_bench
+from nanoseg_bench.wording import counted
 
+_THREADS = re.compile(r" \(\d+ threads?\)$")
 _PACKAGES = (
     "torch",
     "torchvision",
@@ -53,7 +56,12 @@ def device_name(device: str) -> str:
 
     if device.startswith("cuda"):
         return str(torch.cuda.get_device_name(torch.device(device)))
-    return f"{_cpu_name()} ({torch.get_num_threads()} threads)"
+    return f"{_cpu_name()} ({counted(torch.get_num_threads(), 'thread')})"
+
+
+def processor_of(name: str) -> str:
+    """A name from ``device_name`` without the number of threads, which is another one where runs share the cores."""
+    return _THREADS.sub("", name)
 
 
 def _git(root: Path, *arguments: str) -> str:
