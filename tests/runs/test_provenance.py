@@ -1,7 +1,8 @@
+import re
 import subprocess
 
 import nanoseg_bench
-from nanoseg_bench.runs.provenance import device_name, package_commit, package_versions
+from nanoseg_bench.runs.provenance import device_name, package_commit, package_versions, processor_of
 
 
 def test_versions_name_this_package_and_torch():
@@ -21,4 +22,6 @@ def test_the_commit_is_not_that_of_the_users_folder(tmp_path, monkeypatch):
 
 
 def test_the_cpu_has_a_name():
-    assert "threads" in device_name("cpu")
+    name = device_name("cpu")
+    assert re.search(r" \(\d+ threads?\)$", name)
+    assert processor_of(name) and f"{processor_of(name)} (1 thread)" != processor_of(name)
