@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nanoseg_bench.cli.sets import DATA
+from nanoseg_bench.cli.sets import short_name
 
 if TYPE_CHECKING:
     from nanoseg_bench.runs.failure import Outcome
@@ -47,7 +47,7 @@ def print_next(
 
 
 def _page(places: "Places", name: str) -> _Command:
-    words = ["leaderboard", _set(places, name), "--html", str(places.leaderboards / f"{name}.html")]
+    words = ["leaderboard", short_name(places.data), "--html", str(places.leaderboards / f"{name}.html")]
     words += ["--runs", str(places.runs), *_leaderboards(places)]
     return words, "the table as a page, with images"
 
@@ -58,7 +58,7 @@ def _predict(model: Path) -> _Command:
 
 def _final(arguments: argparse.Namespace, best: "RunSpec", places: "Places", name: str) -> _Command:
     """The same call for the best model alone, trained on everything: that of a fold lacks a part of the images."""
-    words = ["run", _set(places, name), "--models", best.recipe.model, "--preset", arguments.preset]
+    words = ["run", short_name(places.data), "--models", best.recipe.model, "--preset", arguments.preset]
     words += ["--seeds", str(best.seed)]
     if arguments.recipe:
         words += ["--recipe", *arguments.recipe]
@@ -69,10 +69,6 @@ def _final(arguments: argparse.Namespace, best: "RunSpec", places: "Places", nam
     if places.runs != Path("runs") / name:
         words += ["--runs", str(places.runs)]
     return [*words, *_leaderboards(places), "--final"], "train the best on everything: the model for other images"
-
-
-def _set(places: "Places", name: str) -> str:
-    return name if places.data.resolve() == (DATA / name).resolve() else str(places.data)
 
 
 def _leaderboards(places: "Places") -> list[str]:

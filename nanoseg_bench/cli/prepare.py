@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.audit import show_audit
 from nanoseg_bench.cli.places import require_apart, require_there
-from nanoseg_bench.cli.sets import is_set
+from nanoseg_bench.cli.sets import is_set, short_name
 from nanoseg_bench.cli.shipped import warn_of_known_images
 from nanoseg_bench.cli.sources import CLASS_WITH_COMMA, add_source_options, open_from, parse_classes
 from nanoseg_bench.errors import UsageError
@@ -274,7 +274,8 @@ def _understand(arguments: argparse.Namespace) -> None:
     folder: Path | None = arguments.folder
     if folder is not None:
         if is_set(folder):
-            raise UsageError(f"{folder}: is a prepared set already; next: nanoseg-bench run {shlex.quote(str(folder))}")
+            name = shlex.quote(short_name(folder))
+            raise UsageError(f"{folder}: is a prepared set already; next: nanoseg-bench run {name}")
         if not folder.exists() and _is_dataset(str(folder)):
             arguments.dataset = str(folder)
         else:
@@ -503,7 +504,7 @@ def _show(prepared: "PreparedSet", arguments: argparse.Namespace) -> int:
         page = prepared.root / "preview.html"
         more = ["nanoseg-bench", *arguments.given, "--preview"]
         console.print(f"pictures: {page}" if page.is_file() else f"pictures: {shlex.join(more)}")
-        console.print(f"next: nanoseg-bench run {shlex.quote(str(prepared.root))} --models all")
+        console.print(f"next: nanoseg-bench run {shlex.quote(short_name(prepared.root))} --models all")
     return code
 
 

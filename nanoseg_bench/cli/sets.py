@@ -76,6 +76,11 @@ def find_name(given: str, known: Sequence[str], what: str) -> str:
     raise UsageError(f"{given}: no {what} of that name{hint}")
 
 
+def short_name(folder: Path) -> str:
+    """The shortest that ``find_set`` takes for the folder of a set: its name where it lies among the others."""
+    return folder.name if folder.resolve() == (DATA / folder.name).resolve() else str(folder)
+
+
 def is_set(folder: Path) -> bool:
     """Whether ``prepare`` wrote this folder."""
     return (folder / _MARKER).is_file()
