@@ -23,7 +23,12 @@ ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 PYTHON = ROOT / "docs" / "python.md"
 PLUG_INS = ROOT / "docs" / "plug-ins.md"
-DOCUMENTS = (README, *sorted((ROOT / "docs").glob("*.md")), ROOT / "baselines" / "external.md")
+DOCUMENTS = (
+    README,
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "baselines" / "external.md",
+)
 
 MICROGRAPHS = "Gold März"
 """The folder of README: a space and an umlaut, as users have them."""
