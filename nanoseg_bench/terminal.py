@@ -28,6 +28,15 @@ def open_console(*, piped_width: int | None = None, soft_wrap: bool = False) -> 
     return console
 
 
+def print_sentence(text: str) -> None:
+    """Print a sentence: at a terminal broken between words, in a pipe as one line.
+
+    Not for commands and paths, which are to be copied whole.
+    """
+    console = open_console()
+    console.print(text, soft_wrap=not console.is_terminal)
+
+
 def open_progress() -> "Progress":
     """A progress bar on standard error that goes when it is done."""
     from rich.console import Console

@@ -53,13 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
 def print_shortcomings(shortcomings: "Sequence[Shortcoming]") -> None:
     """Print what a split cannot carry, one line for each part; nothing where it carries all."""
     from nanoseg_bench.preparation.shortcomings import shortcoming_lines
-    from nanoseg_bench.terminal import open_console
+    from nanoseg_bench.terminal import print_sentence
 
-    console = open_console(soft_wrap=True)
     if shortcomings:
-        console.print("what this split cannot carry:")
+        print_sentence("what this split cannot carry:")
     for line in shortcoming_lines(shortcomings):
-        console.print(f"  {line}")
+        print_sentence(f"- {line}")
 
 
 def show_audit(document: dict[str, Any], root: Path) -> int:
@@ -69,10 +68,10 @@ def show_audit(document: dict[str, Any], root: Path) -> int:
         0 when it passed, 1 when it failed.
     """
     from nanoseg_bench.preparation.shortcomings import audited_shortcomings
-    from nanoseg_bench.terminal import open_console
+    from nanoseg_bench.terminal import open_console, print_sentence
 
     console = open_console(soft_wrap=True)
-    console.print(f"split audit: {document['conclusion']}")
+    print_sentence(f"split audit: {document['conclusion']}")
     for check in document["checks"]:
         if check["findings"]:
             level = "to look at" if check["passed"] else "that fail the audit"

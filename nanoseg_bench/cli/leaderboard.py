@@ -237,7 +237,7 @@ def print_tables(leaderboards: Path, set_name: str, texts: Mapping[Path, str | N
     from rich.text import Text
 
     from nanoseg_bench.leaderboard.terminal_table import build_terminal_tables, footnotes, notes_on_the_set
-    from nanoseg_bench.terminal import open_console
+    from nanoseg_bench.terminal import open_console, print_sentence
 
     console = open_console(piped_width=190)
     for kind, title in _TITLES.items():
@@ -254,7 +254,7 @@ def print_tables(leaderboards: Path, set_name: str, texts: Mapping[Path, str | N
             console.print(each.table, crop=False)
             console.print()
         for note in [*footnotes(rows), *(notes_on_the_set(rows) if kind == "test" else [])]:
-            console.print(Text(note), soft_wrap=not console.is_terminal)  # a terminal breaks words, rich does not
+            print_sentence(note)
         told = f"all columns: {path}" if texts is None else f"{path} (not written)"
         console.print(Text(told, style="dim"), soft_wrap=True)
         console.print()

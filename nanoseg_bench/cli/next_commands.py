@@ -76,21 +76,21 @@ def _leaderboards(places: "Places") -> list[str]:
 
 
 def _best(specs: Sequence["RunSpec"], leaderboards: Path, name: str) -> "RunSpec | None":
-    """Of the runs that have a row, that with the highest AP on the test set: the one of ``shown_column``.
+    """Of the runs that have a row, the best by the AP that ranks; where none has that one, by AP of any class.
 
-    Any class where not all models know classes. Of a cross-validation, a fold stands for its row.
+    Of a cross-validation, a fold stands for its row.
     """
-    from nanoseg_bench.leaderboard.set_remarks import fold_count, shown_column
+    from nanoseg_bench.leaderboard.standings import ranked_metric, unranked_metrics
     from nanoseg_bench.runs.record import read_record, record_path
 
     of_row = {spec.row_id: spec for spec in specs}
     paths = {row_id: record_path(leaderboards, name, row_id, "test") for row_id in of_row}
     records = {row_id: read_record(path) for row_id, path in paths.items() if path.is_file()}
-    scores = {row_id: each.scores for row_id, each in records.items() if each.status == "ok"}
-    folds = fold_count(list(records.values()))
-    for metric in ("map_50_95", "map_50_95_agnostic"):
-        values = {row_id: each.get(shown_column(metric, folds)) for row_id, each in scores.items()}
+    good = {row_id: record for row_id, record in records.items() if record.status == "ok"}
+    ranking = ranked_metric(list(good.values()), "test")
+    for metric in (ranking, *unranked_metrics(ranking)):
+        values = {row_id: record.scores.get(metric) for row_id, record in good.items()}
         known = {row_id: value for row_id, value in values.items() if value is not None}
-        if known and (len(known) == len(scores) or metric.endswith("agnostic")):
+        if known:
             return of_row[max(known, key=lambda row_id: known[row_id])]
     return None

@@ -548,7 +548,7 @@ def _title(prepared: "PreparedSet") -> str:
 def _advise_folds(prepared: "PreparedSet", arguments: argparse.Namespace) -> None:
     """Say how to test every micrograph where the test part is small."""
     from nanoseg_bench.preparation.shortcomings import advised_folds
-    from nanoseg_bench.terminal import open_console
+    from nanoseg_bench.terminal import open_console, print_sentence
 
     folds = advised_folds(prepared)
     if folds is None:
@@ -561,8 +561,7 @@ def _advise_folds(prepared: "PreparedSet", arguments: argparse.Namespace) -> Non
             del given[place : place + (2 if given[place] == "--out" else 1)]
         given += ["--out", _ending(str(arguments.out), f"-{folds}fold")]
     command = ["nanoseg-bench", *given, "--folds", str(folds)]
-    console = open_console(soft_wrap=True)
-    console.print(
-        f"advice: the test part is small; test every micrograph once instead, at {folds} trainings per model:\n"
-        f"  {shlex.join(command)}",
+    print_sentence(
+        f"advice: the test part is small; test every micrograph once instead, at {folds} trainings per model:"
     )
+    open_console(soft_wrap=True).print(f"  {shlex.join(command)}")

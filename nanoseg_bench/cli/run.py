@@ -158,6 +158,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.runs.cleaned_truth import cleaned_truth_lines
     from nanoseg_bench.runs.plan import plan_runs
     from nanoseg_bench.runs.runner import Places, run_plan
+    from nanoseg_bench.terminal import print_sentence
 
     negative = [seed for seed in arguments.seeds if not 0 <= seed < 2**32]
     if negative:
@@ -177,11 +178,11 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     print_shortcomings(split_shortcomings(prepared))
     for line in cleaned_truth_lines([spec.recipe for spec in specs], prepared):
-        print(line)
+        print_sentence(line)
     for path in dict.fromkeys(weights.values()):
         tell_release(path)
     for sentence in warn_of_known_images(prepared, list(weights.values())):
-        print(f"warning: {sentence}")
+        print_sentence(f"warning: {sentence}")
     outcomes = run_plan(
         specs,
         places,
