@@ -1,7 +1,7 @@
 """Build the leaderboards of one prepared set from its records.
 
 ``<set>-test.csv``, and, where the records have such numbers, ``-ablation`` (two of the ablation's models or more),
-``-ood``, ``-robustness``, ``-classes``, ``-modality`` and ``-seeds``.
+``-ood``, ``-robustness``, ``-classes``, ``-modality``, ``-seeds`` and ``-differences``.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from nanoseg_bench.files import write_text
 from nanoseg_bench.leaderboard.admission import admitted_records
 from nanoseg_bench.leaderboard.cells import csv_text, frame
 from nanoseg_bench.leaderboard.columns import COLUMNS, RANKED_AT
+from nanoseg_bench.leaderboard.difference_table import difference_rows
 from nanoseg_bench.leaderboard.long_tables import class_rows, identity, modality_rows
 from nanoseg_bench.leaderboard.seed_table import seed_rows
 from nanoseg_bench.leaderboard.set_remarks import JOINT
@@ -32,7 +33,7 @@ from nanoseg_bench.locks import hold
 from nanoseg_bench.models.registry import ABLATION
 from nanoseg_bench.runs.record import Record, Training
 
-TABLES = ("test", "ablation", "ood", "robustness", "classes", "modality", "seeds")
+TABLES = ("test", "ablation", "ood", "robustness", "classes", "modality", "seeds", "differences")
 
 DEFAULT_REFERENCE = "yolo11n"
 """The network that the paper starts from."""
@@ -105,6 +106,7 @@ def build_tables(records: Sequence[Record], reference: str | None = None) -> dic
         ("classes", class_rows(on_test)),
         ("modality", modality_rows([*on_test, *_lattice_contrast(records, on_test)])),
         ("seeds", seed_rows(ordered)),
+        ("differences", difference_rows(ordered, reference or DEFAULT_REFERENCE)),
     ):
         if rows:
             tables[name] = frame(rows, COLUMNS[name])

@@ -232,6 +232,11 @@ COLUMNS = {
         "eval_set", "model", "title", "preset", "initial_weights", "device", "metric", "seeds", "mean", "spread",
         "sampling_lo", "sampling_hi", "sd_seed", "sd_sampling", "standard_error",
     ),
+    "differences": (
+        "eval_set", "compared", "model", "title", "preset", "initial_weights", "reference", "reference_initial_weights",
+        "metric", "seeds", "difference", "difference_lo", "difference_hi", "sd_seed", "standard_error", "both_lo",
+        "both_hi",
+    ),
 }  # fmt: skip
 """Columns by table. The ablation table is the test table with the ablation's rows."""
 

@@ -108,6 +108,18 @@ class MainTable:
     columns: tuple[tuple[Column, Axis | None], ...]
     rows: tuple[tuple[Entry, tuple[Cell, ...]], ...]
 
+    def parts(self) -> "tuple[MainTable, ...]":
+        """Scores; counts, sizes and cost: side by side they are wider than a screen.
+
+        A row that failed is in the first of them.
+        """
+        first = next((number for number, (column, _) in enumerate(self.columns) if column.name in _SECOND_PART), None)
+        if first is None:
+            return (self,)
+        good = tuple((entry, cells[first:]) for entry, cells in self.rows if cells)
+        scores = MainTable(self.name, self.columns[:first], tuple((entry, cells[:first]) for entry, cells in self.rows))
+        return (scores, MainTable(self.name, self.columns[first:], good)) if good else (scores,)
+
 
 _AWARE = Column("map_50_95", "AP", "Mask AP over IoU 0.50 to 0.95, mean over the classes", bar=True)
 _AGNOSTIC = Column("map_50_95_agnostic", "AP any", "The same with all particles as one class", bar=True)
@@ -206,6 +218,9 @@ _COLUMNS = (
     ),
     Column("training_images_seen", "images seen", "Training images through the network, repeats counted", digits=0),
 )  # fmt: skip
+
+_COST = {"parameters", "latency_ms_per_image", "training_seconds", "training_core_seconds", "training_images_seen"}
+_SECOND_PART = {column.name for column in _COLUMNS if column.name.startswith(("count_", "diameter_"))} | _COST
 
 
 def build_main_tables(entries: Sequence[Entry], one_class: bool) -> list[MainTable]:

@@ -113,6 +113,7 @@ def write_page(
         began=[(entry.name, entry.record.truth_begun_by) for entry in test if entry.record.truth_begun_by],
         remarks=set_remarks(records),
         seeds=csv_rows(tables["seeds"]) if "seeds" in tables else [],
+        differences=csv_rows(tables["differences"]) if "differences" in tables else [],
         pooled_ap=POOLED_AP if cross_validated else "",
         pooled_curves=POOLED_CURVES if cross_validated else "",
         curves=curve_sections(groups(test)),

@@ -103,20 +103,26 @@ def contests(records: Sequence[Record]) -> list[tuple[object, ...]]:
     for record in records:
         images = training_images(record)
         if images is not None and record.status == "ok" and not record.external:
-            models.setdefault(_alike(record), {}).setdefault(images, set()).add(record.model)
+            models.setdefault(comparable(record), {}).setdefault(images, set()).add(record.model)
 
     def images_of(record: Record) -> int | None:
         own = training_images(record)
-        others = models.get(_alike(record), {})
+        others = models.get(comparable(record), {})
         if own is not None or record.external or not others:
             return own
         return max(others, key=lambda images: (len(others[images]), images))
 
-    return [(*_alike(record), images_of(record)) for record in records]
+    return [(*comparable(record), images_of(record)) for record in records]
 
 
-def _alike(record: Record) -> tuple[object, ...]:
-    return tuple(getattr(record, name) for name in COMPARABLE_BY)
+def comparable(record: Record, *, but: str | None = None) -> tuple[object, ...]:
+    """What rows that compete have in common, the images of their trainings aside.
+
+    Args:
+        record: A row.
+        but: One of ``COMPARABLE_BY`` that is left out.
+    """
+    return tuple(getattr(record, name) for name in COMPARABLE_BY if name != but)
 
 
 def standings(records: Sequence[Record], metric: str, reference: str) -> list[Standing]:

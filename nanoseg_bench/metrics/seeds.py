@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +63,26 @@ def seed_effects(scores: NDArray[np.float64], resampled: NDArray[np.float64]) ->
     variance_rest = float((rest**2).sum() / ((seeds - 1) * (complete.shape[1] - 1)))
     variance_seed = max(spread**2 - variance_rest, 0.0)
     return SeedEffects(mean, spread, variance_seed, sampling, float(np.sqrt(variance_seed / seeds + sampling)))
+
+
+def interval_over_both(effects: SeedEffects, seeds: int) -> tuple[float, float] | None:
+    """95 % interval of the mean that holds both sources: other images and other seeds.
+
+    mean ± t(ν) · standard error, with the degrees of freedom of Welch and Satterthwaite,
+    ν = SE⁴ / ((Var(seed) / S)² / (S − 1)): few seeds widen it as far as the seed matters (t is 4.3 for three of them),
+    and not where only the images do. The resamples are taken for infinitely many degrees of freedom, so few source
+    groups make it too narrow, as they do every bootstrap.
+
+    Args:
+        effects: From ``seed_effects``.
+        seeds: S.
+
+    Returns:
+        None with one seed, or without resamples.
+    """
+    if effects.standard_error is None or effects.variance_seed is None:
+        return None
+    of_seeds = (effects.variance_seed / seeds) ** 2 / (seeds - 1)
+    freedom = effects.standard_error**4 / of_seeds if of_seeds > 0 else np.inf
+    half = float(stats.t.ppf(0.975, freedom)) * effects.standard_error
+    return effects.mean - half, effects.mean + half

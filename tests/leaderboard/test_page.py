@@ -72,11 +72,14 @@ class Document(HTMLParser):
 
     def row(self, start):
         """The first row of the page whose second cell, a model, starts with this; its cells' words."""
-        for row in self.rows:
-            words = [" ".join(each["text"].split()) for each in row["cells"]]
-            if len(words) > 1 and words[1].startswith(start):
-                return row, words
-        raise AssertionError(start)
+        return self.rows_of(start)[0]
+
+    def rows_of(self, start):
+        """All of them: scores, then counts, sizes and cost."""
+        found = [(row, [" ".join(each["text"].split()) for each in row["cells"]]) for row in self.rows]
+        found = [(row, words) for row, words in found if len(words) > 1 and words[1].startswith(start)]
+        assert found, start
+        return found
 
     def sections(self):
         return [element["attributes"]["id"] for element in self.all("h2")]
@@ -345,8 +348,8 @@ def test_what_does_not_compare_is_said_on_the_page(write, scored):
     assert "Ranks begin anew in each table" in words
     assert "Latency and training time stand in grey: the rows are of different devices" in words
     assert "its operating point is the default, since val cannot decide: val has no particle." in words
-    row, cells = page.row("A preset quick")
-    assert "0.250 default" in cells and "recall < 0.5" in cells
+    (_, scores), (row, cells) = page.rows_of("A preset quick")[:2]
+    assert "0.250 default" in scores and "recall < 0.5" in cells
     times = [cell for cell in row["cells"] if "soft" in cell["attributes"].get("class", "").split()]
     assert [" ".join(cell["text"].split()) for cell in times] == ["1"]  # the training; no latency was measured
     alone = write(scored("a", 0.3)).source
