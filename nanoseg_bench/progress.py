@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 from nanoseg_bench.terminal import open_progress
+from nanoseg_bench.verbosity import shows_progress
 
 _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_LINES = 15.0
@@ -24,6 +25,9 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
     """
     if total is None and isinstance(items, Sized):
         total = len(items)
+    if not shows_progress():
+        yield from items
+        return
     if sys.stderr.isatty():
         with open_progress() as progress:
             yield from progress.track(items, total=total, description=description)

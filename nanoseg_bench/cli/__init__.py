@@ -27,6 +27,7 @@ from nanoseg_bench.cli.pipes import READER_GONE, flush_output, has_lost_reader
 from nanoseg_bench.errors import NanosegError, UsageError
 from nanoseg_bench.runs.quiet import at_work
 from nanoseg_bench.terminal import print_any_name
+from nanoseg_bench.verbosity import QUIET, VERBOSE, verbosity
 
 _LOG = logging.getLogger(__name__)
 
@@ -74,6 +75,10 @@ def build_parser() -> argparse.ArgumentParser:
         list_,
     ):
         verb.add_parser(verbs)
+    for verb_parser in verbs.choices.values():
+        talk = verb_parser.add_mutually_exclusive_group()
+        talk.add_argument("-q", "--quiet", dest="level", action="store_const", const=QUIET, help="warnings only")
+        talk.add_argument("-v", "--verbose", dest="level", action="store_const", const=VERBOSE, help="say why, too")
     return parser
 
 
@@ -88,7 +93,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     # For messages that say how to ask for the same in another way.
     arguments.given = given
     print_any_name()
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    with verbosity(arguments.level):
+        return _carry_out(arguments)
+
+
+def _carry_out(arguments: argparse.Namespace) -> int:
     try:
         with at_work() if arguments.verb in _AT_WORK else nullcontext():
             code: int = arguments.run(arguments)
@@ -96,6 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         return _complain(error, USAGE)
     except NanosegError as error:
+        _LOG.debug("", exc_info=True)
         return _complain(error, FAILED)
     except BrokenPipeError:
         if not has_lost_reader():

@@ -39,6 +39,7 @@ from nanoseg_bench.runs.provenance import device_name, package_commit, package_v
 from nanoseg_bench.runs.quiet import at_work
 from nanoseg_bench.runs.record import Status, record_path
 from nanoseg_bench.runs.scored import KeptTruth, is_scored, predicted_sets, score_run, scored_sets
+from nanoseg_bench.verbosity import start_logging
 
 # By name: as a process of its own this module is called __main__, and would log past the run's file.
 _LOG = logging.getLogger("nanoseg_bench.runs.job")
@@ -295,9 +296,7 @@ def _die_with_parent() -> None:
 
 
 def _main(job_file: Path) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    # The run's file wants more than a terminal, and the package's level is raised for it.
-    logging.getLogger().handlers[0].setLevel(logging.INFO)
+    start_logging()
     _die_with_parent()
     isolate_libraries()
     try:
