@@ -292,8 +292,8 @@ class _Call:
     def _write_readme(self, names: list[str]) -> None:
         from nanoseg_bench.leaderboard.document_section import BEGIN, END, results_section, write_section
 
-        path = self._arguments.readme
-        if not write_section(path, results_section(self._arguments.leaderboards, names)):
+        path, preset = self._arguments.readme, self._arguments.preset or self._campaign.preset
+        if not write_section(path, results_section(self._arguments.leaderboards, names, preset)):
             print(f"{path}: has no lines {BEGIN} and {END}, so the tables are not written into it")
 
     def _publish_set(self, prepared: "PreparedSet") -> None:

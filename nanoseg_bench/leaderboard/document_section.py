@@ -15,12 +15,13 @@ BEGIN = "<!-- results:begin -->"
 END = "<!-- results:end -->"
 
 
-def results_section(leaderboards: Path, set_names: Sequence[str]) -> str:
+def results_section(leaderboards: Path, set_names: Sequence[str], preset: str) -> str:
     """The tables of the test sets in Markdown, each below a line that names the set; same records, same text.
 
     Args:
         leaderboards: Folder of the records.
         set_names: In the order of their tables; those without records are passed over.
+        preset: Of the rows that are shown; predictions from outside stand among them.
 
     Raises:
         RecordError: As ``admitted_records``.
@@ -29,7 +30,9 @@ def results_section(leaderboards: Path, set_names: Sequence[str]) -> str:
     for name in set_names:
         if not find_records(leaderboards, name):
             continue
-        records = admitted_records(leaderboards, name)
+        records = [each for each in admitted_records(leaderboards, name) if each.external or each.preset == preset]
+        if not records:
+            continue
         images = next((record.images for record in records if record.eval_set == "test"), 0)
         table = markdown_table(records, build_tables(records)["test"])
         parts.append(f"**{name}**, {counted(images, 'test image')}\n\n{table}")

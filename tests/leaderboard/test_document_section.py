@@ -16,7 +16,7 @@ def test_the_tables_of_readme_are_what_the_published_records_give():
     if section is None:
         pytest.skip(f"README.md has no lines {BEGIN} and {END}")
     campaign = read_campaign(ROOT / "leaderboards" / "campaign.yaml")
-    assert section == results_section(ROOT / "leaderboards", list(campaign.sets))
+    assert section == results_section(ROOT / "leaderboards", list(campaign.sets), campaign.preset)
 
 
 def test_only_what_stands_between_the_comments_changes(tmp_path):
@@ -44,3 +44,16 @@ def test_half_a_pair_of_comments_is_refused(tmp_path, text):
     with pytest.raises(RecordError, match=r"README.md: give it one line"):
         write_section(path, "new\n")
     assert path.read_text() == text
+
+
+def test_rows_of_the_preset_and_those_from_outside_are_shown(tmp_path, make_record, keep_records):
+    keep_records(
+        tmp_path,
+        make_record("yolo11n", 0.5, preset="cpu"),
+        make_record("unet", 0.4),
+        make_record("cellpose", 0.6, external=True, preset="external", seed=None),
+    )
+    section = results_section(tmp_path, ["toy", "missing"], "cpu")
+    assert section.startswith("**toy**, 3 test images\n\n| rank | model |")
+    assert "YOLO11N" in section and "CELLPOSE" in section and "UNET" not in section
+    assert results_section(tmp_path, ["missing"], "cpu") == ""
