@@ -122,6 +122,3 @@ that a training sees, stands in the column ``RANKED_AT``: a row without training
 
 GROUPED_BY = (*COMPARABLE_BY, RANKED_AT)
 """Columns that rows that compete have in common."""
-
-OF_THE_DEVICE = _names(each for each in METRICS if each.of_the_device)
-"""What says as much of the device as of the model: compared only among rows of the same ``device``."""

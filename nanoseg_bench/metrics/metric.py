@@ -79,7 +79,7 @@ class Metric:
         whole: Whether it is a whole number.
         text: Whether it is a word, no number.
         needs_recall: Whether it is empty where a model finds so few particles that it would say nothing of all.
-        of_the_device: Whether it says as much of the device as of the model.
+        of_the_device: Whether it says as much of the device as of the model: compared only among rows of one device.
         also: Further tables that have it: ``ood``, ``classes``, ``modality``.
         shown: Where else it stands.
         of_detections: The metric as a function of the images with their detections at the operating point; None for
