@@ -90,7 +90,7 @@ class MainTable:
 
         A row that failed is in the first of them.
         """
-        first = next((number for number, (column, _) in enumerate(self.columns) if column.shown.second), None)
+        first = next((number for number, (column, _) in enumerate(self.columns) if column.group in _SECOND_PART), None)
         if first is None:
             return (self,)
         good = tuple((entry, cells[first:]) for entry, cells in self.rows if cells)
@@ -99,6 +99,9 @@ class MainTable:
 
 
 _TOGETHER = "of all folds' detections sorted together: scores of differently trained networks rank badly so"
+
+
+_SECOND_PART = ("counts", "sizes", "timing", "cost")
 
 
 def _precisions(folds: bool, one_class: bool) -> list[Metric]:

@@ -40,7 +40,6 @@ class Shown:
 
     Attributes:
         page: Among the columns of the page's first table.
-        second: Whether that is in its second part, of counts, sizes and cost.
         bar: Whether its interval is drawn there.
         terminal: In a terminal.
         markdown: In a README's table.
@@ -49,7 +48,6 @@ class Shown:
     """
 
     page: int | None = None
-    second: bool = False
     bar: bool = False
     terminal: Terminal | None = None
     markdown: int | None = None
@@ -66,7 +64,7 @@ class Metric:
         group: With which others it is made.
         meaning: As ``leaderboards/README.md`` explains it, in Markdown; empty where ``explained_with`` does.
         explained_with: The metric whose line there explains this one too.
-        hint: Shorter, where the pointer rests on the page's heading.
+        hint: Shorter, where the pointer rests on the page's heading; by default the meaning.
         heading: Of a column, its unit in a line below.
         short: Heading and unit in one line; by default just these.
         title: In words, for figures and model cards; by default the heading.
@@ -112,6 +110,11 @@ class Metric:
     def columns(self) -> tuple[str, ...]:
         """Its columns in a table that has its interval."""
         return (self.name, f"{self.name}_lo", f"{self.name}_hi") if self.interval else (self.name,)
+
+    @property
+    def about(self) -> str:
+        """What it means, without Markdown; empty where nothing but ``explained_with`` says it."""
+        return self.hint or self.meaning.replace("`", "").replace("**", "")
 
     @property
     def in_line(self) -> str:

@@ -104,7 +104,7 @@ _OVER_FOLDS = (
     ),
     Metric(
         "map_50_95_agnostic_fold_mean", "over_folds",
-        "the same with all particles as one class",
+        "`map_50_95_fold_mean` and `map_50_fold_mean` with all particles as one class",
         hint="AP over IoU 0.50 to 0.95 with all particles as one class, mean over the folds",
         heading="AP any", title="AP50–95, any class", better="higher", interval=True, shown=Shown(bar=True),
     ),
@@ -219,7 +219,7 @@ _COUNTS = (
         hint="(predicted − true) / true number of particles, all images pooled",
         heading="count error, pooled", short="count error %", title="count error",
         unit="%", digits=1, factor=100, signed=True, better="zero", also=("modality",),
-        shown=Shown(page=110, second=True, terminal=Terminal(50, 8), figure=120, card=140),
+        shown=Shown(page=110, terminal=Terminal(50, 8), figure=120, card=140),
     ),
     Metric(
         "count_error_absolute", "counts", "mean over images of the absolute count error, in particles", better="lower",
@@ -233,7 +233,7 @@ _COUNTS = (
         "count_error_image_typical", "counts", explained_with="count_error_image_bias",
         hint="Median over the images of the absolute relative error",
         heading="count error, typical image", unit="%", digits=1, factor=100, better="lower",
-        shown=Shown(page=120, second=True),
+        shown=Shown(page=120),
     ),
 )  # fmt: skip
 
@@ -244,7 +244,7 @@ _SIZES = (
         hint="Of all images pooled, relative to the true median",
         heading="median diameter error, pooled", title="median diameter error",
         unit="%", digits=1, factor=100, signed=True, better="zero", interval=True, needs_recall=True,
-        also=("modality",), shown=Shown(page=150, second=True, figure=130, card=150),
+        also=("modality",), shown=Shown(page=150, figure=130, card=150),
     ),
     Metric(
         "diameter_d10_error_relative", "sizes", "the same of the 10th and 90th percentile",
@@ -264,7 +264,7 @@ _SIZES = (
         "diameter_w1_px", "sizes", explained_with="diameter_w1_relative",
         hint="Wasserstein-1 distance of the diameter distributions of all images pooled",
         heading="W1, pooled", title="diameters, W1", unit="px", digits=2, better="lower", needs_recall=True,
-        also=("modality",), shown=Shown(page=160, second=True, figure=140),
+        also=("modality",), shown=Shown(page=160, figure=140),
     ),
     Metric(
         "diameter_median_error_nm", "sizes",
@@ -283,7 +283,7 @@ _SIZES = (
         "diameter_w1_nm", "sizes", explained_with="diameter_median_error_nm",
         hint="Wasserstein-1 distance of the diameter distributions of all images pooled",
         heading="W1, pooled", title="diameters, W1", unit="nm", digits=2, better="lower", needs_recall=True,
-        also=("modality",), shown=Shown(page=170, second=True, figure=150),
+        also=("modality",), shown=Shown(page=170, figure=150),
     ),
     Metric(
         "diameter_pair_error_bias", "sizes",
@@ -293,7 +293,7 @@ _SIZES = (
         hint="Median of (predicted − true) / true diameter of the particles that are found",
         heading="size error of pairs, bias", short="size error %",
         unit="%", digits=1, factor=100, signed=True, better="zero", interval=True, also=("modality",),
-        shown=Shown(page=130, second=True, terminal=Terminal(40, 2)),
+        shown=Shown(page=130, terminal=Terminal(40, 2)),
     ),
     Metric(
         "diameter_pair_error_spread", "sizes",
@@ -301,7 +301,7 @@ _SIZES = (
         "deviation",
         hint="Half the distance of the 16th and the 84th percentile of the same errors",
         heading="size error of pairs, spread", unit="%", digits=1, factor=100, better="lower", also=("modality",),
-        shown=Shown(page=140, second=True),
+        shown=Shown(page=140),
     ),
     Metric(
         "diameter_pair_error_bias_px", "sizes",
@@ -456,7 +456,7 @@ _TIMING = (
         "rectangle of the longer side of its recipe's input, padded to multiples of 32 px",
         hint="Median time of one image, batch 1",
         heading="latency", short="ms/image", unit="ms", digits=0, better="lower", of_the_device=True,
-        shown=Shown(page=220, second=True, terminal=Terminal(110, 13), markdown=110),
+        shown=Shown(page=220, terminal=Terminal(110, 13), markdown=110),
     ),
     Metric(
         "latency_pre_ms_per_image", "timing",
@@ -486,15 +486,15 @@ _COST = (
         "of the network at its recipe's square input; one multiply-add is two operations",
         hint="Parameters of the network",
         heading="params", short="parameters", unit="million", digits=2, factor=1e-6, whole=True, better="lower",
-        shown=Shown(page=210, second=True, terminal=Terminal(120, 14)),
+        shown=Shown(page=210, terminal=Terminal(120, 14)),
     ),
     Metric("gflops", "cost", explained_with="parameters", digits=1, better="lower"),
     Metric(
         "training_seconds", "cost",
-        "training, all sessions of a resumed run added up. An epoch is what lies between two checkpoints",
+        "wall time of the training, all sessions of a resumed run added up",
         hint="Wall time of the training",
         heading="training", unit="s", digits=0, better="lower", of_the_device=True,
-        shown=Shown(page=230, second=True, terminal=Terminal(130, 15), markdown=120),
+        shown=Shown(page=230, terminal=Terminal(130, 15), markdown=120),
     ),
     Metric(
         "training_core_seconds", "cost",
@@ -503,21 +503,26 @@ _COST = (
         hint="Time of all processor cores that training kept busy, and the precision of its arithmetic",
         heading="core hours", short="core hours", unit="h", digits=2, factor=1 / 3600, better="lower",
         of_the_device=True,
-        shown=Shown(page=240, second=True, terminal=Terminal(150, 17, "core h"), markdown=140),
+        shown=Shown(page=240, terminal=Terminal(150, 17, "core h"), markdown=140),
     ),
     Metric(
         "training_precision", "cost",
         "arithmetic of the training: `float32` or `bfloat16`; empty for a model that does not train",
         heading="precision", text=True, shown=Shown(terminal=Terminal(160, 18)),
     ),
-    Metric("training_epochs", "cost", explained_with="training_seconds", whole=True, digits=0),
     Metric(
-        "training_images_seen", "cost", explained_with="training_seconds",
+        "training_epochs", "cost",
+        "epochs, images through the network and interruptions, of all sessions. An epoch is what lies between two "
+        "checkpoints",
+        whole=True, digits=0,
+    ),
+    Metric(
+        "training_images_seen", "cost", explained_with="training_epochs",
         hint="Training images through the network, repeats counted",
         heading="images seen", whole=True, digits=0,
-        shown=Shown(page=250, second=True, terminal=Terminal(140, 16), markdown=130),
+        shown=Shown(page=250, terminal=Terminal(140, 16), markdown=130),
     ),
-    Metric("training_resumes", "cost", explained_with="training_seconds", whole=True, digits=0),
+    Metric("training_resumes", "cost", explained_with="training_epochs", whole=True, digits=0),
 )  # fmt: skip
 
 METRICS: tuple[Metric, ...] = (
