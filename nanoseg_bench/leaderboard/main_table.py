@@ -100,8 +100,8 @@ class MainTable:
 
 _TOGETHER = "of all folds' detections sorted together: scores of differently trained networks rank badly so"
 
-
 _SECOND_PART = ("counts", "sizes", "timing", "cost")
+"""Groups of the columns behind the scores."""
 
 
 def _precisions(folds: bool, one_class: bool) -> list[Metric]:

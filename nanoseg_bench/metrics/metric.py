@@ -81,7 +81,8 @@ class Metric:
         also: Further tables that have it: ``ood``, ``classes``, ``modality``.
         shown: Where else it stands.
         of_detections: The metric as a function of the images with their detections at the operating point; None for
-            one that needs more than these, and is made in ``evaluation/``.
+            one that needs more than these, and is made in ``evaluation/``. Its group is ``detection``, ``counts`` or
+            ``literature``.
     """
 
     name: str

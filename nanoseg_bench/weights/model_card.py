@@ -51,6 +51,7 @@ def model_card(release: Release, *, model: str, classes: Sequence[str], canvas: 
         "## How good it is",
         _wrap(
             "Measured with these very weights, on images that it has not seen; masks in pixels of the original images. "
+            "AP50–95 is the average precision of masks over IoU 0.50 to 0.95. "
             "In brackets the 95 % interval over source groups. Precision, recall, F1, counts and sizes at confidence "
             f"{release.confidence:.3g}, {_source(release)}. Evaluator {release.evaluator}."
         ),

@@ -34,6 +34,13 @@ def test_what_is_shown_has_a_heading_a_hint_and_a_direction_that_agrees_with_its
         assert not (each.whole and each.unit == "%"), each.name
 
 
+def test_functions_of_detections_are_in_groups_that_are_made_of_them():
+    """``evaluation.detection_scores`` calls them; in another group their columns would stay empty."""
+    groups = {each.group for each in METRICS if each.of_detections}
+    assert groups <= {"detection", "literature", "counts"}
+    assert len([each for each in METRICS if each.of_detections]) >= 3
+
+
 @pytest.mark.parametrize("medium", PLACES)
 def test_places_are_unambiguous(medium):
     shown = [each for each in in_order(PLACES[medium]) if not each.name.startswith("detection_rate")]
