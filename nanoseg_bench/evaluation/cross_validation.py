@@ -24,16 +24,15 @@ from nanoseg_bench.evaluation.scoring import evaluate_comparison
 from nanoseg_bench.evaluation.timing import Timing
 from nanoseg_bench.metrics.average_precision import ClassMatches, ResampledMap, average_precision, mean_over_folds
 from nanoseg_bench.metrics.bootstrap import group_indices
+from nanoseg_bench.metrics.table import names, with_interval
 
 FOLD_MEAN = "_fold_mean"
 FOLD_SD = "_fold_sd"
 
-RESAMPLED_OVER_FOLDS = tuple(
-    f"{metric}{FOLD_MEAN}" for metric in ("map_50_95", "map_50", "map_50_95_agnostic", "map_50_agnostic")
-)
+RESAMPLED_OVER_FOLDS = with_interval("over_folds")
 """Means over the folds; each has an interval."""
 
-SPREAD_OVER_FOLDS = tuple(f"{metric}{FOLD_SD}" for metric in ("map_50_95", "map_50_95_agnostic"))
+SPREAD_OVER_FOLDS = tuple(name for name in names("over_folds") if name.endswith(FOLD_SD))
 """Standard deviation over the folds: of different images and trainings, not the error of the mean."""
 
 RULE = (

@@ -6,39 +6,15 @@ import numpy as np
 
 from nanoseg_bench.evaluation.comparison import Comparison
 from nanoseg_bench.evaluation.result import Scores
-from nanoseg_bench.metrics.aggregated_jaccard import aggregated_jaccard_index
-from nanoseg_bench.metrics.boundary import matched_boundary_iou
 from nanoseg_bench.metrics.calibration import calibration
 from nanoseg_bench.metrics.counting import absolute_count_error, count_errors_per_image, relative_count_error
 from nanoseg_bench.metrics.matching import ImageOverlap, match
 from nanoseg_bench.metrics.panoptic import DetectionScores, panoptic_quality
 from nanoseg_bench.metrics.panoptic import detection_scores as scores_of_pairs
 from nanoseg_bench.metrics.pixel import pixel_scores
-from nanoseg_bench.metrics.unranked import unranked_average_precision
+from nanoseg_bench.metrics.table import METRICS, names
 
-COLUMNS = (
-    "precision",
-    "recall",
-    "f1",
-    "iou_matched",
-    "boundary_iou",
-    "iou_pixel",
-    "dice_pixel",
-    "aji",
-    "pq",
-    "sq",
-    "rq",
-    "pq_aware",
-    "sq_aware",
-    "rq_aware",
-    "ece",
-    "ap_unranked",
-    "count_error_relative",
-    "count_error_absolute",
-    "count_error_image_bias",
-    "count_error_image_typical",
-    "instances_predicted",
-)
+COLUMNS = (*names("detection", "literature", "counts"), "instances_predicted")
 
 
 def detection_scores(comparison: Comparison) -> Scores:
@@ -54,19 +30,16 @@ def detection_scores(comparison: Comparison) -> Scores:
     pairs = pooled(kept)
     pixels = pixel_scores(kept)
     panoptic = panoptic_quality(kept, comparison.eval_set.classes) if known else None
-    unranked = unranked_average_precision(kept)
     predicted = [len(overlap.predicted) for overlap in kept]
     truth = [len(overlap.truth) for overlap in kept]
     counts = count_errors_per_image(predicted, truth)
-    return {
+    scores = {
         "precision": pairs.precision,
         "recall": pairs.recall,
         "f1": pairs.f1,
         "iou_matched": pairs.iou_matched,
-        "boundary_iou": matched_boundary_iou(kept),
         "iou_pixel": pixels.iou if pixels else None,
         "dice_pixel": pixels.dice if pixels else None,
-        "aji": aggregated_jaccard_index(kept),
         "pq": pairs.pq,
         # With one class SQ is the pairs' mean IoU and RQ is F1: the same numbers under their names in the literature.
         "sq": pairs.iou_matched,
@@ -75,13 +48,14 @@ def detection_scores(comparison: Comparison) -> Scores:
         "sq_aware": panoptic.sq if panoptic else None,
         "rq_aware": panoptic.rq if panoptic else None,
         "ece": calibration(kept).ece if comparison.predictions.has_confidence else None,
-        "ap_unranked": unranked.ap if unranked else None,
         "count_error_relative": relative_count_error(predicted, truth),
         "count_error_absolute": absolute_count_error(predicted, truth),
         "count_error_image_bias": counts.bias if counts else None,
         "count_error_image_typical": counts.typical if counts else None,
         "instances_predicted": sum(predicted),
+        **{metric.name: metric.of_detections(kept) for metric in METRICS if metric.of_detections},
     }
+    return {name: scores[name] for name in COLUMNS}
 
 
 def pooled(kept: Sequence[ImageOverlap]) -> DetectionScores:

@@ -17,8 +17,9 @@ from nanoseg_bench.marks.coverage import MOSTLY
 from nanoseg_bench.marks.mark import boxes_mask
 from nanoseg_bench.metrics.counting import relative_count_error
 from nanoseg_bench.metrics.matching import ImageOverlap, inside_share, match, select
+from nanoseg_bench.metrics.table import names
 
-COLUMNS = ("precision_marks_excused", "f1_marks_excused", "count_error_relative_marks_excused")
+COLUMNS = names("marks")
 
 
 def marks_excused_scores(comparison: Comparison) -> Scores:

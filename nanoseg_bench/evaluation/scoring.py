@@ -16,20 +16,13 @@ from nanoseg_bench.evaluation.result import Details, Evaluation, Scores
 from nanoseg_bench.evaluation.size_scores import size_scores
 from nanoseg_bench.evaluation.strata import UNKNOWN_MODALITY, strata
 from nanoseg_bench.evaluation.timing import timing_scores
+from nanoseg_bench.metrics.table import also_in, with_interval
 
 EVALUATOR_VERSION = "3"
 """Stands in every record; raised whenever a published number could change. Tables never mix versions."""
 
-RESAMPLED = (
-    "map_50_95",
-    "map_50",
-    "map_50_95_agnostic",
-    "map_50_agnostic",
-    "f1",
-    "diameter_median_error_relative",
-    "diameter_pair_error_bias",
-)
-RESAMPLED_OOD = ("map_50_agnostic",)
+RESAMPLED = with_interval("precision", "detection", "counts", "sizes")
+RESAMPLED_OOD = tuple(each.name for each in also_in("ood") if each.interval)
 """Metrics that have an interval."""
 
 

@@ -22,41 +22,15 @@ from nanoseg_bench.metrics.size_distribution import (
     wasserstein_1,
 )
 from nanoseg_bench.metrics.size_pairs import pair_diameters, pair_errors, pooled_pairs
+from nanoseg_bench.metrics.table import names, of_groups
 
 LEAST_RECALL = 0.5
 """At a lower recall most particles are missing: the median of those found says nothing of the median of all."""
 
-POOLED_COLUMNS = (
-    "diameter_median_error_relative",
-    "diameter_d10_error_relative",
-    "diameter_d90_error_relative",
-    "diameter_w1_relative",
-    "diameter_w1_px",
-    "diameter_median_error_nm",
-    "diameter_d10_error_nm",
-    "diameter_d90_error_nm",
-    "diameter_w1_nm",
-)
+POOLED_COLUMNS = tuple(each.name for each in of_groups("sizes") if each.needs_recall)
 """Of the distribution of all images together; None below ``LEAST_RECALL``."""
 
-COLUMNS = (
-    *POOLED_COLUMNS,
-    "diameter_pair_error_bias",
-    "diameter_pair_error_spread",
-    "diameter_pair_error_bias_px",
-    "diameter_pair_error_spread_px",
-    "diameter_pair_error_bias_nm",
-    "diameter_pair_error_spread_nm",
-    "diameter_pairs",
-    "diameter_median_error_image_bias",
-    "diameter_median_error_image_typical",
-    "diameter_d10_error_image_bias",
-    "diameter_d10_error_image_typical",
-    "diameter_d90_error_image_bias",
-    "diameter_d90_error_image_typical",
-    "diameter_w1_image_typical",
-    "diameter_images_unanswered",
-)
+COLUMNS = names("sizes")
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from nanoseg_bench.evaluation.corruptions.table import CORRUPTIONS
 from nanoseg_bench.evaluation.ood import OOD_CONFIDENCES, OOD_SHAPES
 from nanoseg_bench.leaderboard.entries import Entry, run_of
+from nanoseg_bench.metrics.table import metric
 from nanoseg_bench.runs.record import Record
 
 GOOD, BAD = "#0b5394", "#9a3412"
 """Ends of the two scales, which begin in white: for what should be large, and for what should be small."""
+
+_ENDS = {"higher": GOOD, "lower": BAD}
 
 BACKGROUND = "background"
 
@@ -102,7 +105,7 @@ def class_grid(entries: Sequence[Entry]) -> Grid | None:
         return [known[name].map_50_95 if name in known else None for name in truth]
 
     values = [(entry, scores(entry)) for entry in entries]
-    return Grid(tuple(f"{name} ({count})" for name, count in truth.items()), _shaded(values, GOOD, _share))
+    return Grid(tuple(f"{name} ({count})" for name, count in truth.items()), _shaded(values, "map_50_95", _share))
 
 
 def modality_grid(entries: Sequence[Entry], further: Sequence[Record] = ()) -> Grid | None:
@@ -121,14 +124,14 @@ def modality_grid(entries: Sequence[Entry], further: Sequence[Record] = ()) -> G
     if not images:
         return None
 
-    def column(entry: Entry, metric: str) -> list[float | None]:
-        return [modalities[id(entry)].get(name, {}).get(metric) for name in images]
+    def column(entry: Entry, score: str) -> list[float | None]:
+        return [modalities[id(entry)].get(name, {}).get(score) for name in images]
 
     below = {id(entry): column(entry, "f1") for entry in entries}
     values = [(entry, column(entry, "map_50_95_agnostic")) for entry in entries]
     rows = tuple(
         (entry, tuple(_with_f1(cell, f1) for cell, f1 in zip(cells, below[id(entry)], strict=True)))
-        for entry, cells in _shaded(values, GOOD, _share)
+        for entry, cells in _shaded(values, "map_50_95_agnostic", _share)
     )
     headings = tuple(name if count is None else f"{name} ({count:.0f})" for name, count in images.items())
     return Grid(headings, rows)
@@ -151,7 +154,7 @@ def ood_grid(entries: Sequence[Entry]) -> Grid:
             headings += ["any score" if least is None else f"≥ {least:g}" for _, least in used]
             names += [stem + suffix for suffix, _ in used]
     values = [(entry, [_number(entry, name) for name in names]) for entry in entries]
-    return Grid(tuple(headings), _shaded(values, GOOD, _percent, end=1.0), tuple(spans))
+    return Grid(tuple(headings), _shaded(values, "detection_rate", _percent, end=1.0), tuple(spans))
 
 
 def robustness_grid(entries: Sequence[Entry]) -> Grid:
@@ -174,10 +177,13 @@ def robustness_grid(entries: Sequence[Entry]) -> Grid:
             ),
         )
         for (entry, cells), (_, mean) in zip(
-            _shaded(lost, BAD, _percent, end=1.0), _shaded(means, BAD, _percent, end=1.0), strict=True
+            _shaded(lost, "degradation", _percent, end=1.0),
+            _shaded(means, "degradation", _percent, end=1.0),
+            strict=True,
         )
     )
-    headings = ("clean", "corrupted", "mean", *(corruption.title for corruption in used))
+    clean, corrupted = (metric(f"map_50_95_agnostic_{each}").heading for each in ("clean", "corrupted"))
+    headings = (clean, corrupted, "mean", *(corruption.title for corruption in used))
     return Grid(headings, rows, (("AP any class", 2), ("loss of AP by corruption, %", 1 + len(used))))
 
 
@@ -211,11 +217,19 @@ def _degradation(corruption: str) -> str:
 
 def _shaded(
     values: Sequence[tuple[Entry, Sequence[float | None]]],
-    colour: str,
+    name: str,
     write: Callable[[float], str],
     end: float | None = None,
 ) -> tuple[tuple[Entry, tuple[GridCell, ...]], ...]:
-    """Cells shaded from white at 0 to ``colour`` at ``end``, the largest value by default."""
+    """Cells shaded from white at 0 to a colour at ``end``, the largest value by default.
+
+    Args:
+        values: Of each row.
+        name: Metric that they are; whether it should be large or small decides the colour.
+        write: A value as text.
+        end: Value of the full colour.
+    """
+    colour = _ENDS[metric(name).better]
     most = end or max((value for _, row in values for value in row if value is not None), default=0.0) or 1.0
     return tuple(
         (

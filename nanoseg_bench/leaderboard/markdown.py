@@ -4,25 +4,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from nanoseg_bench.leaderboard.columns import OF_THE_DEVICE
 from nanoseg_bench.leaderboard.entries import Entry, Row, build_entries, groups, several_devices
 from nanoseg_bench.leaderboard.main_table import rank_text
 from nanoseg_bench.leaderboard.palette import model_looks
 from nanoseg_bench.leaderboard.set_remarks import fold_count, fold_remark, set_remarks, shown_column
+from nanoseg_bench.metrics.metric import Metric
+from nanoseg_bench.metrics.table import in_order
 from nanoseg_bench.runs.record import Record
-
-_NUMBERS = {
-    "map_50_agnostic": ("AP50 any", 3, 1),
-    "precision": ("P", 3, 1),
-    "recall": ("R", 3, 1),
-    "f1": ("F1", 3, 1),
-    "iou_pixel": ("pixel IoU", 3, 1),
-    "latency_ms_per_image": ("ms/image", 0, 1),
-    "training_seconds": ("training s", 0, 1),
-    "training_images_seen": ("images seen", 0, 1),
-    "training_core_seconds": ("core hours", 2, 1 / 3600),
-}
-"""Column to its heading, the digits after the point, and the factor to the unit that is shown."""
 
 _AP = "map_50_95_agnostic"
 _SHARED = ("preset", "seed", "initial_weights", "device")
@@ -52,8 +40,7 @@ def _table(entries: Sequence[Entry], several_devices: bool, folds: int | None) -
     differing = [name for name in _SHARED if len({row[name] for row in own if row[name]}) > 1]
     headings = ["rank", "model", *(name.replace("_", " ") for name in differing), "AP any [95 %]"]
     headings += [
-        f"{heading}, own device" if several_devices and name in OF_THE_DEVICE else heading
-        for name, (heading, _, _) in _NUMBERS.items()
+        f"{each.in_line}, own device" if several_devices and each.of_the_device else each.in_line for each in _numbers()
     ]
     rows = [
         [rank_text(entry.row), _model(entry), *(entry.row[name] for name in differing), *_scores(entry.row, folds)]
@@ -61,6 +48,11 @@ def _table(entries: Sequence[Entry], several_devices: bool, folds: int | None) -
     ]
     rule = "|" + "---|" * len(headings)
     return "\n".join([_line(headings), rule, *map(_line, rows)]) + "\n"
+
+
+def _numbers() -> list[Metric]:
+    """The numbers behind the AP."""
+    return in_order(lambda shown: shown.markdown)
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -89,9 +81,7 @@ def _scores(row: Row, folds: int | None) -> list[str]:
     ap = shown_column(_AP, folds)
     ends = [row.get(f"{ap}_{end}", "") for end in ("lo", "hi")]
     interval = f" [{_round(ends[0], 3)}, {_round(ends[1], 3)}]" if all(ends) else ""
-    numbers = [
-        _round(row.get(shown_column(name, folds), ""), digits, factor) for name, (_, digits, factor) in _NUMBERS.items()
-    ]
+    numbers = [_round(row.get(shown_column(each.name, folds), ""), each.digits, each.factor) for each in _numbers()]
     return [_round(row.get(ap, ""), 3) + interval, *numbers]
 
 

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from nanoseg_bench.leaderboard.columns import DIFFERENCE
 from nanoseg_bench.leaderboard.entries import Row, row_groups, words_of
 from nanoseg_bench.leaderboard.set_remarks import JOINT, remarks_on, shown_column
+from nanoseg_bench.metrics.metric import Group, Metric
+from nanoseg_bench.metrics.table import in_order, metric
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -108,65 +111,53 @@ def _columns(rows: Sequence[Row], kind: str, one_seed: bool) -> list[_Column]:
     return [column for column in columns if any(row.get(column.name) for row in rows)]
 
 
-def _quality(rows: Sequence[Row]) -> list[_Column]:
+def _precisions(rows: Sequence[Row]) -> list[_Column]:
+    """The average precisions and the difference: classes and folds of the set decide which of them lead."""
     folds = _folds(rows)
     ap, any_ap = shown_column("map_50_95", folds), shown_column("map_50_95_agnostic", folds)
     ap_50, any_ap_50 = shown_column("map_50", folds), shown_column("map_50_agnostic", folds)
     # With one class both are one number, and models that know no classes have the second only.
     one_class = all(row[ap] in ("", row[any_ap]) for row in rows)
     if one_class:
-        scores = [_interval(any_ap, "AP", 0), _number(any_ap_50, "AP50", 4)]
+        scores = [
+            _interval(metric(any_ap), 0, metric(ap).heading),
+            _number(metric(any_ap_50), 4, metric(ap_50).heading),
+        ]
     else:
         class_less = any(row[any_ap] and not row[ap] for row in rows)
         scores = [
-            _interval(ap, "AP", 0),
-            _number(ap_50, "AP50", 4),
-            _number(any_ap, "AP any", 3 if class_less else 7),
-            _number(any_ap_50, "AP50 any", 9),
+            _interval(metric(ap), 0),
+            _number(metric(ap_50), 4),
+            _number(metric(any_ap), 3 if class_less else 7),
+            _number(metric(any_ap_50), 9),
         ]
-    return [
-        *scores,
-        _Column("difference", "difference", 10, _difference),
-        _number("precision", "P", 6),
-        _number("recall", "R", 5),
-        _number("f1", "F1", 1),
-        _Column("diameter_pair_error_bias", "size error %", 2, _size_error),
-        _percent("count_error_relative", "count error %", 8),
-        _number("iou_matched", "IoU", 11),
-        _number("iou_pixel", "pixel IoU", 12),
+    return [*scores, _Column(DIFFERENCE.name, DIFFERENCE.in_line, 10, _difference)]
+
+
+def _placed(*groups: Group) -> list[_Column]:
+    """The metrics of these groups that say where they stand in a terminal."""
+    found = [
+        (terminal, each)
+        for each in in_order(lambda shown: shown.terminal.place if shown.terminal else None)
+        if each.group in groups and (terminal := each.shown.terminal)
     ]
+    return [_number(each, terminal.turn, terminal.heading) for terminal, each in found]
+
+
+def _quality(rows: Sequence[Row]) -> list[_Column]:
+    return [*_precisions(rows), *_placed("detection", "marks", "counts", "sizes", "particles", "literature")]
 
 
 def _quality_and_cost(rows: Sequence[Row]) -> list[_Column]:
-    return [
-        *_quality(rows),
-        _number("latency_ms_per_image", "ms/image", 13, 0),
-        _number("parameters", "parameters", 14, 0),
-        _number("training_seconds", "training s", 15, 0),
-        _number("training_images_seen", "images seen", 16, 0),
-        _Column("training_core_seconds", "core h", 17, _core_hours),
-        _Column("training_precision", "precision", 18, partial(_as_is, "training_precision")),
-    ]
+    return [*_quality(rows), *_placed("timing", "cost")]
 
 
-def _unknown_shapes(rows: Sequence[Row]) -> list[_Column]:
-    levels = {"_50": 1, "_25": 3, "_75": 4, "": 5}
-    return [
-        _number("map_50_agnostic", "AP50 any", 0),
-        *(
-            _number(f"detection_rate_{shape}{level}", f"{shape}{level.replace('_', ' ≥ .')}", levels[level])
-            for shape in ("triangle", "pentagon")
-            for level in ("", "_25", "_50", "_75")
-        ),
-    ]
+def _unknown_shapes(_: Sequence[Row]) -> list[_Column]:
+    return [_number(metric("map_50_agnostic"), 0), *_placed("ood")]
 
 
-def _robustness(rows: Sequence[Row]) -> list[_Column]:
-    return [
-        _number("map_50_95_agnostic_clean", "clean", 0),
-        _number("map_50_95_agnostic_corrupted", "corrupted", 0),
-        _number("degradation", "lost", 0),
-    ]
+def _robustness(_: Sequence[Row]) -> list[_Column]:
+    return _placed("robustness")
 
 
 _SCORES = {"test": _quality_and_cost, "ablation": _quality, "ood": _unknown_shapes, "robustness": _robustness}
@@ -217,25 +208,28 @@ def _needed(columns: Sequence[_Column], cells: Sequence[Sequence[str]], name: in
     return sum(widths) + _BETWEEN * (len(widths) - 1)
 
 
-def _number(name: str, heading: str, turn: int, digits: int = 3) -> _Column:
-    return _Column(name, heading, turn, lambda row: f"{float(row[name]):,.{digits}f}" if row[name] else "")
+def _number(shown: Metric, turn: int, heading: str = "") -> _Column:
+    write = _OF_TWO.get(shown.name) or partial(_text, shown)
+    return _Column(shown.name, heading or shown.in_line, turn, write)
 
 
-def _percent(name: str, heading: str, turn: int) -> _Column:
-    return _Column(name, heading, turn, lambda row: _signed(row[name]) if row[name] else "")
+def _interval(shown: Metric, turn: int, heading: str = "") -> _Column:
+    return _Column(shown.name, heading or shown.in_line, turn, partial(_with_interval, shown.name, ""))
 
 
-def _interval(name: str, heading: str, turn: int) -> _Column:
-    return _Column(name, heading, turn, partial(_with_interval, name, ""))
+def _text(shown: Metric, row: Row) -> str:
+    text = row[shown.name]
+    if not text or shown.text:
+        return text
+    if shown.whole:  # there is room for all of it
+        return f"{float(text):,.0f}"
+    if shown.signed:
+        return _signed(text, shown)
+    return f"{float(text) * shown.factor:,.{shown.digits}f}"
 
 
 def _as_is(name: str, row: Row) -> str:
     return row[name]
-
-
-def _core_hours(row: Row) -> str:
-    seconds = row["training_core_seconds"]
-    return f"{float(seconds) / 3600:,.2f}" if seconds else ""
 
 
 def _with_interval(name: str, sign: str, row: Row) -> str:
@@ -252,18 +246,22 @@ def _difference(row: Row) -> str:
     return _with_interval("difference", "+", row)
 
 
-def _signed(share: str) -> str:
+def _signed(text: str, shown: Metric) -> str:
     """``+1.3`` of 0.013; what rounds to zero has no sign."""
-    percent = round(100 * float(share), 1)
-    return f"{percent:+.1f}" if percent else "0.0"
+    value = round(shown.factor * float(text), shown.digits)
+    return f"{value:+,.{shown.digits}f}" if value else f"{0:.{shown.digits}f}"
 
 
 def _size_error(row: Row) -> str:
-    bias, spread = row["diameter_pair_error_bias"], row["diameter_pair_error_spread"]
-    if not bias:
+    bias, spread = metric("diameter_pair_error_bias"), metric("diameter_pair_error_spread")
+    if not row[bias.name]:
         return ""
-    text = _signed(bias)
-    return f"{text} ± {100 * float(spread):.1f}" if spread else text
+    text = _signed(row[bias.name], bias)
+    return f"{text} ± {_text(spread, row)}" if row[spread.name] else text
+
+
+_OF_TWO = {"diameter_pair_error_bias": _size_error}
+"""Columns of which a cell shows two."""
 
 
 def _model(row: Row) -> str:

@@ -208,7 +208,7 @@ def _trained_on(prepared: PreparedSet) -> TrainedOn:
 
 
 def _judged(record: Record) -> Judged:
-    wanted = [f"{column}{end}" for column in SCORES for end in ("", "_lo", "_hi")]
+    wanted = [f"{metric.name}{end}" for metric in SCORES for end in ("", "_lo", "_hi")]
     scores = {column: record.scores.get(column) for column in wanted}
     known = {column: value for column, value in scores.items() if value is not None}
     return Judged(eval_set=record.eval_set, images=record.images, scores=known)

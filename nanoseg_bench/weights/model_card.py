@@ -3,26 +3,11 @@
 import textwrap
 from collections.abc import Sequence
 
+from nanoseg_bench.metrics.table import in_order
 from nanoseg_bench.weights.release import Judged, Release
 
-SCORES = {
-    "map_50_95": "AP (mask, IoU 0.50 to 0.95)",
-    "map_50": "AP50",
-    "map_75": "AP75",
-    "map_50_95_agnostic": "AP, any class",
-    "map_50_95_agnostic_small": "AP of small particles",
-    "map_50_95_agnostic_medium": "AP of medium particles",
-    "map_50_95_agnostic_large": "AP of large particles",
-    "map_50_agnostic": "AP50, any class",
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1",
-    "pq": "panoptic quality",
-    "iou_pixel": "pixel IoU",
-    "count_error_relative": "count error (relative)",
-    "diameter_median_error_relative": "error of the median diameter (relative)",
-}
-"""Columns of the leaderboards that a model card shows, with what they are called there."""
+SCORES = tuple(in_order(lambda shown: shown.card))
+"""Metrics that a model card shows, as the CSV files have them: shares, not percent."""
 
 _WIDTH = 120
 
@@ -66,6 +51,7 @@ def model_card(release: Release, *, model: str, classes: Sequence[str], canvas: 
         "## How good it is",
         _wrap(
             "Measured with these very weights, on images that it has not seen; masks in pixels of the original images. "
+            "AP50–95 is the average precision of masks over IoU 0.50 to 0.95. "
             "In brackets the 95 % interval over source groups. Precision, recall, F1, counts and sizes at confidence "
             f"{release.confidence:.3g}, {_source(release)}. Evaluator {release.evaluator}."
         ),
@@ -118,13 +104,14 @@ def _source(release: Release) -> str:
 
 def _scores(judged: Judged) -> str:
     lines = [f"### {judged.eval_set} ({judged.images} images)", "", "| | |", "|---|---|"]
-    for column, name in SCORES.items():
-        value = judged.scores.get(column)
+    for metric in SCORES:
+        value, low, high = (judged.scores.get(f"{metric.name}{end}") for end in ("", "_lo", "_hi"))
         if value is None:
             continue
-        low, high = judged.scores.get(f"{column}_lo"), judged.scores.get(f"{column}_hi")
-        interval = f" [{low:.3f}, {high:.3f}]" if low is not None and high is not None else ""
-        lines.append(f"| {name} | {value:.3f}{interval} |")
+        digits = metric.digits_unscaled
+        interval = f" [{low:.{digits}f}, {high:.{digits}f}]" if low is not None and high is not None else ""
+        name = f"{metric.in_words} (relative)" if metric.unit == "%" else metric.in_words
+        lines.append(f"| {name} | {value:.{digits}f}{interval} |")
     return "\n".join(lines)
 
 

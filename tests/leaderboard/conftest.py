@@ -57,6 +57,10 @@ def keep_records():
 
 @pytest.fixture
 def small_test():
+    return build_small_test()
+
+
+def build_small_test():
     """(eval set, perfect predictions) of two images of two classes and two modalities."""
 
     def block(label, x, score=None):

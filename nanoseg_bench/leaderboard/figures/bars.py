@@ -21,6 +21,8 @@ from nanoseg_bench.leaderboard.figures.style import (
     wrapped,
 )
 from nanoseg_bench.leaderboard.set_remarks import fold_count, shown_column
+from nanoseg_bench.metrics.metric import Metric
+from nanoseg_bench.metrics.table import in_order, metric
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,18 +43,14 @@ class _Panel:
     """A metric and how it is written.
 
     Attributes:
-        metric: Column of the leaderboard.
+        shown: The metric.
         title: Of the panel.
         axis: Label of its axis.
-        factor: What the values are multiplied with for display.
-        digits: Behind the point.
     """
 
-    metric: str
+    shown: Metric
     title: str
-    axis: str = "share"
-    factor: float = 1.0
-    digits: int = 3
+    axis: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,29 +75,10 @@ class _Beside:
         return text_width(self.text) * SMALL_SIZE / TEXT_SIZE + 2 * _FROM_BAR / 72
 
 
-_AT_OPERATING_POINT = (
-    _Panel("precision", "Precision"),
-    _Panel("recall", "Recall"),
-    _Panel("f1", "F1"),
-    _Panel("iou_pixel", "Pixel IoU"),
-)
-_SEVERAL_CLASSES = (
-    _Panel("map_50_95", "mAP50–95"),
-    _Panel("map_50", "mAP50"),
-    _Panel("map_50_95_agnostic", "AP50–95, any class"),
-)
-_ONE_CLASS = (
-    _Panel("map_50_95_agnostic", "AP50–95"),
-    _Panel("map_50_agnostic", "AP50"),
-    _Panel("map_75_agnostic", "AP75"),
-)
-_PHYSICS = (
-    _Panel("pq", "PQ"),
-    _Panel("count_error_relative", "Count error", "%, signed", 100, 1),
-    _Panel("diameter_median_error_relative", "Median diameter", "error in %, signed", 100, 1),
-    _Panel("diameter_w1_px", "Diameters, W1", "px", 1, 1),
-    _Panel("diameter_w1_nm", "Diameters, W1", "nm", 1, 1),
-)
+_PLACE_OF_AP = 100
+"""Metrics with a lower ``Shown.figure`` stand before the average precisions."""
+
+_ANY_CLASS = ", any class"
 
 
 def draw_bars(contenders: Sequence[Contender], classes: Sequence[str]) -> Drawn:
@@ -116,9 +95,8 @@ def draw_bars(contenders: Sequence[Contender], classes: Sequence[str]) -> Drawn:
         NothingToDrawError: No model has any of the metrics.
     """
     folds = fold_count([run.test for each in contenders for run in each.runs])
-    precision = [_over_folds(panel, folds) for panel in (_ONE_CLASS if len(classes) == 1 else _SEVERAL_CLASSES)]
-    wanted = (*_AT_OPERATING_POINT, *precision, *_PHYSICS)
-    measured = {panel: [each.measured(panel.metric) for each in contenders] for panel in wanted}
+    wanted = _panels(len(classes) == 1, folds)
+    measured = {panel: [each.measured(panel.shown.name) for each in contenders] for panel in wanted}
     shown = [panel for panel in wanted if any(value is not None for value in measured[panel])]
     if not shown:
         raise NothingToDrawError("the records hold no metric of the test set; run `nanoseg-bench run` again")
@@ -138,7 +116,7 @@ def draw_bars(contenders: Sequence[Contender], classes: Sequence[str]) -> Drawn:
         axes.set_yticks(range(len(contenders)), labels)
         axes.set_title(titles[number])
     rows = [
-        (*each.identity, len(each.runs), panel.metric, value.value, *(value.interval or (None, None)))
+        (*each.identity, len(each.runs), panel.shown.name, value.value, *(value.interval or (None, None)))
         for panel in shown
         for each, value in zip(contenders, measured[panel], strict=True)
         if value is not None
@@ -146,12 +124,31 @@ def draw_bars(contenders: Sequence[Contender], classes: Sequence[str]) -> Drawn:
     return Drawn("bars", figure, COLUMNS, rows, _notes(contenders, shown, measured))
 
 
-def _over_folds(panel: _Panel, folds: int | None) -> _Panel:
-    """The panel of an AP as the table shows it: of a cross-validation the mean over the folds where there is one."""
-    if not folds:
-        return panel
-    column = shown_column(panel.metric, folds)
-    return replace(panel, metric=column, axis="pooled" if column == panel.metric else f"mean of {folds} folds")
+def _panels(one_class: bool, folds: int | None) -> list[_Panel]:
+    """All that a figure may have."""
+    others = in_order(lambda shown: shown.figure)
+    first = [each for each in others if (each.shown.figure or 0) < _PLACE_OF_AP]
+    precisions = ("50_95_agnostic", "50_agnostic", "75_agnostic") if one_class else ("50_95", "50", "50_95_agnostic")
+    return [
+        *map(_panel, first),
+        *(_panel_of_ap(f"map_{each}", one_class, folds) for each in precisions),
+        *map(_panel, others[len(first) :]),
+    ]
+
+
+def _panel(shown: Metric) -> _Panel:
+    title = shown.in_words
+    axis = f"{shown.unit or 'share'}{', signed' if shown.signed else ''}"
+    return _Panel(shown, f"{title[0].upper()}{title[1:]}", axis)
+
+
+def _panel_of_ap(name: str, one_class: bool, folds: int | None) -> _Panel:
+    """An AP as the table shows it: of a cross-validation the mean over the folds where there is one."""
+    column = shown_column(name, folds)
+    panel = _panel(metric(column))
+    if one_class:
+        panel = replace(panel, title=panel.title.removesuffix(_ANY_CLASS))
+    return replace(panel, axis="pooled" if column == name else f"mean of {folds} folds") if folds else panel
 
 
 def _notes(
@@ -159,7 +156,7 @@ def _notes(
 ) -> tuple[str, ...]:
     notes = []
     for each, values in zip(contenders, zip(*(measured[panel] for panel in shown), strict=True), strict=True):
-        missing = [panel.metric for panel, value in zip(shown, values, strict=True) if value is None]
+        missing = [panel.shown.name for panel, value in zip(shown, values, strict=True) if value is None]
         if missing:
             notes.append(f"{each.label}: not measured: {', '.join(missing)}.")
     return tuple(notes)
@@ -172,19 +169,19 @@ def _draw_panel(
     for place, (each, value) in enumerate(zip(contenders, values, strict=True)):
         if value is None:
             continue
-        shown = value.value * panel.factor
-        low, high = (shown, shown) if value.interval is None else (end * panel.factor for end in value.interval)
+        shown = value.value * panel.shown.factor
+        low, high = (shown, shown) if value.interval is None else (end * panel.shown.factor for end in value.interval)
         axes.barh(place, shown, 0.66, color=each.look.colour, alpha=0.75, linewidth=0)
         if value.interval is not None:
             axes.plot((low, high), (place, place), color=INK, linewidth=0.9, marker="|", markersize=3.5)
         if len(value.seeds) > 1:
-            seeds = [seed * panel.factor for seed in value.seeds]
+            seeds = [seed * panel.shown.factor for seed in value.seeds]
             axes.plot(seeds, [place] * len(seeds), "o", color="white", markeredgecolor=INK, markeredgewidth=0.6, ms=2.4)
             low, high = min(low, *seeds), max(high, *seeds)
         ends += [low, high, shown]
         # Beyond the bar and its whisker, which may reach over zero.
         negative = shown < 0
-        number = minus(f"{shown:.{panel.digits}f}")
+        number = minus(f"{shown:.{panel.shown.digits}f}")
         beside.append(_Beside(place, min(low, shown) if negative else max(high, shown), number, negative))
     lowest, highest = min(ends), max(ends)
     for place, value in enumerate(values):
