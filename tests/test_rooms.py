@@ -86,5 +86,8 @@ def test_what_lies_in_no_room_imports_none():
 
 
 def test_imports_of_every_kind_are_seen():
-    text = "import nanoseg_bench.models\ndef f():\n    from nanoseg_bench import runs\n    from nanoseg_bench.cli.x import y"
+    text = (
+        "import nanoseg_bench.models\n"
+        "def f():\n    from nanoseg_bench import runs\n    from nanoseg_bench.cli.x import y\n"
+    )
     assert imported_rooms(text) == {"models", "runs", "cli"}

@@ -81,10 +81,10 @@ def run(arguments: argparse.Namespace) -> int:
     isolate_libraries()
     import numpy as np
 
+    from nanoseg_bench.cli.operating_point import choose_confidence
     from nanoseg_bench.explanation.explanation import explain
     from nanoseg_bench.explanation.figure import draw_explanation
     from nanoseg_bench.explanation.points import choose_points
-    from nanoseg_bench.cli.operating_point import choose_confidence
     from nanoseg_bench.files import atomic_path, require_writable, unwritable
     from nanoseg_bench.imageio import read_image
     from nanoseg_bench.models.trained import open_trained

@@ -100,12 +100,11 @@ def _export(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.files import require_writable, sha256_file, unwritable
     from nanoseg_bench.models.onnx_file import write_onnx
     from nanoseg_bench.models.trained import open_trained
-    from nanoseg_bench.models.yolo import YoloModel
 
     require_writable(out.parent, "--out")
     model = open_trained(arguments.model, trust_pickle=arguments.trust_pickle)
     tell_release(arguments.model)
-    if not isinstance(model, YoloModel):
+    if not model.exports_onnx:
         raise UsageError(f"{arguments.model}: {model.recipe.model} is no YOLO model, and only those are exported")
     point = find_operating_point(arguments.model)
     try:

@@ -11,17 +11,13 @@ from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import ModelError, UsageError
 from nanoseg_bench.files import sha256_file
-from nanoseg_bench.models.base import CanvasImage, Model
-from nanoseg_bench.models.engine import EngineName
-from nanoseg_bench.models.mask_cleaning import clean_masks
+from nanoseg_bench.models.base import CanvasImage, EngineName, Model
 from nanoseg_bench.models.trained import open_trained
-from nanoseg_bench.models.yolo import YoloModel
 
 EngineChoice = Literal["auto"] | EngineName
 
 _ONNX_SUFFIX = ".onnx"
 _WEIGHTS = "weights.safetensors"
-_ANY_NUMBER = 10**6  # a micrograph may hold more particles than any that the model was trained on
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,7 +39,7 @@ class Predictor:
     @property
     def engine(self) -> EngineName:
         """What runs the model's network."""
-        return self.model.engine.name if isinstance(self.model, YoloModel) else "torch"
+        return self.model.engine_name
 
     def predict(self, pixels: NDArray[np.uint8], confidence: float, name: str = "") -> list[Instance]:
         """Find the particles of one micrograph.
@@ -59,14 +55,8 @@ class Predictor:
         Returns:
             Particles in pixels of the micrograph, best score first.
         """
-        height, width = pixels.shape[:2]
         image = CanvasImage.of_micrograph(pixels, self.model.recipe.canvas, name)
-        if isinstance(self.model, YoloModel):
-            found = self.model.predict([image], min_score=confidence, limit=_ANY_NUMBER)[0]
-        else:
-            found = self.model.predict([image])[0]
-        counting = [instance for instance in found if instance.score is None or instance.score >= confidence]
-        return clean_masks(counting, self.model.recipe.mask_cleaning, height, width)
+        return self.model.find_particles([image], confidence)[0]
 
 
 def open_predictor(
@@ -117,7 +107,7 @@ def _open_for_onnx(path: Path, trust_pickle: bool, required: bool) -> Model:
     if cache is not None and (exported := cache.open()) is not None:
         return exported
     model = open_trained(path, trust_pickle=trust_pickle)
-    if cache is None or not isinstance(model, YoloModel):
+    if cache is None or not model.exports_onnx:
         if required:
             raise UsageError(f"{path}: {model.recipe.model} runs in PyTorch only; leave --engine onnx out")
         return model

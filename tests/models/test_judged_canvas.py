@@ -90,7 +90,7 @@ class BrightAnchors:
 
 def with_bright_network(name, judged):
     model = make(name, judged)
-    if hasattr(model, "run_with"):
+    if model.exports_onnx:
         model.run_with(BrightAnchors())
     else:
         model.adopt(BrightBoxes() if name == "mask-rcnn" else BrightPixels(), "cpu")
