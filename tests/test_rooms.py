@@ -21,10 +21,11 @@ ROOMS = (
     "catalog",
     "weights",
     "models",
-    "explanation",
     "evaluation",
     "runs",
     "leaderboard",
+    "inference",
+    "explanation",
     "cli",
 )
 """From the lowest to the highest. The modules that lie in no room (files, errors, ...) are below all of them."""
@@ -77,6 +78,13 @@ def test_a_room_imports_only_rooms_below_it(room):
         for above in imported_rooms(path.read_text("utf-8")) - below
     }
     assert upward == set()
+
+
+def test_tables_and_use_are_apart():
+    """What makes the tables uses no model, and what uses a model needs no tables."""
+    for room, other in (("leaderboard", "inference"), ("leaderboard", "explanation"), ("inference", "leaderboard")):
+        inside = [path for path in modules() if room_of(path) == room]
+        assert [path for path in inside if other in imported_rooms(path.read_text("utf-8"))] == []
 
 
 def test_what_lies_in_no_room_imports_none():

@@ -1,6 +1,6 @@
 """Why a YOLO network sees particles where it does: its inner maps, snakes and routes in original pixels (Fig. 11, 12).
 
-The micrograph goes the way it goes in prediction (``models.predictor``), so the particles are those that it finds.
+The micrograph goes the way it goes in prediction (``inference.predictor``), so the particles are those that it finds.
 """
 
 import math
