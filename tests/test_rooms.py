@@ -1,6 +1,7 @@
 """The order of the rooms: a room imports rooms below it alone, so that each can be read without those above."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -9,26 +10,18 @@ import nanoseg_bench
 
 PACKAGE = Path(nanoseg_bench.__file__).parent
 
-ROOMS = (
-    "html",
-    "imageio",
-    "nsyolo",
-    "annotations",
-    "marks",
-    "metrics",
-    "synthesis",
-    "preparation",
-    "catalog",
-    "weights",
-    "models",
-    "evaluation",
-    "runs",
-    "leaderboard",
-    "inference",
-    "explanation",
-    "cli",
-)
-"""From the lowest to the highest. The modules that lie in no room (files, errors, ...) are below all of them."""
+CONTRIBUTING = Path(__file__).resolve().parent.parent / "CONTRIBUTING.md"
+
+
+def read_rooms():
+    """Rooms from the lowest to the highest, as the table of CONTRIBUTING.md lists them."""
+    _, _, table = CONTRIBUTING.read_text("utf-8").partition("| room | what is in it |")
+    rows, _, _ = table.partition("\n\n")
+    return tuple(room for row in rows.splitlines()[2:] for room in re.findall("`([a-z_]+)`", row.split("|")[1]))
+
+
+ROOMS = read_rooms()
+"""The modules that lie in no room (files, errors, ...) are below all of them."""
 
 
 def room_of(path):
@@ -57,8 +50,8 @@ def modules():
 
 
 def test_every_room_has_its_place():
-    found = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert found == set(ROOMS)
+    found = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
+    assert found == sorted(ROOMS)
 
 
 def test_a_relative_import_stays_in_its_room():
