@@ -120,6 +120,7 @@ def test_a_folder_gives_what_the_command_line_gives(run, pixels, tmp_path, capsy
     (images / "more").mkdir(parents=True)
     Image.fromarray(pixels).save(images / "a.png")
     Image.fromarray(pixels[::-1].copy()).save(images / "more" / "a.tif")
+    assert (read_image(str(images / "a.png")) == pixels).all()
     (images / "broken.png").write_bytes(b"no image")
     formats = ("labelme", "coco", "masks", "overlay")
     outcome = predict_folder(open_predictor(str(run)), str(images), str(tmp_path / "python"), formats=formats)
