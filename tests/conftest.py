@@ -1,11 +1,18 @@
 """Nothing phones home from a test either: set before anything imports LabelMe, Ultralytics or albumentations."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
+from PIL import Image
 
 from nanoseg_bench.cli import main
 from nanoseg_bench.environment import isolate_libraries
 
 isolate_libraries()
+
+CLASSES = ("disc", "square")
+HEIGHT, WIDTH = 96, 120
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,3 +31,64 @@ def tiny_set(tmp_path_factory):
     arguments += ["--augment-copies", "1", "--workers", "1", "--out", str(root / "data")]
     assert main(arguments) == 0
     return root / "data"
+
+
+def draw_scene(rng):
+    """Bright discs and squares, one per cell of a 2 x 3 grid, on a dark, noisy ground."""
+    from nanoseg_bench.annotations.instance import Instance
+    from nanoseg_bench.annotations.raster import mask_to_rle
+
+    ys, xs = np.mgrid[:HEIGHT, :WIDTH] + 0.5
+    pixels = rng.normal(60, 6, (HEIGHT, WIDTH))
+    instances = []
+    for row in range(2):
+        for column in range(3):
+            x, y = 20 + 40 * column + rng.uniform(-3, 3), 24 + 48 * row + rng.uniform(-5, 5)
+            half = rng.uniform(8, 14)
+            label = CLASSES[int(rng.integers(2))]
+            inside = (
+                (xs - x) ** 2 + (ys - y) ** 2 < half**2
+                if label == "disc"
+                else np.maximum(abs(xs - x), abs(ys - y)) < half
+            )
+            pixels[inside] = rng.normal(180, 6, int(inside.sum()))
+            instances.append(Instance(label, mask_to_rle(inside)))
+    return pixels.clip(0, 255).astype(np.uint8), instances
+
+
+@pytest.fixture(scope="session")
+def prepared_set(tmp_path_factory):
+    """Ten micrographs of 120 x 96 px in ten groups on canvases of 128 px: 8 train, 1 val, 1 test."""
+    from nanoseg_bench.annotations.instance import Micrograph
+    from nanoseg_bench.annotations.source import Loaded
+    from nanoseg_bench.preparation.choices import Choices
+    from nanoseg_bench.preparation.pipeline import prepare
+
+    source = tmp_path_factory.mktemp("discs")
+    rng = np.random.default_rng(7)
+    micrographs = []
+    for number in range(10):
+        pixels, instances = draw_scene(rng)
+        path = Path(source / f"scene-{number}.png")
+        Image.fromarray(pixels).save(path)
+        micrographs.append(
+            Micrograph(path.stem, path, WIDTH, HEIGHT, tuple(instances), source_group=f"specimen-{number}")
+        )
+    assignment = {m.name: ("val" if i == 8 else "test" if i == 9 else "train") for i, m in enumerate(micrographs)}
+    return prepare(
+        [Loaded(micrograph) for micrograph in micrographs],
+        name="discs",
+        dataset="discs",
+        classes=CLASSES,
+        out=source / "set",
+        choices=Choices(canvas=128, assignment=assignment, augment_copies=0),
+        workers=1,
+    )
+
+
+@pytest.fixture(scope="session")
+def test_images(prepared_set):
+    """The canvases of the split ``test`` as models take them."""
+    from nanoseg_bench.models.base import CanvasImage
+
+    return [CanvasImage.read(image) for image in prepared_set.images("test")]

@@ -164,6 +164,8 @@ def test_the_python_examples_run(desk, monkeypatch):
     run = "runs/mine/otsu-smoke-seed0"
     first = sorted((desk / MICROGRAPHS).glob("*.png"))[0]
     (desk / "sample.png").write_bytes(first.read_bytes())
+    (desk / "my_images").mkdir()
+    (desk / "my_images" / "sample.png").write_bytes(first.read_bytes())
     assert main(["prepare", "--labelme", MICROGRAPHS, "--out", "data/mine", "--name", "mine", "--size", "128"]) == 0
     assert main(["run", "--data", "data/mine", "--models", "otsu", "--preset", "smoke"]) == 0
     assert main(["predict", "sample.png", "--model", run, "--out", "found-by-python"]) == 0

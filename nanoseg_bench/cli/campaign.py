@@ -97,8 +97,8 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.environment import isolate_libraries
 
     isolate_libraries()
-    from nanoseg_bench.cli.device import resolve_device
     from nanoseg_bench.models.base import Deadline
+    from nanoseg_bench.models.device import resolve_device
     from nanoseg_bench.runs.campaign import read_campaign
 
     campaign = read_campaign(arguments.file)

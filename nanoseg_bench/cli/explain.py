@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nanoseg_bench.cli.places import require_there
-from nanoseg_bench.cli.shipped import find_model, tell_release
+from nanoseg_bench.cli.shipped import find_model
 from nanoseg_bench.errors import ModelError, UsageError
 from nanoseg_bench.wording import counted
 
@@ -81,13 +81,14 @@ def run(arguments: argparse.Namespace) -> int:
     isolate_libraries()
     import numpy as np
 
-    from nanoseg_bench.analysis.explanation import explain
-    from nanoseg_bench.analysis.explanation_figure import draw_explanation
-    from nanoseg_bench.analysis.explanation_points import choose_points
-    from nanoseg_bench.cli.operating_point import choose_confidence
+    from nanoseg_bench.explanation.explanation import explain
+    from nanoseg_bench.explanation.figure import draw_explanation
+    from nanoseg_bench.explanation.points import choose_points
     from nanoseg_bench.files import atomic_path, require_writable, unwritable
     from nanoseg_bench.imageio import read_image
+    from nanoseg_bench.inference.operating_point import choose_confidence
     from nanoseg_bench.models.trained import open_trained
+    from nanoseg_bench.weights.release import tell_release
 
     pixels = read_image(arguments.image)
     require_writable(out.parent, "--out")

@@ -6,7 +6,7 @@ from pathlib import Path
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sets import find_set
-from nanoseg_bench.cli.shipped import find_model, tell_release
+from nanoseg_bench.cli.shipped import find_model
 from nanoseg_bench.errors import UsageError
 
 _ONNX, _RELEASE = "onnx", "release"
@@ -96,16 +96,16 @@ def _export(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.environment import isolate_libraries
 
     isolate_libraries()
-    from nanoseg_bench.cli.operating_point import find_operating_point
     from nanoseg_bench.files import require_writable, sha256_file, unwritable
+    from nanoseg_bench.inference.operating_point import find_operating_point
     from nanoseg_bench.models.onnx_file import write_onnx
     from nanoseg_bench.models.trained import open_trained
-    from nanoseg_bench.models.yolo import YoloModel
+    from nanoseg_bench.weights.release import tell_release
 
     require_writable(out.parent, "--out")
     model = open_trained(arguments.model, trust_pickle=arguments.trust_pickle)
     tell_release(arguments.model)
-    if not isinstance(model, YoloModel):
+    if not model.exports_onnx:
         raise UsageError(f"{arguments.model}: {model.recipe.model} is no YOLO model, and only those are exported")
     point = find_operating_point(arguments.model)
     try:

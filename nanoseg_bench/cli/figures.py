@@ -135,7 +135,7 @@ def _look_into(
     """
     import numpy as np
 
-    from nanoseg_bench.analysis.explanation import explain
+    from nanoseg_bench.explanation.explanation import explain
     from nanoseg_bench.leaderboard.figures.maps import NetworkMaps
     from nanoseg_bench.models.trained import open_trained
     from nanoseg_bench.preparation.overlays import read_canvas

@@ -5,27 +5,23 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
-from nanoseg_bench.cli.shipped import find_model, tell_release
-from nanoseg_bench.errors import ImageError, UsageError
-from nanoseg_bench.files import sha256_file
+from nanoseg_bench.cli.shipped import find_model
+from nanoseg_bench.errors import UsageError
+from nanoseg_bench.inference.formats import DEFAULT_FORMATS, FORMATS, OVERLAY, OVERWRITE
 from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
-    from nanoseg_bench.annotations.begun_by import BegunBy
-    from nanoseg_bench.cli.predicted import PredictedImage, Settings
-    from nanoseg_bench.models.predictor import Predictor
+    from nanoseg_bench.inference.particles import PredictedImage
+    from nanoseg_bench.inference.predictor import Predictor
+    from nanoseg_bench.inference.task import Outcome
 
-_ANNOTATIONS = ("labelme", "coco", "masks")
-_OVERLAY = "overlay"
 _ENGINES = {"auto": "", "onnx": "ONNX Runtime", "torch": "PyTorch"}
-_CLASSLESS = "particle"
 
 _LOG = logging.getLogger(__name__)
 
@@ -88,14 +84,14 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     to = parser.add_argument(
         "--to",
         nargs="+",
-        default=["labelme", _OVERLAY],
+        default=list(DEFAULT_FORMATS),
         metavar="FORMAT",
-        help=f"of {', '.join((*_ANNOTATIONS, _OVERLAY))} (default: labelme {_OVERLAY})",
+        help=f"of {', '.join(FORMATS)} (default: {' '.join(DEFAULT_FORMATS)})",
     )
     keep_spelling(parser, to, "--format")
     parser.add_argument(
         "--overwrite",
-        choices=("never", "missing", "always"),
+        choices=OVERWRITE,
         default="never",
         help="earlier predictions in DIR: keep them and stop, add what is missing or outdated, or replace them "
         "(default: %(default)s)",
@@ -113,7 +109,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--confidence {arguments.confidence:g}: lies between 0 and 1")
     require_there({"": arguments.images})
     arguments.model = find_model(arguments.model, "give a run's folder, its weights, or an .onnx file")
-    sources = _find_images(arguments.images, arguments.out)
+    from nanoseg_bench.inference.image_files import find_images
+
+    sources = find_images(arguments.images, arguments.out)
     from nanoseg_bench.environment import isolate_libraries
 
     isolate_libraries()
@@ -121,199 +119,57 @@ def run(arguments: argparse.Namespace) -> int:
 
     # Where predictions are added or replaced, those of another call are waited for; then only what it lacks is left.
     with hold_folder(arguments.out, wait=arguments.overwrite != "never"):
-        return _predict_into(arguments.out, arguments, sources, formats)
+        outcome = _predict(arguments, sources, formats)
+    return 1 if outcome.unreadable else 0
 
 
-def _predict_into(out: Path, arguments: argparse.Namespace, sources: Sequence[Path], formats: Sequence[str]) -> int:
-    from nanoseg_bench.cli.predicted import FILE, Settings, clear_leftovers, open_folder, write_folder
+def _predict(arguments: argparse.Namespace, sources: Sequence[Path], formats: Sequence[str]) -> "Outcome":
+    from nanoseg_bench.inference.folder import FILE, open_folder
+    from nanoseg_bench.inference.task import plan_task
 
-    earlier, kept = open_folder(out, arguments.overwrite)
+    out: Path = arguments.out
+    earlier = open_folder(out, arguments.overwrite)
     predictor = _open(arguments)
-    confidence = _confidence(arguments, predictor)
-    model = predictor.model
-    classes = tuple(model.classes) if model.knows_classes else (_CLASSLESS,)
-    settings = Settings(
-        f"{model.recipe.model} ({_origin(arguments.model)})",
-        confidence,
-        classes,
-        arguments.keep_marks,
-        predictor.weights_sha256,
-    )
-    again = _outdated(out, earlier, settings, kept, sources)
-    left = {image.name for image in again}
-    kept = [image for image in kept if image.name not in left]
-    known = {os.path.realpath(image.source) for image in kept}
-    asked = {os.path.realpath(source): source for source in (*sources, *(image.source for image in again))}
-    new = [source for file, source in asked.items() if file not in known]
-    # What an earlier call wrote in another format would stay as it was: all formats tell the same.
-    formats = [*formats, *(name for name in (*_ANNOTATIONS, _OVERLAY) if name not in formats and (out / name).is_dir())]
-    annotations = [name for name in formats if name != _OVERLAY]
-    clear_leftovers(out)
-    for picture in (out / _OVERLAY).glob("*.png"):
-        if arguments.overwrite == "always" or picture.stem in left:
-            picture.unlink()
-    # At once: a call that is killed leaves a folder that the next one knows as ours.
-    write_folder(out, settings, kept, [])
-    found, problems = _predict(predictor, settings, new, kept, out / _OVERLAY if _OVERLAY in formats else None)
-    write_folder(out, settings, [*kept, *found], annotations, _begun_by(arguments.model, predictor))
-    _show(found, len(asked) - len(new))
-    print(f"{out / FILE}: {counted(len(kept) + len(found), 'image')}")
-    if _OVERLAY in formats and found:
-        print(f"{out / _OVERLAY}: the images with the outlines of their particles")
-    _advise(found, confidence)
-    for error in problems:
+    point = predictor.operating_point
+    _LOG.info("confidence %.3g (%s)", point.confidence, point.source)
+    task = plan_task(out, earlier, predictor, sources, formats, keep_marks=arguments.keep_marks)
+    for reason in task.reasons:
+        print(reason)
+    outcome = task.carry_out()
+    _show(outcome.found, outcome.earlier)
+    print(f"{out / FILE}: {counted(len(outcome.kept) + len(outcome.found), 'image')}")
+    if OVERLAY in outcome.formats and outcome.found:
+        print(f"{out / OVERLAY}: the images with the outlines of their particles")
+    _advise(outcome.found, point.confidence)
+    for error in outcome.unreadable:
         print(f"could not be read: {error}")
-    return 1 if problems else 0
-
-
-def _outdated(
-    out: Path,
-    earlier: "Settings | None",
-    settings: "Settings",
-    kept: Sequence["PredictedImage"],
-    sources: Sequence[Path],
-) -> list["PredictedImage"]:
-    """What an earlier call found and has to be found again; says so, and why.
-
-    Raises:
-        UsageError: The folder holds predictions of another kind.
-    """
-    from nanoseg_bench.cli.predicted import changed_weights, outdated_images
-
-    change = changed_weights(out, earlier, settings)
-    if change is not None and kept:
-        print(f"{out}: {counted(len(kept), 'image')} predicted anew, since the model is another one now: {change}")
-        return list(kept)
-    outdated = outdated_images(kept, sources)
-    for image in outdated:
-        print(f"{image.source}: predicted anew, since the file is another one now")
-    return outdated
+    return outcome
 
 
 def _formats(words: Sequence[str]) -> list[str]:
     formats = list(dict.fromkeys(name.strip() for name in split_names(words) if name.strip()))
-    unknown = [name for name in formats if name not in (*_ANNOTATIONS, _OVERLAY)]
+    unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
-        raise UsageError(f"--to {' '.join(words)!r}: give some of {', '.join((*_ANNOTATIONS, _OVERLAY))}")
+        raise UsageError(f"--to {' '.join(words)!r}: give some of {', '.join(FORMATS)}")
     return formats
 
 
-def _find_images(given: Sequence[Path], out: Path) -> list[Path]:
-    """The files that are named, and the images below the folders that are, each once, whatever path leads to it.
-
-    A link keeps its own name: what it points to may be called by its hash.
-
-    Raises:
-        UsageError: There is no image, or ``out`` would be read the next time.
-    """
-    from nanoseg_bench.imageio import IMAGE_SUFFIXES
-
-    sources: list[Path] = []
-    for path in given:
-        if path.is_dir() and Path(os.path.realpath(out)).is_relative_to(os.path.realpath(path)):
-            raise UsageError(f"--out {out}: lies inside {path}, and would be read next time")
-        sources += _images_below(path, IMAGE_SUFFIXES) if path.is_dir() else [path]
-    if not sources:
-        raise UsageError(f"{', '.join(map(str, given))}: no image with one of the endings {', '.join(IMAGE_SUFFIXES)}")
-    once: dict[str, Path] = {}
-    for path in sources:
-        once.setdefault(os.path.realpath(path), path.absolute())
-    return list(once.values())
-
-
-def _images_below(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    found = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [
-            Path(parent, name) for name in sorted(names) if name.lower().endswith(suffixes) and not name.startswith(".")
-        ]
-    return found
-
-
 def _open(arguments: argparse.Namespace) -> "Predictor":
-    from nanoseg_bench.cli.device import resolve_device
-    from nanoseg_bench.models.predictor import open_predictor
+    from nanoseg_bench.inference.predictor import fitting_device, open_predictor
+    from nanoseg_bench.weights.release import tell_release
 
-    device: str = arguments.device
-    needs_cpu = arguments.engine == "onnx" or arguments.model.suffix.lower() == ".onnx"
-    device = "cpu" if device == "auto" and needs_cpu else resolve_device(device)
+    device = fitting_device(arguments.model, arguments.engine, arguments.device)
     predictor = open_predictor(
-        arguments.model, engine=arguments.engine, device=device, trust_pickle=arguments.trust_pickle
+        arguments.model,
+        confidence=arguments.confidence,
+        engine=arguments.engine,
+        device=device,
+        trust_pickle=arguments.trust_pickle,
     )
     engine = f"in {_ENGINES[predictor.engine]} on {device}" if predictor.model.complexity() else "without a network"
     _LOG.info("%s %s", predictor.model.recipe.title, engine)
     tell_release(arguments.model)
     return predictor
-
-
-def _origin(model: Path) -> str:
-    """Where a model comes from, in words that stay true on another machine where it ships."""
-    from nanoseg_bench.weights.shipped import is_shipped
-
-    if not is_shipped(model):
-        return str(model.resolve())
-    return f"shipped weights {model.stem}"
-
-
-def _begun_by(path: Path, predictor: "Predictor") -> "BegunBy":
-    """What the written annotations say of the model that drew them."""
-    from nanoseg_bench.annotations.begun_by import BegunBy
-    from nanoseg_bench.runs.folder import RUN_FILE
-
-    folder = (path if path.is_dir() else path.parent).resolve()
-    run = folder.name if (folder / RUN_FILE).is_file() else None
-    return BegunBy(predictor.model.recipe.model, run, predictor.weights_sha256)
-
-
-def _confidence(arguments: argparse.Namespace, predictor: "Predictor") -> float:
-    from nanoseg_bench.cli.operating_point import choose_confidence
-
-    chosen = choose_confidence(
-        arguments.model,
-        arguments.confidence,
-        predictor.chosen_confidence,
-        only_ranks=not predictor.model.has_confidence,
-    )
-    _LOG.info("confidence %.3g (%s)", chosen.confidence, chosen.source)
-    return chosen.confidence
-
-
-def _predict(
-    predictor: "Predictor",
-    settings: "Settings",
-    sources: Sequence[Path],
-    kept: Sequence["PredictedImage"],
-    overlays: Path | None,
-) -> tuple[list["PredictedImage"], list[ImageError]]:
-    """Predict image by image; those that cannot be read are left out and come back as errors."""
-    from nanoseg_bench.annotations.file_names import UniqueNames
-    from nanoseg_bench.cli.predicted import PredictedImage, flag_marks, write_overlay
-    from nanoseg_bench.imageio import read_image
-    from nanoseg_bench.progress import track
-
-    names = UniqueNames()
-    for image in kept:
-        names.take(image.name)
-    found: list[PredictedImage] = []
-    problems: list[ImageError] = []
-    for source in track(sources, f"predict with {predictor.model.recipe.title}"):
-        try:
-            pixels = read_image(source)
-            digest = sha256_file(source)
-        except ImageError as error:
-            problems.append(error)
-            continue
-        particles = predictor.predict(pixels, settings.confidence, str(source))
-        labelled = tuple(each if each.label else replace(each, label=_CLASSLESS) for each in particles)
-        if not settings.keep_marks:
-            labelled = flag_marks(labelled, pixels)
-        height, width = pixels.shape[:2]
-        image = PredictedImage(names.take(source.stem), source, width, height, labelled, digest)
-        if overlays is not None:
-            write_overlay(overlays / f"{image.name}.png", image, pixels, settings.classes)
-        found.append(image)
-    return found, problems
 
 
 def names_apart(paths: Sequence[Path]) -> list[str]:

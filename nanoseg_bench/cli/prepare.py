@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from nanoseg_bench.cli.audit import show_audit
 from nanoseg_bench.cli.places import require_apart, require_there
 from nanoseg_bench.cli.sets import is_set, short_name
-from nanoseg_bench.cli.shipped import warn_of_known_images
 from nanoseg_bench.cli.sources import CLASS_WITH_COMMA, add_source_options, open_from, parse_classes
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.wording import counted
@@ -496,6 +495,8 @@ def _show(prepared: "PreparedSet", arguments: argparse.Namespace) -> int:
         banners = sum(any(mark.kind == "banner" for mark in image.marks or ()) for image in prepared.all_images)
         console.print(f"{counted(banners, 'image')} whose information bar is an ignore region")
     if prepared.dataset != _NANOSYNTH:  # rendered here, so nobody trained on it elsewhere
+        from nanoseg_bench.weights.known_warnings import warn_of_known_images
+
         for sentence in warn_of_known_images(prepared, workers=arguments.workers):
             console.print(f"warning: {sentence}")
     code = show_audit(read_audit(prepared.root / "split_audit.json"), prepared.root)

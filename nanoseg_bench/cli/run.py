@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from nanoseg_bench.cli.names import split_integers, split_names
 from nanoseg_bench.cli.next_commands import print_next
 from nanoseg_bench.cli.sets import DEFAULT, add_set, find_set, is_set
-from nanoseg_bench.cli.shipped import find_initial_weights, tell_release, warn_of_known_images
+from nanoseg_bench.cli.shipped import find_initial_weights
 from nanoseg_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -148,9 +148,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     isolate_libraries()
     from nanoseg_bench.cli.audit import print_shortcomings
-    from nanoseg_bench.cli.device import resolve_device
     from nanoseg_bench.leaderboard.build import write_leaderboards
     from nanoseg_bench.models.base import Deadline
+    from nanoseg_bench.models.device import resolve_device
     from nanoseg_bench.models.overrides import parse_overrides
     from nanoseg_bench.models.registry import resolve
     from nanoseg_bench.preparation.prepared_set import PreparedSet
@@ -159,6 +159,8 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.runs.plan import plan_runs
     from nanoseg_bench.runs.runner import Places, run_plan
     from nanoseg_bench.terminal import print_sentence
+    from nanoseg_bench.weights.known_warnings import warn_of_known_images
+    from nanoseg_bench.weights.release import tell_release
 
     negative = [seed for seed in arguments.seeds if not 0 <= seed < 2**32]
     if negative:

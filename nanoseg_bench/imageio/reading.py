@@ -22,7 +22,7 @@ UNREAD_SUFFIXES = (
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
+def read_image(path: Path | str) -> NDArray[np.uint8]:
     """Read an image as (H, W) grey, or (H, W, 3) RGB where the channels differ.
 
     EXIF rotation is applied, transparency is laid on white, and more than 8 bits are mapped by the
@@ -31,7 +31,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises:
         ImageError: The file is missing, truncated, no image, or too large.
     """
-    return read_with_notes(path)[0]
+    return read_with_notes(Path(path))[0]
 
 
 def read_with_notes(path: Path) -> tuple[NDArray[np.uint8], ImageNotes]:

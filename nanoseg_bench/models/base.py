@@ -15,19 +15,28 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.instance import Instance
-from nanoseg_bench.errors import RecipeError, TimeLimitReached
+from nanoseg_bench.errors import ModelError, RecipeError, TimeLimitReached
 from nanoseg_bench.imageio import as_rgb, read_image
 from nanoseg_bench.models.options import Options, check_options
 from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.stopwatch import Stopwatch
 from nanoseg_bench.preparation.letterbox import Letterbox
 from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from nanoseg_bench.models.engine import Engine
+    from nanoseg_bench.models.probe import ModelProbe
+
+EngineName = Literal["torch", "onnx"]
+"""Which library runs a network."""
 
 MIN_SCORE = 0.001
 """Predictions are kept down to this confidence, or AP loses the tail of its precision-recall curve."""
@@ -151,6 +160,10 @@ class Model(ABC):
     To be written by a subclass: ``fit``, ``load``, ``predict`` and ``complexity``. ``fit`` returns the file that
     ``load`` takes, below the run's folder, under any name; ``predict``, ``explain`` and ``score`` find it there.
 
+    May be written: ``predict_confident``, where a model can look for less or for more than ``predict`` keeps;
+    ``exported_network`` and ``run_with``, with ``exports_onnx`` set, where its network goes into an ONNX file; and
+    ``probe``, where it can show what its network made of an image.
+
     Args:
         recipe: Hyper-parameters of one preset.
         classes: Class names in the order of the prepared set.
@@ -172,6 +185,9 @@ class Model(ABC):
 
     judged_at_any_size: bool = False
     """Whether ``predict`` heeds the recipe's ``judged_canvas``; a recipe that gives one is refused otherwise."""
+
+    exports_onnx: bool = False
+    """Whether ``exported_network`` and ``run_with`` are there; other models run in PyTorch only."""
 
     def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
         if recipe.judged_canvas is not None and not self.judged_at_any_size:
@@ -217,14 +233,71 @@ class Model(ABC):
         Scores are kept down to ``MIN_SCORE``; at most ``max_detections`` per image.
         """
 
-    def find_particles(self, images: Sequence[CanvasImage]) -> list[list[Instance]]:
-        """What ``predict`` finds, with masks cleaned as the recipe says: what is kept, timed, scored and used."""
+    def predict_confident(self, images: Sequence[CanvasImage], min_score: float) -> list[list[Instance]]:
+        """What ``predict`` finds with a score of at least ``min_score``, in images that belong to no prepared set.
+
+        These may hold more particles than any that the model was trained on: one that can leaves out the limit of
+        ``max_detections``. By default, ``predict`` is asked, with its limit.
+
+        Args:
+            images: As for ``predict``.
+            min_score: Of the weakest detection; without a score, all count.
+        """
+        return [
+            [each for each in found if each.score is None or each.score >= min_score] for found in self.predict(images)
+        ]
+
+    def find_particles(self, images: Sequence[CanvasImage], confidence: float | None = None) -> list[list[Instance]]:
+        """What the model finds, with masks cleaned as the recipe says: what is kept, timed, scored and used.
+
+        Args:
+            images: As for ``predict``.
+            confidence: Particles with a lower score are left out, and no limit holds, see ``predict_confident``; None
+                for what ``predict`` finds.
+        """
         from nanoseg_bench.models.mask_cleaning import clean_masks
 
+        predicted = self.predict(images) if confidence is None else self.predict_confident(images, confidence)
         return [
             clean_masks(found, self.recipe.mask_cleaning, image.letterbox.height, image.letterbox.width)
-            for image, found in zip(images, self.predict(images), strict=True)
+            for image, found in zip(images, predicted, strict=True)
         ]
+
+    @property
+    def engine_name(self) -> EngineName:
+        """What runs the model's network."""
+        return "torch"
+
+    def exported_network(self) -> "nn.Module":
+        """The trained network that an ONNX file is made of; it gives what ``Engine.run`` returns.
+
+        Raises:
+            ModelError: The model has none, or there is no network yet.
+        """
+        raise ModelError(f"{self.recipe.model} cannot be exported to ONNX; use it in PyTorch")
+
+    def run_with(self, engine: "Engine") -> None:
+        """Predict with ``engine``, which runs this model's network, from now on.
+
+        Raises:
+            ModelError: The model has no network that could run elsewhere than in PyTorch.
+        """
+        raise ModelError(f"{self.recipe.model} runs in PyTorch only")
+
+    def probe(self, image: CanvasImage, min_score: float) -> "ModelProbe":
+        """Predict one image as ``predict_confident`` does, and keep what the network made of it.
+
+        Args:
+            image: At any size.
+            min_score: Detections below are left out.
+
+        Raises:
+            ModelError: The model shows nothing of the kind.
+        """
+        raise ModelError(
+            f"{self.recipe.model} cannot be explained: the maps are those of a YOLO network; "
+            "use nsyolo, yolo11n or another scheme of the ablation"
+        )
 
     @abstractmethod
     def complexity(self) -> Complexity | None:

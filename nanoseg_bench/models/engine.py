@@ -1,16 +1,15 @@
 """What runs a YOLO segmentation network: PyTorch, on any device."""
 
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nanoseg_bench.models.base import EngineName
 from nanoseg_bench.models.stopwatch import Stopwatch
 from nanoseg_bench.models.yolo_data import to_planes
-
-EngineName = Literal["torch", "onnx"]
 
 
 class Engine(Protocol):

@@ -8,11 +8,11 @@ from pathlib import Path
 import nanoseg_bench
 from nanoseg_bench.errors import ModelError
 from nanoseg_bench.files import atomic_path
+from nanoseg_bench.models.base import Model
 from nanoseg_bench.models.onnx_engine import OnnxEngine
 from nanoseg_bench.models.parity import Parity, example_batches, measure_parity
 from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.registry import build
-from nanoseg_bench.models.yolo import YoloModel
 from nanoseg_bench.nsyolo.export import export_onnx
 
 FORMAT = "nanoseg-onnx/1"
@@ -73,11 +73,11 @@ class OnnxAbout:
             raise ModelError(f"{origin}: its metadata cannot be read ({error}); {again}") from error
 
 
-def write_onnx(model: YoloModel, path: Path, weights_sha256: str, confidence: float | None = None) -> Parity:
+def write_onnx(model: Model, path: Path, weights_sha256: str, confidence: float | None = None) -> Parity:
     """Export a model atomically, after the file was run beside PyTorch on drawn images and found equal.
 
     Args:
-        model: With its trained network.
+        model: With its trained network, and one that ``exports_onnx``.
         path: The ``.onnx`` file.
         weights_sha256: Of the file that the weights come from.
         confidence: Operating point chosen on ``val``, where it is known.
@@ -90,9 +90,10 @@ def write_onnx(model: YoloModel, path: Path, weights_sha256: str, confidence: fl
         OSError: The folder cannot be written.
     """
     about = OnnxAbout(model.recipe, model.classes, model.max_instances, weights_sha256, confidence)
+    network = model.exported_network()
     with atomic_path(path) as temporary:
         try:
-            export_onnx(model.network, temporary, size=model.recipe.input_canvas)
+            export_onnx(network, temporary, size=model.recipe.input_canvas)
             _add_metadata(temporary, about.as_metadata())
         except OSError:
             raise
@@ -101,7 +102,7 @@ def write_onnx(model: YoloModel, path: Path, weights_sha256: str, confidence: fl
             raise ModelError(
                 f"{model.recipe.model} cannot be exported to ONNX ({reason}); use it in PyTorch"
             ) from error
-        parity = measure_parity(model.network, OnnxEngine(temporary), example_batches(model.recipe.input_canvas))
+        parity = measure_parity(network, OnnxEngine(temporary), example_batches(model.recipe.input_canvas))
         if not parity.passed:
             raise ModelError(
                 f"{path}: not written, since ONNX Runtime and PyTorch differ: {parity}; use the model in PyTorch"
@@ -117,7 +118,7 @@ def _add_metadata(path: Path, texts: Mapping[str, str]) -> None:
     onnx.save(graph, path)
 
 
-def open_onnx(path: Path) -> tuple[YoloModel, OnnxAbout]:
+def open_onnx(path: Path) -> tuple[Model, OnnxAbout]:
     """Open a file that ``write_onnx`` made, ready to predict; no network is built in PyTorch.
 
     Raises:
@@ -126,7 +127,7 @@ def open_onnx(path: Path) -> tuple[YoloModel, OnnxAbout]:
     engine = OnnxEngine(path)
     about = OnnxAbout.from_metadata(engine.metadata, path)
     model = build(about.recipe, about.classes, about.max_instances)
-    if not isinstance(model, YoloModel):
+    if not model.exports_onnx:
         raise ModelError(f"{path}: {about.recipe.model} is no YOLO model; export it again")
     model.run_with(engine)
     return model, about

@@ -15,17 +15,19 @@ from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import RecipeError
 from nanoseg_bench.models.assembly import InstanceBatch
-from nanoseg_bench.models.base import MIN_SCORE, CanvasImage
+from nanoseg_bench.models.base import MIN_SCORE, CanvasImage, EngineName
 from nanoseg_bench.models.engine import Engine, TorchEngine, as_input
 from nanoseg_bench.models.optimization import FastParameters
 from nanoseg_bench.models.options import YoloOptions
+from nanoseg_bench.models.probe import ModelProbe
 from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.torch_model import STRIDE, TorchModel
-from nanoseg_bench.models.yolo_data import yolo_targets
+from nanoseg_bench.models.yolo_data import to_planes, yolo_targets
 from nanoseg_bench.models.yolo_decode import decode_instances, select_detections
 
 _LOSS_NAMES = ("box", "seg", "cls", "dfl")
 _GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}  # Ultralytics' defaults; the mask loss shares the gain of the box
+_ANY_NUMBER = 10**6  # of detections; a network has fewer anchors
 _NETWORK_OPTIONS = {"scale", "kernel", "regions", "topk", "p4_layers", "mask_stride"}
 
 
@@ -42,6 +44,8 @@ class YoloModel(TorchModel):
     least_canvas = 2 * STRIDE
 
     weight_average = True
+
+    exports_onnx = True
 
     def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
         super().__init__(recipe, classes, max_instances)
@@ -61,9 +65,18 @@ class YoloModel(TorchModel):
         """
         return self._engine or TorchEngine(self.network, self.device, self.stopwatch)
 
+    @property
+    def engine_name(self) -> EngineName:
+        """Of ``engine``."""
+        return self.engine.name
+
     def run_with(self, engine: Engine) -> None:
         """Predict with ``engine``, which runs this model's network, from now on."""
         self._engine = engine
+
+    def exported_network(self) -> nn.Module:
+        """The trained network; see ``Model.exported_network``."""
+        return self.network
 
     def predict(
         self, images: Sequence[CanvasImage], *, min_score: float = MIN_SCORE, limit: int | None = None
@@ -78,6 +91,26 @@ class YoloModel(TorchModel):
         engine = self.engine
         limit = self.max_detections if limit is None else limit
         return [self._predict_one(engine, image, min_score, limit) for image in images]
+
+    def predict_confident(self, images: Sequence[CanvasImage], min_score: float) -> list[list[Instance]]:
+        """Every detection from ``min_score``; see ``Model.predict_confident``."""
+        return self.predict(images, min_score=min_score, limit=_ANY_NUMBER)
+
+    def probe(self, image: CanvasImage, min_score: float) -> ModelProbe:
+        """Run the network in PyTorch and look at its blocks; see ``Model.probe``."""
+        isolate_libraries()
+        from nanoseg_bench.nsyolo.probe import mask_maps, probe_network
+
+        pixels, letterbox = self.crop_padding(image)
+        device = next(self.network.parameters()).device
+        seen = probe_network(self.network, as_input(to_planes(pixels)[None].to(device)))
+        detections = select_detections(
+            seen.output[0], len(self.classes), min_score, _ANY_NUMBER, self.options.nms_iou
+        ).cpu()
+        prototypes = seen.prototypes[0].float().cpu()
+        masks = mask_maps(prototypes, detections[:, :4], detections[:, 6:], pixels.shape[:2])
+        instances = decode_instances(detections.numpy(), prototypes.numpy(), letterbox, self.classes)
+        return ModelProbe(letterbox, seen, masks, instances)
 
     def _predict_one(self, engine: Engine, image: CanvasImage, min_score: float, limit: int) -> list[Instance]:
         pixels, letterbox = self.crop_padding(image)

@@ -1,5 +1,6 @@
 """What the JSON beside released weights says of their release: enough to use, to judge and to cite them."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from nanoseg_bench.files import read_json
 
 KEY = "release"
 """Of the weights' JSON, under which the release stands."""
+
+_LOG = logging.getLogger(__name__)
 
 
 class _Part(BaseModel):
@@ -125,3 +128,15 @@ def read_release(weights: Path) -> Release | None:
         raise ModelError(f"{path}: {place}: {first['msg']}; copy it again from where the weights come from") from error
     except ValueError:
         return None  # whoever loads the weights says what is wrong with their JSON
+
+
+def tell_release(model: Path) -> None:
+    """Say what released weights were trained on, and how to cite the data; nothing of others."""
+    release = read_release(model)
+    if release is None:
+        return
+    data = release.trained_on
+    licence = f" (licence of the data: {data.licence})" if data.licence else ""
+    _LOG.info("weights %s: %s%s; more in %s", release.name, release.provenance, licence, model.with_suffix(".md"))
+    if data.citation:
+        _LOG.info("cite the data: %s", data.citation)

@@ -187,7 +187,7 @@ def predict(arguments: argparse.Namespace) -> dict[str, Task]:
     from ultralytics import YOLO
 
     from nanoseg_bench.imageio import IMAGE_SUFFIXES, as_rgb, read_image
-    from nanoseg_bench.models.predictor import open_predictor
+    from nanoseg_bench.inference.predictor import open_predictor
     from nanoseg_bench.models.trained import open_trained
 
     paths = sorted(path for path in arguments.images.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)[:8]

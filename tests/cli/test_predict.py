@@ -13,8 +13,8 @@ from nanoseg_bench.annotations.labelme import read_labelme, read_labelme_regions
 from nanoseg_bench.annotations.masks import read_instance_map
 from nanoseg_bench.annotations.raster import area, iou_matrix, to_rle
 from nanoseg_bench.cli import main
-from nanoseg_bench.cli.operating_point import find_operating_point
 from nanoseg_bench.files import sha256_file
+from nanoseg_bench.inference.operating_point import find_operating_point
 from nanoseg_bench.models.checkpoint import describe, save_weights
 from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.registry import build

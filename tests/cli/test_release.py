@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 from skimage.io import imsave
 
 from nanoseg_bench.cli import main
-from nanoseg_bench.cli.shipped import warn_of_known_images
 from nanoseg_bench.evaluation.predictions import read_predictions
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.models.base import CanvasImage
@@ -23,6 +22,7 @@ from nanoseg_bench.models.trained import open_trained
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.record import read_record
 from nanoseg_bench.weights import shipped
+from nanoseg_bench.weights.known_warnings import warn_of_known_images
 from nanoseg_bench.weights.release import read_release
 
 REPOSITORY = Path(__file__).parents[2]

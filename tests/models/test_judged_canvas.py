@@ -8,9 +8,9 @@ from torch import nn
 
 from nanoseg_bench.annotations.raster import iou_matrix, mask_to_rle
 from nanoseg_bench.errors import RecipeError
+from nanoseg_bench.inference.predictor import Predictor
 from nanoseg_bench.models.base import MIN_SCORE, CanvasImage
 from nanoseg_bench.models.checkpoint import seed_everything
-from nanoseg_bench.models.predictor import Predictor
 from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.registry import build
 from nanoseg_bench.preparation.letterbox import Letterbox
@@ -90,7 +90,7 @@ class BrightAnchors:
 
 def with_bright_network(name, judged):
     model = make(name, judged)
-    if hasattr(model, "run_with"):
+    if model.exports_onnx:
         model.run_with(BrightAnchors())
     else:
         model.adopt(BrightBoxes() if name == "mask-rcnn" else BrightPixels(), "cpu")

@@ -11,8 +11,8 @@
 | size distributions | ``sizes`` | records |
 | corruptions | ``robustness`` | records |
 
-``gallery`` knows all of them and writes them as files. The maps of figures 11 and 12 come from the room ``analysis``,
-which this one does not import: the command line hands them in.
+``gallery`` knows all of them and writes them as files. The maps of figures 11 and 12 come from the room
+``explanation``, which this one does not import: the command line hands them in.
 
 matplotlib is loaded by importing any of these modules; none needs a GPU or torch.
 """

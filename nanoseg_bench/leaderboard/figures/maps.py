@@ -1,7 +1,7 @@
 """Fig. 11 and 12: what the networks see in one micrograph: confidence, mask probability and instance boundaries.
 
-The maps come from the room ``analysis``; this module draws them and knows no network. All of them lie between 0 and 1
-and have the same colours, so panels can be compared.
+The maps come from the room ``explanation``; this module draws them and knows no network. All of them lie between 0 and
+1 and have the same colours, so panels can be compared.
 """
 
 from collections.abc import Sequence

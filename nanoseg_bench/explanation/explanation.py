@@ -1,6 +1,6 @@
 """Why a YOLO network sees particles where it does: its inner maps, snakes and routes in original pixels (Fig. 11, 12).
 
-The micrograph goes the way it goes in prediction (``models.predictor``), so the particles are those that it finds.
+The micrograph goes the way it goes in prediction (``inference.predictor``), so the particles are those that it finds.
 """
 
 import math
@@ -12,14 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nanoseg_bench.annotations.instance import Instance
-from nanoseg_bench.environment import isolate_libraries
-from nanoseg_bench.errors import ModelError, UsageError
+from nanoseg_bench.errors import UsageError
 from nanoseg_bench.models.base import CanvasImage, Model
-from nanoseg_bench.models.engine import as_input
 from nanoseg_bench.models.mask_cleaning import clean_masks
-from nanoseg_bench.models.yolo import YoloModel
-from nanoseg_bench.models.yolo_data import to_planes
-from nanoseg_bench.models.yolo_decode import decode_instances, select_detections
 from nanoseg_bench.preparation.letterbox import Letterbox
 
 if TYPE_CHECKING:
@@ -175,26 +170,10 @@ def explain(model: Model, pixels: NDArray[np.uint8], min_score: float) -> Explan
         min_score: Particles below this confidence are left out.
 
     Raises:
-        ModelError: The model is none of the YOLO networks.
+        ModelError: The model shows nothing of its network, see ``Model.probe``.
     """
-    if not isinstance(model, YoloModel):
-        raise ModelError(
-            f"{model.recipe.model} cannot be explained: the maps are those of a YOLO network; "
-            "use nsyolo, yolo11n or another scheme of the ablation"
-        )
-    isolate_libraries()
-    from nanoseg_bench.nsyolo.probe import mask_maps, probe_network
-
-    seen, letterbox = model.crop_padding(CanvasImage.of_micrograph(pixels, model.recipe.canvas))
-    network = model.network
-    device = next(network.parameters()).device
-    probe = probe_network(network, as_input(to_planes(seen)[None].to(device)))
-    # No limit: a micrograph may hold more particles than any that the model was trained on.
-    anchors = probe.output.shape[2]
-    detections = select_detections(probe.output[0], len(model.classes), min_score, anchors, model.options.nms_iou).cpu()
-    prototypes = probe.prototypes[0].float().cpu()
-    masks = mask_maps(prototypes, detections[:, :4], detections[:, 6:], _input_shape(letterbox))
-    instances = decode_instances(detections.numpy(), prototypes.numpy(), letterbox, model.classes)
+    probe = model.probe(CanvasImage.of_micrograph(pixels, model.recipe.canvas), min_score)
+    network, letterbox = probe.network, probe.letterbox
     return Explanation(
         model=model.recipe.title,
         scheme=model.recipe.options.get("scheme", model.recipe.model),
@@ -202,12 +181,12 @@ def explain(model: Model, pixels: NDArray[np.uint8], min_score: float) -> Explan
         pixels=pixels,
         letterbox=letterbox,
         min_score=min_score,
-        instances=tuple(clean_masks(instances, model.recipe.mask_cleaning, *pixels.shape[:2])),
-        confidence=_restore(probe.confidence[0, 0], letterbox),
-        mask_probability=_restore(masks.probability, letterbox),
-        instance_boundary=_restore(masks.boundary, letterbox),
-        snakes=_snake_layers(probe, letterbox),
-        routings=tuple(_routing_layer(routing, letterbox) for routing in probe.routings),
+        instances=tuple(clean_masks(probe.instances, model.recipe.mask_cleaning, *pixels.shape[:2])),
+        confidence=_restore(network.confidence[0, 0], letterbox),
+        mask_probability=_restore(probe.masks.probability, letterbox),
+        instance_boundary=_restore(probe.masks.boundary, letterbox),
+        snakes=_snake_layers(network, letterbox),
+        routings=tuple(_routing_layer(routing, letterbox) for routing in network.routings),
     )
 
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from nanoseg_bench.errors import ModelError
+from nanoseg_bench.inference.onnx_cache import OnnxCache
 from nanoseg_bench.models.checkpoint import describe, save_weights
-from nanoseg_bench.models.onnx_cache import OnnxCache
 from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.trained import open_trained
 from nanoseg_bench.models.yolo import YoloModel

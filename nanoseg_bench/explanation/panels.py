@@ -14,9 +14,9 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from nanoseg_bench.analysis.explanation import Explanation, Map, Point, RoutingLayer, SnakeLayer
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.yolo import to_outlines
+from nanoseg_bench.explanation.explanation import Explanation, Map, Point, RoutingLayer, SnakeLayer
 from nanoseg_bench.preparation.letterbox import PADDING_GREY
 from nanoseg_bench.preparation.overlays import class_colours
 

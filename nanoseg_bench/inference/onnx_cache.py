@@ -6,9 +6,9 @@ from pathlib import Path
 
 from nanoseg_bench.errors import ModelError
 from nanoseg_bench.files import sha256_file, sha256_json
+from nanoseg_bench.models.base import Model
 from nanoseg_bench.models.onnx_file import SUFFIX, open_onnx, write_onnx
 from nanoseg_bench.models.trained import prediction_as_judged
-from nanoseg_bench.models.yolo import YoloModel
 from nanoseg_bench.nsyolo.export import GRAPH_VERSION
 from nanoseg_bench.weights.shipped import is_shipped
 
@@ -36,7 +36,7 @@ class OnnxCache:
         beside = [] if is_shipped(weights) else [weights.with_name(name)]
         self._places = (*beside, cache_folder() / name)
 
-    def open(self) -> YoloModel | None:
+    def open(self) -> Model | None:
         """The model, ready to predict; None where it was not exported yet, or the file is damaged."""
         for place in self._places:
             if not place.is_file():
@@ -47,7 +47,7 @@ class OnnxCache:
                 _LOG.warning("%s", error)
         return None
 
-    def export(self, model: YoloModel) -> YoloModel:
+    def export(self, model: Model) -> Model:
         """Export ``model`` where it can be written, and open what was written.
 
         Raises:

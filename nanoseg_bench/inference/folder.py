@@ -2,38 +2,26 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.conversion import convert
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Rle
-from nanoseg_bench.annotations.raster import to_mask, to_rle
+from nanoseg_bench.annotations.raster import to_rle
 from nanoseg_bench.annotations.source import Loaded, Source
-from nanoseg_bench.annotations.yolo import to_outlines
 from nanoseg_bench.changes import Change, dict_changes, list_changes
-from nanoseg_bench.cli.corrections import LABELME, labelme_hashes, require_uncorrected
 from nanoseg_bench.errors import UsageError
-from nanoseg_bench.files import atomic_path, read_json, sha256_file, unwritable, write_json
-from nanoseg_bench.imageio import as_rgb
-from nanoseg_bench.marks.coverage import lies_on_marks
-from nanoseg_bench.marks.detection import find_marks
-from nanoseg_bench.metrics.size_distribution import equivalent_diameters
-from nanoseg_bench.preparation.overlays import IGNORE_COLOUR, class_colours
+from nanoseg_bench.files import read_json, sha256_file, unwritable, write_json
+from nanoseg_bench.inference.corrections import labelme_hashes, require_uncorrected
+from nanoseg_bench.inference.formats import LABELME
+from nanoseg_bench.inference.particles import PredictedImage
 
 FILE = "predictions.json"
 """Every particle with its score; also says that a folder is ours."""
 
 FORMAT = "nanoseg-predicted/1"
-
-_SUBPIXEL_BITS = 4
-_HATCH_PERIOD = 6  # px
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,43 +44,21 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class PredictedImage:
-    """The particles of one image.
+class Contents:
+    """What a folder of predictions holds.
 
     Attributes:
-        name: Stem of its files.
-        source: The image.
-        width: Columns.
-        height: Rows.
-        instances: Masks with labels and scores, in pixels of the image; those that lie on marks are flagged.
-        source_sha256: Of the file, as it was read; None where an earlier version did not keep it.
+        settings: Of all its images.
+        images: In the order in which they were predicted.
+        labelme_sha256: Of each LabelMe file when it was written; None where an earlier version did not keep it.
     """
 
-    name: str
-    source: Path
-    width: int
-    height: int
-    instances: tuple[Instance, ...]
-    source_sha256: str | None = None
-
-    @property
-    def particles(self) -> tuple[Instance, ...]:
-        """What counts: the instances that do not lie on marks."""
-        return tuple(each for each in self.instances if not each.on_mark)
-
-    @property
-    def on_marks(self) -> int:
-        """Number of instances that lie on an information bar, a scale bar or lettering."""
-        return len(self.instances) - len(self.particles)
-
-    @property
-    def mean_diameter(self) -> float | None:
-        """Mean equivalent diameter in pixels of the particles that do not touch the border; None without any."""
-        diameters = equivalent_diameters([to_rle(each, self.height, self.width) for each in self.particles])
-        return float(diameters.mean()) if diameters.size else None
+    settings: Settings
+    images: tuple[PredictedImage, ...]
+    labelme_sha256: Mapping[str, str] | None = None
 
 
-def open_folder(folder: Path, overwrite: str) -> tuple[Settings | None, list[PredictedImage]]:
+def open_folder(folder: Path, overwrite: str) -> Contents | None:
     """Look whether ``folder`` may be written.
 
     Args:
@@ -101,14 +67,14 @@ def open_folder(folder: Path, overwrite: str) -> tuple[Settings | None, list[Pre
             no LabelMe file may have been corrected. ``always``: what an earlier call found is replaced.
 
     Returns:
-        What stays: its settings and images; None and no image where nothing does.
+        What stays; None where nothing does.
 
     Raises:
         UsageError: There is something that must not be changed.
     """
     path = folder / FILE
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return None, []
+        return None
     if not path.is_file():
         raise UsageError(f"--out {folder}: holds other things (no {FILE}); choose another folder")
     if overwrite == "never":
@@ -117,10 +83,10 @@ def open_folder(folder: Path, overwrite: str) -> tuple[Settings | None, list[Pre
             "--overwrite always to replace them"
         )
     if overwrite == "always":
-        return None, []
-    settings, images, written = _read(path)
-    require_uncorrected(folder, written)
-    return settings, images
+        return None
+    contents = read_folder(folder)
+    require_uncorrected(folder, contents.labelme_sha256)
+    return contents
 
 
 def clear_leftovers(folder: Path) -> None:
@@ -200,7 +166,7 @@ def write_folder(
         folder: As ``open_folder`` allows it.
         settings: For predictions.json.
         images: All, those of earlier calls included.
-        formats: Of ``labelme``, ``coco`` and ``masks``.
+        formats: Of ``formats.ANNOTATIONS``.
         begun_by: The model, for those who correct its outlines and take them for truth.
 
     Raises:
@@ -219,62 +185,6 @@ def write_folder(
             write_json(folder / FILE, _document(settings, images, labelme_hashes(folder)))
     except OSError as error:
         raise unwritable(folder, error, "--out") from error
-
-
-def flag_marks(instances: Sequence[Instance], pixels: NDArray[np.uint8]) -> tuple[Instance, ...]:
-    """The same instances; those that lie mostly on an information bar, a scale bar or lettering are flagged.
-
-    Args:
-        instances: Of the image.
-        pixels: (H, W) or (H, W, 3) uint8.
-    """
-    if not instances:
-        return ()
-    height, width = pixels.shape[:2]
-    marks = find_marks(pixels)
-    if not marks.found:
-        return tuple(instances)
-    flags = lies_on_marks((to_mask(each, height, width) for each in instances), marks, pixels)
-    return tuple(replace(each, on_mark=flag) for each, flag in zip(instances, flags, strict=True))
-
-
-def write_overlay(path: Path, image: PredictedImage, pixels: NDArray[np.uint8], classes: Sequence[str]) -> None:
-    """Write the micrograph with the outlines of its particles, in a colour per class, as PNG.
-
-    What lies on marks is hatched.
-
-    Args:
-        path: The file.
-        image: The particles.
-        pixels: (H, W) or (H, W, 3).
-        classes: Class names in their order.
-
-    Raises:
-        NanosegError: The file cannot be written.
-    """
-    colours = class_colours(classes)
-    picture = np.array(as_rgb(pixels))
-    for instance in image.instances:
-        parts = to_outlines(instance, image.height, image.width)
-        outlines = [outline for part in parts for outline in (part.exterior, *part.holes)]
-        # cv2's pixel centres are whole numbers.
-        lines = [np.round((outline - 0.5) * (1 << _SUBPIXEL_BITS)).astype(np.int32) for outline in outlines]
-        if instance.on_mark:
-            _hatch(picture, to_mask(instance, image.height, image.width))
-        own = IGNORE_COLOUR if instance.on_mark else colours[str(instance.label)]
-        for colour, thickness in (((0, 0, 0), 3 if instance.on_mark else 4), (own, 1 if instance.on_mark else 2)):
-            cv2.polylines(picture, lines, True, colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
-    try:
-        with atomic_path(path) as temporary:
-            Image.fromarray(picture).save(temporary)
-    except OSError as error:
-        raise unwritable(path, error, "--out") from error
-
-
-def _hatch(picture: NDArray[np.uint8], mask: NDArray[np.bool_]) -> None:
-    rows, columns = np.nonzero(mask)
-    stripe = (rows + columns) % _HATCH_PERIOD < 2
-    picture[rows[stripe], columns[stripe]] = IGNORE_COLOUR
 
 
 def _document(settings: Settings, images: Sequence[PredictedImage], labelme: Mapping[str, str]) -> dict[str, Any]:
@@ -308,7 +218,13 @@ def _document(settings: Settings, images: Sequence[PredictedImage], labelme: Map
     }
 
 
-def _read(path: Path) -> tuple[Settings, list[PredictedImage], dict[str, str] | None]:
+def read_folder(folder: Path | str) -> Contents:
+    """Read what ``predict`` left in a folder.
+
+    Raises:
+        UsageError: It holds no predictions that this version can read.
+    """
+    path = Path(folder) / FILE
     try:
         document = read_json(path)
         if document["format"] != FORMAT:
@@ -320,7 +236,8 @@ def _read(path: Path) -> tuple[Settings, list[PredictedImage], dict[str, str] | 
             document.get("keep_marks", True),
             document.get("weights_sha256"),
         )
-        return settings, [_read_image(entry) for entry in document["images"]], document.get("labelme_sha256")
+        images = tuple(_read_image(entry) for entry in document["images"])
+        return Contents(settings, images, document.get("labelme_sha256"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{path}: cannot be read ({error}); choose another folder, or give --overwrite always"
@@ -338,5 +255,11 @@ def _read_image(entry: Mapping[str, Any]) -> PredictedImage:
         )
         for each in entry["instances"]
     )
-    source = Path(entry["source"])
-    return PredictedImage(entry["name"], source, width, height, instances, entry.get("source_sha256"))
+    return PredictedImage(
+        name=entry["name"],
+        source=Path(entry["source"]),
+        source_sha256=entry.get("source_sha256"),
+        width=width,
+        height=height,
+        instances=instances,
+    )

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from nanoseg_bench.evaluation.operating_point import EVERY_PARTICLE, default_confidence
 from nanoseg_bench.runs.folder import OPERATING_POINT_FILE, RunFolder
+from nanoseg_bench.weights.release import read_release
 
 _WEIGHTS = "weights.safetensors"
 
@@ -24,12 +26,12 @@ class OperatingPoint:
 
 
 def choose_confidence(
-    model: Path, given: float | None, of_the_file: float | None = None, *, only_ranks: bool = False
+    model: Path | None, given: float | None, of_the_file: float | None = None, *, only_ranks: bool = False
 ) -> OperatingPoint:
-    """The confidence from which a verb takes particles.
+    """The confidence from which particles count.
 
     Args:
-        model: What the verb was given: a run's folder, weights, or an exported file.
+        model: A run's folder, weights, or an exported file; None where the model comes from no file.
         given: By the user; None where the user leaves it to us.
         of_the_file: Operating point that stands in the model's own file.
         only_ranks: The model's scores are no confidences, so that no default means anything: all particles count.
@@ -37,12 +39,9 @@ def choose_confidence(
     Returns:
         The first that there is: the user's, the run's, the file's, a default.
     """
-    from nanoseg_bench.evaluation.operating_point import default_confidence
-
     if given is not None:
         return OperatingPoint(given, "as given")
-    point = find_operating_point(model)
-    if point is not None:
+    if model is not None and (point := find_operating_point(model)) is not None:
         return point
     if of_the_file is not None:
         return OperatingPoint(of_the_file, "chosen on val, as the file says", chosen=True)
@@ -66,8 +65,6 @@ def find_operating_point(model: Path) -> OperatingPoint | None:
     Raises:
         RecordError, ModelError: What it keeps is malformed.
     """
-    from nanoseg_bench.weights.release import read_release
-
     if (release := read_release(model)) is not None:
         chosen = release.confidence_source == "val"
         how = "chosen on val" if chosen else "the default, since val cannot decide"
@@ -76,8 +73,6 @@ def find_operating_point(model: Path) -> OperatingPoint | None:
     point = run.operating_point()
     if point is None:
         return None
-    from nanoseg_bench.evaluation.operating_point import EVERY_PARTICLE
-
     path = run.path / OPERATING_POINT_FILE
     if point.source == "default":
         what = "every particle" if point.confidence == EVERY_PARTICLE else "the default"

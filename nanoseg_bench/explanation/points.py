@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoseg_bench.analysis.explanation import Explanation, Point, SnakeLayer
 from nanoseg_bench.annotations.instance import Rle
 from nanoseg_bench.annotations.raster import rle_to_window, to_rle
+from nanoseg_bench.explanation.explanation import Explanation, Point, SnakeLayer
 
 
 def choose_points(explanation: Explanation, snakes: SnakeLayer, count: int) -> list[Point]:

@@ -1,4 +1,4 @@
-"""The option ``--device``, shared by the verbs that run a network."""
+"""The device that a network runs on, by its name on the command line."""
 
 from nanoseg_bench.errors import UsageError
 

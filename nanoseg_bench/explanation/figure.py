@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from nanoseg_bench.analysis.explanation import Explanation, Map, Point
-from nanoseg_bench.analysis.explanation_panels import (
+from nanoseg_bench.explanation.explanation import Explanation, Map, Point
+from nanoseg_bench.explanation.panels import (
     INK,
     SOFT,
     TEXT_SIZE,

@@ -7,10 +7,10 @@ from nanoseg_bench.annotations.raster import iou_matrix, rle_to_mask
 from nanoseg_bench.errors import ModelError, UsageError
 from nanoseg_bench.files import write_json
 from nanoseg_bench.imageio import read_image
+from nanoseg_bench.inference.predictor import open_predictor
 from nanoseg_bench.models.base import MIN_SCORE, FitContext
 from nanoseg_bench.models.checkpoint import describe, save_weights
 from nanoseg_bench.models.mask_cleaning import clean_masks
-from nanoseg_bench.models.predictor import open_predictor
 from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.registry import build
 from nanoseg_bench.models.yolo import YoloModel

@@ -4,15 +4,15 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from torch.nn import functional
 
-from nanoseg_bench.analysis.explanation import explain
-from nanoseg_bench.analysis.explanation_figure import draw_explanation
-from nanoseg_bench.analysis.explanation_panels import bar_ticks
-from nanoseg_bench.analysis.explanation_points import choose_points
 from nanoseg_bench.annotations.raster import to_mask
 from nanoseg_bench.errors import ModelError, UsageError
+from nanoseg_bench.explanation.explanation import explain
+from nanoseg_bench.explanation.figure import draw_explanation
+from nanoseg_bench.explanation.panels import bar_ticks
+from nanoseg_bench.explanation.points import choose_points
 from nanoseg_bench.imageio import as_rgb
+from nanoseg_bench.inference.predictor import Predictor
 from nanoseg_bench.models.base import CanvasImage
-from nanoseg_bench.models.predictor import Predictor
 from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.registry import build
 from nanoseg_bench.nsyolo import SCHEMES

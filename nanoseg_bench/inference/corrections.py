@@ -6,10 +6,8 @@ from pathlib import Path
 from nanoseg_bench.annotations.conversion_report import REPORT_FILE
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.files import sha256_file
+from nanoseg_bench.inference.formats import LABELME
 from nanoseg_bench.wording import counted
-
-LABELME = "labelme"
-"""Folder of the files, and the format's name."""
 
 
 def labelme_hashes(folder: Path) -> dict[str, str]:

@@ -1,0 +1,195 @@
+"""A finished model on micrographs that belong to no prepared set."""
+
+import logging
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.environment import isolate_libraries
+from nanoseg_bench.errors import ModelError, UsageError
+from nanoseg_bench.files import sha256_file
+from nanoseg_bench.inference.model_path import resolve_model
+from nanoseg_bench.inference.operating_point import OperatingPoint, choose_confidence
+from nanoseg_bench.inference.particles import Particles, flag_marks
+from nanoseg_bench.models.base import CanvasImage, EngineName, Model
+from nanoseg_bench.models.device import resolve_device
+from nanoseg_bench.models.trained import open_trained
+
+EngineChoice = Literal["auto"] | EngineName
+
+CLASSLESS = "particle"
+"""Label of what a model finds that knows no classes."""
+
+_ONNX_SUFFIX = ".onnx"
+_WEIGHTS = "weights.safetensors"
+
+_LOG = logging.getLogger(__name__)
+
+
+class Predictor:
+    """A model that takes micrographs of any size.
+
+    Args:
+        model: Ready to predict.
+        chosen_confidence: Operating point that stands in the model's own file; None where there is none.
+        weights_sha256: Of the file that its weights come from, also where they were exported since; None without any.
+        path: What it was opened from; None for a model from no file.
+        confidence: From which particles count, as the user wants it; None for the operating point.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        chosen_confidence: float | None = None,
+        weights_sha256: str | None = None,
+        path: Path | None = None,
+        confidence: float | None = None,
+    ) -> None:
+        self.model = model
+        self.chosen_confidence = chosen_confidence
+        self.weights_sha256 = weights_sha256
+        self.path = path
+        self._confidence = confidence
+
+    @property
+    def engine(self) -> EngineName:
+        """What runs the model's network."""
+        return self.model.engine_name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What particles are labelled with."""
+        return self.model.classes if self.model.knows_classes else (CLASSLESS,)
+
+    @cached_property
+    def operating_point(self) -> OperatingPoint:
+        """The confidence from which particles count, and where it comes from.
+
+        Raises:
+            RecordError, ModelError: What is kept with the model is malformed.
+        """
+        return choose_confidence(
+            self.path, self._confidence, self.chosen_confidence, only_ranks=not self.model.has_confidence
+        )
+
+    def predict(self, pixels: NDArray[np.uint8], confidence: float, name: str = "") -> list[Instance]:
+        """What the model finds in one micrograph at a confidence, marks included.
+
+        It is letterboxed as ``prepare`` would do it, at the canvas of the model's recipe; a network that is judged at
+        another size goes on from there, as it does in a benchmark.
+
+        Args:
+            pixels: (H, W) or (H, W, 3), as ``read_image`` returns it.
+            confidence: Particles with a lower score are left out.
+            name: For messages.
+
+        Returns:
+            Particles in pixels of the micrograph, best score first.
+        """
+        image = CanvasImage.of_micrograph(pixels, self.model.recipe.canvas, name)
+        return self.model.find_particles([image], confidence)[0]
+
+    def find_particles(self, pixels: NDArray[np.uint8], *, keep_marks: bool = False, name: str = "") -> Particles:
+        """The particles of one micrograph at the operating point, as ``nanoseg-bench predict`` finds them.
+
+        Args:
+            pixels: (H, W) grey or (H, W, 3) RGB, uint8, as ``read_image`` returns it.
+            keep_marks: What lies on information bars, scale bars and lettering counts; by default it is flagged.
+            name: For messages.
+
+        Returns:
+            The particles, each with a class, a confidence and a mask of H×W.
+        """
+        found = self.predict(pixels, self.operating_point.confidence, name)
+        labelled = tuple(each if each.label else replace(each, label=CLASSLESS) for each in found)
+        height, width = pixels.shape[:2]
+        instances = labelled if keep_marks else flag_marks(labelled, pixels)
+        return Particles(width=width, height=height, instances=instances)
+
+
+def open_predictor(
+    model: Path | str | None = None,
+    *,
+    confidence: float | None = None,
+    engine: EngineChoice = "auto",
+    device: str = "cpu",
+    trust_pickle: bool = False,
+) -> Predictor:
+    """Open a finished model for micrographs.
+
+    Args:
+        model: A run's folder, weights (``.safetensors``, or ``.pt``), an ``.onnx`` file of ``nanoseg-bench export``, or
+            the name of weights that ship with the package; None for the default ones of those.
+        confidence: From which particles count, 0 to 1; None for the operating point that was chosen with the model.
+        engine: ``onnx``: ONNX Runtime, for which a YOLO model is exported once and kept (``onnx_cache``). ``torch``:
+            PyTorch. ``auto``: ONNX Runtime where it can run the model on this device, else PyTorch.
+        device: ``cpu``, ``cuda:N``, or ``auto`` for the first GPU where there is one and the engine runs on it.
+        trust_pickle: Read a ``.pt``, which runs whatever code stands in it.
+
+    Raises:
+        UsageError: Model, engine and device do not go together, or no such weights ship.
+        ModelError: There is no finished model, it is damaged, or cannot be exported for ``onnx``.
+    """
+    path = resolve_model(model)
+    if device == "auto":
+        device = fitting_device(path, engine, device)
+    if confidence is not None and not 0 <= confidence <= 1:
+        raise UsageError(f"confidence {confidence:g}: lies between 0 and 1")
+    if engine == "onnx" and device != "cpu":
+        raise UsageError(f"--engine onnx runs on the CPU: give --device cpu, or --engine torch for {device}")
+    if path.suffix.lower() == _ONNX_SUFFIX:
+        if engine == "torch" or device != "cpu":
+            raise UsageError(f"{path}: runs in ONNX Runtime on the CPU; give --device cpu without --engine torch")
+        isolate_libraries()
+        from nanoseg_bench.models.onnx_file import open_onnx
+
+        exported, about = open_onnx(path)
+        return Predictor(exported, about.confidence, about.weights_sha256, path, confidence)
+    if engine == "torch" or device != "cpu":
+        opened = open_trained(path, device, trust_pickle=trust_pickle)
+    else:
+        opened = _open_for_onnx(path, trust_pickle, required=engine == "onnx")
+    weights = _weights_of(path)
+    return Predictor(opened, None, sha256_file(weights) if weights.is_file() else None, path, confidence)
+
+
+def fitting_device(path: Path, engine: EngineChoice, device: str) -> str:
+    """Torch device name for what ``open_predictor`` is given; ``auto`` is the CPU where only that can run the model.
+
+    Raises:
+        UsageError: There is no such device.
+    """
+    needs_cpu = engine == "onnx" or path.suffix.lower() == _ONNX_SUFFIX
+    return "cpu" if device == "auto" and needs_cpu else resolve_device(device)
+
+
+def _weights_of(path: Path) -> Path:
+    return path / _WEIGHTS if path.is_dir() else path
+
+
+def _open_for_onnx(path: Path, trust_pickle: bool, required: bool) -> Model:
+    from nanoseg_bench.inference.onnx_cache import OnnxCache
+
+    weights = _weights_of(path)
+    # What was exported from a pickle runs no code, but the user is asked the same on each call.
+    may_read = weights.is_file() and (trust_pickle or weights.suffix.lower() != ".pt")
+    cache = OnnxCache(weights) if may_read else None
+    if cache is not None and (exported := cache.open()) is not None:
+        return exported
+    model = open_trained(path, trust_pickle=trust_pickle)
+    if cache is None or not model.exports_onnx:
+        if required:
+            raise UsageError(f"{path}: {model.recipe.model} runs in PyTorch only; leave --engine onnx out")
+        return model
+    try:
+        return cache.export(model)
+    except ModelError as error:
+        if required:
+            raise
+        _LOG.warning("%s", error)
+        return model

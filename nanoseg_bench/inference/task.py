@@ -1,0 +1,248 @@
+"""Many micrographs into one folder: what is there, what has to be predicted, and the loop over it."""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nanoseg_bench.annotations.begun_by import BegunBy
+from nanoseg_bench.annotations.file_names import UniqueNames
+from nanoseg_bench.errors import ImageError, UsageError
+from nanoseg_bench.files import sha256_file
+from nanoseg_bench.imageio import read_image
+from nanoseg_bench.inference.folder import (
+    Contents,
+    Settings,
+    changed_weights,
+    clear_leftovers,
+    open_folder,
+    outdated_images,
+    write_folder,
+)
+from nanoseg_bench.inference.formats import ANNOTATIONS, DEFAULT_FORMATS, FORMATS, OVERLAY, OVERWRITE
+from nanoseg_bench.inference.image_files import find_images
+from nanoseg_bench.inference.overlay import write_overlay
+from nanoseg_bench.inference.particles import PredictedImage
+from nanoseg_bench.inference.predictor import Predictor
+from nanoseg_bench.progress import track
+from nanoseg_bench.runs.folder import RUN_FILE
+from nanoseg_bench.staging import hold_folder
+from nanoseg_bench.weights.shipped import is_shipped
+from nanoseg_bench.wording import counted
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a folder of predictions holds after a call.
+
+    Attributes:
+        folder: Where it lies.
+        formats: What was written there.
+        kept: Images of earlier calls that stayed as they were.
+        found: Images that this call predicted.
+        earlier: How many of the images that were asked for are among ``kept``.
+        unreadable: What is wrong with the files that were left out.
+    """
+
+    folder: Path
+    formats: tuple[str, ...]
+    kept: tuple[PredictedImage, ...]
+    found: tuple[PredictedImage, ...]
+    earlier: int
+    unreadable: tuple[ImageError, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionTask:
+    """What has to be predicted into a folder; whoever carries it out holds the folder since before it was planned.
+
+    Attributes:
+        folder: To be written.
+        predictor: The model.
+        settings: For predictions.json.
+        kept: Images of earlier calls that stay.
+        again: Images of earlier calls that are predicted again.
+        new: Files to be predicted.
+        earlier: How many of the files that were asked for are among ``kept``.
+        formats: What is written, also what earlier calls wrote: all formats tell the same.
+        reasons: Why something is predicted again, one sentence each.
+        replaces: Whether nothing of earlier calls stays.
+    """
+
+    folder: Path
+    predictor: Predictor
+    settings: Settings
+    kept: tuple[PredictedImage, ...]
+    again: tuple[PredictedImage, ...]
+    new: tuple[Path, ...]
+    earlier: int
+    formats: tuple[str, ...]
+    reasons: tuple[str, ...]
+    replaces: bool
+
+    def carry_out(self) -> Outcome:
+        """Predict image by image and write the folder; files that cannot be read are left out.
+
+        Raises:
+            NanosegError: The folder cannot be written.
+        """
+        clear_leftovers(self.folder)
+        left = {image.name for image in self.again}
+        for picture in (self.folder / OVERLAY).glob("*.png"):
+            if self.replaces or picture.stem in left:
+                picture.unlink()
+        # At once: a call that is killed leaves a folder that the next one knows as ours.
+        write_folder(self.folder, self.settings, self.kept, [])
+        found, unreadable = self._predict()
+        annotations = [name for name in self.formats if name in ANNOTATIONS]
+        write_folder(self.folder, self.settings, [*self.kept, *found], annotations, _begun_by(self.predictor))
+        return Outcome(self.folder, self.formats, self.kept, tuple(found), self.earlier, tuple(unreadable))
+
+    def _predict(self) -> tuple[list[PredictedImage], list[ImageError]]:
+        names = UniqueNames()
+        for image in self.kept:
+            names.take(image.name)
+        found: list[PredictedImage] = []
+        unreadable: list[ImageError] = []
+        for source in track(self.new, f"predict with {self.predictor.model.recipe.title}"):
+            try:
+                pixels = read_image(source)
+                digest = sha256_file(source)
+            except ImageError as error:
+                unreadable.append(error)
+                continue
+            there = self.predictor.find_particles(pixels, keep_marks=self.settings.keep_marks, name=str(source))
+            image = PredictedImage(
+                name=names.take(source.stem),
+                source=source,
+                source_sha256=digest,
+                width=there.width,
+                height=there.height,
+                instances=there.instances,
+            )
+            if OVERLAY in self.formats:
+                path = self.folder / OVERLAY / f"{image.name}.png"
+                write_overlay(path, image, pixels, self.settings.classes)
+            found.append(image)
+        return found, unreadable
+
+
+def plan_task(
+    folder: Path,
+    earlier: Contents | None,
+    predictor: Predictor,
+    sources: Sequence[Path],
+    formats: Sequence[str] = DEFAULT_FORMATS,
+    *,
+    keep_marks: bool = False,
+) -> PredictionTask:
+    """Look what has to be predicted, by what an earlier call found.
+
+    Args:
+        folder: As ``open_folder`` allows it.
+        earlier: What ``open_folder`` returned.
+        predictor: The model.
+        sources: Image files, as ``find_images`` returns them.
+        formats: Of ``FORMATS``.
+        keep_marks: What lies on information bars, scale bars and lettering counts.
+
+    Raises:
+        UsageError: The folder holds predictions of another kind.
+        RecordError, ModelError: The operating point that is kept with the model is malformed.
+    """
+    settings = Settings(
+        f"{predictor.model.recipe.model} ({_origin(predictor)})",
+        predictor.operating_point.confidence,
+        predictor.classes,
+        keep_marks,
+        predictor.weights_sha256,
+    )
+    before = () if earlier is None else earlier.images
+    change = changed_weights(folder, None if earlier is None else earlier.settings, settings)
+    if change is not None and before:
+        again = before
+        many = counted(len(before), "image")
+        reasons = [f"{folder}: {many} predicted anew, since the model is another one now: {change}"]
+    else:
+        again = tuple(outdated_images(before, sources))
+        reasons = [f"{image.source}: predicted anew, since the file is another one now" for image in again]
+    left = {image.name for image in again}
+    kept = tuple(image for image in before if image.name not in left)
+    known = {os.path.realpath(image.source) for image in kept}
+    asked = {os.path.realpath(source): source for source in (*sources, *(image.source for image in again))}
+    new = tuple(source for file, source in asked.items() if file not in known)
+    also = [name for name in FORMATS if name not in formats and (folder / name).is_dir()]
+    return PredictionTask(
+        folder=folder,
+        predictor=predictor,
+        settings=settings,
+        kept=kept,
+        again=again,
+        new=new,
+        earlier=len(asked) - len(new),
+        formats=(*formats, *also),
+        reasons=tuple(reasons),
+        replaces=earlier is None,
+    )
+
+
+def predict_folder(
+    predictor: Predictor,
+    images: Path | str | Sequence[Path | str],
+    out: Path | str,
+    *,
+    formats: Sequence[str] = DEFAULT_FORMATS,
+    overwrite: str = "never",
+    keep_marks: bool = False,
+) -> Outcome:
+    """Find the particles of many micrographs and write what ``nanoseg-bench predict`` writes.
+
+    Args:
+        predictor: The model, see ``open_predictor``.
+        images: Image files, and folders of them.
+        out: Folder to write.
+        formats: Of ``labelme``, ``coco``, ``masks`` and ``overlay``; ``predictions.json`` is always written.
+        overwrite: Where ``out`` holds predictions: ``never``: stop. ``missing``: add what has come or changed since.
+            ``always``: replace them.
+        keep_marks: What lies on information bars, scale bars and lettering counts; by default it is flagged.
+
+    Returns:
+        The images that were predicted, those that were there, and what could not be read.
+
+    Raises:
+        UsageError: There is no image, or ``out`` must not be written.
+        NanosegError: ``out`` cannot be written.
+    """
+    folder = Path(out)
+    if unknown := [name for name in formats if name not in FORMATS]:
+        raise UsageError(f"{', '.join(unknown)}: give formats of {', '.join(FORMATS)}")
+    if overwrite not in OVERWRITE:
+        raise UsageError(f"overwrite {overwrite!r}: is one of {', '.join(OVERWRITE)}")
+    given = [images] if isinstance(images, Path | str) else images
+    sources = find_images([Path(path) for path in given], folder)
+    with hold_folder(folder, wait=overwrite != "never"):
+        task = plan_task(folder, open_folder(folder, overwrite), predictor, sources, formats, keep_marks=keep_marks)
+        for reason in task.reasons:
+            _LOG.info("%s", reason)
+        return task.carry_out()
+
+
+def _origin(predictor: Predictor) -> str:
+    """Where a model comes from, in words that stay true on another machine where it ships."""
+    if predictor.path is None:
+        return "from no file"
+    if not is_shipped(predictor.path):
+        return str(predictor.path.resolve())
+    return f"shipped weights {predictor.path.stem}"
+
+
+def _begun_by(predictor: Predictor) -> BegunBy:
+    """What the written annotations say of the model that drew them."""
+    run = None
+    if predictor.path is not None:
+        folder = (predictor.path if predictor.path.is_dir() else predictor.path.parent).resolve()
+        run = folder.name if (folder / RUN_FILE).is_file() else None
+    return BegunBy(predictor.model.recipe.model, run, predictor.weights_sha256)

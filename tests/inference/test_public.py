@@ -1,0 +1,223 @@
+"""The room as a Python user sees it: arrays and folders in, particles with masks, confidences and classes out."""
+
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from nanoseg_bench import inference
+from nanoseg_bench.annotations.masks import read_instance_map
+from nanoseg_bench.cli import main
+from nanoseg_bench.errors import ModelError, UsageError
+from nanoseg_bench.files import sha256_file, write_json
+from nanoseg_bench.inference import open_predictor, predict_folder, read_folder, read_image
+from nanoseg_bench.models.checkpoint import describe, save_weights
+from nanoseg_bench.models.recipe import load_recipe
+from nanoseg_bench.models.registry import build
+from nanoseg_bench.weights import shipped
+
+DISCS = ((80, 90, 26), (200, 300, 32), (330, 120, 40), (430, 260, 20))
+"""Centres and radii in pixels; none touches another or the border."""
+
+HEIGHT, WIDTH = 480, 600
+
+
+@pytest.fixture
+def pixels():
+    """Bright discs on a dark ground, and a bright scale bar with its text."""
+    noise = cv2.GaussianBlur(np.random.default_rng(0).normal(size=(HEIGHT, WIDTH)), (0, 0), 2)
+    image = np.clip(85 + noise / noise.std() * 6, 65, 110).astype(np.uint8)
+    for x, y, radius in DISCS:
+        cv2.circle(image, (x, y), radius, 200, -1)
+    picture = Image.fromarray(image)
+    pen = ImageDraw.Draw(picture)
+    pen.text((450, 355), "300 nm", 255, ImageFont.load_default(size=32))
+    pen.rectangle((440, 400, 569, 409), 255)
+    return np.array(picture)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A finished run of Otsu, which needs no training."""
+    folder = tmp_path / "runs" / "otsu-smoke-seed0"
+    folder.mkdir(parents=True)
+    recipe = load_recipe("otsu", "smoke").model_copy(update={"canvas": 640}).model_dump(mode="json")
+    write_json(folder / "run.json", {"inputs": {"recipe": recipe}})
+    write_json(folder / "fit.json", {"report": {"checkpoint": None}})
+    return folder
+
+
+@pytest.fixture
+def ships(tmp_path, monkeypatch):
+    """As if weights of two networks had come with the package."""
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "shipped")
+    torch.manual_seed(0)
+    for name in ("nsyolo", "yolo11n"):
+        recipe = load_recipe(name, "smoke").model_copy(update={"canvas": 64})
+        network = build(recipe, ("disc",), 9).build_network()
+        save_weights(shipped.FOLDER / f"{name}.safetensors", network.state_dict(), describe(recipe, ("disc",), 9))
+
+
+def exact_mask(x, y, radius):
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    return (columns - x) ** 2 + (rows - y) ** 2 <= radius**2
+
+
+def facts(image):
+    found = [(each.label, each.score, each.region, each.on_mark) for each in image.instances]
+    return image.name, image.source, image.source_sha256, image.width, image.height, found
+
+
+def test_an_array_gives_masks_confidences_and_classes(run, pixels):
+    found = open_predictor(run).find_particles(pixels)
+    assert (found.height, found.width) == pixels.shape
+    masks = list(found.masks())
+    assert len(masks) == len(found.particles) == len(DISCS)
+    for disc in DISCS:
+        exact = exact_mask(*disc)
+        overlaps = [(exact & mask).sum() / (exact | mask).sum() for mask in masks]
+        assert max(overlaps) > 0.95
+    assert {each.label for each in found.particles} == {"particle"}
+    scores = [each.score for each in found.particles]
+    assert scores == sorted(scores, reverse=True) and all(0 <= score <= 1 for score in scores)
+    # Twice the radius, as a disc of that area has it.
+    assert found.mean_diameter == pytest.approx(np.mean([2 * radius for *_, radius in DISCS]), rel=0.02)
+
+
+def test_bars_and_lettering_are_flagged_unless_they_are_kept(run, pixels):
+    predictor = open_predictor(run)
+    found, kept = predictor.find_particles(pixels), predictor.find_particles(pixels, keep_marks=True)
+    assert found.on_marks == len(kept.particles) - len(DISCS) > 0
+    assert [each.region for each in found.instances] == [each.region for each in kept.instances]
+    assert any(mask[405, 445:565].all() for mask in kept.masks()), "the scale bar was found"
+
+
+def test_the_operating_point_is_the_users_the_runs_or_a_default(run, pixels):
+    every = open_predictor(run)
+    assert every.operating_point.confidence == 0 and "only rank" in every.operating_point.source
+    scores = [each.score for each in every.find_particles(pixels, keep_marks=True).particles]
+    given = open_predictor(run, confidence=scores[2])
+    assert given.operating_point.source == "as given"
+    assert [each.score for each in given.find_particles(pixels, keep_marks=True).particles] == scores[:3]
+    fit = sha256_file(run / "fit.json")
+    write_json(
+        run / "operating_point.json", {"confidence": scores[1], "source": "val", "reason": "", "fit_sha256": fit}
+    )
+    chosen = open_predictor(run)
+    assert chosen.operating_point.chosen and "chosen on val" in chosen.operating_point.source
+    assert len(chosen.find_particles(pixels, keep_marks=True).particles) == 2
+    with pytest.raises(UsageError, match=r"confidence 1\.2: lies between 0 and 1"):
+        open_predictor(run, confidence=1.2)
+
+
+def test_a_folder_gives_what_the_command_line_gives(run, pixels, tmp_path, capsys):
+    images = tmp_path / "images"
+    (images / "more").mkdir(parents=True)
+    Image.fromarray(pixels).save(images / "a.png")
+    Image.fromarray(pixels[::-1].copy()).save(images / "more" / "a.tif")
+    assert (read_image(str(images / "a.png")) == pixels).all()
+    (images / "broken.png").write_bytes(b"no image")
+    formats = ("labelme", "coco", "masks", "overlay")
+    outcome = predict_folder(open_predictor(str(run)), str(images), str(tmp_path / "python"), formats=formats)
+    assert capsys.readouterr().out == ""
+    arguments = ["predict", str(images), "--model", str(run), "--out", str(tmp_path / "shell"), "--to", *formats]
+    assert main(arguments) == 1
+    here, there = (
+        {
+            path.relative_to(tmp_path / name): path.read_bytes()
+            for path in (tmp_path / name).rglob("*")
+            if path.is_file() and path.name != "conversion_report.json"
+        }
+        for name in ("python", "shell")
+    )
+    assert set(here) == set(there) and len(here) > 8
+    assert [path for path in here if here[path] != there[path]] == []
+
+    assert [image.name for image in outcome.found] == ["a", "a-2"]
+    (error,) = outcome.unreadable
+    assert "broken.png" in str(error)
+    contents = read_folder(tmp_path / "python")
+    assert list(map(facts, contents.images)) == list(map(facts, outcome.found))
+    assert contents.settings.classes == ("particle",)
+    for image in contents.images:
+        drawn = read_instance_map(tmp_path / "python" / "masks" / "masks" / f"{image.name}.png", None)
+        assert len(drawn) == len(image.particles) == len(list(image.masks())) == len(DISCS)
+
+
+def test_what_has_come_is_added(run, pixels, tmp_path, caplog):
+    caplog.set_level("INFO")
+    first, out = tmp_path / "first.png", tmp_path / "found"
+    Image.fromarray(pixels).save(first)
+    predictor = open_predictor(run)
+    predict_folder(predictor, first, out)
+    with pytest.raises(UsageError, match="holds predictions"):
+        predict_folder(predictor, first, out)
+    second = tmp_path / "second.png"
+    Image.fromarray(pixels.T.copy()).save(second)
+    added = predict_folder(predictor, [first, second], out, overwrite="missing")
+    assert ([image.name for image in added.kept], [image.name for image in added.found]) == (["first"], ["second"])
+    assert added.earlier == 1
+    Image.fromarray(255 - pixels).save(first)
+    again = predict_folder(predictor, [first], out, overwrite="missing")
+    assert [image.name for image in again.found] == ["first"] and len(read_folder(out).images) == 2
+    assert f"{first}: predicted anew, since the file is another one now" in caplog.text
+    replaced = predict_folder(predictor, second, out, overwrite="always")
+    assert list(map(facts, read_folder(out).images)) == list(map(facts, replaced.found))
+    assert [path.name for path in (out / "overlay").iterdir()] == ["second.png"]
+
+
+def test_usage_errors(run, pixels, tmp_path):
+    image = tmp_path / "images" / "a.png"
+    image.parent.mkdir()
+    Image.fromarray(pixels).save(image)
+    predictor = open_predictor(run)
+    with pytest.raises(UsageError, match="pdf: give formats of labelme, coco, masks, overlay"):
+        predict_folder(predictor, image, tmp_path / "out", formats=("pdf",))
+    with pytest.raises(UsageError, match="'maybe'"):
+        predict_folder(predictor, image, tmp_path / "out", overwrite="maybe")
+    with pytest.raises(UsageError, match="lies inside"):
+        predict_folder(predictor, image.parent, image.parent / "out")
+    with pytest.raises(UsageError, match="no image"):
+        predict_folder(predictor, [], tmp_path / "out")
+    with pytest.raises(UsageError, match=r"predictions\.json: cannot be read"):
+        read_folder(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(ModelError, match="no such file or folder"):
+        open_predictor(tmp_path / "nowhere")
+
+
+def test_weights_that_ship_are_opened_by_name_or_by_none(ships, pixels, tmp_path):
+    out = tmp_path / "found"
+    image = tmp_path / "a.png"
+    Image.fromarray(pixels).save(image)
+    opened = {name: open_predictor(name, engine="torch") for name in (None, "nsyolo", "yolo11n")}
+    models = {name: predictor.model.recipe.model for name, predictor in opened.items()}
+    assert models == {None: "nsyolo", "nsyolo": "nsyolo", "yolo11n": "yolo11n"}
+    predict_folder(opened[None], image, out)
+    assert json.loads((out / "predictions.json").read_text())["model"] == "nsyolo (shipped weights nsyolo)"
+    with pytest.raises(UsageError, match="no weights called 'yolo11n-c3bads'"):
+        open_predictor("yolo11n-c3bads")
+
+
+def test_a_model_from_no_file_works_too(pixels, tmp_path):
+    model = build(load_recipe("otsu", "smoke").model_copy(update={"canvas": 640}), ("disc",), 9)
+    predictor = inference.Predictor(model)
+    assert len(predictor.find_particles(pixels).particles) == len(DISCS)
+    image = tmp_path / "a.png"
+    Image.fromarray(pixels).save(image)
+    assert predict_folder(predictor, image, tmp_path / "found").found[0].particles
+
+
+def test_what_is_public_is_there_and_nothing_is_loaded_before():
+    for name in inference.__all__:
+        assert getattr(inference, name).__doc__
+    assert inference.read_image is read_image
+    with pytest.raises(AttributeError, match="Nothing"):
+        inference.Nothing  # noqa: B018
+    code = "import sys, nanoseg_bench.inference\nsys.exit(bool({'torch', 'cv2', 'numpy'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
