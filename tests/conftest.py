@@ -1,5 +1,10 @@
-"""Nothing phones home from a test either: set before anything imports LabelMe, Ultralytics or albumentations."""
+"""Nothing phones home from a test either: set before anything imports LabelMe, Ultralytics or albumentations.
 
+Tests compute with one thread: their networks are tiny, and two threads are many times slower where another program
+keeps a core busy (``models.threads``). A number that the user sets counts.
+"""
+
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +14,7 @@ from PIL import Image
 from nanoseg_bench.cli import main
 from nanoseg_bench.environment import isolate_libraries
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 isolate_libraries()
 
 CLASSES = ("disc", "square")
