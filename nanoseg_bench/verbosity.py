@@ -24,12 +24,16 @@ def verbosity(level: str | None) -> Iterator[None]:
         level: ``QUIET``, ``NORMAL`` or ``VERBOSE``; None for what the environment variable ``NANOSEG_BENCH_LOG`` names.
     """
     before = os.environ.get(_VARIABLE)
+    loggers = logging.getLogger(), logging.getLogger(_PACKAGE)
+    levels = [logger.level for logger in loggers]
     if level is not None:
         os.environ[_VARIABLE] = level
     start_logging()
     try:
         yield
     finally:
+        for logger, own in zip(loggers, levels, strict=True):
+            logger.setLevel(own)
         if level is not None and before is None:
             del os.environ[_VARIABLE]
         elif level is not None and before is not None:

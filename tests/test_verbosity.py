@@ -1,5 +1,6 @@
 """What is said on standard error, in real processes."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -55,10 +56,12 @@ def test_the_variable_counts_where_no_option_is_given():
 
 def test_what_was_asked_of_one_command_ends_with_it(monkeypatch):
     monkeypatch.delenv("NANOSEG_BENCH_LOG", raising=False)
+    package = logging.getLogger("nanoseg_bench")
+    level = package.level
     assert shows_progress()
     with verbosity(QUIET):
-        assert not shows_progress()
-    assert shows_progress()
+        assert not shows_progress() and package.level == logging.WARNING
+    assert shows_progress() and package.level == level
 
 
 def call(*words):
