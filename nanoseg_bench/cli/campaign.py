@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.places import require_there
-from nanoseg_bench.cli.run import parse_time_limit
 from nanoseg_bench.cli.sets import DATA, is_set
+from nanoseg_bench.cli.training_options import add_training_options, read_time_limit
 from nanoseg_bench.errors import NanosegError, UsageError
 
 if TYPE_CHECKING:
@@ -63,9 +63,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="where a data set lies, for the sets that are not prepared yet; can be repeated",
     )
     parser.add_argument("--preset", help="in place of the file's, for a rehearsal")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs side by side (default: %(default)s)")
-    parser.add_argument("--time-limit", metavar="T", help="stop with checkpoints after this time (90s, 9m, 2h)")
+    add_training_options(parser)
     parser.add_argument(
         "--data", type=Path, default=DATA, metavar="DIR", help="folder of the prepared sets (default: %(default)s)"
     )
@@ -81,17 +79,12 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         metavar="FILE",
         help="a document whose lines between <!-- results:begin --> and <!-- results:end --> become the tables",
     )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="print what would be done and how long that takes; write nothing"
-    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out the verb; 1 when anything is left to be done, or did not end well."""
-    if arguments.jobs < 1:
-        raise UsageError(f"--jobs {arguments.jobs}: give at least 1")
-    deadline_at, limit = parse_time_limit(arguments.time_limit)
+    deadline_at, limit = read_time_limit(arguments)
     require_there({"": arguments.file, "--readme": arguments.readme})
     sources = _sources(arguments.source)
     from nanoseg_bench.environment import isolate_libraries

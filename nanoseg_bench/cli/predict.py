@@ -12,6 +12,7 @@ from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.shipped import find_model
+from nanoseg_bench.cli.training_options import add_device
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.inference.formats import DEFAULT_FORMATS, FORMATS, OVERLAY, OVERWRITE
 from nanoseg_bench.wording import counted
@@ -66,7 +67,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument(
         "--engine", choices=tuple(_ENGINES), default="auto", help="what runs the network (default: %(default)s)"
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    add_device(parser)
     parser.add_argument(
         "--confidence",
         type=float,

@@ -1,9 +1,7 @@
 """``nanoseg-bench run``: train and score models on a prepared set."""
 
 import argparse
-import re
 import shlex
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +10,7 @@ from nanoseg_bench.cli.names import split_integers, split_names
 from nanoseg_bench.cli.next_commands import print_next
 from nanoseg_bench.cli.sets import DEFAULT, add_set, find_set, is_set
 from nanoseg_bench.cli.shipped import find_initial_weights
+from nanoseg_bench.cli.training_options import add_training_options, read_time_limit
 from nanoseg_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -78,15 +77,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "its own. epochs takes the place of images_seen; options.NAME is what only one model knows",
     )
     parser.add_argument("--seeds", nargs="+", default=["0"], metavar="N", help="one run per seed (default: 0)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        default=1,
-        metavar="N",
-        help="runs side by side; they share the cores, or the GPU. Latency is measured when all are done (default: "
-        "%(default)s)",
-    )
+    add_training_options(parser)
     parser.add_argument(
         "--weights",
         metavar="FILE_OR_NAME",
@@ -96,12 +87,6 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument("--runs", type=Path, help="folder of the runs (default: runs/<set name>)")
     parser.add_argument(
         "--leaderboards", type=Path, default=Path("leaderboards"), help="records and CSVs (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--time-limit",
-        metavar="T",
-        help="stop with a checkpoint after this time (90s, 9m, 2h), within an epoch, too; what a kill or Ctrl-C ends "
-        "loses a minute at most",
     )
     parser.add_argument(
         "--overwrite",
@@ -125,9 +110,6 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         action="store_true",
         help="of a set with folds, once all folds are run: train on everything; the model to use with predict",
     )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="print what would be done and how long that takes; write nothing"
-    )
     parser.set_defaults(run=run)
 
 
@@ -135,9 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out the verb; 1 when any model did not end well."""
     if arguments.robustness < 0:
         raise UsageError(f"--robustness {arguments.robustness}: give a number of test images, such as {ROBUST_IMAGES}")
-    if arguments.jobs < 1:
-        raise UsageError(f"--jobs {arguments.jobs}: give at least 1")
-    deadline_at, limit = parse_time_limit(arguments.time_limit)
+    deadline_at, limit = read_time_limit(arguments)
     arguments.seeds = split_integers(arguments.seeds, "--seeds")
     names = split_names(arguments.models)
     for name in names:
@@ -237,18 +217,3 @@ def _print_models(specs: Sequence["RunSpec"], places: "Places", outcomes: Mappin
         else:
             print(f"{spec.recipe.title}: {outcome.status}: {outcome.reason}")
     return 0 if all(outcome.status == "ok" for outcome in outcomes.values()) else 1
-
-
-def parse_time_limit(text: str | None) -> tuple[float | None, str]:
-    """``--time-limit`` as a value of ``time.monotonic()``, None for never, and as it was written.
-
-    Raises:
-        UsageError: It is not a time.
-    """
-    if text is None:
-        return None, ""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)", text)
-    if not match:
-        raise UsageError(f"--time-limit {text}: write a number with s, m or h, such as 90s, 9m or 2h")
-    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
-    return time.monotonic() + seconds, text
