@@ -167,7 +167,7 @@ def _open(arguments: argparse.Namespace) -> "Predictor":
         device=device,
         trust_pickle=arguments.trust_pickle,
     )
-    engine = f"in {_ENGINES[predictor.engine]} on {device}" if predictor.model.complexity() else "without a network"
+    engine = f"in {_ENGINES[predictor.engine]} on {device}" if predictor.model.has_network else "without a network"
     _LOG.info("%s %s", predictor.model.recipe.title, engine)
     tell_release(arguments.model)
     return predictor

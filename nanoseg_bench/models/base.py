@@ -264,6 +264,11 @@ class Model(ABC):
         ]
 
     @property
+    def has_network(self) -> bool:
+        """Whether a network makes the predictions; a threshold has none."""
+        return self.complexity() is not None
+
+    @property
     def engine_name(self) -> EngineName:
         """What runs the model's network."""
         return "torch"

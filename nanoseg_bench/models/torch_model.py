@@ -102,6 +102,11 @@ class TorchModel(Model):
         """Make the model ready to predict with a trained network of its own kind."""
         self._network, self.device = network.to(device).eval(), device
 
+    @property
+    def has_network(self) -> bool:
+        """Known without building one and counting its operations."""
+        return True
+
     def complexity(self) -> Complexity:
         """Parameters, and GFLOPs of one image at the recipe's canvas, by torch's flop counter.
 

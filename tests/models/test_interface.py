@@ -129,3 +129,12 @@ def test_what_says_that_it_exports_can(name):
     for method in ("exported_network", "run_with"):
         assert (getattr(kind, method) is not getattr(Model, method)) == kind.exports_onnx
     assert kind.exports_onnx == (registry.BUILT_IN[name].endswith(":YoloModel"))
+
+
+def test_a_network_is_known_without_building_it(monkeypatch):
+    recipes = {name: load_recipe(name, "smoke") for name in ("otsu", "unet", "yolo11n")}
+    models = {name: registry.build(recipe, CLASSES, 10) for name, recipe in recipes.items()}
+    for model in models.values():
+        if model.recipe.model != "otsu":
+            monkeypatch.setattr(model, "build_network", lambda: pytest.fail("built"))
+    assert {name: model.has_network for name, model in models.items()} == {"otsu": False, "unet": True, "yolo11n": True}
