@@ -1,0 +1,145 @@
+"""A histogram with the cumulative curve, stacked by class."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoseg_bench.report.charts.native import Column, NativeChart, column_at, finish_chart, start_chart
+from nanoseg_bench.report.charts.second_axis import CHART, RightAxis, move_to_line
+from nanoseg_bench.report.charts.style import (
+    CURVE_COLOUR,
+    FIT_COLOUR,
+    class_colour,
+    colour_fill,
+    colour_line,
+    style_axis,
+    style_chart,
+)
+from nanoseg_bench.report.histogram import Histogram, make_histogram
+from nanoseg_bench.report.texts import one_line
+
+if TYPE_CHECKING:
+    from pptx.chart.chart import Chart
+
+CUMULATIVE = "Cumulative (%)"
+
+_CATEGORIES_WITH_LABEL = 12
+
+
+@dataclass(frozen=True, slots=True)
+class FittedCurve:
+    """A distribution that was fitted to the values.
+
+    Attributes:
+        name: For the legend: ``log-normal fit``.
+        cumulative: Its share below each of some values.
+    """
+
+    name: str
+    cumulative: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+def distribution_chart(
+    values: Mapping[str, NDArray[np.float64]],
+    quantity: str,
+    unit: str = "",
+    *,
+    fit: FittedCurve | None = None,
+    cumulative: bool = True,
+) -> NativeChart:
+    """Numbers of particles per bin, one colour per class, and the share of all that is smaller.
+
+    The cumulative curve passes the middle of each bar at the share of particles that are smaller than that middle, so
+    that every point of it is true at its place.
+
+    Args:
+        values: By class, in the order of the legend; finite; at least one in all.
+        quantity: What is shown: ``Diameter``.
+        unit: Empty where there is none.
+        fit: Drawn as the number that is expected in each bin.
+        cumulative: Whether the curve is drawn.
+
+    Raises:
+        ValueError: There is no value.
+    """
+    from pptx.chart.data import CategoryChartData
+    from pptx.enum.chart import XL_CHART_TYPE
+
+    every = np.concatenate(list(values.values()))
+    bins = make_histogram(every)
+    axis = f"{quantity} ({unit})" if unit else quantity
+    data = CategoryChartData(number_format="General")
+    data.categories = bins.middles.tolist()
+    for name, of_class in values.items():
+        data.add_series(one_line(name), bins.count(of_class).tolist())
+    if fit is not None:
+        expected = every.size * np.diff(fit.cumulative(bins.edges))
+        data.add_series(one_line(fit.name), np.round(expected, 3).tolist())
+    if cumulative:
+        data.add_series(CUMULATIVE, np.round(100 * bins.below_middle, 3).tolist())
+    chart = start_chart(XL_CHART_TYPE.COLUMN_STACKED, data)
+    _style(chart, len(values), axis, bins)
+    if cumulative:
+        right = RightAxis(CUMULATIVE, 0, 100, 20)
+        move_to_line(chart, len(values) + (fit is not None), CURVE_COLOUR, axis=right)
+    if fit is not None:
+        move_to_line(chart, len(values), FIT_COLOUR, smooth=True, dash="dash")
+    return finish_chart(chart, _cells(data, axis, bins), _alt_text(every, quantity, unit, bins, cumulative))
+
+
+def _style(chart: "Chart", classes: int, axis_title: str, bins: Histogram) -> None:
+    plot = chart.plots[0]
+    style_chart(chart, legend=len(plot.series) > 1)
+    plot.gap_width, plot.overlap = 4, 100
+    for position, series in enumerate(plot.series):
+        if position < classes:
+            colour_fill(series.format.fill, class_colour(position))
+            colour_line(series.format.line, "FFFFFF", 0.5)
+    style_axis(chart.category_axis, axis_title, grid=False)
+    style_axis(chart.value_axis, "Number of particles", grid=True, number_format="0")
+    chart.value_axis.minimum_scale = 0
+    if bins.counts.max() < 5:
+        chart.value_axis.major_unit = 1
+    label_some(chart.category_axis, len(bins.counts))
+
+
+def label_some(axis: Any, categories: int) -> None:
+    """A label at every second or third bar where there are many."""
+    from lxml import etree
+
+    every = -(-categories // _CATEGORIES_WITH_LABEL)
+    if every == 1:
+        return
+    after = axis._element.find(f"{{{CHART}}}noMultiLvlLbl")
+    for tag, value in (("tickLblSkip", every), ("tickMarkSkip", 1)):
+        skip = etree.Element(f"{{{CHART}}}{tag}")
+        skip.set("val", str(value))
+        if after is None:
+            axis._element.append(skip)
+        else:
+            after.addprevious(skip)
+
+
+def _cells(data: Any, axis: str, bins: Histogram) -> list[Column]:
+    series = list(data)
+    columns = [column_at(data.categories_ref, "", f"{axis}: middle of the bin", bins.middles.tolist())]
+    columns += [column_at(each.values_ref, each.name_ref, each.name, list(each.values)) for each in series]
+    after = len(series) + 2  # one empty column between what is drawn and what explains it
+    columns.append(Column(0, after, "bin from", bins.edges[:-1].tolist()))
+    columns.append(Column(0, after + 1, "bin to, without it", bins.edges[1:].tolist()))
+    return columns
+
+
+def _alt_text(values: NDArray[np.float64], quantity: str, unit: str, bins: Histogram, cumulative: bool) -> str:
+    low, middle, high = (f"{each:.4g}" for each in np.percentile(values, (0, 50, 100)))
+    fullest = int(np.argmax(bins.counts))
+    span = f"{bins.edges[fullest]:g} to {bins.edges[fullest + 1]:g}"
+    in_unit = f" {unit}" if unit else ""
+    curve = " with the cumulative curve" if cumulative else ""
+    return (
+        f"Histogram{curve}: {quantity} of {values.size} particles, from {low} to {high}{in_unit}, median "
+        f"{middle}{in_unit}; most particles ({bins.counts[fullest]}) lie in the bin from {span}{in_unit}."
+    )
