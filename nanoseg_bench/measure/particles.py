@@ -1,6 +1,5 @@
 """The table of particles of one micrograph: what each measures, and whether it counts in the sample."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from nanoseg_bench.annotations.instance import Instance, Rle
 from nanoseg_bench.annotations.raster import iou_matrix, rle_to_window, to_rle
 from nanoseg_bench.measure.columns import COLUMNS, SHAPE_SURE_FROM_PX
 from nanoseg_bench.measure.field import Field
+from nanoseg_bench.measure.kinds import is_cube
 from nanoseg_bench.measure.length import Length
 from nanoseg_bench.measure.morphology import Morphology, measure_mask
 
@@ -35,7 +35,6 @@ EXCLUSIONS = {
 
 BETWEEN_REASONS = "; "
 
-_CUBE = re.compile(r"(nano[\s_-]?)?cub(e|es|oid|oids|ic)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +107,7 @@ def measure_particles(
     values = _quantities(numbers)
     labels = [each.label for each in instances]
     names = list(shapes) if shapes is not None else [None] * len(instances)
-    cubes = np.array([_is_cube(name or label) for name, label in zip(names, labels, strict=True)], dtype=bool)
+    cubes = np.array([is_cube(name or label) for name, label in zip(names, labels, strict=True)], dtype=bool)
     values["edge_length"] = np.where(cubes, (values["length"] + values["width"]) / 2, np.nan)
     values["nearest_neighbour"] = _nearest(values["x"], values["y"], present)
     values["border_weight"] = _border_weights(boxes, at_border, field)
@@ -203,10 +202,6 @@ def _overlaps(regions: Sequence[Rle], present: NDArray[np.bool_]) -> NDArray[np.
     if kept:
         overlapping[present] = (iou_matrix(kept, kept) > 0).sum(axis=1) > 1
     return overlapping
-
-
-def _is_cube(name: str | None) -> bool:
-    return name is not None and _CUBE.fullmatch(name.strip()) is not None
 
 
 def _as_table(
