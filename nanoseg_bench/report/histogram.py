@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
+_ROUND = (1.0, 2.0, 5.0, 10.0)
 _FEWEST, _MOST = 6, 30  # bins over the range of the values
 
 
@@ -38,7 +38,7 @@ def make_histogram(values: NDArray[np.float64]) -> Histogram:
     """Choose bins and count.
 
     The width is that of Freedman and Diaconis, 2·IQR/n^(1/3) (Z. Wahrscheinlichkeitstheorie verw. Geb. 57, 1981,
-    453-476), rounded to 1, 2, 2.5 or 5 times a power of ten, such that 6 to 30 bins cover the values. One empty bin
+    453-476), rounded to 1, 2 or 5 times a power of ten, such that 6 to 30 bins cover the values. One empty bin
     stands on either side, but none below zero, so that the cumulative curve begins at 0 and ends at 1.
 
     Args:
@@ -72,7 +72,7 @@ def _bin_width(values: NDArray[np.float64], low: float, high: float) -> float:
 
 
 def _round_number(wanted: float, narrowest: float = 0.0, widest: float = np.inf) -> float:
-    """Of 1, 2, 2.5 and 5 times a power of ten, the nearest by ratio within limits that are a factor of 2 apart."""
+    """Of 1, 2 and 5 times a power of ten, the nearest by ratio within limits that are at least a factor of 2.5 apart."""
     decade = 10.0 ** np.floor(np.log10(wanted))
     steps = [step * power for power in (decade / 10, decade) for step in _ROUND]
     allowed = [step for step in steps if narrowest <= step <= widest]

@@ -1,6 +1,6 @@
 """A histogram with the cumulative curve, stacked by class."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CUMULATIVE = "Cumulative (%)"
 
-_CATEGORIES_WITH_LABEL = 12
+_LETTERS_IN_A_ROW = 54  # of labels below the columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +103,15 @@ def _style(chart: "Chart", classes: int, axis_title: str, bins: Histogram) -> No
     chart.value_axis.minimum_scale = 0
     if bins.counts.max() < 5:
         chart.value_axis.major_unit = 1
-    label_some(chart.category_axis, len(bins.counts))
+    label_some(chart.category_axis, bins.middles.tolist())
 
 
-def label_some(axis: Any, categories: int) -> None:
-    """A label at every second or third bar where there are many."""
+def label_some(axis: Any, categories: Sequence[float]) -> None:
+    """A label at every second or third bar where there are more than stand beside each other."""
     from lxml import etree
 
-    every = -(-categories // _CATEGORIES_WITH_LABEL)
+    letters = max(len(f"{category:g}") for category in categories) + 2
+    every = -(-len(categories) * letters // _LETTERS_IN_A_ROW)
     if every == 1:
         return
     after = axis._element.find(f"{{{CHART}}}noMultiLvlLbl")

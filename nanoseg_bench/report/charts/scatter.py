@@ -19,6 +19,8 @@ Points = NDArray[np.float64]
 MOST_POINTS = 4000
 """Points that Word draws without making its reader wait; of more, evenly chosen ones are shown."""
 
+_THOUSANDS = 10_000.0  # from which numbers have separators
+_RATIO = 1.2  # up to which an axis is that of a ratio
 _LOG_FROM = 30.0  # ratio of the largest to the smallest value, from which an axis is logarithmic
 
 
@@ -76,10 +78,14 @@ def _style(chart: "Chart", titles: list[str], every: Points, positions: list[int
         colour_line(series.marker.format.line, class_colour(position), 0.5)
         series.format.line.fill.background()
     for axis, title, values in zip((chart.category_axis, chart.value_axis), titles, every.T, strict=True):
-        style_axis(axis, title, grid=True)
         low, high = float(values.min()), float(values.max())
+        style_axis(axis, title, grid=True, number_format="#,##0" if high >= _THOUSANDS else "General")
         if low > 0 and high > _LOG_FROM * low:
             _make_logarithmic(axis, low, high)
+        elif high <= _RATIO:
+            # Circularities lie close together near 1; an axis from 0 would show a line of points.
+            axis.minimum_scale = np.floor(10 * low - 0.5) / 10 if low > _RATIO / 10 else 0
+            axis.maximum_scale = np.ceil(10 * high) / 10
 
 
 def _make_logarithmic(axis: Any, low: float, high: float) -> None:

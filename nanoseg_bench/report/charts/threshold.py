@@ -37,7 +37,7 @@ def threshold_chart(curve: pd.DataFrame, unit: str) -> NativeChart:
     style_axis(chart.category_axis, "Confidence from which particles count", grid=False, number_format="0.00")
     style_axis(chart.value_axis, "Number of particles", grid=True, number_format="0")
     chart.value_axis.minimum_scale = 0
-    label_some(chart.category_axis, len(shown))
+    label_some(chart.category_axis, shown["confidence"].tolist())
     move_to_line(chart, 1, CURVE_COLOUR, axis=RightAxis(median, low=0))
     columns = [column_at(data.categories_ref, "", "confidence", shown["confidence"].tolist())]
     columns += [column_at(each.values_ref, each.name_ref, each.name, list(each.values)) for each in data]

@@ -1,0 +1,110 @@
+"""What all files about one sample are written from."""
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.report.sample_statistics import SampleStatistics
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acquisition:
+    """How a micrograph was taken, as far as its file or the user says.
+
+    Attributes:
+        instrument: Of the microscope; empty where it is unknown.
+        voltage_kv: Acceleration voltage.
+        taken: When, as the file says it.
+    """
+
+    instrument: str = ""
+    voltage_kv: float | None = None
+    taken: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """What found the particles.
+
+    Attributes:
+        model: Name and origin: ``NSYOLO (shipped weights nsyolo)``.
+        model_id: As in the leaderboards, for annotations that it began; empty where nobody knows.
+        run: Id of the training, where it is one of this package's.
+        weights_sha256: Of the weights; None for a model without any.
+        confidence: From which particles count; None for outlines without confidence.
+        confidence_source: Who chose it.
+        quality: What is known of how good it is, one sentence each.
+        versions: Of the software, by name.
+    """
+
+    model: str
+    model_id: str = ""
+    run: str | None = None
+    weights_sha256: str | None = None
+    confidence: float | None = None
+    confidence_source: str = ""
+    quality: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class ReportedImage:
+    """One micrograph of the sample.
+
+    Attributes:
+        name: As in the column ``image`` of the table.
+        path: Where its pixels are.
+        sha256: Of the file.
+        width: Columns.
+        height: Rows.
+        instances: Its outlines, in the order of the numbers in the table: the first has the number 1.
+        nm_per_px: Its scale; None where it is unknown.
+        bottom: Row below the field, where an information bar begins; None where there is none.
+        scale_source: How it is known, in words: ``read from the file (zeiss)``.
+        acquisition: How it was taken.
+        edited: Outlines that a person changed, added or deleted after the model.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    width: int
+    height: int
+    instances: tuple[Instance, ...]
+    nm_per_px: float | None = None
+    scale_source: str = ""
+    bottom: int | None = None
+    acquisition: Acquisition = Acquisition()  # noqa: RUF009, it is frozen
+    edited: int = 0
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class ReportInput:
+    """A measured sample, and how it was measured.
+
+    Attributes:
+        sample: Its name.
+        images: Its micrographs, in the order in which they are shown.
+        particles: One row per outline of all of them, with the columns of ``measure.columns``.
+        statistics: Of those that count.
+        method: What found them.
+        filters: Which particles count, one sentence each.
+        made: When the analysis was made, with its time zone; nothing else tells the time to what is written.
+        operator: Who made it; empty where nobody is named.
+        classes: In the order of the colours; those of the table otherwise.
+        warnings: What a reader must know, one sentence each.
+    """
+
+    sample: str
+    images: tuple[ReportedImage, ...]
+    particles: pd.DataFrame
+    statistics: SampleStatistics
+    method: Method
+    filters: tuple[str, ...]
+    made: datetime.datetime
+    operator: str = ""
+    classes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""The Word report: real styles, numbered captions, native charts, tables that break well."""

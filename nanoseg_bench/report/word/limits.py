@@ -1,0 +1,78 @@
+"""What the numbers do not say, and what each of them means."""
+
+from nanoseg_bench.measure.columns import SHAPE_FROM_PX, SHAPE_SURE_FROM_PX, column_of
+from nanoseg_bench.report.word.page import Page
+from nanoseg_bench.report.word.styles import TEXT_WIDTH_MM
+from nanoseg_bench.report.word.tables import TableColumn, add_table
+from nanoseg_bench.wording import counted
+
+_PAPER = "NSYOLO, https://doi.org/10.55092/aimat20260006, section 3.4"
+
+_OF_SEGMENTATION = (
+    "Outlines are as good as the edges in the micrograph. Where edges are blurred, or particles touch or overlap, masks "
+    "get worse quickly; defocus and charging, which take edges away, do the same. Irregular shapes with clear edges are no "
+    "difficulty.",
+    "Particles of weak contrast, as in dark-field TEM, are missed. Where contrast comes from lattice fringes and phase "
+    "(HRTEM), segmentation is not reliable.",
+    "Shapes that the model has not been trained on are found with a lower confidence, so that a high threshold removes "
+    "them first. A lower one finds more of them, and more that is none.",
+    "Microscopes, detectors, magnifications and materials other than those of the training data: how good the outlines "
+    "are is unknown until it is measured on micrographs that were annotated by hand.",
+)
+_OF_MEASURING = (
+    "A micrograph shows projections (TEM) or what is visible from one side (SEM). A particle that is hidden in part is "
+    "measured as what is seen of it, and a rod or plate that stands upright as its end.",
+    f"Below a diameter of {SHAPE_FROM_PX:g} px only area and diameter are given; below {SHAPE_SURE_FROM_PX:g} px the "
+    "shape is uncertain, since one pixel along the outline changes it.",
+    "Intervals tell how far another sample of as many particles may differ. They hold no error of the calibration, of the "
+    "outlines, or of how the specimen was prepared and chosen.",
+)
+
+_EXPLAINED = ("diameter", "area", "feret_max", "feret_min", "aspect_ratio", "circularity", "roundness", "solidity")
+
+
+def write_limits(page: Page) -> None:
+    """Known limits of method and model (section 3.4 of the paper), and what holds for this sample."""
+    page.heading("Limits")
+    for sentence in _of_this_sample(page):
+        page.text(sentence, "List Bullet")
+    for sentence in page.report.method.quality:
+        page.text(sentence, "List Bullet")
+    page.text(
+        f"Where segmentation by such a network fails, as found or expected by its authors ({_PAPER}):", keep_with_next=True
+    )
+    for sentence in _OF_SEGMENTATION:
+        page.text(sentence, "List Bullet")
+    page.text("Of any measurement in micrographs:", keep_with_next=True)
+    for sentence in _OF_MEASURING:
+        page.text(sentence, "List Bullet")
+
+
+def write_definitions(page: Page) -> None:
+    """The formulas of the numbers that this report shows."""
+    page.heading("Definitions")
+    page.captions.table("Quantities of this report. Words follow ISO 9276-6, ISO 13322-1 and ISO 21363.")
+    columns = [column_of(quantity, page.unit) for quantity in _EXPLAINED]
+    add_table(
+        page.document,
+        (TableColumn("Quantity", 36), TableColumn("Meaning", TEXT_WIDTH_MM - 36)),
+        [(column.title, column.meaning) for column in columns],
+        description="The formula of each quantity.",
+        bold_first=True,
+    )
+
+
+def _of_this_sample(page: Page) -> list[str]:
+    table, particles = page.counted, len(page.counted)
+    sentences = []
+    uncertain = int(table["shape_uncertain"].sum())
+    if uncertain:
+        share = 100 * uncertain / particles
+        sentences.append(
+            f"{counted(uncertain, 'particle')} of {particles} ({share:.0f} %) have a diameter below "
+            f"{SHAPE_SURE_FROM_PX:g} px, so that their shape is uncertain."
+        )
+    overlapping = int(table["overlaps"].sum())
+    if overlapping:
+        sentences.append(f"{counted(overlapping, 'particle')} of {particles} share pixels with another one.")
+    return sentences

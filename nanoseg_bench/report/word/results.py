@@ -1,0 +1,251 @@
+"""Key figures with their intervals, charts, classes, uncertainty."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from nanoseg_bench.measure.columns import column_of
+from nanoseg_bench.measure.fits import better_fit
+from nanoseg_bench.measure.particles import count_exclusions
+from nanoseg_bench.measure.resampling import Estimate
+from nanoseg_bench.measure.sample import ALL, WEIGHTINGS
+from nanoseg_bench.measure.statistics import STATISTICS
+from nanoseg_bench.report.charts.distribution import FittedCurve, distribution_chart
+from nanoseg_bench.report.charts.native import NativeChart
+from nanoseg_bench.report.charts.scatter import MOST_POINTS, scatter_chart
+from nanoseg_bench.report.charts.threshold import threshold_chart
+from nanoseg_bench.report.grouping import has_values, points_by_group, values_by_group
+from nanoseg_bench.report.word.chart_parts import add_chart
+from nanoseg_bench.report.word.page import Page
+from nanoseg_bench.report.word.styles import SMALL_TABLE_TEXT, TABLE_NOTE, TEXT_WIDTH_MM
+from nanoseg_bench.report.word.tables import TableColumn, add_table
+from nanoseg_bench.wording import counted
+
+_CHART_MM = (150.0, 64.0)
+_LEAST_STEPS = 3  # of a curve that is worth a chart
+_RATIO_DIGITS = 3
+_LENGTH_DIGITS = 4  # significant ones
+
+
+def write_key_figures(page: Page) -> None:
+    """The size distribution as numbers."""
+    page.heading("Key figures")
+    statistics = page.report.statistics
+    size = statistics.size
+    if not size.count:
+        page.text("No particle counts, so there is no size to tell.")
+        _write_exclusions(page)
+        return
+    page.captions.table(f"Diameter of the circle of equal area. {size.sentence}")
+    rows = [("Number of particles", str(size.count), "")]
+    for statistic in STATISTICS:
+        estimate = size.estimates[statistic.name]
+        unit = f" ({size.unit})" if statistic.of_unit else ""
+        rows.append(
+            (f"{statistic.heading}{unit}", _value(estimate, statistic.of_unit), _interval(estimate, statistic.of_unit))
+        )
+    add_table(
+        page.document,
+        (TableColumn("Quantity", 60), TableColumn("Value", 40, is_number=True), TableColumn("95 % interval", 70, True)),
+        rows,
+        description="Statistics of the diameter with their intervals.",
+        bold_first=True,
+    )
+    _write_exclusions(page)
+    _write_weightings(page)
+
+
+def write_charts(page: Page) -> None:
+    """Histogram with cumulative curve, circularity against area, aspect ratio."""
+    page.heading("Distributions")
+    statistics = page.report.statistics
+    shown, group, unit = page.counted, page.group_of(page.counted), page.unit
+    sizes = values_by_group(shown, group, "diameter", unit, page.groups)
+    if has_values(sizes):
+        fit = better_fit(statistics.size.fits)
+        curve = None if fit is None else FittedCurve(f"{fit.name} fit", fit.cumulative)
+        _figure(
+            page,
+            distribution_chart(sizes, "Diameter", unit, fit=curve),
+            "Diameter of the circle of equal area: particles per bin, and the share of all that is smaller, which is "
+            f"exact at the middle of each bar.{_fit_sentence(page)}",
+        )
+    points = points_by_group(shown, group, ("area", "circularity"), unit, page.groups)
+    if has_values(points):
+        number = sum(map(len, points.values()))
+        some = f" Of {number} particles, evenly chosen ones are drawn." if number > MOST_POINTS else ""
+        area = column_of("area", unit)
+        _figure(
+            page,
+            scatter_chart(points, "Area", "Circularity", x_unit=area.unit),
+            "Circularity 4πA/P² (1 for a disc; “sphericity” in some papers) against area. Particles below 10 px have no "
+            f"point.{some}",
+        )
+    ratios = values_by_group(shown, group, "aspect_ratio", unit, page.groups)
+    if has_values(ratios):
+        _figure(
+            page,
+            distribution_chart(ratios, "Aspect ratio"),
+            "Aspect ratio: length over width of the rectangle of least area around each particle.",
+        )
+
+
+def write_groups(page: Page) -> None:
+    """Every quantity of every class."""
+    table = page.report.statistics.by_group
+    if table.empty or not page.report.statistics.size.count:
+        return
+    by = page.report.statistics.groups_from
+    what = "class" if by == "class" else "shape of outline"
+    page.heading("Classes" if by == "class" else "Shapes")
+    page.captions.table(f"Statistics by {what}, with 95 % intervals in brackets.")
+    columns = (
+        TableColumn("Class" if by == "class" else "Shape", 28),
+        TableColumn("Quantity", 32),
+        TableColumn("n", 12, True),
+        TableColumn("Mean", 40, True),
+        TableColumn("SD", 18, True),
+        TableColumn("Median", 40, True),
+    )
+    rows = [_group_row(row, by, page) for row in table.to_dict("records")]
+    add_table(
+        page.document,
+        columns,
+        rows,
+        description=f"Statistics by {what}.",
+        text_style=SMALL_TABLE_TEXT,
+        bold_first=True,
+    )
+
+
+def write_uncertainty(page: Page) -> None:
+    """What the median is uncertain by, and how much hangs on the threshold."""
+    statistics = page.report.statistics
+    budget = statistics.budget
+    if budget is None:
+        return
+    page.heading("Uncertainty")
+    left_out = f" Not known, and left out: {', '.join(budget.unknown)}." if budget.unknown else ""
+    page.captions.table(
+        f"Standard uncertainties of the median diameter (D50 = {_number(budget.value)} {budget.unit}). Combined "
+        f"{_number(budget.combined)} {budget.unit}; expanded (coverage factor 2) {_number(budget.expanded)} "
+        f"{budget.unit}.{left_out}"
+    )
+    add_table(
+        page.document,
+        (
+            TableColumn("Source", 28),
+            TableColumn(f"Standard uncertainty ({budget.unit})", 38, True),
+            TableColumn("Basis", TEXT_WIDTH_MM - 66),
+        ),
+        [(each.name, _number(each.standard_uncertainty), each.basis) for each in budget.components],
+        description="Sources of uncertainty of the median diameter.",
+        bold_first=True,
+    )
+    curve = statistics.curve
+    if curve["d50"].notna().sum() >= _LEAST_STEPS:
+        confidence = page.report.method.confidence
+        used = "" if confidence is None else f" This report uses {confidence:.3g}."
+        _figure(
+            page,
+            threshold_chart(curve, budget.unit),
+            f"Number of particles and their median diameter against the confidence from which they count.{used} Where "
+            "both are level, the result does not hang on the choice.",
+        )
+
+
+def _write_exclusions(page: Page) -> None:
+    left_out = count_exclusions(page.report.particles)
+    if left_out:
+        reasons = ", ".join(f"{reason} ({number})" for reason, number in left_out.items())
+        page.text(f"Outlines that do not count, each by its first reason: {reasons}.", TABLE_NOTE)
+
+
+def _write_weightings(page: Page) -> None:
+    statistics = page.report.statistics
+    page.captions.table(
+        f"Diameter ({statistics.unit}) of the number, area and volume distribution, with 95 % intervals in brackets."
+    )
+    rows = []
+    for summary in (statistics.size, statistics.by_area, statistics.by_volume):
+        cells = [_with_interval(summary.estimates[name], True) for name in ("d10", "d50", "d90", "mean")]
+        rows.append((summary.weighting, *cells))
+    explained = "; ".join(f"{name}: {meaning}" for name, meaning in WEIGHTINGS.items())
+    add_table(
+        page.document,
+        (TableColumn("Distribution", 26), *(TableColumn(head, 36, True) for head in ("D10", "D50", "D90", "Mean"))),
+        rows,
+        description=explained,
+        text_style=SMALL_TABLE_TEXT,
+        bold_first=True,
+    )
+
+
+def _group_row(row: dict[Any, Any], by: str, page: Page) -> Sequence[str]:
+    of_unit = bool(row["unit"])
+    column = column_of(row["quantity"], page.unit)
+    estimates = {
+        name: Estimate(row[name], row[f"{name}_lo"], row[f"{name}_hi"], math.nan) for name in ("mean", "d50", "sd")
+    }
+    return (
+        "all" if row[by] == ALL else row[by],
+        column.title,
+        str(row["count"]),
+        _with_interval(estimates["mean"], of_unit),
+        _value(estimates["sd"], of_unit),
+        _with_interval(estimates["d50"], of_unit),
+    )
+
+
+def _fit_sentence(page: Page) -> str:
+    fits = page.report.statistics.size.fits
+    if not fits:
+        return ""
+    best = better_fit(fits)
+    if best is None:
+        return " Normal and log-normal distribution describe it equally well."
+    width = f"{_number(best.width)} {page.unit}" if best.name == "normal" else f"{best.width:.3f}"
+    what = ("mean", "SD") if best.name == "normal" else ("median", "GSD")
+    return (
+        f" Dashed: the {best.name} distribution of {what[0]} {_number(best.centre)} {page.unit} and {what[1]} {width}, "
+        "which describes it better than the other of the two (by Akaike's criterion)."
+    )
+
+
+def _figure(page: Page, chart: NativeChart, caption: str) -> None:
+    add_chart(page.document, page.figure_paragraph(), chart, *_CHART_MM)
+    page.captions.figure(caption)
+
+
+def _value(estimate: Estimate, of_unit: bool) -> str:
+    return _number(estimate.value) if of_unit else _fixed(estimate.value)
+
+
+def _interval(estimate: Estimate, of_unit: bool) -> str:
+    if math.isnan(estimate.lo):
+        return "–"
+    if of_unit:
+        return f"{_number(estimate.lo)} to {_number(estimate.hi)}"
+    return f"{_fixed(estimate.lo)} to {_fixed(estimate.hi)}"
+
+
+def _with_interval(estimate: Estimate, of_unit: bool) -> str:
+    value = _value(estimate, of_unit)
+    if math.isnan(estimate.lo):
+        return value
+    low, high = (_number(each) if of_unit else _fixed(each) for each in (estimate.lo, estimate.hi))
+    return f"{value} [{low}, {high}]"
+
+
+def _number(value: float) -> str:
+    """Four significant digits, never in powers of ten."""
+    if math.isnan(value):
+        return "–"
+    if value == 0:
+        return "0"
+    decimals = _LENGTH_DIGITS - 1 - math.floor(math.log10(abs(value)))
+    return f"{value:.{min(max(decimals, 0), 12)}f}"
+
+
+def _fixed(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.{_RATIO_DIGITS}f}"

@@ -1,0 +1,102 @@
+"""Tables of the report: one style, a head that comes again on each page, rows that stay whole.
+
+The XML is written at once: python-docx looks for each cell anew, which takes seconds for a hundred particles.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape, quoteattr
+
+from nanoseg_bench.report.texts import one_line
+
+if TYPE_CHECKING:
+    from docx.document import Document
+
+STYLE = "NanosegTable"
+"""Id of the table style, see ``styles.py``."""
+
+_TWIPS_PER_MM = 56.6929
+_FIRST_ROW, _FIRST_COLUMN, _NO_VERTICAL_BANDS = 0x20, 0x80, 0x400
+_SHORT = 12
+"""Rows of a table that stays on one page."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """A column.
+
+    Attributes:
+        heading: Its first cell; empty in a table without head.
+        width_mm: Of the cells.
+        is_number: Numbers stand at the right.
+    """
+
+    heading: str
+    width_mm: float
+    is_number: bool = False
+
+
+def add_table(
+    document: "Document",
+    columns: Sequence[TableColumn],
+    rows: Sequence[Sequence[str]],
+    *,
+    description: str,
+    text_style: str = "Table Text",
+    bold_first: bool = False,
+) -> None:
+    """Append a table.
+
+    Args:
+        document: Where it goes.
+        columns: From left to right; a head is made where one has a heading.
+        rows: Texts of the cells.
+        description: For those who do not see it.
+        text_style: Paragraph style of the cells.
+        bold_first: Whether the first column says what the row is.
+    """
+    from docx.oxml import parse_xml
+    from docx.oxml.ns import nsdecls
+
+    has_head = any(column.heading for column in columns)
+    style_id = document.styles[text_style].style_id
+    widths = [round(column.width_mm * _TWIPS_PER_MM) for column in columns]
+    # The same twice: older programs read the sum, newer ones the attributes.
+    value = _FIRST_ROW * has_head + _FIRST_COLUMN * bold_first + _NO_VERTICAL_BANDS
+    look = (
+        f'<w:tblLook w:val="{value:04X}" w:firstRow="{int(has_head)}" w:lastRow="0" w:firstColumn="{int(bold_first)}" '
+        'w:lastColumn="0" w:noHBand="0" w:noVBand="1"/>'
+    )
+    grid = "".join(f'<w:gridCol w:w="{width}"/>' for width in widths)
+    parts = [
+        f'<w:tbl {nsdecls("w")}><w:tblPr><w:tblStyle w:val="{STYLE}"/><w:tblW w:w="{sum(widths)}" w:type="dxa"/>'
+        f'<w:tblLayout w:type="fixed"/>{look}<w:tblDescription w:val={quoteattr(one_line(description))}/></w:tblPr>'
+        f"<w:tblGrid>{grid}</w:tblGrid>"
+    ]
+    if has_head:
+        head = "".join(
+            _cell(column.heading, width, style_id, column.is_number, keep=True)
+            for column, width in zip(columns, widths, strict=True)
+        )
+        parts.append(f"<w:tr><w:trPr><w:cantSplit/><w:tblHeader/></w:trPr>{head}</w:tr>")
+    for number, row in enumerate(rows, start=1):
+        # A short table stays whole; of a long one, no single row is left alone at the end of it.
+        keep = number < len(rows) and (len(rows) <= _SHORT or number >= len(rows) - 2 or number <= 2)
+        cells = "".join(
+            _cell(text, width, style_id, column.is_number, keep)
+            for text, column, width in zip(row, columns, widths, strict=True)
+        )
+        parts.append(f"<w:tr><w:trPr><w:cantSplit/></w:trPr>{cells}</w:tr>")
+    parts.append("</w:tbl>")
+    # Before the properties of the section, which are the body's last element.
+    document.element.body.sectPr.addprevious(parse_xml("".join(parts)))
+
+
+def _cell(text: str, width: int, style_id: str, is_number: bool, keep: bool) -> str:
+    side = '<w:jc w:val="right"/>' if is_number else ""
+    together = "<w:keepNext/>" if keep else ""
+    return (
+        f'<w:tc><w:tcPr><w:tcW w:w="{width}" w:type="dxa"/></w:tcPr><w:p><w:pPr><w:pStyle w:val="{style_id}"/>'
+        f'{together}{side}</w:pPr><w:r><w:t xml:space="preserve">{escape(one_line(text))}</w:t></w:r></w:p></w:tc>'
+    )

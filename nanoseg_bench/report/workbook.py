@@ -1,0 +1,111 @@
+"""The particles as an Excel workbook: numbers with their units, what each column means, and how it was measured."""
+
+import datetime
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from nanoseg_bench.measure.columns import COLUMNS, Column
+from nanoseg_bench.report.texts import one_line
+
+if TYPE_CHECKING:
+    import xlsxwriter
+    from xlsxwriter.worksheet import Worksheet
+
+_WIDEST = 60
+_MOST_ROWS = 2**20 - 1
+"""Rows that Excel has below a head."""
+
+
+def particle_workbook(
+    particles: pd.DataFrame,
+    summaries: Sequence[tuple[str, Sequence[str], Sequence[Sequence[str | float]]]],
+    facts: Sequence[tuple[str, str]],
+    made: datetime.datetime,
+) -> bytes:
+    """An .xlsx whose sheets are the particles, summaries, facts, and the meaning of the columns.
+
+    Texts are written as texts, whatever they begin with: none becomes a formula.
+
+    Args:
+        particles: With the columns of ``measure.columns``.
+        summaries: Name of a sheet, its head and its rows.
+        facts: Label and value of what is known of the analysis.
+        made: Time that the file says.
+    """
+    import xlsxwriter
+
+    stream = io.BytesIO()
+    with xlsxwriter.Workbook(stream, {"in_memory": True}) as workbook:
+        workbook.set_properties({"created": made.astimezone(datetime.UTC).replace(tzinfo=None, microsecond=0)})
+        formats = _Formats(workbook)
+        for name, head, rows in summaries:
+            _write_rows(workbook.add_worksheet(name), head, rows, formats)
+        _write_particles(workbook.add_worksheet("Particles"), particles, formats)
+        meanings = [(column.name, column.heading, column.unit, column.meaning) for column in COLUMNS]
+        _write_rows(workbook.add_worksheet("Columns"), ("name", "heading", "unit", "meaning"), meanings, formats)
+        _write_rows(workbook.add_worksheet("Analysis"), ("what", "value"), facts, formats)
+    return stream.getvalue()
+
+
+class _Formats:
+    """Of cells; a workbook has each once."""
+
+    def __init__(self, workbook: "xlsxwriter.Workbook") -> None:
+        self.head = workbook.add_format({"bold": True, "text_wrap": True, "valign": "top", "bottom": 1})
+        self.wrapped = workbook.add_format({"text_wrap": True, "valign": "top"})
+        self._workbook = workbook
+        self._numbers: dict[int, Any] = {}
+
+    def number(self, digits: int) -> Any:
+        """Shows a number with digits after the point; the cell holds all."""
+        if digits not in self._numbers:
+            text = "0" if digits == 0 else f"0.{'0' * digits}"
+            self._numbers[digits] = self._workbook.add_format({"num_format": text})
+        return self._numbers[digits]
+
+
+def _write_particles(sheet: "Worksheet", particles: pd.DataFrame, formats: _Formats) -> None:
+    table = particles.head(_MOST_ROWS)
+    columns = [column for column in COLUMNS if column.name in table.columns]
+    for number, column in enumerate(columns):
+        sheet.write_string(0, number, column.title, formats.head)
+        sheet.set_column(number, number, _width(column))
+        _write_column(sheet, number, column, table[column.name], formats)
+    sheet.freeze_panes(1, 2)
+    sheet.autofilter(0, 0, max(len(table), 1), len(columns) - 1)
+
+
+def _write_column(sheet: "Worksheet", number: int, column: Column, values: pd.Series, formats: _Formats) -> None:
+    form = formats.number(column.digits) if column.kind in ("number", "whole") else None
+    for row, value in enumerate(values.tolist(), start=1):
+        if value is None or value != value:  # noqa: PLR0124, NaN: not measured
+            continue
+        if isinstance(value, str):
+            sheet.write_string(row, number, one_line(value))
+        elif isinstance(value, bool):
+            sheet.write_boolean(row, number, value)
+        else:
+            sheet.write_number(row, number, value, form)
+
+
+def _write_rows(
+    sheet: "Worksheet", head: Sequence[str], rows: Sequence[Sequence[str | float]], formats: _Formats
+) -> None:
+    for number, text in enumerate(head):
+        sheet.write_string(0, number, one_line(text), formats.head)
+        widest = max([len(text), *(len(str(row[number])) for row in rows)])
+        sheet.set_column(number, number, min(widest + 2, _WIDEST), formats.wrapped)
+    for row, values in enumerate(rows, start=1):
+        for number, value in enumerate(values):
+            if isinstance(value, str):
+                sheet.write_string(row, number, one_line(value))
+            elif value == value:  # noqa: PLR0124, as above
+                sheet.write_number(row, number, value)
+    sheet.freeze_panes(1, 0)
+
+
+def _width(column: Column) -> int:
+    return {"text": 18, "whole": 9, "flag": 10, "number": 12}[column.kind]
