@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _ROUND = (1.0, 2.0, 5.0, 10.0)
-_FEWEST, _MOST = 6, 30  # bins over the range of the values
+_FEWEST, _MOST = 6, 40  # bins over the range of the values
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -38,7 +38,7 @@ def make_histogram(values: NDArray[np.float64]) -> Histogram:
     """Choose bins and count.
 
     The width is that of Freedman and Diaconis, 2·IQR/n^(1/3) (Z. Wahrscheinlichkeitstheorie verw. Geb. 57, 1981,
-    453-476), rounded to 1, 2 or 5 times a power of ten, such that 6 to 30 bins cover the values. One empty bin
+    453-476), rounded to 1, 2 or 5 times a power of ten, such that 6 to 40 bins cover the values. One empty bin
     stands on either side, but none below zero, so that the cumulative curve begins at 0 and ends at 1.
 
     Args:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _MOST_IMAGES = 4
 _DOTS_PER_MM = 8  # 200 per inch
-_PAIR_MM = 82.0  # two of them and a space are as wide as the text
+_PAIR_MM = 84.0  # two of them and a space are as wide as the text
 _HIGHEST_MM = 112.0  # two pictures and their captions fill a page
 _JPEG_QUALITY = 88
 # No particle, or one that nobody asked for.
@@ -114,4 +114,7 @@ def _add_picture(paragraph: "Paragraph", picture: "Image.Image", width_mm: float
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=_JPEG_QUALITY)
     shape = paragraph.add_run().add_picture(stream, width=Mm(width_mm))
-    shape._inline.docPr.set("descr", alt_text)
+    inline = shape._inline
+    inline.docPr.set("descr", alt_text)
+    for side in "TBLR":
+        inline.set(f"dist{side}", "0")  # LibreOffice leaves room where nothing is said, Word does not

@@ -115,6 +115,7 @@ def write_groups(page: Page) -> None:
         description=f"Statistics by {what}.",
         text_style=SMALL_TABLE_TEXT,
         bold_first=True,
+        keep_same_first=True,
     )
 
 

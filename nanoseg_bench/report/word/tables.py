@@ -45,6 +45,7 @@ def add_table(
     description: str,
     text_style: str = "Table Text",
     bold_first: bool = False,
+    keep_same_first: bool = False,
 ) -> None:
     """Append a table.
 
@@ -55,6 +56,7 @@ def add_table(
         description: For those who do not see it.
         text_style: Paragraph style of the cells.
         bold_first: Whether the first column says what the row is.
+        keep_same_first: Whether rows with the same first cell stay on one page.
     """
     from docx.oxml import parse_xml
     from docx.oxml.ns import nsdecls
@@ -82,7 +84,12 @@ def add_table(
         parts.append(f"<w:tr><w:trPr><w:cantSplit/><w:tblHeader/></w:trPr>{head}</w:tr>")
     for number, row in enumerate(rows, start=1):
         # A short table stays whole; of a long one, no single row is left alone at the end of it.
-        keep = number < len(rows) and (len(rows) <= _SHORT or number >= len(rows) - 2 or number <= 2)
+        keep = number < len(rows) and (
+            len(rows) <= _SHORT
+            or number >= len(rows) - 2
+            or number <= 2
+            or (keep_same_first and rows[number][0] == row[0])
+        )
         cells = "".join(
             _cell(text, width, style_id, column.is_number, keep)
             for text, column, width in zip(row, columns, widths, strict=True)

@@ -1,0 +1,260 @@
+"""The document opens, every part of it parses, and what it says is what was measured."""
+
+import datetime
+import io
+import math
+import re
+import subprocess
+import time
+import zipfile
+from dataclasses import replace
+
+import docx
+import numpy as np
+import openpyxl
+import pandas as pd
+import pytest
+from lxml import etree
+from PIL import Image
+
+from nanoseg_bench.measure.particles import counted
+from nanoseg_bench.report.pdf import find_office, write_pdf
+from nanoseg_bench.report.word.appendix import MOST_ROWS
+from nanoseg_bench.report.word.report import word_report, write_word_report
+
+W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+WP = "{http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing}"
+C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
+R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+
+
+def unzipped(data):
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def opened(data):
+    return docx.Document(io.BytesIO(data))
+
+
+def texts(data):
+    return [paragraph.text for paragraph in opened(data).paragraphs]
+
+
+def tables(data):
+    return [[[cell.text for cell in row.cells] for row in table.rows] for table in opened(data).tables]
+
+
+def relations(parts, name):
+    folder, _, file = name.rpartition("/")
+    found = etree.fromstring(parts[f"{folder}/_rels/{file}.rels"])
+    return {each.get("Id"): f"{folder}/{each.get('Target')}".replace("/charts/../", "/") for each in found}
+
+
+def test_every_part_parses_and_nothing_dangles(report):
+    parts = unzipped(word_report(report))
+    for name, data in parts.items():
+        if name.endswith((".xml", ".rels")):
+            etree.fromstring(data)
+    types = etree.fromstring(parts["[Content_Types].xml"])
+    by_name = {each.get("PartName"): each.get("ContentType") for each in types}
+    by_suffix = {each.get("Extension"): each.get("ContentType") for each in types}
+    kinds = {name: by_name.get(f"/{name}") or by_suffix.get(name.rpartition(".")[2]) for name in parts}
+    assert all(kinds[name] for name in parts if name != "[Content_Types].xml")
+    assert {kinds[name].rpartition(".")[2] for name in parts if name.endswith(".xlsx")} == {"sheet"}
+    assert {kinds[name] for name in parts if re.fullmatch(r"word/charts/[^/]*", name)} == {
+        "application/vnd.openxmlformats-officedocument.drawingml.chart+xml"
+    }
+    known = relations(parts, "word/document.xml")
+    document = etree.fromstring(parts["word/document.xml"])
+    used = {value for each in document.iter() for key, value in each.attrib.items() if key.startswith(R)}
+    assert used <= set(known) and all(known[each] in parts for each in used)
+
+
+def test_charts_are_native_and_their_workbooks_hold_what_they_show(report):
+    parts = unzipped(word_report(report))
+    charts = sorted(name for name in parts if re.fullmatch(r"word/charts/chart\d+\.xml", name))
+    assert len(charts) == 4
+    document = etree.fromstring(parts["word/document.xml"])
+    shown = [relations(parts, "word/document.xml")[each.get(f"{R}id")] for each in document.iter(f"{C}chart")]
+    assert shown == charts
+    totals = []
+    for name in charts:
+        space = etree.fromstring(parts[name])
+        book = relations(parts, name)[space.find(f"{C}externalData").get(f"{R}id")]
+        sheet = openpyxl.load_workbook(io.BytesIO(parts[book.replace("//", "/")])).active
+        for reference in space.iter(f"{C}numRef"):
+            start, end = re.findall(r"\$([A-Z]+)\$(\d+)", reference.findtext(f"{C}f"))
+            stored = [cell.value for (cell,) in sheet[f"{start[0]}{start[1]}:{end[0]}{end[1]}"]]
+            drawn = [float(value.text) for value in reference.iter(f"{C}v")]
+            assert stored == pytest.approx(drawn)
+        columns = space.findall(f".//{C}barChart/{C}ser/{C}val//{C}v")
+        points = space.findall(f".//{C}scatterChart/{C}ser/{C}yVal//{C}v")
+        totals.append(int(sum(float(value.text) for value in columns)) or len(points))
+    number = len(counted(report.particles))
+    with_shape = int(counted(report.particles)["circularity"].notna().sum())
+    assert totals[:3] == [number, with_shape, with_shape] and number > 30
+
+
+def test_key_figures_are_those_of_the_particles(single):
+    particles = counted(single.particles)
+    values = particles["diameter_nm"].to_numpy()
+    weights = particles["border_weight"].to_numpy()
+    key = {row[0]: row[1:] for row in tables(word_report(single))[1]}
+    assert key["Number of particles"][0] == str(len(values))
+    assert float(key["Mean (nm)"][0]) == pytest.approx(np.average(values, weights=weights), rel=2e-4)
+    low, high = map(float, key["Mean (nm)"][1].split(" to "))
+    assert low < float(key["Mean (nm)"][0]) < high
+    # Half of the weight lies on either side of the median, up to the particle that it falls on.
+    median = float(key["D50 (nm)"][0])
+    below = weights[values < median].sum() / weights.sum()
+    assert abs(below - 0.5) < 1.5 * weights.max() / weights.sum()
+
+
+def test_particles_stand_in_the_appendix(report):
+    particles = counted(report.particles)
+    head, *rows = tables(word_report(report))[-1]
+    assert head[:4] == ["Micrograph", "No.", "Class", "Diameter (nm)"]
+    assert len(rows) == len(particles)
+    for row, expected in zip(rows, particles.to_dict("records"), strict=True):
+        assert row[:3] == [expected["image"], str(expected["particle"]), expected["class"]]
+        assert float(row[3]) == pytest.approx(expected["diameter_nm"], abs=0.005)
+        circularity = expected["circularity"]
+        assert row[7] == ("–" if math.isnan(circularity) else f"{circularity:.3f}")
+
+
+def test_many_particles_are_cut_and_the_rest_is_named(report):
+    many = replace(report, particles=pd.concat([report.particles] * 5, ignore_index=True))
+    data = word_report(many, "particles.csv")
+    assert len(tables(data)[-1]) == MOST_ROWS + 1
+    number = len(counted(many.particles))
+    caption = next(text for text in texts(data) if f"The first {MOST_ROWS} of {number} particles" in text)
+    assert "particles.csv" in caption
+
+
+def test_cover_tells_where_the_numbers_come_from(single):
+    facts = {row[0]: row[1] for row in tables(word_report(single))[0]}
+    (image,) = single.images
+    assert facts["SHA-256 of the file"] == image.sha256
+    assert facts["SHA-256 of the weights"] == single.method.weights_sha256
+    assert facts["Scale"] == "0.5 nm/px, typed"
+    assert facts["Acceleration voltage"] == "200 kV" and facts["Instrument"] == "Scope 1"
+    assert facts["Confidence from"] == "0.5 (as given)"
+    assert facts["Operator"] == "-O. Perator" and facts["Software"] == "nanoseg-bench 1.2.3"
+    assert "confidence of 0.5" in facts["Which particles count"]
+    assert facts["Analysed"] == "2026-03-04 05:06 UTC"
+
+
+def test_pictures_and_charts_have_alt_texts(report):
+    document = etree.fromstring(unzipped(word_report(report))["word/document.xml"])
+    properties = list(document.iter(f"{WP}docPr"))
+    assert len(properties) == 4 + 4, "two pictures of each micrograph, and the charts"
+    assert all(len(each.get("descr")) > 20 for each in properties)
+    assert len({each.get("id") for each in properties}) == len(properties)
+
+
+def test_word_numbers_captions_and_pages(report):
+    parts = unzipped(word_report(report))
+    document = etree.fromstring(parts["word/document.xml"])
+    fields = [each.get(f"{W}instr").split() for each in document.iter(f"{W}fldSimple")]
+    results = ["".join(each.itertext()) for each in document.iter(f"{W}fldSimple")]
+    for kind in ("Figure", "Table"):
+        numbers = [int(result) for field, result in zip(fields, results, strict=True) if field[:2] == ["SEQ", kind]]
+        assert numbers == list(range(1, len(numbers) + 1)) and len(numbers) >= 6
+    captions = [each for each in opened(word_report(report)).paragraphs if each.style.name == "Caption"]
+    assert len(captions) == len(fields)
+    footer = next(data.decode() for name, data in parts.items() if "footer" in name and not name.endswith(".rels"))
+    assert "PAGE" in footer and "NUMPAGES" in footer
+
+
+def test_tables_break_well(report):
+    document = etree.fromstring(unzipped(word_report(report))["word/document.xml"])
+    for table in document.iter(f"{W}tbl"):
+        rows = table.findall(f"{W}tr")
+        assert all(row.find(f"{W}trPr/{W}cantSplit") is not None for row in rows)
+        has_head = table.find(f"{W}tblPr/{W}tblLook").get(f"{W}firstRow") == "1"
+        assert (rows[0].find(f"{W}trPr/{W}tblHeader") is not None) == has_head
+        widths = [int(column.get(f"{W}w")) for column in table.iter(f"{W}gridCol")]
+        assert sum(widths) <= 170.5 * 56.7, "wider than the text"
+        caption = table.getprevious()
+        assert caption.find(f"{W}pPr/{W}keepNext") is not None
+
+
+def test_headings_and_limits(report):
+    document = opened(word_report(report))
+    headings = [each.text for each in document.paragraphs if each.style.name == "Heading 1"]
+    assert headings == [
+        "Key figures", "Micrographs", "Distributions", "Classes", "Uncertainty", "Limits", "Definitions", "Particles",
+    ]  # fmt: skip
+    every = "\n".join(each.text for each in document.paragraphs)
+    assert "section 3.4" in every and "Precision 0.9 on 7 images." in every and "Too few images." in every
+    assert "below the confidence" in every and "touches the border" in every
+
+
+def test_names_of_users_neither_run_nor_break(report):
+    parts = unzipped(word_report(report))
+    name = report.sample.replace("\x0b", "\N{REPLACEMENT CHARACTER}")
+    assert name in texts(word_report(report))
+    for book in (data for part, data in parts.items() if part.endswith(".xlsx")):
+        sheet = openpyxl.load_workbook(io.BytesIO(book)).active
+        assert all(cell.data_type != "f" for row in sheet.iter_rows() for cell in row)
+
+
+def test_properties(report):
+    properties = opened(word_report(report)).core_properties
+    assert properties.author == properties.last_modified_by == "-O. Perator"
+    assert properties.created == properties.modified == datetime.datetime(2026, 3, 4, 5, 6, 7, tzinfo=datetime.UTC)
+    assert "Größe" in properties.title and properties.comments == ""
+
+
+def test_same_report_same_bytes(report, monkeypatch):
+    first = word_report(report)
+    later = time.time() + 86_400
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert word_report(report) == first
+    other = replace(report, made=report.made + datetime.timedelta(days=1))
+    assert word_report(other) != first
+
+
+def test_without_a_scale_all_is_in_pixels(unscaled):
+    data = word_report(unscaled)
+    every = "\n".join([*texts(data), *("\t".join(row) for table in tables(data) for row in table)])
+    assert "Diameter (px)" in every and "unknown: all lengths are in pixels" in every
+    assert "nm)" not in every and "nm²" not in every
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_few_particles(make_image, make_report, tmp_path, kept):
+    image, _ = make_image(tmp_path, "few", 3, 0.5)
+    inside = [each for each in image.instances if each.score > 0.5 and not each.on_mark][8 : 8 + kept]
+    from nanoseg_bench.measure.particles import measure_particles
+
+    table = measure_particles(inside, image.height, image.width, image="few", nm_per_px=0.5)
+    data = word_report(make_report([(replace(image, instances=tuple(inside)), table)]))
+    assert sum("No particle counts" in text for text in texts(data)) == (2 if not counted(table).size else 0)
+    for name, content in unzipped(data).items():
+        assert not name.startswith("word/charts/chart") or b"nan" not in content.lower()
+
+
+def test_large_micrographs_become_small_pictures(report, tmp_path):
+    path = tmp_path / "large.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (2000, 2800), dtype=np.uint8)).save(path)
+    image = replace(report.images[0], path=path, width=2800, height=2000, instances=())
+    small = replace(
+        report, images=(image,), particles=report.particles[report.particles["image"] == "nothing"], sample="large"
+    )
+    pictures = {name: data for name, data in unzipped(word_report(small)).items() if name.startswith("word/media/")}
+    assert pictures and all(max(Image.open(io.BytesIO(data)).size) <= 1400 for data in pictures.values())
+
+
+@pytest.mark.skipif(find_office() is None, reason="LibreOffice (soffice) is not installed")
+def test_office_renders_every_page(report, tmp_path):
+    document, pdf = tmp_path / "report.docx", tmp_path / "report.pdf"
+    write_word_report(document, report)
+    write_pdf(document, pdf)
+    assert pdf.read_bytes().startswith(b"%PDF")
+    listed = subprocess.run(["pdftotext", "-layout", str(pdf), "-"], capture_output=True, text=True)
+    if listed.returncode == 0:
+        for words in ("Key figures", "Number of particles", "Cumulative (%)", "Circularity", "Page 1 of"):
+            assert words in listed.stdout, "charts are drawn, too"
