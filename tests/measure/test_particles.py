@@ -193,7 +193,7 @@ def test_large_and_small_discs_of_a_boolean_model(disc, placed):
     """Half of the discs are large; unweighted, too few of those that touch no border are; weighted, half are again."""
     rng = np.random.default_rng(3)
     tables = []
-    for _ in range(120):
+    for _ in range(80):
         instances = []
         for diameter in rng.choice([12.0, 60.0], 16):
             mask = disc(diameter, rng)
@@ -207,5 +207,5 @@ def test_large_and_small_discs_of_a_boolean_model(disc, placed):
     weights = known["border_weight"]
     error = math.sqrt(float((weights**2 * (large - 0.5) ** 2).sum())) / weights.sum()
     assert large.mean() < 0.35
-    assert error < 0.03
+    assert error < 0.035
     assert abs(weights[large].sum() / weights.sum() - 0.5) < 3 * error
