@@ -1,7 +1,7 @@
 """The columns of the table of particles, each declared once. Tables, workbooks, charts and reports are made of this.
 
-A length or an area is declared as one quantity and becomes two columns, in px and in nm. Both always stand in the table;
-those in nm are empty where the scale is unknown. Empty means not measured.
+A length or an area is declared as one quantity and becomes two columns, in px and in nm. Both always stand in the
+table; those in nm are empty where the scale is unknown. Empty means not measured.
 """
 
 from dataclasses import dataclass
@@ -103,8 +103,8 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         name="border_weight", quantity="border_weight", heading="Border weight", digits=3,
         meaning="how many particles of its extent it stands for, since large ones touch the border more often: "
-        "W H / ((W − w)(H − h)) of a field of W × H px and a box of w × h px (Miles–Lantuéjoul, ISO 13322-1); here with "
-        "W − 1 and H − 1 in the divisor, as many as a grid of pixels has places for it",
+        "W H / ((W − w)(H − h)) of a field of W × H px and a box of w × h px (Miles–Lantuéjoul, ISO 13322-1); here "
+        "with W − 1 and H − 1 in the divisor, as many as a grid of pixels has places for it",
     ),
     *_measured("diameter", "Diameter", "of the circle of equal area, √(4 A / π)", shape=False),
     *_measured("area", "Area", "A, its pixels, without holes", dimension=2, shape=False),

@@ -94,7 +94,7 @@ def measure_mask(mask: NDArray[np.bool_], left: int = 0, top: int = 0) -> Morpho
     Raises:
         ValueError: No pixel is inside.
     """
-    rows, columns = np.nonzero(mask)
+    rows, columns = (numbers.astype(np.float64) for numbers in np.nonzero(mask))
     area = len(rows)
     if area == 0:
         raise ValueError("a mask without a pixel has no size")
@@ -151,7 +151,7 @@ def crofton_perimeter(mask: NDArray[np.bool_]) -> float:
     total = 0.0
     for (dx, dy), share in zip(_DIRECTIONS, _SHARES, strict=True):
         ahead = padded[2 + dy : 2 + dy + height, 2 + dx : 2 + dx + width]
-        crossings = 2 * np.count_nonzero(inside > ahead)
+        crossings = 2 * int(np.count_nonzero(inside > ahead))
         total += share * crossings / math.hypot(dx, dy)
     return math.pi / 2 * total
 

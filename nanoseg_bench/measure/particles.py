@@ -36,7 +36,6 @@ EXCLUSIONS = {
 BETWEEN_REASONS = "; "
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """Which particles count.
@@ -67,7 +66,7 @@ def measure_particles(
     *,
     image: str = "",
     nm_per_px: float | None = None,
-    rules: Rules = Rules(),  # noqa: B008, it is frozen
+    rules: Rules = Rules(),
     field: Field | None = None,
     shapes: Sequence[str | None] | None = None,
 ) -> pd.DataFrame:
@@ -148,10 +147,9 @@ def _measure(region: Rle) -> tuple[Morphology | None, tuple[int, int, int, int]]
 
 def _touches(boxes: NDArray[np.int64], field: Field) -> NDArray[np.bool_]:
     left, top, right, bottom = boxes.T
-    touching: NDArray[np.bool_] = (
-        (left <= field.left) | (top <= field.top) | (right >= field.right) | (bottom >= field.bottom)
-    )
-    return touching & (right > left)
+    at_sides, at_ends = (left <= field.left) | (right >= field.right), (top <= field.top) | (bottom >= field.bottom)
+    touching: NDArray[np.bool_] = (at_sides | at_ends) & (right > left)
+    return touching
 
 
 def _reasons(
@@ -177,18 +175,14 @@ def _quantities(numbers: Sequence[Morphology | None]) -> dict[str, NDArray[np.fl
     }
 
 
-def _border_weights(
-    boxes: NDArray[np.int64], at_border: NDArray[np.bool_], field: Field
-) -> NDArray[np.float64]:
+def _border_weights(boxes: NDArray[np.int64], at_border: NDArray[np.bool_], field: Field) -> NDArray[np.float64]:
     """Places in the field over places where a box of that size touches no border; NaN for what touches it."""
     left, top, right, bottom = boxes.T
     places = (field.width - 1 - (right - left)) * (field.height - 1 - (bottom - top)).astype(np.float64)
     return field.width * field.height / np.where(at_border | (right == left), np.nan, places)
 
 
-def _nearest(
-    x: NDArray[np.float64], y: NDArray[np.float64], present: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def _nearest(x: NDArray[np.float64], y: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[np.float64]:
     distances = np.full(len(x), np.nan)
     if present.sum() > 1:
         centres = np.column_stack([x[present], y[present]])

@@ -9,6 +9,7 @@ import pandas as pd
 from nanoseg_bench.measure.confidence_curve import against_confidence
 from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, counted
 from nanoseg_bench.measure.sample import Summary
+from nanoseg_bench.measure.statistics import STATISTICS
 
 EDGE_PX = 0.5
 """How far outlines may lie outside or inside of the edge everywhere, px: half of a pixel, where nothing is known."""
@@ -91,7 +92,12 @@ def make_budget(
         calibration: Relative standard uncertainty of the scale (0.01: 1 %); None where it is not known.
         edge_px: How far outlines may lie outside or inside of the edge everywhere.
         confidence: From which particles count; None where they have none.
+
+    Raises:
+        ValueError: The statistic, or the quantity, is a ratio.
     """
+    if summary.unit not in ("px", "nm") or statistic not in (each.name for each in STATISTICS if each.of_unit):
+        raise ValueError(f"{statistic} of {summary.column} is no length, and has no budget")
     known = summary.estimates[statistic]
     in_nm = summary.unit == "nm"
     components = (

@@ -6,7 +6,14 @@ from nanoseg_bench.measure.length import Length, parse_length
 
 @pytest.mark.parametrize(
     ("text", "value", "unit"),
-    [("5nm", 5, "nm"), ("12 px", 12, "px"), (" 0.2 µm ", 200, "nm"), ("500pm", 0.5, "nm"), (".5um", 500, "nm"), ("3PX", 3, "px")],
+    [
+        ("5nm", 5, "nm"),
+        ("12 px", 12, "px"),
+        (" 0.2 µm ", 200, "nm"),
+        ("500pm", 0.5, "nm"),
+        (".5um", 500, "nm"),
+        ("3PX", 3, "px"),
+    ],
 )
 def test_lengths_with_a_unit(text, value, unit):
     found = parse_length(text)

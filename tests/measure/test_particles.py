@@ -65,7 +65,9 @@ def test_without_a_scale_nm_is_empty_and_px_is_the_same():
 def test_small_particles_have_a_size_and_no_shape():
     table = measure(box(20, 20, 8, 8), box(50, 50, 9, 9), box(80, 20, 18, 18))
     assert table["diameter_px"].round(1).tolist() == [9.0, 10.2, 20.3]
-    shapes = [column.name for column in COLUMNS if column.shape and "nm" not in column.unit and "edge" not in column.name]
+    shapes = [
+        column.name for column in COLUMNS if column.shape and "nm" not in column.unit and "edge" not in column.name
+    ]
     assert table.loc[0, shapes].isna().all()
     assert table.loc[1:, shapes].notna().all(axis=None)
     assert table["shape_uncertain"].tolist() == [True, True, False]

@@ -194,7 +194,10 @@ def test_what_is_not_known_is_said():
     assert budget.combined > 0
     in_px = make_budget(table, summarise(table, "diameter_px", resamples=50), statistic="mean")
     assert in_px.unknown == ()
-    assert [each.standard_uncertainty for each in in_px.components if each.name in ("calibration", "threshold")] == [0, 0]
+    assert [each.standard_uncertainty for each in in_px.components if each.name in ("calibration", "threshold")] == [
+        0,
+        0,
+    ]
 
 
 def test_from_masks_to_the_published_number(disc, placed):
@@ -206,11 +209,17 @@ def test_from_masks_to_the_published_number(disc, placed):
             placed(disc(24, rng), 40 * column, 40 * row, 200, 240, score=0.9) for row in range(5) for column in range(6)
         ]
         tables.append(
-            measure_particles(
-                instances, 200, 240, image=f"{image}.tif", nm_per_px=0.5, rules=Rules(confidence=0.5)
-            )
+            measure_particles(instances, 200, 240, image=f"{image}.tif", nm_per_px=0.5, rules=Rules(confidence=0.5))
         )
     summary = summarise(pd.concat(tables, ignore_index=True), "diameter_nm")
     assert (summary.count, summary.images, summary.drawn) == (180, 6, "images")
     assert value(summary, "d50") == pytest.approx(12, abs=0.05)
     assert value(summary, "gsd") == pytest.approx(1, abs=0.01)
+
+
+def test_a_ratio_has_no_budget():
+    table = table_of(DIAMETERS, circularity=0.9)
+    with pytest.raises(ValueError, match="d50 of circularity is no length"):
+        make_budget(table, summarise(table, "circularity", resamples=10))
+    with pytest.raises(ValueError, match="gsd of diameter_nm is no length"):
+        make_budget(table, summarise(table, "diameter_nm", resamples=10), statistic="gsd")

@@ -38,6 +38,27 @@ def test_whole_weights_are_repeated_values():
         assert found["d50"][row] == pytest.approx(np.median(repeated), rel=0.03)
 
 
+def literal_quantile(values, weights, level):
+    """Between the middles of the steps of those that have a weight."""
+    order = np.argsort(values, kind="stable")
+    values, weights = values[order][weights[order] > 0], weights[order][weights[order] > 0]
+    until = np.cumsum(weights)
+    return np.interp(level, (until - weights / 2) / until[-1], values)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 40])
+def test_quantiles_of_resamples(count):
+    rng = np.random.default_rng(count)
+    values = rng.lognormal(3, 0.4, count).round(0)  # some are equal
+    weights = rng.integers(0, 3, (60, count)) * rng.uniform(0.5, 2, count)
+    levels = np.array([0.0, 0.1, 0.5, 0.9, 1.0])
+    for found, of_row in zip(weighted_quantiles(values, weights, levels), weights, strict=True):
+        if of_row.sum():
+            assert found.tolist() == pytest.approx([literal_quantile(values, of_row, level) for level in levels])
+        else:
+            assert np.isnan(found).all()
+
+
 def test_volume_weighted_quantiles_of_a_known_distribution():
     """Hatch and Choate: the median by volume of a log-normal distribution is exp(3 σ²) times that by number."""
     values = np.random.default_rng(2).lognormal(np.log(20), 0.3, 200_000)
