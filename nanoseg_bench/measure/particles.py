@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from nanoseg_bench.annotations.instance import Instance, Rle
 from nanoseg_bench.annotations.raster import iou_matrix, rle_to_window, to_rle
-from nanoseg_bench.measure.columns import COLUMNS, SHAPE_SURE_FROM_PX
+from nanoseg_bench.measure.columns import COLUMNS, SHAPE_SURE_FROM_PX, SQUARE_UP_TO
 from nanoseg_bench.measure.field import Field
 from nanoseg_bench.measure.kinds import is_cube
 from nanoseg_bench.measure.length import Length
@@ -107,7 +107,8 @@ def measure_particles(
     labels = [each.label for each in instances]
     names = list(shapes) if shapes is not None else [None] * len(instances)
     cubes = np.array([is_cube(name or label) for name, label in zip(names, labels, strict=True)], dtype=bool)
-    values["edge_length"] = np.where(cubes, (values["length"] + values["width"]) / 2, np.nan)
+    faces = cubes & (values["aspect_ratio"] <= SQUARE_UP_TO)
+    values["edge_length"] = np.where(faces, (values["length"] + values["width"]) / 2, np.nan)
     values["nearest_neighbour"] = _nearest(values["x"], values["y"], present)
     values["border_weight"] = _border_weights(boxes, at_border, field)
     values["confidence"] = np.array([np.nan if each.score is None else each.score for each in instances])

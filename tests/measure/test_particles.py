@@ -80,6 +80,12 @@ def test_edges_are_of_cubes_alone_by_the_outline_before_the_class():
     assert edges[0] == pytest.approx(20, abs=0.05)
 
 
+def test_a_cube_that_shows_no_square_has_no_edge():
+    edges = measure(*(box(20, 20, 30, height, label="cube") for height in (30, 26, 20)))["edge_length_px"]
+    assert edges[:2].tolist() == pytest.approx([30, 28], abs=0.1)
+    assert math.isnan(edges[2])
+
+
 def test_what_does_not_count_says_why():
     table = measure(
         box(20, 20, 20, 20, score=0.9),
