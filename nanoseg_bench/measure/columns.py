@@ -123,12 +123,14 @@ COLUMNS: tuple[Column, ...] = (
     ),
     *_measured("width", "Width", "the shorter side of that rectangle (a rod's width)"),
     *_measured(
-        "edge_length", "Edge length", "of cubes: mean of length and width; empty for what is not named a cube, and for cubes that do not show a square "
-        f"(aspect ratio above {SQUARE_UP_TO:g}): seen on an edge, or half covered"
+        "edge_length", "Edge length",
+        "of cubes: mean of length and width; empty for what is not named a cube, and for cubes that do not show a "
+        f"square (aspect ratio above {SQUARE_UP_TO:g}): seen on an edge, or half covered"
     ),
     *_measured(
         "perimeter", "Perimeter",
-        "P by Crofton's formula in 8 directions, holes included; the sum over border pixels makes circularity hang on size",
+        "P by Crofton's formula in 8 directions, holes included; by a sum over border pixels, circularity would hang "
+        "on size",
     ),
     *_measured("major_axis", "Major axis", "of the ellipse with the same second moments (Legendre ellipse)"),
     *_measured("minor_axis", "Minor axis", "of that ellipse"),

@@ -182,9 +182,21 @@ def test_the_budget_of_a_median():
     assert parts["sampling"] == summary.estimates["d50"].standard_error
     change = max(abs(d50[0.4] - d50[0.5]), abs(d50[0.6] - d50[0.5]))
     assert parts["threshold"] == pytest.approx(change / math.sqrt(3))
+    wide = make_budget(table, summary, calibration=0.02, confidence=0.5, confidence_range=(0.1, 0.6))
+    d50[0.1] = np.median(diameters[scores >= 0.1]) / 2
+    assert wide.components[3].standard_uncertainty == pytest.approx(abs(d50[0.1] - d50[0.5]) / math.sqrt(3))
+    assert wide.components[3].basis == "largest change for a confidence of 0.1 to 0.6"
     assert budget.combined == pytest.approx(math.sqrt(sum(part**2 for part in parts.values())))
     assert budget.expanded == 2 * budget.combined
     assert budget.unknown == ()
+
+
+def test_a_budget_without_particles_below_the_confidence_says_so():
+    table, _, _ = scored()
+    known = table[table["exclusion"].isna()]
+    budget = make_budget(known, summarise(known, "diameter_nm", resamples=20), confidence=0.5)
+    assert budget.components[3].basis.endswith("0.5 to 0.6; particles below were not looked for")
+    assert budget.components[3].standard_uncertainty > 0
 
 
 def test_what_is_not_known_is_said():
