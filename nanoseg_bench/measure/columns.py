@@ -1,7 +1,7 @@
 """The columns of the table of particles, each declared once. Tables, workbooks, charts and reports are made of this.
 
-A length or an area is declared as one quantity and becomes two columns, in px and in nm. Both always stand in the table;
-those in nm are empty where the scale is unknown. Empty means not measured.
+A length or an area is declared as one quantity and becomes two columns, in px and in nm. Both always stand in the
+table; those in nm are empty where the scale is unknown. Empty means not measured.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,10 @@ SHAPE_FROM_PX = 10.0
 
 SHAPE_SURE_FROM_PX = 20.0
 """Diameter below which its shape is flagged: one pixel more or less along the outline still changes it."""
+
+
+SQUARE_UP_TO = 1.2
+"""Aspect ratio above which the outline of a cube is not that of a face."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +107,8 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         name="border_weight", quantity="border_weight", heading="Border weight", digits=3,
         meaning="how many particles of its extent it stands for, since large ones touch the border more often: "
-        "W H / ((W − w)(H − h)) of a field of W × H px and a box of w × h px (Miles–Lantuéjoul, ISO 13322-1); here with "
-        "W − 1 and H − 1 in the divisor, as many as a grid of pixels has places for it",
+        "W H / ((W − w)(H − h)) of a field of W × H px and a box of w × h px (Miles–Lantuéjoul, ISO 13322-1); here "
+        "with W − 1 and H − 1 in the divisor, as many as a grid of pixels has places for it",
     ),
     *_measured("diameter", "Diameter", "of the circle of equal area, √(4 A / π)", shape=False),
     *_measured("area", "Area", "A, its pixels, without holes", dimension=2, shape=False),
@@ -119,11 +123,14 @@ COLUMNS: tuple[Column, ...] = (
     ),
     *_measured("width", "Width", "the shorter side of that rectangle (a rod's width)"),
     *_measured(
-        "edge_length", "Edge length", "of cubes: mean of length and width; empty for what is not named a cube"
+        "edge_length", "Edge length",
+        "of cubes: mean of length and width; empty for what is not named a cube, and for cubes that do not show a "
+        f"square (aspect ratio above {SQUARE_UP_TO:g}): seen on an edge, or half covered"
     ),
     *_measured(
         "perimeter", "Perimeter",
-        "P by Crofton's formula in 4 directions, holes included; counting border pixels would make it depend on size",
+        "P by Crofton's formula in 8 directions, holes included; by a sum over border pixels, circularity would hang "
+        "on size",
     ),
     *_measured("major_axis", "Major axis", "of the ellipse with the same second moments (Legendre ellipse)"),
     *_measured("minor_axis", "Minor axis", "of that ellipse"),
@@ -137,12 +144,15 @@ COLUMNS: tuple[Column, ...] = (
     _ratio(
         "circularity", "Circularity",
         "4 π A / P², 1 for a disc: the “form factor” of ISO 9276-6, whose own “circularity” is its square root; called "
-        "sphericity in some papers. Up to 1.05 by the grain of the pixels",
+        "sphericity in some papers. Above 1 by up to 0.02 from the grain of the pixels",
     ),
     _ratio("roundness", "Roundness", "4 A / (π Feret max²), 1 for a disc (ISO 9276-6)"),
     _ratio("solidity", "Solidity", "A / pixels of its convex hull, up to 1 (ISO 9276-6)"),
     _ratio("convexity", "Convexity", "perimeter of its convex hull / P, both by Crofton's formula (ISO 9276-6)"),
-    _ratio("extent", "Extent", "A / (length × width): 1 for a rectangle, π / 4 for an ellipse"),
+    _ratio(
+        "extent", "Extent",
+        "A / (length × width): 1 for a rectangle, π / 4 for an ellipse; the “box ratio” of ISO 9276-6",
+    ),
     Column(
         name="orientation_deg", quantity="orientation_deg", heading="Orientation", unit="°", digits=1, shape=True,
         meaning="of the major axis, from 0 (along a row) anticlockwise to 180; says nothing of what is round or square",

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ class Fit:
         """Share of the distribution below."""
         return np.asarray(self._frozen().cdf(values), dtype=np.float64)
 
-    def _frozen(self):  # noqa: ANN202, scipy has no types
+    def _frozen(self) -> Any:
         if self.name == "normal":
             return norm(self.centre, self.width)
         return lognorm(math.log(self.width), scale=self.centre)
@@ -86,9 +86,7 @@ def _moments(values: NDArray[np.float64], shares: NDArray[np.float64]) -> tuple[
     return mean, math.sqrt(float(shares @ (values - mean) ** 2) / len(values))
 
 
-def _fit(
-    name: Name, centre: float, width: float, values: NDArray[np.float64], shares: NDArray[np.float64]
-) -> Fit:
+def _fit(name: Name, centre: float, width: float, values: NDArray[np.float64], shares: NDArray[np.float64]) -> Fit:
     bare = Fit(name, centre, width, math.nan, math.nan)
     order = np.argsort(values)
     until = np.cumsum(shares[order]) / len(values)

@@ -40,8 +40,8 @@ class Length:
             return self.value
         if nm_per_px is None:
             raise MeasurementError(
-                f"{image + ': ' if image else ''}{self} in pixels needs the scale, which is unknown; give the scale, or "
-                "the length in px"
+                f"{image + ': ' if image else ''}{self} in pixels needs the scale, which is unknown; give the scale, "
+                "or the length in px"
             )
         return self.value / nm_per_px
 

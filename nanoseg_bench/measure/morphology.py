@@ -15,9 +15,6 @@ from numpy.typing import NDArray
 
 from nanoseg_bench.measure.columns import SHAPE_FROM_PX
 
-_PIXEL_MOMENT = 1 / 12
-"""Second moment of a square pixel about its own centre, px²."""
-
 _DIRECTIONS = ((1, 0), (2, 1), (1, 1), (1, 2), (0, 1), (-1, 2), (-1, 1), (-2, 1))
 """Steps along a row and along a column of the lines that Crofton's formula counts crossings on, by rising angle."""
 
@@ -55,6 +52,25 @@ class Morphology:
 
 
 @dataclass(frozen=True, slots=True)
+class _Hull:
+    """The convex hull of the centres of a mask's pixels.
+
+    Attributes:
+        corners: (N, 2) int64, x and y of pixels, clockwise as one sees it: edges on the right lead downwards.
+        edges: (N, 2) from each corner to the next.
+    """
+
+    corners: NDArray[np.int64]
+    edges: NDArray[np.int64]
+
+    @property
+    def area(self) -> float:
+        """Area of the polygon, px²."""
+        (x, y), (run, rise) = self.corners.T, self.edges.T
+        return abs(float(x @ rise - y @ run)) / 2
+
+
+@dataclass(frozen=True, slots=True)
 class _Ferets:
     """Extents of a convex hull, px."""
 
@@ -78,7 +94,7 @@ def measure_mask(mask: NDArray[np.bool_], left: int = 0, top: int = 0) -> Morpho
     Raises:
         ValueError: No pixel is inside.
     """
-    rows, columns = np.nonzero(mask)
+    rows, columns = (numbers.astype(np.float64) for numbers in np.nonzero(mask))
     area = len(rows)
     if area == 0:
         raise ValueError("a mask without a pixel has no size")
@@ -87,10 +103,12 @@ def measure_mask(mask: NDArray[np.bool_], left: int = 0, top: int = 0) -> Morpho
     centre_x, centre_y = left + x + 0.5, top + y + 0.5
     if diameter < SHAPE_FROM_PX:
         return Morphology(x=centre_x, y=centre_y, area=area, diameter=diameter)
-    hull = _convex_hull(mask)
+    hull = _find_hull(mask)
     filled = _fill_hull(hull, mask.shape)
-    ferets = _ferets(hull, int(filled.sum()))
+    hull_area = int(filled.sum())
+    ferets = _ferets(hull, hull_area)
     perimeter = crofton_perimeter(mask)
+    hull_perimeter = crofton_perimeter(filled) if hull_area > area else perimeter
     major, minor, orientation = _ellipse(columns - x, rows - y)
     return Morphology(
         x=centre_x,
@@ -109,8 +127,8 @@ def measure_mask(mask: NDArray[np.bool_], left: int = 0, top: int = 0) -> Morpho
         ellipse_ratio=minor / major,
         circularity=4 * math.pi * area / perimeter**2,
         roundness=4 * area / (math.pi * ferets.largest**2),
-        solidity=area / float(filled.sum()),
-        convexity=crofton_perimeter(filled) / perimeter,
+        solidity=area / hull_area,
+        convexity=hull_perimeter / perimeter,
         extent=area / (ferets.length * ferets.width),
         orientation_deg=orientation,
     )
@@ -126,13 +144,14 @@ def crofton_perimeter(mask: NDArray[np.bool_]) -> float:
     Args:
         mask: (H, W), true inside.
     """
-    padded = np.pad(mask, 2)
-    inside = padded[2:-2, 2:-2]
     height, width = mask.shape
+    padded = np.zeros((height + 4, width + 4), dtype=bool)
+    inside = padded[2:-2, 2:-2]
+    inside[:] = mask
     total = 0.0
     for (dx, dy), share in zip(_DIRECTIONS, _SHARES, strict=True):
         ahead = padded[2 + dy : 2 + dy + height, 2 + dx : 2 + dx + width]
-        crossings = 2 * int((inside & ~ahead).sum())
+        crossings = 2 * int(np.count_nonzero(inside > ahead))
         total += share * crossings / math.hypot(dx, dy)
     return math.pi / 2 * total
 
@@ -147,62 +166,55 @@ def _shares() -> tuple[float, ...]:
 _SHARES = _shares()
 
 
-def _convex_hull(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(N, 2) x, y of the pixels at the corners of the convex hull of all pixels' centres."""
+def _find_hull(mask: NDArray[np.bool_]) -> _Hull:
     rows = np.flatnonzero(mask.any(axis=1))
     first = mask[rows].argmax(axis=1)
     last = mask.shape[1] - 1 - mask[rows, ::-1].argmax(axis=1)
-    ends = np.concatenate([np.column_stack([first, rows]), np.column_stack([last, rows])])
-    hull: NDArray[np.int64] = cv2.convexHull(ends.astype(np.int32))[:, 0].astype(np.int64)
-    return hull
+    ends = np.empty((2 * len(rows), 2), dtype=np.int32)
+    ends[: len(rows), 0], ends[len(rows) :, 0] = first, last
+    ends[: len(rows), 1] = ends[len(rows) :, 1] = rows
+    # OpenCV thinks that y points up, so that its anticlockwise is clockwise on a screen.
+    corners = cv2.convexHull(ends, clockwise=False)[:, 0].astype(np.int64)
+    return _Hull(corners, np.concatenate([corners[1:], corners[:1]]) - corners)
 
 
-def _fill_hull(hull: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _fill_hull(hull: _Hull, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """(H, W) bool: the pixels whose centres lie in the hull or on its edge."""
     height, width = shape
-    start, step = hull, np.roll(hull, -1, axis=0) - hull
-    sloping = step[:, 1] != 0
+    x, y = hull.corners.T
+    run, rise = hull.edges.T
     rows = np.arange(height)[:, None]
-    inside_rows = (rows[:, 0] >= hull[:, 1].min()) & (rows[:, 0] <= hull[:, 1].max())
-    if sloping.any():
-        start, step = start[sloping], step[sloping]
-        # x of every edge's line in every row; a convex region lies between all of its left and all of its right lines.
-        crossing = start[:, 0] + (rows - start[:, 1]) * (step[:, 0] / step[:, 1])
-        left_of_it = step[:, 1] * _turn(hull) < 0
-        left = np.where(left_of_it, crossing, -np.inf).max(axis=1)
-        right = np.where(left_of_it, np.inf, crossing).min(axis=1)
+    if np.any(rise):
+        sloping = rise != 0
+        # x of every edge's line in every row: a convex region lies right of all lines on its left, and the other way.
+        crossing = x[sloping] + (rows - y[sloping]) * (run[sloping] / rise[sloping])
+        on_the_left = rise[sloping] < 0
+        left, right = crossing[:, on_the_left].max(axis=1), crossing[:, ~on_the_left].min(axis=1)
     else:
-        left, right = np.full(height, hull[:, 0].min()), np.full(height, hull[:, 0].max())
+        left, right = np.full(height, x.min()), np.full(height, x.max())
     columns = np.arange(width)
     between = (columns >= left[:, None] - _EXACT) & (columns <= right[:, None] + _EXACT)
-    filled: NDArray[np.bool_] = between & inside_rows[:, None]
+    filled: NDArray[np.bool_] = between & (rows >= y.min()) & (rows <= y.max())
     return filled
 
 
-def _turn(hull: NDArray[np.int64]) -> int:
-    """1 where the corners go round so that edges on the right lead downwards, else -1."""
-    x, y = hull.T
-    return 1 if float(x @ np.roll(y, -1) - y @ np.roll(x, -1)) >= 0 else -1
-
-
-def _ferets(hull: NDArray[np.int64], pixels: int) -> _Ferets:
-    """Extents of a hull of pixels' centres, widened until it has the area of its pixels."""
-    edges = np.roll(hull, -1, axis=0) - hull
-    lengths = np.hypot(edges[:, 0], edges[:, 1])
-    x, y = hull.T
-    area = abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+def _ferets(hull: _Hull, pixels: int) -> _Ferets:
+    """Extents of a hull of pixels' centres, widened until it has the area of the pixels in it."""
+    lengths = np.hypot(hull.edges[:, 0], hull.edges[:, 1])
     outline = float(lengths.sum())
     # Steiner: a convex region that is widened by d on all sides gains d times its perimeter, and π d².
-    margin = (math.sqrt(outline**2 + 4 * math.pi * (pixels - area)) - outline) / (2 * math.pi)
-    along = edges / lengths[:, None]
+    margin = (math.sqrt(outline**2 + 4 * math.pi * (pixels - hull.area)) - outline) / (2 * math.pi)
+    along = hull.edges / lengths[:, None]
     across = np.column_stack([-along[:, 1], along[:, 0]])
-    extents_along = np.ptp(hull @ along.T, axis=0) + 2 * margin
-    extents_across = np.ptp(hull @ across.T, axis=0) + 2 * margin
     # The narrowest place and the rectangle of least area both have a side along an edge of the hull.
+    positions_along, positions_across = hull.corners @ along.T, hull.corners @ across.T
+    extents_along = positions_along.max(axis=0) - positions_along.min(axis=0) + 2 * margin
+    extents_across = positions_across.max(axis=0) - positions_across.min(axis=0) + 2 * margin
     best = int(np.argmin(extents_along * extents_across))
-    distances = np.hypot(*(hull[:, None] - hull[None]).transpose(2, 0, 1))
+    x, y = hull.corners.T
+    largest = math.sqrt(float(((x[:, None] - x) ** 2 + (y[:, None] - y) ** 2).max()))
     sides = (float(extents_along[best]), float(extents_across[best]))
-    return _Ferets(float(distances.max()) + 2 * margin, float(extents_across.min()), max(sides), min(sides))
+    return _Ferets(largest + 2 * margin, float(extents_across.min()), max(sides), min(sides))
 
 
 def _ellipse(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float, float]:
@@ -211,6 +223,6 @@ def _ellipse(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, flo
     Axes in px; orientation in degrees from 0 to 180, anticlockwise as one sees it, where y points down.
     """
     xx, yy, xy = float(x @ x) / len(x), float(y @ y) / len(x), float(x @ y) / len(x)
-    middle, spread = (xx + yy) / 2 + _PIXEL_MOMENT, math.hypot((xx - yy) / 2, xy)
+    middle, spread = (xx + yy) / 2, math.hypot((xx - yy) / 2, xy)
     orientation = -math.degrees(math.atan2(2 * xy, xx - yy)) / 2
     return 4 * math.sqrt(middle + spread), 4 * math.sqrt(max(middle - spread, 0.0)), orientation % 180

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from nanoseg_bench.annotations.instance import Instance, Rle
 from nanoseg_bench.annotations.raster import iou_matrix, rle_to_window, to_rle
-from nanoseg_bench.measure.columns import COLUMNS, SHAPE_SURE_FROM_PX
+from nanoseg_bench.measure.columns import COLUMNS, SHAPE_SURE_FROM_PX, SQUARE_UP_TO
 from nanoseg_bench.measure.field import Field
 from nanoseg_bench.measure.kinds import is_cube
 from nanoseg_bench.measure.length import Length
@@ -34,7 +34,6 @@ EXCLUSIONS = {
 """Reasons in the column ``exclusion``, with what they mean. A particle has all that hold, in this order."""
 
 BETWEEN_REASONS = "; "
-
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +66,7 @@ def measure_particles(
     *,
     image: str = "",
     nm_per_px: float | None = None,
-    rules: Rules = Rules(),  # noqa: B008, it is frozen
+    rules: Rules = Rules(),
     field: Field | None = None,
     shapes: Sequence[str | None] | None = None,
 ) -> pd.DataFrame:
@@ -108,7 +107,8 @@ def measure_particles(
     labels = [each.label for each in instances]
     names = list(shapes) if shapes is not None else [None] * len(instances)
     cubes = np.array([is_cube(name or label) for name, label in zip(names, labels, strict=True)], dtype=bool)
-    values["edge_length"] = np.where(cubes, (values["length"] + values["width"]) / 2, np.nan)
+    faces = cubes & (values["aspect_ratio"] <= SQUARE_UP_TO)
+    values["edge_length"] = np.where(faces, (values["length"] + values["width"]) / 2, np.nan)
     values["nearest_neighbour"] = _nearest(values["x"], values["y"], present)
     values["border_weight"] = _border_weights(boxes, at_border, field)
     values["confidence"] = np.array([np.nan if each.score is None else each.score for each in instances])
@@ -148,10 +148,9 @@ def _measure(region: Rle) -> tuple[Morphology | None, tuple[int, int, int, int]]
 
 def _touches(boxes: NDArray[np.int64], field: Field) -> NDArray[np.bool_]:
     left, top, right, bottom = boxes.T
-    touching: NDArray[np.bool_] = (
-        (left <= field.left) | (top <= field.top) | (right >= field.right) | (bottom >= field.bottom)
-    )
-    return touching & (right > left)
+    at_sides, at_ends = (left <= field.left) | (right >= field.right), (top <= field.top) | (bottom >= field.bottom)
+    touching: NDArray[np.bool_] = (at_sides | at_ends) & (right > left)
+    return touching
 
 
 def _reasons(
@@ -177,18 +176,14 @@ def _quantities(numbers: Sequence[Morphology | None]) -> dict[str, NDArray[np.fl
     }
 
 
-def _border_weights(
-    boxes: NDArray[np.int64], at_border: NDArray[np.bool_], field: Field
-) -> NDArray[np.float64]:
+def _border_weights(boxes: NDArray[np.int64], at_border: NDArray[np.bool_], field: Field) -> NDArray[np.float64]:
     """Places in the field over places where a box of that size touches no border; NaN for what touches it."""
     left, top, right, bottom = boxes.T
     places = (field.width - 1 - (right - left)) * (field.height - 1 - (bottom - top)).astype(np.float64)
     return field.width * field.height / np.where(at_border | (right == left), np.nan, places)
 
 
-def _nearest(
-    x: NDArray[np.float64], y: NDArray[np.float64], present: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def _nearest(x: NDArray[np.float64], y: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[np.float64]:
     distances = np.full(len(x), np.nan)
     if present.sum() > 1:
         centres = np.column_stack([x[present], y[present]])

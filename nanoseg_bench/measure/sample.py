@@ -27,7 +27,7 @@ WEIGHTINGS: dict[Weighting, str] = {
 """What the shares of a distribution are shares of (ISO 9276: the indices 0, 2 and 3)."""
 
 FEW = 30
-"""Particles below which a distribution says little: an interval of D10 or D90 then reaches to the ends of the sample."""
+"""Particles below which a distribution says little: intervals of D10 and D90 reach to the ends of the sample then."""
 
 RESAMPLES = 2000
 
@@ -134,7 +134,7 @@ def particle_weights(table: pd.DataFrame, weighting: Weighting, border_weighted:
 
 
 def pooled_unit(table: pd.DataFrame) -> Unit:
-    """nm where every micrograph has a scale, else px."""
+    """The unit of a sample: nm where every micrograph has a scale, else px."""
     return "nm" if len(table) and bool(table["nm_per_px"].notna().all()) else "px"
 
 
@@ -205,8 +205,8 @@ def warnings_of(table: pd.DataFrame) -> list[str]:
         median = float(known["diameter_px"].median())
         if median < SHAPE_FROM_PX:
             found.append(
-                f"The median diameter is {median:.1f} px: below {SHAPE_FROM_PX:g} px shapes are not measured, and sizes "
-                "depend on single pixels; take images at a higher magnification"
+                f"The median diameter is {median:.1f} px: below {SHAPE_FROM_PX:g} px shapes are not measured, and "
+                "sizes depend on single pixels; take images at a higher magnification"
             )
         elif median < SHAPE_SURE_FROM_PX:
             found.append(

@@ -85,15 +85,30 @@ def weighted_quantiles(
     Returns:
         (R, L); NaN where nothing has a weight.
     """
+    count = len(values)
+    if not count:
+        return np.full((len(weights), len(levels)), np.nan)
     order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    result = np.full((len(weights), len(levels)), np.nan)
-    for row, of_row in zip(result, weights[:, order], strict=True):
-        present = of_row > 0
-        if present.any():
-            steps = of_row[present]
-            until = np.cumsum(steps)
-            row[:] = np.interp(levels, (until - steps / 2) / until[-1], ordered[present])
+    ordered, steps = values[order], weights[:, order]
+    until = np.cumsum(steps, axis=1)
+    total = until[:, -1]
+    rows = np.arange(len(weights))
+    result = np.empty((len(weights), len(levels)))
+    for column, level in zip(result.T, levels, strict=True):
+        # What a resample lacks has no step: the sum stays as it is, and "the first that reaches" passes it over.
+        target = np.maximum(level * total, np.finfo(np.float64).tiny)
+        at = np.minimum((until < target[:, None]).sum(axis=1), count - 1)
+        end, before = until[rows, at], np.where(at > 0, until[rows, at - 1], 0.0)
+        middle = end - steps[rows, at] / 2
+        upwards = target >= middle
+        neighbour = np.where(upwards, (until <= end[:, None]).sum(axis=1), (until < before[:, None]).sum(axis=1))
+        # Beyond the middles of the first and the last step, there is none.
+        alone = np.where(upwards, neighbour == count, before == 0)
+        neighbour = np.where(alone, at, neighbour)
+        gap = until[rows, neighbour] - steps[rows, neighbour] / 2 - middle
+        share = (target - middle) / np.where(alone, np.inf, gap)
+        column[:] = ordered[at] + share * (ordered[neighbour] - ordered[at])
+    result[total == 0] = np.nan
     return result
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from nanoseg_bench.measure.confidence_curve import against_confidence
 from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, counted
 from nanoseg_bench.measure.sample import Summary
+from nanoseg_bench.measure.statistics import STATISTICS
 
 EDGE_PX = 0.5
 """How far outlines may lie outside or inside of the edge everywhere, px: half of a pixel, where nothing is known."""
@@ -81,6 +82,7 @@ def make_budget(
     calibration: float | None = None,
     edge_px: float = EDGE_PX,
     confidence: float | None = None,
+    confidence_range: tuple[float, float] | None = None,
 ) -> Budget:
     """The uncertainty of a size of the number distribution.
 
@@ -91,14 +93,21 @@ def make_budget(
         calibration: Relative standard uncertainty of the scale (0.01: 1 %); None where it is not known.
         edge_px: How far outlines may lie outside or inside of the edge everywhere.
         confidence: From which particles count; None where they have none.
+        confidence_range: Where another choice of it may lie: the interval of an operating point. By default
+            ``CONFIDENCE_MARGIN`` on both sides.
+
+    Raises:
+        ValueError: The statistic, or the quantity, is a ratio.
     """
+    if summary.unit not in ("px", "nm") or statistic not in (each.name for each in STATISTICS if each.of_unit):
+        raise ValueError(f"{statistic} of {summary.column} is no length, and has no budget")
     known = summary.estimates[statistic]
     in_nm = summary.unit == "nm"
     components = (
         _calibration(known.value, calibration, in_nm),
         _edge(table, edge_px, in_nm),
         Component("sampling", known.standard_error, f"bootstrap over {summary.drawn}"),
-        _threshold(table, summary, statistic, confidence),
+        _threshold(table, summary, statistic, confidence, confidence_range),
     )
     return Budget(statistic, known.value, summary.unit, components)
 
@@ -120,15 +129,24 @@ def _edge(table: pd.DataFrame, edge_px: float, in_nm: bool) -> Component:
     )
 
 
-def _threshold(table: pd.DataFrame, summary: Summary, statistic: str, confidence: float | None) -> Component:
+def _threshold(
+    table: pd.DataFrame,
+    summary: Summary,
+    statistic: str,
+    confidence: float | None,
+    confidence_range: tuple[float, float] | None,
+) -> Component:
     if confidence is None or counted(table)["confidence"].isna().all():
         return Component("threshold", 0.0, "none: particles have no confidence")
-    below = max(confidence - CONFIDENCE_MARGIN, 0.0)
-    both_sides = bool((table["exclusion"] == BELOW_CONFIDENCE).any())
-    confidences = [confidence, min(confidence + CONFIDENCE_MARGIN, 1.0)] + ([below] if both_sides else [])
+    lo, hi = confidence_range or (max(confidence - CONFIDENCE_MARGIN, 0.0), min(confidence + CONFIDENCE_MARGIN, 1.0))
+    found_below = bool((table["exclusion"] == BELOW_CONFIDENCE).any())
+    if not found_below:
+        lo = confidence
     curve = against_confidence(
-        table, summary.column, confidences, statistic=statistic, border_weighted=summary.border_weighted
+        table, summary.column, [confidence, lo, hi], statistic=statistic, border_weighted=summary.border_weighted
     )
     change = float(np.nanmax(np.abs(curve[statistic] - curve[statistic].iloc[0])))
-    sides = f"{below:.2g} to {confidences[1]:.2g}" if both_sides else f"{confidence:.2g} to {confidences[1]:.2g}"
-    return Component("threshold", change * _RECTANGULAR, f"largest change for a confidence of {sides}")
+    basis = f"largest change for a confidence of {lo:.2g} to {hi:.2g}"
+    if not found_below:
+        basis += "; particles below were not looked for"
+    return Component("threshold", change * _RECTANGULAR, basis)

@@ -1,4 +1,4 @@
-"""Masks of shapes whose measures are known, the pixels whose centres lie inside; and tables of particles made of them."""
+"""Masks of shapes whose measures are known: the pixels whose centres lie inside."""
 
 import math
 

@@ -65,7 +65,9 @@ def test_without_a_scale_nm_is_empty_and_px_is_the_same():
 def test_small_particles_have_a_size_and_no_shape():
     table = measure(box(20, 20, 8, 8), box(50, 50, 9, 9), box(80, 20, 18, 18))
     assert table["diameter_px"].round(1).tolist() == [9.0, 10.2, 20.3]
-    shapes = [column.name for column in COLUMNS if column.shape and "nm" not in column.unit and "edge" not in column.name]
+    shapes = [
+        column.name for column in COLUMNS if column.shape and "nm" not in column.unit and "edge" not in column.name
+    ]
     assert table.loc[0, shapes].isna().all()
     assert table.loc[1:, shapes].notna().all(axis=None)
     assert table["shape_uncertain"].tolist() == [True, True, False]
@@ -76,6 +78,12 @@ def test_edges_are_of_cubes_alone_by_the_outline_before_the_class():
     edges = measure(*boxes, shapes=[None, None, "sphere", "cube"])["edge_length_px"]
     assert edges.notna().tolist() == [True, False, False, True]
     assert edges[0] == pytest.approx(20, abs=0.05)
+
+
+def test_a_cube_that_shows_no_square_has_no_edge():
+    edges = measure(*(box(20, 20, 30, height, label="cube") for height in (30, 26, 20)))["edge_length_px"]
+    assert edges[:2].tolist() == pytest.approx([30, 28], abs=0.1)
+    assert math.isnan(edges[2])
 
 
 def test_what_does_not_count_says_why():
@@ -193,7 +201,7 @@ def test_large_and_small_discs_of_a_boolean_model(disc, placed):
     """Half of the discs are large; unweighted, too few of those that touch no border are; weighted, half are again."""
     rng = np.random.default_rng(3)
     tables = []
-    for _ in range(120):
+    for _ in range(80):
         instances = []
         for diameter in rng.choice([12.0, 60.0], 16):
             mask = disc(diameter, rng)
@@ -207,5 +215,5 @@ def test_large_and_small_discs_of_a_boolean_model(disc, placed):
     weights = known["border_weight"]
     error = math.sqrt(float((weights**2 * (large - 0.5) ** 2).sum())) / weights.sum()
     assert large.mean() < 0.35
-    assert error < 0.03
+    assert error < 0.035
     assert abs(weights[large].sum() / weights.sum() - 0.5) < 3 * error
