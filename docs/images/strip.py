@@ -32,9 +32,9 @@ from PIL import Image
 
 from nanoseg_bench.annotations.instance import Rle
 from nanoseg_bench.annotations.raster import to_rle
+from nanoseg_bench.drawing.colours import class_colours
 from nanoseg_bench.files import read_json
 from nanoseg_bench.metrics.size_distribution import equivalent_diameters
-from nanoseg_bench.preparation.overlays import class_colours
 from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
 from nanoseg_bench.synthesis.nanosynth import write_nanosynth
 

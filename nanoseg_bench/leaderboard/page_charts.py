@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from nanoseg_bench.drawing.charts import GRID, INK, SOFT, TEXT_SIZE, blank_chart, log_axis
 from nanoseg_bench.evaluation.corruptions.table import SEVERITIES
 from nanoseg_bench.evaluation.result import Diameters, Numbers
-from nanoseg_bench.html.charts import GRID, INK, SOFT, TEXT_SIZE, blank_chart, log_axis
 from nanoseg_bench.leaderboard.entries import Entry
 
 if TYPE_CHECKING:

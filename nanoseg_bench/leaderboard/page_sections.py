@@ -10,7 +10,6 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from nanoseg_bench.evaluation.corruptions.table import CORRUPTIONS
-from nanoseg_bench.html import svg
 from nanoseg_bench.leaderboard.entries import Entry, Group
 from nanoseg_bench.leaderboard.page_charts import (
     diameters,
@@ -20,6 +19,7 @@ from nanoseg_bench.leaderboard.page_charts import (
     severity_chart,
     size_chart,
 )
+from nanoseg_bench.pages import svg
 
 _UNITS = ("px", "nm")
 _PERCENTILES = (10, 50, 90)

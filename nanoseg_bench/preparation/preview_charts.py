@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from nanoseg_bench.html.charts import GRID, INK, TEXT_SIZE, blank_chart, log_axis
+from nanoseg_bench.drawing.charts import GRID, INK, TEXT_SIZE, blank_chart, log_axis
 from nanoseg_bench.preparation.set_statistics import SplitStatistics
 
 if TYPE_CHECKING:

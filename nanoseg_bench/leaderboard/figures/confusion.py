@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from nanoseg_bench.drawing.charts import INK, SOFT
 from nanoseg_bench.evaluation.result import Confusion
-from nanoseg_bench.html.charts import INK, SOFT
 from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender
 from nanoseg_bench.leaderboard.figures.drawn import Drawn, NothingToDrawError
 from nanoseg_bench.leaderboard.figures.page_grid import shorten

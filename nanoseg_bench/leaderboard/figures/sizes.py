@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from nanoseg_bench.drawing.charts import INK, SOFT, log_axis
 from nanoseg_bench.evaluation.result import Diameters, Numbers
-from nanoseg_bench.html.charts import INK, SOFT, log_axis
 from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender
 from nanoseg_bench.leaderboard.figures.drawn import Drawn, NothingToDrawError
 from nanoseg_bench.leaderboard.figures.style import SMALL_SIZE, WIDTH, lettered, minus, panels, wrapped

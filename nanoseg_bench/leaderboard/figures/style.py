@@ -11,8 +11,8 @@ import matplotlib.style
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
+from nanoseg_bench.drawing.charts import GRID, INK, SOFT
 from nanoseg_bench.fonts import families_for
-from nanoseg_bench.html.charts import GRID, INK, SOFT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
