@@ -15,7 +15,7 @@ class Histogram:
 
     Attributes:
         edges: (N + 1,) ascending, whole multiples of the bin width.
-        counts: (N,) values in each bin; the first bin is empty unless it starts at zero, the last one always is.
+        counts: (N,) values in each bin; the first bin is empty unless no value can be below it, the last one always is.
         below_middle: (N,) share of all values that are smaller than the middle of the bin, 0 to 1: the empirical
             distribution function at the places where a chart draws it.
     """
@@ -34,15 +34,16 @@ class Histogram:
         return np.histogram(values, self.edges)[0].astype(np.int64)
 
 
-def make_histogram(values: NDArray[np.float64]) -> Histogram:
+def make_histogram(values: NDArray[np.float64], least: float = 0.0) -> Histogram:
     """Choose bins and count.
 
     The width is that of Freedman and Diaconis, 2·IQR/n^(1/3) (Z. Wahrscheinlichkeitstheorie verw. Geb. 57, 1981,
     453-476), rounded to 1, 2 or 5 times a power of ten, such that 6 to 40 bins cover the values. One empty bin
-    stands on either side, but none below zero, so that the cumulative curve begins at 0 and ends at 1.
+    stands on either side, but none below ``least``, so that the cumulative curve begins at 0 and ends at 1.
 
     Args:
-        values: (n,) finite, at least one, none negative.
+        values: (n,) finite, at least one, none below ``least``.
+        least: What a value cannot be below, such as 1 of an aspect ratio.
 
     Raises:
         ValueError: There is no value.
@@ -51,7 +52,7 @@ def make_histogram(values: NDArray[np.float64]) -> Histogram:
         raise ValueError("no values, no bins")
     low, high = float(values.min()), float(values.max())
     width = _bin_width(values, low, high)
-    first = max(int(np.floor(low / width)) - 1, 0)
+    first = max(int(np.floor(low / width)) - 1, int(np.floor(least / width)))
     last = int(np.floor(high / width)) + 2
     # Rounded, since 3 × 0.1 is no 0.3; the digits that go are 12 orders below the values.
     edges = np.array([float(f"{number * width:.12g}") for number in range(first, last + 1)])

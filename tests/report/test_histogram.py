@@ -50,3 +50,8 @@ def test_width_follows_freedman_and_diaconis():
 def test_no_value_no_bins():
     with pytest.raises(ValueError, match="no values"):
         make_histogram(np.array([]))
+
+
+def test_no_bin_lies_below_what_a_value_cannot_be():
+    bins = make_histogram(np.array([1.0, 1.02, 1.1, 1.3]), least=1.0)
+    assert bins.edges[0] == 1 and bins.counts.sum() == 4

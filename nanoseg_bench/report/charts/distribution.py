@@ -49,6 +49,7 @@ def distribution_chart(
     *,
     fit: FittedCurve | None = None,
     cumulative: bool = True,
+    least: float = 0.0,
 ) -> NativeChart:
     """Numbers of particles per bin, one colour per class, and the share of all that is smaller.
 
@@ -61,6 +62,7 @@ def distribution_chart(
         unit: Empty where there is none.
         fit: Drawn as the number that is expected in each bin.
         cumulative: Whether the curve is drawn.
+        least: What a value cannot be below.
 
     Raises:
         ValueError: There is no value.
@@ -69,7 +71,7 @@ def distribution_chart(
     from pptx.enum.chart import XL_CHART_TYPE
 
     every = np.concatenate(list(values.values()))
-    bins = make_histogram(every)
+    bins = make_histogram(every, least)
     axis = f"{quantity} ({unit})" if unit else quantity
     data = CategoryChartData(number_format="General")
     data.categories = bins.middles.tolist()

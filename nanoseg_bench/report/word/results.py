@@ -85,7 +85,7 @@ def write_charts(page: Page) -> None:
     if has_values(ratios):
         _figure(
             page,
-            distribution_chart(ratios, "Aspect ratio"),
+            distribution_chart(ratios, "Aspect ratio", least=1.0),
             "Aspect ratio: length over width of the rectangle of least area around each particle.",
         )
 

@@ -1,0 +1,78 @@
+"""The outlines of a report: those that count in the colour of their class, those that do not thin and grey."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoseg_bench.drawing.colours import IGNORE_COLOUR, class_colours
+from nanoseg_bench.drawing.outlines import Outline, outline_of
+from nanoseg_bench.drawing.picture import draw_numbers, draw_outlines, draw_scale_bar, resized
+from nanoseg_bench.drawing.scale_bar import ScaleBar, place_scale_bar
+from nanoseg_bench.measure.columns import column_of
+from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, NO_AREA, ON_MARK
+from nanoseg_bench.report.grouping import group_of
+from nanoseg_bench.report.report_input import ReportedImage, ReportInput
+from nanoseg_bench.report.texts import one_line
+
+# No particle, or one that nobody asked for.
+_NOT_DRAWN = (NO_AREA, ON_MARK, BELOW_CONFIDENCE)
+
+
+def outlines_of(report: ReportInput, image: ReportedImage, groups: Sequence[str]) -> list[Outline]:
+    """What is drawn of a micrograph.
+
+    Args:
+        report: That it belongs to.
+        image: The micrograph.
+        groups: All classes or shapes in the order of their colours.
+    """
+    table = report.particles[report.particles["image"] == image.name]
+    colours = class_colours(groups)
+    diameter = column_of("diameter", report.statistics.unit)
+    group = group_of(table, report.statistics.groups_from)
+    drawn = []
+    for number, name, exclusion, size in zip(
+        table["particle"], group, table["exclusion"], table[diameter.name], strict=True
+    ):
+        counts = not isinstance(exclusion, str)
+        if not counts and any(reason in exclusion for reason in _NOT_DRAWN):
+            continue
+        reason = "" if counts else f", left out: {exclusion}"
+        drawn.append(
+            outline_of(
+                image.instances[number - 1].region,
+                (image.width, image.height),
+                colours[name] if counts else IGNORE_COLOUR,
+                thin=not counts,
+                number=int(number) if counts else None,
+                title=one_line(f"particle {number}: {name}, {size:.{diameter.digits}f} {diameter.unit}{reason}"),
+            )
+        )
+    return drawn
+
+
+def bar_of(image: ReportedImage) -> ScaleBar | None:
+    """The scale bar that pictures of a micrograph get, inside the field; None without a scale."""
+    if image.nm_per_px is None:
+        return None
+    return place_scale_bar((image.width, image.bottom or image.height), image.nm_per_px)
+
+
+def overlay(
+    pixels: NDArray[np.uint8], image: ReportedImage, outlines: Sequence[Outline], width: int | None = None
+) -> NDArray[np.uint8]:
+    """(h, w, 3) micrograph with outlines, their numbers and a scale bar.
+
+    Args:
+        pixels: (H, W) or (H, W, 3) uint8, of the micrograph.
+        image: The micrograph.
+        outlines: None for the micrograph alone, with its scale bar.
+        width: Of the picture; by default the micrograph's.
+    """
+    size = (image.width, image.height)
+    drawn = pixels if width is None else resized(pixels, (width, max(round(width * image.height / image.width), 1)))
+    if outlines:
+        drawn = draw_numbers(draw_outlines(drawn, outlines, size), outlines, size)
+    bar = bar_of(image)
+    return drawn if bar is None else draw_scale_bar(drawn, bar, size)
