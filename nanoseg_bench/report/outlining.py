@@ -1,8 +1,10 @@
 """The outlines of a report: those that count in the colour of their class, those that do not thin and grey."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from nanoseg_bench.drawing.colours import IGNORE_COLOUR, class_colours
@@ -12,25 +14,28 @@ from nanoseg_bench.drawing.scale_bar import ScaleBar, place_scale_bar
 from nanoseg_bench.measure.columns import column_of
 from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, NO_AREA, ON_MARK
 from nanoseg_bench.report.grouping import group_of
-from nanoseg_bench.report.report_input import ReportedImage, ReportInput
+from nanoseg_bench.report.report_input import ReportedImage
 from nanoseg_bench.report.texts import one_line
 
 # No particle, or one that nobody asked for.
 _NOT_DRAWN = (NO_AREA, ON_MARK, BELOW_CONFIDENCE)
 
 
-def outlines_of(report: ReportInput, image: ReportedImage, groups: Sequence[str]) -> list[Outline]:
+def outlines_of(
+    particles: pd.DataFrame, image: ReportedImage, groups: Sequence[str], groups_from: Literal["class", "shape"]
+) -> list[Outline]:
     """What is drawn of a micrograph.
 
     Args:
-        report: That it belongs to.
-        image: The micrograph.
+        particles: Of this micrograph, and maybe of others.
+        image: The micrograph, with its outlines.
         groups: All classes or shapes in the order of their colours.
+        groups_from: The column that names them.
     """
-    table = report.particles[report.particles["image"] == image.name]
+    table = particles[particles["image"] == image.name]
     colours = class_colours(groups)
-    diameter = column_of("diameter", report.statistics.unit)
-    group = group_of(table, report.statistics.groups_from)
+    diameter = column_of("diameter", "px" if image.nm_per_px is None else "nm")
+    group = group_of(table, groups_from)
     drawn = []
     for number, name, exclusion, size in zip(
         table["particle"], group, table["exclusion"], table[diameter.name], strict=True

@@ -1,20 +1,14 @@
 """A Word document as PDF, by LibreOffice where it is installed."""
 
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 from nanoseg_bench.errors import NanosegError
 from nanoseg_bench.files import write_bytes
+from nanoseg_bench.report.formats import find_office
 
-_NAMES = ("soffice", "libreoffice")
 _LONGEST_S = 120
-
-
-def find_office() -> str | None:
-    """LibreOffice's command; None where it is not installed."""
-    return next(filter(None, map(shutil.which, _NAMES)), None)
 
 
 def write_pdf(document: Path, path: Path) -> None:

@@ -3,6 +3,7 @@
 import datetime
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -15,13 +16,30 @@ if TYPE_CHECKING:
     from xlsxwriter.worksheet import Worksheet
 
 _WIDEST = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A sheet of statistics.
+
+    Attributes:
+        name: Of the sheet.
+        head: Of its columns.
+        rows: Texts, and numbers; NaN leaves a cell empty.
+    """
+
+    name: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str | float]]
+
+
 _MOST_ROWS = 2**20 - 1
 """Rows that Excel has below a head."""
 
 
 def particle_workbook(
     particles: pd.DataFrame,
-    summaries: Sequence[tuple[str, Sequence[str], Sequence[Sequence[str | float]]]],
+    summaries: Sequence[Summary],
     facts: Sequence[tuple[str, str]],
     made: datetime.datetime,
 ) -> bytes:
@@ -31,7 +49,7 @@ def particle_workbook(
 
     Args:
         particles: With the columns of ``measure.columns``.
-        summaries: Name of a sheet, its head and its rows.
+        summaries: Sheets that come first.
         facts: Label and value of what is known of the analysis.
         made: Time that the file says.
     """
@@ -41,8 +59,8 @@ def particle_workbook(
     with xlsxwriter.Workbook(stream, {"in_memory": True}) as workbook:
         workbook.set_properties({"created": made.astimezone(datetime.UTC).replace(tzinfo=None, microsecond=0)})
         formats = _Formats(workbook)
-        for name, head, rows in summaries:
-            _write_rows(workbook.add_worksheet(name), head, rows, formats)
+        for summary in summaries:
+            _write_rows(workbook.add_worksheet(summary.name), summary.head, summary.rows, formats)
         _write_particles(workbook.add_worksheet("Particles"), particles, formats)
         meanings = [(column.name, column.heading, column.unit, column.meaning) for column in COLUMNS]
         _write_rows(workbook.add_worksheet("Columns"), ("name", "heading", "unit", "meaning"), meanings, formats)

@@ -18,7 +18,8 @@ from lxml import etree
 from PIL import Image
 
 from nanoseg_bench.measure.particles import counted
-from nanoseg_bench.report.pdf import find_office, write_pdf
+from nanoseg_bench.report.formats import find_office
+from nanoseg_bench.report.pdf import write_pdf
 from nanoseg_bench.report.word.appendix import MOST_ROWS
 from nanoseg_bench.report.word.report import word_report, write_word_report
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from nanoseg_bench.report.report_input import ReportedImage
+from nanoseg_bench.report.report_input import ReportedImage, ReportInput
 from nanoseg_bench.report.word.page import Page
 from nanoseg_bench.report.word.styles import NOTE, TEXT_WIDTH_MM
 from nanoseg_bench.report.word.tables import TableColumn, add_table
@@ -26,7 +26,7 @@ def write_cover(page: Page) -> None:
     add_table(
         page.document,
         columns,
-        [(label, value) for label, value in facts(page) if value],
+        [(label, value) for label, value in facts_of(report) if value],
         description="Facts about the sample, its micrographs, the scale, the model and the software.",
         bold_first=True,
     )
@@ -34,10 +34,9 @@ def write_cover(page: Page) -> None:
         _write_images(page)
 
 
-def facts(page: Page) -> list[tuple[str, str]]:
+def facts_of(report: ReportInput) -> list[tuple[str, str]]:
     """Label and value of each fact; empty values are left out of the document."""
-    report, method = page.report, page.report.method
-    images = report.images
+    method, images = report.method, report.images
     acquisitions = [image.acquisition for image in images]
     edited = sum(image.edited for image in images)
     confidence = "" if method.confidence is None else f"{method.confidence:.3g} ({method.confidence_source})"

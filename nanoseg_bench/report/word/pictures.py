@@ -41,7 +41,7 @@ def write_pictures(page: Page) -> None:
 
 
 def _write_image(page: Page, image: ReportedImage, pixels: NDArray[np.uint8], *, side_by_side: bool) -> None:
-    outlines = outlines_of(page.report, image, page.groups)
+    outlines = outlines_of(page.report.particles, image, page.groups, page.report.statistics.groups_from)
     counts = sum(not each.thin for each in outlines)
     others = len(outlines) - counts
     width_mm = _PAIR_MM if side_by_side else min(TEXT_WIDTH_MM, _HIGHEST_MM * image.width / image.height)

@@ -1,0 +1,189 @@
+"""The particles of one micrograph, found and measured."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.files import sha256_file
+from nanoseg_bench.imageio import read_with_notes
+from nanoseg_bench.inference.predictor import Predictor
+from nanoseg_bench.marks.detection import find_banners
+from nanoseg_bench.measure.field import find_field
+from nanoseg_bench.measure.length import Length
+from nanoseg_bench.measure.particles import AT_BORDER, BETWEEN_REASONS, Rules, measure_particles
+from nanoseg_bench.measure.scale import INFO_BAR, LINE, METADATA, SCALE_BAR, TYPED, FoundScale, find_scale
+from nanoseg_bench.report.report_input import Acquisition, ReportedImage
+
+Border = Literal["weight", "exclude", "keep"]
+"""One of ``formats.BORDERS``."""
+
+_CURVE_FROM = 0.25
+"""Confidence down to which outlines are kept for the curve of count and D50, where the one that is used is higher."""
+
+_SOURCES = {
+    METADATA: "read from the file",
+    INFO_BAR: "read in the information bar",
+    SCALE_BAR: "measured at the scale bar",
+    LINE: "measured at the bar of the length that was given",
+    TYPED: "as given",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What a user decides about an analysis, the same for all its micrographs.
+
+    Attributes:
+        min_diameter: Smaller particles do not count.
+        border: What becomes of particles that touch the border.
+        nm_per_px: The scale of all micrographs; None where it is to be found.
+        bar_nm: Length of the scale bar that is found.
+        read_text: Whether texts of scale bars are read; None where RapidOCR is installed.
+        keep_marks: What lies on information bars, scale bars and lettering counts.
+        acquisition: What the user says of the microscope.
+    """
+
+    min_diameter: Length | None = None
+    border: Border = "weight"
+    nm_per_px: float | None = None
+    bar_nm: float | None = None
+    read_text: bool | None = None
+    keep_marks: bool = False
+    acquisition: Acquisition = Acquisition()  # noqa: RUF009, it is frozen
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class AnalysedMicrograph:
+    """What one micrograph gave.
+
+    Attributes:
+        image: With its outlines, also those below the confidence, down to ``_CURVE_FROM``.
+        table: One row per outline.
+        scale: How the scale was found; below the gate it is a proposal that was not used.
+        warnings: Sentences that the user must see.
+    """
+
+    image: ReportedImage
+    table: pd.DataFrame
+    scale: FoundScale
+    warnings: tuple[str, ...] = ()
+
+
+def analyse_micrograph(
+    path: Path, predictor: Predictor, choices: Choices = Choices(), *, name: str = "", nm_per_px: float | None = None  # noqa: B008
+) -> AnalysedMicrograph:
+    """Find the scale and the particles of a micrograph, and measure them.
+
+    Args:
+        path: The image.
+        predictor: The model; its operating point says from which confidence particles count.
+        choices: Of the user.
+        name: In the table; by default the stem of the file.
+        nm_per_px: The scale of this micrograph as the user gives it, before that of ``choices``.
+
+    Raises:
+        ImageError: The file cannot be read.
+        ScaleError: The scale that is asked for cannot be found.
+        MeasurementError: The minimum diameter is in nm, and the scale is unknown.
+    """
+    name = name or path.stem
+    digest = sha256_file(path) if path.is_file() else ""
+    pixels, notes = read_with_notes(path)
+    height, width = pixels.shape[:2]
+    scale = find_scale(
+        pixels,
+        notes=notes,
+        nm_per_px=nm_per_px if nm_per_px is not None else choices.nm_per_px,
+        bar_nm=choices.bar_nm,
+        read_text=choices.read_text,
+    )
+    used = scale.nm_per_px if scale.is_sure else None
+    instances = find_instances(pixels, predictor, choices, str(path))
+    rules = Rules(confidence=_confidence_of(predictor), min_diameter=choices.min_diameter)
+    field = find_field(find_banners(pixels), height, width)
+    table = measure_particles(instances, height, width, image=name, nm_per_px=used, rules=rules, field=field)
+    image = ReportedImage(
+        name=name,
+        path=path,
+        sha256=digest,
+        width=width,
+        height=height,
+        instances=instances,
+        nm_per_px=used,
+        scale_source=scale_sentence(scale),
+        bottom=field.bottom if field.bottom < height else None,
+        acquisition=choices.acquisition,
+    )
+    proposal = (
+        (f"the scale is unsure: {scale.nm_per_px:.4g} nm/px, {_read_from(scale)}; give it (--scale) to use it",)
+        if scale.nm_per_px is not None and not scale.is_sure
+        else ()
+    )
+    return AnalysedMicrograph(
+        image=image,
+        table=keep_border(table) if choices.border == "keep" else table,
+        scale=scale,
+        warnings=(*scale.warnings, *proposal),
+    )
+
+
+def find_instances(
+    pixels: NDArray[np.uint8], predictor: Predictor, choices: Choices, name: str = ""
+) -> tuple[Instance, ...]:
+    """What the model outlines, down to the confidence that the curve of count and D50 begins at."""
+    confidence = predictor.operating_point.confidence
+    lowest = min(confidence, _CURVE_FROM) if predictor.model.has_confidence else confidence
+    wider = Predictor(predictor.model, path=predictor.path, confidence=lowest)
+    return wider.find_particles(pixels, keep_marks=choices.keep_marks, name=name).instances
+
+
+def keep_border(table: pd.DataFrame) -> pd.DataFrame:
+    """The same where a particle may touch the border and counts all the same, as it is cut."""
+    kept = table.copy()
+    reasons = [
+        None if not isinstance(text, str) else [each for each in text.split(BETWEEN_REASONS) if each != AT_BORDER]
+        for text in table["exclusion"]
+    ]
+    kept["exclusion"] = pd.Series(
+        [BETWEEN_REASONS.join(each) if each else None for each in reasons], index=table.index, dtype="str"
+    )
+    return kept
+
+
+def filter_sentences(predictor: Predictor, choices: Choices) -> tuple[str, ...]:
+    """Which particles count, for the report."""
+    rules = Rules(confidence=_confidence_of(predictor), min_diameter=choices.min_diameter)
+    border = {
+        "exclude": (),
+        "weight": (
+            "Those that count stand for those of their extent that the border left out (Miles–Lantuéjoul weight).",
+        ),
+        "keep": ("Particles that touch the border count, too, as they are cut.",),
+    }[choices.border]
+    sentence = rules.sentence
+    if choices.border == "keep":
+        sentence = sentence.replace("touch no border of the field, ", "")
+    return (sentence, *border)
+
+
+def scale_sentence(scale: FoundScale) -> str:
+    """How a scale is known, or why it is not."""
+    if scale.nm_per_px is None:
+        return "none was found"
+    if not scale.is_sure:
+        return f"{scale.nm_per_px:.4g} nm/px, {_read_from(scale)}, is too unsure"
+    return _read_from(scale)
+
+
+def _read_from(scale: FoundScale) -> str:
+    text = f" ({scale.text})" if scale.text and scale.source != TYPED else ""
+    return f"{_SOURCES[scale.source]}{text}"
+
+
+def _confidence_of(predictor: Predictor) -> float | None:
+    return predictor.operating_point.confidence if predictor.model.has_confidence else None
