@@ -8,6 +8,7 @@ from contextlib import nullcontext
 
 from nanoseg_bench import __version__
 from nanoseg_bench.cli import (
+    analyze,
     annotate,
     audit,
     campaign,
@@ -34,7 +35,7 @@ _LOG = logging.getLogger(__name__)
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 # What computes, so that no latency is measured beside it. The jobs of ``run`` say so themselves, since they measure it.
-_AT_WORK = ("prepare", "convert", "audit", "score", "predict", "explain", "export", "figures")
+_AT_WORK = ("prepare", "convert", "audit", "score", "predict", "analyze", "explain", "export", "figures")
 
 _EPILOG = """\
 examples:
@@ -45,6 +46,7 @@ examples:
   nanoseg-bench score runs/mine                           score kept predictions again, or those of another tool
   nanoseg-bench leaderboard mine                          print the table again
   nanoseg-bench predict my_images --model RUN             find the particles of other images with a trained model
+  nanoseg-bench analyze my_images                         sizes in nm, charts, a Word report
   nanoseg-bench explain image.tif --model RUN             what the network saw, as one picture
 """
 
@@ -67,6 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
         run,
         score,
         predict,
+        analyze,
         explain,
         export,
         leaderboard,

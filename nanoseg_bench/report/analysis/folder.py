@@ -24,7 +24,8 @@ from nanoseg_bench.inference.image_files import find_images
 from nanoseg_bench.inference.predictor import Predictor
 from nanoseg_bench.measure.columns import COLUMNS, column_of
 from nanoseg_bench.measure.particles import counted
-from nanoseg_bench.measure.sample import warnings_of
+from nanoseg_bench.measure.sample import particle_weights, warnings_of
+from nanoseg_bench.measure.statistics import compute_statistics
 from nanoseg_bench.progress import track
 from nanoseg_bench.report.analysis.method import method_of
 from nanoseg_bench.report.analysis.micrograph import (
@@ -260,7 +261,7 @@ class _Run:
             key = self._key(member, scale)
             if read_key(path) == key and self._has_pictures(member):
                 self._earlier += 1
-                return _row(read_state(path, outlines=False), member, sample)
+                return self._row(read_state(path, outlines=False), member, sample)
             analysed = analyse_micrograph(
                 member.image_path, self._task.predictor, self._task.choices, name=member.name, nm_per_px=scale
             )
@@ -268,7 +269,7 @@ class _Run:
                 pixels = read_image(member.image_path)
                 write_pictures(self._out, analysed, pixels, self._task.formats, self._task.predictor.classes)
             write_state(path, analysed, key)
-            return _row(analysed, member, sample)
+            return self._row(analysed, member, sample)
         except OSError:
             raise  # the folder cannot be written: no micrograph's fault
         except NanosegError as error:
@@ -280,6 +281,9 @@ class _Run:
         return AnalysedImage(
             image=member.name, source=str(member.image_path), sample=sample, status=FAILED, reason=reason
         )
+
+    def _row(self, analysed: AnalysedMicrograph, member: Member, sample: str) -> AnalysedImage:
+        return _row(analysed, member, sample, self._task.choices.border == "weight")
 
     def _key(self, member: Member, scale: float | None) -> str:
         file = sha256_file(member.image_path) if member.image_path.is_file() else None
@@ -388,12 +392,15 @@ class _Entry:
         )
 
 
-def _row(analysed: AnalysedMicrograph, member: Member, sample: str) -> AnalysedImage:
+def _row(analysed: AnalysedMicrograph, member: Member, sample: str, border_weighted: bool) -> AnalysedImage:
     image, table = analysed.image, analysed.table
     unit = "px" if image.nm_per_px is None else "nm"
     kept = counted(table)
     others = table["exclusion"].notna() & ~table["exclusion"].fillna("").str.contains("below the confidence")
-    median = kept[column_of("diameter", unit).name].median()
+    # Weighted as the sample's, so that one micrograph alone is told with one number.
+    values = kept[column_of("diameter", unit).name].to_numpy()
+    weights = particle_weights(kept, "number", border_weighted)
+    median = float(compute_statistics(values, weights[None])["d50"][0]) if len(kept) else None
     return AnalysedImage(
         image=member.name,
         source=str(member.image_path),
@@ -405,7 +412,7 @@ def _row(analysed: AnalysedMicrograph, member: Member, sample: str) -> AnalysedI
         scale_source=image.scale_source,
         particles=len(kept),
         left_out=int(others.sum()),
-        d50=None if pd.isna(median) else float(median),
+        d50=median,
         unit=unit,
         sha256=image.sha256,
         warnings=analysed.warnings,

@@ -32,7 +32,8 @@ def group_samples(members: Sequence[Member], by: str = FOLDER) -> dict[str, str]
 
     Args:
         members: The micrographs.
-        by: ``folder``: those of one folder are one sample, called as the folder. ``regex:PATTERN``: what the first
+        by: ``folder``: those of one folder are one sample, called as the folder; a single micrograph is called as its
+            file. ``regex:PATTERN``: what the first
             group of the pattern matches in the file's name, or all that it matches. ``csv:PATH``: a table with the
             columns ``name`` and ``sample``.
 
@@ -51,6 +52,8 @@ def group_samples(members: Sequence[Member], by: str = FOLDER) -> dict[str, str]
 
 
 def _by_folder(members: Sequence[Member]) -> dict[str, str]:
+    if len(members) == 1:
+        return {members[0].name: members[0].image_path.stem}
     folders = {member.image_path.absolute().parent for member in members}
     names = _apart(sorted(folders))
     return {member.name: names[member.image_path.absolute().parent] for member in members}

@@ -1,0 +1,253 @@
+"""``nanoseg-bench analyze``: from micrographs to sizes in nanometres, charts and a Word report."""
+
+import argparse
+import datetime
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nanoseg_bench.cli.names import split_names
+from nanoseg_bench.cli.parser import keep_spelling
+from nanoseg_bench.cli.places import require_there
+from nanoseg_bench.cli.shipped import find_model
+from nanoseg_bench.cli.training_options import add_device
+from nanoseg_bench.errors import UsageError
+from nanoseg_bench.report.formats import BORDERS, DEFAULT_FORMATS, FORMATS, OVERWRITE, require_writers
+from nanoseg_bench.wording import counted
+
+if TYPE_CHECKING:
+    from nanoseg_bench.inference.predictor import Predictor
+    from nanoseg_bench.report.analysis.folder import AnalysedSample, Analysis
+    from nanoseg_bench.report.analysis.micrograph import Choices
+    from nanoseg_bench.report.analysis.samples import Member
+
+_ENGINES = {"auto": "", "onnx": "ONNX Runtime", "torch": "PyTorch"}
+
+_LOG = logging.getLogger(__name__)
+
+_EPILOG = """\
+examples:
+  nanoseg-bench analyze my_images --out sizes            with the weights that ship with this package
+  nanoseg-bench analyze sample.tif --scale 0.42nm --operator "A. Chemist"
+  nanoseg-bench analyze my_images --scale-bar 200nm --min-diameter 5nm --border exclude
+  nanoseg-bench analyze batches --sample-by 'regex:(.+)_[0-9]+' --to word excel labelme overlay svg
+
+The scale is taken from the file, from the words of its information bar, or from the scale bar and its text, in this
+order; where it is unsure, lengths are in pixels and analyze says what it proposes. --scale, --scale-bar and
+--scale-csv go before all of them.
+
+DIR gets images.csv (one row per micrograph, with the reason where one failed), samples.csv (statistics with 95 %
+intervals), particles.csv (every outline, with the reason of those that do not count), analysis.json, and what --to
+names: word, excel and pdf (one per sample, in reports/), labelme (polygons whose corners can be dragged), coco, masks,
+overlay (PNG) and svg (outlines and a scale bar), labels (16-bit TIFF of the particles' numbers).
+
+The same command goes on where an earlier one ended. Corrected LabelMe files are never written over.
+"""
+
+
+def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the verb."""
+    parser = verbs.add_parser(
+        "analyze",
+        help="measure the particles of micrographs, and report them in Word, Excel and CSV",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE_OR_FOLDER", help="micrographs")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="MODEL",
+        help="a run's folder, its weights, an .onnx file, or nsyolo or yolo11n, whose weights ship with this package "
+        "(default: nsyolo)",
+    )
+    parser.add_argument(
+        "--engine", choices=tuple(_ENGINES), default="auto", help="what runs the network (default: %(default)s)"
+    )
+    add_device(parser)
+    parser.add_argument(
+        "--confidence",
+        type=float,
+        metavar="C",
+        help="particles below do not count (default: as chosen on val for the run, else 0.25)",
+    )
+    parser.add_argument(
+        "--keep-marks",
+        action="store_true",
+        help="count what lies on information bars, scale bars and lettering (default: leave it out)",
+    )
+    scale = parser.add_argument_group("scale")
+    scale.add_argument("--scale", metavar="0.42nm", help="what one pixel spans, of all micrographs")
+    scale.add_argument("--scale-bar", metavar="200nm", help="length of the scale bar that is found in each micrograph")
+    scale.add_argument(
+        "--scale-csv", type=Path, metavar="CSV", help="scale of single micrographs: columns name and nm_per_px"
+    )
+    scale.add_argument(
+        "--no-ocr", action="store_true", help="read no text in the images (default: read it where RapidOCR is installed)"
+    )
+    sample = parser.add_argument_group("particles and samples")
+    sample.add_argument("--min-diameter", metavar="5nm", help="smaller particles do not count; in nm or px")
+    sample.add_argument(
+        "--border",
+        choices=BORDERS,
+        default=BORDERS[0],
+        help="particles that touch the border: weight leaves them out and weights the others for them, exclude leaves "
+        "them out, keep counts them as they are cut (default: %(default)s)",
+    )
+    sample.add_argument(
+        "--sample-by",
+        default="folder",
+        metavar="WHAT",
+        help="micrographs that are pooled: those of a folder; regex:PATTERN, by what its first group matches in the "
+        "file's name; or csv:FILE with the columns name and sample (default: %(default)s)",
+    )
+    cover = parser.add_argument_group("for the report")
+    cover.add_argument("--operator", default="", metavar="NAME", help="who makes the analysis")
+    cover.add_argument("--instrument", default="", metavar="NAME", help="microscope")
+    cover.add_argument("--kv", type=float, metavar="KV", help="acceleration voltage")
+    parser.add_argument(
+        "--out", type=Path, default=Path("analysis"), metavar="DIR", help="folder to write (default: %(default)s)"
+    )
+    to = parser.add_argument(
+        "--to",
+        nargs="+",
+        default=list(DEFAULT_FORMATS),
+        metavar="FORMAT",
+        help=f"of {', '.join(FORMATS)} (default: {' '.join(DEFAULT_FORMATS)})",
+    )
+    keep_spelling(parser, to, "--format")
+    parser.add_argument(
+        "--overwrite",
+        choices=OVERWRITE,
+        default=OVERWRITE[0],
+        help="an earlier analysis in DIR: go on with it, or replace it (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--trust-pickle", action="store_true", help="read a .pt checkpoint, which runs whatever code stands in it"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out the verb; 1 when a micrograph could not be analysed."""
+    formats = tuple(dict.fromkeys(name.strip() for name in split_names(arguments.to) if name.strip()))
+    if not formats:
+        raise UsageError(f"--to {' '.join(arguments.to)!r}: give some of {', '.join(FORMATS)}")
+    require_writers(formats)
+    if arguments.confidence is not None and not 0 <= arguments.confidence <= 1:
+        raise UsageError(f"--confidence {arguments.confidence:g}: lies between 0 and 1")
+    require_there({"": arguments.images, "--scale-csv": arguments.scale_csv})
+    arguments.model = find_model(arguments.model, "give a run's folder, its weights, or an .onnx file")
+    from nanoseg_bench.environment import isolate_libraries
+
+    isolate_libraries()
+    from nanoseg_bench.report.analysis.folder import AnalysisTask, analyse_folder
+
+    choices = _choices(arguments)
+    scale_of = _scale_table(arguments.scale_csv)
+    outcome = analyse_folder(
+        AnalysisTask(
+            predictor=_open(arguments),
+            images=arguments.images,
+            out=arguments.out,
+            choices=choices,
+            scale_of=scale_of,
+            sample_by=arguments.sample_by,
+            formats=formats,
+            operator=arguments.operator,
+            made=datetime.datetime.now(datetime.UTC),
+            overwrite=arguments.overwrite,
+        )
+    )
+    _show(outcome)
+    return 1 if any(image.status != "ok" for image in outcome.images) else 0
+
+
+def _choices(arguments: argparse.Namespace) -> "Choices":
+    from nanoseg_bench.measure.length import parse_length
+    from nanoseg_bench.measure.scale import parse_length as parse_bar
+    from nanoseg_bench.measure.scale import parse_scale
+    from nanoseg_bench.report.analysis.micrograph import Choices
+    from nanoseg_bench.report.report_input import Acquisition
+
+    return Choices(
+        min_diameter=None if arguments.min_diameter is None else parse_length(arguments.min_diameter),
+        border=arguments.border,
+        nm_per_px=None if arguments.scale is None else parse_scale(arguments.scale),
+        bar_nm=None if arguments.scale_bar is None else parse_bar(arguments.scale_bar),
+        read_text=False if arguments.no_ocr else None,
+        keep_marks=arguments.keep_marks,
+        acquisition=Acquisition(instrument=arguments.instrument, voltage_kv=arguments.kv),
+    )
+
+
+def _open(arguments: argparse.Namespace) -> "Predictor":
+    from nanoseg_bench.inference.predictor import fitting_device, open_predictor
+    from nanoseg_bench.weights.release import tell_release
+
+    device = fitting_device(arguments.model, arguments.engine, arguments.device)
+    predictor = open_predictor(
+        arguments.model,
+        confidence=arguments.confidence,
+        engine=arguments.engine,
+        device=device,
+        trust_pickle=arguments.trust_pickle,
+    )
+    point = predictor.operating_point
+    engine = f"in {_ENGINES[predictor.engine]} on {device}" if predictor.model.has_network else "without a network"
+    _LOG.info("%s %s", predictor.model.recipe.title, engine)
+    _LOG.info("confidence %.3g (%s)", point.confidence, point.source)
+    tell_release(arguments.model)
+    return predictor
+
+
+def _show(outcome: "Analysis") -> None:
+    from rich.table import Column, Table
+
+    from nanoseg_bench.terminal import open_console
+
+    table = Table(Column("image", overflow="fold"))
+    for heading in ("particles", "median diameter", "nm/px"):
+        table.add_column(heading, justify="right")
+    table.add_column("scale", overflow="fold")
+    for image in outcome.images:
+        if image.status == "ok":
+            median = "" if image.d50 is None else f"{image.d50:.4g} {image.unit}"
+            scale = "" if image.nm_per_px is None else f"{image.nm_per_px:.4g}"
+            table.add_row(image.image, str(image.particles), median, scale, image.scale_source)
+    console = open_console()
+    if table.row_count:
+        console.print(table)
+    if outcome.earlier:
+        print(f"analysed earlier: {counted(outcome.earlier, 'image')}")
+    for sample in outcome.samples:
+        _show_sample(sample)
+        for path in sample.documents:
+            print(path)
+    for image in outcome.images:
+        if image.status != "ok":
+            print(f"not analysed: {image.reason}")
+    print(f"{outcome.folder}: images.csv, samples.csv, particles.csv")
+
+
+def _show_sample(sample: "AnalysedSample") -> None:
+    from nanoseg_bench.terminal import print_sentence
+
+    size = sample.report.statistics.size
+    what = f"sample {sample.sample}: {counted(size.count, 'particle')} in {counted(sample.images, 'image')}"
+    if size.count:
+        median = size.estimates["d50"]
+        interval = "" if median.lo != median.lo else f" [{median.lo:.4g}, {median.hi:.4g}]"
+        what += f", median diameter {median.value:.4g}{interval} {size.unit}"
+    print(what)
+    for sentence in sample.report.warnings:
+        print_sentence(f"  {sentence}")
+
+
+def _scale_table(path: Path | None) -> "Callable[[Member], float | None]":
+    if path is None:
+        return lambda _: None
+    from nanoseg_bench.preparation.scales import read_scale_table
+
+    return read_scale_table(path).lookup

@@ -1,0 +1,311 @@
+"""From micrographs to reports, end to end, on fields of discs whose sizes are known."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import cv2
+import docx
+import numpy as np
+import openpyxl
+import pandas as pd
+import pytest
+import tifffile
+from lxml import etree
+from PIL import Image
+
+from nanoseg_bench.annotations.doors import open_source
+from nanoseg_bench.cli import main
+from nanoseg_bench.files import write_json
+from nanoseg_bench.measure.columns import COLUMNS
+from nanoseg_bench.models.recipe import load_recipe
+
+HEIGHT, WIDTH = 480, 600
+NM_PER_PX = 0.5
+COUNTED = 8
+"""Discs of a field that touch no border."""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run of Otsu, which needs no training."""
+    folder = tmp_path_factory.mktemp("runs") / "otsu-smoke-seed0"
+    folder.mkdir()
+    recipe = load_recipe("otsu", "smoke").model_copy(update={"canvas": 640}).model_dump(mode="json")
+    write_json(folder / "run.json", {"inputs": {"recipe": recipe}})
+    write_json(folder / "fit.json", {"report": {"checkpoint": None}})
+    return folder
+
+
+def discs_of(seed):
+    """Centres and radii in px of COUNTED discs inside of the field, and of two that the border cuts."""
+    rng = np.random.default_rng(seed)
+    inside = [
+        (75 + 150 * column, 120 + 230 * row, int(rng.integers(18, 42))) for row in range(2) for column in range(4)
+    ]
+    return [*inside, (0, 240, 30), (WIDTH - 1, 5, 25)]
+
+
+def field(seed):
+    """Bright discs on a dark, even ground."""
+    noise = np.random.default_rng(seed + 100).normal(size=(HEIGHT, WIDTH))
+    noise = cv2.GaussianBlur(noise, (0, 0), 2)
+    image = np.clip(85 + noise / noise.std() * 6, 65, 110).astype(np.uint8)
+    for x, y, radius in discs_of(seed):
+        cv2.circle(image, (x, y), radius, 200, -1)
+    return image
+
+
+def write_field(path, seed, nm_per_px=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if nm_per_px is None:
+        Image.fromarray(field(seed)).save(path)
+    else:
+        per_nm = 1 / nm_per_px
+        tifffile.imwrite(path, field(seed), imagej=True, resolution=(per_nm, per_nm), metadata={"unit": "nm"})
+
+
+def analyze(run, out, *arguments):
+    return main(["analyze", *map(str, arguments), "--model", str(run), "--out", str(out), "--no-ocr"])
+
+
+def rows_of(out, name):
+    return pd.read_csv(out / name, keep_default_na=True)
+
+
+def diameters_nm(seed):
+    """Of the discs as cv2 fills them, counted pixel by pixel."""
+    sizes = []
+    for x, y, radius in discs_of(seed)[:COUNTED]:
+        alone = np.zeros((HEIGHT, WIDTH), np.uint8)
+        cv2.circle(alone, (x, y), radius, 1, -1)
+        sizes.append(NM_PER_PX * np.sqrt(4 * alone.sum() / np.pi))
+    return np.sort(sizes)
+
+
+def test_sizes_are_those_of_the_discs(run, tmp_path, capsys):
+    write_field(tmp_path / "in" / "a.tif", 0, NM_PER_PX)
+    write_field(tmp_path / "in" / "=b.tif", 1, NM_PER_PX)
+    out = tmp_path / "out"
+    assert analyze(run, out, tmp_path / "in", "--operator", "=O", "--kv", "200", "--border", "exclude") == 0
+    said = capsys.readouterr().out
+    assert "read from the file (imagej)" in said and f"{2 * COUNTED} particles in 2 images" in said
+
+    particles = rows_of(out, "particles.csv")
+    assert list(particles.columns) == [column.name for column in COLUMNS]
+    kept = particles[particles["exclusion"].isna()]
+    for image, seed in (("a", 0), ("_b", 1)):
+        found = np.sort(kept.loc[kept["image"] == image, "diameter_nm"])
+        # The segmentation's edge may lie half a pixel off on either side.
+        assert found == pytest.approx(diameters_nm(seed), abs=2 * 0.5 * NM_PER_PX)
+    assert particles.loc[particles["touches_border"], "exclusion"].str.contains("touches the border").all()
+
+    images = rows_of(out, "images.csv").set_index("image")
+    assert images["status"].eq("ok").all() and images["particles"].eq(COUNTED).all()
+    assert images["nm_per_px"].to_numpy() == pytest.approx(NM_PER_PX)
+    sample = rows_of(out, "samples.csv")
+    size = sample[sample["quantity"] == "diameter"].iloc[0]
+    assert size["sample"] == "in" and size["count"] == 2 * COUNTED
+    assert size["mean"] == pytest.approx(kept["diameter_nm"].mean()) and size["mean_lo"] < size["mean"] < size["mean_hi"]
+
+    report = docx.Document(out / "reports" / "in.docx")
+    cells = [cell.text for table in report.tables for row in table.rows for cell in row.cells]
+    assert str(2 * COUNTED) in cells and "=O" in cells and "200 kV" in cells
+    book = openpyxl.load_workbook(out / "reports" / "in.xlsx")
+    assert len(list(book["Particles"].iter_rows(min_row=2))) == len(particles)
+    assert not any(cell.data_type == "f" for sheet in book for row in sheet.iter_rows() for cell in row)
+    document = json.loads((out / "analysis.json").read_text("utf-8"))
+    assert document["samples"][0]["particles"] == 2 * COUNTED and len(document["images"]) == 2
+    assert document["method"]["model_id"] == "otsu"
+
+
+def test_outlines_go_back_into_training(run, tmp_path):
+    write_field(tmp_path / "in" / "a.tif", 0, NM_PER_PX)
+    out = tmp_path / "out"
+    formats = ("labelme", "coco", "masks", "overlay", "svg", "labels")
+    assert analyze(run, out, tmp_path / "in", "--to", *formats) == 0
+    assert not (out / "reports").exists()
+    particles = rows_of(out, "particles.csv")
+    entry = next(each for each in open_source(out / "labelme").entries if each.name == "a")
+    micrograph = entry.read()
+    assert micrograph.begun_by.model == "otsu" and micrograph.nm_per_px == pytest.approx(NM_PER_PX)
+    assert len(micrograph.instances) == len(particles)
+    shapes = json.loads((out / "labelme" / "a.json").read_text("utf-8"))["shapes"]
+    assert {shape["shape_type"] for shape in shapes} == {"polygon"}, "corners that can be dragged"
+    (coco,) = open_source(out / "coco" / "annotations.json").entries
+    assert len(coco.read().instances) == len(particles)
+
+    labels = tifffile.imread(out / "labels" / "a.tif")
+    counted = particles[particles["exclusion"].isna()]
+    for number, area in zip(counted["particle"], counted["area_px2"], strict=True):
+        assert (labels == number).sum() == area
+    assert set(np.unique(labels)) == {0, *counted["particle"]}
+    svg = etree.parse(out / "svg" / "a.svg")
+    ids = {each.get("id") for each in svg.iter("{http://www.w3.org/2000/svg}path")} - {None}
+    assert ids == {f"particle-{number}" for number in counted["particle"]}
+    assert "scale-bar" in (out / "svg" / "a.svg").read_text("utf-8")
+    assert Image.open(out / "overlay" / "a.png").size == (WIDTH, HEIGHT)
+
+
+def test_a_file_that_fails_is_a_row_with_its_reason(run, tmp_path, capsys):
+    write_field(tmp_path / "in" / "good.tif", 0, NM_PER_PX)
+    (tmp_path / "in" / "text.png").write_text("no image")
+    (tmp_path / "in" / "cut.tif").write_bytes((tmp_path / "in" / "good.tif").read_bytes()[:900])
+    Image.new("L", (WIDTH, HEIGHT), 90).save(tmp_path / "in" / "empty.png")
+    out = tmp_path / "out"
+    assert analyze(run, out, tmp_path / "in") == 1
+    images = rows_of(out, "images.csv").set_index("image")
+    assert images["status"].to_dict() == {"cut": "failed", "empty": "ok", "good": "ok", "text": "failed"}
+    assert "text.png" in images.loc["text", "reason"] and "cut.tif" in images.loc["cut", "reason"]
+    assert images.loc["good", "particles"] == COUNTED
+    said = capsys.readouterr().out
+    assert said.count("not analysed:") == 2 and "Traceback" not in said
+    assert docx.Document(out / "reports" / "in.docx")
+
+
+def test_nothing_but_failures(run, tmp_path, capsys):
+    (tmp_path / "text.png").write_text("no image")
+    assert analyze(run, tmp_path / "out", tmp_path / "text.png") == 1
+    assert rows_of(tmp_path / "out", "images.csv")["status"].tolist() == ["failed"]
+    assert rows_of(tmp_path / "out", "particles.csv").empty
+
+
+def test_the_same_command_goes_on(run, tmp_path, capsys):
+    for number in range(3):
+        write_field(tmp_path / "in" / f"{number}.tif", number, NM_PER_PX)
+    out = tmp_path / "out"
+    command = (tmp_path / "in", "--to", "labelme", "overlay", "excel")
+    assert analyze(run, out, *command) == 0
+    tables = {name: (out / name).read_bytes() for name in ("images.csv", "samples.csv", "particles.csv")}
+    times = {path: path.stat().st_mtime_ns for path in (out / "state").iterdir()}
+    capsys.readouterr()
+    assert analyze(run, out, *command) == 0
+    assert "analysed earlier: 3 images" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in (out / "state").iterdir()} == times
+    assert {name: (out / name).read_bytes() for name in tables} == tables
+    # A kill may leave half of them; and a file may be another one since.
+    (out / "state" / "1.json").unlink()
+    write_field(tmp_path / "in" / "2.tif", 7, NM_PER_PX)
+    assert analyze(run, out, *command) == 0
+    assert "analysed earlier: 1 image" in capsys.readouterr().out
+    kept = rows_of(out, "particles.csv")
+    kept = kept[kept["exclusion"].isna()]
+    found = np.sort(kept.loc[kept["image"].astype(str) == "2", "diameter_nm"])
+    assert found == pytest.approx(diameters_nm(7), abs=2 * 0.5 * NM_PER_PX)
+
+
+def test_other_settings_are_another_analysis(run, tmp_path, capsys):
+    write_field(tmp_path / "in" / "a.tif", 0, NM_PER_PX)
+    out = tmp_path / "out"
+    assert analyze(run, out, tmp_path / "in", "--to", "excel") == 0
+    assert analyze(run, out, tmp_path / "in", "--to", "excel", "--min-diameter", "30nm") == 2
+    said = capsys.readouterr().err
+    assert "min_diameter none -> 30 nm" in said and "--overwrite always" in said
+    assert analyze(run, out, tmp_path / "in", "--to", "excel", "--min-diameter", "30nm", "--overwrite", "always") == 0
+    particles = rows_of(out, "particles.csv")
+    small = particles["diameter_nm"] < 30
+    assert small.any() and particles.loc[small, "exclusion"].notna().all()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "thesis.txt").write_text("mine")
+    assert analyze(run, other, tmp_path / "in") == 2
+    assert "holds other things" in capsys.readouterr().err and os.listdir(other) == ["thesis.txt"]
+
+
+def test_corrections_are_never_written_over(run, tmp_path, capsys):
+    write_field(tmp_path / "in" / "a.tif", 0, NM_PER_PX)
+    out = tmp_path / "out"
+    assert analyze(run, out, tmp_path / "in", "--to", "labelme") == 0
+    corrected = out / "labelme" / "a.json"
+    corrected.write_text(corrected.read_text("utf-8").replace("particle", "gold"), "utf-8")
+    before = corrected.read_bytes()
+    for more in ((), ("--overwrite", "always")):
+        assert analyze(run, out, tmp_path / "in", "--to", "labelme", *more) == 2
+        assert "changed since" in capsys.readouterr().err and corrected.read_bytes() == before
+
+
+def test_samples_have_a_report_each(run, tmp_path):
+    for number, name in enumerate(("au_1", "au_2", "ag_1")):
+        write_field(tmp_path / "in" / f"{name}.tif", number, NM_PER_PX)
+    out = tmp_path / "out"
+    assert analyze(run, out, tmp_path / "in", "--sample-by", "regex:(.+)_[0-9]", "--to", "excel") == 0
+    assert sorted(path.name for path in (out / "reports").iterdir()) == ["ag.xlsx", "au.xlsx"]
+    samples = rows_of(out, "samples.csv")
+    sizes = samples[samples["quantity"] == "diameter"].set_index("sample")
+    assert sizes["count"].to_dict() == {"ag": COUNTED, "au": 2 * COUNTED}
+
+
+def test_the_border_and_the_scale_are_the_users(run, tmp_path, capsys):
+    write_field(tmp_path / "in" / "a.png", 0)
+    counts, medians = {}, {}
+    for border in ("weight", "exclude", "keep"):
+        out = tmp_path / border
+        assert analyze(run, out, tmp_path / "in", "--border", border, "--scale", "0.5nm", "--to", "excel") == 0
+        samples = rows_of(out, "samples.csv")
+        size = samples[samples["quantity"] == "diameter"].iloc[0]
+        counts[border], medians[border] = int(size["count"]), size["mean"]
+    assert counts == {"weight": COUNTED, "exclude": COUNTED, "keep": COUNTED + 2}
+    assert medians["weight"] > medians["exclude"], "large particles touch the border more often"
+    table = tmp_path / "scales.csv"
+    table.write_text("name,nm_per_px\na,2\n")
+    assert analyze(run, tmp_path / "csv", tmp_path / "in", "--scale-csv", table, "--to", "excel") == 0
+    assert rows_of(tmp_path / "csv", "images.csv")["nm_per_px"].tolist() == [2]
+    assert analyze(run, tmp_path / "none", tmp_path / "in", "--to", "excel") == 0
+    assert rows_of(tmp_path / "none", "samples.csv")["unit"].iloc[0] == "px"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--to", "doc"], "give formats of word"),
+        (["--confidence", "1.5"], "lies between 0 and 1"),
+        (["--scale", "fast"], "fast"),
+        (["--min-diameter", "5"], "no length with a unit"),
+        (["--sample-by", "day"], "regex:PATTERN"),
+        (["--border", "cut"], "there is no 'cut'"),
+        (["--scale-csv", "nowhere.csv"], "nowhere.csv"),
+    ],
+)
+def test_usage(run, tmp_path, capsys, arguments, message):
+    write_field(tmp_path / "in" / "a.png", 0)
+    try:
+        code = analyze(run, tmp_path / "out", tmp_path / "in", *arguments)
+    except SystemExit as end:
+        code = end.code
+    assert code in (1, 2) and message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_loads_no_libraries():
+    code = (
+        "import sys\nfrom nanoseg_bench.cli import main\n"
+        "try:\n    main(['analyze', '--help'])\nexcept SystemExit:\n    pass\n"
+        "sys.exit(bool({'torch', 'cv2', 'pandas', 'docx', 'pptx'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and "--scale-bar" in done.stdout
+
+
+def test_the_same_images_give_the_same_report_at_one_time(run, tmp_path, monkeypatch):
+    import datetime
+
+    from nanoseg_bench.inference import open_predictor
+    from nanoseg_bench.report.analysis.folder import AnalysisTask, analyse_folder
+
+    write_field(tmp_path / "in" / "a.tif", 0, NM_PER_PX)
+    made = datetime.datetime(2026, 5, 6, tzinfo=datetime.UTC)
+    written = []
+    for name in ("first", "second"):
+        task = AnalysisTask(
+            predictor=open_predictor(run), images=[tmp_path / "in"], out=tmp_path / name, made=made,
+            formats=("word", "excel", "overlay", "svg", "labels"),
+        )  # fmt: skip
+        analyse_folder(task)
+        files = [path for path in (tmp_path / name).rglob("*") if path.is_file() and path.parent.name != "state"]
+        written.append({path.relative_to(tmp_path / name): path.read_bytes() for path in files})
+    assert written[0] == written[1] and len(written[0]) == 9
+    with zipfile.ZipFile(io.BytesIO(written[0][next(p for p in written[0] if p.suffix == ".docx")])) as archive:
+        assert all(each.date_time[0] == 1980 for each in archive.infolist())
