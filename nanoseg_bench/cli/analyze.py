@@ -84,7 +84,9 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "--scale-csv", type=Path, metavar="CSV", help="scale of single micrographs: columns name and nm_per_px"
     )
     scale.add_argument(
-        "--no-ocr", action="store_true", help="read no text in the images (default: read it where RapidOCR is installed)"
+        "--no-ocr",
+        action="store_true",
+        help="read no text in the images (default: read it where RapidOCR is installed)",
     )
     sample = parser.add_argument_group("particles and samples")
     sample.add_argument("--min-diameter", metavar="5nm", help="smaller particles do not count; in nm or px")

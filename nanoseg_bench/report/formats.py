@@ -49,7 +49,7 @@ def require_writers(formats: tuple[str, ...]) -> None:
     missing = [package for module, package in needed.items() if find_spec(module) is None]
     if missing:
         raise UsageError(
-            f"Word and Excel files need {', '.join(missing)}, not installed here; run: pip install 'nanoseg-bench[app]'; "
+            f"Word and Excel files need {', '.join(missing)}, not installed; run: pip install 'nanoseg-bench[app]', "
             "or leave them out (--to labelme overlay); the CSV files are always written"
         )
     if PDF in formats and find_office() is None:

@@ -15,7 +15,7 @@ UNNAMED = "particle"
 
 
 def grouping_column(particles: pd.DataFrame) -> Literal["class", "shape"]:
-    """What tells particles apart: the class where there are several, else the shape of the outline where it was named."""
+    """What tells particles apart: the class where there are several, else the shape of the outline where named."""
     several_classes = particles["class"].nunique() > 1
     return "shape" if not several_classes and particles["shape"].notna().any() else "class"
 

@@ -73,7 +73,7 @@ def _bin_width(values: NDArray[np.float64], low: float, high: float) -> float:
 
 
 def _round_number(wanted: float, narrowest: float = 0.0, widest: float = np.inf) -> float:
-    """Of 1, 2 and 5 times a power of ten, the nearest by ratio within limits that are at least a factor of 2.5 apart."""
+    """Of 1, 2 and 5 times a power of ten, the nearest by ratio; the limits are a factor of 2.5 or more apart."""
     decade = 10.0 ** np.floor(np.log10(wanted))
     steps = [step * power for power in (decade / 10, decade) for step in _ROUND]
     allowed = [step for step in steps if narrowest <= step <= widest]

@@ -19,7 +19,9 @@ def write_pdf(document: Path, path: Path) -> None:
     """
     office = find_office()
     if office is None:
-        raise NanosegError(f"{path}: a PDF needs LibreOffice (soffice), which is not installed; open {document} in Word")
+        raise NanosegError(
+            f"{path}: a PDF needs LibreOffice (soffice), which is not installed; open {document} in Word"
+        )
     with tempfile.TemporaryDirectory() as folder:
         # A profile of its own: an open LibreOffice, or another export, would take the document over and end at once.
         command = [office, f"-env:UserInstallation={Path(folder, 'profile').as_uri()}", "--headless", "--norestore"]
@@ -27,9 +29,7 @@ def write_pdf(document: Path, path: Path) -> None:
         try:
             ended = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_S, check=False)  # noqa: S603
         except subprocess.TimeoutExpired as error:
-            raise NanosegError(
-                f"{path}: LibreOffice took longer than {_LONGEST_S} s; open {document} in it"
-            ) from error
+            raise NanosegError(f"{path}: LibreOffice took longer than {_LONGEST_S} s; open {document} in it") from error
         written = Path(folder, f"{document.stem}.pdf")
         if not written.is_file():
             told = (ended.stderr or ended.stdout).strip().splitlines()

@@ -10,6 +10,7 @@ import pandas as pd
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.report.sample_statistics import SampleStatistics
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acquisition:
     """How a micrograph was taken, as far as its file or the user says.
@@ -77,7 +78,7 @@ class ReportedImage:
     nm_per_px: float | None = None
     scale_source: str = ""
     bottom: int | None = None
-    acquisition: Acquisition = Acquisition()  # noqa: RUF009, it is frozen
+    acquisition: Acquisition = Acquisition()
     edited: int = 0
 
 

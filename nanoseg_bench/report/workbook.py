@@ -99,7 +99,7 @@ def _write_particles(sheet: "Worksheet", particles: pd.DataFrame, formats: _Form
 def _write_column(sheet: "Worksheet", number: int, column: Column, values: pd.Series, formats: _Formats) -> None:
     form = formats.number(column.digits) if column.kind in ("number", "whole") else None
     for row, value in enumerate(values.tolist(), start=1):
-        if value is None or value != value:  # noqa: PLR0124, NaN: not measured
+        if value is None or value != value:
             continue
         if isinstance(value, str):
             sheet.write_string(row, number, one_line(value))
@@ -120,7 +120,7 @@ def _write_rows(
         for number, value in enumerate(values):
             if isinstance(value, str):
                 sheet.write_string(row, number, one_line(value))
-            elif value == value:  # noqa: PLR0124, as above
+            elif value == value:
                 sheet.write_number(row, number, value)
     sheet.freeze_panes(1, 0)
 

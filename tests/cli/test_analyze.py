@@ -109,7 +109,9 @@ def test_sizes_are_those_of_the_discs(run, tmp_path, capsys):
     sample = rows_of(out, "samples.csv")
     size = sample[sample["quantity"] == "diameter"].iloc[0]
     assert size["sample"] == "in" and size["count"] == 2 * COUNTED
-    assert size["mean"] == pytest.approx(kept["diameter_nm"].mean()) and size["mean_lo"] < size["mean"] < size["mean_hi"]
+    assert (
+        size["mean"] == pytest.approx(kept["diameter_nm"].mean()) and size["mean_lo"] < size["mean"] < size["mean_hi"]
+    )
 
     report = docx.Document(out / "reports" / "in.docx")
     cells = [cell.text for table in report.tables for row in table.rows for cell in row.cells]

@@ -11,7 +11,10 @@ from lxml import etree
 from nanoseg_bench.report.charts.distribution import FittedCurve, distribution_chart
 from nanoseg_bench.report.charts.scatter import MOST_POINTS, scatter_chart, thinned
 
-C = {"c": "http://schemas.openxmlformats.org/drawingml/2006/chart", "a": "http://schemas.openxmlformats.org/drawingml/2006/main"}
+C = {
+    "c": "http://schemas.openxmlformats.org/drawingml/2006/chart",
+    "a": "http://schemas.openxmlformats.org/drawingml/2006/main",
+}
 
 
 @pytest.fixture
@@ -58,7 +61,7 @@ def test_histogram_counts_the_particles(sizes):
     assert len(assert_workbook_holds_what_is_drawn(chart)) == 9, "name, bins and numbers of three series"
     columns, curves = series_of(chart, "barChart"), series_of(chart, "lineChart")
     assert {name: sum(counts) for name, counts in columns.items()} == {"sphere": 120, "rod": 60}
-    (name, curve), = curves.items()
+    ((name, curve),) = curves.items()
     assert name == "Cumulative (%)" and curve[0] == 0 and curve[-1] == 100 and curve == sorted(curve)
     every = np.concatenate(list(sizes.values()))
     middles = next(drawn for reference, drawn in references(chart) if reference.startswith("Sheet1!$A$2"))
@@ -104,9 +107,7 @@ def test_scatter_has_a_point_per_particle(sizes):
 
 def test_colours_of_classes_are_the_same_in_all_charts(sizes):
     histogram = distribution_chart({"sphere": np.empty(0), "rod": sizes["rod"]}, "diameter", "nm")
-    scatter = scatter_chart(
-        {"sphere": np.empty((0, 2)), "rod": np.column_stack([sizes["rod"]] * 2)}, "x", "y"
-    )
+    scatter = scatter_chart({"sphere": np.empty((0, 2)), "rod": np.column_stack([sizes["rod"]] * 2)}, "x", "y")
     colour = etree.fromstring(histogram.xml).findall(".//c:barChart/c:ser", C)[1].find(".//a:srgbClr", C).get("val")
     assert etree.fromstring(scatter.xml).find(".//c:ser/c:marker//a:srgbClr", C).get("val") == colour
 

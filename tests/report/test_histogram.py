@@ -27,12 +27,16 @@ def test_bins(name):
     values = samples()[name]
     bins = make_histogram(values)
     assert bins.counts.sum() == values.size
-    expected = [((values >= low) & (values < high)).sum() for low, high in zip(bins.edges, bins.edges[1:], strict=False)]
+    expected = [
+        ((values >= low) & (values < high)).sum() for low, high in zip(bins.edges, bins.edges[1:], strict=False)
+    ]
     assert bins.counts.tolist() == expected
     assert bins.count(values).tolist() == expected
     assert bins.counts[-1] == 0 and (bins.counts[0] == 0 or bins.edges[0] == 0)
     assert len(bins.counts) <= 44
-    assert bins.below_middle.tolist() == [(values < (low + high) / 2).mean() for low, high in zip(bins.edges, bins.edges[1:], strict=False)]
+    assert bins.below_middle.tolist() == [
+        (values < (low + high) / 2).mean() for low, high in zip(bins.edges, bins.edges[1:], strict=False)
+    ]
     assert bins.below_middle[-1] == 1
     width = bins.edges[1] - bins.edges[0]
     digits = f"{width:.3e}".split("e")[0]

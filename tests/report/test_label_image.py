@@ -38,5 +38,5 @@ def test_the_scale_comes_back(nm_per_px):
 
 
 def test_numbers_beyond_16_bits_are_refused():
-    with pytest.raises(NanosegError, match="65536.*65535"):
+    with pytest.raises(NanosegError, match=r"65536.*65535"):
         label_image([(65536, box(0, 0, 2, 2))], 40, 60)

@@ -24,7 +24,7 @@ from nanoseg_bench.inference.image_files import find_images
 from nanoseg_bench.inference.predictor import Predictor
 from nanoseg_bench.measure.columns import COLUMNS, column_of
 from nanoseg_bench.measure.particles import counted
-from nanoseg_bench.measure.sample import particle_weights, warnings_of
+from nanoseg_bench.measure.sample import Unit, particle_weights, warnings_of
 from nanoseg_bench.measure.statistics import compute_statistics
 from nanoseg_bench.progress import track
 from nanoseg_bench.report.analysis.method import method_of
@@ -216,7 +216,7 @@ def _open(out: Path, settings: Mapping[str, Any], overwrite: str) -> Mapping[str
     try:
         earlier = read_json(out / FILE)
         before = earlier["settings"] if earlier["format"] == FORMAT else None
-        written = earlier.get("labelme_sha256")
+        written: Mapping[str, str] | None = earlier.get("labelme_sha256")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"--out {out}: {FILE} cannot be read ({error}); choose another folder") from error
     require_uncorrected(out, written)
@@ -233,7 +233,7 @@ def _open(out: Path, settings: Mapping[str, Any], overwrite: str) -> Mapping[str
 
 
 class _Run:
-    """One call: the loop over the micrographs, then the samples. One micrograph or one sample is in memory at a time."""
+    """One call: the loop over the micrographs, then the samples; one of either is in memory at a time."""
 
     def __init__(self, task: AnalysisTask, settings: Mapping[str, Any], method: Method) -> None:
         self._task = task
@@ -394,7 +394,7 @@ class _Entry:
 
 def _row(analysed: AnalysedMicrograph, member: Member, sample: str, border_weighted: bool) -> AnalysedImage:
     image, table = analysed.image, analysed.table
-    unit = "px" if image.nm_per_px is None else "nm"
+    unit: Unit = "px" if image.nm_per_px is None else "nm"
     kept = counted(table)
     others = table["exclusion"].notna() & ~table["exclusion"].fillna("").str.contains("below the confidence")
     # Weighted as the sample's, so that one micrograph alone is told with one number.

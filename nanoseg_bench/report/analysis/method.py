@@ -52,8 +52,8 @@ def _sentence(judged: Judged) -> str:
     if not found:
         return ""
     return (
-        f"On {judged.images} micrographs that it has not seen (eval set {judged.eval_set}): {', '.join(found)}. How good "
-        "it is on other micrographs, these numbers do not tell."
+        f"On {judged.images} micrographs that it has not seen (eval set {judged.eval_set}): {', '.join(found)}. How "
+        "good it is on other micrographs, these numbers do not tell."
     )
 
 

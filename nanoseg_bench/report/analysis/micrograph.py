@@ -75,7 +75,7 @@ class AnalysedMicrograph:
 
 
 def analyse_micrograph(
-    path: Path, predictor: Predictor, choices: Choices = Choices(), *, name: str = "", nm_per_px: float | None = None  # noqa: B008
+    path: Path, predictor: Predictor, choices: Choices = Choices(), *, name: str = "", nm_per_px: float | None = None
 ) -> AnalysedMicrograph:
     """Find the scale and the particles of a micrograph, and measure them.
 

@@ -27,7 +27,11 @@ REPORTS = "reports"
 
 
 def write_pictures(
-    folder: Path, analysed: AnalysedMicrograph, pixels: NDArray[np.uint8], formats: Sequence[str], classes: Sequence[str]
+    folder: Path,
+    analysed: AnalysedMicrograph,
+    pixels: NDArray[np.uint8],
+    formats: Sequence[str],
+    classes: Sequence[str],
 ) -> None:
     """Overlay, SVG and label image of one micrograph, as far as they are among ``formats``.
 

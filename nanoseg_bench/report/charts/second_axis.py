@@ -102,8 +102,8 @@ def _axes(ids: list[str], axis: RightAxis) -> list[Any]:
     step = "" if axis.step is None else f'<c:majorUnit val="{axis.step:g}"/>'
     title = (
         '<c:title><c:tx><c:rich><a:bodyPr rot="-5400000" vert="horz"/><a:p><a:pPr><a:defRPr b="0" sz="900"/></a:pPr>'
-        f'<a:r><a:rPr lang="en-GB" b="0" sz="900"/><a:t>{escape(one_line(axis.title))}</a:t></a:r></a:p></c:rich></c:tx>'
-        '<c:overlay val="0"/></c:title>'
+        f'<a:r><a:rPr lang="en-GB" b="0" sz="900"/><a:t>{escape(one_line(axis.title))}</a:t></a:r></a:p></c:rich>'
+        '</c:tx><c:overlay val="0"/></c:title>'
     )
     values = (
         f'<c:valAx {_NAMESPACES}><c:axId val="{ids[1]}"/><c:scaling><c:orientation val="minMax"/>{limits}</c:scaling>'

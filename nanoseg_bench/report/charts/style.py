@@ -82,5 +82,3 @@ def colour_fill(fill: Any, colour: str, opacity: float = 1.0) -> None:
         # python-pptx knows no transparency.
         element = fill._xPr.find(".//{*}srgbClr")
         etree.SubElement(element, element.tag.replace("srgbClr", "alpha")).set("val", str(round(opacity * 100_000)))
-
-

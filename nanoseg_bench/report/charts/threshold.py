@@ -45,7 +45,7 @@ def threshold_chart(curve: pd.DataFrame, unit: str) -> NativeChart:
     return finish_chart(
         chart,
         columns,
-        f"Number of particles and D50 against the confidence from which they count: {first['count']:.0f} particles with "
-        f"D50 {first['d50']:.4g} {unit} from {first['confidence']:g}, {last['count']:.0f} with {last['d50']:.4g} {unit} "
-        f"from {last['confidence']:g}.",
+        f"Number of particles and D50 against the confidence from which they count: {first['count']:.0f} particles "
+        f"with D50 {first['d50']:.4g} {unit} from {first['confidence']:g}, {last['count']:.0f} with {last['d50']:.4g} "
+        f"{unit} from {last['confidence']:g}.",
     )

@@ -27,7 +27,11 @@ def write_appendix(page: Page, all_rows_in: str) -> None:
         page.text("No particle counts.")
         return
     which = f"The first {len(shown)} of {len(table)} particles" if len(shown) < len(table) else "All particles"
-    elsewhere = f" All quantities of all outlines, with the reason of each that is left out: {all_rows_in}." if all_rows_in else ""
+    elsewhere = (
+        f" All quantities of all outlines, with the reason of each that is left out: {all_rows_in}."
+        if all_rows_in
+        else ""
+    )
     page.captions.table(f"{which} that count.{elsewhere}")
     columns = [column_of(quantity, page.unit) for quantity in _QUANTITIES]
     several = table["image"].nunique() > 1
@@ -38,15 +42,14 @@ def write_appendix(page: Page, all_rows_in: str) -> None:
         TableColumn("Class" if page.report.statistics.groups_from == "class" else "Shape", 22),
         *(TableColumn(column.title, 18 if several else 22, is_number=True) for column in columns),
     ]
-    group = page.group_of(shown)
     rows = [
         [
             *([row["image"]] if several else []),
             str(row["particle"]),
-            group[index],
+            name,
             *(shown_value(row[column.name], column) for column in columns),
         ]
-        for index, row in shown.iterrows()
+        for row, name in zip(shown.to_dict("records"), page.group_of(shown), strict=True)
     ]
     add_table(
         page.document,

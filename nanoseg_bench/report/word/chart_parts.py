@@ -15,7 +15,9 @@ _CHART_NAMESPACE = "http://schemas.openxmlformats.org/drawingml/2006/chart"
 _EMU_PER_MM = 36_000
 
 
-def add_chart(document: "Document", paragraph: "Paragraph", chart: NativeChart, width_mm: float, height_mm: float) -> None:
+def add_chart(
+    document: "Document", paragraph: "Paragraph", chart: NativeChart, width_mm: float, height_mm: float
+) -> None:
     """Put a chart into a paragraph.
 
     Args:

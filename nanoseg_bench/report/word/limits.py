@@ -9,9 +9,9 @@ from nanoseg_bench.wording import counted
 _PAPER = "NSYOLO, https://doi.org/10.55092/aimat20260006, section 3.4"
 
 _OF_SEGMENTATION = (
-    "Outlines are as good as the edges in the micrograph. Where edges are blurred, or particles touch or overlap, masks "
-    "get worse quickly; defocus and charging, which take edges away, do the same. Irregular shapes with clear edges are no "
-    "difficulty.",
+    "Outlines are as good as the edges in the micrograph. Where edges are blurred, or particles touch or overlap, "
+    "masks get worse quickly; defocus and charging, which take edges away, do the same. Irregular shapes with clear "
+    "edges are no difficulty.",
     "Particles of weak contrast, as in dark-field TEM, are missed. Where contrast comes from lattice fringes and phase "
     "(HRTEM), segmentation is not reliable.",
     "Shapes that the model has not been trained on are found with a lower confidence, so that a high threshold removes "
@@ -24,8 +24,8 @@ _OF_MEASURING = (
     "measured as what is seen of it, and a rod or plate that stands upright as its end.",
     f"Below a diameter of {SHAPE_FROM_PX:g} px only area and diameter are given; below {SHAPE_SURE_FROM_PX:g} px the "
     "shape is uncertain, since one pixel along the outline changes it.",
-    "Intervals tell how far another sample of as many particles may differ. They hold no error of the calibration, of the "
-    "outlines, or of how the specimen was prepared and chosen.",
+    "Intervals tell how far another sample of as many particles may differ. They hold no error of the calibration, of "
+    "the outlines, or of how the specimen was prepared and chosen.",
 )
 
 _EXPLAINED = ("diameter", "area", "feret_max", "feret_min", "aspect_ratio", "circularity", "roundness", "solidity")
@@ -39,7 +39,8 @@ def write_limits(page: Page) -> None:
     for sentence in page.report.method.quality:
         page.text(sentence, "List Bullet")
     page.text(
-        f"Where segmentation by such a network fails, as found or expected by its authors ({_PAPER}):", keep_with_next=True
+        f"Where segmentation by such a network fails, as found or expected by its authors ({_PAPER}):",
+        keep_with_next=True,
     )
     for sentence in _OF_SEGMENTATION:
         page.text(sentence, "List Bullet")

@@ -32,8 +32,8 @@ def write_pictures(page: Page) -> None:
     page.heading("Micrographs" if len(images) > 1 else "Micrograph")
     if len(images) < len(page.report.images):
         page.text(
-            f"The first {len(images)} of {len(page.report.images)} micrographs are shown; the overlays of all lie beside "
-            "this report.",
+            f"The first {len(images)} of {len(page.report.images)} micrographs are shown; the overlays of all lie "
+            "beside this report.",
             keep_with_next=True,
         )
     for image in images:

@@ -19,7 +19,6 @@ from nanoseg_bench.report.word.chart_parts import add_chart
 from nanoseg_bench.report.word.page import Page
 from nanoseg_bench.report.word.styles import SMALL_TABLE_TEXT, TABLE_NOTE, TEXT_WIDTH_MM
 from nanoseg_bench.report.word.tables import TableColumn, add_table
-from nanoseg_bench.wording import counted
 
 _CHART_MM = (150.0, 64.0)
 _LEAST_STEPS = 3  # of a curve that is worth a chart
@@ -78,8 +77,8 @@ def write_charts(page: Page) -> None:
         _figure(
             page,
             scatter_chart(points, "Area", "Circularity", x_unit=area.unit),
-            "Circularity 4πA/P² (1 for a disc; “sphericity” in some papers) against area. Particles below 10 px have no "
-            f"point.{some}",
+            "Circularity 4πA/P² (1 for a disc; “sphericity” in some papers) against area. Particles below 10 px have "
+            f"no point.{some}",
         )
     ratios = values_by_group(shown, group, "aspect_ratio", unit, page.groups)
     if has_values(ratios):

@@ -19,10 +19,10 @@ _MARGIN_MM = 20
 
 def start_document(language: str = "en-GB") -> "Document":
     """An empty document with the report's page and styles."""
-    from docx import Document as new_document
+    import docx
     from docx.shared import Mm
 
-    document = new_document()
+    document = docx.Document()
     section = document.sections[0]
     section.page_width, section.page_height = Mm(210), Mm(297)
     for side in ("left_margin", "right_margin", "top_margin", "bottom_margin"):
@@ -60,7 +60,13 @@ def _paragraphs(document: "Document") -> None:
         ("List Bullet", 10.5, 0, 3),
     ):
         _set(styles[name], size, before, after)
-    for name, size, around in ((TABLE_TEXT, 9.5, 1), (SMALL_TABLE_TEXT, 8, 1), (NOTE, 10, 2), (TABLE_NOTE, 9, 4), (FIGURE, 10, 4)):
+    for name, size, around in (
+        (TABLE_TEXT, 9.5, 1),
+        (SMALL_TABLE_TEXT, 8, 1),
+        (NOTE, 10, 2),
+        (TABLE_NOTE, 9, 4),
+        (FIGURE, 10, 4),
+    ):
         style = styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH)
         style.base_style = styles["Normal"]
         _set(style, size, around, around)
@@ -132,13 +138,13 @@ def _table_style() -> Any:
     return parse_xml(
         f'<w:style {nsdecls("w")} w:type="table" w:customStyle="1" w:styleId="{STYLE}"><w:name w:val="Nanoseg Table"/>'
         '<w:basedOn w:val="TableNormal"/><w:uiPriority w:val="99"/><w:qFormat/><w:pPr><w:spacing w:before="20" '
-        f'w:after="20" w:line="240" w:lineRule="auto"/></w:pPr><w:tblPr><w:tblStyleRowBandSize w:val="1"/><w:tblBorders>'
-        f"<w:top {rule}/><w:bottom {rule}/></w:tblBorders>"
+        f'w:after="20" w:line="240" w:lineRule="auto"/></w:pPr><w:tblPr><w:tblStyleRowBandSize w:val="1"/>'
+        f"<w:tblBorders><w:top {rule}/><w:bottom {rule}/></w:tblBorders>"
         '<w:tblCellMar><w:left w:w="80" w:type="dxa"/><w:right w:w="80" w:type="dxa"/></w:tblCellMar></w:tblPr>'
         f'<w:tblStylePr w:type="firstRow"><w:rPr><w:b/></w:rPr><w:tcPr><w:tcBorders><w:bottom {rule}/></w:tcBorders>'
         '<w:vAlign w:val="bottom"/></w:tcPr></w:tblStylePr><w:tblStylePr w:type="firstCol"><w:rPr><w:b/></w:rPr>'
-        f'</w:tblStylePr><w:tblStylePr w:type="band2Horz"><w:tcPr><w:shd w:val="clear" w:color="auto" w:fill="{SHADE}"/>'
-        "</w:tcPr></w:tblStylePr></w:style>"
+        f'</w:tblStylePr><w:tblStylePr w:type="band2Horz"><w:tcPr><w:shd w:val="clear" w:color="auto" '
+        f'w:fill="{SHADE}"/></w:tcPr></w:tblStylePr></w:style>'
     )
 
 
