@@ -311,3 +311,39 @@ def test_the_same_images_give_the_same_report_at_one_time(run, tmp_path, monkeyp
     assert written[0] == written[1] and len(written[0]) == 9
     with zipfile.ZipFile(io.BytesIO(written[0][next(p for p in written[0] if p.suffix == ".docx")])) as archive:
         assert all(each.date_time[0] == 1980 for each in archive.infolist())
+
+
+def test_lengths_in_nm_and_px_are_not_put_together(run, tmp_path, capsys):
+    write_field(tmp_path / "in" / "a.tif", 0, NM_PER_PX)
+    write_field(tmp_path / "in" / "b.png", 1)
+    out = tmp_path / "out"
+    assert analyze(run, out, tmp_path / "in", "--to", "excel") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 image without a scale left out of this sample of 2: b.png; give the scale" in said
+    samples = rows_of(out, "samples.csv")
+    size = samples[samples["quantity"] == "diameter"].iloc[0]
+    assert (size["unit"], size["count"], size["images"]) == ("nm", COUNTED, 1)
+    images = rows_of(out, "images.csv").set_index("image")
+    assert images["unit"].to_dict() == {"a": "nm", "b": "px"} and images["particles"].eq(COUNTED).all()
+    assert rows_of(out, "particles.csv")["image"].nunique() == 2
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_micrographs(run, tmp_path):
+    """Of a thousand micrographs, those of a sample are put together, and their pixels never are."""
+    code = (
+        "import resource, sys\nfrom nanoseg_bench.cli import main\n"
+        "assert main(sys.argv[1:]) == 0\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    peaks = []
+    for number in (8, 48):
+        folder = tmp_path / f"in{number}"
+        for each in range(number):
+            write_field(folder / f"s{each // 4}_{each % 4}.tif", each, NM_PER_PX)
+        arguments = ["analyze", folder, "--model", run, "--no-ocr", "--sample-by", "regex:(.+)_", "-q"]
+        arguments += ["--out", tmp_path / f"out{number}", "--to", "excel", "overlay", "labels"]
+        done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        peaks.append(int(done.stdout.splitlines()[-1]) / 1024)
+        assert len(rows_of(tmp_path / f"out{number}", "images.csv")) == number
+    assert peaks[1] < peaks[0] + 30, f"{peaks[0]:.0f} MiB for 8 micrographs, {peaks[1]:.0f} for 48"

@@ -23,9 +23,10 @@ from nanoseg_bench.inference.corrections import labelme_hashes, require_uncorrec
 from nanoseg_bench.inference.image_files import find_images
 from nanoseg_bench.inference.predictor import Predictor
 from nanoseg_bench.measure.columns import COLUMNS, column_of
-from nanoseg_bench.measure.particles import counted
+from nanoseg_bench.measure.particles import counted as counted_in
 from nanoseg_bench.measure.sample import Unit, particle_weights, warnings_of
 from nanoseg_bench.measure.statistics import compute_statistics
+from nanoseg_bench.preparation.survey import some
 from nanoseg_bench.progress import track
 from nanoseg_bench.report.analysis.method import method_of
 from nanoseg_bench.report.analysis.micrograph import (
@@ -42,6 +43,7 @@ from nanoseg_bench.report.formats import ANNOTATIONS, DEFAULT_FORMATS, PICTURES,
 from nanoseg_bench.report.report_input import Method, ReportInput
 from nanoseg_bench.report.sample_statistics import compute_sample
 from nanoseg_bench.staging import hold_folder
+from nanoseg_bench.wording import counted
 
 FILE = "analysis.json"
 """Settings and results; also says that a folder is ours."""
@@ -105,7 +107,7 @@ class AnalysedSample:
 
     Attributes:
         sample: Its name.
-        images: Micrographs that could be analysed.
+        images: Micrographs whose particles it pools.
         report: What is told of it; its ``images`` are without outlines, but for the first ones.
         documents: Files that tell it.
     """
@@ -314,12 +316,13 @@ class _Run:
             # What the tables and the caller need: without the outlines and the rows of a large sample.
             light = replace(report, particles=report.particles.head(0), images=())
             written.append(
-                AnalysedSample(sample=sample, images=len(of_sample), report=light, documents=tuple(documents))
+                AnalysedSample(sample=sample, images=len(report.images), report=light, documents=tuple(documents))
             )
         return written
 
     def _report(self, sample: str, names: Sequence[str]) -> ReportInput:
-        analysed = [self._state(name, outlines=number < _SHOWN_OUTLINES) for number, name in enumerate(names)]
+        every = [self._state(name, outlines=number < _SHOWN_OUTLINES) for number, name in enumerate(names)]
+        analysed, unscaled = _pooled(every)
         particles = pd.concat([each.table for each in analysed], ignore_index=True)
         uncertainties = [each.scale.relative_uncertainty for each in analysed]
         known = [each for each in uncertainties if each is not None]
@@ -339,7 +342,7 @@ class _Run:
             made=self._task.made,
             operator=self._task.operator,
             classes=self._task.predictor.classes,
-            warnings=(*warnings_of(particles), *_image_warnings(analysed)),
+            warnings=(*unscaled, *warnings_of(particles), *_image_warnings(every)),
         )
 
     def _write_annotations(self, names: Sequence[str]) -> None:
@@ -395,7 +398,7 @@ class _Entry:
 def _row(analysed: AnalysedMicrograph, member: Member, sample: str, border_weighted: bool) -> AnalysedImage:
     image, table = analysed.image, analysed.table
     unit: Unit = "px" if image.nm_per_px is None else "nm"
-    kept = counted(table)
+    kept = counted_in(table)
     others = table["exclusion"].notna() & ~table["exclusion"].fillna("").str.contains("below the confidence")
     # Weighted as the sample's, so that one micrograph alone is told with one number.
     values = kept[column_of("diameter", unit).name].to_numpy()
@@ -416,6 +419,21 @@ def _row(analysed: AnalysedMicrograph, member: Member, sample: str, border_weigh
         unit=unit,
         sha256=image.sha256,
         warnings=analysed.warnings,
+    )
+
+
+def _pooled(analysed: Sequence[AnalysedMicrograph]) -> tuple[Sequence[AnalysedMicrograph], tuple[str, ...]]:
+    """The micrographs whose particles can be put together, and a sentence on the others.
+
+    Lengths in px of different magnifications are no sample: where some micrographs have a scale, the others stay out.
+    """
+    scaled = [each for each in analysed if each.image.nm_per_px is not None]
+    if not scaled or len(scaled) == len(analysed):
+        return analysed, ()
+    others = [each.image.path.name for each in analysed if each.image.nm_per_px is None]
+    return scaled, (
+        f"{counted(len(others), 'image')} without a scale left out of this sample of {len(analysed)}: {some(others)}; "
+        "give the scale (--scale-csv) to count them",
     )
 
 

@@ -82,11 +82,11 @@ def _write_images(page: Page) -> None:
     page.captions.table(f"Micrographs of the sample, with the beginning of each file's SHA-256.{more}")
     numbers = page.counted.groupby("image").size()
     columns = (
-        TableColumn("Micrograph", 44),
-        TableColumn("Size (px)", 26, is_number=True),
+        TableColumn("Micrograph", 36),
+        TableColumn("Size (px)", 24, is_number=True),
         TableColumn("Particles", 22, is_number=True),
-        TableColumn("Scale", 48),
-        TableColumn("SHA-256", 30),
+        TableColumn("Scale", 60),
+        TableColumn("SHA-256", 28),
     )
     rows = [
         (

@@ -96,8 +96,10 @@ def write_groups(page: Page) -> None:
         return
     by = page.report.statistics.groups_from
     what = "class" if by == "class" else "shape of outline"
-    page.heading("Classes" if by == "class" else "Shapes")
-    page.captions.table(f"Statistics by {what}, with 95 % intervals in brackets.")
+    several = table[by].nunique() > 1
+    page.heading(("Classes" if by == "class" else "Shapes") if several else "Size and shape")
+    of = f" by {what}" if several else ""
+    page.captions.table(f"Statistics{of}, with 95 % intervals in brackets.")
     columns = (
         TableColumn("Class" if by == "class" else "Shape", 28),
         TableColumn("Quantity", 32),
