@@ -29,9 +29,10 @@ OVERLAP = 0.25
 
 SMALL = 16.0
 SEEN = 24.0
-"""Diameters in pixels of the canvas: below the first, particles are missed, at the second they are not. Of the particles
-of EMPS' validation images, NSYOLO (preset cpu) found 0.45 between 8 and 12 px, 0.69 to 16 px, 0.93 to 20 px, 0.92 to
-24 px."""
+"""Diameters in pixels of the canvas: below the first, particles are missed, at the second they are not.
+
+Of the particles of EMPS' validation images NSYOLO (preset ``cpu``) found 0.45 between 8 and 12 px, 0.69 up to 16 px,
+0.93 up to 20 px, 0.92 up to 24 px."""
 
 _SMALL_SHARE = 0.1
 _FEW = 3

@@ -1,13 +1,25 @@
 import itertools
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
 from nanoseg_bench.annotations.instance import Instance
-from nanoseg_bench.annotations.raster import iou_matrix, mask_to_rle, rle_to_mask
+from nanoseg_bench.annotations.raster import (
+    area,
+    bounding_boxes,
+    iou_matrix,
+    mask_to_rle,
+    rle_to_window,
+    to_rle,
+    window_to_rle,
+)
+from nanoseg_bench.inference.predictor import open_predictor
 from nanoseg_bench.inference.tiles import OVERLAP, SMALL, combine, find_everywhere, find_in_tiles, lay_tiles
+from nanoseg_bench.synthesis import scene
+from nanoseg_bench.synthesis.specimen import draw_specimen
 
 CANVAS = 320
 
@@ -44,13 +56,13 @@ def seeing(least):
 
     def find(pixels):
         shrunk = max(pixels.shape) / CANVAS
-        return [each for each in threshold(pixels) if diameter(each) / shrunk >= least]
+        return [each for each in threshold(pixels) if diameter_of(each) / shrunk >= least]
 
     return find
 
 
-def diameter(instance):
-    return math.sqrt(4 * rle_to_mask(instance.region).sum() / math.pi)
+def diameter_of(instance):
+    return math.sqrt(4 * area(instance.region) / math.pi)
 
 
 def same_masks(found, masks):
@@ -145,3 +157,60 @@ def test_a_cluster_and_its_parts_are_not_both_counted(surer, expected):
 def test_small_particles_on_a_large_one_stay_with_it():
     whole, decoration = square(40, 40, 100, 0.9), [square(50, 50, 12, 0.5), square(90, 90, 12, 0.4)]
     assert combine([whole], decoration, overlap=60) == [whole, *decoration]
+
+
+def rendered_field(monkeypatch, size, diameter):
+    """A micrograph of round particles, rendered with its truth."""
+    monkeypatch.setattr(scene, "_MOST_PARTICLES", 10_000)
+    rng = np.random.default_rng(1)
+    specimen = draw_specimen("field", ("nanosphere",), rng, modality="BF-TEM")
+    specimen = replace(
+        specimen, canvas=(size, size), diameter_px=diameter, coverage=0.12, dispersion=0.25, panel_letter=False
+    )
+    micrograph = scene.render_micrograph(specimen, ("nanosphere",), rng)
+    truth = [to_rle(each, size, size) for each in micrograph.instances if not each.ignored]
+    return micrograph.pixels[:size], truth
+
+
+def found_among(particles, truth):
+    """Pairs (particle, truth) of the same thing."""
+    ious = iou_matrix([each.region for each in particles], truth)
+    best = ious.argmax(axis=0)
+    return [(number, other) for other, number in enumerate(best) if ious[number, other] > 0.5]
+
+
+def mean_bias(particles, truth, pairs):
+    """Mean diameter of what was found over the true one."""
+    found = [diameter_of(particles[number]) for number, _ in pairs]
+    return np.mean(found) / np.mean([math.sqrt(4 * area(truth[other]) / math.pi) for _, other in pairs])
+
+
+@pytest.mark.slow
+def test_a_large_field_gives_what_its_parts_give_on_a_canvas_each(monkeypatch):
+    """With the weights that ship: as many particles and the same diameters as of parts that fill a canvas."""
+    size = 4096
+    pixels, truth = rendered_field(monkeypatch, size, diameter=40)
+    predictor = open_predictor(engine="torch")
+    canvas = predictor.model.recipe.canvas
+    assert len(found_among(predictor.find_particles(pixels, tiles="off").particles, truth)) < 0.5 * len(truth)
+    there = predictor.find_particles(pixels)
+    pairs = found_among(there.particles, truth)
+    assert len({number for number, _ in pairs}) == len(pairs)
+
+    boxes = bounding_boxes(truth)
+    boxes[:, 2:] += boxes[:, :2]
+    inside, recalled, biases = 0, 0, []
+    for y in range(0, size - canvas + 1, canvas):
+        for x in range(0, size - canvas + 1, canvas):
+            within = ((boxes[:, :2] > (x, y)) & (boxes[:, 2:] < (x + canvas, y + canvas))).all(axis=1)
+            windows = [rle_to_window(truth[number]) for number in np.flatnonzero(within)]
+            masks = [window_to_rle(mask, left - x, top - y, canvas, canvas) for mask, left, top in windows]
+            part = np.ascontiguousarray(pixels[y : y + canvas, x : x + canvas])
+            particles = predictor.find_particles(part, tiles="off").particles
+            matched = found_among(particles, masks)
+            inside, recalled = inside + len(masks), recalled + len(matched)
+            biases.append(mean_bias(particles, masks, matched))
+    assert len(truth) > 500
+    assert len(pairs) / len(truth) > recalled / inside - 0.01
+    assert len(there.particles) - len(pairs) < 0.02 * len(truth)
+    assert mean_bias(there.particles, truth, pairs) == pytest.approx(np.mean(biases), abs=0.01)
