@@ -174,6 +174,8 @@ def rendered_field(monkeypatch, size, diameter):
 
 def found_among(particles, truth):
     """Pairs (particle, truth) of the same thing."""
+    if not particles:
+        return []
     ious = iou_matrix([each.region for each in particles], truth)
     best = ious.argmax(axis=0)
     return [(number, other) for other, number in enumerate(best) if ious[number, other] > 0.5]
