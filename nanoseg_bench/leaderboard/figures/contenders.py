@@ -11,6 +11,7 @@ from nanoseg_bench.errors import UsageError
 from nanoseg_bench.leaderboard.admission import admitted_records
 from nanoseg_bench.leaderboard.build import best_first
 from nanoseg_bench.leaderboard.palette import Look, model_looks
+from nanoseg_bench.leaderboard.series import Series
 from nanoseg_bench.metrics.bootstrap import percentile_interval
 from nanoseg_bench.runs.record import Record, find_records
 
@@ -86,6 +87,14 @@ class Contender:
     def identity(self) -> tuple[str, str, str]:
         """Model, label and preset, with which every row of a figure's CSV begins."""
         return self.model, self.label, self.first.test.preset
+
+    def series(self, eval_set: str) -> list[Series]:
+        """Its records of an eval set as lines of a chart, by seed."""
+        return [
+            Series(run.records[eval_set], self.look, run is self.first, self.look.marker)
+            for run in self.runs
+            if eval_set in run.records
+        ]
 
     def measured(self, metric: str) -> Measured | None:
         """A metric on the test set; None where no seed has it."""
