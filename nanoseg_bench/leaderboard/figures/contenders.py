@@ -152,6 +152,12 @@ def choose_contenders(
     ]
 
 
+def left_out(contenders: Sequence[Contender], drawn: Sequence[Contender], reason: str) -> tuple[str, ...]:
+    """The sentence that names who is not drawn, for a figure's notes; none where all are."""
+    names = [each.label for each in contenders if each not in drawn]
+    return (f"Without {', '.join(names)}: {reason}.",) if names else ()
+
+
 def _require(name: str, flag: str, known: Sequence[str], way_out: str) -> None:
     known = list(dict.fromkeys(known))
     if name not in known:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender
+from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender, left_out
 from nanoseg_bench.leaderboard.figures.drawn import Drawn, NothingToDrawError
 from nanoseg_bench.leaderboard.figures.style import lettered, model_legend, panels
 from nanoseg_bench.leaderboard.line_charts import draw_curve
@@ -38,8 +38,7 @@ def draw_curves(contenders: Sequence[Contender]) -> Drawn:
         draw_curve(axes, series, name)
         axes.set_title(lettered(number, CURVES[name]))
     model_legend(figure, drawn)
-    left_out = [each.label for each in contenders if each not in drawn]
-    notes = [f"Without {', '.join(left_out)}: no curves in their records."] if left_out else []
+    notes = left_out(contenders, drawn, "no curves in their records")
     if fold_count([row.record for row in series]):
-        notes.append(POOLED_CURVES)
-    return Drawn("curves", figure, COLUMNS, rows, tuple(notes))
+        notes += (POOLED_CURVES,)
+    return Drawn("curves", figure, COLUMNS, rows, notes)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nanoseg_bench.evaluation.corruptions.table import CORRUPTIONS
-from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender
+from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender, left_out
 from nanoseg_bench.leaderboard.figures.drawn import Drawn, NothingToDrawError
 from nanoseg_bench.leaderboard.figures.style import lettered, model_legend, panels
 from nanoseg_bench.leaderboard.line_charts import draw_severities
@@ -50,6 +50,5 @@ def draw_robustness(contenders: Sequence[Contender]) -> Drawn:
         for each, row, scores in measured
         for severity, score in enumerate(scores.get(name, ()))
     ]
-    left_out = [each.label for each in contenders if each not in drawn]
-    notes = (f"Without {', '.join(left_out)}: not scored on corrupted images.",) if left_out else ()
+    notes = left_out(contenders, drawn, "not scored on corrupted images")
     return Drawn("robustness", figure, COLUMNS, rows, notes)

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 
 from nanoseg_bench.drawing.charts import INK, SOFT
 from nanoseg_bench.evaluation.result import Diameters
-from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender
+from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender, left_out
 from nanoseg_bench.leaderboard.figures.drawn import Drawn, NothingToDrawError
 from nanoseg_bench.leaderboard.figures.style import SMALL_SIZE, WIDTH, lettered, minus, panels, wrapped
 from nanoseg_bench.leaderboard.line_charts import draw_diameters, label_diameters
@@ -63,9 +63,7 @@ def draw_sizes(contenders: Sequence[Contender]) -> Drawn:
         for each, diameters in measured
         for percentile, (truth, predicted) in enumerate(_pairs(diameters))
     ]
-    drawn = {id(each) for each, _ in measured}
-    left_out = [each.label for each in contenders if id(each) not in drawn]
-    notes = (f"Without {', '.join(left_out)}: no diameters in their records.",) if left_out else ()
+    notes = left_out(contenders, [each for each, _ in measured], "no diameters in their records")
     return Drawn("sizes", figure, COLUMNS, rows, notes)
 
 
