@@ -37,6 +37,10 @@ class ModelError(NanosegError):
     """A model cannot be built, trained, loaded or run."""
 
 
+class MeasurementError(NanosegError):
+    """Something cannot be measured, since what it needs is not known or does not go together: a scale, for example."""
+
+
 class TimeLimitReached(NanosegError):
     """Training stopped at ``--time-limit`` with a checkpoint; the same command goes on from there."""
 

@@ -133,17 +133,14 @@ def _look_into(
     Raises:
         ModelError: There are no weights, the network is no YOLO, or it has no operating point.
     """
-    import numpy as np
-
     from nanoseg_bench.explanation.explanation import explain
     from nanoseg_bench.leaderboard.figures.maps import NetworkMaps
     from nanoseg_bench.models.trained import open_trained
-    from nanoseg_bench.preparation.overlays import read_canvas
 
     confidence = contender.first.confidence
     if confidence is None:
         raise ModelError(f"{run_folder}: its record has no operating point")
-    pixels = np.ascontiguousarray(image.letterbox.content(read_canvas(image)))
+    pixels = image.read_content()
     explanation = explain(open_trained(run_folder), pixels, confidence)
     maps = {
         "confidence": explanation.confidence,

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from nanoseg_bench.drawing.charts import INK, SOFT
 from nanoseg_bench.explanation.explanation import Explanation, Map, Point
 from nanoseg_bench.explanation.panels import (
-    INK,
-    SOFT,
     TEXT_SIZE,
     draw_enlarged_snake,
     draw_map,

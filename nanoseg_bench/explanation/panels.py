@@ -6,25 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
-from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
-from matplotlib.font_manager import fontManager, get_font
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from nanoseg_bench.annotations.instance import Instance
-from nanoseg_bench.annotations.yolo import to_outlines
+from nanoseg_bench.drawing.axes import draw_outlines, show_micrograph
+from nanoseg_bench.drawing.charts import INK
+from nanoseg_bench.drawing.colours import class_colours, css
+from nanoseg_bench.drawing.outlines import class_outlines
 from nanoseg_bench.explanation.explanation import Explanation, Map, Point, RoutingLayer, SnakeLayer
+from nanoseg_bench.fonts import families_for
 from nanoseg_bench.preparation.letterbox import PADDING_GREY
-from nanoseg_bench.preparation.overlays import class_colours
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-INK, SOFT = "#1b2430", "#505d6b"
 TEXT_SIZE = 8.0  # points
 _BLUE, _ORANGE = "#19d3ff", "#ffb000"  # told apart with any colour vision, and seen on grey
 _DASHES = (0, (3, 2))
@@ -38,21 +37,13 @@ _MAX_LETTERS = 14  # of a class name
 def draw_particles(axes: "Axes", strip: "Axes", explanation: Explanation) -> None:
     """The micrograph with the outlines of its particles, in a colour per class."""
     _show_micrograph(axes, explanation)
-    colours = {
-        name: (red / 255, green / 255, blue / 255)
-        for name, (red, green, blue) in class_colours(explanation.classes).items()
-    }
+    colours = class_colours(explanation.classes)
+    height, width = explanation.pixels.shape[:2]
+    draw_outlines(axes, class_outlines(explanation.instances, (width, height), colours))
     handles: list[Artist] = []
-    counts = Counter(str(each.label) for each in explanation.instances)
-    for name, count in counts.most_common():
-        found = [each for each in explanation.instances if str(each.label) == name]
-        colour = colours[name]
-        outlines = [outline for each in found for outline in _outlines(each, explanation)]
-        lines = LineCollection(outlines, colors=[colour], linewidths=1.0)
-        lines.set_path_effects([withStroke(linewidth=2.0, foreground="black", alpha=0.6)])
-        axes.add_collection(lines)
+    for name, count in Counter(str(each.label) for each in explanation.instances).most_common():
         label = f"{_shorten(name)} ({count})"
-        handles.append(Line2D([], [], color=colour, linewidth=3, solid_capstyle="butt", label=label))
+        handles.append(Line2D([], [], color=css(colours[name]), linewidth=3, solid_capstyle="butt", label=label))
     if len(handles) > _MAX_LABELS:
         rest = len(handles) - _MAX_LABELS + 1
         handles[-rest:] = [Line2D([], [], linestyle="none", label=f"{rest} other classes")]
@@ -186,23 +177,13 @@ def _show_micrograph(axes: "Axes", explanation: Explanation, padding: bool = Fal
     if padding:
         padded = _rectangle(_input_corners(explanation).reshape(4), facecolor=str(PADDING_GREY / 255), zorder=-1)
         axes.add_patch(padded).set_clip_on(True)
-    axes.imshow(explanation.pixels, cmap="gray", vmin=0, vmax=255, extent=_extent(explanation.pixels))
-    axes.set_autoscale_on(False)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set(color=SOFT, linewidth=0.6)
+    height, width = explanation.pixels.shape[:2]
+    show_micrograph(axes, explanation.pixels, (width, height), "equal")
 
 
 def _extent(values: NDArray[np.generic]) -> tuple[float, float, float, float]:
     """So that (0, 0) is the outer corner of the first pixel."""
     return 0.0, float(values.shape[1]), float(values.shape[0]), 0.0
-
-
-def _outlines(instance: Instance, explanation: Explanation) -> list[NDArray[np.float64]]:
-    height, width = explanation.pixels.shape[:2]
-    rings = [ring for part in to_outlines(instance, height, width) for ring in (part.exterior, *part.holes)]
-    return [np.concatenate((ring, ring[:1])) for ring in rings]
 
 
 def _draw_snake(axes: "Axes", snakes: SnakeLayer, row: int, column: int, size: float) -> None:
@@ -251,7 +232,7 @@ def _centre(region: NDArray[np.float64]) -> Point:
 
 
 def _draw_key(strip: "Axes", handles: Sequence["Artist"], columns: int = 3) -> None:
-    families = _families("".join(str(handle.get_label()) for handle in handles))
+    families = families_for("".join(str(handle.get_label()) for handle in handles))
     strip.legend(
         handles=list(handles),
         loc="upper left",
@@ -272,15 +253,3 @@ def _shorten(name: str) -> str:
     half = _MAX_LETTERS // 2
     short = name if len(name) <= _MAX_LETTERS else f"{name[:half]}…{name[1 - half :]}"
     return short.replace("$", r"\$")
-
-
-def _families(text: str) -> list[str]:
-    """Fonts for a text: matplotlib's own, and the first installed one that has the letters which that one lacks."""
-    own = fontManager.findfont("DejaVu Sans")
-    lacking = set(map(ord, text)) - set(get_font(own).get_charmap())
-    families = ["DejaVu Sans"]
-    if lacking:
-        # The font of last resort draws every letter as a box.
-        installed = (entry for entry in fontManager.ttflist if not entry.name.startswith("Last Resort"))
-        families += next(([each.name] for each in installed if lacking <= set(get_font(each.fname).get_charmap())), [])
-    return families

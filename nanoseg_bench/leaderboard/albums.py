@@ -1,31 +1,30 @@
 """Worst and best test images of each model, with outlines of what was found, missed and invented.
 
-Drawn from the prepared set and the kept predictions, on the canvas that every model was given.
+Drawn from the prepared set and the kept predictions, on what every model was given, without the padding of its canvas.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Rle
+from nanoseg_bench.drawing.colours import WHITE, Colour
+from nanoseg_bench.drawing.outlines import class_outlines
+from nanoseg_bench.drawing.picture import draw_outlines, resized
 from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.evaluation.predictions import Predictions, read_predictions
 from nanoseg_bench.evaluation.result import ImageResult
 from nanoseg_bench.files import sha256_file
-from nanoseg_bench.html import data_uri
 from nanoseg_bench.leaderboard.entries import Entry
 from nanoseg_bench.metrics.matching import image_overlap, match
+from nanoseg_bench.pages import data_uri
 from nanoseg_bench.preparation.instance_stream import read_instances
-from nanoseg_bench.preparation.overlays import Colour, draw_instances, read_canvas
-from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
+from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.cross_validation import fingerprint, fold_runs
 from nanoseg_bench.runs.folder import find_runs
 
 OUTLINES: dict[str, Colour] = {
-    "truth, found": (255, 255, 255),
+    "truth, found": WHITE,
     "prediction, right": (0, 229, 255),
     "truth, missed": (255, 92, 214),
     "prediction, wrong": (255, 170, 0),
@@ -132,9 +131,10 @@ class _Artist:
     def _picture(self, result: ImageResult, predicted: Sequence[Instance], confidence: float | None) -> Picture:
         image = self._images[result.name]
         size = (image.letterbox.width, image.letterbox.height)
-        outlines = judge(predicted, self._truth[result.name], confidence, size)
-        pixels = draw_outlines(image, outlines)
-        height, width = pixels.shape[:2]
+        outlines = class_outlines(judge(predicted, self._truth[result.name], confidence, size), size, OUTLINES)
+        zoom = _SIDE / image.letterbox.canvas
+        width, height = (round(side * zoom) for side in image.letterbox.content_size)
+        pixels = draw_outlines(resized(image.read_content(), (width, height)), outlines, size)
         return Picture(result, data_uri(pixels, self._most_bytes), width, height)
 
 
@@ -159,17 +159,6 @@ def judge(
     particles = label(overlap.truth, found, _TRUTH_FOUND, _MISSED)
     detections = label(overlap.predicted, right, _RIGHT, _WRONG)
     return [*(Instance(IGNORE_LABEL, region) for region in overlap.ignore), *particles, *detections]
-
-
-def draw_outlines(image: PreparedImage, outlines: Sequence[Instance]) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8: the canvas without its padding, with outlines of original pixels drawn on it."""
-    box = image.letterbox
-    moved = [box.instance_to_canvas(each) for each in outlines]
-    picture = draw_instances(read_canvas(image), moved, OUTLINES, _SIDE)
-    (left, top), (width, height), zoom = box.padding, box.content_size, _SIDE / box.canvas
-    rows = slice(round(top * zoom), round((top + height) * zoom))
-    columns = slice(round(left * zoom), round((left + width) * zoom))
-    return picture[rows, columns]
 
 
 def _confidences(entry: Entry) -> list[float | None]:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from nanoseg_bench.drawing.colours import css
 from nanoseg_bench.errors import DatasetError, UsageError
 from nanoseg_bench.files import write_text
-from nanoseg_bench.html import number, render, script
 from nanoseg_bench.leaderboard.albums import OUTLINES, build_albums
 from nanoseg_bench.leaderboard.entries import Entry, build_entries, csv_rows, groups, several_devices
 from nanoseg_bench.leaderboard.grids import (
@@ -29,6 +29,7 @@ from nanoseg_bench.leaderboard.palette import model_looks
 from nanoseg_bench.leaderboard.protocol import protocol
 from nanoseg_bench.leaderboard.set_remarks import POOLED_AP, POOLED_CURVES, fold_count, set_remarks
 from nanoseg_bench.metrics.size_distribution import BORDER_RULE
+from nanoseg_bench.pages import number, render, script
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.record import Record
 
@@ -127,7 +128,7 @@ def write_page(
         severities=severity_charts(seen_corrupted),
         robustness_entries=seen_corrupted,
         albums=build_albums(scored, pictures.prepared, pictures.runs) if pictures else None,
-        outlines={name: "#{:02x}{:02x}{:02x}".format(*colour) for name, colour in OUTLINES.items()},
+        outlines={name: css(colour) for name, colour in OUTLINES.items()},
         images_command=_images_command(first.set_name),
         protocol=protocol(first.evaluator, cross_validated=cross_validated),
         as_json=_as_json,

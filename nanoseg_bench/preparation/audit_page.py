@@ -6,15 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from PIL import Image
 
+from nanoseg_bench.annotations.instance import Polygon
+from nanoseg_bench.drawing.colours import Colour
+from nanoseg_bench.drawing.outlines import Outline
+from nanoseg_bench.drawing.svg import outline_paths
 from nanoseg_bench.errors import AuditError, ImageError
 from nanoseg_bench.files import write_text
-from nanoseg_bench.html import data_uri, render
+from nanoseg_bench.pages import data_uri, render
 from nanoseg_bench.preparation.begun_truth import begun_truth
 from nanoseg_bench.preparation.inspection import FINGERPRINT_SIDE
 from nanoseg_bench.preparation.letterbox import Letterbox
-from nanoseg_bench.preparation.overlays import read_canvas
 from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
 
 MAX_PAIRS = 60
@@ -26,6 +30,8 @@ _PAIR_CHECKS = ("near-duplicates", "overlapping-fields")
 _MAX_PICTURE_BYTES = 90_000
 _MAX_PICTURE_SIDE = 960
 _MAX_DETAILS = 200
+_FIELD_COLOUR: Colour = (255, 212, 0)
+_FIELD_LINE = 2.5
 
 _ORIENTATIONS = (
     "",
@@ -50,7 +56,7 @@ class _Side:
     picture: str | None  # None where the canvas is missing: the audit is what tells it
     width: int
     height: int
-    outline: str | None = None  # corners of the other's field on it, as SVG takes them
+    outline: Markup | None = None  # of the other's field on it, as SVG
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,13 +183,15 @@ def _side(image: PreparedImage, outline: Sequence[Sequence[float]] | None = None
     box = image.letterbox
     # Images are compared at this size, whatever the canvas; the outline is in its pixels.
     width, height = Letterbox(box.width, box.height, FINGERPRINT_SIDE).content_size
-    points = None if outline is None else " ".join(f"{x:.1f},{y:.1f}" for x, y in outline)
-    return _Side(image, _picture(image), width, height, points)
+    if outline is None:
+        return _Side(image, _picture(image), width, height)
+    field = Outline((Polygon(np.array(outline)),), _FIELD_COLOUR, "tint")
+    return _Side(image, _picture(image), width, height, outline_paths([field], _FIELD_LINE))
 
 
 def _picture(image: PreparedImage) -> str | None:
     try:
-        content = Image.fromarray(image.letterbox.content(read_canvas(image)))
+        content = Image.fromarray(image.read_content())
     except ImageError:
         return None
     content.thumbnail((_MAX_PICTURE_SIDE, _MAX_PICTURE_SIDE))

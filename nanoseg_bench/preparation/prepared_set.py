@@ -28,11 +28,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nanoseg_bench.annotations.begun_by import BegunBy, read_begun_by
 from nanoseg_bench.annotations.coco import read_coco
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.errors import AuditError, DatasetError
 from nanoseg_bench.files import read_json
+from nanoseg_bench.imageio import as_rgb, read_image
 from nanoseg_bench.marks.mark import Mark, marks_from_json
 from nanoseg_bench.preparation.folds import FOLDS_FILE, read_fold
 from nanoseg_bench.preparation.letterbox import Letterbox
@@ -97,6 +101,18 @@ class PreparedImage:
     attributes: Mapping[str, str] = field(default_factory=dict)
     begun_by: BegunBy | None = None
     marks: tuple[Mark, ...] | None = None  # None where nobody looked: copies, and sets of earlier releases
+
+    def read_canvas(self) -> NDArray[np.uint8]:
+        """(S, S, 3) pixels of the canvas.
+
+        Raises:
+            ImageError: The file is missing or cannot be read.
+        """
+        return as_rgb(read_image(self.image_path))
+
+    def read_content(self) -> NDArray[np.uint8]:
+        """(h, w, 3) pixels of the canvas without its padding; raises as ``read_canvas``."""
+        return np.ascontiguousarray(self.letterbox.content(self.read_canvas()))
 
 
 class PreparedSet:

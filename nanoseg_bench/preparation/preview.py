@@ -13,10 +13,12 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from nanoseg_bench.drawing.colours import IGNORE_COLOUR, Colour, class_colours, css
+from nanoseg_bench.drawing.outlines import class_outlines
+from nanoseg_bench.drawing.picture import draw_outlines, resized
 from nanoseg_bench.files import read_json, write_text
-from nanoseg_bench.html import data_uri, render, svg
+from nanoseg_bench.pages import data_uri, render, svg
 from nanoseg_bench.preparation.instance_stream import read_instances
-from nanoseg_bench.preparation.overlays import IGNORE_COLOUR, Colour, class_colours, draw_instances, read_canvas
 from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
 from nanoseg_bench.preparation.set_statistics import SplitStatistics, class_shares, split_statistics
 
@@ -92,8 +94,8 @@ def write_preview(prepared: PreparedSet, path: Path) -> None:
         statistics=statistics,
         classes=classes,
         only_ood=set(ood_classes) - set(prepared.classes),
-        colours={name: _css(colour) for name, colour in colours.items()},
-        ignore_colour=_css(IGNORE_COLOUR),
+        colours={name: css(colour) for name, colour in colours.items()},
+        ignore_colour=css(IGNORE_COLOUR),
         split_colours=SPLIT_COLOURS,
         sheets=[_sheet(prepared, each, colours) for each in statistics],
         class_bars=_class_bars(statistics, classes),
@@ -132,7 +134,10 @@ def _sheet(prepared: PreparedSet, statistics: SplitStatistics, colours: Mapping[
 
 
 def _thumbnail(image: PreparedImage, instances: Sequence[Any], colours: Mapping[str, Colour]) -> _Thumbnail:
-    picture = draw_instances(read_canvas(image), instances, colours, _SIDE)
+    size = image.letterbox.canvas_size
+    picture = draw_outlines(
+        resized(image.read_canvas(), (_SIDE, _SIDE)), class_outlines(instances, size, colours), size
+    )
     ignored = sum(each.ignored for each in instances)
     return _Thumbnail(image, len(instances) - ignored, ignored, data_uri(picture, _MAX_PICTURE_BYTES))
 
@@ -152,25 +157,27 @@ def _class_bars(statistics: Sequence[SplitStatistics], classes: Sequence[str]) -
 
 def _charts(statistics: Sequence[SplitStatistics]) -> dict[str, Markup]:
     # matplotlib is loaded only where a preview is asked for.
+    from nanoseg_bench.drawing.charts import chart_style
     from nanoseg_bench.preparation.preview_charts import count_chart, size_chart
 
     splits = ", ".join(each.split for each in statistics)
-    figures = {
-        "pixels": (size_chart(statistics, _pixels, "px of the original"), f"Diameters in pixels in {splits}"),
-        "particles": (
-            count_chart([(each.split, each.particles_per_image) for each in statistics], "particles per image",
-                        "% of the split's images"),
-            f"Particles per image in {splits}",
-        ),
-        "groups": (
-            count_chart([(each.split, _group_sizes(each)) for each in statistics], "images per source group",
-                        "% of the split's groups"),
-            f"Images per source group in {splits}",
-        ),
-    }  # fmt: skip
-    if any(len(each.diameters_nm) for each in statistics):
-        figures["nanometres"] = (size_chart(statistics, _nanometres, "nm"), f"Diameters in nanometres in {splits}")
-    return {name: svg(figure, f"chart-{name}", description) for name, (figure, description) in figures.items()}
+    with chart_style():
+        figures = {
+            "pixels": (size_chart(statistics, _pixels, "px of the original"), f"Diameters in pixels in {splits}"),
+            "particles": (
+                count_chart([(each.split, each.particles_per_image) for each in statistics], "particles per image",
+                            "% of the split's images"),
+                f"Particles per image in {splits}",
+            ),
+            "groups": (
+                count_chart([(each.split, _group_sizes(each)) for each in statistics], "images per source group",
+                            "% of the split's groups"),
+                f"Images per source group in {splits}",
+            ),
+        }  # fmt: skip
+        if any(len(each.diameters_nm) for each in statistics):
+            figures["nanometres"] = (size_chart(statistics, _nanometres, "nm"), f"Diameters in nanometres in {splits}")
+        return {name: svg(figure, f"chart-{name}", description) for name, (figure, description) in figures.items()}
 
 
 def _pixels(statistics: SplitStatistics) -> NDArray[np.float64]:
@@ -220,7 +227,3 @@ def _read(prepared: PreparedSet, name: str) -> dict[str, Any] | None:
     path = prepared.root / name
     document: dict[str, Any] | None = read_json(path) if path.is_file() else None
     return document
-
-
-def _css(colour: Colour) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)

@@ -21,7 +21,6 @@ from nanoseg_bench.annotations.instance import Instance, Polygon
 from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.files import write_json
 from nanoseg_bench.preparation.letterbox import Letterbox
-from nanoseg_bench.preparation.overlays import class_colours, draw_instances
 from nanoseg_bench.preparation.prepared_set import FORMAT, MANIFEST_COLUMNS, PreparedSet
 from nanoseg_bench.preparation.preview import spread, write_preview
 from nanoseg_bench.preparation.preview_charts import count_chart, size_chart
@@ -406,36 +405,3 @@ def test_count_chart_counts_everything_once(values):
     for value in values:
         ranges = [tuple(map(int, (label.split("–") * 2)[:2])) for label in labels]
         assert sum(low <= value <= high for low, high in ranges) == 1
-
-
-def test_outlines_lie_on_the_edge_in_the_colour_of_the_class():
-    canvas = np.full((100, 100, 3), 128, np.uint8)
-    colours = class_colours(["a", "b"])
-    rows, columns = np.mgrid[:300, :300] + 0.5
-    distance = np.hypot(columns / 3 - 50, rows / 3 - 50)
-    angles = np.arange(180) * np.pi / 90
-    ring = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    disc = Instance("b", (Polygon(50 + 30 * ring, (50 + 10 * ring,)),))
-    picture = draw_instances(canvas, [disc], colours, 300)
-    coloured = np.abs(picture.astype(int) - colours["b"]).sum(axis=2) < 60
-    # Lines of 2 px in a picture of three times the canvas; the raster's own edge lies within a canvas pixel.
-    near = np.minimum(np.abs(distance - 30), np.abs(distance - 10))
-    assert near[coloured].max() < 1.5
-    for radius in (10, 30):
-        around = [(round(3 * (50 + radius * y)), round(3 * (50 + radius * x))) for x, y in ring]
-        assert all(coloured[max(y - 4, 0) : y + 5, max(x - 4, 0) : x + 5].any() for y, x in around)
-    assert (picture[near > 3] == 128).all()
-
-
-def test_ignore_regions_are_hatched():
-    canvas = np.full((100, 100, 3), 128, np.uint8)
-    picture = draw_instances(canvas, [square(20, 20, 40, "ignore")], class_colours(["a"]), 200)
-    inside = picture[50:110, 50:110]
-    assert len(np.unique(inside.reshape(-1, 3), axis=0)) == 2
-    assert (inside[..., 0] == inside[..., 2]).all()
-    assert (picture[140:, 140:] == 128).all()
-
-
-def test_every_class_has_its_own_colour():
-    colours = class_colours([str(number) for number in range(30)])
-    assert len(set(colours.values())) == 30

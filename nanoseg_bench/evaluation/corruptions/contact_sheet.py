@@ -3,13 +3,13 @@
 import textwrap
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from nanoseg_bench.annotations.instance import Instance
-from nanoseg_bench.annotations.raster import to_mask
+from nanoseg_bench.drawing.outlines import outline_of
+from nanoseg_bench.drawing.picture import draw_outlines, resized
 from nanoseg_bench.evaluation.corruptions.applying import corrupt, corrupt_truth, field_rows
 from nanoseg_bench.evaluation.corruptions.table import CORRUPTIONS, SEVERITIES
 
@@ -57,13 +57,8 @@ def contact_sheet(
 
 def _cell(pixels: NDArray[np.uint8], truth: Sequence[Instance], size: tuple[int, int], title: str) -> NDArray[np.uint8]:
     height, width = pixels.shape[:2]
-    colour = pixels.copy() if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
-    for instance in truth:
-        outlines, _ = cv2.findContours(
-            to_mask(instance, height, width).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
-        )
-        cv2.drawContours(colour, outlines, -1, _OUTLINE, 1)
-    picture = Image.fromarray(colour).resize(size, Image.Resampling.LANCZOS)
+    outlines = [outline_of(each.region, (width, height), _OUTLINE) for each in truth]
+    picture = Image.fromarray(draw_outlines(resized(pixels, size), outlines, (width, height), line=1))
     framed = Image.new("RGB", (size[0] + 2, size[1] + _TITLE_PX), "white")
     framed.paste(picture, (0, _TITLE_PX))
     lines = "\n".join(textwrap.wrap(title, int(size[0] / _LETTER_PX)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from nanoseg_bench.html.charts import INK, SOFT
+from nanoseg_bench.drawing.charts import INK, SOFT
 from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender, Measured
 from nanoseg_bench.leaderboard.figures.drawn import Drawn, NothingToDrawError
 from nanoseg_bench.leaderboard.figures.style import (

@@ -14,11 +14,12 @@ from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.instance import Rle
-from nanoseg_bench.html.charts import INK, SOFT
+from nanoseg_bench.drawing.axes import draw_scale_bar, frame_only, show_micrograph
+from nanoseg_bench.drawing.charts import INK
+from nanoseg_bench.drawing.scale_bar import place_scale_bar
 from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender
 from nanoseg_bench.leaderboard.figures.drawn import Drawn
 from nanoseg_bench.leaderboard.figures.page_grid import PageGrid, shorten
-from nanoseg_bench.leaderboard.figures.particles import draw_scale_bar, show_micrograph
 from nanoseg_bench.leaderboard.figures.style import SMALL_SIZE, WIDTH, lettered
 from nanoseg_bench.preparation.prepared_set import PreparedImage
 from nanoseg_bench.wording import counted
@@ -115,16 +116,13 @@ def _drawn(
 def _show_image(axes: "Axes", each: NetworkMaps, image: PreparedImage) -> None:
     show_micrograph(axes, each.pixels, _size(image))
     if image.nm_per_px is not None:
-        draw_scale_bar(axes, _size(image), image.nm_per_px, each.ignored)
+        draw_scale_bar(axes, place_scale_bar(_size(image), image.nm_per_px, each.ignored), SMALL_SIZE)
 
 
 def _show_map(axes: "Axes", values: NDArray[np.float32], image: PreparedImage) -> None:
     width, height = _size(image)
     axes.imshow(values, cmap=_COLOURS, norm=_NORM, extent=(0.0, width, height, 0.0), aspect="auto")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set(visible=True, color=SOFT, linewidth=0.5)
+    frame_only(axes)
 
 
 def _draw_key(grid: PageGrid) -> None:

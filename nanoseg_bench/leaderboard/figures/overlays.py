@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nanoseg_bench.annotations.instance import Rle
 from nanoseg_bench.annotations.raster import to_rle
+from nanoseg_bench.drawing.axes import draw_outlines, draw_scale_bar, show_micrograph
+from nanoseg_bench.drawing.colours import IGNORE_COLOUR, WHITE, Colour, neighbour_colours
+from nanoseg_bench.drawing.outlines import Outline, Size, outline_of
+from nanoseg_bench.drawing.scale_bar import place_scale_bar
 from nanoseg_bench.errors import PredictionsError
 from nanoseg_bench.evaluation.eval_sets import EvalSet, load_eval_set
 from nanoseg_bench.evaluation.predictions import Predictions, read_predictions, require_complete
@@ -20,18 +24,8 @@ from nanoseg_bench.files import sha256_file
 from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender
 from nanoseg_bench.leaderboard.figures.drawn import Drawn, NothingToDrawError
 from nanoseg_bench.leaderboard.figures.page_grid import PageGrid, shorten
-from nanoseg_bench.leaderboard.figures.particles import (
-    IGNORED,
-    UNMATCHED,
-    Colour,
-    choose_colours,
-    draw_particles,
-    draw_scale_bar,
-    show_micrograph,
-)
-from nanoseg_bench.leaderboard.figures.style import lettered
+from nanoseg_bench.leaderboard.figures.style import SMALL_SIZE, lettered
 from nanoseg_bench.metrics.matching import ImageOverlap, image_overlap, match
-from nanoseg_bench.preparation.overlays import read_canvas
 from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
 from nanoseg_bench.runs.folder import RunFolder
 from nanoseg_bench.wording import counted
@@ -157,7 +151,7 @@ def _draw_row(
     panels: Sequence["Axes"], image: PreparedImage, eval_set: EvalSet, overlaps: Sequence[ImageOverlap], letters: int
 ) -> list[str]:
     """Draw the panels of an image and say what stands below each."""
-    pixels = np.asarray(image.letterbox.content(read_canvas(image)))
+    pixels = image.read_content()
     size = width, height = eval_set.sizes[image.name]
     for axes in panels:
         show_micrograph(axes, pixels, size)
@@ -165,28 +159,29 @@ def _draw_row(
     ignored = [mask for is_ignored, mask in regions if is_ignored]
     truth = [mask for is_ignored, mask in regions if not is_ignored]
     if image.nm_per_px is not None:
-        draw_scale_bar(panels[0], size, image.nm_per_px, ignored)
-    colours = choose_colours(truth)
-    draw_particles(panels[1], ignored, [IGNORED] * len(ignored), hatched=True)
-    draw_particles(panels[1], truth, colours)
+        draw_scale_bar(panels[0], place_scale_bar(size, image.nm_per_px, ignored), SMALL_SIZE)
+    colours = neighbour_colours(truth)
+    hatched = [outline_of(mask, size, IGNORE_COLOUR, "hatch") for mask in ignored]
+    draw_outlines(panels[1], [*hatched, *_tinted(truth, size, colours)])
     captions = [f"{shorten(image.name, letters)}\n{width} × {height} px", counted(len(truth), "particle")]
     for axes, overlap in zip(panels[2:], overlaps, strict=True):
-        captions.append(_draw_answer(axes, overlap, colours))
+        captions.append(_draw_answer(axes, overlap, size, colours))
     return captions
 
 
-def _draw_answer(axes: "Axes", overlap: ImageOverlap, colours: Sequence[Colour]) -> str:
+def _draw_answer(axes: "Axes", overlap: ImageOverlap, size: Size, colours: Sequence[Colour]) -> str:
     predicted, found = match(overlap.iou)
     invented = np.delete(np.arange(len(overlap.predicted)), predicted)
-    draw_particles(axes, _at(overlap, invented), [UNMATCHED] * len(invented), hatched=True)
-    draw_particles(axes, _at(overlap, predicted), [colours[number] for number in found])
+    hatched = [outline_of(overlap.predicted[number], size, WHITE, "hatch") for number in invented]
+    right = [overlap.predicted[number] for number in predicted]
+    draw_outlines(axes, [*hatched, *_tinted(right, size, [colours[number] for number in found])])
     particles = len(overlap.truth) + len(overlap.predicted)
     f1 = f"F1 {2 * len(found) / particles:.2f}" if particles else "F1 not defined"
     return f"{len(found)}/{len(overlap.truth)} found\n{len(invented)} false, {f1}"
 
 
-def _at(overlap: ImageOverlap, numbers: NDArray[np.intp]) -> list[Any]:
-    return [overlap.predicted[number] for number in numbers]
+def _tinted(masks: Sequence[Rle], size: Size, colours: Sequence[Colour]) -> list[Outline]:
+    return [outline_of(mask, size, colour, "tint") for mask, colour in zip(masks, colours, strict=True)]
 
 
 def _aspect(eval_set: EvalSet, name: str) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from nanoseg_bench.html.charts import INK, SOFT
+from nanoseg_bench.drawing.charts import INK, SOFT
 from nanoseg_bench.leaderboard.figures.style import SMALL_SIZE, TEXT_SIZE, WIDTH, wrapped
 
 if TYPE_CHECKING:

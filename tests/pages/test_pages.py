@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from nanoseg_bench.html import data_uri, number, render, svg
+from nanoseg_bench.pages import data_uri, number, render, svg
 
 
 def decode(uri):
@@ -98,11 +98,11 @@ class Tags(HTMLParser):
 
 
 def test_skeleton_holds_its_own_style_and_escapes():
-    page = render("nanoseg_bench.html", "page.html")
+    page = render("nanoseg_bench.pages", "page.html")
     assert "font-size" in page
     assert "<style>" in page
     assert not re.search(r"https?://|@import|<script|src=", page)
     text = jinja2.Environment(autoescape=True).from_string("{{ x }}").render(x="<b>")  # the reference for escaping
     assert text == "&lt;b&gt;"
     with pytest.raises(jinja2.TemplateNotFound):
-        render("nanoseg_bench.html", "nothing.html")
+        render("nanoseg_bench.pages", "nothing.html")

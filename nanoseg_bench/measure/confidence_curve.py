@@ -1,0 +1,58 @@
+"""Count and D50 of a sample, or another statistic, against the confidence from which particles count."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nanoseg_bench.measure.particles import BELOW_CONFIDENCE
+from nanoseg_bench.measure.sample import particle_weights
+from nanoseg_bench.measure.statistics import compute_statistics
+
+STEP = 0.05
+
+
+def against_confidence(
+    table: pd.DataFrame,
+    column: str,
+    confidences: Sequence[float] | None = None,
+    *,
+    statistic: str = "d50",
+    border_weighted: bool = True,
+) -> pd.DataFrame:
+    """How count and a statistic of the number distribution change with the confidence.
+
+    A flat stretch around the confidence that was used says that the result does not hang on it.
+
+    Args:
+        table: Of particles, also of those below the confidence that was used, as far down as the curve shall reach.
+        column: ``diameter_nm``.
+        confidences: By default in steps of ``STEP`` from the lowest one of a particle, up to the highest.
+        statistic: One of ``statistics.STATISTICS``.
+        border_weighted: As for ``sample.summarise``.
+
+    Returns:
+        ``confidence``, ``count``, and the statistic, which is empty without particles. No row where no particle has a
+        confidence.
+    """
+    known = table[(table["exclusion"].isna() | (table["exclusion"] == BELOW_CONFIDENCE)) & table["confidence"].notna()]
+    known = known[known[column].notna()]
+    scores = known["confidence"].to_numpy(dtype=np.float64)
+    if confidences is None:
+        confidences = _steps(scores)
+    values = known[column].to_numpy(dtype=np.float64)
+    weights = particle_weights(known, "number", border_weighted)
+    rows = []
+    for confidence in confidences:
+        kept = scores >= confidence
+        value = compute_statistics(values[kept], weights[None, kept])[statistic][0] if kept.any() else np.nan
+        rows.append({"confidence": float(confidence), "count": int(kept.sum()), statistic: float(value)})
+    return pd.DataFrame(rows, columns=["confidence", "count", statistic])
+
+
+def _steps(scores: NDArray[np.float64]) -> list[float]:
+    if not scores.size:
+        return []
+    first, last = np.floor(scores.min() / STEP + 1e-9), np.floor(scores.max() / STEP + 1e-9)
+    return [round(number * STEP, 6) for number in np.arange(first, last + 1)]

@@ -1,0 +1,260 @@
+"""A sample: the particles of one micrograph or of several, pooled, as numbers that can be published."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nanoseg_bench.measure.columns import SHAPE_FROM_PX, SHAPE_SURE_FROM_PX, column_of
+from nanoseg_bench.measure.fits import Fit, fit_distributions
+from nanoseg_bench.measure.kinds import is_rod
+from nanoseg_bench.measure.particles import AT_BORDER, TOO_SMALL, count_exclusions, counted
+from nanoseg_bench.measure.resampling import MIN_IMAGES, Estimate, estimate
+from nanoseg_bench.measure.statistics import STATISTICS
+from nanoseg_bench.wording import counted as in_words
+
+Weighting = Literal["number", "area", "volume"]
+Unit = Literal["px", "nm"]
+
+WEIGHTINGS: dict[Weighting, str] = {
+    "number": "each particle counts the same",
+    "area": "each counts with its projected area",
+    "volume": "each counts with the volume of the sphere of its diameter",
+}
+"""What the shares of a distribution are shares of (ISO 9276: the indices 0, 2 and 3)."""
+
+FEW = 30
+"""Particles below which a distribution says little: intervals of D10 and D90 reach to the ends of the sample then."""
+
+RESAMPLES = 2000
+
+ALL = "all"
+"""In place of a class: all particles."""
+
+_MUCH_AT_BORDER = 0.2
+_SAME_SCALE = 0.01
+_ANY_KIND = ("diameter", "feret_max", "feret_min", "aspect_ratio", "circularity")
+_RODS = ("length", "width")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """The distribution of one quantity in a sample.
+
+    Attributes:
+        column: Of the table of particles.
+        unit: Of the values; empty for a ratio.
+        weighting: What the shares are shares of.
+        border_weighted: Whether particles stand for those of their extent that the border left out.
+        count: Particles that count and have the quantity.
+        without: Particles that count and have it not: too few pixels, or no scale.
+        images: Micrographs that those are of.
+        estimates: By the name of a statistic (``statistics.STATISTICS``), with 95 % intervals.
+        drawn: What the intervals' resamples draw.
+        fits: Normal and log-normal distribution; empty for a sample that is too small.
+    """
+
+    column: str
+    unit: str
+    weighting: Weighting
+    border_weighted: bool
+    count: int
+    without: int
+    images: int
+    estimates: Mapping[str, Estimate]
+    drawn: Literal["images", "particles"]
+    fits: tuple[Fit, ...]
+
+    @property
+    def sentence(self) -> str:
+        """What the numbers are of, for a report."""
+        border = (
+            "weighted for those that the border left out (Miles–Lantuéjoul)" if self.border_weighted else "unweighted"
+        )
+        reason = "" if self.drawn == "images" else f", since there are fewer than {MIN_IMAGES} images"
+        return (
+            f"{in_words(self.count, 'particle')} of {in_words(self.images, 'image')}, {border}; "
+            f"{self.weighting} distribution: {WEIGHTINGS[self.weighting]}. Intervals of 95 % by bootstrap over "
+            f"{self.drawn}{reason}."
+        )
+
+
+def summarise(
+    table: pd.DataFrame,
+    column: str,
+    *,
+    weighting: Weighting = "number",
+    border_weighted: bool = True,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Summary:
+    """The distribution of one quantity over the particles that count.
+
+    Args:
+        table: Of particles, of one image or of several; images are told apart by their name.
+        column: Of lengths, areas or ratios: ``diameter_nm``.
+        weighting: What the shares are shares of. Areas and volumes are those of the particle's pixels and of its
+            equivalent sphere, whatever the quantity.
+        border_weighted: Count each particle with its ``border_weight``. Particles that touch the border are left out,
+            and large ones touch it more often; without the weight the sample is too small-grained.
+        resamples: Of the bootstrap.
+        seed: Of its draws.
+    """
+    measured = counted(table)
+    known = measured[measured[column].notna()]
+    values = known[column].to_numpy(dtype=np.float64)
+    weights = particle_weights(known, weighting, border_weighted)
+    images, names = pd.factorize(known["image"])
+    estimates, drawn = estimate(values, weights, images.astype(np.intp), resamples=resamples, seed=seed)
+    return Summary(
+        column=column,
+        unit=_unit_of(column),
+        weighting=weighting,
+        border_weighted=border_weighted,
+        count=len(known),
+        without=len(measured) - len(known),
+        images=len(names),
+        estimates=estimates,
+        drawn=drawn,
+        fits=fit_distributions(values, weights) if len(values) else (),
+    )
+
+
+def particle_weights(table: pd.DataFrame, weighting: Weighting, border_weighted: bool) -> NDArray[np.float64]:
+    """(N,) how much each particle of a table stands for, relative to the others.
+
+    Areas are taken in nm² where all particles have them, so that images of different magnification pool rightly.
+    """
+    area = table[f"area_{pooled_unit(table)}2"].to_numpy(dtype=np.float64)
+    by_size = {"number": np.ones_like(area), "area": area, "volume": area**1.5}[weighting]
+    return by_size * table["border_weight"].to_numpy(dtype=np.float64) if border_weighted else by_size
+
+
+def pooled_unit(table: pd.DataFrame) -> Unit:
+    """The unit of a sample: nm where every micrograph has a scale, else px."""
+    return "nm" if len(table) and bool(table["nm_per_px"].notna().all()) else "px"
+
+
+def quantities_of(table: pd.DataFrame, name: str = ALL) -> tuple[str, ...]:
+    """Quantities that are worth a line for a class: lengths and widths of rods, edges of cubes."""
+    extra = _RODS if is_rod(name) else ()
+    edges = ("edge_length",) if bool(counted(table)["edge_length_px"].notna().any()) else ()
+    return _ANY_KIND[:1] + extra + edges + _ANY_KIND[1:]
+
+
+def summary_table(
+    table: pd.DataFrame,
+    *,
+    by: str = "class",
+    quantities: Sequence[str] | None = None,
+    unit: Unit | None = None,
+    weighting: Weighting = "number",
+    border_weighted: bool = True,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Statistics of all particles and of each class, or of each image or sample.
+
+    Args:
+        table: Of particles, of one image or of several.
+        by: The column that names the classes: ``class``, ``shape``, ``image``, or one of the caller's own.
+        quantities: Without unit (``diameter``); by default those of ``quantities_of`` of each class.
+        unit: Of lengths; by default ``pooled_unit``.
+        weighting: As for ``summarise``.
+        border_weighted: As for ``summarise``.
+        resamples: As for ``summarise``; 0 for no intervals, where there are many classes.
+        seed: As for ``summarise``.
+
+    Returns:
+        One row per class and quantity: ``class``, ``quantity``, ``unit``, ``weighting``, ``count``, ``images``,
+        ``intervals_over``, then each statistic with ``_lo`` and ``_hi``. The first class is ``ALL``; where there is
+        just one class, or none is named, it is the only one.
+    """
+    unit = unit or pooled_unit(table)
+    names = sorted(counted(table)[by].dropna().unique())
+    groups = [(ALL, table), *((name, table[table[by] == name]) for name in names if len(names) > 1)]
+    lone = names[0] if len(names) == 1 else ALL
+    rows = []
+    for name, group in groups:
+        for quantity in quantities or quantities_of(group, lone if name == ALL else name):
+            column = column_of(quantity, unit)
+            summary = summarise(
+                group,
+                column.name,
+                weighting=weighting,
+                border_weighted=border_weighted,
+                resamples=resamples,
+                seed=seed,
+            )
+            rows.append({by: name, "quantity": quantity, "unit": column.unit, **_as_row(summary)})
+    return pd.DataFrame(rows)
+
+
+def warnings_of(table: pd.DataFrame) -> list[str]:
+    """What a reader of the sample must know, one sentence each; of the whole sample, not of its classes."""
+    known = counted(table)
+    found: list[str] = []
+    if len(known) < FEW:
+        found.append(
+            f"{in_words(len(known), 'particle')}: below {FEW}, the distribution is a rough guess; measure more images"
+        )
+    if len(known):
+        median = float(known["diameter_px"].median())
+        if median < SHAPE_FROM_PX:
+            found.append(
+                f"The median diameter is {median:.1f} px: below {SHAPE_FROM_PX:g} px shapes are not measured, and "
+                "sizes depend on single pixels; take images at a higher magnification"
+            )
+        elif median < SHAPE_SURE_FROM_PX:
+            found.append(
+                f"The median diameter is {median:.1f} px: shapes of particles below {SHAPE_SURE_FROM_PX:g} px are rough"
+            )
+    left_out = count_exclusions(table)
+    at_border, small = left_out.get(AT_BORDER, 0), left_out.get(TOO_SMALL, 0)
+    if at_border > _MUCH_AT_BORDER * (at_border + len(known)):
+        found.append(
+            f"{at_border} of {at_border + len(known)} particles touch the border of their image and are left out: the "
+            "field is small for these particles"
+        )
+    if small > len(known):
+        found.append(f"{small} outlines are below the minimum diameter, more than the {len(known)} that count")
+    return found + _scale_warnings(known)
+
+
+def _scale_warnings(known: pd.DataFrame) -> list[str]:
+    scales = known.groupby("image")["nm_per_px"].first()
+    without = int(scales.isna().sum())
+    if 0 < without < len(scales):
+        return [
+            f"{without} of {in_words(len(scales), 'image')} have no scale: sizes are pooled in px, which is right only "
+            "at one magnification"
+        ]
+    if not without and len(scales) and scales.max() > (1 + _SAME_SCALE) * scales.min():
+        return [
+            f"Images of {scales.min():.3g} to {scales.max():.3g} nm per px are pooled: small particles are found in "
+            "those of higher magnification only"
+        ]
+    return []
+
+
+def _unit_of(column: str) -> str:
+    for suffix, unit in (("_nm2", "nm²"), ("_px2", "px²"), ("_nm", "nm"), ("_px", "px"), ("_deg", "°")):
+        if column.endswith(suffix):
+            return unit
+    return ""
+
+
+def _as_row(summary: Summary) -> dict[str, object]:
+    row: dict[str, object] = {
+        "weighting": summary.weighting,
+        "count": summary.count,
+        "images": summary.images,
+        "intervals_over": summary.drawn,
+    }
+    for statistic in STATISTICS:
+        known = summary.estimates[statistic.name]
+        row |= {statistic.name: known.value, f"{statistic.name}_lo": known.lo, f"{statistic.name}_hi": known.hi}
+    return row

@@ -1,0 +1,152 @@
+"""What a size of a sample is uncertain by: calibration, edge, sampling, threshold (after the GUM, JCGM 100)."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from nanoseg_bench.measure.confidence_curve import against_confidence
+from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, counted
+from nanoseg_bench.measure.sample import Summary
+from nanoseg_bench.measure.statistics import STATISTICS
+
+EDGE_PX = 0.5
+"""How far outlines may lie outside or inside of the edge everywhere, px: half of a pixel, where nothing is known."""
+
+CONFIDENCE_MARGIN = 0.1
+"""How far another choice of the confidence may lie."""
+
+COVERAGE_FACTOR = 2.0
+"""From the combined standard uncertainty to the expanded one, about 95 %."""
+
+_RECTANGULAR = 1 / math.sqrt(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One source of uncertainty.
+
+    Attributes:
+        name: ``calibration``, ``edge``, ``sampling`` or ``threshold``.
+        standard_uncertainty: In the statistic's unit; NaN where it is not known.
+        basis: Where the number comes from, or why there is none.
+    """
+
+    name: str
+    standard_uncertainty: float
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The uncertainty of one statistic.
+
+    Attributes:
+        statistic: ``d50``, ``mean``, ...
+        value: Of the sample.
+        unit: Of value and uncertainties.
+        components: Independent of each other.
+    """
+
+    statistic: str
+    value: float
+    unit: str
+    components: tuple[Component, ...]
+
+    @property
+    def combined(self) -> float:
+        """Combined standard uncertainty: the root of the sum of the squares of what is known."""
+        return math.sqrt(sum(each.standard_uncertainty**2 for each in self._known))
+
+    @property
+    def expanded(self) -> float:
+        """``COVERAGE_FACTOR`` times the combined one."""
+        return COVERAGE_FACTOR * self.combined
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Sources that the combined uncertainty leaves out."""
+        return tuple(each.name for each in self.components if math.isnan(each.standard_uncertainty))
+
+    @property
+    def _known(self) -> list[Component]:
+        return [each for each in self.components if not math.isnan(each.standard_uncertainty)]
+
+
+def make_budget(
+    table: pd.DataFrame,
+    summary: Summary,
+    *,
+    statistic: str = "d50",
+    calibration: float | None = None,
+    edge_px: float = EDGE_PX,
+    confidence: float | None = None,
+    confidence_range: tuple[float, float] | None = None,
+) -> Budget:
+    """The uncertainty of a size of the number distribution.
+
+    Args:
+        table: Of particles, also of those below the confidence.
+        summary: Of a length of it (``sample.summarise``).
+        statistic: A statistic with the unit of the values.
+        calibration: Relative standard uncertainty of the scale (0.01: 1 %); None where it is not known.
+        edge_px: How far outlines may lie outside or inside of the edge everywhere.
+        confidence: From which particles count; None where they have none.
+        confidence_range: Where another choice of it may lie: the interval of an operating point. By default
+            ``CONFIDENCE_MARGIN`` on both sides.
+
+    Raises:
+        ValueError: The statistic, or the quantity, is a ratio.
+    """
+    if summary.unit not in ("px", "nm") or statistic not in (each.name for each in STATISTICS if each.of_unit):
+        raise ValueError(f"{statistic} of {summary.column} is no length, and has no budget")
+    known = summary.estimates[statistic]
+    in_nm = summary.unit == "nm"
+    components = (
+        _calibration(known.value, calibration, in_nm),
+        _edge(table, edge_px, in_nm),
+        Component("sampling", known.standard_error, f"bootstrap over {summary.drawn}"),
+        _threshold(table, summary, statistic, confidence, confidence_range),
+    )
+    return Budget(statistic, known.value, summary.unit, components)
+
+
+def _calibration(value: float, relative: float | None, in_nm: bool) -> Component:
+    if not in_nm:
+        return Component("calibration", 0.0, "none: sizes are in pixels")
+    if relative is None:
+        return Component("calibration", math.nan, "not known: the scale came without an uncertainty")
+    return Component("calibration", value * relative, f"{100 * relative:.2g} % of the scale")
+
+
+def _edge(table: pd.DataFrame, edge_px: float, in_nm: bool) -> Component:
+    scale = float(counted(table)["nm_per_px"].median()) if in_nm else 1.0
+    return Component(
+        "edge",
+        2 * edge_px * scale * _RECTANGULAR,
+        f"outlines up to {edge_px:g} px outside or inside of the edge, on both sides, equally likely (assumed)",
+    )
+
+
+def _threshold(
+    table: pd.DataFrame,
+    summary: Summary,
+    statistic: str,
+    confidence: float | None,
+    confidence_range: tuple[float, float] | None,
+) -> Component:
+    if confidence is None or counted(table)["confidence"].isna().all():
+        return Component("threshold", 0.0, "none: particles have no confidence")
+    lo, hi = confidence_range or (max(confidence - CONFIDENCE_MARGIN, 0.0), min(confidence + CONFIDENCE_MARGIN, 1.0))
+    found_below = bool((table["exclusion"] == BELOW_CONFIDENCE).any())
+    if not found_below:
+        lo = confidence
+    curve = against_confidence(
+        table, summary.column, [confidence, lo, hi], statistic=statistic, border_weighted=summary.border_weighted
+    )
+    change = float(np.nanmax(np.abs(curve[statistic] - curve[statistic].iloc[0])))
+    basis = f"largest change for a confidence of {lo:.2g} to {hi:.2g}"
+    if not found_below:
+        basis += "; particles below were not looked for"
+    return Component("threshold", change * _RECTANGULAR, basis)

@@ -1,0 +1,245 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nanoseg_bench.measure.columns import COLUMNS
+from nanoseg_bench.measure.confidence_curve import against_confidence
+from nanoseg_bench.measure.particles import AT_BORDER, BELOW_CONFIDENCE, TOO_SMALL, Rules, measure_particles
+from nanoseg_bench.measure.sample import (
+    ALL,
+    FEW,
+    pooled_unit,
+    quantities_of,
+    summarise,
+    summary_table,
+    warnings_of,
+)
+from nanoseg_bench.measure.statistics import STATISTICS
+from nanoseg_bench.measure.uncertainty import make_budget
+
+
+def table_of(diameters, images=1, nm_per_px=0.5, **columns):
+    """Discs of known diameters, px, all of which count, dealt out to images."""
+    count = len(diameters)
+    kinds = {"text": "", "whole": 0, "number": np.nan, "flag": False}
+    table = pd.DataFrame({column.name: [kinds[column.kind]] * count for column in COLUMNS})
+    table["image"] = [f"image-{number % images}" for number in range(count)]
+    table["exclusion"], table["class"], table["shape"] = None, "particle", None
+    table["nm_per_px"], table["border_weight"] = nm_per_px, 1.0
+    for name, value in columns.items():
+        table[name] = value
+    table["diameter_px"] = diameters
+    table["area_px2"] = math.pi / 4 * table["diameter_px"] ** 2
+    table["diameter_nm"] = table["diameter_px"] * table["nm_per_px"]
+    table["area_nm2"] = table["area_px2"] * table["nm_per_px"] ** 2
+    return table
+
+
+DIAMETERS = np.random.default_rng(0).lognormal(np.log(40), 0.3, 90)
+
+
+def value(summary, name):
+    return summary.estimates[name].value
+
+
+def test_number_distribution():
+    summary = summarise(table_of(DIAMETERS), "diameter_nm", resamples=50)
+    assert (summary.count, summary.images, summary.unit, summary.drawn) == (90, 1, "nm", "particles")
+    assert value(summary, "mean") == pytest.approx(DIAMETERS.mean() / 2)
+    assert value(summary, "d50") == pytest.approx(np.median(DIAMETERS) / 2)
+    for statistic in STATISTICS:
+        known = summary.estimates[statistic.name]
+        assert known.lo <= known.value <= known.hi, statistic.name
+    assert [fit.name for fit in summary.fits] == ["normal", "log-normal"]
+
+
+def test_area_and_volume_distributions():
+    for weighting, power in (("area", 2), ("volume", 3)):
+        summary = summarise(table_of(DIAMETERS), "diameter_px", weighting=weighting, resamples=10)
+        assert value(summary, "mean") == pytest.approx((DIAMETERS ** (power + 1)).sum() / (DIAMETERS**power).sum())
+
+
+def test_border_weights_count_unless_they_shall_not():
+    weights = np.linspace(1, 3, 90)
+    table = table_of(DIAMETERS, border_weight=weights)
+    assert value(summarise(table, "diameter_px", resamples=10), "mean") == pytest.approx(
+        np.average(DIAMETERS, weights=weights)
+    )
+    plain = summarise(table, "diameter_px", border_weighted=False, resamples=10)
+    assert value(plain, "mean") == pytest.approx(DIAMETERS.mean())
+    assert "unweighted" in plain.sentence
+
+
+def test_what_is_left_out_or_not_measured_is_not_in_it():
+    table = table_of([10.0, 20, 30, 40], exclusion=[None, AT_BORDER, None, None], circularity=[np.nan, 0.1, 0.8, 1.0])
+    assert value(summarise(table, "diameter_px", resamples=10), "mean") == pytest.approx(80 / 3)
+    round_ones = summarise(table, "circularity", resamples=10)
+    assert (round_ones.count, round_ones.without, round_ones.unit) == (2, 1, "")
+    assert value(round_ones, "mean") == pytest.approx(0.9)
+
+
+def test_intervals_say_what_was_drawn():
+    few, many = (summarise(table_of(DIAMETERS, images=n), "diameter_nm", resamples=20) for n in (4, 5))
+    assert (few.drawn, few.images) == ("particles", 4)
+    assert few.sentence.endswith("by bootstrap over particles, since there are fewer than 5 images.")
+    assert (many.drawn, many.images) == ("images", 5)
+    assert many.sentence.endswith("by bootstrap over images.")
+
+
+def test_no_particle():
+    summary = summarise(table_of([]), "diameter_px")
+    assert (summary.count, summary.images, summary.fits) == (0, 0, ())
+    assert math.isnan(value(summary, "d50"))
+    assert len(summary_table(table_of([]))) == len(quantities_of(table_of([])))
+
+
+def test_images_of_two_magnifications_pool_in_nm():
+    """The same particles at twice the magnification: twice the diameter in px, and no more weight by volume."""
+    scales = np.repeat([0.5, 0.25], 45)
+    table = table_of(np.concatenate([DIAMETERS[:45], 2 * DIAMETERS[:45]]), nm_per_px=scales, images=1)
+    assert pooled_unit(table) == "nm"
+    once = summarise(table_of(DIAMETERS[:45]), "diameter_nm", weighting="volume", resamples=10)
+    both = summarise(table, "diameter_nm", weighting="volume", resamples=10)
+    assert value(both, "mean") == pytest.approx(value(once, "mean"))
+
+
+def test_a_table_per_class():
+    names = np.resize(["cube", "rod", "sphere"], 90)
+    edges = np.where(names == "cube", DIAMETERS, np.nan)
+    table = table_of(DIAMETERS, **{"class": names, "edge_length_px": edges, "edge_length_nm": edges / 2})
+    found = summary_table(table, resamples=20).set_index(["class", "quantity"])
+    assert found.index.get_level_values("class").unique().tolist() == [ALL, "cube", "rod", "sphere"]
+    assert found.loc[("rod", "diameter"), "mean"] == pytest.approx(DIAMETERS[names == "rod"].mean() / 2)
+    assert found.loc[("cube", "edge_length"), "count"] == 30
+    assert ("rod", "length") in found.index
+    assert ("sphere", "length") not in found.index
+    assert found.loc[(ALL, "diameter"), ["count", "unit", "intervals_over"]].tolist() == [90, "nm", "particles"]
+
+
+def test_one_class_needs_no_line_of_its_own():
+    found = summary_table(table_of(DIAMETERS, **{"class": "nanorods"}), resamples=10)
+    assert found["class"].unique().tolist() == [ALL]
+    assert {"length", "width"} < set(found["quantity"])
+
+
+def test_a_table_per_image_without_intervals():
+    table = table_of(DIAMETERS, images=3)
+    found = summary_table(table, by="image", quantities=["diameter"], resamples=0).set_index("image")
+    assert found.index.tolist() == [ALL, "image-0", "image-1", "image-2"]
+    assert found.loc["image-1", "d50"] == pytest.approx(np.median(DIAMETERS[1::3]) / 2)
+    assert found["d50_lo"].isna().all()
+
+
+def test_few_particles_are_a_warning():
+    assert any(f"below {FEW}" in each for each in warnings_of(table_of(DIAMETERS[: FEW - 1])))
+    assert warnings_of(table_of(DIAMETERS[:FEW])) == []
+    assert "0 particles" in warnings_of(table_of([]))[0]
+
+
+def test_other_warnings():
+    assert "below 10 px shapes are not measured" in warnings_of(table_of(DIAMETERS / 5))[0]
+    assert "below 20 px are rough" in warnings_of(table_of(DIAMETERS / 3))[0]
+    at_border = table_of(DIAMETERS, exclusion=[AT_BORDER] * 30 + [None] * 60)
+    assert "30 of 90 particles touch the border" in warnings_of(at_border)[0]
+    specks = table_of(DIAMETERS, exclusion=[TOO_SMALL] * 50 + [None] * 40)
+    assert "50 outlines are below the minimum diameter" in warnings_of(specks)[0]
+    scales = table_of(DIAMETERS, images=3, nm_per_px=np.resize([0.5, 0.5, np.nan], 90))
+    assert "1 of 3 images have no scale" in warnings_of(scales)[0]
+    assert pooled_unit(scales) == "px"
+    zooms = table_of(DIAMETERS, images=3, nm_per_px=np.resize([0.5, 0.5, 0.2], 90))
+    assert "Images of 0.2 to 0.5 nm per px" in warnings_of(zooms)[0]
+
+
+def scored():
+    """Confidences fall with size: what is added below 0.5 is small."""
+    scores = np.linspace(0.95, 0.05, 90)
+    diameters = np.sort(DIAMETERS)[::-1]
+    exclusion = [None if score >= 0.5 else BELOW_CONFIDENCE for score in scores]
+    return table_of(diameters, confidence=scores, exclusion=exclusion), diameters, scores
+
+
+def test_count_and_d50_against_the_confidence():
+    table, diameters, scores = scored()
+    curve = against_confidence(table, "diameter_px", [0.1, 0.5, 0.9, 0.99])
+    assert curve["count"].tolist() == [(scores >= level).sum() for level in (0.1, 0.5, 0.9, 0.99)]
+    assert curve["d50"][:3].tolist() == pytest.approx([np.median(diameters[scores >= c]) for c in (0.1, 0.5, 0.9)])
+    assert math.isnan(curve["d50"][3])
+    whole = against_confidence(table, "diameter_px")
+    assert whole["confidence"].tolist() == pytest.approx(np.arange(0.05, 0.96, 0.05))
+    assert whole["count"][0] == 90
+    assert against_confidence(table_of(DIAMETERS), "diameter_px").empty
+
+
+def test_the_curve_leaves_out_what_is_left_out_for_other_reasons():
+    table, _, _ = scored()
+    table.loc[[0, 80], "exclusion"] = [AT_BORDER, f"{BELOW_CONFIDENCE}; {AT_BORDER}"]
+    assert against_confidence(table, "diameter_px", [0.0])["count"].tolist() == [88]
+
+
+def test_the_budget_of_a_median():
+    table, diameters, scores = scored()
+    summary = summarise(table, "diameter_nm", resamples=200)
+    budget = make_budget(table, summary, calibration=0.02, confidence=0.5)
+    parts = {each.name: each.standard_uncertainty for each in budget.components}
+    d50 = {level: np.median(diameters[scores >= level]) / 2 for level in (0.4, 0.5, 0.6)}
+    assert budget.value == pytest.approx(d50[0.5])
+    assert parts["calibration"] == pytest.approx(0.02 * d50[0.5])
+    assert parts["edge"] == pytest.approx(2 * 0.5 * 0.5 / math.sqrt(3))
+    assert parts["sampling"] == summary.estimates["d50"].standard_error
+    change = max(abs(d50[0.4] - d50[0.5]), abs(d50[0.6] - d50[0.5]))
+    assert parts["threshold"] == pytest.approx(change / math.sqrt(3))
+    wide = make_budget(table, summary, calibration=0.02, confidence=0.5, confidence_range=(0.1, 0.6))
+    d50[0.1] = np.median(diameters[scores >= 0.1]) / 2
+    assert wide.components[3].standard_uncertainty == pytest.approx(abs(d50[0.1] - d50[0.5]) / math.sqrt(3))
+    assert wide.components[3].basis == "largest change for a confidence of 0.1 to 0.6"
+    assert budget.combined == pytest.approx(math.sqrt(sum(part**2 for part in parts.values())))
+    assert budget.expanded == 2 * budget.combined
+    assert budget.unknown == ()
+
+
+def test_a_budget_without_particles_below_the_confidence_says_so():
+    table, _, _ = scored()
+    known = table[table["exclusion"].isna()]
+    budget = make_budget(known, summarise(known, "diameter_nm", resamples=20), confidence=0.5)
+    assert budget.components[3].basis.endswith("0.5 to 0.6; particles below were not looked for")
+    assert budget.components[3].standard_uncertainty > 0
+
+
+def test_what_is_not_known_is_said():
+    table = table_of(DIAMETERS)
+    budget = make_budget(table, summarise(table, "diameter_nm", resamples=50))
+    assert budget.unknown == ("calibration",)
+    assert budget.combined > 0
+    in_px = make_budget(table, summarise(table, "diameter_px", resamples=50), statistic="mean")
+    assert in_px.unknown == ()
+    assert [each.standard_uncertainty for each in in_px.components if each.name in ("calibration", "threshold")] == [
+        0,
+        0,
+    ]
+
+
+def test_from_masks_to_the_published_number(disc, placed):
+    """Discs of 24 px at 0.5 nm per px: 12 nm, to a tenth of a pixel."""
+    rng = np.random.default_rng(0)
+    tables = []
+    for image in range(6):
+        instances = [
+            placed(disc(24, rng), 40 * column, 40 * row, 200, 240, score=0.9) for row in range(5) for column in range(6)
+        ]
+        tables.append(
+            measure_particles(instances, 200, 240, image=f"{image}.tif", nm_per_px=0.5, rules=Rules(confidence=0.5))
+        )
+    summary = summarise(pd.concat(tables, ignore_index=True), "diameter_nm")
+    assert (summary.count, summary.images, summary.drawn) == (180, 6, "images")
+    assert value(summary, "d50") == pytest.approx(12, abs=0.05)
+    assert value(summary, "gsd") == pytest.approx(1, abs=0.01)
+
+
+def test_a_ratio_has_no_budget():
+    table = table_of(DIAMETERS, circularity=0.9)
+    with pytest.raises(ValueError, match="d50 of circularity is no length"):
+        make_budget(table, summarise(table, "circularity", resamples=10))
+    with pytest.raises(ValueError, match="gsd of diameter_nm is no length"):
+        make_budget(table, summarise(table, "diameter_nm", resamples=10), statistic="gsd")
