@@ -43,7 +43,7 @@ OWN, SET = "Gold März", "gold"
 
 OUT = Path(__file__).with_suffix(".png")
 IMAGES, SEED = 30, 7
-MODELS, RECIPE = ("nsyolo", "otsu"), ("images_seen=4800", "images_per_epoch=400")
+MODELS = ("nsyolo", "otsu")
 TABLE_WIDTH = 80  # characters: a terminal's
 
 _WIDTH, _MARGIN, _PANEL, _BETWEEN, _TITLE, _BELOW = 1600, 24, 440, 92, 52, 66  # px
@@ -86,13 +86,11 @@ def render(folder: Path, images: int = IMAGES) -> None:
             (folder / path.name).write_bytes(path.read_bytes())
 
 
-def benchmark(work: Path, models: Sequence[str], preset: str, recipe: Sequence[str] = ()) -> str:
+def benchmark(work: Path, models: Sequence[str], preset: str) -> str:
     """Call README's commands in a folder that holds the micrographs; the table as the last one prints it."""
     if not (work / "data" / SET).is_dir():
         _call(work, "prepare", OWN, "--name", SET)
-    printed = _call(
-        work, "run", SET, "--models", *models, "--preset", preset, *(["--recipe", *recipe] if recipe else [])
-    )
+    printed = _call(work, "run", SET, "--models", *models, "--preset", preset)
     proposed = next(line for line in printed.splitlines() if "nanoseg-bench predict MY_IMAGES" in line)
     _, _, *options = shlex.split(proposed[proposed.index("predict") :], comments=True)
     _call(work, "predict", OWN, *options, "--out", "found", "--overwrite", "always")
@@ -235,14 +233,13 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="folder to work in, and to go on in (default: one that goes)")
     parser.add_argument("--models", nargs="+", default=list(MODELS), help="the best of them finds the particles")
     parser.add_argument("--preset", default="quick")
-    parser.add_argument("--recipe", nargs="*", default=list(RECIPE), help="values other than the preset's, as of run")
     parser.add_argument("--out", type=Path, default=OUT)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         work = arguments.work or Path(scratch)
         if not (work / OWN).is_dir():
             render(work / OWN)
-        draw(collect(work, benchmark(work, arguments.models, arguments.preset, arguments.recipe)), arguments.out)
+        draw(collect(work, benchmark(work, arguments.models, arguments.preset)), arguments.out)
     sys.stdout.write(f"{arguments.out}: {arguments.out.stat().st_size / 1024:.0f} KiB\n")
 
 

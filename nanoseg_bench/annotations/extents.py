@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
+from nanoseg_bench.annotations import raster
 from nanoseg_bench.annotations.instance import Instance, Polygon, Rle
-from nanoseg_bench.annotations.raster import to_coco
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -32,10 +31,10 @@ def measure(instances: Sequence[Instance]) -> Extents:
     boxes, areas = np.zeros((len(instances), 4)), np.zeros(len(instances))
     masks = [number for number, each in enumerate(instances) if isinstance(each.region, Rle)]
     if masks:
-        encoded = [to_coco(each.region) for each in instances if isinstance(each.region, Rle)]
-        boxes[masks] = coco_mask.toBbox(encoded)
+        regions = [each.region for each in instances if isinstance(each.region, Rle)]
+        boxes[masks] = raster.bounding_boxes(regions)
         boxes[masks, 2:] += boxes[masks, :2]
-        areas[masks] = coco_mask.area(encoded)
+        areas[masks] = raster.areas(regions)
     owners, outlines = [], []
     for number, each in enumerate(instances):
         if not isinstance(each.region, Rle):

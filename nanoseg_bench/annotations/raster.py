@@ -18,6 +18,9 @@ from nanoseg_bench.annotations.instance import Instance, Polygon, Rle
 # far out of the image is cut off at this many pixels around it first.
 _MARGIN = 16.0
 
+# pycocotools.mask.area notes the number of masks in 8 bits; NumPy 2 refuses more.
+_MASKS_PER_AREA_CALL = 255
+
 
 def to_rle(instance: Instance, height: int, width: int) -> Rle:
     """Rasterise an instance on an image of ``height`` x ``width`` pixels; what lies outside is clipped.
@@ -138,6 +141,22 @@ def bounding_box(rle: Rle) -> tuple[float, float, float, float]:
     """(x, y, width, height) in pixels; all zero for an empty mask."""
     x, y, width, height = coco_mask.toBbox(to_coco(rle)).tolist()
     return x, y, width, height
+
+
+def areas(regions: Sequence[Rle]) -> NDArray[np.float64]:
+    """(N,) pixels inside each mask."""
+    coco = [to_coco(region) for region in regions]
+    parts = [
+        coco_mask.area(coco[start : start + _MASKS_PER_AREA_CALL])
+        for start in range(0, len(coco), _MASKS_PER_AREA_CALL)
+    ]
+    return np.concatenate([np.zeros(0), *parts])
+
+
+def bounding_boxes(regions: Sequence[Rle]) -> NDArray[np.float64]:
+    """(N, 4) x, y, width, height of each mask, px; all zero for an empty one."""
+    boxes = coco_mask.toBbox([to_coco(region) for region in regions]) if regions else []
+    return np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
 
 
 def iou_matrix(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nanoseg_bench.inference.particles import PredictedImage
     from nanoseg_bench.inference.predictor import Predictor
     from nanoseg_bench.inference.task import Outcome
+    from nanoseg_bench.inference.tiles import Tiles
 
 _ENGINES = {"auto": "", "onnx": "ONNX Runtime", "torch": "PyTorch"}
 
@@ -33,9 +34,12 @@ examples:
   nanoseg-bench predict my_images --model nsyolo.onnx --out found --to coco overlay
   nanoseg-bench predict my_images --model RUN --out found --overwrite missing     what has come or changed since
 
-Each image is letterboxed as prepare does it; particles are in pixels of the image. DIR gets predictions.json, and a
-folder for each format: labelme (JSON beside the images, polygons to be corrected in LabelMe), coco (with scores), masks
-(instance maps), overlay (pictures). All but the last can go into prepare and convert.
+Each image is letterboxed as prepare does it; particles are in pixels of the image. Where they would be too small on one
+canvas, a large image is looked at in tiles, too, which overlap so that each particle is whole in one of them.
+
+DIR gets predictions.json, and a folder for each format: labelme (JSON beside the images, polygons to be corrected in
+LabelMe), coco (with scores), masks (instance maps), overlay (pictures). All but the last can go into prepare and
+convert.
 
 What lies mostly on an information bar, a scale bar or lettering is flagged, not dropped: hatched in the overlay, with
 the flag on_mark in LabelMe (clear it to make a particle of it), iscrowd in COCO; masks are without it.
@@ -78,6 +82,14 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "--keep-marks",
         action="store_true",
         help="count what lies on information bars, scale bars and lettering (default: flag it and leave it out)",
+    )
+    parser.add_argument(
+        "--tiles",
+        type=_tiles,
+        default="auto",
+        metavar="auto|off|N",
+        help="look at a micrograph in overlapping tiles, too: where its particles would be too small to be seen, "
+        "never, or N along its longer side (default: %(default)s)",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("predictions"), metavar="DIR", help="folder to write (default: %(default)s)"
@@ -133,7 +145,7 @@ def _predict(arguments: argparse.Namespace, sources: Sequence[Path], formats: Se
     predictor = _open(arguments)
     point = predictor.operating_point
     _LOG.info("confidence %.3g (%s)", point.confidence, point.source)
-    task = plan_task(out, earlier, predictor, sources, formats, keep_marks=arguments.keep_marks)
+    task = plan_task(out, earlier, predictor, sources, formats, keep_marks=arguments.keep_marks, tiles=arguments.tiles)
     for reason in task.reasons:
         print(reason)
     outcome = task.carry_out()
@@ -145,6 +157,14 @@ def _predict(arguments: argparse.Namespace, sources: Sequence[Path], formats: Se
     for error in outcome.unreadable:
         print(f"could not be read: {error}")
     return outcome
+
+
+def _tiles(word: str) -> "Tiles":
+    if word == "auto" or word == "off":
+        return word
+    if not word.isdecimal() or int(word) < 2:
+        raise argparse.ArgumentTypeError(f"{word!r}: give auto, off, or a number of tiles from 2 on")
+    return int(word)
 
 
 def _formats(words: Sequence[str]) -> list[str]:
@@ -220,6 +240,11 @@ def _show(images: Sequence["PredictedImage"], earlier: int) -> None:
     if images:
         open_console().print(table)
         print("diameters leave out particles that touch the border")
+    if tiled := [each.magnification for each in images if each.magnification > 1]:
+        print(
+            f"{counted(len(tiled), 'image')} looked at in tiles too, up to {max(tiled):.1f} times as large: particles "
+            f"would be too small on one canvas; --tiles off leaves that out"
+        )
     if marked:
         total = sum(len(image.particles) for image in images)
         print(

@@ -1,21 +1,74 @@
-"""What the charts of all pages have in common: a bare frame, soft axes, a logarithmic axis that reads like a ruler.
+"""What all charts have in common: one style for pages and figures, and a logarithmic axis that reads like a ruler.
 
 Importing this loads matplotlib, so pages import it only when they draw.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
+import matplotlib as mpl
+import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
+
+from nanoseg_bench.fonts import families_for
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 INK, SOFT, GRID = "#1b2430", "#505d6b", "#e3e8ec"
 
-TEXT_SIZE = 9.5  # points, at the figure's own width; the page scales the chart to its column
+PAGE_TEXT_SIZE = 9.5
+"""Points, at a chart's own width; the page scales the chart to its column."""
+
+_PAGE_LINE = 1.7  # points
+
+_STYLE: dict[str, Any] = {
+    "axes.titlelocation": "left",
+    "axes.titlecolor": INK,
+    "axes.labelcolor": SOFT,
+    "axes.edgecolor": SOFT,
+    "axes.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "legend.labelcolor": INK,
+    "text.color": INK,
+    # Class names are not mathematics, whatever dollars they hold.
+    "text.parse_math": False,
+    "svg.hashsalt": "nanoseg-bench",
+    # Texts that an editor or a journal can still change.
+    "pdf.fonttype": 42,
+}
+
+
+@contextmanager
+def chart_style(
+    text_size: float = PAGE_TEXT_SIZE, line_width: float = _PAGE_LINE, texts: Iterable[str] = ()
+) -> Iterator[None]:
+    """Draw and save charts alike, whatever ``matplotlibrc`` says: bare frames, soft axes.
+
+    Args:
+        text_size: Points; by default, that of pages.
+        line_width: Points.
+        texts: Titles, class and image names: all that may need letters which matplotlib's own font lacks.
+    """
+    sizes = {"font.size": text_size, "axes.titlesize": text_size + 0.5, "lines.linewidth": line_width}
+    with mpl.style.context(["default", {**_STYLE, **sizes, "font.family": families_for("".join(texts))}]):
+        yield
 
 
 def blank_chart(width: float, height: float) -> tuple[Figure, "Axes"]:
@@ -26,16 +79,7 @@ def blank_chart(width: float, height: float) -> tuple[Figure, "Axes"]:
         height: In inches.
     """
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=INK, labelsize=TEXT_SIZE, length=3)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(SOFT)
-    axes.xaxis.label.set(size=TEXT_SIZE, color=SOFT)
-    axes.yaxis.label.set(size=TEXT_SIZE, color=SOFT)
-    return figure, axes
+    return figure, figure.add_subplot()
 
 
 def log_axis(axes: "Axes", lowest: float, highest: float) -> None:

@@ -17,6 +17,7 @@ from nanoseg_bench.files import read_json, sha256_file, unwritable, write_json
 from nanoseg_bench.inference.corrections import labelme_hashes, require_uncorrected
 from nanoseg_bench.inference.formats import LABELME
 from nanoseg_bench.inference.particles import PredictedImage
+from nanoseg_bench.inference.tiles import AUTO, OFF, Tiles
 
 FILE = "predictions.json"
 """Every particle with its score; also says that a folder is ours."""
@@ -34,6 +35,7 @@ class Settings:
         classes: Class names.
         keep_marks: Detections on information bars, scale bars and lettering count as particles.
         weights_sha256: Of the weights; None of a model without any, or where an earlier version did not keep it.
+        tiles: How large micrographs are looked at, see ``tiles.find_everywhere``; earlier versions never used any.
     """
 
     model: str
@@ -41,6 +43,7 @@ class Settings:
     classes: tuple[str, ...]
     keep_marks: bool = False
     weights_sha256: str | None = None
+    tiles: Tiles = AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,8 @@ def changed_weights(folder: Path, earlier: Settings | None, settings: Settings) 
         The weights before and now; None where what is there can stay.
 
     Raises:
-        UsageError: It holds predictions of another model, confidence, class list or treatment of marks.
+        UsageError: It holds predictions of another model, confidence, class list, or treatment of marks or of
+            large images.
     """
     if earlier is None:
         return None
@@ -150,6 +154,7 @@ def _choices(settings: Settings) -> dict[str, Any]:
         "confidence": settings.confidence,
         "classes": list(settings.classes),
         "what lies on marks": "counted" if settings.keep_marks else "left out",
+        "tiles": settings.tiles,
     }
 
 
@@ -194,6 +199,7 @@ def _document(settings: Settings, images: Sequence[PredictedImage], labelme: Map
         "confidence": settings.confidence,
         "classes": list(settings.classes),
         "keep_marks": settings.keep_marks,
+        "tiles": settings.tiles,
         "weights_sha256": settings.weights_sha256,
         "labelme_sha256": labelme,
         "images": [
@@ -203,6 +209,7 @@ def _document(settings: Settings, images: Sequence[PredictedImage], labelme: Map
                 "source_sha256": image.source_sha256,
                 "width": image.width,
                 "height": image.height,
+                "magnification": image.magnification,
                 "instances": [
                     {
                         "label": each.label,
@@ -235,6 +242,7 @@ def read_folder(folder: Path | str) -> Contents:
             tuple(document["classes"]),
             document.get("keep_marks", True),
             document.get("weights_sha256"),
+            document.get("tiles", OFF),
         )
         images = tuple(_read_image(entry) for entry in document["images"])
         return Contents(settings, images, document.get("labelme_sha256"))
@@ -262,4 +270,5 @@ def _read_image(entry: Mapping[str, Any]) -> PredictedImage:
         width=width,
         height=height,
         instances=instances,
+        magnification=float(entry.get("magnification", 1.0)),
     )

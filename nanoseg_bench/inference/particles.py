@@ -23,11 +23,13 @@ class Particles:
         height: Rows.
         instances: Each with ``label`` (its class), ``score`` (the confidence) and ``region`` (its mask); best score
             first; those that lie on marks are flagged.
+        magnification: Of the tiles that it was looked at in, over the whole on one canvas; 1 without tiles.
     """
 
     width: int
     height: int
     instances: tuple[Instance, ...]
+    magnification: float = 1.0
 
     @property
     def particles(self) -> tuple[Instance, ...]:
@@ -78,5 +80,5 @@ def flag_marks(instances: Sequence[Instance], pixels: NDArray[np.uint8]) -> tupl
     marks = find_marks(pixels)
     if not marks.found:
         return tuple(instances)
-    flags = lies_on_marks((to_mask(each, height, width) for each in instances), marks, pixels)
+    flags = lies_on_marks((to_rle(each, height, width) for each in instances), marks, pixels)
     return tuple(replace(each, on_mark=flag) for each, flag in zip(instances, flags, strict=True))

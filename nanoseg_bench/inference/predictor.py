@@ -16,6 +16,7 @@ from nanoseg_bench.files import sha256_file
 from nanoseg_bench.inference.model_path import resolve_model
 from nanoseg_bench.inference.operating_point import OperatingPoint, choose_confidence
 from nanoseg_bench.inference.particles import Particles, flag_marks
+from nanoseg_bench.inference.tiles import AUTO, Tiles, find_everywhere
 from nanoseg_bench.models.base import CanvasImage, EngineName, Model
 from nanoseg_bench.models.device import resolve_device
 from nanoseg_bench.models.trained import open_trained
@@ -94,22 +95,31 @@ class Predictor:
         image = CanvasImage.of_micrograph(pixels, self.model.recipe.canvas, name)
         return self.model.find_particles([image], confidence)[0]
 
-    def find_particles(self, pixels: NDArray[np.uint8], *, keep_marks: bool = False, name: str = "") -> Particles:
+    def find_particles(
+        self, pixels: NDArray[np.uint8], *, keep_marks: bool = False, tiles: Tiles = AUTO, name: str = ""
+    ) -> Particles:
         """The particles of one micrograph at the operating point, as ``nanoseg-bench predict`` finds them.
 
         Args:
             pixels: (H, W) grey or (H, W, 3) RGB, uint8, as ``read_image`` returns it.
             keep_marks: What lies on information bars, scale bars and lettering counts; by default it is flagged.
+            tiles: ``auto``: a micrograph is looked at in overlapping tiles, too, where its particles are too small to
+                be seen on one canvas; ``off``: never; a number: so many along its longer side. See ``tiles``.
             name: For messages.
 
         Returns:
             The particles, each with a class, a confidence and a mask of H×W.
         """
-        found = self.predict(pixels, self.operating_point.confidence, name)
+        confidence = self.operating_point.confidence
+
+        def find(part: NDArray[np.uint8]) -> list[Instance]:
+            return self.predict(part, confidence, name)
+
+        found, magnification = find_everywhere(find, pixels, self.model.recipe.canvas, tiles)
         labelled = tuple(each if each.label else replace(each, label=CLASSLESS) for each in found)
         height, width = pixels.shape[:2]
         instances = labelled if keep_marks else flag_marks(labelled, pixels)
-        return Particles(width=width, height=height, instances=instances)
+        return Particles(width=width, height=height, instances=instances, magnification=magnification)
 
 
 def open_predictor(

@@ -25,6 +25,7 @@ from nanoseg_bench.inference.image_files import find_images
 from nanoseg_bench.inference.overlay import write_overlay
 from nanoseg_bench.inference.particles import PredictedImage
 from nanoseg_bench.inference.predictor import Predictor
+from nanoseg_bench.inference.tiles import AUTO, Tiles
 from nanoseg_bench.progress import track
 from nanoseg_bench.runs.folder import RUN_FILE
 from nanoseg_bench.staging import hold_folder
@@ -114,7 +115,9 @@ class PredictionTask:
             except ImageError as error:
                 unreadable.append(error)
                 continue
-            there = self.predictor.find_particles(pixels, keep_marks=self.settings.keep_marks, name=str(source))
+            there = self.predictor.find_particles(
+                pixels, keep_marks=self.settings.keep_marks, tiles=self.settings.tiles, name=str(source)
+            )
             image = PredictedImage(
                 name=names.take(source.stem),
                 source=source,
@@ -122,6 +125,7 @@ class PredictionTask:
                 width=there.width,
                 height=there.height,
                 instances=there.instances,
+                magnification=there.magnification,
             )
             if OVERLAY in self.formats:
                 path = self.folder / OVERLAY / f"{image.name}.png"
@@ -138,6 +142,7 @@ def plan_task(
     formats: Sequence[str] = DEFAULT_FORMATS,
     *,
     keep_marks: bool = False,
+    tiles: Tiles = AUTO,
 ) -> PredictionTask:
     """Look what has to be predicted, by what an earlier call found.
 
@@ -148,6 +153,7 @@ def plan_task(
         sources: Image files, as ``find_images`` returns them.
         formats: Of ``FORMATS``.
         keep_marks: What lies on information bars, scale bars and lettering counts.
+        tiles: How large micrographs are looked at, see ``tiles.find_everywhere``.
 
     Raises:
         UsageError: The folder holds predictions of another kind.
@@ -159,6 +165,7 @@ def plan_task(
         predictor.classes,
         keep_marks,
         predictor.weights_sha256,
+        tiles,
     )
     before = () if earlier is None else earlier.images
     change = changed_weights(folder, None if earlier is None else earlier.settings, settings)
@@ -197,6 +204,7 @@ def predict_folder(
     formats: Sequence[str] = DEFAULT_FORMATS,
     overwrite: str = "never",
     keep_marks: bool = False,
+    tiles: Tiles = AUTO,
 ) -> Outcome:
     """Find the particles of many micrographs and write what ``nanoseg-bench predict`` writes.
 
@@ -208,6 +216,7 @@ def predict_folder(
         overwrite: Where ``out`` holds predictions: ``never``: stop. ``missing``: add what has come or changed since.
             ``always``: replace them.
         keep_marks: What lies on information bars, scale bars and lettering counts; by default it is flagged.
+        tiles: How large micrographs are looked at, see ``tiles.find_everywhere``.
 
     Returns:
         The images that were predicted, those that were there, and what could not be read.
@@ -224,7 +233,8 @@ def predict_folder(
     given = [images] if isinstance(images, Path | str) else images
     sources = find_images([Path(path) for path in given], folder)
     with hold_folder(folder, wait=overwrite != "never"):
-        task = plan_task(folder, open_folder(folder, overwrite), predictor, sources, formats, keep_marks=keep_marks)
+        earlier = open_folder(folder, overwrite)
+        task = plan_task(folder, earlier, predictor, sources, formats, keep_marks=keep_marks, tiles=tiles)
         for reason in task.reasons:
             _LOG.info("%s", reason)
         return task.carry_out()

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from nanoseg_bench.drawing.charts import chart_style
 from nanoseg_bench.evaluation.corruptions.table import CORRUPTIONS
 from nanoseg_bench.leaderboard.entries import Entry, Group
 from nanoseg_bench.leaderboard.page_charts import (
-    diameters,
     f1_chart,
     precision_recall_chart,
     reliability_chart,
     severity_chart,
     size_chart,
 )
+from nanoseg_bench.leaderboard.series import PRECISION_RECALL, by_severity, curve, diameters
 from nanoseg_bench.pages import svg
 
 _UNITS = ("px", "nm")
@@ -74,6 +75,7 @@ class CurveSection:
     sizes: tuple[Sizes, ...]
 
 
+@chart_style()
 def curve_sections(groups: Sequence[Group]) -> list[CurveSection]:
     """Draw the charts of each group; a group without a single curve is left out.
 
@@ -89,6 +91,7 @@ def curve_sections(groups: Sequence[Group]) -> list[CurveSection]:
     return sections
 
 
+@chart_style()
 def severity_charts(entries: Sequence[Entry]) -> list[Chart]:
     """A chart for each corruption that was measured, all with one AP axis.
 
@@ -107,7 +110,7 @@ def severity_charts(entries: Sequence[Entry]) -> list[Chart]:
             ),
         )
         for corruption in CORRUPTIONS
-        if any(corruption.name in entry.record.details.corruptions for entry in entries)
+        if any(corruption.name in by_severity(entry.record) for entry in entries)
     ]
 
 
@@ -119,14 +122,14 @@ def _curves(entries: Sequence[Entry], identifier: str) -> tuple[Chart, ...]:
             "Precision and recall",
             "IoU ≥ 0.50, any class; the area below a line is AP50",
             precision_recall_chart,
-            lambda entry: entry.record.details.precision_at_recall,
+            lambda entry: curve(entry.record, PRECISION_RECALL),
         ),
         (
             "f1",
             "F1 and confidence",
             "The dot is the operating point; chosen on val, it need not lie on the peak",
             f1_chart,
-            lambda entry: entry.record.details.by_confidence,
+            lambda entry: curve(entry.record, "f1"),
         ),
         (
             "reliability",
@@ -144,7 +147,7 @@ def _curves(entries: Sequence[Entry], identifier: str) -> tuple[Chart, ...]:
 
 
 def _sizes(entries: Sequence[Entry], unit: str, identifier: str) -> Sizes | None:
-    samples = [(entry, sample) for entry in entries for sample in diameters(entry, unit)]
+    samples = [(entry, found) for entry in entries if (found := diameters(entry.record, unit)) is not None]
     if not samples:
         return None
     title = f"Diameters in {unit}"
@@ -165,9 +168,7 @@ def _percentiles(values: Sequence[float | None]) -> tuple[float | None, ...]:
 
 
 def _measured(entry: Entry) -> list[float]:
-    clean = entry.record.scores.get("map_50_95_agnostic_clean")
-    corrupted = [each.get("map_50_95_agnostic") for row in entry.record.details.corruptions.values() for each in row]
-    return [value for value in (clean, *corrupted) if value is not None]
+    return [value for values in by_severity(entry.record).values() for value in values if value is not None]
 
 
 def _axis_end(highest: float) -> float:

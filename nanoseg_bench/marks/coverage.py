@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoseg_bench.annotations.instance import Rle
+from nanoseg_bench.annotations.raster import rle_to_window
 from nanoseg_bench.marks.mark import BANNER, BAR, BOX, TEXT, Marks
 
 MOSTLY = 0.5
@@ -32,7 +34,7 @@ _LEAST_SHARE = 0.05
 pixels and share of the detection that can be judged beside it."""
 
 
-def lies_on_marks(masks: Iterable[NDArray[np.bool_]], marks: Marks, pixels: NDArray[np.uint8]) -> list[bool]:
+def lies_on_marks(regions: Iterable[Rle], marks: Marks, pixels: NDArray[np.uint8]) -> list[bool]:
     """Which detections lie mostly on marks.
 
     More than half of its area lies on information bars, scale bars, boxes under lettering or lines of lettering, and
@@ -42,12 +44,12 @@ def lies_on_marks(masks: Iterable[NDArray[np.bool_]], marks: Marks, pixels: NDAr
     - what it shows besides looks like what is around it. A particle that shows from behind looks different, and stays.
 
     Args:
-        masks: (H, W) bool each, of the micrograph's size.
+        regions: Masks of the micrograph's size.
         marks: Of the micrograph.
         pixels: (H, W) or (H, W, 3) uint8, the micrograph.
     """
     judge = _Judge(marks, pixels)
-    return [judge.lies_on(mask) for mask in masks]
+    return [judge.lies_on(region) for region in regions]
 
 
 class _Judge:
@@ -61,16 +63,17 @@ class _Judge:
         self._whole = np.bincount(marks.ink.ravel())
         self._letters = marks.letters
 
-    def lies_on(self, mask: NDArray[np.bool_]) -> bool:
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        if not len(rows):
+    def lies_on(self, region: Rle) -> bool:
+        mask, x, y = rle_to_window(region)
+        if not mask.size:
             return False
         margin = _RING + 1
-        window = (
-            slice(max(rows[0] - margin, 0), rows[-1] + 1 + margin),
-            slice(max(columns[0] - margin, 0), columns[-1] + 1 + margin),
-        )
-        inside = mask[window]
+        above, left = min(margin, y), min(margin, x)
+        below = min(margin, region.height - y - mask.shape[0])
+        right = min(margin, region.width - x - mask.shape[1])
+        inside = np.pad(mask, ((above, below), (left, right)))
+        top, first = y - above, x - left
+        window = (slice(top, top + inside.shape[0]), slice(first, first + inside.shape[1]))
         area = int(inside.sum())
         if int(self._anywhere[window][inside].sum()) <= MOSTLY * area:
             return False

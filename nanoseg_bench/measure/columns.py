@@ -16,6 +16,10 @@ SHAPE_SURE_FROM_PX = 20.0
 """Diameter below which its shape is flagged: one pixel more or less along the outline still changes it."""
 
 
+OVERLAPS_FROM = 0.05
+"""Share of a particle's area in another one above which they overlap. Half of a model's outlines on EMPS share a pixel
+with a neighbour's, an eighth this much."""
+
 SQUARE_UP_TO = 1.2
 """Aspect ratio above which the outline of a cube is not that of a face."""
 
@@ -99,7 +103,10 @@ COLUMNS: tuple[Column, ...] = (
     ),
     _text("exclusion", "Left out", "why it does not count in the sample, all reasons; empty for one that counts"),
     _flag("touches_border", "Touches border", "it has a pixel in the first or last row or column of the field"),
-    _flag("overlaps", "Overlaps", "it shares a pixel with another particle"),
+    _flag(
+        "overlaps", "Overlaps",
+        f"more than {100 * OVERLAPS_FROM:g} % of its area lies in another particle; outlines that touch share less",
+    ),
     _flag(
         "shape_uncertain", "Shape uncertain",
         f"its diameter is below {SHAPE_SURE_FROM_PX:g} px, where one pixel along the outline changes its shape",

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,20 +35,22 @@ class Fit:
 
     def density(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probability per unit of the values."""
-        return np.asarray(self._frozen().pdf(values), dtype=np.float64)
+        return self._evaluate("pdf", values)
 
     def log_density(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Its logarithm, also where it is too small for a number."""
-        return np.asarray(self._frozen().logpdf(values), dtype=np.float64)
+        return self._evaluate("logpdf", values)
 
     def cumulative(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Share of the distribution below."""
-        return np.asarray(self._frozen().cdf(values), dtype=np.float64)
+        return self._evaluate("cdf", values)
 
-    def _frozen(self) -> Any:
+    def _evaluate(self, function: Literal["pdf", "logpdf", "cdf"], values: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.name == "normal":
-            return norm(self.centre, self.width)
-        return lognorm(math.log(self.width), scale=self.centre)
+            result = getattr(norm, function)(values, self.centre, self.width)
+        else:
+            result = getattr(lognorm, function)(values, math.log(self.width), scale=self.centre)
+        return np.asarray(result, dtype=np.float64)
 
 
 def fit_distributions(values: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> tuple[Fit, ...]:

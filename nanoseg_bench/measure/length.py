@@ -1,4 +1,4 @@
-"""A length as a user types it, in px or in a unit of length: ``12px``, ``5 nm``, ``0.2 µm``."""
+"""A length in px or in nm, as the user has it: the minimum diameter."""
 
 import math
 import re
@@ -46,8 +46,8 @@ class Length:
         return self.value / nm_per_px
 
 
-def parse_length(text: str) -> Length:
-    """Read a length with its unit.
+def parse_min_diameter(text: str) -> Length:
+    """Read a length with its unit: ``12px``, ``5 nm``, ``0.2 µm``.
 
     Raises:
         UsageError: It has no unit, or one that is no length, or is no positive number.

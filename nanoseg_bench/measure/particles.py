@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from nanoseg_bench.annotations.instance import Instance, Rle
 from nanoseg_bench.annotations.raster import iou_matrix, rle_to_window, to_rle
-from nanoseg_bench.measure.columns import COLUMNS, SHAPE_SURE_FROM_PX, SQUARE_UP_TO
+from nanoseg_bench.measure.columns import COLUMNS, OVERLAPS_FROM, SHAPE_SURE_FROM_PX, SQUARE_UP_TO
 from nanoseg_bench.measure.field import Field
 from nanoseg_bench.measure.kinds import is_cube
 from nanoseg_bench.measure.length import Length
@@ -120,7 +120,7 @@ def measure_particles(
         "shape": names,
         "exclusion": [BETWEEN_REASONS.join(each) or None for each in reasons],
         "touches_border": at_border,
-        "overlaps": _overlaps(regions, present),
+        "overlaps": _overlaps(regions, values["area"], present),
         "shape_uncertain": values["diameter"] < SHAPE_SURE_FROM_PX,
     }
     return _as_table(values, others, nm_per_px)
@@ -191,11 +191,14 @@ def _nearest(x: NDArray[np.float64], y: NDArray[np.float64], present: NDArray[np
     return distances
 
 
-def _overlaps(regions: Sequence[Rle], present: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _overlaps(regions: Sequence[Rle], areas: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[np.bool_]:
     overlapping = np.zeros(len(regions), dtype=bool)
     kept = [region for region, is_there in zip(regions, present, strict=True) if is_there]
-    if kept:
-        overlapping[present] = (iou_matrix(kept, kept) > 0).sum(axis=1) > 1
+    if len(kept) > 1:
+        iou, own = iou_matrix(kept, kept), areas[present]
+        np.fill_diagonal(iou, 0)
+        shared = np.rint(iou / (1 + iou) * (own[:, None] + own))  # |A ∩ B| of IoU = |A ∩ B| / (|A| + |B| − |A ∩ B|)
+        overlapping[present] = shared.max(axis=1) > OVERLAPS_FROM * own
     return overlapping
 
 

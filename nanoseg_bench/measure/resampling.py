@@ -56,7 +56,7 @@ def estimate(
         values: (N,) positive.
         weights: (N,) how much each particle stands for.
         images: (N,) number of each particle's image, from 0.
-        resamples: How many.
+        resamples: How many; 0 for no intervals.
         seed: Of the draws.
 
     Returns:
@@ -67,7 +67,7 @@ def estimate(
     image_count = int(images.max()) + 1 if len(images) else 0
     units: Literal["images", "particles"] = "images" if image_count >= MIN_IMAGES else "particles"
     draw_from = image_count if units == "images" else len(values)
-    if draw_from < 2:
+    if draw_from < 2 or not resamples:
         return {name: Estimate(float(observed[name][0]), *[math.nan] * 3) for name in names}, units
     owner = images if units == "images" else np.arange(len(values))
     chunks = [

@@ -148,7 +148,7 @@ def quantities_of(table: pd.DataFrame, name: str = ALL) -> tuple[str, ...]:
 def summary_table(
     table: pd.DataFrame,
     *,
-    by: Literal["class", "shape"] = "class",
+    by: str = "class",
     quantities: Sequence[str] | None = None,
     unit: Unit | None = None,
     weighting: Weighting = "number",
@@ -156,16 +156,16 @@ def summary_table(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Statistics of all particles and of each class.
+    """Statistics of all particles and of each class, or of each image or sample.
 
     Args:
         table: Of particles, of one image or of several.
-        by: The column that names the classes.
+        by: The column that names the classes: ``class``, ``shape``, ``image``, or one of the caller's own.
         quantities: Without unit (``diameter``); by default those of ``quantities_of`` of each class.
         unit: Of lengths; by default ``pooled_unit``.
         weighting: As for ``summarise``.
         border_weighted: As for ``summarise``.
-        resamples: As for ``summarise``.
+        resamples: As for ``summarise``; 0 for no intervals, where there are many classes.
         seed: As for ``summarise``.
 
     Returns:

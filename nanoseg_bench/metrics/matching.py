@@ -14,16 +14,13 @@ from pycocotools import mask as coco_mask
 from scipy.optimize import linear_sum_assignment
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Rle
-from nanoseg_bench.annotations.raster import from_coco, iou_matrix, to_coco, to_rle
+from nanoseg_bench.annotations.raster import areas, bounding_boxes, from_coco, iou_matrix, to_coco, to_rle
 
 IGNORED_SHARE = 0.5
 """A prediction with more than this share of its area inside ignore regions is no false positive."""
 
 HIT_IOU = 0.5
 """A prediction with a larger IoU than this has hit a particle."""
-
-# pycocotools.mask.area notes the number of masks in 8 bits; NumPy 2 refuses more.
-_MASKS_PER_AREA_CALL = 255
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -198,22 +195,6 @@ def inside_share(predicted: Sequence[Rle], region: Rle) -> NDArray[np.float64]:
 def union(regions: Sequence[Rle]) -> Rle:
     """Pixels in at least one of the masks; there must be one."""
     return from_coco(coco_mask.merge([to_coco(region) for region in regions]))
-
-
-def areas(regions: Sequence[Rle]) -> NDArray[np.float64]:
-    """(N,) pixels inside each mask."""
-    coco = [to_coco(region) for region in regions]
-    parts = [
-        coco_mask.area(coco[start : start + _MASKS_PER_AREA_CALL])
-        for start in range(0, len(coco), _MASKS_PER_AREA_CALL)
-    ]
-    return np.concatenate([np.zeros(0), *parts])
-
-
-def bounding_boxes(regions: Sequence[Rle]) -> NDArray[np.float64]:
-    """(N, 4) x, y, width, height of each mask, px; all zero for an empty one."""
-    boxes = coco_mask.toBbox([to_coco(region) for region in regions]) if regions else []
-    return np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
 
 
 def _box_iou(predicted: NDArray[np.float64], truth: NDArray[np.float64], *, crowd: bool) -> NDArray[np.float64]:

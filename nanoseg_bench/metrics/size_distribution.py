@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.stats import wasserstein_distance
 
 from nanoseg_bench.annotations.instance import Rle
-from nanoseg_bench.annotations.raster import area, bounding_box
-from nanoseg_bench.metrics.matching import ImageOverlap, bounding_boxes
+from nanoseg_bench.annotations.raster import area, bounding_box, bounding_boxes
+from nanoseg_bench.metrics.matching import ImageOverlap
 from nanoseg_bench.metrics.per_image import ImageErrors, summarise
 
 BORDER_RULE = (

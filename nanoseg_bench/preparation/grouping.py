@@ -18,16 +18,34 @@ IDENTICAL_PIXELS = "identical-pixels"
 _REGEX_PREFIX, _CSV_PREFIX = "regex:", "csv:"
 
 
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What groups are made for, as messages say it.
+
+    Attributes:
+        option: Of the command line, that the rule is given to.
+        group: What a group is called.
+    """
+
+    option: str
+    group: str
+
+
+SOURCE_GROUPS = Purpose("--group-by", "source group")
+
+
 class GroupRule(ABC):
-    """Says which source group a micrograph belongs to.
+    """Says which group a micrograph belongs to.
 
     Attributes:
         text: The rule as it was given.
         way_out: What to do about a micrograph that has no group by it.
+        purpose: What the groups are for.
     """
 
     text: str
     way_out: str
+    purpose: Purpose
 
     @abstractmethod
     def find(self, record: Named) -> str | None:
@@ -54,6 +72,7 @@ class GroupRule(ABC):
 class _FolderRule(GroupRule):
     text: str = "folder"
     way_out: str = ""
+    purpose: Purpose = SOURCE_GROUPS
 
     def find(self, record: Named) -> str:
         return str(PurePosixPath(record.name).parent)
@@ -64,6 +83,7 @@ class _PatternRule(GroupRule):
     text: str
     pattern: re.Pattern[str]
     way_out: str = "change the pattern so that its (group) is found in every name"
+    purpose: Purpose = SOURCE_GROUPS
 
     def find(self, record: Named) -> str | None:
         match = self.pattern.search(record.name)
@@ -75,6 +95,7 @@ class _TableRule(GroupRule):
     text: str
     table: NameTable
     way_out: str = "add a row for each: its name, its last part or the image's file name in the column name"
+    purpose: Purpose = SOURCE_GROUPS
 
     def find(self, record: Named) -> str | None:
         return self.table.lookup(record)
@@ -99,29 +120,30 @@ class Join:
         return f"kept in one source group: {', '.join(self.names)} ({self.reason})"
 
 
-def parse_group_rule(text: str) -> GroupRule:
+def parse_group_rule(text: str, purpose: Purpose = SOURCE_GROUPS) -> GroupRule:
     """Read a rule; the file of a ``csv`` rule is read at once.
 
     Args:
         text: ``folder`` (the folder that the image lies in, below the root), ``regex:PATTERN``, whose first capture
             group is searched for in the micrograph's name, or ``csv:FILE:COLUMN``, a CSV with the columns ``name``
             and COLUMN (doi, specimen, session, ...), see ``NameTable`` for how names are matched.
+        purpose: What the groups are for.
 
     Raises:
         UsageError: The rule is unknown or malformed.
         PreparationError: Its CSV cannot be read or lacks what is needed.
     """
     if text == "folder":
-        return _FolderRule()
+        return _FolderRule(purpose=purpose)
     if text.startswith(_REGEX_PREFIX):
-        return _PatternRule(text, _compile(text))
+        return _PatternRule(text, _compile(text, purpose.option), purpose=purpose)
     if text.startswith(_CSV_PREFIX):
         # From the right: a Windows path has a colon of its own.
         file, _, column = text.removeprefix(_CSV_PREFIX).rpartition(":")
         if not file or not column or re.fullmatch(r"[A-Za-z]", file):
-            raise UsageError(f"--group-by {text!r}: write csv:FILE:COLUMN, e.g. csv:metadata.csv:doi")
-        return _TableRule(text, read_name_table(Path(file), column.strip()))
-    raise UsageError(f"--group-by {text!r}: unknown rule; use 'folder', 'regex:(...)' or 'csv:FILE:COLUMN'")
+            raise UsageError(f"{purpose.option} {text!r}: write csv:FILE:COLUMN, e.g. csv:metadata.csv:doi")
+        return _TableRule(text, read_name_table(Path(file), column.strip()), purpose=purpose)
+    raise UsageError(f"{purpose.option} {text!r}: unknown rule; use 'folder', 'regex:(...)' or 'csv:FILE:COLUMN'")
 
 
 def regroup(records: Sequence[Named], rule: GroupRule | str) -> dict[str, str]:
@@ -151,8 +173,8 @@ def regroup(records: Sequence[Named], rule: GroupRule | str) -> dict[str, str]:
             groups[record.name] = group
     if missed:
         raise PreparationError(
-            f"--group-by {rule.text!r}: gives no source group for {len(missed)} of {counted(len(records), 'image')}: "
-            f"{some(sorted(missed), 20)}; {rule.way_out}"
+            f"{rule.purpose.option} {rule.text!r}: gives no {rule.purpose.group} for {len(missed)} of "
+            f"{counted(len(records), 'image')}: {some(sorted(missed), 20)}; {rule.way_out}"
         )
     return groups
 
@@ -208,12 +230,12 @@ def _merge(groups: Iterable[str], links: Iterable[Iterable[str]]) -> dict[str, s
     return {group: root(group) for group in parents}
 
 
-def _compile(rule: str) -> re.Pattern[str]:
+def _compile(rule: str, option: str) -> re.Pattern[str]:
     text = rule.removeprefix(_REGEX_PREFIX)
     try:
         pattern = re.compile(text)
     except re.error as error:
-        raise UsageError(f"--group-by {rule!r}: not a regular expression ({error})") from error
+        raise UsageError(f"{option} {rule!r}: not a regular expression ({error})") from error
     if pattern.groups < 1:
-        raise UsageError(f"--group-by {rule!r}: has no capture group; write e.g. 'regex:^([^_]+)_'")
+        raise UsageError(f"{option} {rule!r}: has no capture group; write e.g. 'regex:^([^_]+)_'")
     return pattern

@@ -157,25 +157,27 @@ def _class_bars(statistics: Sequence[SplitStatistics], classes: Sequence[str]) -
 
 def _charts(statistics: Sequence[SplitStatistics]) -> dict[str, Markup]:
     # matplotlib is loaded only where a preview is asked for.
+    from nanoseg_bench.drawing.charts import chart_style
     from nanoseg_bench.preparation.preview_charts import count_chart, size_chart
 
     splits = ", ".join(each.split for each in statistics)
-    figures = {
-        "pixels": (size_chart(statistics, _pixels, "px of the original"), f"Diameters in pixels in {splits}"),
-        "particles": (
-            count_chart([(each.split, each.particles_per_image) for each in statistics], "particles per image",
-                        "% of the split's images"),
-            f"Particles per image in {splits}",
-        ),
-        "groups": (
-            count_chart([(each.split, _group_sizes(each)) for each in statistics], "images per source group",
-                        "% of the split's groups"),
-            f"Images per source group in {splits}",
-        ),
-    }  # fmt: skip
-    if any(len(each.diameters_nm) for each in statistics):
-        figures["nanometres"] = (size_chart(statistics, _nanometres, "nm"), f"Diameters in nanometres in {splits}")
-    return {name: svg(figure, f"chart-{name}", description) for name, (figure, description) in figures.items()}
+    with chart_style():
+        figures = {
+            "pixels": (size_chart(statistics, _pixels, "px of the original"), f"Diameters in pixels in {splits}"),
+            "particles": (
+                count_chart([(each.split, each.particles_per_image) for each in statistics], "particles per image",
+                            "% of the split's images"),
+                f"Particles per image in {splits}",
+            ),
+            "groups": (
+                count_chart([(each.split, _group_sizes(each)) for each in statistics], "images per source group",
+                            "% of the split's groups"),
+                f"Images per source group in {splits}",
+            ),
+        }  # fmt: skip
+        if any(len(each.diameters_nm) for each in statistics):
+            figures["nanometres"] = (size_chart(statistics, _nanometres, "nm"), f"Diameters in nanometres in {splits}")
+        return {name: svg(figure, f"chart-{name}", description) for name, (figure, description) in figures.items()}
 
 
 def _pixels(statistics: SplitStatistics) -> NDArray[np.float64]:

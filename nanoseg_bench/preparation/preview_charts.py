@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from nanoseg_bench.drawing.charts import GRID, INK, TEXT_SIZE, blank_chart, log_axis
+from nanoseg_bench.drawing.charts import blank_chart, log_axis
 from nanoseg_bench.preparation.set_statistics import SplitStatistics
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def size_chart(
     axes.set_ylim(bottom=0)
     axes.set_xlabel(f"equivalent diameter, {unit}")
     axes.set_ylabel("% of the split's particles")
-    axes.grid(color=GRID, linewidth=0.8)
+    axes.grid(visible=True)
     _legend(figure, axes)
     return figure
 
@@ -82,7 +82,7 @@ def count_chart(samples: Sequence[tuple[str, NDArray[np.int64]]], xlabel: str, y
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
-    axes.grid(axis="y", color=GRID, linewidth=0.8)
+    axes.grid(axis="y")
     _legend(figure, axes)
     return figure
 
@@ -91,8 +91,8 @@ def _legend(figure: Figure, axes: "Axes") -> None:
     handles, labels = axes.get_legend_handles_labels()
     # Outside, above the axes: nowhere in the way of the data.
     figure.legend(
-        handles, labels, loc="outside upper left", ncols=max(len(labels), 1), frameon=False, fontsize=TEXT_SIZE,
-        labelcolor=INK, handlelength=1.8, columnspacing=1.4, borderpad=0.1,
+        handles, labels, loc="outside upper left", ncols=max(len(labels), 1), handlelength=1.8, columnspacing=1.4,
+        borderpad=0.1,
     )  # fmt: skip
 
 

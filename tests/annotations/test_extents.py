@@ -31,3 +31,10 @@ def test_boxes_and_areas_are_those_of_each_instance_alone(disc, square):
 
 def test_a_place_is_the_middle_of_the_box(square):
     assert place_of(Instance("cube", (Polygon(square(2, 3, 12, 9)),))) == "cube near (7, 6)"
+
+
+def test_a_micrograph_may_hold_more_than_255_masks():
+    mask = np.zeros((40, 60), dtype=bool)
+    mask[5:8, 10:30] = True
+    extents = measure([Instance("a", mask_to_rle(mask))] * 300)
+    assert (extents.areas == 60).all() and len(extents.boxes) == 300

@@ -2,8 +2,13 @@ import cv2
 import numpy as np
 import pytest
 
-from nanoseg_bench.marks.coverage import lies_on_marks
+from nanoseg_bench.annotations.raster import mask_to_rle
+from nanoseg_bench.marks import coverage
 from nanoseg_bench.marks.detection import find_marks
+
+
+def lies_on_marks(masks, marks, image):
+    return coverage.lies_on_marks(map(mask_to_rle, masks), marks, image)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nanoseg_bench.annotations.raster import to_mask
+from nanoseg_bench.annotations.raster import mask_to_rle, to_mask
 from nanoseg_bench.imageio import read_image
 from nanoseg_bench.marks import BANNER, BAR, BOX, TEXT, Mark
 from nanoseg_bench.marks.coverage import lies_on_marks
@@ -148,7 +148,7 @@ def test_no_particle_of_a_rendered_micrograph_is_taken_for_a_mark(tmp_path, imag
     seen = with_marks = 0
     for pixels, particles, banners in rendered(tmp_path, images, seed):
         marks = find_marks(pixels)
-        assert not any(lies_on_marks(particles, marks, pixels))
+        assert not any(lies_on_marks(map(mask_to_rle, particles), marks, pixels))
         assert [mark.box for mark in marks.of(BANNER)] == [
             (slice(int(np.flatnonzero(bar.any(axis=1))[0]), pixels.shape[0]), slice(0, pixels.shape[1]))
             for bar in banners
@@ -171,7 +171,7 @@ def test_particles_of_emps_are_no_marks():
         numbers = np.asarray(Image.open(folder / "segmaps" / f"{name}.png"))
         masks = [numbers == number for number in np.unique(numbers) if number]
         marks = find_marks(pixels)
-        covered += sum(lies_on_marks(masks, marks, pixels))
+        covered += sum(lies_on_marks(map(mask_to_rle, masks), marks, pixels))
         total += len(masks)
         found += bool(marks.found)
     assert total == 8927

@@ -1,7 +1,7 @@
 import pytest
 
 from nanoseg_bench.errors import MeasurementError, UsageError
-from nanoseg_bench.measure.length import Length, parse_length
+from nanoseg_bench.measure.length import Length, parse_min_diameter
 
 
 @pytest.mark.parametrize(
@@ -16,14 +16,14 @@ from nanoseg_bench.measure.length import Length, parse_length
     ],
 )
 def test_lengths_with_a_unit(text, value, unit):
-    found = parse_length(text)
+    found = parse_min_diameter(text)
     assert (found.value, found.unit) == (pytest.approx(value), unit)
 
 
 @pytest.mark.parametrize("text", ["5", "nm", "-5nm", "5 inch", "1,5nm", "5 1/nm", "", "nan nm"])
 def test_what_is_no_length_is_refused_with_the_way_out(text):
     with pytest.raises(UsageError, match="write it as 5nm or 12px"):
-        parse_length(text)
+        parse_min_diameter(text)
 
 
 def test_in_pixels():

@@ -2,6 +2,9 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from skimage.measure import label, perimeter_crofton, regionprops
 from skimage.morphology import convex_hull_image
 
@@ -146,3 +149,39 @@ def test_small_masks_have_a_size_alone():
     assert math.isnan(found.feret_max)
     with pytest.raises(ValueError, match="without a pixel"):
         measure_mask(np.zeros((3, 3), bool))
+
+
+@given(
+    arrays(bool, st.tuples(st.integers(1, 40), st.integers(1, 40)), elements=st.booleans()),
+    st.integers(0, 3),
+    st.booleans(),
+)
+@settings(max_examples=100, deadline=None)
+def test_any_mask_has_finite_measures_that_do_not_depend_on_how_it_lies(mask, turns, mirrored):
+    mask = np.kron(mask, np.ones((3, 3), bool))
+    if mask.sum() < 100:
+        return
+    found = measure_mask(mask)
+    numbers = {name: getattr(found, name) for name in Morphology.__dataclass_fields__}
+    assert all(math.isfinite(number) for number in numbers.values())
+    assert found.feret_min <= found.width + 1e-9 <= found.length + 2e-9 <= found.feret_max + 3e-9
+    assert 0 < found.solidity <= 1
+    assert 0 <= found.ellipse_ratio <= 1 <= found.aspect_ratio
+    assert 0 <= found.orientation_deg <= 180
+    turned = measure_mask(np.rot90(mask.T if mirrored else mask, turns))
+    for name, number in numbers.items():
+        if name not in ("x", "y", "orientation_deg"):
+            # Of two rectangles of one area, either may be taken.
+            tied = name in ("length", "width", "aspect_ratio")
+            assert getattr(turned, name) == pytest.approx(number, rel=1e-6) or tied, name
+    assert turned.length * turned.width == pytest.approx(found.length * found.width)
+
+
+def test_lengths_grow_with_the_pixels():
+    rng = np.random.default_rng(6)
+    for _ in range(5):
+        mask = blob(rng)
+        small, large = measure_mask(mask), measure_mask(np.kron(mask, np.ones((4, 4), bool)))
+        for name in ("diameter", "feret_max", "feret_min", "length", "width", "major_axis"):
+            # A step of the enlarged outline is four pixels high, which makes nothing but the outline itself longer.
+            assert getattr(large, name) == pytest.approx(4 * getattr(small, name), abs=6, rel=0.03), name

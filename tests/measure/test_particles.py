@@ -188,8 +188,14 @@ def test_neighbours_and_overlaps():
     assert measure(box(20, 20, 20, 20))["nearest_neighbour_px"].isna().all()
 
 
-def test_touching_is_no_overlap():
-    assert not measure(box(20, 20, 20, 20), box(40, 20, 20, 20))["overlaps"].any()
+@pytest.mark.parametrize(("left", "overlap"), [(40, False), (39, False), (38, True)])
+def test_outlines_that_touch_do_not_overlap(left, overlap):
+    """Of 20 columns, one is a share of 5 %."""
+    assert measure(box(20, 20, 20, 20), box(left, 20, 20, 20))["overlaps"].tolist() == [overlap, overlap]
+
+
+def test_a_small_one_on_a_large_one_overlaps_and_the_large_one_hardly():
+    assert measure(box(20, 20, 60, 60), box(30, 30, 10, 10))["overlaps"].tolist() == [False, True]
 
 
 def test_a_mask_of_another_size_is_refused():

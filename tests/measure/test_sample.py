@@ -124,6 +124,14 @@ def test_one_class_needs_no_line_of_its_own():
     assert {"length", "width"} < set(found["quantity"])
 
 
+def test_a_table_per_image_without_intervals():
+    table = table_of(DIAMETERS, images=3)
+    found = summary_table(table, by="image", quantities=["diameter"], resamples=0).set_index("image")
+    assert found.index.tolist() == [ALL, "image-0", "image-1", "image-2"]
+    assert found.loc["image-1", "d50"] == pytest.approx(np.median(DIAMETERS[1::3]) / 2)
+    assert found["d50_lo"].isna().all()
+
+
 def test_few_particles_are_a_warning():
     assert any(f"below {FEW}" in each for each in warnings_of(table_of(DIAMETERS[: FEW - 1])))
     assert warnings_of(table_of(DIAMETERS[:FEW])) == []

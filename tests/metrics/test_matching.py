@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance
-from nanoseg_bench.annotations.raster import area, bounding_box, mask_to_rle, rle_to_mask
-from nanoseg_bench.metrics.matching import GrowingMatch, areas, as_boxes, bounding_boxes, image_overlap, match, union
+from nanoseg_bench.annotations.raster import area, areas, bounding_box, bounding_boxes, mask_to_rle, rle_to_mask
+from nanoseg_bench.metrics.matching import GrowingMatch, as_boxes, image_overlap, match, union
 
 
 def best_by_trying_all(iou, threshold):

@@ -89,8 +89,7 @@ def test_what_is_drawn_is_the_same_for_every_network(preset):
     assert {recipe.augmentation for recipe in recipes} == {Augmentation(mosaic=0.3, scale=(0.35, 1.25))}
     assert {(recipe.crop < recipe.canvas, recipe.copies) for recipe in recipes} == {(True, False)}
     assert len({(recipe.canvas, recipe.crop) for recipe in recipes}) == 1
-    if preset == "quick":
-        assert len({recipe.images_seen for recipe in recipes}) == 1
+    assert len({recipe.images_seen for recipe in recipes[:2]}) == 1
 
 
 def test_augmentation_is_shared_listed_or_nothing():

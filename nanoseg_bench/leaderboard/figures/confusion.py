@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nanoseg_bench.drawing.charts import INK, SOFT
 from nanoseg_bench.evaluation.result import Confusion
-from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender
+from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender, left_out
 from nanoseg_bench.leaderboard.figures.drawn import Drawn, NothingToDrawError
 from nanoseg_bench.leaderboard.figures.page_grid import shorten
 from nanoseg_bench.leaderboard.figures.style import COLUMN_WIDTH, SMALL_SIZE, TITLE_LINE, WIDTH, lettered, wrapped
@@ -62,9 +62,7 @@ def draw_confusions(contenders: Sequence[Contender], eval_set: str = "test") -> 
                 share = shares[row, column]
                 cell = (truth, predicted, confusion.counts[row][column], None if np.isnan(share) else float(share))
                 rows.append((*each.identity, each.first.seed, *cell))
-    drawn = {id(each) for each, _ in shown}
-    left_out = [each.label for each in contenders if id(each) not in drawn]
-    notes = (f"Without {', '.join(left_out)}: no confusion matrix in their records.",) if left_out else ()
+    notes = left_out(contenders, [each for each, _ in shown], "no confusion matrix in their records")
     return Drawn(_NAMES[eval_set], figure, COLUMNS, rows, notes)
 
 

@@ -11,6 +11,7 @@ from nanoseg_bench.errors import UsageError
 from nanoseg_bench.leaderboard.admission import admitted_records
 from nanoseg_bench.leaderboard.build import best_first
 from nanoseg_bench.leaderboard.palette import Look, model_looks
+from nanoseg_bench.leaderboard.series import Series
 from nanoseg_bench.metrics.bootstrap import percentile_interval
 from nanoseg_bench.runs.record import Record, find_records
 
@@ -87,6 +88,14 @@ class Contender:
         """Model, label and preset, with which every row of a figure's CSV begins."""
         return self.model, self.label, self.first.test.preset
 
+    def series(self, eval_set: str) -> list[Series]:
+        """Its records of an eval set as lines of a chart, by seed."""
+        return [
+            Series(run.records[eval_set], self.look, run is self.first, self.look.marker)
+            for run in self.runs
+            if eval_set in run.records
+        ]
+
     def measured(self, metric: str) -> Measured | None:
         """A metric on the test set; None where no seed has it."""
         records = [run.test for run in self.runs]
@@ -141,6 +150,12 @@ def choose_contenders(
         for each in contenders
         if (models is None or each.model in models) and preset in (None, each.first.test.preset)
     ]
+
+
+def left_out(contenders: Sequence[Contender], drawn: Sequence[Contender], reason: str) -> tuple[str, ...]:
+    """The sentence that names who is not drawn, for a figure's notes; none where all are."""
+    names = [each.label for each in contenders if each not in drawn]
+    return (f"Without {', '.join(names)}: {reason}.",) if names else ()
 
 
 def _require(name: str, flag: str, known: Sequence[str], way_out: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender
+from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender, left_out
 from nanoseg_bench.leaderboard.figures.drawn import Drawn, NothingToDrawError
 from nanoseg_bench.leaderboard.figures.style import WIDTH, lettered, model_legend
 from nanoseg_bench.runs.folder import HISTORY_FILE
@@ -59,8 +59,7 @@ def draw_losses(contenders: Sequence[Contender], runs: Path) -> Drawn:
     """
     names = [run.run_id for each in contenders for run in each.runs]
     histories = {name: _read_history(runs / name / HISTORY_FILE) for name in names}
-    without = [each for each in contenders if not any(histories[run.run_id] for run in each.runs)]
-    trained = [each for each in contenders if each not in without]
+    trained = [each for each in contenders if any(histories[run.run_id] for run in each.runs)]
     if not trained and any(run.test.folds for each in contenders for run in each.runs):
         raise NothingToDrawError(
             f"{runs}: a row of a cross-validation has as many trainings as folds, and none is shown"
@@ -82,8 +81,8 @@ def draw_losses(contenders: Sequence[Contender], runs: Path) -> Drawn:
         for point in histories[run.run_id]
         for part in parts
     ]
-    notes = (f"Without {', '.join(each.label for each in without)}: no {HISTORY_FILE} in the run's folder.",)
-    return Drawn("loss", figure, COLUMNS, rows, notes if without else ())
+    notes = left_out(contenders, trained, f"no {HISTORY_FILE} in the run's folder")
+    return Drawn("loss", figure, COLUMNS, rows, notes)
 
 
 def _read_history(path: Path) -> _History:

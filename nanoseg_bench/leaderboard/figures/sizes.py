@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.lines import Line2D
-from numpy.typing import NDArray
 
-from nanoseg_bench.drawing.charts import INK, SOFT, log_axis
-from nanoseg_bench.evaluation.result import Diameters, Numbers
-from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender
+from nanoseg_bench.drawing.charts import INK, SOFT
+from nanoseg_bench.evaluation.result import Diameters
+from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender, left_out
 from nanoseg_bench.leaderboard.figures.drawn import Drawn, NothingToDrawError
 from nanoseg_bench.leaderboard.figures.style import SMALL_SIZE, WIDTH, lettered, minus, panels, wrapped
+from nanoseg_bench.leaderboard.line_charts import draw_diameters, label_diameters
+from nanoseg_bench.leaderboard.series import array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,10 +37,7 @@ def draw_sizes(contenders: Sequence[Contender]) -> Drawn:
         NothingToDrawError: No record holds diameters.
     """
     measured = [
-        (each, diameters)
-        for each in contenders
-        for diameters in each.first.test.details.diameters
-        if _known(diameters.truth).size
+        (each, diameters) for each in contenders for diameters in each.first.test.details.diameters if diameters.truth
     ]
     if not measured:
         raise NothingToDrawError("no record holds diameters; `nanoseg-bench score` makes new ones from the predictions")
@@ -65,9 +63,7 @@ def draw_sizes(contenders: Sequence[Contender]) -> Drawn:
         for each, diameters in measured
         for percentile, (truth, predicted) in enumerate(_pairs(diameters))
     ]
-    drawn = {id(each) for each, _ in measured}
-    left_out = [each.label for each in contenders if id(each) not in drawn]
-    notes = (f"Without {', '.join(left_out)}: no diameters in their records.",) if left_out else ()
+    notes = left_out(contenders, [each for each, _ in measured], "no diameters in their records")
     return Drawn("sizes", figure, COLUMNS, rows, notes)
 
 
@@ -84,28 +80,15 @@ def _pairs(diameters: Diameters) -> list[tuple[float | None, float | None]]:
     return list(zip(truth, predicted, strict=True))
 
 
-def _known(values: Numbers) -> NDArray[np.float64]:
-    return np.array([value for value in values if value is not None], dtype=np.float64)
-
-
 def _range(all_diameters: Sequence[Diameters]) -> tuple[float, float]:
-    values = np.concatenate([_known(part) for each in all_diameters for part in (each.truth, each.predicted)])
+    values = np.concatenate([array(part) for each in all_diameters for part in (each.truth, each.predicted)])
     return float(values.min()) / _MARGIN, float(values.max()) * _MARGIN
 
 
 def _draw_panel(axes: "Axes", contender: Contender, diameters: Diameters, limits: tuple[float, float]) -> None:
-    for part, colour, width, alpha in (
-        (diameters.truth, INK, 2.4, 0.55),
-        (diameters.predicted, contender.look.colour, 1.3, 1.0),
-    ):
-        values = _known(part)
-        if values.size:
-            axes.plot(values, np.linspace(0, 100, values.size), color=colour, linewidth=width, alpha=alpha)
-    log_axis(axes, *limits)
-    axes.set_ylim(0, 100)
-    axes.set_yticks((0, 25, 50, 75, 100))
-    axes.grid(visible=True)
-    axes.set_xlabel(f"equivalent diameter, {diameters.unit}")
+    draw_diameters(axes, diameters.truth, color=INK, linewidth=2.4, alpha=0.55)
+    draw_diameters(axes, diameters.predicted, color=contender.look.colour)
+    label_diameters(axes, diameters.unit, limits)
     axes.annotate(
         _about(contender, diameters), (0, 1), (0, 3), xycoords="axes fraction", textcoords="offset points",
         ha="left", va="bottom", fontsize=SMALL_SIZE, color=SOFT, linespacing=1.2,
@@ -115,9 +98,9 @@ def _draw_panel(axes: "Axes", contender: Contender, diameters: Diameters, limits
 def _about(contender: Contender, diameters: Diameters) -> str:
     """Two lines: how many particles, and by how much their diameters differ."""
     found, there = (f"{count:,}".replace(",", "\u202f") for count in (diameters.predicted_count, diameters.truth_count))
-    truth, predicted = _known(diameters.truth), _known(diameters.predicted)
+    truth, predicted = array(diameters.truth), array(diameters.predicted)
     differences = []
-    if predicted.size:
+    if diameters.predicted:
         differences.append(f"median {minus(f'{np.median(predicted) / np.median(truth) - 1:+.1%}')}".replace("%", " %"))
     distance = contender.first.test.scores.get(f"diameter_w1_{diameters.unit}")
     if distance is not None:

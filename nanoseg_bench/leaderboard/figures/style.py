@@ -2,17 +2,14 @@
 
 import string
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-import matplotlib.style
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
-from nanoseg_bench.drawing.charts import GRID, INK, SOFT
-from nanoseg_bench.fonts import families_for
+from nanoseg_bench.drawing.charts import chart_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,51 +25,18 @@ TEXT_SIZE, SMALL_SIZE = 8.0, 7.0
 TITLE_LINE = 0.16
 """Inches: height of a further line in a title."""
 
+_LINE = 1.3  # points
 _LETTER_WIDTH = 0.068  # inches, of an average letter
 _KEY_WIDTH = 0.54  # inches, of a line in the legend with the space around it
 
-_STYLE: dict[str, Any] = {
-    "font.size": TEXT_SIZE,
-    "axes.titlesize": TEXT_SIZE + 0.5,
-    "axes.titlelocation": "left",
-    "axes.titlecolor": INK,
-    "axes.labelcolor": SOFT,
-    "axes.edgecolor": SOFT,
-    "axes.linewidth": 0.7,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
-    "xtick.major.width": 0.7,
-    "ytick.major.width": 0.7,
-    "grid.color": GRID,
-    "grid.linewidth": 0.7,
-    "lines.linewidth": 1.3,
-    "legend.frameon": False,
-    "legend.labelcolor": INK,
-    "text.color": INK,
-    # Class names are not mathematics, whatever dollars they hold.
-    "text.parse_math": False,
-    "svg.hashsalt": "nanoseg-bench",
-    # Texts that an editor or a journal can still change.
-    "pdf.fonttype": 42,
-}
 
-
-@contextmanager
-def figure_style(texts: Iterable[str] = ()) -> Iterator[None]:
-    """Draw and save figures alike, whatever ``matplotlibrc`` says.
+def figure_style(texts: Iterable[str] = ()) -> AbstractContextManager[None]:
+    """Draw and save figures alike, in the style of all charts at the sizes of print.
 
     Args:
-        texts: Titles, class and image names: all that may need letters which matplotlib's own font lacks.
+        texts: As of ``chart_style``.
     """
-    with mpl.style.context(["default", {**_STYLE, "font.family": families_for("".join(texts))}]):
-        yield
+    return chart_style(TEXT_SIZE, _LINE, texts)
 
 
 def lettered(number: int, title: str) -> str:
