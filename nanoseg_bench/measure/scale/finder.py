@@ -19,8 +19,9 @@ _ASPECT = 2.0
 
 _STANDS_OUT = 20
 _CLEAR = 80
-"""Grey values by which a strip stands out from above and below: to be looked at, and to be told from what it lies
-across."""
+_WHITE = 243
+"""Grey values by which a strip stands out from above and below: to be looked at, and to be told from what it lies across;
+and what is white in spite of JPEG, to be told from a bright particle."""
 
 _MOST = 150
 """Strips that are measured at most, those that stand out most first."""
@@ -56,12 +57,17 @@ def find_bars(grey: NDArray[np.uint8]) -> list[Bar]:
     return _distinct(sorted(found, key=likeness, reverse=True))
 
 
-def likeness(bar: Bar) -> float:
-    """How much a strip looks like a bar by itself, from 0 to 1: one grey value, sharp ends, filled, free, not cut."""
+def quality(bar: Bar) -> float:
+    """How much a strip looks drawn, from 0 to 1: one grey value, sharp ends, filled, free, clear, not cut."""
     even = 1.0 / (1.0 + (bar.spread / 8.0) ** 2)
     sharp = min(bar.end_contrast / max(0.5 * abs(bar.contrast), 25.0), 1.0)
-    extreme = min(bar.grey, 255 - bar.grey)
-    return even * sharp * bar.filled * bar.stands_out * (0.3 if bar.cut else 1.0) / (1.0 + (extreme / 80.0) ** 2)
+    clear = min(abs(bar.contrast) / 50.0, 1.0)
+    return even * sharp * clear * bar.filled * bar.stands_out * (0.3 if bar.cut else 1.0)
+
+
+def likeness(bar: Bar) -> float:
+    """How much a strip looks like a bar by itself, from 0 to 1: drawn, and nearly black or white."""
+    return quality(bar) / (1.0 + (min(bar.grey, 255 - bar.grey) / 80.0) ** 2)
 
 
 def _shrunk(grey: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
@@ -79,14 +85,21 @@ def _strips(grey: NDArray[np.uint8]) -> Iterator[tuple[int, int, int, int, float
     padded = cv2.copyMakeBorder(level, thickest + 1, thickest + 1, 0, 0, cv2.BORDER_CONSTANT, value=0)
     thick = cv2.morphologyEx(padded, cv2.MORPH_OPEN, np.ones((thickest + 1, 1), np.uint8))
     strips = level - thick[thickest + 1 : -thickest - 1]
-    for least in (_STANDS_OUT, _CLEAR):
-        _, labels, stats, _ = cv2.connectedComponentsWithStats((strips >= least).astype(np.uint8), connectivity=4)
-        for label in range(1, len(stats)):
-            left, top, across, down, area = (int(value) for value in stats[label])
-            if across < _ASPECT * down or down > thickest or not shortest <= across <= _LONGEST * width:
-                continue
-            inside = labels[top : top + down, left : left + across] == label
-            yield left, top, left + across, top + down, float(strips[top : top + down, left : left + across][inside].mean())
+    drawn = (level >= _WHITE) & (strips >= _STANDS_OUT)
+    for mask in (strips >= _STANDS_OUT, strips >= _CLEAR, drawn):
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
+        across, down = stats[:, 2], stats[:, 3]
+        sized = (across >= _ASPECT * down) & (down <= thickest) & (across >= shortest) & (across <= _LONGEST * width)
+        sized[0] = False
+        for label in np.flatnonzero(sized).tolist():
+            box = _box(stats[label])
+            inside = labels[box] == label
+            yield box[1].start, box[0].start, box[1].stop, box[0].stop, float(strips[box][inside].mean())
+
+
+def _box(stats: NDArray[np.int32]) -> tuple[slice, slice]:
+    left, top, across, down, _ = (int(value) for value in stats)
+    return slice(top, top + down), slice(left, left + across)
 
 
 def _is_bar(bar: Bar, height: int, width: int) -> bool:
