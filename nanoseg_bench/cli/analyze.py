@@ -3,7 +3,6 @@
 import argparse
 import datetime
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.shipped import find_model
+from nanoseg_bench.cli.tiles_option import add_tiles
 from nanoseg_bench.cli.training_options import add_device
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.report.formats import BORDERS, DEFAULT_FORMATS, FORMATS, OVERWRITE, require_writers
@@ -18,9 +18,9 @@ from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
     from nanoseg_bench.inference.predictor import Predictor
+    from nanoseg_bench.preparation.scales import ScaleTable
     from nanoseg_bench.report.analysis.folder import AnalysedSample, Analysis
     from nanoseg_bench.report.analysis.micrograph import Choices
-    from nanoseg_bench.report.analysis.samples import Member
 
 _ENGINES = {"auto": "", "onnx": "ONNX Runtime", "torch": "PyTorch"}
 
@@ -77,6 +77,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         action="store_true",
         help="count what lies on information bars, scale bars and lettering (default: leave it out)",
     )
+    add_tiles(parser)
     scale = parser.add_argument_group("scale")
     scale.add_argument("--scale", metavar="0.42nm", help="what one pixel spans, of all micrographs")
     scale.add_argument("--scale-bar", metavar="200nm", help="length of the scale bar that is found in each micrograph")
@@ -99,10 +100,9 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     sample.add_argument(
         "--sample-by",
-        default="folder",
-        metavar="WHAT",
-        help="micrographs that are pooled: those of a folder; regex:PATTERN, by what its first group matches in the "
-        "file's name; or csv:FILE with the columns name and sample (default: %(default)s)",
+        metavar="RULE",
+        help="micrographs that are pooled: folder, those of each subfolder; regex:PATTERN, by what its first group "
+        "matches in the path without suffix; or csv:FILE:COLUMN, of a table with a column name (default: all of them)",
     )
     cover = parser.add_argument_group("for the report")
     cover.add_argument("--operator", default="", metavar="NAME", help="who makes the analysis")
@@ -147,14 +147,13 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.report.analysis.folder import AnalysisTask, analyse_folder
 
     choices = _choices(arguments)
-    scale_of = _scale_table(arguments.scale_csv)
     outcome = analyse_folder(
         AnalysisTask(
             predictor=_open(arguments),
             images=arguments.images,
             out=arguments.out,
             choices=choices,
-            scale_of=scale_of,
+            scales=_scale_table(arguments.scale_csv),
             sample_by=arguments.sample_by,
             formats=formats,
             operator=arguments.operator,
@@ -167,19 +166,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _choices(arguments: argparse.Namespace) -> "Choices":
-    from nanoseg_bench.measure.length import parse_length
-    from nanoseg_bench.measure.scale import parse_length as parse_bar
-    from nanoseg_bench.measure.scale import parse_scale
+    from nanoseg_bench.measure.length import parse_min_diameter
+    from nanoseg_bench.measure.scale import parse_length, parse_scale
     from nanoseg_bench.report.analysis.micrograph import Choices
     from nanoseg_bench.report.report_input import Acquisition
 
     return Choices(
-        min_diameter=None if arguments.min_diameter is None else parse_length(arguments.min_diameter),
+        min_diameter=None if arguments.min_diameter is None else parse_min_diameter(arguments.min_diameter),
         border=arguments.border,
         nm_per_px=None if arguments.scale is None else parse_scale(arguments.scale),
-        bar_nm=None if arguments.scale_bar is None else parse_bar(arguments.scale_bar),
+        bar_nm=None if arguments.scale_bar is None else parse_length(arguments.scale_bar),
         read_text=False if arguments.no_ocr else None,
         keep_marks=arguments.keep_marks,
+        tiles=arguments.tiles,
         acquisition=Acquisition(instrument=arguments.instrument, voltage_kv=arguments.kv),
     )
 
@@ -207,7 +206,7 @@ def _open(arguments: argparse.Namespace) -> "Predictor":
 def _show(outcome: "Analysis") -> None:
     from rich.table import Column, Table
 
-    from nanoseg_bench.terminal import open_console
+    from nanoseg_bench.terminal import open_console, print_sentence
 
     table = Table(Column("image", overflow="fold"))
     for heading in ("particles", "median diameter", "nm/px"):
@@ -227,6 +226,8 @@ def _show(outcome: "Analysis") -> None:
         _show_sample(sample)
         for path in sample.documents:
             print(path)
+    for sentence in outcome.warnings:
+        print_sentence(sentence)
     for image in outcome.images:
         if image.status != "ok":
             print(f"not analysed: {image.reason}")
@@ -247,9 +248,7 @@ def _show_sample(sample: "AnalysedSample") -> None:
         print_sentence(f"  {sentence}")
 
 
-def _scale_table(path: Path | None) -> "Callable[[Member], float | None]":
-    if path is None:
-        return lambda _: None
+def _scale_table(path: Path | None) -> "ScaleTable | None":
     from nanoseg_bench.preparation.scales import read_scale_table
 
-    return read_scale_table(path).lookup
+    return None if path is None else read_scale_table(path)

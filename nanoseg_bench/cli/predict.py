@@ -12,6 +12,7 @@ from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.shipped import find_model
+from nanoseg_bench.cli.tiles_option import add_tiles
 from nanoseg_bench.cli.training_options import add_device
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.inference.formats import DEFAULT_FORMATS, FORMATS, OVERLAY, OVERWRITE
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from nanoseg_bench.inference.particles import PredictedImage
     from nanoseg_bench.inference.predictor import Predictor
     from nanoseg_bench.inference.task import Outcome
-    from nanoseg_bench.inference.tiles import Tiles
 
 _ENGINES = {"auto": "", "onnx": "ONNX Runtime", "torch": "PyTorch"}
 
@@ -83,14 +83,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         action="store_true",
         help="count what lies on information bars, scale bars and lettering (default: flag it and leave it out)",
     )
-    parser.add_argument(
-        "--tiles",
-        type=_tiles,
-        default="auto",
-        metavar="auto|off|N",
-        help="look at a micrograph in overlapping tiles, too: where its particles would be too small to be seen, "
-        "never, or N along its longer side (default: %(default)s)",
-    )
+    add_tiles(parser)
     parser.add_argument(
         "--out", type=Path, default=Path("predictions"), metavar="DIR", help="folder to write (default: %(default)s)"
     )
@@ -157,14 +150,6 @@ def _predict(arguments: argparse.Namespace, sources: Sequence[Path], formats: Se
     for error in outcome.unreadable:
         print(f"could not be read: {error}")
     return outcome
-
-
-def _tiles(word: str) -> "Tiles":
-    if word == "auto" or word == "off":
-        return word
-    if not word.isdecimal() or int(word) < 2:
-        raise argparse.ArgumentTypeError(f"{word!r}: give auto, off, or a number of tiles from 2 on")
-    return int(word)
 
 
 def _formats(words: Sequence[str]) -> list[str]:

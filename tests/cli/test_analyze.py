@@ -266,7 +266,7 @@ def test_the_border_and_the_scale_are_the_users(run, tmp_path, capsys):
         (["--confidence", "1.5"], "lies between 0 and 1"),
         (["--scale", "fast"], "fast"),
         (["--min-diameter", "5"], "no length with a unit"),
-        (["--sample-by", "day"], "regex:PATTERN"),
+        (["--sample-by", "day"], "--sample-by"),
         (["--border", "cut"], "there is no 'cut'"),
         (["--scale-csv", "nowhere.csv"], "nowhere.csv"),
     ],

@@ -2,7 +2,8 @@
 
 import datetime
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ from nanoseg_bench.inference.predictor import Predictor
 from nanoseg_bench.measure.columns import COLUMNS, column_of
 from nanoseg_bench.measure.particles import counted as counted_in
 from nanoseg_bench.measure.sample import Unit, particle_weights, warnings_of
+from nanoseg_bench.measure.sampling_by import assign_samples
 from nanoseg_bench.measure.statistics import compute_statistics
+from nanoseg_bench.preparation.scales import ScaleTable
 from nanoseg_bench.preparation.survey import some
 from nanoseg_bench.progress import track
 from nanoseg_bench.report.analysis.method import method_of
@@ -36,7 +39,6 @@ from nanoseg_bench.report.analysis.micrograph import (
     filter_sentences,
 )
 from nanoseg_bench.report.analysis.outputs import file_names, write_documents, write_pictures
-from nanoseg_bench.report.analysis.samples import FOLDER, Member, group_samples, members_of
 from nanoseg_bench.report.analysis.state import read_key, read_state, write_state
 from nanoseg_bench.report.delimited import csv_of, write_csv
 from nanoseg_bench.report.formats import ANNOTATIONS, DEFAULT_FORMATS, PICTURES, require_writers
@@ -60,6 +62,23 @@ _SHOWN_OUTLINES = 4
 _MOST_IMAGE_WARNINGS = 5
 
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A micrograph that was asked for.
+
+    Attributes:
+        name: Its path below the folder that was given, without suffix, as tables of the user name it.
+        image_path: The file.
+        stem: In all tables, and of the files that are written of it.
+        sample: That it belongs to.
+    """
+
+    name: str
+    image_path: Path
+    stem: str
+    sample: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,12 +146,14 @@ class Analysis:
         images: One for each micrograph that was asked for.
         samples: In the order of their first micrographs.
         earlier: Micrographs that an earlier call had analysed.
+        warnings: Sentences on the user's tables.
     """
 
     folder: Path
     images: tuple[AnalysedImage, ...]
     samples: tuple[AnalysedSample, ...]
     earlier: int
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +165,8 @@ class AnalysisTask:
         images: Files and folders.
         out: Folder to write.
         choices: Of the user.
-        scale_of: The scale of a micrograph that the user's table has, by its member; None has none.
-        sample_by: See ``samples.group_samples``.
+        scales: Of single micrographs, as the user's table has them.
+        sample_by: Rule of ``measure.sampling_by``; None puts all micrographs together.
         formats: Of ``formats.FORMATS``; the CSV files and ``analysis.json`` are always written.
         operator: Who makes the analysis.
         made: When, with a time zone.
@@ -156,8 +177,8 @@ class AnalysisTask:
     images: Sequence[Path]
     out: Path
     choices: Choices = Choices()  # noqa: RUF009, it is frozen
-    scale_of: Callable[[Member], float | None] = lambda _: None
-    sample_by: str = FOLDER
+    scales: ScaleTable | None = None
+    sample_by: str | None = None
     formats: Sequence[str] = DEFAULT_FORMATS
     operator: str = ""
     made: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
@@ -178,17 +199,31 @@ def analyse_folder(task: AnalysisTask) -> Analysis:
     require_writers(tuple(task.formats))
     sources = find_images(task.images, out)
     names = UniqueNames()
-    members = [Member(names.take(path.stem), path) for path in sources]
-    samples = group_samples(members, task.sample_by)
+    root = _root(task.images, sources)
+    found = assign_samples(sources, root, task.sample_by)
+    if len(sources) == 1 and task.sample_by is None:
+        found = {sources[0]: sources[0].stem}  # a folder's name says nothing of a single micrograph
+    members = [
+        Member(path.relative_to(root).with_suffix("").as_posix(), path, names.take(path.stem), found[path])
+        for path in sources
+    ]
+    warnings = [] if task.scales is None else task.scales.check(members)
     with hold_folder(out):
         settings = _settings(task)
         written = _open(out, settings, task.overwrite)
         try:
             # At once: a call that is killed leaves a folder that the next one knows as ours.
             write_json(out / FILE, {"format": FORMAT, "settings": settings, "labelme_sha256": written})
-            return _Run(task, settings, method_of(task.predictor)).carry_out(members, samples)
+            return _Run(task, settings, method_of(task.predictor)).carry_out(members, tuple(warnings))
         except OSError as error:
             raise unwritable(out, error, "--out") from error
+
+
+def _root(given: Sequence[Path], sources: Sequence[Path]) -> Path:
+    """The folder that was given, or the one that holds all that was."""
+    if len(given) == 1 and given[0].is_dir():
+        return given[0].absolute()
+    return Path(os.path.commonpath([path.parent for path in sources]))
 
 
 def _settings(task: AnalysisTask) -> dict[str, Any]:
@@ -205,6 +240,7 @@ def _settings(task: AnalysisTask) -> dict[str, Any]:
         "bar_nm": choices.bar_nm,
         "read_text": choices.read_text,
         "keep_marks": choices.keep_marks,
+        "tiles": choices.tiles,
         "acquisition": asdict(choices.acquisition),
     }
 
@@ -244,34 +280,36 @@ class _Run:
         self._out = task.out
         self._earlier = 0
 
-    def carry_out(self, members: Sequence[Member], samples: Mapping[str, str]) -> Analysis:
+    def carry_out(self, members: Sequence[Member], warnings: tuple[str, ...]) -> Analysis:
         rows = {}
         title = self._task.predictor.model.recipe.title
         for member in track(members, f"analyse with {title}"):
-            rows[member.name] = self._analyse(member, samples[member.name])
-        done = [member.name for member in members if rows[member.name].status == OK]
-        self._write_particles(done)
-        found = tuple(self._write_samples(done, samples))
-        self._write_annotations(done)
+            rows[member.stem] = self._analyse(member)
+        done = [member for member in members if rows[member.stem].status == OK]
+        stems = [member.stem for member in done]
+        self._write_particles(stems)
+        found = tuple(self._write_samples(done))
+        self._write_annotations(stems)
         self._write_tables(tuple(rows.values()), found)
-        return Analysis(folder=self._out, images=tuple(rows.values()), samples=found, earlier=self._earlier)
+        images = tuple(rows.values())
+        return Analysis(folder=self._out, images=images, samples=found, earlier=self._earlier, warnings=warnings)
 
-    def _analyse(self, member: Member, sample: str) -> AnalysedImage:
-        path = self._out / STATE / f"{member.name}.json"
+    def _analyse(self, member: Member) -> AnalysedImage:
+        path = self._out / STATE / f"{member.stem}.json"
         try:
-            scale = self._task.scale_of(member)
+            scale = None if self._task.scales is None else self._task.scales.lookup(member)
             key = self._key(member, scale)
             if read_key(path) == key and self._has_pictures(member):
                 self._earlier += 1
-                return self._row(read_state(path, outlines=False), member, sample)
+                return self._row(read_state(path, outlines=False), member)
             analysed = analyse_micrograph(
-                member.image_path, self._task.predictor, self._task.choices, name=member.name, nm_per_px=scale
+                member.image_path, self._task.predictor, self._task.choices, name=member.stem, nm_per_px=scale
             )
             if any(name in self._task.formats for name in PICTURES):
                 pixels = read_image(member.image_path)
                 write_pictures(self._out, analysed, pixels, self._task.formats, self._task.predictor.classes)
             write_state(path, analysed, key)
-            return self._row(analysed, member, sample)
+            return self._row(analysed, member)
         except OSError:
             raise  # the folder cannot be written: no micrograph's fault
         except NanosegError as error:
@@ -281,11 +319,11 @@ class _Run:
             _LOG.debug("", exc_info=True)
             reason = f"{type(error).__name__}: {error}"
         return AnalysedImage(
-            image=member.name, source=str(member.image_path), sample=sample, status=FAILED, reason=reason
+            image=member.stem, source=str(member.image_path), sample=member.sample, status=FAILED, reason=reason
         )
 
-    def _row(self, analysed: AnalysedMicrograph, member: Member, sample: str) -> AnalysedImage:
-        return _row(analysed, member, sample, self._task.choices.border == "weight")
+    def _row(self, analysed: AnalysedMicrograph, member: Member) -> AnalysedImage:
+        return _row(analysed, member, self._task.choices.border == "weight")
 
     def _key(self, member: Member, scale: float | None) -> str:
         file = sha256_file(member.image_path) if member.image_path.is_file() else None
@@ -293,7 +331,7 @@ class _Run:
 
     def _has_pictures(self, member: Member) -> bool:
         wanted = [(name, suffix) for name, suffix in PICTURES.items() if name in self._task.formats]
-        return all((self._out / name / f"{member.name}.{suffix}").is_file() for name, suffix in wanted)
+        return all((self._out / name / f"{member.stem}.{suffix}").is_file() for name, suffix in wanted)
 
     def _state(self, name: str, *, outlines: bool = True) -> AnalysedMicrograph:
         return read_state(self._out / STATE / f"{name}.json", outlines=outlines)
@@ -306,8 +344,10 @@ class _Run:
             for name in names:
                 file.write(csv_of(self._state(name, outlines=False).table).partition("\n")[2])
 
-    def _write_samples(self, names: Sequence[str], samples: Mapping[str, str]) -> list[AnalysedSample]:
-        members = members_of({name: samples[name] for name in names})
+    def _write_samples(self, done: Sequence[Member]) -> list[AnalysedSample]:
+        members: dict[str, list[str]] = {}
+        for member in done:
+            members.setdefault(member.sample, []).append(member.stem)
         files = file_names(list(members))
         written = []
         for sample, of_sample in track(members.items(), "write reports", total=len(members)):
@@ -395,7 +435,7 @@ class _Entry:
         )
 
 
-def _row(analysed: AnalysedMicrograph, member: Member, sample: str, border_weighted: bool) -> AnalysedImage:
+def _row(analysed: AnalysedMicrograph, member: Member, border_weighted: bool) -> AnalysedImage:
     image, table = analysed.image, analysed.table
     unit: Unit = "px" if image.nm_per_px is None else "nm"
     kept = counted_in(table)
@@ -405,9 +445,9 @@ def _row(analysed: AnalysedMicrograph, member: Member, sample: str, border_weigh
     weights = particle_weights(kept, "number", border_weighted)
     median = float(compute_statistics(values, weights[None])["d50"][0]) if len(kept) else None
     return AnalysedImage(
-        image=member.name,
+        image=member.stem,
         source=str(member.image_path),
-        sample=sample,
+        sample=member.sample,
         status=OK,
         width=image.width,
         height=image.height,

@@ -12,6 +12,7 @@ from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.imageio import read_with_notes
 from nanoseg_bench.inference.predictor import Predictor
+from nanoseg_bench.inference.tiles import AUTO, Tiles
 from nanoseg_bench.marks.detection import find_banners
 from nanoseg_bench.measure.field import find_field
 from nanoseg_bench.measure.length import Length
@@ -45,6 +46,7 @@ class Choices:
         bar_nm: Length of the scale bar that is found.
         read_text: Whether texts of scale bars are read; None where RapidOCR is installed.
         keep_marks: What lies on information bars, scale bars and lettering counts.
+        tiles: Whether large micrographs are looked at in tiles, too.
         acquisition: What the user says of the microscope.
     """
 
@@ -54,6 +56,7 @@ class Choices:
     bar_nm: float | None = None
     read_text: bool | None = None
     keep_marks: bool = False
+    tiles: Tiles = AUTO
     acquisition: Acquisition = Acquisition()  # noqa: RUF009, it is frozen
 
 
@@ -139,7 +142,7 @@ def find_instances(
     confidence = predictor.operating_point.confidence
     lowest = min(confidence, _CURVE_FROM) if predictor.model.has_confidence else confidence
     wider = Predictor(predictor.model, path=predictor.path, confidence=lowest)
-    return wider.find_particles(pixels, keep_marks=choices.keep_marks, name=name).instances
+    return wider.find_particles(pixels, keep_marks=choices.keep_marks, tiles=choices.tiles, name=name).instances
 
 
 def keep_border(table: pd.DataFrame) -> pd.DataFrame:
