@@ -20,8 +20,9 @@ def add_tiles(parser: argparse.ArgumentParser) -> None:
 
 
 def _tiles(word: str) -> "Tiles":
-    if word == "auto" or word == "off":
-        return word
+    words: dict[str, "Tiles"] = {"auto": "auto", "off": "off"}
+    if word in words:
+        return words[word]
     if not word.isdecimal() or int(word) < 2:
         raise argparse.ArgumentTypeError(f"{word!r}: give auto, off, or a number of tiles from 2 on")
     return int(word)
