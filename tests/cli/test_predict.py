@@ -456,3 +456,25 @@ def test_the_table_holds_whole_names_in_eighty_columns(weights, tmp_path, capsys
     assert "".join(line[1:].split("│")[0].strip(" ") for line in table).count("what they measured.png") <= 1
     assert "…" not in "".join(table)
     assert "60 × 48" in "".join(table)
+
+
+def test_large_micrographs_are_looked_at_in_tiles(images, weights, tmp_path, capsys):
+    folder, out = tmp_path / "fields", tmp_path / "found"
+    folder.mkdir()
+    field = np.random.default_rng(0).integers(0, 60, (300, 400), dtype=np.uint8)
+    Image.fromarray(field).save(folder / "field.png")
+    assert predict(folder, weights, out, "--confidence", "0.2", "--tiles", "3") == 0
+    assert "1 image looked at in tiles too, up to 3.0 times as large" in capsys.readouterr().out
+    assert json.loads((out / "predictions.json").read_text())["tiles"] == 3
+    (entry,) = found_in(out)
+    assert entry["magnification"] == 3
+    assert predict(folder, weights, out, "--confidence", "0.2", "--overwrite", "missing") == 2
+    assert "tiles 3 -> auto" in capsys.readouterr().err
+    assert predict(folder, weights, out, "--confidence", "0.2", "--tiles", "3", "--overwrite", "missing") == 0
+    assert "predicted earlier: 1 image" in capsys.readouterr().out
+    assert predict(folder, weights, tmp_path / "whole", "--confidence", "0.2", "--tiles", "off") == 0
+    assert found_in(tmp_path / "whole")[0]["magnification"] == 1
+    for wrong in ("1", "-2", "many"):
+        with pytest.raises(SystemExit):
+            predict(folder, weights, tmp_path / "none", "--tiles", wrong)
+        assert "give auto, off, or a number of tiles from 2 on" in capsys.readouterr().err
