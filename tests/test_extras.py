@@ -113,7 +113,7 @@ for command in json.load(sys.stdin):
 
 @pytest.fixture
 def without_extras(tmp_path, monkeypatch):
-    """call(commands): (exit code, standard output, standard error) of each where no extra is installed; what was logged."""
+    """call(commands) where no extra is installed: (exit code, output, errors) of each; and what all of them logged."""
     site = tmp_path / "site"
     site.mkdir()
     # Python imports it at each start, also in the processes of runs.
