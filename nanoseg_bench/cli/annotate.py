@@ -1,7 +1,6 @@
 """``nanoseg-bench annotate``: check a folder of annotations and open it in LabelMe with the right class list."""
 
 import argparse
-import importlib.util
 import os
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sources import CLASS_WITH_COMMA, parse_classes
 from nanoseg_bench.errors import UsageError
+from nanoseg_bench.extras import require_packages
 from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{folder}: no folder; give the folder that holds the micrographs")
     if not arguments.check:
         _check_display()
-        if importlib.util.find_spec("labelme") is None:
-            raise UsageError("LabelMe is not installed here; run: pip install labelme")
+        require_packages("drawing", "labelme", otherwise="or check the files only: --check")
     found = check_labelme_folder(folder, classes)
     _show(folder, found)
     if arguments.check:

@@ -327,7 +327,7 @@ def test_nothing_heavy_is_imported(tmp_path, folder):
     assert result.stdout.strip() == "[]"
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_four_kills_leave_no_worker_and_the_next_call_writes_the_same_bytes(tmp_path, disc):
     (tmp_path / "in").mkdir()
     rng = np.random.default_rng(0)

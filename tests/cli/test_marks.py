@@ -15,6 +15,8 @@ from nanoseg_bench.cli import main
 from nanoseg_bench.evaluation.eval_sets import load_eval_set
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 
+pytestmark = pytest.mark.usefixtures("runs_in_this_process")
+
 PLACES = [(80, 90), (200, 300), (330, 120), (430, 260), (90, 330)]
 
 

@@ -21,6 +21,8 @@ from nanoseg_bench.models.registry import build
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.record import read_record
 
+pytestmark = pytest.mark.usefixtures("runs_in_this_process")
+
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
@@ -356,10 +358,11 @@ def test_a_model_whose_scores_only_rank_keeps_every_particle_where_val_cannot_de
     assert main(["run", "--data", str(tiny_set), "--preset", "smoke", "--models", "otsu", *places]) == 0
     record = read_record(boards / "records" / name / "otsu-smoke-seed0-test.json")
     assert (record.confidence_source, record.scores["confidence"]) == ("default", 0.0)
-    micrographs = str(tiny_set.with_name("data-source") / "main")
+    source = tiny_set.with_name("data-source") / "main"
+    micrographs = [str(path) for path in sorted(source.rglob("*.png"))[:4]]
 
     def scores(folder, *more):
-        command = ["predict", micrographs, "--model", str(run), "--out", str(folder), "--format", "coco", *more]
+        command = ["predict", *micrographs, "--model", str(run), "--out", str(folder), "--format", "coco", *more]
         assert main(command) == 0
         path = folder / "coco" / "annotations.json"
         return [each["score"] for each in json.loads(path.read_text(encoding="utf-8"))["annotations"]]
@@ -377,7 +380,7 @@ def test_a_model_whose_scores_only_rank_keeps_every_particle_where_val_cannot_de
     assert sorted(found) == sorted(score for score in every if score >= middle)
     assert 0 < len(found) < len(every) and f"(chosen on val, see {path.resolve()})" in caplog.text
     (run / "operating_point.json").write_text('{"confidence": "high", "fit_sha256": ""}', encoding="utf-8")
-    assert main(["predict", micrographs, "--model", str(run), "--out", str(tmp_path / "damaged")]) == 1
+    assert main(["predict", *micrographs, "--model", str(run), "--out", str(tmp_path / "damaged")]) == 1
     assert "operating_point.json: confidence: Input should be a valid number" in capsys.readouterr().err
 
 

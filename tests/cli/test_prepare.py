@@ -15,6 +15,8 @@ from nanoseg_bench.cli import main
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.record import read_record
 
+pytestmark = pytest.mark.usefixtures("runs_in_this_process")
+
 EMPS = Path(__file__).parents[2].parent / "shared" / "data" / "emps"
 
 

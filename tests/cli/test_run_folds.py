@@ -19,6 +19,8 @@ from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.folder import RunFolder
 from nanoseg_bench.runs.record import read_record
 
+pytestmark = pytest.mark.usefixtures("runs_in_this_process")
+
 LABELS = ("cube", "octahedron", "sphere")
 ROW = "otsu-smoke-seed0"
 

@@ -394,7 +394,7 @@ def test_five_hundred_particles_are_counted(micrograph, tmp_path):
     assert prepared.max_instances == 400
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_ten_kills_leave_the_old_set_or_the_new_one_and_the_same_bytes_in_the_end(collection, tmp_path):
     folder = tmp_path / "annotated"
     for each in collection(groups=10):

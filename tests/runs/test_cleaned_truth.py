@@ -13,7 +13,10 @@ from nanoseg_bench.cli import main
 from nanoseg_bench.preparation.choices import Choices
 from nanoseg_bench.preparation.pipeline import prepare
 
+pytestmark = pytest.mark.usefixtures("runs_in_this_process")
+
 HEIGHT, WIDTH = 96, 128
+
 TRAINED = 6
 
 
