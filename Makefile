@@ -19,7 +19,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 # Rooms without networks, and of them not what fuzzes or starts processes.
 QUICK := tests/annotations tests/catalog tests/evaluation tests/imageio tests/leaderboard tests/metrics \
-	tests/test_files.py tests/test_html.py tests/test_rooms.py tests/test_staging.py tests/test_wording.py \
+	tests/pages tests/test_files.py tests/test_rooms.py tests/test_staging.py tests/test_wording.py \
 	$(addprefix --ignore=tests/,annotations/test_conversion.py annotations/test_readers_fuzz.py evaluation/external \
 	imageio/test_any_bytes.py leaderboard/test_adding_a_metric.py)
 
