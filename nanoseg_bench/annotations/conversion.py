@@ -223,12 +223,12 @@ def _twice(result: Converted, first: Path) -> Problem:
 def _combined_file(task: ConversionTask) -> Iterator[Callable[[Converted], None]]:
     """A function that adds one image to the file that is for all of them, where the format has one."""
     if task.to == "coco":
-        from nanoseg_bench.annotations.coco import CocoWriter
+        from nanoseg_bench.annotations.coco.writing import CocoWriter
 
         with CocoWriter(task.root / "annotations.json", task.classes, suffix="") as writer:
             yield lambda image: writer.add_encoded(Path(image.files[0]).name, image.size, image.coco)
     elif task.to == "masks":
-        from nanoseg_bench.annotations.masks import LABELS_COLUMNS, LABELS_FILE
+        from nanoseg_bench.annotations.masks.writing import LABELS_COLUMNS, LABELS_FILE
 
         with (task.root / LABELS_FILE).open("w", encoding="utf-8", newline="") as stream:
             rows = csv.writer(stream, lineterminator="\n")

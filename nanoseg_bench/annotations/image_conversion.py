@@ -11,14 +11,14 @@ from nanoseg_bench.annotations.clipping import points_outside
 from nanoseg_bench.annotations.faults import Problem
 from nanoseg_bench.annotations.image_export import export_image
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Rle
-from nanoseg_bench.annotations.labelme import labelme_bytes
+from nanoseg_bench.annotations.labelme.writing import labelme_bytes
 from nanoseg_bench.annotations.labels import check_labels
 from nanoseg_bench.annotations.loss import ImageLoss, map_loss, outline_loss, yolo_loss
 from nanoseg_bench.annotations.raster import area, to_rle
 from nanoseg_bench.annotations.simplification import LEAST_IOU, Simplified, simplify
 from nanoseg_bench.annotations.source import Entry
 from nanoseg_bench.annotations.tally import Tally
-from nanoseg_bench.annotations.yolo import yolo_label
+from nanoseg_bench.annotations.yolo.label import yolo_label
 from nanoseg_bench.errors import AnnotationError, NanosegError
 from nanoseg_bench.imageio import Scale, read_scale
 from nanoseg_bench.wording import counted
@@ -208,7 +208,7 @@ def _simplified(task: ConversionTask, instance: Instance, micrograph: Micrograph
 
 
 def _write_coco(task: ConversionTask, stem: str, micrograph: Micrograph, converted: Converted) -> Converted:
-    from nanoseg_bench.annotations.coco import encode_annotations
+    from nanoseg_bench.annotations.coco.writing import encode_annotations
 
     height, width = micrograph.height, micrograph.width
     masks = [replace(each, region=to_rle(each, height, width)) for each in micrograph.instances]
@@ -224,7 +224,7 @@ def _write_coco(task: ConversionTask, stem: str, micrograph: Micrograph, convert
 
 
 def _write_masks(task: ConversionTask, stem: str, micrograph: Micrograph, converted: Converted) -> Converted:
-    from nanoseg_bench.annotations.masks import write_instance_map
+    from nanoseg_bench.annotations.masks.writing import write_instance_map
 
     target = task.root / MASKS / f"{stem}.png"
     written = write_instance_map(target, micrograph.instances, micrograph.height, micrograph.width)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from nanoseg_bench.annotations.clipping import points_outside
 from nanoseg_bench.annotations.instance import Instance, Polygon, Rle
 from nanoseg_bench.annotations.raster import area, iou_matrix, polygons_to_rle, to_rle
-from nanoseg_bench.annotations.yolo import YoloLabel, YoloLine
+from nanoseg_bench.annotations.yolo.label import YoloLabel, YoloLine
 
 if TYPE_CHECKING:
-    from nanoseg_bench.annotations.masks import MapLoss
+    from nanoseg_bench.annotations.masks.writing import MapLoss
     from nanoseg_bench.annotations.simplification import Simplified
 
 _MILLION = 1_000_000

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nanoseg_bench.annotations.instance import Micrograph, Rle
-from nanoseg_bench.annotations.masks import read_instance_map
+from nanoseg_bench.annotations.masks.reading import read_instance_map
 from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.imageio import image_size

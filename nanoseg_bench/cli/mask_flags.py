@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nanoseg_bench.annotations.mask_options import MaskOptions
+    from nanoseg_bench.annotations.masks.options import MaskOptions
 
 # Repeated here, so that --help needs none of the modules that read files.
 MASK_KINDS = ("auto", "instance", "binary", "classes", "colour")
@@ -74,7 +74,7 @@ def mask_options_of(arguments: argparse.Namespace, classes: Sequence[str] | None
     Raises:
         UsageError: They do not go together.
     """
-    from nanoseg_bench.annotations.mask_options import mask_options
+    from nanoseg_bench.annotations.masks.options import mask_options
 
     return mask_options(
         arguments.mask_kind,

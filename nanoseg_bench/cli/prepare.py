@@ -386,7 +386,7 @@ def _own_split(arguments: argparse.Namespace, own: Path, source: "Source") -> Ma
 
 
 def _read_dataset(arguments: argparse.Namespace, out: Path) -> _Inputs:
-    from nanoseg_bench.annotations.labelme import open_labelme
+    from nanoseg_bench.annotations.labelme.reading import open_labelme
     from nanoseg_bench.catalog.registry import load_card, open_dataset, read_split, verify_dataset
     from nanoseg_bench.preparation.prepared_set import ASIDE
 

@@ -59,7 +59,7 @@ def open_from(
         classes: The class list, where the user gives one.
         extract_to: Where images go that exist only inside their JSON.
     """
-    from nanoseg_bench.annotations.doors import open_source
+    from nanoseg_bench.annotations.readers import open_source
 
     return open_source(
         path,

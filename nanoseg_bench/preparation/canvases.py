@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoseg_bench.annotations.coco import encode_annotations
+from nanoseg_bench.annotations.coco.writing import encode_annotations
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.loss import ImageLoss, yolo_loss
 from nanoseg_bench.annotations.raster import area, to_rle
 from nanoseg_bench.annotations.source import Entry
-from nanoseg_bench.annotations.yolo import yolo_label
+from nanoseg_bench.annotations.yolo.label import yolo_label
 from nanoseg_bench.imageio import read_image
 from nanoseg_bench.preparation.augment import augment_copy, copy_seed
 from nanoseg_bench.preparation.hashing import pixels_sha256

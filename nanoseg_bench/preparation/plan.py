@@ -7,7 +7,7 @@ from typing import Any
 
 from nanoseg_bench.annotations.file_names import UniqueNames
 from nanoseg_bench.annotations.labels import warn_of_similar_labels
-from nanoseg_bench.annotations.mask_specks import warn_of_specks
+from nanoseg_bench.annotations.masks.specks import warn_of_specks
 from nanoseg_bench.annotations.source import Entry
 from nanoseg_bench.annotations.tally import Tallies
 from nanoseg_bench.errors import PreparationError

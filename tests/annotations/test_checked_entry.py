@@ -4,7 +4,7 @@ from PIL import Image
 from nanoseg_bench.annotations.checked_entry import CheckedEntry
 from nanoseg_bench.annotations.faults import FaultyShapesError
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon
-from nanoseg_bench.annotations.labelme import LabelmeEntry
+from nanoseg_bench.annotations.labelme.reading import LabelmeEntry
 from nanoseg_bench.annotations.raster import area, to_rle
 from nanoseg_bench.annotations.source import Loaded
 

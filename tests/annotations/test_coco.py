@@ -10,7 +10,8 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from nanoseg_bench.annotations.coco import CocoWriter, encode_annotations, open_coco, read_coco, write_coco
+from nanoseg_bench.annotations.coco.reading import open_coco, read_coco
+from nanoseg_bench.annotations.coco.writing import CocoWriter, encode_annotations, write_coco
 from nanoseg_bench.annotations.faults import FaultyShapesError
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Polygon
 from nanoseg_bench.annotations.raster import mask_to_rle, to_mask

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from nanoseg_bench.annotations.coco_results import is_coco_results, read_coco_results
+from nanoseg_bench.annotations.coco.results import is_coco_results, read_coco_results
 from nanoseg_bench.annotations.raster import rle_to_mask
 from nanoseg_bench.errors import AnnotationError
 

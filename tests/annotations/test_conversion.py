@@ -18,9 +18,10 @@ from pycocotools.coco import COCO
 from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.conversion import convert
 from nanoseg_bench.annotations.conversion_report import REPORT_FILE
-from nanoseg_bench.annotations.doors import open_source
+from nanoseg_bench.annotations.readers import open_source
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon
-from nanoseg_bench.annotations.labelme import open_labelme, write_labelme
+from nanoseg_bench.annotations.labelme.reading import open_labelme
+from nanoseg_bench.annotations.labelme.writing import write_labelme
 from nanoseg_bench.annotations.raster import mask_to_rle, to_mask
 from nanoseg_bench.annotations.source import Loaded, NotAnAnnotationError, Source
 from nanoseg_bench.errors import AnnotationError, ImageError, PreparationError, UsageError
@@ -316,7 +317,7 @@ def test_nothing_heavy_is_imported(tmp_path, folder):
     code = (
         "import sys\nfrom pathlib import Path\n"
         "from nanoseg_bench.annotations.conversion import convert\n"
-        "from nanoseg_bench.annotations.doors import open_source\n"
+        "from nanoseg_bench.annotations.readers import open_source\n"
         "convert(open_source(Path(sys.argv[1])), Path(sys.argv[2]), 'yolo', workers=1)\n"
         "heavy = {'torch', 'cv2', 'scipy', 'skimage', 'matplotlib', 'pandas', 'labelme', 'yaml', 'tifffile'}\n"
         "print(sorted(heavy & set(sys.modules)))"

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nanoseg_bench.annotations.doors import FORMATS, detect_format, open_source
-from nanoseg_bench.annotations.mask_options import MaskOptions
+from nanoseg_bench.annotations.readers import FORMATS, detect_format, open_source
+from nanoseg_bench.annotations.masks.options import MaskOptions
 from nanoseg_bench.errors import AnnotationError, UsageError
 
 TRIANGLE = [[5, 5], [25, 5], [15, 25]]
@@ -205,7 +205,7 @@ def test_a_data_yaml_does_not_make_the_disk_be_searched(tmp_path, train):
 
 def test_a_large_json_is_told_by_its_start(tmp_path, monkeypatch):
     paths = {make(tmp_path / name): format_ for name, (format_, make) in LAYOUTS.items() if format_ != "masks"}
-    monkeypatch.setattr("nanoseg_bench.annotations.doors._LARGEST_PARSED", 10)
+    monkeypatch.setattr("nanoseg_bench.annotations.readers._LARGEST_PARSED", 10)
     for path, format_ in paths.items():
         if path.suffix == ".json" and path.parent.name != "via-export":
             assert detect_format(path) == format_

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from nanoseg_bench.annotations.instance import Instance, Polygon
-from nanoseg_bench.annotations.labelme_shapes import encode_mask, plain_polygons, shape_region
+from nanoseg_bench.annotations.labelme.shapes import encode_mask, plain_polygons, shape_region
 from nanoseg_bench.annotations.raster import rle_to_mask, to_mask
 from nanoseg_bench.errors import AnnotationError
 

@@ -4,9 +4,9 @@ from scipy import ndimage
 
 from nanoseg_bench.annotations.instance import Instance, Polygon
 from nanoseg_bench.annotations.loss import ImageLoss, map_loss, yolo_loss
-from nanoseg_bench.annotations.masks import write_instance_map
+from nanoseg_bench.annotations.masks.writing import write_instance_map
 from nanoseg_bench.annotations.raster import mask_to_rle
-from nanoseg_bench.annotations.yolo import yolo_label
+from nanoseg_bench.annotations.yolo.label import yolo_label
 
 HEIGHT, WIDTH = 60, 80
 

@@ -5,8 +5,9 @@ from PIL import Image
 from scipy import ndimage
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Polygon
-from nanoseg_bench.annotations.mask_options import MaskOptions
-from nanoseg_bench.annotations.masks import open_masks, read_instance_map, write_instance_map
+from nanoseg_bench.annotations.masks.options import MaskOptions
+from nanoseg_bench.annotations.masks.reading import open_masks, read_instance_map
+from nanoseg_bench.annotations.masks.writing import write_instance_map
 from nanoseg_bench.annotations.raster import rle_to_mask, to_mask, window_to_rle
 from nanoseg_bench.errors import AnnotationError, ImageError
 

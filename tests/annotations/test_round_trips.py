@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nanoseg_bench.annotations.coco import CocoWriter
-from nanoseg_bench.annotations.doors import open_source
+from nanoseg_bench.annotations.coco.writing import CocoWriter
+from nanoseg_bench.annotations.readers import open_source
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograph, Polygon
-from nanoseg_bench.annotations.labelme import read_labelme, write_labelme
-from nanoseg_bench.annotations.mask_options import MaskOptions
-from nanoseg_bench.annotations.masks import write_instance_map
+from nanoseg_bench.annotations.labelme.reading import read_labelme
+from nanoseg_bench.annotations.labelme.writing import write_labelme
+from nanoseg_bench.annotations.masks.options import MaskOptions
+from nanoseg_bench.annotations.masks.writing import write_instance_map
 from nanoseg_bench.annotations.raster import iou_matrix, mask_to_rle, to_mask, to_rle
-from nanoseg_bench.annotations.yolo import write_yolo
+from nanoseg_bench.annotations.yolo.label import write_yolo
 
 WIDTH, HEIGHT = 60, 40
 CLASSES = ("cube", "rod")

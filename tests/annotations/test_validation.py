@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from nanoseg_bench.annotations.validation import check_labelme_folder, first_crossing
+from nanoseg_bench.annotations.labelme.validation import check_labelme_folder, first_crossing
 from nanoseg_bench.errors import AnnotationError
 
 

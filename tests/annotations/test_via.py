@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from nanoseg_bench.annotations.faults import FaultyShapesError
-from nanoseg_bench.annotations.labelme import read_labelme
+from nanoseg_bench.annotations.labelme.reading import read_labelme
 from nanoseg_bench.annotations.raster import area, to_mask, to_rle
-from nanoseg_bench.annotations.via import open_via, read_regions
+from nanoseg_bench.annotations.via.reading import open_via, read_regions
 from nanoseg_bench.errors import AnnotationError, ImageError
 
 TRIANGLE = {"name": "polygon", "all_points_x": [5, 25, 15], "all_points_y": [5, 5, 25]}

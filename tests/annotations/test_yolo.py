@@ -8,7 +8,9 @@ from nanoseg_bench.annotations.faults import FaultyShapesError
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Polygon
 from nanoseg_bench.annotations.raster import mask_to_rle, polygons_to_rle, rle_to_mask, to_mask
 from nanoseg_bench.annotations.source import NotAnAnnotationError
-from nanoseg_bench.annotations.yolo import YoloLoss, open_yolo, read_yolo, to_outlines, write_yolo
+from nanoseg_bench.annotations.tracing import to_outlines
+from nanoseg_bench.annotations.yolo.label import YoloLoss, write_yolo
+from nanoseg_bench.annotations.yolo.reading import open_yolo, read_yolo
 from nanoseg_bench.errors import AnnotationError, ImageError
 
 CLASSES = ("cube", "rod")

@@ -129,8 +129,8 @@ def test_usage_errors(folder, tmp_path, capsys):
 
 def test_words_of_the_options_are_those_of_the_formats():
     from nanoseg_bench.annotations.conversion import TARGETS
-    from nanoseg_bench.annotations.doors import CROWDS, FORMATS
-    from nanoseg_bench.annotations.mask_options import ANCHORS, KINDS
+    from nanoseg_bench.annotations.readers import CROWDS, FORMATS
+    from nanoseg_bench.annotations.masks.options import ANCHORS, KINDS
     from nanoseg_bench.cli import convert, mask_flags, sources
 
     assert (sources.FORMATS, convert._TARGETS) == (FORMATS, TARGETS)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from nanoseg_bench.annotations.coco import write_coco
+from nanoseg_bench.annotations.coco.writing import write_coco
 from nanoseg_bench.annotations.instance import Instance, Polygon
 from nanoseg_bench.annotations.raster import rle_to_mask
 from nanoseg_bench.errors import DatasetError

@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 
 from nanoseg_bench.annotations.instance import Instance, Polygon
-from nanoseg_bench.annotations.labelme import write_labelme
+from nanoseg_bench.annotations.labelme.writing import write_labelme
 from nanoseg_bench.annotations.raster import rle_to_mask, to_rle
 from nanoseg_bench.annotations.source import Loaded
 from nanoseg_bench.errors import AnnotationError, AuditError, ImageError, PreparationError

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from nanoseg_bench.annotations.coco import write_coco
+from nanoseg_bench.annotations.coco.writing import write_coco
 from nanoseg_bench.errors import AuditError, DatasetError
 from nanoseg_bench.files import write_json
 from nanoseg_bench.preparation.letterbox import Letterbox

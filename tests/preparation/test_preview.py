@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nanoseg_bench.annotations.coco import write_coco
+from nanoseg_bench.annotations.coco.writing import write_coco
 from nanoseg_bench.annotations.instance import Instance, Polygon
 from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.files import write_json

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nanoseg_bench.annotations.coco_document import is_coco
-from nanoseg_bench.annotations.coco_results import is_coco_results
-from nanoseg_bench.annotations.mask_pairs import find_mask_folders, is_mask_name
-from nanoseg_bench.annotations.yolo_layout import is_label_file
+from nanoseg_bench.annotations.coco.document import is_coco
+from nanoseg_bench.annotations.coco.results import is_coco_results
+from nanoseg_bench.annotations.masks.pairs import find_mask_folders, is_mask_name
+from nanoseg_bench.annotations.yolo.layout import is_label_file
 from nanoseg_bench.errors import NanosegError, PredictionsError, UsageError
 from nanoseg_bench.files import read_json
 from nanoseg_bench.imageio import IMAGE_SUFFIXES

@@ -4,18 +4,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from nanoseg_bench.annotations.coco import read_coco
-from nanoseg_bench.annotations.coco_regions import read_region
+from nanoseg_bench.annotations.coco.reading import read_coco
+from nanoseg_bench.annotations.coco.regions import read_region
 from nanoseg_bench.annotations.instance import Instance, Rle
-from nanoseg_bench.annotations.labelme import read_labelme_regions
-from nanoseg_bench.annotations.mask_options import MaskOptions
-from nanoseg_bench.annotations.mask_pairs import image_name_of
-from nanoseg_bench.annotations.mask_particles import find_particles, made_for, read_values
-from nanoseg_bench.annotations.mask_patterns import recognise
-from nanoseg_bench.annotations.mask_specks import warn_of_specks
+from nanoseg_bench.annotations.labelme.reading import read_labelme_regions
+from nanoseg_bench.annotations.masks.options import MaskOptions
+from nanoseg_bench.annotations.masks.pairs import image_name_of
+from nanoseg_bench.annotations.masks.particles import find_particles, made_for, read_values
+from nanoseg_bench.annotations.masks.patterns import recognise
+from nanoseg_bench.annotations.masks.specks import warn_of_specks
 from nanoseg_bench.annotations.tracing import trace
-from nanoseg_bench.annotations.yolo import read_yolo
-from nanoseg_bench.annotations.yolo_layout import find_class_names
+from nanoseg_bench.annotations.yolo.reading import read_yolo
+from nanoseg_bench.annotations.yolo.layout import find_class_names
 from nanoseg_bench.errors import PredictionsError
 from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.external.answers import Answers

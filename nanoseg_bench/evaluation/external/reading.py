@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nanoseg_bench.annotations.coco_results import is_coco_results
+from nanoseg_bench.annotations.coco.results import is_coco_results
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.json_values import is_number
-from nanoseg_bench.annotations.mask_options import MaskOptions
+from nanoseg_bench.annotations.masks.options import MaskOptions
 from nanoseg_bench.errors import PredictionsError, UsageError
 from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.external.answers import Answers

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nanoseg_bench.annotations.coco_document import as_id
-from nanoseg_bench.annotations.coco_regions import read_region
+from nanoseg_bench.annotations.coco.document import as_id
+from nanoseg_bench.annotations.coco.regions import read_region
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.json_values import is_number
 from nanoseg_bench.errors import AnnotationError

@@ -18,7 +18,7 @@ from nanoseg_bench.annotations.labels import own_label, without_background
 from nanoseg_bench.annotations.left_out import note_without_area
 from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.annotations.tally import Tally
-from nanoseg_bench.annotations.via_regions import WITHOUT_AREA, region_polygon
+from nanoseg_bench.annotations.via.regions import WITHOUT_AREA, region_polygon
 from nanoseg_bench.errors import AnnotationError
 
 _WHAT = "a VIA 2 project or JSON export"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nanoseg_bench.annotations.coco_regions import read_region
+from nanoseg_bench.annotations.coco.regions import read_region
 from nanoseg_bench.annotations.faults import refuse_faults
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.json_values import (

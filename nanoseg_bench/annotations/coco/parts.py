@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nanoseg_bench.annotations.coco_document import WHAT, is_coco
+from nanoseg_bench.annotations.coco.document import WHAT, is_coco
 from nanoseg_bench.annotations.json_search import json_levels
 from nanoseg_bench.annotations.json_values import read_json_object
 from nanoseg_bench.errors import AnnotationError

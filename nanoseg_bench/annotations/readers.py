@@ -10,7 +10,7 @@ from typing import Any
 
 from nanoseg_bench.annotations.checked_entry import CheckedEntry
 from nanoseg_bench.annotations.json_values import read_json_object
-from nanoseg_bench.annotations.mask_options import MaskOptions
+from nanoseg_bench.annotations.masks.options import MaskOptions
 from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.errors import AnnotationError, UsageError
 from nanoseg_bench.files import broken_link
@@ -103,24 +103,24 @@ def _open(
     iscrowd: str | None,
 ) -> Source:
     if format == "labelme":
-        from nanoseg_bench.annotations.labelme import LabelmeEntry, open_labelme
+        from nanoseg_bench.annotations.labelme.reading import LabelmeEntry, open_labelme
 
         if path.is_file():
             return Source("labelme", (LabelmeEntry(path.stem, path, extract_to),))
         return open_labelme(path, extract_to)
     if format == "via":
-        from nanoseg_bench.annotations.via import open_via
+        from nanoseg_bench.annotations.via.reading import open_via
 
         return open_via(path, image_folder, label_attribute)
     if format == "coco":
-        from nanoseg_bench.annotations.coco import open_coco
+        from nanoseg_bench.annotations.coco.reading import open_coco
 
         return open_coco(path, image_folder, iscrowd)
     if format == "yolo":
-        from nanoseg_bench.annotations.yolo import open_yolo
+        from nanoseg_bench.annotations.yolo.reading import open_yolo
 
         return open_yolo(path.parent if path.is_file() else path, classes)
-    from nanoseg_bench.annotations.masks import open_masks
+    from nanoseg_bench.annotations.masks.reading import open_masks
 
     folders = (path, None) if image_folder is None else (image_folder, path)
     return open_masks(folders[0], folders[1], masks)
@@ -234,7 +234,7 @@ def _yolo_evidence(folder: Path, texts: Sequence[Path]) -> str:
 
 
 def _masks_evidence(folder: Path) -> str:
-    from nanoseg_bench.annotations.mask_pairs import find_mask_folders, is_mask_name
+    from nanoseg_bench.annotations.masks.pairs import find_mask_folders, is_mask_name
 
     try:
         images, masks = find_mask_folders(folder)
@@ -247,8 +247,8 @@ def _masks_evidence(folder: Path) -> str:
 
 
 def _sniff_json(path: Path) -> str | None:
-    from nanoseg_bench.annotations.coco_document import is_coco
-    from nanoseg_bench.annotations.via import is_via
+    from nanoseg_bench.annotations.coco.document import is_coco
+    from nanoseg_bench.annotations.via.reading import is_via
 
     try:
         if path.stat().st_size > _LARGEST_PARSED:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Rle
-from nanoseg_bench.annotations.mask_options import MaskOptions
-from nanoseg_bench.annotations.mask_patterns import has_one_value, require_numbers
-from nanoseg_bench.annotations.mask_specks import SPECK_AREA
-from nanoseg_bench.annotations.mask_values import read_mask_values
+from nanoseg_bench.annotations.masks.options import MaskOptions
+from nanoseg_bench.annotations.masks.patterns import has_one_value, require_numbers
+from nanoseg_bench.annotations.masks.specks import SPECK_AREA
+from nanoseg_bench.annotations.masks.values import read_mask_values
 from nanoseg_bench.annotations.raster import area, window_to_rle
 from nanoseg_bench.errors import AnnotationError
 from nanoseg_bench.wording import counted

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from nanoseg_bench.annotations.mask_values import read_mask_values
+from nanoseg_bench.annotations.masks.values import read_mask_values
 from nanoseg_bench.errors import AnnotationError, NanosegError
 from nanoseg_bench.wording import counted
 
