@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from nanoseg_bench.annotations.source import Entry, Source
+    from nanoseg_bench.annotations.source import MicrographRef, Source
     from nanoseg_bench.catalog.card import Card
     from nanoseg_bench.preparation.choices import Choices
     from nanoseg_bench.preparation.prepared_set import PreparedSet
@@ -68,8 +68,8 @@ class _Inputs:
     """
 
     main: "Source"
-    ood: "tuple[Entry, ...]" = ()
-    hrtem: "tuple[Entry, ...]" = ()
+    ood: "tuple[MicrographRef, ...]" = ()
+    hrtem: "tuple[MicrographRef, ...]" = ()
     classes: tuple[str, ...] | None = None
     ood_classes: tuple[str, ...] | None = None
     split: Mapping[str, str] | None = None

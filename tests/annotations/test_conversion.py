@@ -18,12 +18,12 @@ from pycocotools.coco import COCO
 from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.conversion import convert
 from nanoseg_bench.annotations.conversion_report import REPORT_FILE
-from nanoseg_bench.annotations.readers import open_source
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon
 from nanoseg_bench.annotations.labelme.reading import open_labelme
 from nanoseg_bench.annotations.labelme.writing import write_labelme
 from nanoseg_bench.annotations.raster import mask_to_rle, to_mask
-from nanoseg_bench.annotations.source import Loaded, NotAnAnnotationError, Source
+from nanoseg_bench.annotations.readers import open_source
+from nanoseg_bench.annotations.source import LoadedMicrograph, NotAnAnnotationError, Source
 from nanoseg_bench.errors import AnnotationError, ImageError, PreparationError, UsageError
 
 SIZE = (60, 40)
@@ -293,7 +293,7 @@ def test_nothing_to_convert(tmp_path, folder):
     with pytest.raises(AnnotationError, match="no labelme annotation in 4 files"):
         convert(open_labelme(folder), tmp_path / "out", "labelme", workers=1)
     image = folder / "a.png"
-    bare = Source("labelme", (Loaded(Micrograph("a", image, *SIZE)),))
+    bare = Source("labelme", (LoadedMicrograph(Micrograph("a", image, *SIZE)),))
     with pytest.raises(AnnotationError, match=r"no particle is outlined in 1 image, .*name them with --classes"):
         convert(bare, tmp_path / "out", "yolo", workers=1)
     assert convert(bare, tmp_path / "out", "yolo", classes=["cube"], workers=1).totals["background"] == 1
@@ -306,7 +306,7 @@ def test_particles_without_a_pixel_are_counted(tmp_path, square):
         Instance("cube", mask_to_rle(np.zeros(SIZE[::-1]))),
         Instance("cube", (Polygon(square(5, 5, 9, 9)),)),
     )
-    source = Source("labelme", (Loaded(Micrograph("a", tmp_path / "a.png", *SIZE, instances)),))
+    source = Source("labelme", (LoadedMicrograph(Micrograph("a", tmp_path / "a.png", *SIZE, instances)),))
     for to, outside in (("yolo", 2), ("coco", 2), ("masks", 2), ("labelme", 1)):
         totals = convert(source, tmp_path / to, to, workers=1).totals
         assert (totals["outside"], totals["instances"]) == (outside, 3 - outside), to
@@ -407,7 +407,7 @@ def test_what_the_source_says_besides_is_told(tmp_path):
 def test_a_score_is_held_by_coco_alone(tmp_path, square):
     Image.new("L", SIZE).save(tmp_path / "a.png")
     predicted = Instance("cube", (Polygon(square(5, 5, 9, 9)),), score=0.5)
-    source = Source("coco", (Loaded(Micrograph("a", tmp_path / "a.png", *SIZE, (predicted,))),))
+    source = Source("coco", (LoadedMicrograph(Micrograph("a", tmp_path / "a.png", *SIZE, (predicted,))),))
     for to, told in (("yolo", {"annotations.score": 1}), ("coco", {})):
         assert convert(source, tmp_path / to, to, workers=1).not_carried_over == told
 
@@ -466,7 +466,7 @@ def maps(tmp_path):
     Image.fromarray(np.full((120, 160), 90, np.uint8)).save(image)
     instances = [Instance("cube", mask_to_rle(labels == value)) for value in range(1, 6)]
     instances.append(Instance("ignore", mask_to_rle(np.hypot(y - 100, x - 150) < 8)))
-    return Source("masks", (Loaded(Micrograph("a", image, 160, 120, tuple(instances))),)), instances
+    return Source("masks", (LoadedMicrograph(Micrograph("a", image, 160, 120, tuple(instances))),)), instances
 
 
 def particles_of(out):
@@ -517,7 +517,7 @@ def test_who_began_goes_on_to_labelme_and_is_told_elsewhere(maps, tmp_path):
     (entry,) = source.entries
     begun = replace(entry.read(), begun_by=BegunBy("nsyolo", "nsyolo-paper-seed0"))
     for to, told in (("labelme", {}), ("coco", {"nanoseg.begun_by": 1}), ("masks", {"nanoseg.begun_by": 1})):
-        convert(Source("labelme", (Loaded(begun),)), tmp_path / to, to, workers=1)
+        convert(Source("labelme", (LoadedMicrograph(begun),)), tmp_path / to, to, workers=1)
         assert read_report(tmp_path / to)["not_carried_over"] == told
     document = json.loads((tmp_path / "labelme" / "a.json").read_text())
     assert document["nanoseg"]["begun_by"] == {"model": "nsyolo", "run": "nsyolo-paper-seed0"}

@@ -8,8 +8,8 @@ from scipy import ndimage
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL
 from nanoseg_bench.annotations.masks.options import MaskOptions, mask_options
-from nanoseg_bench.annotations.masks.specks import warn_of_specks
 from nanoseg_bench.annotations.masks.reading import open_masks
+from nanoseg_bench.annotations.masks.specks import warn_of_specks
 from nanoseg_bench.annotations.raster import area, to_mask
 from nanoseg_bench.errors import AnnotationError, UsageError
 

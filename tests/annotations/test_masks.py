@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 import tifffile
+from annotation_files import write_instance_map
 from PIL import Image
 from scipy import ndimage
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Polygon
 from nanoseg_bench.annotations.masks.options import MaskOptions
 from nanoseg_bench.annotations.masks.reading import open_masks, read_instance_map
-from nanoseg_bench.annotations.masks.writing import write_instance_map
 from nanoseg_bench.annotations.raster import rle_to_mask, to_mask, window_to_rle
 from nanoseg_bench.errors import AnnotationError, ImageError
 
@@ -170,19 +170,20 @@ def test_written_map_is_read_back_exactly(tmp_path, disc, square):
         Instance("rod", (disc(10, 35, 4),), crowd=True),
         Instance("cube", (Polygon(square(50, 30, 80, 50)),)),  # leaves the image
     ]
-    loss = write_instance_map(tmp_path / "m.png", instances, 40, 60)
+    path, drawn = write_instance_map(tmp_path / "m.png", instances, 40, 60)
+    loss = drawn.loss()
     assert (loss.instances, loss.overlapped_pixels, loss.vanished) == (3, 0, 0)
-    assert loss.values == (1, 0, 2, 0, 3)
-    assert loss.path == tmp_path / "m.png"
-    with Image.open(loss.path) as image:
+    assert drawn.numbers == (1, 0, 2, 0, 3)
+    assert path == tmp_path / "m.png"
+    with Image.open(path) as image:
         assert image.mode == "I;16"
-    back = read_instance_map(loss.path, None)
+    back = read_instance_map(path, None)
     kept = [instance for instance in instances if not instance.ignored]
     for old, new in zip(kept, back, strict=True):
         assert (to_mask(old, 40, 60) == to_mask(new, 40, 60)).all()
-    first = loss.path.read_bytes()
+    first = path.read_bytes()
     write_instance_map(tmp_path / "m.png", instances, 40, 60)
-    assert loss.path.read_bytes() == first
+    assert path.read_bytes() == first
     assert [path.name for path in tmp_path.iterdir()] == ["m.png"]
 
 
@@ -194,10 +195,11 @@ def test_loss_of_a_map_counts_overlaps_and_what_vanishes(tmp_path, square):
         Instance("a", (Polygon(square(19, 19, 25, 25)),)),
         Instance("a", (Polygon(square(100, 100, 120, 120)),)),
     ]
-    loss = write_instance_map(tmp_path / "m.png", instances, 40, 60)
-    assert (loss.instances, loss.overlapped_pixels, loss.vanished) == (3, 50 + 4, 2)
-    assert loss.values == (1, 2, 0, 4, 0)
-    with Image.open(loss.path) as image:
+    path, drawn = write_instance_map(tmp_path / "m.png", instances, 40, 60)
+    loss = drawn.loss()
+    assert (loss.instances, loss.overlapped_pixels, loss.vanished, loss.outside) == (3, 50 + 4, 1, 1)
+    assert drawn.numbers == (1, 2, 0, 4, 0)
+    with Image.open(path) as image:
         values = np.asarray(image)
     assert [(values == value).sum() for value in range(5)] == [2400 - 50 - 100 - 36, 50, 100, 0, 36]
 
@@ -209,9 +211,9 @@ def test_more_particles_than_16_bits_become_a_tiff(tmp_path):
     instances = [
         Instance(None, window_to_rle(pixel, number % side, number // side, side, side)) for number in range(side * side)
     ]
-    loss = write_instance_map(tmp_path / "m.png", instances, side, side)
-    assert loss.path == tmp_path / "m.tif" and [path.name for path in tmp_path.iterdir()] == ["m.tif"]
-    assert (tifffile.imread(loss.path) == numbers + 1).all()
+    path, _ = write_instance_map(tmp_path / "m.png", instances, side, side)
+    assert path == tmp_path / "m.tif" and [path.name for path in tmp_path.iterdir()] == ["m.tif"]
+    assert (tifffile.imread(path) == numbers + 1).all()
 
 
 def touching_squares():

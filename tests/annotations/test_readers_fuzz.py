@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nanoseg_bench.annotations.coco.reading import read_coco
-from nanoseg_bench.annotations.readers import open_source
 from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.annotations.labelme.shapes import encode_mask
 from nanoseg_bench.annotations.masks.options import MaskOptions
 from nanoseg_bench.annotations.masks.reading import read_instance_map
 from nanoseg_bench.annotations.raster import area, mask_to_rle, rle_to_mask, to_rle
+from nanoseg_bench.annotations.readers import open_source
 from nanoseg_bench.errors import NanosegError
 
 pytestmark = [

@@ -2,14 +2,15 @@ import unicodedata
 
 import numpy as np
 import pytest
+from annotation_files import write_yolo
 from PIL import Image
 
 from nanoseg_bench.annotations.faults import FaultyShapesError
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Polygon
+from nanoseg_bench.annotations.loss import ImageLoss
 from nanoseg_bench.annotations.raster import mask_to_rle, polygons_to_rle, rle_to_mask, to_mask
 from nanoseg_bench.annotations.source import NotAnAnnotationError
 from nanoseg_bench.annotations.tracing import to_outlines
-from nanoseg_bench.annotations.yolo.label import YoloLoss, write_yolo
 from nanoseg_bench.annotations.yolo.reading import open_yolo, read_yolo
 from nanoseg_bench.errors import AnnotationError, ImageError
 
@@ -41,7 +42,10 @@ def test_lines_are_normalised_clipped_and_deterministic(tmp_path, disc, square):
         Instance("rod", (disc(5, 5, 2),), crowd=True),
     ]
     loss = write_yolo(tmp_path / "a.txt", instances, CLASSES, 20, 40)
-    assert loss == YoloLoss(3, parts_joined=0, holes_lost=0, vanished=0, points_clipped=6, ignored=2)
+    assert loss == ImageLoss(
+        3, points_clipped=6, ignored_lost=2, compared=2, worst_iou=loss.worst_iou, mean_iou=loss.mean_iou
+    )
+    assert loss.worst_iou > 0.99
     (first, rod), (second, corner), (third, end) = read_lines(tmp_path / "a.txt", 20, 40)
     assert (first, second, third) == (1, 0, 0)
     assert rod == pytest.approx(instances[0].region[0].exterior, abs=1e-4)
@@ -57,7 +61,7 @@ def test_lines_are_normalised_clipped_and_deterministic(tmp_path, disc, square):
 def test_parts_are_joined_and_holes_counted(tmp_path, disc, square):
     parts = (disc(10, 10, 5), disc(30, 10, 5), Polygon(square(8, 22, 30, 38), (square(12, 26, 16, 30),)))
     loss = write_yolo(tmp_path / "a.txt", [Instance("cube", parts)], CLASSES, 40, 40)
-    assert loss == YoloLoss(instances=1, parts_joined=2, holes_lost=1, vanished=0)
+    assert (loss.instances, loss.parts_joined, loss.holes_lost, loss.vanished) == (1, 2, 1, 0)
     ((_, joined),) = read_lines(tmp_path / "a.txt", 40, 40)
     # The bridges have no width: the area is the sum of the parts', the hole filled.
     assert shoelace(joined) == pytest.approx(2 * shoelace(parts[0].exterior) + 22 * 16, rel=1e-4)
@@ -73,7 +77,7 @@ def test_what_vanishes_is_counted_not_written(tmp_path, square):
         Instance("cube", ()),
     ]
     loss = write_yolo(tmp_path / "a.txt", instances, CLASSES, 40, 40)
-    assert loss == YoloLoss(instances=0, parts_joined=0, holes_lost=0, vanished=4, points_clipped=4)
+    assert (loss.instances, loss.vanished + loss.outside, loss.points_clipped) == (0, 4, 4)
     assert (tmp_path / "a.txt").read_bytes() == b""
 
 

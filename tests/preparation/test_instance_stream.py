@@ -2,9 +2,9 @@ import json
 
 import numpy as np
 import pytest
+from annotation_files import write_coco
 from pycocotools.coco import COCO
 
-from nanoseg_bench.annotations.coco.writing import write_coco
 from nanoseg_bench.annotations.instance import Instance, Polygon
 from nanoseg_bench.annotations.raster import rle_to_mask
 from nanoseg_bench.errors import DatasetError

@@ -14,9 +14,9 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from annotation_files import write_coco
 from PIL import Image
 
-from nanoseg_bench.annotations.coco.writing import write_coco
 from nanoseg_bench.annotations.instance import Instance, Polygon
 from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.files import write_json

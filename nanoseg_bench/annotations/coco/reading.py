@@ -94,7 +94,7 @@ def read_coco_index(path: Path) -> CocoIndex:
 
 
 @dataclass(frozen=True, slots=True)
-class CocoEntry:
+class CocoRef:
     """One image of a COCO file, with its own annotations only.
 
     Attributes:
@@ -178,7 +178,7 @@ def open_coco(path: Path, image_folder: Path | None = None, iscrowd: str | None 
     documents = [read_document(part.path) for part in parts]
     if iscrowd is None:
         _refuse_only_crowds(path, documents)
-    entries: list[CocoEntry] = []
+    entries: list[CocoRef] = []
     split: dict[str, str] = {}
     for part, document in zip(parts, documents, strict=True):
         found = _entries(part, document, image_folder, iscrowd == "particle")
@@ -214,12 +214,12 @@ def _refuse_only_crowds(path: Path, documents: Sequence[CocoDocument]) -> None:
 
 def _entries(
     part: CocoPart, document: CocoDocument, image_folder: Path | None, crowds_are_particles: bool
-) -> list[CocoEntry]:
+) -> list[CocoRef]:
     path = part.path
     finder = ImageFinder(_image_folders(path, image_folder), below=[image_folder or path.parent, path.parent])
     files = finder.find_all([image.file_name for image in document.images.values()])
     return [
-        CocoEntry(
+        CocoRef(
             name=part.prefix + file.name,
             path=file.path or path,
             source=path,

@@ -4,16 +4,49 @@ Annotation ids start at 1: COCO's evaluation takes id 0 for "unmatched" and lose
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance
+from nanoseg_bench.annotations.clipping import points_outside
+from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograph
+from nanoseg_bench.annotations.loss import ImageLoss
 from nanoseg_bench.annotations.raster import area, bounding_box, to_rle
+from nanoseg_bench.annotations.writer import IMAGES, Encoded, Share, WriteOptions, Writer, count_pixels, particles_of
 from nanoseg_bench.errors import AnnotationError
 from nanoseg_bench.files import atomic_path
+
+
+class CocoFolderWriter(Writer):
+    """``annotations.json`` and ``images/``. It holds every particle, pixel by pixel."""
+
+    folders = (IMAGES,)
+    image_folder = IMAGES
+    numbers_classes = True
+    holds_scores = True
+
+    def encode(self, micrograph: Micrograph, stem: str, source: Path, options: WriteOptions) -> Encoded:
+        """The annotations of one micrograph, which go into the one file."""
+        height, width = micrograph.height, micrograph.width
+        masks = [replace(each, region=to_rle(each, height, width)) for each in micrograph.instances]
+        kept = [each for each in masks if count_pixels(each, micrograph)]
+        outside = len(particles_of(masks)) - len(particles_of(kept))
+        loss = ImageLoss(
+            instances=len(particles_of(kept)),
+            outside=outside,
+            ignored_lost=len(masks) - len(kept) - outside,
+            points_clipped=sum(points_outside(micrograph.instances, height, width)),
+        )
+        return Encoded(loss, shared=tuple(encode_annotations(kept, (width, height), options.classes, str(source))))
+
+    @contextmanager
+    def shared_file(self, root: Path, options: WriteOptions) -> Iterator[Share]:
+        """The one file."""
+        with CocoWriter(root / "annotations.json", options.classes, suffix="") as writer:
+            yield writer.add_encoded
 
 
 class CocoWriter:
@@ -130,35 +163,6 @@ def encode_annotations(
         category_id = _category_id(instance, category_ids, place)
         fragments.append(_compact({"category_id": category_id, **_region_fields(instance, height, width, place)}))
     return fragments
-
-
-def write_coco(
-    path: Path,
-    images: Mapping[str, tuple[int, int]],
-    instances: Mapping[str, Sequence[Instance]],
-    classes: Sequence[str],
-    *,
-    suffix: str = ".png",
-) -> None:
-    """Write a COCO instance file of images at hand, as ``CocoWriter`` does.
-
-    Args:
-        path: The file to write.
-        images: (width, height) in pixels by image name; ids are given in this order.
-        instances: Instances by image name; an image without an entry has none.
-        classes: Class names.
-        suffix: Added to the image name to make ``file_name``.
-
-    Raises:
-        AnnotationError: An instance has no pixel inside its image, a label outside ``classes``, or an unknown image.
-            Nothing is written.
-    """
-    unknown = [name for name in instances if name not in images]
-    if unknown:
-        raise AnnotationError(f"{path}: instances for images that are not listed: {', '.join(map(repr, unknown[:5]))}")
-    with CocoWriter(path, classes, suffix) as writer:
-        for name, size in images.items():
-            writer.add(name, size, instances.get(name, ()))
 
 
 def _compact(value: Any) -> str:

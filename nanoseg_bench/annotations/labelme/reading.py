@@ -47,7 +47,7 @@ class _MissingImageError(AnnotationError):
 
 
 @dataclass(frozen=True, slots=True)
-class LabelmeEntry:
+class LabelmeRef:
     """One JSON of a folder; it may turn out to be something else than LabelMe's.
 
     Attributes:
@@ -88,7 +88,7 @@ def open_labelme(folder: Path, extract_to: Path | None = None) -> Source:
         name = relative[: -len(".json")]
         parent = os.path.dirname(name)  # noqa: PTH120, ten thousand files: pathlib takes a second for them
         target = None if extract_to is None else extract_to / parent
-        entries.append(LabelmeEntry(name.replace(os.sep, "/"), folder / relative, target))
+        entries.append(LabelmeRef(name.replace(os.sep, "/"), folder / relative, target))
     entries.sort(key=lambda entry: entry.name)
     return Source("labelme", tuple(entries), unannotated=_unannotated(folder, documents, images))
 

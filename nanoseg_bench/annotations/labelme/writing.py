@@ -1,6 +1,8 @@
 """LabelMe JSON, written: for people who go on drawing, and for the embedded data set."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +10,32 @@ import orjson
 
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon, Rle
 from nanoseg_bench.annotations.labelme.shapes import encode_mask
+from nanoseg_bench.annotations.loss import ImageLoss, round_iou, worst_and_mean
 from nanoseg_bench.annotations.raster import to_mask
+from nanoseg_bench.annotations.simplification import LEAST_IOU, Simplified, simplify
+from nanoseg_bench.annotations.writer import Encoded, WriteOptions, Writer, count_pixels, particles_of
 from nanoseg_bench.errors import AnnotationError
 from nanoseg_bench.files import write_bytes
 
 _VERSION = "5.5.0"
+
+
+class LabelmeWriter(Writer):
+    """A JSON beside each image. It holds every particle, with its parts and holes, and what is known of the image."""
+
+    holds_extras = True
+    holds_scores = True
+    simplifies = True
+
+    def encode(self, micrograph: Micrograph, stem: str, source: Path, options: WriteOptions) -> Encoded:
+        """The JSON of one micrograph; masks become polygons whose vertices can be moved, unless they are to stay."""
+        kept = [each for each in micrograph.instances if _is_outline(each) or count_pixels(each, micrograph)]
+        found = [_simplified(each, micrograph, options) for each in kept]
+        written = tuple(each if new is None else new.instance for each, new in zip(kept, found, strict=True))
+        of_particles = [new for each, new in zip(kept, found, strict=True) if not each.ignored]
+        outside = len(particles_of(micrograph.instances)) - len(of_particles)
+        drawn = replace(micrograph, instances=written)
+        return Encoded(_loss(of_particles, outside), f"{stem}.json", lambda image: labelme_bytes(source, drawn, image))
 
 
 def write_labelme(path: Path, micrograph: Micrograph, image_file: str) -> None:
@@ -65,6 +88,41 @@ def labelme_bytes(path: Path, micrograph: Micrograph, image_file: str) -> bytes:
         },
     }
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _is_outline(instance: Instance) -> bool:
+    """Whether LabelMe holds the instance as it is; holes and masks become masks, which need a pixel."""
+    return not isinstance(instance.region, Rle) and not any(part.holes for part in instance.region)
+
+
+def _simplified(instance: Instance, micrograph: Micrograph, options: WriteOptions) -> Simplified | None:
+    """The polygons of a mask, whose vertices LabelMe can move; None where the instance is written as it is."""
+    if options.exact:
+        return None
+    least_iou = LEAST_IOU if options.max_loss is None else max(LEAST_IOU, 1 - options.max_loss)
+    return simplify(instance, micrograph.height, micrograph.width, least_iou)
+
+
+def _loss(found: Sequence[Simplified | None], outside: int) -> ImageLoss:
+    """What a reader of polygons that were made of masks sees against the truth.
+
+    Args:
+        found: Of every particle; None for one that was written as it is.
+        outside: Particles without a pixel inside the image.
+    """
+    ious = [1.0 if each is None else round_iou(each.iou) for each in found]
+    fewer = [each for each in found if each is not None and each.points < each.steps]
+    worst, mean = worst_and_mean(ious)
+    return ImageLoss(
+        instances=len(found),
+        outside=outside,
+        simplified=len(fewer),
+        points_before=sum(each.steps for each in fewer),
+        points_after=sum(each.points for each in fewer),
+        compared=len(fewer),
+        worst_iou=worst,
+        mean_iou=mean,
+    )
 
 
 def _describe(score: float, label: str) -> str:

@@ -2,7 +2,7 @@
 
 import csv
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -40,7 +40,7 @@ def read_instance_map(path: Path, label: str | None, *, colours: bool = False) -
 
 
 @dataclass(frozen=True, slots=True)
-class MaskEntry:
+class MaskRef:
     """One mask and its image.
 
     Attributes:
@@ -106,7 +106,7 @@ def open_masks(folder: Path, mask_folder: Path | None = None, options: MaskOptio
         kind = "instance" if labels else recognise([pair.masks[0] for pair in pairs if pair.masks])
         options = replace(options, kind=kind)
     entries = [
-        MaskEntry(
+        MaskRef(
             pair.name,
             pair.masks[0],
             pair.images[0] if pair.images else None,

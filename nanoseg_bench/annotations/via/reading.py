@@ -28,7 +28,7 @@ _FILES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class ViaEntry:
+class ViaRef:
     """One image of a VIA file.
 
     Attributes:
@@ -115,7 +115,7 @@ def open_via(path: Path, image_folder: Path | None = None, label_attribute: str 
     finder = ImageFinder(_image_folders(document, path, image_folder), below=[image_folder or path.parent, path.parent])
     files = finder.find_all([_file_name(image) for image in images])
     entries = [
-        ViaEntry(
+        ViaRef(
             file.name, file.path or path, path, file.fault, tuple(_regions(image)), attribute, _file_attributes(image)
         )
         for file, image in zip(files, images, strict=True)

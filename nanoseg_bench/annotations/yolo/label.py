@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.clipping import points_outside
 from nanoseg_bench.annotations.instance import Instance, Polygon, Rle
+from nanoseg_bench.annotations.loss import ImageLoss, iou_as_read, worst_and_mean
+from nanoseg_bench.annotations.raster import area, polygons_to_rle, to_rle
 from nanoseg_bench.annotations.tracing import to_outlines
 from nanoseg_bench.errors import AnnotationError
-from nanoseg_bench.files import write_bytes
 
 _MILLION = 1_000_000
 _PAIRS_AT_ONCE = 4_000_000
@@ -21,27 +22,6 @@ _NO_POINTS = np.zeros((0, 2), dtype=np.int64)
 _NO_TRIANGLE = np.zeros((3, 2), dtype=np.int64)
 _ONES = np.array([b" 0.", b" 1."])
 _THREE_DIGITS = np.array([b"%03d" % number for number in range(1000)])
-
-
-@dataclass(frozen=True, slots=True)
-class YoloLoss:
-    """What one label file could not hold.
-
-    Attributes:
-        instances: Lines written.
-        parts_joined: Parts beyond the first, each tied to its particle by a bridge of no width.
-        holes_lost: Holes that are filled in the label.
-        vanished: Particles left out because fewer than three points remain inside the image.
-        points_clipped: Outline points that lay outside the image.
-        ignored: Ignore regions, which have no line.
-    """
-
-    instances: int
-    parts_joined: int
-    holes_lost: int
-    vanished: int
-    points_clipped: int = 0
-    ignored: int = 0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -97,44 +77,55 @@ class YoloLabel:
             if len(line.outline)
         )
 
-    def loss(self) -> YoloLoss:
-        """What the file does not hold, counted."""
+    def loss(self) -> ImageLoss:
+        """What a reader of the file sees against the truth."""
+        ious: list[float] = []
+        compared = outside = 0
+        for line in self.lines:
+            if line.exact:
+                ious.append(1.0)
+                continue
+            truth = to_rle(line.instance, self.height, self.width)
+            if area(truth):
+                compared += 1
+                ious.append(iou_as_read(self._seen(line), truth))
+            else:
+                outside += len(line.outline) == 0
         written = [line for line in self.lines if len(line.outline)]
-        return YoloLoss(
+        worst, mean = worst_and_mean(ious)
+        return ImageLoss(
             instances=len(written),
+            outside=outside,
+            vanished=len(self.lines) - len(written) - outside,
+            ignored_lost=self.ignored,
             parts_joined=sum(line.parts - 1 for line in written),
             holes_lost=sum(line.holes for line in written),
-            vanished=len(self.lines) - len(written),
             points_clipped=sum(line.points_clipped for line in self.lines),
-            ignored=self.ignored,
+            compared=compared,
+            worst_iou=worst,
+            mean_iou=mean,
         )
 
+    def _seen(self, line: YoloLine) -> Rle:
+        outline = line.outline / _MILLION * (self.width, self.height)
+        return polygons_to_rle([Polygon(outline)] if len(outline) else [], self.height, self.width)
 
-def write_yolo(path: Path, instances: Iterable[Instance], classes: Sequence[str], height: int, width: int) -> YoloLoss:
-    """Write one label file atomically; same input, same bytes. Ignore regions are not written.
+
+def yolo_label(path: Path, instances: Iterable[Instance], classes: Sequence[str], height: int, width: int) -> YoloLabel:
+    """The label file of one image. Ignore regions have no line.
 
     Coordinates are kept within [0, 1]: Ultralytics drops an image with one of them slightly outside.
 
     Args:
-        path: The ``.txt`` file.
+        path: The ``.txt`` file, for messages.
         instances: Particles in pixels of the image.
         classes: Class names; the position is the class index.
         height: Rows of the image.
         width: Columns.
 
-    Returns:
-        What was written and what was lost.
-
     Raises:
         AnnotationError: A label is not among ``classes``.
     """
-    label = yolo_label(path, instances, classes, height, width)
-    write_bytes(path, label.content())
-    return label.loss()
-
-
-def yolo_label(path: Path, instances: Iterable[Instance], classes: Sequence[str], height: int, width: int) -> YoloLabel:
-    """What ``write_yolo`` writes to ``path``."""
     indices = {name: position for position, name in enumerate(classes)}
     particles: list[tuple[Instance, int]] = []
     ignored = 0

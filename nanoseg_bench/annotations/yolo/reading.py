@@ -27,7 +27,7 @@ _FARTHEST_SHARE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class YoloEntry:
+class YoloRef:
     """One image of a YOLO data set.
 
     Attributes:
@@ -86,7 +86,7 @@ def open_yolo(folder: Path, classes: Sequence[str] | None = None) -> Source:
     for each in layout.images:
         path = each.label or each.image
         if path is not None:
-            entries.append(YoloEntry(each.name, path, each.image, each.label, layout.classes, each.problem))
+            entries.append(YoloRef(each.name, path, each.image, each.label, layout.classes, each.problem))
     return Source("yolo", tuple(entries), classes=classes_among(layout.classes), split=layout.split)
 
 

@@ -1,22 +1,22 @@
 import pytest
 from PIL import Image
 
-from nanoseg_bench.annotations.checked_entry import CheckedEntry
+from nanoseg_bench.annotations.checked_ref import CheckedRef
 from nanoseg_bench.annotations.faults import FaultyShapesError
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon
-from nanoseg_bench.annotations.labelme.reading import LabelmeEntry
+from nanoseg_bench.annotations.labelme.reading import LabelmeRef
 from nanoseg_bench.annotations.raster import area, to_rle
-from nanoseg_bench.annotations.source import Loaded
+from nanoseg_bench.annotations.source import LoadedMicrograph
 
 
 @pytest.fixture
 def read(tmp_path):
-    """read(instances, ...): what a CheckedEntry makes of a micrograph of 100x80 px."""
+    """read(instances, ...): what a CheckedRef makes of a micrograph of 100x80 px."""
 
     def make(instances, **options):
         image = tmp_path / "a.png"
         Image.new("L", (100, 80)).save(image)
-        return CheckedEntry(Loaded(Micrograph("a", image, 100, 80, tuple(instances))), **options).read()
+        return CheckedRef(LoadedMicrograph(Micrograph("a", image, 100, 80, tuple(instances))), **options).read()
 
     return make
 
@@ -82,16 +82,16 @@ def test_of_two_labels_nobody_knows_which_is_meant(read, disc):
 def test_a_stray_shape_costs_itself_only_where_that_is_asked_for(labelme_file):
     good = [polygon("cube", (x, 5), (x + 4, 5), (x + 4, 9)) for x in range(0, 50, 6)]
     stray = [polygon("cube", (1, 1), (2, 2)), polygon("rod", (1, float("nan")), (2, 2), (3, 9))]
-    entry = LabelmeEntry("a", labelme_file([*good, *stray]))
+    entry = LabelmeRef("a", labelme_file([*good, *stray]))
     with pytest.raises(FaultyShapesError, match="2 faults"):
-        CheckedEntry(entry).read()
-    micrograph = CheckedEntry(entry, skip_faulty=True).read()
+        CheckedRef(entry).read()
+    micrograph = CheckedRef(entry, skip_faulty=True).read()
     assert len(micrograph.instances) == len(good) == 9
     assert [fault.split(":")[0] for fault in micrograph.tally.faulty] == ["shape 10 ('cube')", "shape 11 ('rod')"]
     assert "point 1 is [1, nan]" in micrograph.tally.faulty[1]
 
 
 def test_an_image_of_faulty_shapes_only_does_not_become_background(labelme_file):
-    entry = LabelmeEntry("a", labelme_file([polygon("cube", (1, 1), (2, 2))]))
+    entry = LabelmeRef("a", labelme_file([polygon("cube", (1, 1), (2, 2))]))
     with pytest.raises(FaultyShapesError, match=r"a\.json: shape 1 \('cube'\): an outline needs"):
-        CheckedEntry(entry, skip_faulty=True).read()
+        CheckedRef(entry, skip_faulty=True).read()

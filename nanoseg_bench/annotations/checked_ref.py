@@ -10,44 +10,44 @@ from nanoseg_bench.annotations.extents import Extents, measure, place_of
 from nanoseg_bench.annotations.faults import FaultyShapesError
 from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.annotations.raster import area, to_rle
-from nanoseg_bench.annotations.source import Entry
+from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.annotations.twins import find_twins
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class CheckedEntry:
-    """An Entry that tells in ``Micrograph.tally`` what it left out and what it doubts.
+class CheckedRef:
+    """A MicrographRef that tells in ``Micrograph.tally`` what it left out and what it doubts.
 
     Attributes:
-        entry: What reads the file.
+        ref: What reads the file.
         skip_faulty: Leave out shapes that cannot be read; they are an error otherwise, and always where nothing else
             would be left of the image: it would then count as background.
         drop_twins: Of two outlines of one particle with one label, leave out the second.
     """
 
-    entry: Entry
+    ref: MicrographRef
     skip_faulty: bool = False
     drop_twins: bool = False
 
     @property
     def name(self) -> str:
-        """Its name."""
-        return self.entry.name
+        """``Micrograph.name``."""
+        return self.ref.name
 
     @property
     def path(self) -> Path:
-        """The file to name in messages."""
-        return self.entry.path
+        """As of ``ref``."""
+        return self.ref.path
 
     def read(self) -> Micrograph:
         """Read the micrograph without the shapes that cover no pixel though they lie in the image.
 
         Raises:
-            AnnotationError: As the entry.
-            ImageError: As the entry.
+            AnnotationError: As ``ref`` does.
+            ImageError: As ``ref`` does.
         """
         try:
-            micrograph = self.entry.read()
+            micrograph = self.ref.read()
         except FaultyShapesError as error:
             if not self.skip_faulty or error.rest is None or not error.rest.instances:
                 raise

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nanoseg_bench.annotations.readers import FORMATS, detect_format, open_source
 from nanoseg_bench.annotations.masks.options import MaskOptions
+from nanoseg_bench.annotations.readers import detect_format, open_source
+from nanoseg_bench.annotations.registry import READ
 from nanoseg_bench.errors import AnnotationError, UsageError
 
 TRIANGLE = [[5, 5], [25, 5], [15, 25]]
@@ -192,7 +193,7 @@ def test_options_that_a_format_has_no_use_for_are_refused(tmp_path):
         open_source(tmp_path, image_folder=tmp_path)
     with pytest.raises(UsageError, match="a label attribute is VIA's"):
         open_source(tmp_path, label_attribute="type")
-    assert set(FORMATS) == {format_ for format_, _ in LAYOUTS.values()}
+    assert set(READ) == {format_ for format_, _ in LAYOUTS.values()}
 
 
 @pytest.mark.parametrize("train", ["/", "../../.."])
