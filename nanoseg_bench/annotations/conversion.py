@@ -186,6 +186,7 @@ def _collect(
     with writer.shared_file(task.root, task.options) as add:
         for result in results:
             if isinstance(result, Problem):
+                labels |= result.labels  # or the next try, without them, would find them again
                 report.add_problem(result)
                 continue
             if result.image_path in annotated:

@@ -22,11 +22,13 @@ class Problem:
         name: ``Micrograph.name``.
         file: Where the fault is.
         error: What it is, with the way out.
+        labels: Labels of its particles, where they could be read.
     """
 
     name: str
     file: Path
     error: NanosegError
+    labels: frozenset[str] = frozenset()
 
 
 class SeveralFaultsError(AnnotationError):

@@ -100,10 +100,13 @@ def convert_image(task: ConversionTask, item: tuple[MicrographRef, str]) -> Conv
         OSError: The folder cannot be written.
     """
     ref, stem = item
+    labels: Counter[str] = Counter()
     try:
-        return _convert(task, ref, stem, _read(ref))
+        micrograph = _read(ref)
+        labels.update(each.label for each in micrograph.instances if each.label is not None and not each.ignored)
+        return _convert(task, ref, stem, micrograph, labels)
     except NanosegError as error:
-        return Problem(ref.name, ref.path, error)
+        return Problem(ref.name, ref.path, error, frozenset(labels))
 
 
 def _read(ref: MicrographRef) -> Micrograph:
@@ -113,13 +116,14 @@ def _read(ref: MicrographRef) -> Micrograph:
         raise AnnotationError(f"{ref.path}: cannot be read ({error.strerror or error}); check its rights") from error
 
 
-def _convert(task: ConversionTask, ref: MicrographRef, stem: str, micrograph: Micrograph) -> Converted:
+def _convert(
+    task: ConversionTask, ref: MicrographRef, stem: str, micrograph: Micrograph, labels: Mapping[str, int]
+) -> Converted:
     writer = get_format(task.to).writer()
     scale = _scale_of_image(micrograph)
     if scale is not None:
         # An image that is written anew loses its metadata, so its scale goes with the annotation.
         micrograph = replace(micrograph, nm_per_px=scale.nm_per_px)
-    labels = Counter(each.label for each in micrograph.instances if each.label is not None and not each.ignored)
     converted = Converted(
         name=ref.name,
         path=ref.path,

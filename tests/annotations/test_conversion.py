@@ -521,3 +521,21 @@ def test_who_began_goes_on_to_labelme_and_is_told_elsewhere(maps, tmp_path):
         assert read_report(tmp_path / to)["not_carried_over"] == told
     document = json.loads((tmp_path / "labelme" / "a.json").read_text())
     assert document["nanoseg"]["begun_by"] == {"model": "nsyolo", "run": "nsyolo-paper-seed0"}
+
+
+@pytest.mark.timeout(60)
+def test_a_class_of_which_every_image_is_refused_ends_the_conversion(tmp_path):
+    """Its labels were found in one try and lost in the next, without end."""
+    ring = Polygon(
+        np.array([(5, 5), (25, 5), (25, 25), (5, 25)], float), (np.array([(9, 9), (20, 9), (9, 20)], float),)
+    )
+    disc = Polygon(np.array([(5, 5), (25, 5), (15, 25)], float))
+    micrographs = []
+    for name, label, region in (("a", "ring", ring), ("b", "cube", disc)):
+        Image.fromarray(np.full((40, 60), ord(name), np.uint8)).save(tmp_path / f"{name}.png")
+        micrographs.append(Micrograph(name, tmp_path / f"{name}.png", 60, 40, (Instance(label, (region,)),)))
+    source = Source("labelme", tuple(map(LoadedMicrograph, micrographs)))
+    with pytest.raises(AnnotationError, match="1 hole lost"):
+        convert(source, tmp_path / "out", "yolo", max_loss=0.1, workers=1)
+    report = convert(source, tmp_path / "out", "yolo", max_loss=0.1, on_error="skip", workers=1)
+    assert report.classes == ("cube", "ring") and [row["name"] for row in report.images] == ["b"]
