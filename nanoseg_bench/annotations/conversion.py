@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nanoseg_bench.annotations.conversion_report import REPORT_FILE, ConversionReport
+from nanoseg_bench.annotations.errors import NoAnnotationsError
 from nanoseg_bench.annotations.faults import Problem, common_root
 from nanoseg_bench.annotations.file_names import UniqueNames
 from nanoseg_bench.annotations.image_conversion import ConversionTask, Converted, convert_image
@@ -228,7 +229,7 @@ def _write_table(path: Path, column: str, rows: Sequence[tuple[str, str]]) -> No
 
 def _check_anything(report: ConversionReport, entries: int, writer: Writer) -> None:
     if not report.images:
-        raise AnnotationError(f"{report.root}: no {report.source_format} annotation in {counted(entries, 'file')}")
+        raise NoAnnotationsError(f"{report.root}: no {report.source_format} annotation in {counted(entries, 'file')}")
     if writer.numbers_classes and not report.classes:
         raise AnnotationError(
             f"{report.root}: no particle is outlined in {counted(len(report.images), 'image')}, so there are no "

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nanoseg_bench.annotations.errors import NotAnAnnotationError
 from nanoseg_bench.annotations.instance import Micrograph
-from nanoseg_bench.annotations.source import NotAnAnnotationError
 from nanoseg_bench.errors import AnnotationError, NanosegError
 
 _SHOWN = 10

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from nanoseg_bench.annotations.errors import LossError
 from nanoseg_bench.annotations.faults import Problem
 from nanoseg_bench.annotations.image_export import export_image
 from nanoseg_bench.annotations.instance import Micrograph
@@ -193,7 +194,7 @@ def _check_loss(task: ConversionTask, converted: Converted, loss: ImageLoss) -> 
         return
     found = ", ".join(f"{counted(count, noun)} {verb}" for noun, verb, count in _losses(loss) if count)
     what = f" ({found})" if found else ""
-    raise AnnotationError(
+    raise LossError(
         f"{converted.path}: of a particle of {converted.name!r}, a reader of the {task.to} file would see an IoU of "
         f"{loss.worst_iou:.4f} only{what}, a loss of {1 - loss.worst_iou:.4f} where {allowed:g} is "
         "allowed; allow more, or convert to coco, which holds everything"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nanoseg_bench.annotations.checked_ref import CheckedRef
 from nanoseg_bench.annotations.coco.format import CROWDS
+from nanoseg_bench.annotations.errors import NoAnnotationsError, UnclearFormatError
 from nanoseg_bench.annotations.format import JSON, ReadOptions
 from nanoseg_bench.annotations.json_values import read_json_object
 from nanoseg_bench.annotations.masks.options import MaskOptions
@@ -86,8 +87,8 @@ def detect_format(path: Path) -> str:
         return next(iter(found))
     if found:
         listed = ", ".join(f"{name} ({evidence})" for name, evidence in found.items())
-        raise AnnotationError(f"{path}: annotations of several formats: {listed}; say which with --from FORMAT")
-    raise AnnotationError(
+        raise UnclearFormatError(f"{path}: annotations of several formats: {listed}; say which with --from FORMAT")
+    raise NoAnnotationsError(
         f"{path}: no annotations of a known format ({', '.join(READ)}); there is: {_inventory(path)}. "
         "Give the folder that holds them, or say what they are with --from FORMAT"
     )
@@ -102,9 +103,9 @@ def _made_of_images(path: Path, image_folder: Path | None) -> str | None:
     return next((each.name for each in FORMATS if each.made_of_images), None)
 
 
-def _missing(path: Path) -> AnnotationError:
+def _missing(path: Path) -> NoAnnotationsError:
     reason = broken_link(path) or "no such file or folder; give the path of the annotations"
-    return AnnotationError(f"{path}: {reason}")
+    return NoAnnotationsError(f"{path}: {reason}")
 
 
 def _format_of_file(path: Path) -> str:
@@ -114,16 +115,16 @@ def _format_of_file(path: Path) -> str:
             return found
         titles = [each.title for each in FORMATS if each.single_file == JSON]
         known = f"{', '.join(titles[:-1])} or {titles[-1]}"
-        raise AnnotationError(f"{path}: JSON of no known format ({known}); say which with --from FORMAT")
+        raise NoAnnotationsError(f"{path}: JSON of no known format ({known}); say which with --from FORMAT")
     told = next((each.name for each in FORMATS if each.is_file(path)), None)
     if told is not None:
         return told
     if path.suffix.lower() == ".csv":
-        raise AnnotationError(f"{path}: tables are not read; from VIA, export the annotations as JSON")
+        raise NoAnnotationsError(f"{path}: tables are not read; from VIA, export the annotations as JSON")
     if not path.exists():
         raise _missing(path)
     kinds = " or ".join(dict.fromkeys(each.single_file for each in FORMATS if each.single_file))
-    raise AnnotationError(f"{path}: not a {kinds}; give the folder that holds the annotations")
+    raise NoAnnotationsError(f"{path}: not a {kinds}; give the folder that holds the annotations")
 
 
 def _formats_in(folder: Path) -> dict[str, str]:

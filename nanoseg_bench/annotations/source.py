@@ -10,14 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from nanoseg_bench.annotations.instance import Micrograph
-from nanoseg_bench.errors import AnnotationError
 
 if TYPE_CHECKING:
     from nanoseg_bench.annotations.faults import Problem
-
-
-class NotAnAnnotationError(AnnotationError):
-    """A file that lies among the annotations but is something else; it is passed over and reported, not a fault."""
 
 
 class MicrographRef(Protocol):

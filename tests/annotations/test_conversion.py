@@ -18,12 +18,13 @@ from pycocotools.coco import COCO
 from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.conversion import convert
 from nanoseg_bench.annotations.conversion_report import REPORT_FILE
+from nanoseg_bench.annotations.errors import NotAnAnnotationError
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon
 from nanoseg_bench.annotations.labelme.reading import open_labelme
 from nanoseg_bench.annotations.labelme.writing import write_labelme
 from nanoseg_bench.annotations.raster import mask_to_rle, to_mask
 from nanoseg_bench.annotations.readers import open_source
-from nanoseg_bench.annotations.source import LoadedMicrograph, NotAnAnnotationError, Source
+from nanoseg_bench.annotations.source import LoadedMicrograph, Source
 from nanoseg_bench.errors import AnnotationError, ImageError, PreparationError, UsageError
 
 SIZE = (60, 40)

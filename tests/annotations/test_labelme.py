@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from nanoseg_bench.annotations.begun_by import BegunBy
+from nanoseg_bench.annotations.errors import NotAnAnnotationError
 from nanoseg_bench.annotations.faults import FaultyShapesError, SeveralFaultsError
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon, Rle
 from nanoseg_bench.annotations.labelme.reading import (
@@ -20,7 +21,6 @@ from nanoseg_bench.annotations.labelme.reading import (
 from nanoseg_bench.annotations.labelme.shapes import encode_mask
 from nanoseg_bench.annotations.labelme.writing import labelme_bytes, write_labelme
 from nanoseg_bench.annotations.raster import mask_to_rle, to_mask
-from nanoseg_bench.annotations.source import NotAnAnnotationError
 from nanoseg_bench.errors import AnnotationError, ImageError
 
 TRIANGLE = [[5, 5], [25, 5], [15, 25]]

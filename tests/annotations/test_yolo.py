@@ -5,11 +5,11 @@ import pytest
 from annotation_files import write_yolo
 from PIL import Image
 
+from nanoseg_bench.annotations.errors import NotAnAnnotationError
 from nanoseg_bench.annotations.faults import FaultyShapesError
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Polygon
 from nanoseg_bench.annotations.loss import ImageLoss
 from nanoseg_bench.annotations.raster import mask_to_rle, polygons_to_rle, rle_to_mask, to_mask
-from nanoseg_bench.annotations.source import NotAnAnnotationError
 from nanoseg_bench.annotations.tracing import to_outlines
 from nanoseg_bench.annotations.yolo.reading import open_yolo, read_yolo
 from nanoseg_bench.errors import AnnotationError, ImageError

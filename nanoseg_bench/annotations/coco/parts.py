@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nanoseg_bench.annotations.coco.document import WHAT, is_coco
+from nanoseg_bench.annotations.errors import NoAnnotationsError, UnclearFormatError
 from nanoseg_bench.annotations.json_search import json_levels
 from nanoseg_bench.annotations.json_values import read_json_object
 from nanoseg_bench.errors import AnnotationError
@@ -45,14 +46,14 @@ def find_parts(folder: Path) -> tuple[CocoPart, ...]:
             return (CocoPart(found[0]),)
         if found:
             return _joined(folder, found)
-    raise AnnotationError(f"{folder}: no COCO file in it; give the path of the JSON")
+    raise NoAnnotationsError(f"{folder}: no COCO file in it; give the path of the JSON")
 
 
 def _joined(folder: Path, found: Sequence[Path]) -> tuple[CocoPart, ...]:
     splits = [_split_of(path.relative_to(folder)) for path in found]
     if None in splits or len(set(splits)) < len(splits):
         shown = ", ".join(path.relative_to(folder).as_posix() for path in found[:_FILES_SHOWN])
-        raise AnnotationError(
+        raise UnclearFormatError(
             f"{folder}: {len(found)} COCO files ({shown}); give the path of the one that is meant. They are joined "
             "where their names, or those of their folders, say which is train, val and test"
         )

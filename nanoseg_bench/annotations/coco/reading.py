@@ -13,6 +13,7 @@ from nanoseg_bench.annotations.coco.document import (
     read_instances,
 )
 from nanoseg_bench.annotations.coco.parts import CocoPart, find_parts
+from nanoseg_bench.annotations.errors import MissingImageError
 from nanoseg_bench.annotations.faults import Problem, faults_error, refuse_faults, refuse_shapes
 from nanoseg_bench.annotations.image_files import ImageFinder, checked_size, without_suffix
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograph
@@ -128,7 +129,7 @@ class CocoRef:
             ImageError: The image cannot be read.
         """
         if self.fault:
-            raise AnnotationError(f"{self.source}: {self.fault}")
+            raise MissingImageError(f"{self.source}: {self.fault}")
         width, height = checked_size(self.path, self.size, f"{self.source}: image {self.name!r}")
         found, faults = read_instances(self.annotations, self.categories, (width, height))
         if self.crowds_are_particles:

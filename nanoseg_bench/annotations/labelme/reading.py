@@ -21,6 +21,12 @@ from typing import Any
 import numpy as np
 
 from nanoseg_bench.annotations.begun_by import BegunBy, read_begun_by
+from nanoseg_bench.annotations.errors import (
+    ImageMismatchError,
+    MissingImageError,
+    NoAnnotationsError,
+    NotAnAnnotationError,
+)
 from nanoseg_bench.annotations.faults import refuse_faults, refuse_shapes
 from nanoseg_bench.annotations.image_files import find_file, same_name, unusable_image
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon, Rle
@@ -29,7 +35,7 @@ from nanoseg_bench.annotations.labelme.shapes import WITHOUT_AREA, plain_polygon
 from nanoseg_bench.annotations.labels import own_label, without_background
 from nanoseg_bench.annotations.left_out import note_without_area
 from nanoseg_bench.annotations.raster import mask_to_rle, to_mask
-from nanoseg_bench.annotations.source import NotAnAnnotationError, Source
+from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.annotations.tally import Tally
 from nanoseg_bench.errors import AnnotationError
 from nanoseg_bench.files import broken_link, read_json, write_bytes
@@ -40,10 +46,6 @@ _KEYS = frozenset({"version", "shapes", "imagePath", "imageData", "imageHeight",
 _KEYS |= {"lineColor", "fillColor"}
 _SHAPE_KEYS = frozenset({"label", "points", "shape_type", "group_id", "mask", "flags", "line_color", "fill_color"})
 _READ_FLAGS = frozenset({"crowd", "on_mark"})
-
-
-class _MissingImageError(AnnotationError):
-    """The JSON is there, its image is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,12 @@ def open_labelme(folder: Path, extract_to: Path | None = None) -> Source:
         AnnotationError: There is no such folder, or no JSON in it.
     """
     if not folder.is_dir():
-        raise AnnotationError(f"{folder}: no such folder; give the folder with the LabelMe JSON files and their images")
+        raise NoAnnotationsError(
+            f"{folder}: no such folder; give the folder with the LabelMe JSON files and their images"
+        )
     documents, images = _visible_files(folder)
     if not documents:
-        raise AnnotationError(f"{folder}: no LabelMe JSON in this folder; annotate its images with LabelMe first")
+        raise NoAnnotationsError(f"{folder}: no LabelMe JSON in this folder; annotate its images with LabelMe first")
     entries = []
     for relative in documents:
         name = relative[: -len(".json")]
@@ -201,7 +205,7 @@ def _read_document(path: Path) -> dict[str, Any]:
     try:
         document = read_json(path)
     except FileNotFoundError as error:
-        raise AnnotationError(f"{path}: {broken_link(path) or 'no such LabelMe file'}") from error
+        raise NoAnnotationsError(f"{path}: {broken_link(path) or 'no such LabelMe file'}") from error
     except OSError as error:
         reason = broken_link(path) or f"cannot be read ({error.strerror or error}); check its rights"
         raise AnnotationError(f"{path}: {reason}") from error
@@ -241,8 +245,8 @@ def _find_image(path: Path, image_path: Any, image_root: Path | None) -> tuple[P
     told = (unusable_image(folder, name) for folder in folders for name in (stored, stem))
     unusable = next(filter(None, told), "")
     if unusable:
-        raise _MissingImageError(f"{path}: its image {unusable}")
-    raise _MissingImageError(
+        raise MissingImageError(f"{path}: its image {unusable}")
+    raise MissingImageError(
         f"{path}: its image {image_path!r} is missing, and there is no {stem}{IMAGE_SUFFIXES[0]} (or other image "
         "suffix) beside it; put the image beside the JSON, or delete the JSON"
     )
@@ -265,7 +269,7 @@ def _check_size(path: Path, document: dict[str, Any], image_path: Path, width: i
         if turned
         else "put back the image that was annotated, or annotate this one"
     )
-    raise AnnotationError(
+    raise ImageMismatchError(
         f"{path}: made for an image of {stored[0]}x{stored[1]} px, but {image_path.name} is {width}x{height} px; "
         f"{way_out}"
     )
@@ -391,7 +395,7 @@ def _merge(regions: Sequence[Polygon | Rle], height: int, width: int) -> tuple[P
 def _read_or_extract(path: Path, extract_to: Path | None) -> Micrograph:
     try:
         return read_labelme(path)
-    except _MissingImageError:
+    except MissingImageError:
         if extract_to is None or embedded_image(path) is None:
             raise
     extract_embedded_image(path, extract_to)

@@ -12,13 +12,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoseg_bench.annotations.errors import NotAnAnnotationError
 from nanoseg_bench.annotations.extents import outer_box, place_of
 from nanoseg_bench.annotations.faults import SeveralFaultsError
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Rle
 from nanoseg_bench.annotations.labelme.reading import open_labelme
 from nanoseg_bench.annotations.labels import is_in_order, not_in_classes, warn_of_similar_labels
 from nanoseg_bench.annotations.raster import area, to_rle
-from nanoseg_bench.annotations.source import NotAnAnnotationError, Source
+from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.annotations.twins import find_twins
 from nanoseg_bench.errors import NanosegError
 from nanoseg_bench.imageio import IMAGE_SUFFIXES

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nanoseg_bench.errors import AnnotationError
+from nanoseg_bench.annotations.errors import NoAnnotationsError, UnclearFormatError
 from nanoseg_bench.imageio import IMAGE_SUFFIXES
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img")
@@ -53,7 +53,7 @@ def find_mask_pairs(folder: Path, mask_folder: Path | None = None) -> list[MaskP
     """
     for place in (folder, mask_folder):
         if place is not None and not place.is_dir():
-            raise AnnotationError(f"{place}: no such folder; give the folders of the images and of their masks")
+            raise NoAnnotationsError(f"{place}: no such folder; give the folders of the images and of their masks")
     if mask_folder is None:
         image_folder, mask_folder = find_mask_folders(folder)
     else:
@@ -65,7 +65,7 @@ def find_mask_pairs(folder: Path, mask_folder: Path | None = None) -> list[MaskP
         images = _by_name(_files(image_folder, IMAGE_SUFFIXES, inside), image_folder)
         masks = _matched(_by_name(_files(mask_folder, _MASK_SUFFIXES), mask_folder), images)
     if not masks:
-        raise AnnotationError(
+        raise NoAnnotationsError(
             f"{folder}: no masks; lay them into a folder 'masks' beside 'images', under the images' names, or call "
             "them NAME_mask.png beside NAME.png"
         )
@@ -86,7 +86,7 @@ def find_mask_folders(folder: Path) -> tuple[Path, Path | None]:
         return folder, None
     if len(masks) > 1:
         names = ", ".join(path.name for path in masks)
-        raise AnnotationError(f"{folder}: masks in {names}; give the folder of the masks that are meant")
+        raise UnclearFormatError(f"{folder}: masks in {names}; give the folder of the masks that are meant")
     return images, masks[0]
 
 

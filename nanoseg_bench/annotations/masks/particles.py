@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from nanoseg_bench.annotations.errors import ImageMismatchError, MaskKindError
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Rle
 from nanoseg_bench.annotations.masks.options import MaskOptions
 from nanoseg_bench.annotations.masks.patterns import has_one_value, require_numbers
@@ -62,7 +63,7 @@ def made_for(values: NDArray[Any], size: tuple[int, int], options: MaskOptions, 
     if width != size[0] or height >= size[1]:
         return width, height
     if options.anchor is None:
-        raise AnnotationError(
+        raise ImageMismatchError(
             f"{path}: a mask of {width}x{height} px, but its image has {size[0]}x{size[1]} px; if it was made on the "
             "image cropped above the information bar, give --anchor top (bottom, if the image was cropped at the top)"
         )
@@ -142,7 +143,7 @@ def _number_pieces(
     values: NDArray[Any], options: MaskOptions, chosen: bool, path: Path
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
     if chosen and not has_one_value(values):
-        raise AnnotationError(
+        raise MaskKindError(
             f"{path}: holds several values, while the masks of its folder that were looked at are binary; "
             "say with --mask-kind which kind they are: instance or binary"
         )

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from nanoseg_bench.annotations.errors import MaskKindError
 from nanoseg_bench.annotations.masks.values import read_mask_values
-from nanoseg_bench.errors import AnnotationError, NanosegError
+from nanoseg_bench.errors import NanosegError
 from nanoseg_bench.wording import counted
 
 _MASKS_LOOKED_AT = 16
@@ -169,7 +170,7 @@ def _refuse_black_on_white(looks: Sequence[_Look], where: Path) -> None:
         return
     black = sum(ndimage.label(look.values == 0)[1] for look in inverted)
     found = f"white around {counted(black, 'black piece')}" if black else "white only"
-    raise AnnotationError(
+    raise MaskKindError(
         f"{where}: looks like black particles on white: {found}, in {len(inverted)} of {_masks(looks)}. Give --invert "
         "if particles are black, or --mask-kind binary if they are white all the same"
     )
@@ -184,7 +185,7 @@ def _refuse_other_background(looks: Sequence[_Look], where: Path) -> None:
     low, high = (f"{number:g}" for number in numbers)
     upper_is_background = bool((edge == numbers[1]).mean() > 0.5)
     background, flags = (high, f"--threshold {high} --invert") if upper_is_background else (low, f"--threshold {high}")
-    raise AnnotationError(
+    raise MaskKindError(
         f"{where}: the values are {low} and {high} in {_masks(looks)}, never 0, which is the background here; most of "
         f"the border is {background}. Give {flags} if {background} is the background, or --mask-kind instance if "
         "each value is one particle"
@@ -205,7 +206,7 @@ def _refuse_grey_levels(looks: Sequence[_Look], where: Path) -> None:
         return
     edge = np.concatenate([look.border for look in looks])
     invert = " --invert" if (edge > white / 2).mean() > 0.5 else ""
-    raise AnnotationError(
+    raise MaskKindError(
         f"{where}: looks like particles against background in grey levels: up to {levels} values, those between 0 and "
         f"{white:g} as smoothing, resizing or JPEG leaves them around particles. Give --threshold "
         f"{_half(white)}{invert}, or --mask-kind instance if each value is one particle"
@@ -217,7 +218,7 @@ def _refuse_wrapped(look: _Look, what: str) -> None:
         return
     shared = int((look.pieces > 1).sum())
     if shared:
-        raise AnnotationError(
+        raise MaskKindError(
             f"{what} holds all {_EIGHT_BITS} values of 8 bits, {shared} of them in several separate pieces: looks like "
             "more particles than 8 bits can number, so that different ones share a number and some have 0. Export the "
             "numbers with 16 bits, or give --mask-kind instance if each value is one particle all the same"
@@ -229,7 +230,7 @@ def _refuse_classes(looks: Sequence[_Look], where: Path) -> None:
         return
     numbers = np.unique(np.concatenate([look.numbers for look in looks]))
     shown = ", ".join(f"{number:g}" for number in numbers[:5]) + (", ..." if len(numbers) > 5 else "")
-    raise AnnotationError(
+    raise MaskKindError(
         f"{where}: looks like a class map: {counted(len(numbers), 'value')} ({shown}) in "
         f"{sum(int(look.pieces.sum()) for look in looks)} separate pieces in {_masks(looks)}. Give --mask-kind classes "
         "if values are classes and every piece is a particle (--label 1=cube,2=rod names them), --mask-kind binary if "

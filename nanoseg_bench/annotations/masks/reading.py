@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from nanoseg_bench.annotations.errors import MissingImageError
 from nanoseg_bench.annotations.image_files import checked_size
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograph
 from nanoseg_bench.annotations.masks.options import MaskOptions
@@ -69,7 +70,7 @@ class MaskRef:
             ImageError: Mask or image cannot be read.
         """
         if self.fault or self.image_path is None:
-            raise AnnotationError(f"{self.path}: {self.fault}")
+            raise MissingImageError(f"{self.path}: {self.fault}")
         values = read_values(self.path, self.options)
         size = made_for(values, image_size(self.image_path), self.options, self.path)
         width, height = checked_size(self.image_path, size, str(self.path))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nanoseg_bench.annotations.errors import MissingImageError, NoAnnotationsError, UnclearFormatError
 from nanoseg_bench.annotations.faults import refuse_shapes
 from nanoseg_bench.annotations.image_files import ImageFinder, checked_size
 from nanoseg_bench.annotations.instance import Instance, Micrograph
@@ -58,7 +59,7 @@ class ViaRef:
             ImageError: The image cannot be read.
         """
         if self.fault:
-            raise AnnotationError(f"{self.source}: {self.fault}")
+            raise MissingImageError(f"{self.source}: {self.fault}")
         where = f"{self.source}: image {self.name!r}"
         width, height = checked_size(self.path, None, where)
         read = read_regions(self.regions, self.label_attribute, f"image {self.name!r}")
@@ -108,7 +109,7 @@ def open_via(path: Path, image_folder: Path | None = None, label_attribute: str 
     if path.is_dir():
         path = _only_file(path)
     if path.suffix.lower() == ".csv":
-        raise AnnotationError(f"{path}: VIA's CSV is not read; export the annotations as JSON, or save the project")
+        raise NoAnnotationsError(f"{path}: VIA's CSV is not read; export the annotations as JSON, or save the project")
     document = read_json_object(path, _WHAT)
     images = _images(document, path)
     attribute = _label_attribute(document, images, label_attribute, path)
@@ -272,9 +273,9 @@ def _only_file(folder: Path) -> Path:
     if not found:
         tables = sorted(folder.glob("*.csv"))
         hint = f" (VIA's CSV is not read: export {tables[0].name} as JSON)" if tables else ""
-        raise AnnotationError(f"{folder}: no VIA file in it{hint}; give the path of the JSON")
+        raise NoAnnotationsError(f"{folder}: no VIA file in it{hint}; give the path of the JSON")
     shown = ", ".join(path.relative_to(folder).as_posix() for path in found[:_FILES_SHOWN])
-    raise AnnotationError(f"{folder}: {len(found)} VIA files ({shown}); give the path of the one you mean")
+    raise UnclearFormatError(f"{folder}: {len(found)} VIA files ({shown}); give the path of the one you mean")
 
 
 def _holds_via(path: Path) -> bool:

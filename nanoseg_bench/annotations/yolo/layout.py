@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nanoseg_bench.annotations.errors import NoAnnotationsError
 from nanoseg_bench.annotations.image_files import find_file, find_other_form, unusable_image
 from nanoseg_bench.errors import AnnotationError
 from nanoseg_bench.files import broken_link
@@ -66,7 +67,7 @@ def find_layout(folder: Path, classes: Sequence[str] | None) -> YoloLayout:
         AnnotationError: No images, no labels or no class names, or ``data.yaml`` is malformed.
     """
     if not folder.is_dir():
-        raise AnnotationError(f"{folder}: no such folder; give the folder with data.yaml, or with images and labels")
+        raise NoAnnotationsError(f"{folder}: no such folder; give the folder with data.yaml, or with images and labels")
     document_path, document = _read_data_yaml(folder)
     names = tuple(classes) if classes is not None else _class_names(folder, document_path, document)
     if names is None:
@@ -82,10 +83,10 @@ def find_layout(folder: Path, classes: Sequence[str] | None) -> YoloLayout:
         parts.setdefault(image, part)
     images = sorted(parts)
     if not images:
-        raise AnnotationError(f"{folder}: no images; expected images/ and labels/, or images with .txt beside them")
+        raise NoAnnotationsError(f"{folder}: no images; expected images/ and labels/, or images with .txt beside them")
     found = [_with_label(folder, image) for image in images]
     if not any(each.label for each in found):
-        raise AnnotationError(
+        raise NoAnnotationsError(
             f"{folder}: {counted(len(images), 'image')} without any label file, {_label_places(images[0])[0]} for "
             "instance; "
             "put the labels into labels/ beside images/, or beside the images"

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoseg_bench.annotations.errors import MissingImageError, NotAnAnnotationError
 from nanoseg_bench.annotations.faults import refuse_faults, refuse_shapes
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon
 from nanoseg_bench.annotations.labels import classes_among, own_label, without_background
-from nanoseg_bench.annotations.source import NotAnAnnotationError, Source
+from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.annotations.tally import Tally
 from nanoseg_bench.annotations.yolo.layout import find_layout
 from nanoseg_bench.errors import AnnotationError
@@ -59,7 +60,7 @@ class YoloRef:
         if self.image is None and self.label is not None and self.label.is_file() and not _looks_like_label(self.label):
             raise NotAnAnnotationError(f"{self.label}: a text, but no label")
         if self.problem or self.image is None:
-            raise AnnotationError(self.problem)
+            raise MissingImageError(self.problem)
         width, height = image_size(self.image)
         if self.label is None:
             notes = ("has no label file and is taken as background",)
