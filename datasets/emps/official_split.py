@@ -1,4 +1,6 @@
-"""How ``datasets/emps/splits/official.csv`` was made: EMPS publishes train and test, val is cut out of train.
+"""How ``splits/official.csv`` was made: EMPS publishes train and test, val is cut out of train.
+
+    python datasets/emps/official_split.py FOLDER_OF_EMPS
 
 Val is about one ninth of the official training images, whole papers (DOI) only. The training images are divided into
 eight density classes of equal size by their number of particles. The papers are then gone through in the order of
@@ -9,6 +11,7 @@ instead of a random generator keep the result independent of library versions an
 import csv
 import hashlib
 import io
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -81,3 +84,7 @@ def _read_names(path: Path) -> list[str]:
     if not path.is_file():
         raise DatasetError(f"{path}: missing; give the folder of the EMPS repository")
     return path.read_text(encoding="utf-8").split()
+
+
+if __name__ == "__main__":
+    write_official_split(Path(__file__).parent / "splits" / "official.csv", Path(sys.argv[1]))
