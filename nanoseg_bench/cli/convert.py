@@ -82,7 +82,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the verb."""
+    """Write the annotations in the other format, and show what it lost."""
     require_there({"": arguments.source, "--image-folder": arguments.image_folder}, "give the path of the annotations")
     _check(arguments)
     from nanoseg_bench.annotations.conversion import convert

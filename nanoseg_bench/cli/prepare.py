@@ -177,7 +177,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the verb; 1 when the split audit failed."""
+    """Prepare the set unless it is there, and show it; 1 when the split audit failed."""
     _understand(arguments)
     _check(arguments)
     name = _set_name(arguments)
@@ -413,7 +413,7 @@ def _read_dataset(arguments: argparse.Namespace, out: Path) -> _Inputs:
 
 
 def _render_nanosynth(arguments: argparse.Namespace, card: "Card", source: Path) -> None:
-    """Write nanosynth's LabelMe folder unless it is there: it goes through the same door as a user's own."""
+    """Write nanosynth's LabelMe folder unless it is there: it is read as a user's own."""
     from nanoseg_bench.changes import dict_changes, list_changes
     from nanoseg_bench.errors import PreparationError
     from nanoseg_bench.files import read_json, write_json

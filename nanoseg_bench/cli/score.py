@@ -95,7 +95,11 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the verb; 1 when a run could not be scored, or a record is not what its predictions give."""
+    """Score kept predictions, or those that are handed in.
+
+    Returns:
+        1 when a run could not be scored, or a record is not what its predictions give.
+    """
     arguments.data = None if arguments.data is None else find_set(arguments.data)
     if arguments.predictions is not None:
         return _score_external(arguments)

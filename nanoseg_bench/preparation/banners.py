@@ -29,7 +29,7 @@ class IgnoringBanners:
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """``Micrograph.name``."""
         return self.entry.name
 
     @property
