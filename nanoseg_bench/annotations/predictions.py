@@ -4,10 +4,10 @@ What reads a shape, a line or a mask is what reads annotations; only the image's
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.masks.options import MaskOptions
@@ -44,30 +44,27 @@ class Regions:
     pieces: Mapping[str, int] = field(default_factory=dict)
 
 
-class RegionsRef(Protocol):
-    """Where the particles of one image stand."""
+@dataclass(frozen=True, eq=False, slots=True)
+class RegionsRef:
+    """Where the particles of one image stand, not read yet.
 
-    @property
-    def names(self) -> Sequence[str]:
-        """What the image may be called, the likeliest first."""
+    Attributes:
+        names: What the image may be called, the likeliest first.
+        path: The file.
+        read: Reads the particles, by the (width, height) of the image in pixels. Raises AnnotationError or ImageError
+            where the file is malformed.
+        image: The image, for messages; empty where the file is for one image only.
+    """
 
-    @property
-    def path(self) -> Path:
-        """The file."""
+    names: tuple[str, ...]
+    path: Path
+    read: Callable[[tuple[int, int]], Regions]
+    image: str = ""
 
     @property
     def where(self) -> str:
         """File and image, for messages."""
-
-    def read(self, size: tuple[int, int]) -> Regions:
-        """Read the particles.
-
-        Args:
-            size: (width, height) of the image in pixels.
-
-        Raises:
-            AnnotationError, ImageError: The file is malformed.
-        """
+        return f"{self.path}: image {self.image!r}" if self.image else str(self.path)
 
 
 class PredictionReader(ABC):

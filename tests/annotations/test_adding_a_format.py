@@ -53,13 +53,14 @@ FILES = '''
 """Reading and writing discs."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon
 from nanoseg_bench.annotations.loss import ImageLoss, iou_as_read, worst_and_mean
-from nanoseg_bench.annotations.predictions import PredictionReader, Regions, name_below
+from nanoseg_bench.annotations.predictions import PredictionReader, Regions, RegionsRef, name_below
 from nanoseg_bench.annotations.raster import area, polygons_to_rle, rle_to_mask, to_rle
 from nanoseg_bench.annotations.writer import Encoded, Writer, particles_of
 from nanoseg_bench.errors import AnnotationError
@@ -109,19 +110,6 @@ class DiscsWriter(Writer):
         return Encoded(loss, f"{stem}.discs", lambda image: "".join(lines).encode())
 
 
-@dataclass(frozen=True)
-class DiscsRegions:
-    names: tuple
-    path: Path
-
-    @property
-    def where(self):
-        return str(self.path)
-
-    def read(self, size):
-        return Regions(read_lines(self.path))
-
-
 class DiscsPredictions(PredictionReader):
     words = "discs (.discs)"
     no_particle = "An image without particles has an empty file"
@@ -130,7 +118,11 @@ class DiscsPredictions(PredictionReader):
         return path.suffix == ".discs"
 
     def open(self, files, root, options):
-        return [DiscsRegions((name_below(path, root),), path) for path in files]
+        return [RegionsRef((name_below(path, root),), path, partial(read_regions, path)) for path in files]
+
+
+def read_regions(path, size):
+    return Regions(read_lines(path))
 '''
 
 IMPORT = "from nanoseg_bench.annotations.discs.format import Discs\n"

@@ -33,11 +33,7 @@ class Coco(Format):
         return is_coco(document)
 
     def open(self, path: Path, options: ReadOptions) -> "Source":
-        """List the images of a COCO file, or of several that are parts of one data set; see ``open_coco``.
-
-        Raises:
-            UsageError: ``iscrowd`` is none of ``CROWDS``.
-        """
+        """List the images of a COCO file, or of several that are parts of one data set; see ``open_coco``."""
         from nanoseg_bench.annotations.coco.reading import open_coco
 
         return open_coco(path, options.image_folder, options.iscrowd)

@@ -5,37 +5,13 @@ are found here and read in ``evaluation.external``.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from nanoseg_bench.annotations.coco.document import is_coco
 from nanoseg_bench.annotations.coco.reading import read_coco
 from nanoseg_bench.annotations.coco.results import is_coco_results
-from nanoseg_bench.annotations.predictions import PredictionOptions, PredictionReader, Regions
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class CocoRegions:
-    """One image of a COCO file; without annotations, it shows no particle.
-
-    Attributes:
-        names: ``file_name`` without its suffix.
-        path: The file.
-        found: What stands there.
-    """
-
-    names: tuple[str, ...]
-    path: Path
-    found: Regions
-
-    @property
-    def where(self) -> str:
-        """The file and the image."""
-        return f"{self.path}: image {self.names[0]!r}"
-
-    def read(self, size: tuple[int, int]) -> Regions:
-        """What the file says, whatever the size; it states its own."""
-        return self.found
+from nanoseg_bench.annotations.predictions import PredictionOptions, PredictionReader, Regions, RegionsRef
 
 
 class CocoPredictions(PredictionReader):
@@ -52,8 +28,14 @@ class CocoPredictions(PredictionReader):
             return 0
         return 1 if is_coco(document) else None
 
-    def open(self, files: Sequence[Path], root: Path, options: PredictionOptions) -> Sequence[CocoRegions]:
-        """Every image of the one file."""
+    def open(self, files: Sequence[Path], root: Path, options: PredictionOptions) -> list[RegionsRef]:
+        """Every image of the one file; without annotations, it shows no particle."""
         (path,) = files
         file = read_coco(path)
-        return [CocoRegions((name,), path, Regions(file.instances[name], size)) for name, size in file.images.items()]
+        found = {name: Regions(file.instances[name], size) for name, size in file.images.items()}
+        return [RegionsRef((name,), path, partial(_take, each), name) for name, each in found.items()]
+
+
+def _take(found: Regions, size: tuple[int, int]) -> Regions:
+    """What the file says, whatever the size: it states its own."""
+    return found

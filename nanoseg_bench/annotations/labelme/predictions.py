@@ -1,34 +1,12 @@
 """LabelMe files as predictions: those of a second annotator, or of a tool that writes them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from nanoseg_bench.annotations.labelme.format import Labelme
 from nanoseg_bench.annotations.labelme.reading import read_labelme_regions
-from nanoseg_bench.annotations.predictions import PredictionOptions, PredictionReader, Regions, name_below
-
-
-@dataclass(frozen=True, slots=True)
-class LabelmeRegions:
-    """One JSON, which need not lie beside its image.
-
-    Attributes:
-        names: Of the image: the file's own.
-        path: The JSON.
-    """
-
-    names: tuple[str, ...]
-    path: Path
-
-    @property
-    def where(self) -> str:
-        """The file."""
-        return str(self.path)
-
-    def read(self, size: tuple[int, int]) -> Regions:
-        """Read the shapes, with scores; a file that states another size is refused by LabelMe's own check."""
-        return Regions(read_labelme_regions(self.path, *size))
+from nanoseg_bench.annotations.predictions import PredictionOptions, PredictionReader, Regions, RegionsRef, name_below
 
 
 class LabelmePredictions(PredictionReader):
@@ -42,6 +20,10 @@ class LabelmePredictions(PredictionReader):
         """0 for a LabelMe file."""
         return 0 if Labelme().is_json(document) else None
 
-    def open(self, files: Sequence[Path], root: Path, options: PredictionOptions) -> Sequence[LabelmeRegions]:
-        """One image for each file."""
-        return [LabelmeRegions((name_below(path, root),), path) for path in files]
+    def open(self, files: Sequence[Path], root: Path, options: PredictionOptions) -> list[RegionsRef]:
+        """One image for each file, which need not lie beside it; one that states another size is refused."""
+        return [RegionsRef((name_below(path, root),), path, partial(_read, path)) for path in files]
+
+
+def _read(path: Path, size: tuple[int, int]) -> Regions:
+    return Regions(read_labelme_regions(path, *size))

@@ -1,7 +1,8 @@
 """Masks as predictions."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from nanoseg_bench.annotations.instance import Instance, Rle
@@ -10,41 +11,10 @@ from nanoseg_bench.annotations.masks.pairs import find_mask_folders, image_name_
 from nanoseg_bench.annotations.masks.particles import find_particles, made_for, read_values
 from nanoseg_bench.annotations.masks.patterns import recognise
 from nanoseg_bench.annotations.masks.specks import warn_of_specks
-from nanoseg_bench.annotations.predictions import PredictionOptions, PredictionReader, Regions, name_below
+from nanoseg_bench.annotations.predictions import PredictionOptions, PredictionReader, Regions, RegionsRef, name_below
 from nanoseg_bench.annotations.tracing import trace
 from nanoseg_bench.errors import PredictionsError
 from nanoseg_bench.imageio import IMAGE_SUFFIXES
-
-
-@dataclass(frozen=True, slots=True)
-class MaskRegions:
-    """One mask.
-
-    Attributes:
-        names: Of the image: the file's own, and that without what was added to say that it is a mask.
-        path: The mask.
-        options: How it is read; the kind is not ``auto``.
-        chosen: Whether the kind was found, not given.
-    """
-
-    names: tuple[str, ...]
-    path: Path
-    options: MaskOptions
-    chosen: bool
-
-    @property
-    def where(self) -> str:
-        """The file."""
-        return str(self.path)
-
-    def read(self, size: tuple[int, int]) -> Regions:
-        """Find the particles, unless the mask was made for an image of another size."""
-        values = read_values(self.path, self.options)
-        own = made_for(values, size, self.options, self.path)
-        if own != size:
-            return Regions((), own)
-        found = find_particles(values, self.options, self.path, chosen=self.chosen, size=own)
-        return Regions(found.instances, own, found.pieces)
 
 
 class MaskPredictions(PredictionReader):
@@ -74,8 +44,8 @@ class MaskPredictions(PredictionReader):
         """The folder of masks, where there is one beside images."""
         return find_mask_folders(path)[1] or path
 
-    def open(self, files: Sequence[Path], root: Path, options: PredictionOptions) -> Sequence[MaskRegions]:
-        """One image for each mask."""
+    def open(self, files: Sequence[Path], root: Path, options: PredictionOptions) -> list[RegionsRef]:
+        """One image for each mask, of its name or of that without what was added to say that it is a mask."""
         masks = options.masks
         chosen = masks.kind == "auto"
         if chosen:
@@ -84,7 +54,7 @@ class MaskPredictions(PredictionReader):
             masks = replace(masks, kind="instance")
         names = [name_below(path, root) for path in files]
         return [
-            MaskRegions((name, image_name_of(name)), path, masks, chosen)
+            RegionsRef((name, image_name_of(name)), path, partial(_read, path, masks, chosen))
             for name, path in zip(names, files, strict=True)
         ]
 
@@ -96,6 +66,16 @@ class MaskPredictions(PredictionReader):
                 (path, [each for each in found.instances if not each.ignored]) for path, found in read.values()
             )
         return tuple(warn_of_specks({name: found.pieces for name, (_, found) in read.items()}))
+
+
+def _read(path: Path, options: MaskOptions, chosen: bool, size: tuple[int, int]) -> Regions:
+    """The particles of a mask, unless it was made for an image of another size."""
+    values = read_values(path, options)
+    own = made_for(values, size, options, path)
+    if own != size:
+        return Regions((), own)
+    found = find_particles(values, options, path, chosen=chosen, size=own)
+    return Regions(found.instances, own, found.pieces)
 
 
 def _refuse_binary(found: Iterable[tuple[Path, list[Instance]]]) -> None:

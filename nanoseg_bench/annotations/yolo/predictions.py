@@ -1,37 +1,12 @@
 """YOLO-seg labels as predictions: a number behind an outline is its confidence."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from nanoseg_bench.annotations.predictions import PredictionOptions, PredictionReader, Regions, name_below
+from nanoseg_bench.annotations.predictions import PredictionOptions, PredictionReader, Regions, RegionsRef, name_below
 from nanoseg_bench.annotations.yolo.layout import find_class_names, is_label_file
 from nanoseg_bench.annotations.yolo.reading import read_yolo
-
-
-@dataclass(frozen=True, slots=True)
-class YoloRegions:
-    """One label.
-
-    Attributes:
-        names: Of the image: the file's own.
-        path: The label.
-        classes: Class names by index; None where nobody knows them.
-    """
-
-    names: tuple[str, ...]
-    path: Path
-    classes: Sequence[str] | None
-
-    @property
-    def where(self) -> str:
-        """The file."""
-        return str(self.path)
-
-    def read(self, size: tuple[int, int]) -> Regions:
-        """Read the outlines."""
-        width, height = size
-        return Regions(read_yolo(self.path, self.classes, height, width, scored=True))
 
 
 class YoloPredictions(PredictionReader):
@@ -54,7 +29,7 @@ class YoloPredictions(PredictionReader):
         """The folder ``labels``, where there is one."""
         return path / "labels" if (path / "labels").is_dir() else path
 
-    def open(self, files: Sequence[Path], root: Path, options: PredictionOptions) -> Sequence[YoloRegions]:
+    def open(self, files: Sequence[Path], root: Path, options: PredictionOptions) -> list[RegionsRef]:
         """One image for each label; without given classes, those of a ``data.yaml`` or ``classes.txt`` beside them."""
         classes = options.classes
         if classes is None:
@@ -62,4 +37,9 @@ class YoloPredictions(PredictionReader):
             above = [root.parent] if root.name == "labels" else []
             named = (find_class_names(folder) for folder in (root, *above))
             classes = next((names for names in named if names is not None), None)
-        return [YoloRegions((name_below(path, root),), path, classes) for path in files]
+        return [RegionsRef((name_below(path, root),), path, partial(_read, path, classes)) for path in files]
+
+
+def _read(path: Path, classes: Sequence[str] | None, size: tuple[int, int]) -> Regions:
+    width, height = size
+    return Regions(read_yolo(path, classes, height, width, scored=True))

@@ -92,11 +92,11 @@ def _in_folder(folder: Path, eval_set: str, readers: Mapping[str, PredictionRead
     found: dict[str, list[Path]] = {}
     # Images lie beside LabelMe files and beside what YOLO writes; they are predictions where there is nothing else.
     for each in sorted(FORMATS, key=lambda each: each.made_of_images):
-        reader = readers.get(each.name)
-        if reader is None or (each.made_of_images and found):
+        if each.name not in readers or (each.made_of_images and found):
             continue
         by_rank = ranked.get(each.name)
-        if selected := by_rank[min(by_rank)] if by_rank else reader.select(folder, files):
+        selected = by_rank[min(by_rank)] if by_rank else readers[each.name].select(folder, files)
+        if selected:
             found[each.name] = selected
     return found
 
