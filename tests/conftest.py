@@ -89,7 +89,7 @@ def draw_scene(rng):
 def prepared_set(tmp_path_factory):
     """Ten micrographs of 120 x 96 px in ten groups on canvases of 128 px: 8 train, 1 val, 1 test."""
     from nanoseg_bench.annotations.instance import Micrograph
-    from nanoseg_bench.annotations.source import Loaded
+    from nanoseg_bench.annotations.source import LoadedMicrograph
     from nanoseg_bench.preparation.choices import Choices
     from nanoseg_bench.preparation.pipeline import prepare
 
@@ -105,7 +105,7 @@ def prepared_set(tmp_path_factory):
         )
     assignment = {m.name: ("val" if i == 8 else "test" if i == 9 else "train") for i, m in enumerate(micrographs)}
     return prepare(
-        [Loaded(micrograph) for micrograph in micrographs],
+        [LoadedMicrograph(micrograph) for micrograph in micrographs],
         name="discs",
         dataset="discs",
         classes=CLASSES,

@@ -16,7 +16,7 @@ from nanoseg_bench.extras import require_packages
 from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
-    from nanoseg_bench.annotations.validation import FolderCheck
+    from nanoseg_bench.annotations.labelme.validation import FolderCheck
 
 _EPILOG = """\
 examples:
@@ -57,7 +57,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out the verb; with ``--check`` 1 when there are errors, else 1 when LabelMe did not end well."""
-    from nanoseg_bench.annotations.validation import check_labelme_folder
+    from nanoseg_bench.annotations.labelme.validation import check_labelme_folder
 
     folder: Path = arguments.folder
     classes = _classes(arguments)

@@ -19,13 +19,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from nanoseg_bench.annotations.coco import read_coco
-from nanoseg_bench.annotations.doors import open_source
+from nanoseg_bench.annotations.coco.reading import read_coco
 from nanoseg_bench.annotations.instance import Micrograph
-from nanoseg_bench.annotations.labelme_shapes import encode_mask
-from nanoseg_bench.annotations.mask_options import MaskOptions
-from nanoseg_bench.annotations.masks import read_instance_map
+from nanoseg_bench.annotations.labelme.shapes import encode_mask
+from nanoseg_bench.annotations.masks.options import MaskOptions
+from nanoseg_bench.annotations.masks.reading import read_instance_map
 from nanoseg_bench.annotations.raster import area, mask_to_rle, rle_to_mask, to_rle
+from nanoseg_bench.annotations.readers import open_source
 from nanoseg_bench.errors import NanosegError
 
 pytestmark = [

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from nanoseg_bench.annotations.coco import read_coco
-from nanoseg_bench.annotations.labelme import read_labelme
+from nanoseg_bench.annotations.coco.reading import read_coco
+from nanoseg_bench.annotations.labelme.reading import read_labelme
 from nanoseg_bench.annotations.raster import to_mask
 from nanoseg_bench.cli import main
 from nanoseg_bench.evaluation.eval_sets import load_eval_set

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from nanoseg_bench.annotations.begun_by import BegunBy
-from nanoseg_bench.annotations.coco import read_coco
-from nanoseg_bench.annotations.labelme import read_labelme, read_labelme_regions
-from nanoseg_bench.annotations.masks import read_instance_map
+from nanoseg_bench.annotations.coco.reading import read_coco
+from nanoseg_bench.annotations.labelme.reading import read_labelme, read_labelme_regions
+from nanoseg_bench.annotations.masks.reading import read_instance_map
 from nanoseg_bench.annotations.raster import area, iou_matrix, to_rle
 from nanoseg_bench.cli import main
 from nanoseg_bench.files import sha256_file

@@ -79,8 +79,9 @@ def prepare(*arguments):
 
 
 def test_a_set_is_not_written_into_its_own_input(own, tmp_path, monkeypatch, capsys):
-    from nanoseg_bench.annotations.labelme import open_labelme
-    from nanoseg_bench.annotations.yolo import write_yolo
+    from annotation_files import write_yolo
+
+    from nanoseg_bench.annotations.labelme.reading import open_labelme
 
     yolo = tmp_path / "yolo"
     for entry in open_labelme(own).entries:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon
-from nanoseg_bench.annotations.labelme import write_labelme
+from nanoseg_bench.annotations.labelme.writing import write_labelme
 from nanoseg_bench.cli import main
 from nanoseg_bench.evaluation.result import OperatingPoint
 from nanoseg_bench.files import read_json
