@@ -1,5 +1,6 @@
 # make demo   render a small data set, train and score four models on it, print the leaderboard
-# make test   the fast test suite
+# make quick  tests of the inner loop (formats, metrics, tables), a minute
+# make test   the fast test suite; make test-slow: trainings and whole workflows; make test-faults: kills and fuzzing
 # make leaderboards EMPS=DIR     the runs behind the published tables, as far as they are not done (days on a CPU), e.g.
 #                                with CAMPAIGN='--device cuda --time-limit 12m --jobs 2', or CAMPAIGN=--dry-run
 # Each does its whole set-up from nothing and is quick when repeated.
@@ -12,10 +13,20 @@ READY := $(VENV)/ready
 DEMO_DATA := data/demo
 DEMO_RUNS := runs/demo
 
+# A worker for each core, each with one thread; a file's tests stay together, so that what they prepare is made once.
+WORKERS ?= -n logical --maxprocesses 4 --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+# Rooms without networks, and of them not what fuzzes or starts processes.
+QUICK := tests/annotations tests/catalog tests/evaluation tests/imageio tests/leaderboard tests/metrics \
+	tests/pages tests/test_files.py tests/test_rooms.py tests/test_staging.py tests/test_wording.py \
+	$(addprefix --ignore=tests/,annotations/test_conversion.py annotations/test_readers_fuzz.py evaluation/external \
+	imageio/test_any_bytes.py leaderboard/test_adding_a_metric.py)
+
 EMPS ?=
 CAMPAIGN ?= --jobs 2
 
-.PHONY: setup demo leaderboards test test-slow lint types clean
+.PHONY: setup demo leaderboards quick test test-slow test-faults coverage lint types clean
 
 setup: $(READY)
 
@@ -23,7 +34,7 @@ setup: $(READY)
 # libGL, which servers lack.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all,test]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 		--force-reinstall --no-deps opencv-python-headless
 	touch $(READY)
@@ -37,11 +48,22 @@ demo: $(READY)
 leaderboards: $(READY)
 	$(BIN)/nanoseg-bench campaign --readme README.md $(if $(EMPS),--source 'emps=$(EMPS)') $(CAMPAIGN)
 
+quick: $(READY)
+	$(PYTEST) $(WORKERS) -m "not slow" $(QUICK)
+
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) $(WORKERS) -m "not slow"
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) $(WORKERS) -m "slow and not faults"
+
+# One after the other: they kill at a share of the time that a command takes when nothing else runs.
+test-faults: $(READY)
+	$(PYTEST) -m faults
+
+# Information, no gate. Processes that tests start are not counted.
+coverage: $(READY)
+	$(PYTEST) $(WORKERS) -m "not slow" --cov=nanoseg_bench --cov-report=term
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -9,6 +9,10 @@ class UsageError(NanosegError):
     """The command line asks for something that does not exist or does not go together. The CLI exits with 2."""
 
 
+class MissingExtraError(UsageError):
+    """What the command line asks for needs packages that this installation lacks. The CLI exits with 2."""
+
+
 class ImageError(NanosegError):
     """A micrograph cannot be read: missing, truncated, or of an unknown format."""
 

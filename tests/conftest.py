@@ -17,8 +17,17 @@ from nanoseg_bench.environment import isolate_libraries
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 isolate_libraries()
 
+
 CLASSES = ("disc", "square")
 HEIGHT, WIDTH = 96, 120
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m is looked at
+def pytest_collection_modifyitems(items):
+    """``faults`` are slow, too: ``-m "not slow"`` leaves them out."""
+    for item in items:
+        if item.get_closest_marker("faults"):
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -26,6 +35,20 @@ def own_locks(tmp_path_factory):
     """Latency is measured although other tests, or a user, are at work on this machine."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NANOSEG_BENCH_LOCKS", str(tmp_path_factory.mktemp("locks")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def runs_in_this_process():
+    """``run`` carries out its jobs here, for tests that ask what a run does and not which process does it.
+
+    A process of its own imports everything anew, which takes longer than a tiny run. Runs side by side stay processes,
+    and so does what a test starts itself.
+    """
+    from nanoseg_bench.runs import executors, job
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(executors, "_run_alone", job.carry_out)
         yield
 
 
@@ -66,7 +89,7 @@ def draw_scene(rng):
 def prepared_set(tmp_path_factory):
     """Ten micrographs of 120 x 96 px in ten groups on canvases of 128 px: 8 train, 1 val, 1 test."""
     from nanoseg_bench.annotations.instance import Micrograph
-    from nanoseg_bench.annotations.source import Loaded
+    from nanoseg_bench.annotations.source import LoadedMicrograph
     from nanoseg_bench.preparation.choices import Choices
     from nanoseg_bench.preparation.pipeline import prepare
 
@@ -82,7 +105,7 @@ def prepared_set(tmp_path_factory):
         )
     assignment = {m.name: ("val" if i == 8 else "test" if i == 9 else "train") for i, m in enumerate(micrographs)}
     return prepare(
-        [Loaded(micrograph) for micrograph in micrographs],
+        [LoadedMicrograph(micrograph) for micrograph in micrographs],
         name="discs",
         dataset="discs",
         classes=CLASSES,

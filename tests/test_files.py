@@ -62,7 +62,7 @@ def test_mode_follows_the_umask(tmp_path):
         os.umask(old)
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
 def test_kill_leaves_the_old_or_the_new_file(tmp_path):
     path = tmp_path / "a.json"

@@ -6,29 +6,23 @@ is for.
 
 import csv
 import gc
-import json
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nanoseg_bench.annotations.conversion_report import REPORT_FILE, ConversionReport
+from nanoseg_bench.annotations.errors import NoAnnotationsError
 from nanoseg_bench.annotations.faults import Problem, common_root
 from nanoseg_bench.annotations.file_names import UniqueNames
-from nanoseg_bench.annotations.image_conversion import (
-    IMAGES,
-    LABELS,
-    MASKS,
-    ConversionTask,
-    Converted,
-    convert_image,
-)
+from nanoseg_bench.annotations.image_conversion import ConversionTask, Converted, convert_image
 from nanoseg_bench.annotations.left_out import WAY_OUT, list_kinds
-from nanoseg_bench.annotations.source import Entry, Source
+from nanoseg_bench.annotations.registry import WRITTEN, get_format
+from nanoseg_bench.annotations.source import MicrographRef, Source
+from nanoseg_bench.annotations.writer import WriteOptions, Writer
 from nanoseg_bench.errors import AnnotationError, NanosegError, UsageError
-from nanoseg_bench.files import write_text
 from nanoseg_bench.parallel import default_workers, each
 from nanoseg_bench.staging import staged_folder
 from nanoseg_bench.wording import counted
@@ -39,18 +33,13 @@ SCALES, GROUPS = "scales.csv", "groups.csv"
 SPLIT = "split.csv"
 """Which part an image had in a source that came split, as ``--split-file`` of ``prepare`` takes it."""
 
-TARGETS = ("labelme", "coco", "yolo", "masks")
-"""What annotations can be written as."""
-
-_FOLDERS = {"labelme": (), "coco": (IMAGES,), "yolo": (IMAGES, LABELS), "masks": (IMAGES, MASKS)}
-_WITH_CLASS_INDEX = ("coco", "yolo")
 _SAMPLE = 8
 # Starting a worker costs as much as a hundred small images; a worker is sent some of them at a time.
 _MIN_IMAGES_PER_WORKER = 100
 _IMAGES_AT_ONCE = 16
 _GARBAGE_THRESHOLD = 200_000
 
-Item = tuple[Entry, str]
+Item = tuple[MicrographRef, str]
 
 
 def convert(
@@ -76,7 +65,7 @@ def convert(
     Args:
         source: What to convert.
         destination: The folder to write.
-        to: One of ``TARGETS``.
+        to: One of ``registry.WRITTEN``.
         classes: Class names in the order of their indices; another label is an error. By default those that the
             source's format lists, else all labels that occur, sorted.
         link: Hard-link images rather than copy them, where the file system can.
@@ -97,6 +86,7 @@ def convert(
     """
     _check(to, on_error, destination, overwrite)
     _check_sources_stay(source, destination)
+    writer = get_format(to).writer()
     file_names = UniqueNames()
     items = [(entry, file_names.take(entry.name)) for entry in source.entries]
     root = common_root(entry.path for entry in source.entries)
@@ -105,17 +95,17 @@ def convert(
     used = tuple(classes if classes is not None else source.classes or ())
     with staged_folder(destination, REPORT_FILE) as folder:
         _check(to, on_error, destination, overwrite)  # again: another call may have written it meanwhile
-        for name in _FOLDERS[to]:
+        for name in writer.folders:
             (folder / name).mkdir()
-        if not strict and to in _WITH_CLASS_INDEX:
+        if not strict and writer.numbers_classes:
             used = _first_labels(items)
         while True:
-            task = ConversionTask(to, folder, used, strict, link, max_loss, exact)
+            task = ConversionTask(to, folder, WriteOptions(used, max_loss, exact), strict, link)
             report = ConversionReport(source_format=source.format, to=to, root=root)
             report.of_files = list(source.problems)
             with closing(_convert_all(task, items, workers or default_workers())) as results:
-                found, annotated = _collect(report, results, task)
-            if strict or to not in _WITH_CLASS_INDEX or found == used:
+                found, annotated = _collect(report, results, task, writer)
+            if strict or not writer.numbers_classes or found == used:
                 break
             used = found  # a label that the first few images do not show: all over again, with the right indices
         report.classes = used or found
@@ -123,14 +113,13 @@ def convert(
         if report.faults and (on_error == "fail" or not report.images):
             report.write(failed_report)
             raise report.refusal(failed_report, AnnotationError)
-        _check_anything(report, len(items))
-        if to != "labelme":
+        _check_anything(report, len(items), writer)
+        if not writer.holds_extras:
             _write_tables(folder, report.images)
         if source.split is not None:
             rows = [(Path(row["image"]).stem, source.split[row["name"]]) for row in report.images]
             _write_table(folder / SPLIT, "split", rows)
-        if to == "yolo":
-            write_text(folder / "data.yaml", _data_yaml(report.classes))
+        writer.finish(folder, report.classes)
         report.write(folder / REPORT_FILE)
     failed_report.unlink(missing_ok=True)
     report.path = destination / REPORT_FILE
@@ -138,8 +127,8 @@ def convert(
 
 
 def _check(to: str, on_error: str, destination: Path, overwrite: bool) -> None:
-    if to not in TARGETS:
-        raise UsageError(f"cannot write {to!r}; choose one of {', '.join(TARGETS)}")
+    if to not in WRITTEN:
+        raise UsageError(f"cannot write {to!r}; choose one of {', '.join(WRITTEN)}")
     if on_error not in ("fail", "skip"):
         raise UsageError(f"on_error {on_error!r}: give fail or skip")
     if destination.is_dir() and any(destination.iterdir()) and not overwrite:
@@ -186,7 +175,7 @@ def _start_worker() -> None:
 
 
 def _collect(
-    report: ConversionReport, results: Iterable[Converted | Problem], task: ConversionTask
+    report: ConversionReport, results: Iterable[Converted | Problem], task: ConversionTask, writer: Writer
 ) -> tuple[tuple[str, ...], set[str]]:
     """Write what belongs into one file for all images, and the report.
 
@@ -195,9 +184,10 @@ def _collect(
     """
     labels: set[str] = set()
     annotated: dict[str, Path] = {}
-    with _combined_file(task) as add:
+    with writer.shared_file(task.root, task.options) as add:
         for result in results:
             if isinstance(result, Problem):
+                labels |= result.labels  # or the next try, without them, would find them again
                 report.add_problem(result)
                 continue
             if result.image_path in annotated:
@@ -208,7 +198,7 @@ def _collect(
             annotated[result.image_path] = result.path
             labels |= result.labels.keys()
             if result.files:
-                add(result)
+                add(Path(result.files[0]).name, result.size, result.shared)
                 report.add(result)
     return tuple(sorted(labels)), set(annotated)
 
@@ -217,25 +207,6 @@ def _twice(result: Converted, first: Path) -> Problem:
     image = Path(result.image_path).name
     error = AnnotationError(f"{result.path}: annotates {image}, and so does {first}; keep one")
     return Problem(result.name, result.path, error)
-
-
-@contextmanager
-def _combined_file(task: ConversionTask) -> Iterator[Callable[[Converted], None]]:
-    """A function that adds one image to the file that is for all of them, where the format has one."""
-    if task.to == "coco":
-        from nanoseg_bench.annotations.coco import CocoWriter
-
-        with CocoWriter(task.root / "annotations.json", task.classes, suffix="") as writer:
-            yield lambda image: writer.add_encoded(Path(image.files[0]).name, image.size, image.coco)
-    elif task.to == "masks":
-        from nanoseg_bench.annotations.masks import LABELS_COLUMNS, LABELS_FILE
-
-        with (task.root / LABELS_FILE).open("w", encoding="utf-8", newline="") as stream:
-            rows = csv.writer(stream, lineterminator="\n")
-            rows.writerow(LABELS_COLUMNS)
-            yield lambda image: rows.writerows((Path(image.files[0]).stem, *pair) for pair in image.values)
-    else:
-        yield lambda image: None
 
 
 def _write_tables(folder: Path, images: Sequence[Mapping[str, Any]]) -> None:
@@ -256,10 +227,10 @@ def _write_table(path: Path, column: str, rows: Sequence[tuple[str, str]]) -> No
         writer.writerows(rows)
 
 
-def _check_anything(report: ConversionReport, entries: int) -> None:
+def _check_anything(report: ConversionReport, entries: int, writer: Writer) -> None:
     if not report.images:
-        raise AnnotationError(f"{report.root}: no {report.source_format} annotation in {counted(entries, 'file')}")
-    if report.to in _WITH_CLASS_INDEX and not report.classes:
+        raise NoAnnotationsError(f"{report.root}: no {report.source_format} annotation in {counted(entries, 'file')}")
+    if writer.numbers_classes and not report.classes:
         raise AnnotationError(
             f"{report.root}: no particle is outlined in {counted(len(report.images), 'image')}, so there are no "
             f"classes; {_way_to_classes(report)}"
@@ -270,15 +241,3 @@ def _way_to_classes(report: ConversionReport) -> str:
     if report.without_area:
         return f"shapes without area were left out ({list_kinds(report.without_area)}): {WAY_OUT}"
     return "name them with --classes"
-
-
-def _data_yaml(classes: Sequence[str]) -> str:
-    # JSON texts are YAML texts, but for what cannot be printed.
-    names = "".join(
-        f"  {index}: {json.dumps(name, ensure_ascii=not name.isprintable())}\n" for index, name in enumerate(classes)
-    )
-    return (
-        "# All images stand under train, and val is missing on purpose: images of one specimen belong on one side.\n"
-        "# `nanoseg-bench prepare` makes a split by that, and audits it.\n"
-        f"train: {IMAGES}\nnames:\n{names}"
-    )

@@ -11,7 +11,7 @@ import orjson
 from nanoseg_bench.annotations.faults import FaultReport
 from nanoseg_bench.annotations.image_conversion import Converted
 from nanoseg_bench.annotations.labels import warn_of_similar_labels
-from nanoseg_bench.annotations.mask_specks import warn_of_specks
+from nanoseg_bench.annotations.masks.specks import warn_of_specks
 from nanoseg_bench.annotations.tally import Tallies
 from nanoseg_bench.files import write_bytes
 from nanoseg_bench.imageio import warn_of_invisible, warn_of_uneven_pixels, warn_of_unknown_units

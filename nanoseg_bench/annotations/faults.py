@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nanoseg_bench.annotations.errors import NotAnAnnotationError
 from nanoseg_bench.annotations.instance import Micrograph
-from nanoseg_bench.annotations.source import NotAnAnnotationError
 from nanoseg_bench.errors import AnnotationError, NanosegError
 
 _SHOWN = 10
@@ -22,11 +22,13 @@ class Problem:
         name: ``Micrograph.name``.
         file: Where the fault is.
         error: What it is, with the way out.
+        labels: Labels of its particles, where they could be read.
     """
 
     name: str
     file: Path
     error: NanosegError
+    labels: frozenset[str] = frozenset()
 
 
 class SeveralFaultsError(AnnotationError):

@@ -2,30 +2,24 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nanoseg_bench.annotations.clipping import points_outside
+from nanoseg_bench.annotations.errors import LossError
 from nanoseg_bench.annotations.faults import Problem
 from nanoseg_bench.annotations.image_export import export_image
-from nanoseg_bench.annotations.instance import Instance, Micrograph, Rle
-from nanoseg_bench.annotations.labelme import labelme_bytes
+from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.annotations.labels import check_labels
-from nanoseg_bench.annotations.loss import ImageLoss, map_loss, outline_loss, yolo_loss
-from nanoseg_bench.annotations.raster import area, to_rle
-from nanoseg_bench.annotations.simplification import LEAST_IOU, Simplified, simplify
-from nanoseg_bench.annotations.source import Entry
+from nanoseg_bench.annotations.loss import ImageLoss
+from nanoseg_bench.annotations.registry import get_format
+from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.annotations.tally import Tally
-from nanoseg_bench.annotations.yolo import yolo_label
+from nanoseg_bench.annotations.writer import Encoded, WriteOptions, Writer
 from nanoseg_bench.errors import AnnotationError, NanosegError
 from nanoseg_bench.imageio import Scale, read_scale
 from nanoseg_bench.wording import counted
-
-IMAGES = "images"
-LABELS = "labels"
-MASKS = "masks"
 
 _WITHOUT_SCALE = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
@@ -35,22 +29,18 @@ class ConversionTask:
     """What all images of a conversion have in common.
 
     Attributes:
-        to: ``labelme``, ``coco``, ``yolo`` or ``masks``.
+        to: One of ``registry.WRITTEN``.
         root: The folder to write.
-        classes: Class names by index; empty where the format numbers no classes.
+        options: What the writer must know.
         strict: Whether another label is an error; else the image is left alone, and its labels are returned.
         link: Hard-link images rather than copy them.
-        max_loss: Largest 1 - IoU of a particle; None allows any.
-        exact: Whether masks stay masks, pixel by pixel, where the format has polygons too.
     """
 
     to: str
     root: Path
-    classes: tuple[str, ...]
+    options: WriteOptions
     strict: bool
     link: bool
-    max_loss: float | None
-    exact: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -68,8 +58,7 @@ class Converted:
         notes: What was left out or mended in reading.
         rewritten: Whether the image was written anew.
         reading: What reading it decided, then.
-        coco: Its annotations as CocoWriter takes them.
-        values: Value and label of each particle of an instance map.
+        shared: What the file for all images says of it.
         nm_per_px: Scale by annotation or image, where known.
         source_group: As the annotation names it.
         without_area: ``Micrograph.without_area``.
@@ -90,8 +79,7 @@ class Converted:
     notes: tuple[str, ...] = ()
     rewritten: bool = False
     reading: dict[str, Any] = field(default_factory=dict)
-    coco: tuple[str, ...] = ()
-    values: tuple[tuple[int, str], ...] = ()
+    shared: Any = None
     nm_per_px: float | None = None
     source_group: str | None = None
     without_area: Mapping[str, int] = field(default_factory=dict)
@@ -102,7 +90,7 @@ class Converted:
     tally: Tally = Tally()  # noqa: RUF009, it is frozen
 
 
-def convert_image(task: ConversionTask, item: tuple[Entry, str]) -> Converted | Problem:
+def convert_image(task: ConversionTask, item: tuple[MicrographRef, str]) -> Converted | Problem:
     """Convert one micrograph; a fault of the data comes back as a Problem.
 
     Args:
@@ -112,29 +100,34 @@ def convert_image(task: ConversionTask, item: tuple[Entry, str]) -> Converted | 
     Raises:
         OSError: The folder cannot be written.
     """
-    entry, stem = item
+    ref, stem = item
+    labels: Counter[str] = Counter()
     try:
-        return _convert(task, entry, stem, _read(entry))
+        micrograph = _read(ref)
+        labels.update(each.label for each in micrograph.instances if each.label is not None and not each.ignored)
+        return _convert(task, ref, stem, micrograph, labels)
     except NanosegError as error:
-        return Problem(entry.name, entry.path, error)
+        return Problem(ref.name, ref.path, error, frozenset(labels))
 
 
-def _read(entry: Entry) -> Micrograph:
+def _read(ref: MicrographRef) -> Micrograph:
     try:
-        return entry.read()
+        return ref.read()
     except OSError as error:
-        raise AnnotationError(f"{entry.path}: cannot be read ({error.strerror or error}); check its rights") from error
+        raise AnnotationError(f"{ref.path}: cannot be read ({error.strerror or error}); check its rights") from error
 
 
-def _convert(task: ConversionTask, entry: Entry, stem: str, micrograph: Micrograph) -> Converted:
+def _convert(
+    task: ConversionTask, ref: MicrographRef, stem: str, micrograph: Micrograph, labels: Mapping[str, int]
+) -> Converted:
+    writer = get_format(task.to).writer()
     scale = _scale_of_image(micrograph)
     if scale is not None:
         # An image that is written anew loses its metadata, so its scale goes with the annotation.
         micrograph = replace(micrograph, nm_per_px=scale.nm_per_px)
-    labels = Counter(each.label for each in micrograph.instances if each.label is not None and not each.ignored)
     converted = Converted(
-        name=entry.name,
-        path=entry.path,
+        name=ref.name,
+        path=ref.path,
         image_path=os.path.realpath(micrograph.image_path),
         size=(micrograph.width, micrograph.height),
         labels=labels,
@@ -142,17 +135,20 @@ def _convert(task: ConversionTask, entry: Entry, stem: str, micrograph: Microgra
         nm_per_px=micrograph.nm_per_px,
         source_group=micrograph.source_group,
         without_area=micrograph.without_area,
-        not_carried=(*micrograph.not_carried, *_lost_in(task.to, micrograph)),
+        not_carried=(*micrograph.not_carried, *_lost_in(writer, micrograph)),
         uneven_nm=None if scale is None else scale.uneven_nm,
         unknown_unit=None if scale is None else scale.unknown_unit,
         pieces=micrograph.pieces,
         tally=micrograph.tally,
     )
     if task.strict:
-        check_labels(entry.path, micrograph.instances, task.classes)
-    elif task.to in ("yolo", "coco") and not labels.keys() <= set(task.classes):
+        check_labels(ref.path, micrograph.instances, task.options.classes)
+    elif writer.numbers_classes and not labels.keys() <= set(task.options.classes):
         return converted
-    return _WRITERS[task.to](task, stem, micrograph, converted)
+    encoded = writer.encode(micrograph, stem, ref.path, task.options)
+    if not writer.simplifies:
+        _check_loss(task, converted, encoded.loss)
+    return _write(task, writer, stem, converted, encoded)
 
 
 def _scale_of_image(micrograph: Micrograph) -> Scale | None:
@@ -162,101 +158,45 @@ def _scale_of_image(micrograph: Micrograph) -> Scale | None:
     return read_scale(micrograph.image_path)
 
 
-def _lost_in(to: str, micrograph: Micrograph) -> list[str]:
+def _lost_in(writer: Writer, micrograph: Micrograph) -> list[str]:
     """What is known of the image and has no place in a format."""
     lost = []
-    if to != "labelme":
+    if not writer.holds_extras:
         lost += [f"nanoseg.attributes.{name}" for name in sorted(micrograph.attributes)]
         if micrograph.begun_by is not None:
             lost.append("nanoseg.begun_by")
-    if to not in ("coco", "labelme") and any(each.score is not None for each in micrograph.instances):
+    if not writer.holds_scores and any(each.score is not None for each in micrograph.instances):
         lost.append("annotations.score")
     return lost
 
 
-def _write_yolo(task: ConversionTask, stem: str, micrograph: Micrograph, converted: Converted) -> Converted:
-    label = yolo_label(converted.path, micrograph.instances, task.classes, micrograph.height, micrograph.width)
-    loss = yolo_loss(label)
-    _check_loss(task, converted, loss)
-    converted = _put_image(task, IMAGES, stem, converted)
-    file = f"{LABELS}/{stem}.txt"
-    # The whole folder is renamed into place when it is complete, so single files need no temporary name.
-    (task.root / file).write_bytes(label.content())
-    return replace(converted, files=(*converted.files, file), loss=loss)
-
-
-def _write_labelme(task: ConversionTask, stem: str, micrograph: Micrograph, converted: Converted) -> Converted:
-    kept = tuple(each for each in micrograph.instances if _is_outline(each) or _pixels(each, micrograph))
-    outside = len(_particles(micrograph.instances)) - len(_particles(kept))
-    found = [_simplified(task, each, micrograph) for each in kept]
-    written = tuple(each if new is None else new.instance for each, new in zip(kept, found, strict=True))
-    converted = _put_image(task, "", stem, converted)
-    file = f"{stem}.json"
-    content = labelme_bytes(converted.path, replace(micrograph, instances=written), converted.files[0])
-    (task.root / file).write_bytes(content)
-    of_particles = [new for each, new in zip(kept, found, strict=True) if not each.ignored]
-    loss = outline_loss(of_particles, instances=len(of_particles), outside=outside)
-    return replace(converted, files=(*converted.files, file), loss=loss)
-
-
-def _simplified(task: ConversionTask, instance: Instance, micrograph: Micrograph) -> Simplified | None:
-    """The polygons of a mask, whose vertices LabelMe can move; None where the instance is written as it is."""
-    if task.exact:
-        return None
-    least_iou = LEAST_IOU if task.max_loss is None else max(LEAST_IOU, 1 - task.max_loss)
-    return simplify(instance, micrograph.height, micrograph.width, least_iou)
-
-
-def _write_coco(task: ConversionTask, stem: str, micrograph: Micrograph, converted: Converted) -> Converted:
-    from nanoseg_bench.annotations.coco import encode_annotations
-
-    height, width = micrograph.height, micrograph.width
-    masks = [replace(each, region=to_rle(each, height, width)) for each in micrograph.instances]
-    kept = [each for each in masks if _pixels(each, micrograph)]
-    coco = tuple(encode_annotations(kept, converted.size, task.classes, str(converted.path)))
-    loss = ImageLoss(
-        instances=len(_particles(kept)),
-        outside=len(_particles(masks)) - len(_particles(kept)),
-        ignored_lost=len(masks) - len(kept) - (len(_particles(masks)) - len(_particles(kept))),
-        points_clipped=sum(points_outside(micrograph.instances, height, width)),
-    )
-    return replace(_put_image(task, IMAGES, stem, converted), loss=loss, coco=coco)
-
-
-def _write_masks(task: ConversionTask, stem: str, micrograph: Micrograph, converted: Converted) -> Converted:
-    from nanoseg_bench.annotations.masks import write_instance_map
-
-    target = task.root / MASKS / f"{stem}.png"
-    written = write_instance_map(target, micrograph.instances, micrograph.height, micrograph.width)
-    try:
-        loss = map_loss(micrograph.instances, written, micrograph.height, micrograph.width)
-        _check_loss(task, converted, loss)
-        converted = _put_image(task, IMAGES, stem, converted)
-    except NanosegError:
-        written.path.unlink()
-        raise
-    pairs = zip(written.values, micrograph.instances, strict=True)
-    values = tuple((value, each.label or "") for value, each in pairs if value)
-    files = (*converted.files, f"{MASKS}/{written.path.name}")
-    return replace(converted, files=files, loss=loss, values=values)
-
-
-_WRITERS = {"yolo": _write_yolo, "labelme": _write_labelme, "coco": _write_coco, "masks": _write_masks}
-
-
-def _put_image(task: ConversionTask, folder: str, stem: str, converted: Converted) -> Converted:
+def _write(task: ConversionTask, writer: Writer, stem: str, converted: Converted, encoded: Encoded) -> Converted:
+    folder = writer.image_folder
     image = export_image(Path(converted.image_path), task.root / folder, stem, link=task.link)
-    file = f"{folder}/{image.file}" if folder else image.file
-    return replace(converted, files=(file,), rewritten=image.rewritten, reading=image.reading)
+    files = [f"{folder}/{image.file}" if folder else image.file]
+    if encoded.content is not None:
+        files.append(encoded.file)
+        # The whole folder is renamed into place when it is complete, so single files need no temporary name.
+        (task.root / encoded.file).write_bytes(encoded.content(image.file))
+    return replace(
+        converted,
+        files=tuple(files),
+        loss=encoded.loss,
+        rewritten=image.rewritten,
+        reading=image.reading,
+        shared=encoded.shared,
+    )
 
 
 def _check_loss(task: ConversionTask, converted: Converted, loss: ImageLoss) -> None:
-    if task.max_loss is None or 1 - loss.worst_iou <= task.max_loss:
+    allowed = task.options.max_loss
+    if allowed is None or 1 - loss.worst_iou <= allowed:
         return
-    what = [f"{counted(count, noun)} {verb}" for noun, verb, count in _losses(loss) if count]
-    raise AnnotationError(
+    found = ", ".join(f"{counted(count, noun)} {verb}" for noun, verb, count in _losses(loss) if count)
+    what = f" ({found})" if found else ""
+    raise LossError(
         f"{converted.path}: of a particle of {converted.name!r}, a reader of the {task.to} file would see an IoU of "
-        f"{loss.worst_iou:.4f} only ({', '.join(what)}), a loss of {1 - loss.worst_iou:.4f} where {task.max_loss:g} is "
+        f"{loss.worst_iou:.4f} only{what}, a loss of {1 - loss.worst_iou:.4f} where {allowed:g} is "
         "allowed; allow more, or convert to coco, which holds everything"
     )
 
@@ -269,16 +209,3 @@ def _losses(loss: ImageLoss) -> tuple[tuple[str, str, int], ...]:
         ("particle", "vanished", loss.vanished),
         ("pixel", "overlapped", loss.overlapped_pixels),
     )
-
-
-def _is_outline(instance: Instance) -> bool:
-    """Whether LabelMe holds the instance as it is; holes and masks become masks, which need a pixel."""
-    return not isinstance(instance.region, Rle) and not any(part.holes for part in instance.region)
-
-
-def _pixels(instance: Instance, micrograph: Micrograph) -> int:
-    return area(to_rle(instance, micrograph.height, micrograph.width))
-
-
-def _particles(instances: Sequence[Instance]) -> list[Instance]:
-    return [each for each in instances if not each.ignored]

@@ -8,8 +8,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from nanoseg_bench.annotations.errors import ImageMismatchError
 from nanoseg_bench.annotations.json_values import is_storable
-from nanoseg_bench.errors import AnnotationError
 from nanoseg_bench.files import broken_link
 from nanoseg_bench.imageio import IMAGE_SUFFIXES, UNREAD_SUFFIXES, image_orientation, image_size
 
@@ -199,12 +199,12 @@ def checked_size(path: Path, stated: tuple[int, int] | None, where: str) -> tupl
     size: tuple[int, int] = image_size(path)
     orientation = image_orientation(path)
     if orientation != 1 and (stated is None or stated != size or orientation < 5 or size[0] == size[1]):
-        raise AnnotationError(
+        raise ImageMismatchError(
             f"{where}: EXIF turns {path.name} (orientation {orientation}), and nothing says whether the regions were "
             "drawn on the turned image; save the image upright without EXIF and look at the regions on it"
         )
     if stated is not None and stated != size:
-        raise AnnotationError(
+        raise ImageMismatchError(
             f"{where}: annotated on {stated[0]}x{stated[1]} px, but {path.name} is {size[0]}x{size[1]} px; "
             "put the image back that was annotated, or export the annotations again for this one"
         )

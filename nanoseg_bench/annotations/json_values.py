@@ -6,6 +6,7 @@ from operator import methodcaller
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from nanoseg_bench.annotations.errors import NoAnnotationsError
 from nanoseg_bench.errors import AnnotationError
 from nanoseg_bench.files import broken_link, read_json
 
@@ -27,7 +28,7 @@ def read_json_object(path: Path, what: str) -> dict[str, Any]:
         document = read_json(path)
     except FileNotFoundError as error:
         reason = broken_link(path) or f"there is no such file; give the path of {what}"
-        raise AnnotationError(f"{path}: {reason}") from error
+        raise NoAnnotationsError(f"{path}: {reason}") from error
     except (ValueError, RecursionError) as error:
         raise AnnotationError(f"{path}: not JSON ({error}); export it again as {what}") from error
     except OSError as error:

@@ -6,19 +6,11 @@ joined, points clipped or masks traced. An outline that was written as it stands
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from nanoseg_bench.annotations.clipping import points_outside
-from nanoseg_bench.annotations.instance import Instance, Polygon, Rle
-from nanoseg_bench.annotations.raster import area, iou_matrix, polygons_to_rle, to_rle
-from nanoseg_bench.annotations.yolo import YoloLabel, YoloLine
+from nanoseg_bench.annotations.instance import Rle
+from nanoseg_bench.annotations.raster import iou_matrix
 
-if TYPE_CHECKING:
-    from nanoseg_bench.annotations.masks import MapLoss
-    from nanoseg_bench.annotations.simplification import Simplified
-
-_MILLION = 1_000_000
 _DECIMALS = 6
 
 
@@ -67,104 +59,18 @@ class ImageLoss:
         }
 
 
-def yolo_loss(label: YoloLabel) -> ImageLoss:
-    """What a reader of a YOLO label sees against the truth."""
-    counts = label.loss()
-    ious: list[float] = []
-    compared = outside = 0
-    for line in label.lines:
-        if line.exact:
-            ious.append(1.0)
-            continue
-        truth = to_rle(line.instance, label.height, label.width)
-        if area(truth):
-            compared += 1
-            ious.append(_iou(_seen(line, label), truth))
-        else:
-            outside += len(line.outline) == 0
-    worst, mean = _worst_and_mean(ious)
-    return ImageLoss(
-        instances=counts.instances,
-        outside=outside,
-        vanished=counts.vanished - outside,
-        ignored_lost=counts.ignored,
-        parts_joined=counts.parts_joined,
-        holes_lost=counts.holes_lost,
-        points_clipped=counts.points_clipped,
-        compared=compared,
-        worst_iou=worst,
-        mean_iou=mean,
-    )
+def iou_as_read(seen: Rle, truth: Rle) -> float:
+    """IoU of a particle as a reader sees it with its truth."""
+    return round_iou(float(iou_matrix([seen], [truth])[0, 0]))
 
 
-def outline_loss(found: Sequence["Simplified | None"], *, instances: int, outside: int) -> ImageLoss:
-    """What a reader of polygons that were made of masks sees against the truth.
-
-    Args:
-        found: Of every particle; None for one that was written as it is.
-        instances: Particles that were written.
-        outside: Particles without a pixel inside the image.
-    """
-    ious = [1.0 if each is None else round(each.iou, _DECIMALS) for each in found]
-    fewer = [each for each in found if each is not None and each.points < each.steps]
-    worst, mean = _worst_and_mean(ious)
-    return ImageLoss(
-        instances=instances,
-        outside=outside,
-        simplified=len(fewer),
-        points_before=sum(each.steps for each in fewer),
-        points_after=sum(each.points for each in fewer),
-        compared=len(fewer),
-        worst_iou=worst,
-        mean_iou=mean,
-    )
+def round_iou(iou: float) -> float:
+    """An IoU in so many decimals that equal inputs give equal reports on every machine."""
+    return round(iou, _DECIMALS)
 
 
-def map_loss(instances: Sequence[Instance], written: "MapLoss", height: int, width: int) -> ImageLoss:
-    """What a reader of an instance map sees against the truth."""
-    particles = [each for each in instances if not each.ignored]
-    values = [value for value, each in zip(written.values, instances, strict=True) if not each.ignored]
-    truths = [to_rle(each, height, width) for each in particles]
-    shown = [number for number, truth in enumerate(truths) if area(truth)]
-    ious = [1.0] * len(shown)
-    if written.overlapped_pixels:
-        found = _read_map(written.path)
-        ious = [_iou(found[values[number]], truths[number]) if values[number] else 0.0 for number in shown]
-    worst, mean = _worst_and_mean(ious)
-    return ImageLoss(
-        instances=written.instances,
-        outside=len(particles) - len(shown),
-        vanished=written.vanished - (len(particles) - len(shown)),
-        ignored_lost=len(instances) - len(particles),
-        points_clipped=sum(points_outside(particles, height, width)),
-        overlapped_pixels=written.overlapped_pixels,
-        compared=len(shown) if written.overlapped_pixels else 0,
-        worst_iou=worst,
-        mean_iou=mean,
-    )
-
-
-def _read_map(path: Path) -> dict[int, Rle]:
-    import numpy as np
-    from PIL import Image
-
-    from nanoseg_bench.annotations.raster import mask_to_rle
-
-    with Image.open(path) as image:
-        values = np.asarray(image)
-    return {int(value): mask_to_rle(values == value) for value in np.unique(values) if value}
-
-
-def _seen(line: YoloLine, label: YoloLabel) -> Rle:
-    outline = line.outline / _MILLION * (label.width, label.height)
-    return polygons_to_rle([Polygon(outline)] if len(outline) else [], label.height, label.width)
-
-
-def _iou(seen: Rle, truth: Rle) -> float:
-    return round(float(iou_matrix([seen], [truth])[0, 0]), _DECIMALS)
-
-
-def _worst_and_mean(ious: Sequence[float]) -> tuple[float, float]:
+def worst_and_mean(ious: Sequence[float]) -> tuple[float, float]:
+    """Smallest and mean IoU of an image's particles; 1 where there is none."""
     if not ious:
         return 1.0, 1.0
-    return min(ious), round(sum(ious) / len(ious), _DECIMALS)
+    return min(ious), round_iou(sum(ious) / len(ious))

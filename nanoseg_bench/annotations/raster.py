@@ -118,7 +118,7 @@ def run_lengths(counts: bytes) -> NDArray[np.int64]:
 
     A number is written in characters of five bits, the lowest first; the sixth bit says that more follow, the highest
     of the last five is the sign. From the fourth number on, each is the difference to the last but one. The counts are
-    trusted: ``coco_regions.read_region`` is the door for those of others.
+    trusted: ``coco.regions.read_region`` reads those of others.
     """
     characters = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - 48
     ends = np.flatnonzero((characters & 0x20) == 0)

@@ -1,7 +1,7 @@
 """Where annotated micrographs come from: found first, read one by one, so that a data set may be larger than memory.
 
-A format's door (``open_labelme``, ``open_coco``, ...) lists what is there and reads as little as it can; each Entry
-travels to a worker process and is read there.
+``Format.open`` lists what is there and reads as little as it can; each ``MicrographRef`` travels to a worker process
+and is read there.
 """
 
 from collections.abc import Mapping
@@ -10,17 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from nanoseg_bench.annotations.instance import Micrograph
-from nanoseg_bench.errors import AnnotationError
 
 if TYPE_CHECKING:
     from nanoseg_bench.annotations.faults import Problem
 
 
-class NotAnAnnotationError(AnnotationError):
-    """A file that lies among the annotations but is something else; it is passed over and reported, not a fault."""
-
-
-class Entry(Protocol):
+class MicrographRef(Protocol):
     """One annotated micrograph that was found and is not read yet; small, and picklable."""
 
     @property
@@ -42,42 +37,42 @@ class Entry(Protocol):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Loaded:
-    """An Entry whose Micrograph is at hand."""
+class LoadedMicrograph:
+    """A ``MicrographRef`` to what is in memory already."""
 
     micrograph: Micrograph
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """``Micrograph.name``."""
         return self.micrograph.name
 
     @property
     def path(self) -> Path:
-        """Its image."""
+        """The image: there is no file of annotations."""
         return self.micrograph.image_path
 
     def read(self) -> Micrograph:
-        """The Micrograph itself."""
+        """The micrograph that is held."""
         return self.micrograph
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Source:
-    """What a door found.
+    """What ``Format.open`` found.
 
     Attributes:
-        format: ``labelme``, ``via``, ``coco``, ``yolo`` or ``masks``.
+        format: Its name.
         entries: Sorted by name.
         classes: The class list that the format itself holds, in its order (COCO's categories, ``data.yaml``); None
             where only the instances tell.
         unannotated: Images that no annotation names; they are no background and take no part.
         problems: What is wrong with a file that annotates many images, and belongs to none of the entries.
-        split: ``train``, ``val`` or ``test`` by name of the entry, where the files themselves say so.
+        split: ``train``, ``val`` or ``test`` by name of the micrograph, where the files themselves say so.
     """
 
     format: str
-    entries: tuple[Entry, ...]
+    entries: tuple[MicrographRef, ...]
     classes: tuple[str, ...] | None = None
     unannotated: tuple[Path, ...] = ()
     problems: "tuple[Problem, ...]" = ()

@@ -7,7 +7,8 @@ spare. Along the pixel edges the outline encloses exactly the mask's pixels, and
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoseg_bench.annotations.instance import Polygon, Rle
+from nanoseg_bench.annotations.clipping import clip_outline
+from nanoseg_bench.annotations.instance import Instance, Polygon, Rle
 from nanoseg_bench.annotations.raster import rle_to_window
 
 _Outline = NDArray[np.float64]
@@ -27,6 +28,17 @@ def trace(rle: Rle) -> list[Polygon]:
     return _trace_parts(window, left, top)
 
 
+def to_outlines(instance: Instance, height: int, width: int) -> list[Polygon]:
+    """Outlines of an instance, inside an image of ``height`` x ``width`` pixels.
+
+    Polygons stay as they are, cut at the image's edge. Masks are traced along the edges of their pixels: the outline
+    encloses exactly the mask's area, and rasterises to exactly its pixels.
+    """
+    if isinstance(instance.region, Rle):
+        return trace(instance.region)
+    return [clipped for part in instance.region if (clipped := _clip(part, height, width)) is not None]
+
+
 def _trace_parts(window: NDArray[np.bool_], left: int, top: int) -> list[Polygon]:
     from scipy import ndimage
 
@@ -37,6 +49,16 @@ def _trace_parts(window: NDArray[np.bool_], left: int, top: int) -> list[Polygon
         (exterior,), holes = _outlines(part, left + columns.start, top + rows.start)
         polygons.append(Polygon(exterior, tuple(holes)))
     return polygons
+
+
+def _clip(polygon: Polygon, height: int, width: int) -> Polygon | None:
+    if (polygon.exterior >= 0).all() and (polygon.exterior <= (width, height)).all():
+        return polygon
+    exterior = clip_outline(polygon.exterior, 0, 0, width, height)
+    if len(exterior) < 3:
+        return None
+    holes = (clip_outline(hole, 0, 0, width, height) for hole in polygon.holes)
+    return Polygon(exterior, tuple(hole for hole in holes if len(hole) >= 3))
 
 
 def _outlines(mask: NDArray[np.bool_], left: int, top: int) -> tuple[list[_Outline], list[_Outline]]:

@@ -4,20 +4,33 @@ A published card is not edited when its data turn out wrong: a new one joins it,
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
+from nanoseg_bench.annotations.registry import READ
 from nanoseg_bench.errors import DatasetError
 
-DataFormat = Literal["labelme", "via", "coco", "yolo", "masks", "emps", "nanosynth"]
-"""How the data lie on disk.
+OWN_FORMATS = ("emps", "nanosynth")
+"""What only data sets with a card come in.
 
-``labelme``, ``via``, ``coco``, ``yolo``, ``masks``: as ``annotations.doors`` reads them.
 ``emps``: images, instance maps and a CSV, as in the EMPS repository.
 ``nanosynth``: rendered by this package, as LabelMe JSON and PNG.
 """
+
+
+def _known_format(name: str) -> str:
+    known = (*READ, *OWN_FORMATS)
+    if name not in known:
+        expected = f"{', '.join(map(repr, known[:-1]))} or {known[-1]!r}"
+        raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+    return name
+
+
+DataFormat = Annotated[str, AfterValidator(_known_format)]
+"""How the data lie on disk: a format of annotations, or one of ``OWN_FORMATS``."""
 
 
 class Checks(BaseModel):

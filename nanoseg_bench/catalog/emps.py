@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nanoseg_bench.annotations.instance import Micrograph, Rle
-from nanoseg_bench.annotations.masks import read_instance_map
+from nanoseg_bench.annotations.masks.reading import read_instance_map
 from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.imageio import image_size
@@ -16,7 +16,7 @@ _NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class EmpsEntry:
+class EmpsRef:
     """One image of EMPS that is not read yet.
 
     Attributes:
@@ -85,7 +85,7 @@ def open_emps(source: Path, label: str) -> Source:
         names = ", ".join(path.relative_to(source).as_posix() for path in missing[:_NAMES_SHOWN])
         raise DatasetError(f"{source}: {len(missing)} files are missing: {names}; copy the whole repository again")
     entries = tuple(
-        EmpsEntry(image, segmap, row["doi"], row["locator"], label)
+        EmpsRef(image, segmap, row["doi"], row["locator"], label)
         for row, image, segmap in zip(rows, paths[::2], paths[1::2], strict=True)
     )
     return Source("emps", entries)

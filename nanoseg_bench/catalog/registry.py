@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nanoseg_bench.annotations.doors import open_source
+from nanoseg_bench.annotations.readers import open_source
 from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.catalog.card import Card, read_card
 from nanoseg_bench.catalog.emps import open_emps

@@ -1,7 +1,6 @@
 """``nanoseg-bench annotate``: check a folder of annotations and open it in LabelMe with the right class list."""
 
 import argparse
-import importlib.util
 import os
 import subprocess
 import sys
@@ -13,10 +12,11 @@ from typing import TYPE_CHECKING
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sources import CLASS_WITH_COMMA, parse_classes
 from nanoseg_bench.errors import UsageError
+from nanoseg_bench.extras import require_packages
 from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
-    from nanoseg_bench.annotations.validation import FolderCheck
+    from nanoseg_bench.annotations.labelme.validation import FolderCheck
 
 _EPILOG = """\
 examples:
@@ -57,7 +57,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out the verb; with ``--check`` 1 when there are errors, else 1 when LabelMe did not end well."""
-    from nanoseg_bench.annotations.validation import check_labelme_folder
+    from nanoseg_bench.annotations.labelme.validation import check_labelme_folder
 
     folder: Path = arguments.folder
     classes = _classes(arguments)
@@ -66,8 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{folder}: no folder; give the folder that holds the micrographs")
     if not arguments.check:
         _check_display()
-        if importlib.util.find_spec("labelme") is None:
-            raise UsageError("LabelMe is not installed here; run: pip install labelme")
+        require_packages("drawing", "labelme", otherwise="or check the files only: --check")
     found = check_labelme_folder(folder, classes)
     _show(folder, found)
     if arguments.check:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nanoseg_bench.annotations.registry import WRITTEN, get_format
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_apart, require_there
 from nanoseg_bench.cli.sources import CLASS_WITH_COMMA, add_source_options, open_from, parse_classes
@@ -13,9 +14,6 @@ from nanoseg_bench.wording import counted
 if TYPE_CHECKING:
     from nanoseg_bench.annotations.conversion_report import ConversionReport
     from nanoseg_bench.annotations.source import Source
-
-# Repeated here, so that --help needs none of the modules that write files.
-_TARGETS = ("labelme", "coco", "yolo", "masks")
 
 _EPILOG = """\
 examples:
@@ -52,7 +50,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     parser.add_argument("source", type=Path, metavar="SRC", help="folder, or the one file that holds the annotations")
     parser.add_argument("destination", type=Path, metavar="DST", help="folder to write")
-    to = parser.add_argument("--to", required=True, choices=_TARGETS, help="what to write")
+    to = parser.add_argument("--to", required=True, choices=WRITTEN, help="what to write")
     keep_spelling(parser, to, "--format")
     parser.add_argument(
         "--classes", nargs="+", metavar="A,B,...", help=f"class names in the order of their indices; {CLASS_WITH_COMMA}"
@@ -84,7 +82,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the verb."""
+    """Write the annotations in the other format, and show what it lost."""
     require_there({"": arguments.source, "--image-folder": arguments.image_folder}, "give the path of the annotations")
     _check(arguments)
     from nanoseg_bench.annotations.conversion import convert
@@ -120,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> None:
     if arguments.workers is not None and arguments.workers < 1:
         raise UsageError(f"--workers {arguments.workers}: give at least 1")
-    if arguments.exact and arguments.to != "labelme":
+    if arguments.exact and not get_format(arguments.to).writer().simplifies:
         raise UsageError(f"--exact: only with --to labelme; {arguments.to} has one form for a mask")
     if arguments.max_loss is not None and not 0 <= arguments.max_loss <= 1:
         raise UsageError(f"--max-loss {arguments.max_loss:g}: give a share between 0 and 1")

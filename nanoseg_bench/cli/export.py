@@ -8,6 +8,7 @@ from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sets import find_set
 from nanoseg_bench.cli.shipped import find_model
 from nanoseg_bench.errors import UsageError
+from nanoseg_bench.extras import require_packages
 
 _ONNX, _RELEASE = "onnx", "release"
 _FORMATS = (_ONNX, _RELEASE)
@@ -93,6 +94,7 @@ def _export(arguments: argparse.Namespace) -> int:
     )
     _check(arguments, out)
     require_there({"": arguments.model}, hint)
+    require_packages("--to onnx", "onnx", "onnxruntime")
     from nanoseg_bench.environment import isolate_libraries
 
     isolate_libraries()

@@ -2,14 +2,8 @@
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from nanoseg_bench.annotations.mask_options import MaskOptions
-
-# Repeated here, so that --help needs none of the modules that read files.
-MASK_KINDS = ("auto", "instance", "binary", "classes", "colour")
-ANCHORS = ("top", "bottom")
+from nanoseg_bench.annotations.masks.options import ANCHORS, CONNECTIVITIES, KINDS, MaskOptions, mask_options
 
 
 def add_mask_flags(parser: argparse.ArgumentParser, label: str | None = "particle") -> None:
@@ -25,7 +19,7 @@ def add_mask_flags(parser: argparse.ArgumentParser, label: str | None = "particl
     )
     masks.add_argument(
         "--mask-kind",
-        choices=MASK_KINDS,
+        choices=KINDS,
         default="auto",
         help="instance: a value for each particle; binary: particles against background; classes: a value for each "
         "class; colour: a colour for each particle. Of binary and classes every connected piece is a particle "
@@ -42,7 +36,7 @@ def add_mask_flags(parser: argparse.ArgumentParser, label: str | None = "particl
     masks.add_argument(
         "--connectivity",
         type=int,
-        choices=(4, 8),
+        choices=CONNECTIVITIES,
         default=8,
         help="binary, classes: whether pieces that touch at corners are one; 4 where one-pixel gaps separate particles "
         "(default: %(default)s)",
@@ -64,7 +58,7 @@ def add_mask_flags(parser: argparse.ArgumentParser, label: str | None = "particl
     )
 
 
-def mask_options_of(arguments: argparse.Namespace, classes: Sequence[str] | None) -> "MaskOptions":
+def mask_options_of(arguments: argparse.Namespace, classes: Sequence[str] | None) -> MaskOptions:
     """The options of a parser with ``add_mask_flags``.
 
     Args:
@@ -74,8 +68,6 @@ def mask_options_of(arguments: argparse.Namespace, classes: Sequence[str] | None
     Raises:
         UsageError: They do not go together.
     """
-    from nanoseg_bench.annotations.mask_options import mask_options
-
     return mask_options(
         arguments.mask_kind,
         threshold=arguments.threshold,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from nanoseg_bench.annotations.source import Entry, Source
+    from nanoseg_bench.annotations.source import MicrographRef, Source
     from nanoseg_bench.catalog.card import Card
     from nanoseg_bench.preparation.choices import Choices
     from nanoseg_bench.preparation.prepared_set import PreparedSet
@@ -68,8 +68,8 @@ class _Inputs:
     """
 
     main: "Source"
-    ood: "tuple[Entry, ...]" = ()
-    hrtem: "tuple[Entry, ...]" = ()
+    ood: "tuple[MicrographRef, ...]" = ()
+    hrtem: "tuple[MicrographRef, ...]" = ()
     classes: tuple[str, ...] | None = None
     ood_classes: tuple[str, ...] | None = None
     split: Mapping[str, str] | None = None
@@ -177,7 +177,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the verb; 1 when the split audit failed."""
+    """Prepare the set unless it is there, and show it; 1 when the split audit failed."""
     _understand(arguments)
     _check(arguments)
     name = _set_name(arguments)
@@ -386,7 +386,7 @@ def _own_split(arguments: argparse.Namespace, own: Path, source: "Source") -> Ma
 
 
 def _read_dataset(arguments: argparse.Namespace, out: Path) -> _Inputs:
-    from nanoseg_bench.annotations.labelme import open_labelme
+    from nanoseg_bench.annotations.labelme.reading import open_labelme
     from nanoseg_bench.catalog.registry import load_card, open_dataset, read_split, verify_dataset
     from nanoseg_bench.preparation.prepared_set import ASIDE
 
@@ -413,7 +413,7 @@ def _read_dataset(arguments: argparse.Namespace, out: Path) -> _Inputs:
 
 
 def _render_nanosynth(arguments: argparse.Namespace, card: "Card", source: Path) -> None:
-    """Write nanosynth's LabelMe folder unless it is there: it goes through the same door as a user's own."""
+    """Write nanosynth's LabelMe folder unless it is there: it is read as a user's own."""
     from nanoseg_bench.changes import dict_changes, list_changes
     from nanoseg_bench.errors import PreparationError
     from nanoseg_bench.files import read_json, write_json

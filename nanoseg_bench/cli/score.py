@@ -5,22 +5,21 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nanoseg_bench.annotations.registry import PREDICTED
 from nanoseg_bench.cli.mask_flags import add_mask_flags, mask_options_of
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sets import DATA, DEFAULT, find_set, is_set
 from nanoseg_bench.cli.sources import parse_classes
 from nanoseg_bench.errors import DatasetError, UsageError
+from nanoseg_bench.evaluation.external.ours import OURS
 from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
-    from nanoseg_bench.evaluation.external import External
+    from nanoseg_bench.evaluation.external.reading import External
     from nanoseg_bench.preparation.prepared_set import PreparedSet
     from nanoseg_bench.runs.folder import RunFolder
     from nanoseg_bench.runs.rescoring import Rescored
-
-# Repeated here, so that --help needs none of the modules that read files.
-_FORMATS = ("predictions", "coco", "masks", "yolo", "labelme")
 
 _EPILOG = """\
 examples:
@@ -78,7 +77,11 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     outside.add_argument("--confidence", type=float, metavar="C", help="operating point, declared instead of chosen")
     outside.add_argument(
-        "--from", dest="format", choices=("auto", *_FORMATS), default="auto", help="format (default: %(default)s)"
+        "--from",
+        dest="format",
+        choices=("auto", OURS, *PREDICTED),
+        default="auto",
+        help="format (default: %(default)s)",
     )
     outside.add_argument(
         "--classes",
@@ -92,7 +95,11 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the verb; 1 when a run could not be scored, or a record is not what its predictions give."""
+    """Score kept predictions, or those that are handed in.
+
+    Returns:
+        1 when a run could not be scored, or a record is not what its predictions give.
+    """
     arguments.data = None if arguments.data is None else find_set(arguments.data)
     if arguments.predictions is not None:
         return _score_external(arguments)
@@ -182,7 +189,7 @@ def _score_external(arguments: argparse.Namespace) -> int:
     _check_external(arguments)
     require_there({"--predictions": arguments.predictions, "--val-predictions": arguments.val_predictions})
     from nanoseg_bench.evaluation.eval_sets import load_eval_set
-    from nanoseg_bench.evaluation.external import read_external
+    from nanoseg_bench.evaluation.external.reading import read_external
     from nanoseg_bench.files import require_writable
     from nanoseg_bench.leaderboard.build import write_leaderboards
     from nanoseg_bench.preparation.prepared_set import PreparedSet

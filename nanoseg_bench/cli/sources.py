@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nanoseg_bench.annotations.coco.format import CROWDS
+from nanoseg_bench.annotations.registry import READ, taking
 from nanoseg_bench.cli.mask_flags import add_mask_flags, mask_options_of
 from nanoseg_bench.errors import UsageError
 
 if TYPE_CHECKING:
     from nanoseg_bench.annotations.source import Source
-
-# The words are repeated here, so that --help needs none of the modules that read files.
-FORMATS = ("labelme", "via", "coco", "yolo", "masks")
-CROWDS = ("ignore", "particle")
 
 CLASS_WITH_COMMA = """'"core, shell",rod' for a name with a comma"""
 """How ``--classes`` takes such a name, for its help."""
@@ -26,12 +24,15 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
     reading.add_argument(
         "--from",
         dest="source_format",
-        choices=("auto", *FORMATS),
+        choices=("auto", *READ),
         default="auto",
         help="format of the annotations (default: %(default)s)",
     )
     reading.add_argument(
-        "--image-folder", type=Path, metavar="DIR", help="via, coco, masks: where the images are, if not beside"
+        "--image-folder",
+        type=Path,
+        metavar="DIR",
+        help=f"{taking('image_folder')}: where the images are, if not beside",
     )
     reading.add_argument("--label-attribute", metavar="NAME", help="via: the region attribute that names the class")
     reading.add_argument(
@@ -59,7 +60,7 @@ def open_from(
         classes: The class list, where the user gives one.
         extract_to: Where images go that exist only inside their JSON.
     """
-    from nanoseg_bench.annotations.doors import open_source
+    from nanoseg_bench.annotations.readers import open_source
 
     return open_source(
         path,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.instance import Instance, Polygon, Rle
-from nanoseg_bench.annotations.yolo import to_outlines
+from nanoseg_bench.annotations.tracing import to_outlines
 from nanoseg_bench.drawing.colours import IGNORE_COLOUR, Colour
 
 Size = tuple[int, int]

@@ -49,21 +49,3 @@ def relative_degradation(clean: Score, corrupted: Score) -> Score:
     if clean is None or corrupted is None or clean == 0:
         return None
     return 1 - corrupted / clean
-
-
-def error_growth(clean: Score, corrupted: Score) -> Score:
-    """Error on corrupted images over that on clean ones: (1 - P) / (1 - P_clean).
-
-    ImageNet-C's corruption error (Hendrycks & Dietterich, ICLR 2019) with the model's own clean error in the place of
-    another model's. It punishes good models: read it beside ``relative_degradation``.
-
-    Args:
-        clean: Score on the images as they are.
-        corrupted: Score on corrupted ones.
-
-    Returns:
-        1 where nothing changes; None where a score is missing or the clean one is perfect.
-    """
-    if clean is None or corrupted is None or clean == 1:
-        return None
-    return (1 - corrupted) / (1 - clean)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.errors import ImageError
+from nanoseg_bench.extras import way_to
 from nanoseg_bench.imageio.errors import check_size
 from nanoseg_bench.imageio.notes import ImageNotes
 from nanoseg_bench.imageio.pixels import deep_to_8_bits, drop_equal_channels
@@ -93,8 +94,7 @@ def _signals(path: Path, suffix: str) -> list[dict[str, Any]]:
         return _by_rosettasciio(path, suffix)
     except ImportError as error:
         raise ImageError(
-            f"{path}: {suffix} files need RosettaSciIO ({error}): pip install 'nanoseg-bench[em]', or export the image "
-            "as TIFF"
+            f"{path}: {suffix} files need RosettaSciIO ({error}): {way_to('em')}, or export the image as TIFF"
         ) from error
 
 

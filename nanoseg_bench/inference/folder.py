@@ -10,7 +10,7 @@ from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.conversion import convert
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Rle
 from nanoseg_bench.annotations.raster import to_rle
-from nanoseg_bench.annotations.source import Loaded, Source
+from nanoseg_bench.annotations.source import LoadedMicrograph, Source
 from nanoseg_bench.changes import Change, dict_changes, list_changes
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.files import read_json, sha256_file, unwritable, write_json
@@ -178,7 +178,7 @@ def write_folder(
         NanosegError: The folder cannot be written.
     """
     entries = tuple(
-        Loaded(Micrograph(each.name, each.source, each.width, each.height, each.instances, begun_by=begun_by))
+        LoadedMicrograph(Micrograph(each.name, each.source, each.width, each.height, each.instances, begun_by=begun_by))
         for each in images
     )
     try:

@@ -1,9 +1,12 @@
 """What can be written of predictions, and over which; no more, for the help of the command line."""
 
+from nanoseg_bench.annotations.registry import WRITTEN
+
 LABELME = "labelme"
 OVERLAY = "overlay"
 
-ANNOTATIONS = (LABELME, "coco", "masks")
+# YOLO text would join the parts of a particle and fill its holes.
+ANNOTATIONS = tuple(name for name in WRITTEN if name != "yolo")
 FORMATS = (*ANNOTATIONS, OVERLAY)
 """What can be written beside ``predictions.json``, each into the folder of its name."""
 

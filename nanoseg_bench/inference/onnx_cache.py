@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from nanoseg_bench.errors import ModelError
+from nanoseg_bench.extras import is_installed
 from nanoseg_bench.files import sha256_file, sha256_json
 from nanoseg_bench.models.base import Model
 from nanoseg_bench.models.onnx_file import SUFFIX, open_onnx, write_onnx
@@ -37,7 +38,9 @@ class OnnxCache:
         self._places = (*beside, cache_folder() / name)
 
     def open(self) -> Model | None:
-        """The model, ready to predict; None where it was not exported yet, or the file is damaged."""
+        """The model, ready to predict; None where it was not exported yet, the file is damaged, or nothing runs it."""
+        if not is_installed("onnxruntime"):
+            return None
         for place in self._places:
             if not place.is_file():
                 continue
@@ -52,6 +55,7 @@ class OnnxCache:
 
         Raises:
             ModelError: The network cannot be exported, or there is no place for it.
+            MissingExtraError: What exports and runs it is not installed.
         """
         reasons = []
         for place in self._places:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.environment import isolate_libraries
-from nanoseg_bench.errors import ModelError, UsageError
+from nanoseg_bench.errors import MissingExtraError, ModelError, UsageError
+from nanoseg_bench.extras import require_packages
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.inference.model_path import resolve_model
 from nanoseg_bench.inference.operating_point import OperatingPoint, choose_confidence
@@ -137,12 +138,14 @@ def open_predictor(
             the name of weights that ship with the package; None for the default ones of those.
         confidence: From which particles count, 0 to 1; None for the operating point that was chosen with the model.
         engine: ``onnx``: ONNX Runtime, for which a YOLO model is exported once and kept (``onnx_cache``). ``torch``:
-            PyTorch. ``auto``: ONNX Runtime where it can run the model on this device, else PyTorch.
+            PyTorch. ``auto``: ONNX Runtime where it can run the model on this device, else PyTorch; a warning says so
+            where only the extra ``onnx`` is missing.
         device: ``cpu``, ``cuda:N``, or ``auto`` for the first GPU where there is one and the engine runs on it.
         trust_pickle: Read a ``.pt``, which runs whatever code stands in it.
 
     Raises:
         UsageError: Model, engine and device do not go together, or no such weights ship.
+        MissingExtraError: ONNX Runtime is asked for and not installed.
         ModelError: There is no finished model, it is damaged, or cannot be exported for ``onnx``.
     """
     path = resolve_model(model)
@@ -185,6 +188,8 @@ def _weights_of(path: Path) -> Path:
 def _open_for_onnx(path: Path, trust_pickle: bool, required: bool) -> Model:
     from nanoseg_bench.inference.onnx_cache import OnnxCache
 
+    if required:
+        require_packages("--engine onnx", "onnxruntime")
     weights = _weights_of(path)
     # What was exported from a pickle runs no code, but the user is asked the same on each call.
     may_read = weights.is_file() and (trust_pickle or weights.suffix.lower() != ".pt")
@@ -198,8 +203,12 @@ def _open_for_onnx(path: Path, trust_pickle: bool, required: bool) -> Model:
         return model
     try:
         return cache.export(model)
+    except MissingExtraError as error:
+        if required:
+            raise
+        _LOG.warning("%s predicts in PyTorch: %s", model.recipe.title, error)
     except ModelError as error:
         if required:
             raise
         _LOG.warning("%s", error)
-        return model
+    return model

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import ModelError
+from nanoseg_bench.extras import require_packages
 from nanoseg_bench.imageio import as_rgb
 from nanoseg_bench.models.base import EngineName
 from nanoseg_bench.nsyolo.export import INPUT, OUTPUTS
@@ -24,12 +25,14 @@ class OnnxEngine:
 
     Raises:
         ModelError: The file is missing, damaged, or of another kind.
+        MissingExtraError: ONNX Runtime is not installed.
     """
 
     name: EngineName = "onnx"
 
     def __init__(self, path: Path) -> None:
         isolate_libraries()
+        require_packages(f"{path}: running it", "onnxruntime")
         import onnxruntime
 
         if not path.is_file():

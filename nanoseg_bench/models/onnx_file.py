@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nanoseg_bench
 from nanoseg_bench.errors import ModelError
+from nanoseg_bench.extras import require_packages
 from nanoseg_bench.files import atomic_path
 from nanoseg_bench.models.base import Model
 from nanoseg_bench.models.onnx_engine import OnnxEngine
@@ -87,8 +88,10 @@ def write_onnx(model: Model, path: Path, weights_sha256: str, confidence: float 
 
     Raises:
         ModelError: The network cannot be exported, or the exported one differs; nothing is written.
+        MissingExtraError: What exports and checks is not installed.
         OSError: The folder cannot be written.
     """
+    require_packages("export to ONNX", "onnx", "onnxruntime")
     about = OnnxAbout(model.recipe, model.classes, model.max_instances, weights_sha256, confidence)
     network = model.exported_network()
     with atomic_path(path) as temporary:

@@ -8,7 +8,7 @@ import numpy as np
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograph, Polygon
 from nanoseg_bench.annotations.raster import to_mask
-from nanoseg_bench.annotations.source import Entry
+from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.imageio import read_image
 from nanoseg_bench.marks import BANNER, Mark
 from nanoseg_bench.marks.detection import find_banners
@@ -19,17 +19,17 @@ _LABELLED = 0.5
 
 @dataclass(frozen=True, slots=True)
 class IgnoringBanners:
-    """An Entry whose unlabelled information bars are ignore regions; particles under them stay particles.
+    """A MicrographRef whose unlabelled information bars are ignore regions; particles under them stay particles.
 
     Attributes:
         entry: The micrograph as it was annotated.
     """
 
-    entry: Entry
+    entry: MicrographRef
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """``Micrograph.name``."""
         return self.entry.name
 
     @property

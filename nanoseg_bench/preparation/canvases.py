@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoseg_bench.annotations.coco import encode_annotations
+from nanoseg_bench.annotations.coco.writing import encode_annotations
 from nanoseg_bench.annotations.instance import Instance
-from nanoseg_bench.annotations.loss import ImageLoss, yolo_loss
+from nanoseg_bench.annotations.loss import ImageLoss
 from nanoseg_bench.annotations.raster import area, to_rle
-from nanoseg_bench.annotations.source import Entry
-from nanoseg_bench.annotations.yolo import yolo_label
+from nanoseg_bench.annotations.source import MicrographRef
+from nanoseg_bench.annotations.yolo.label import yolo_label
 from nanoseg_bench.imageio import read_image
 from nanoseg_bench.preparation.augment import augment_copy, copy_seed
 from nanoseg_bench.preparation.hashing import pixels_sha256
@@ -40,7 +40,7 @@ class CanvasTask:
         root: Folder of the set.
     """
 
-    entry: Entry
+    entry: MicrographRef
     split: str
     name: str
     copy_names: tuple[str, ...]
@@ -156,7 +156,7 @@ def _write(
         path = task.root / "labels" / task.split / f"{name}.txt"
         label = yolo_label(path, instances, task.classes, task.canvas, task.canvas)
         path.write_bytes(label.content())
-        loss = yolo_loss(label)
+        loss = label.loss()
     return WrittenCanvas(
         name=name,
         pixels_sha256=pixels_sha256(pixels),

@@ -14,7 +14,7 @@ from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.faults import Problem
 from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.annotations.labels import check_labels
-from nanoseg_bench.annotations.source import Entry
+from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.annotations.tally import Tally
 from nanoseg_bench.errors import NanosegError, PreparationError
 from nanoseg_bench.imageio import read_with_notes
@@ -39,7 +39,7 @@ class InspectionTask:
         fingerprint_path: Where to write what the image is compared by; None looks at the annotation only.
     """
 
-    entry: Entry
+    entry: MicrographRef
     classes: tuple[str, ...] | None
     fingerprint_path: Path | None = None
 
@@ -108,15 +108,15 @@ def inspect(task: InspectionTask) -> Inspection | Problem:
         return Problem(task.entry.name, task.entry.path, error)
 
 
-def twice_annotated(inspections: Sequence[Inspection], entries: Sequence[Entry]) -> dict[int, Problem]:
+def twice_annotated(inspections: Sequence[Inspection], entries: Sequence[MicrographRef]) -> dict[int, Problem]:
     """Problems of the entries whose name or image is that of an earlier one, by their position.
 
     Args:
         inspections: In the order of ``entries``.
         entries: Where they come from.
     """
-    names: dict[str, Entry] = {}
-    images: dict[Path, Entry] = {}
+    names: dict[str, MicrographRef] = {}
+    images: dict[Path, MicrographRef] = {}
     problems = {}
     for position, (inspection, entry) in enumerate(zip(inspections, entries, strict=True)):
         image = Path(os.path.realpath(inspection.image_path))

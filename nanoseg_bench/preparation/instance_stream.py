@@ -1,15 +1,13 @@
 """Reading the COCO files of a prepared set piece by piece: those of a large set do not fit into memory at once."""
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
+from nanoseg_bench.annotations.coco.stream import read_elements
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Rle
 from nanoseg_bench.errors import DatasetError
-
-_CHUNK = 1 << 20
 
 
 class Region(NamedTuple):
@@ -84,7 +82,7 @@ def _faults_of(path: Path) -> Iterator[None]:
 
 def _read_index(path: Path) -> _Index:
     index = _Index({}, {})
-    for key, element in _elements(path):
+    for key, element in read_elements(path):
         if key == "images":
             index.images[element["id"]] = element["file_name"].removesuffix(".png")
         elif key == "categories":
@@ -93,74 +91,4 @@ def _read_index(path: Path) -> _Index:
 
 
 def _annotations(path: Path) -> Iterator[dict[str, Any]]:
-    return (element for key, element in _elements(path) if key == "annotations")
-
-
-def _elements(path: Path) -> Iterator[tuple[str, Any]]:
-    """(key, element) for every element of every list at the top of a JSON object."""
-    with path.open(encoding="utf-8") as stream:
-        yield from _Scanner(stream).elements()
-
-
-class _Scanner:
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._decoder = json.JSONDecoder()
-        self._text = ""
-        self._at = 0
-
-    def elements(self) -> Iterator[tuple[str, Any]]:
-        self._expect("{")
-        while self._peek() != "}":
-            key = self._value()
-            if not isinstance(key, str):
-                raise ValueError(f"{key!r} where a key is due")
-            self._expect(":")
-            if self._peek() == "[":
-                self._expect("[")
-                while self._peek() != "]":
-                    yield key, self._value()
-                    self._skip_comma()
-                self._expect("]")
-            else:
-                self._value()
-            self._skip_comma()
-
-    def _peek(self) -> str:
-        while True:
-            while self._at < len(self._text) and self._text[self._at] in " \t\r\n":
-                self._at += 1
-            if self._at < len(self._text):
-                return self._text[self._at]
-            if not self._more():
-                raise ValueError("it ends too early")
-
-    def _expect(self, character: str) -> None:
-        if self._peek() != character:
-            raise ValueError(f"{self._peek()!r} where {character!r} is due")
-        self._at += 1
-
-    def _skip_comma(self) -> None:
-        if self._peek() == ",":
-            self._at += 1
-
-    def _value(self) -> Any:
-        self._peek()
-        while True:
-            try:
-                value, end = self._decoder.raw_decode(self._text, self._at)
-            except ValueError:
-                if not self._more():
-                    raise
-                continue
-            # A number that touches the end of the text may go on in the next piece.
-            if end < len(self._text) or not self._more():
-                self._at = end
-                return value
-
-    def _more(self) -> bool:
-        """Read on; at least as much as is left over, so that a long value is not tried again and again."""
-        rest = self._text[self._at :]
-        piece = self._stream.read(max(_CHUNK, len(rest)))
-        self._text, self._at = rest + piece, 0
-        return bool(piece)
+    return (element for key, element in read_elements(path) if key == "annotations")

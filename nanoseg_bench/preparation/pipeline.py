@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nanoseg_bench.annotations.faults import Problem, common_root
-from nanoseg_bench.annotations.source import Entry
+from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.errors import DatasetError, PreparationError
 from nanoseg_bench.parallel import Workers, default_workers
 from nanoseg_bench.preparation.banners import IgnoringBanners
@@ -30,8 +30,8 @@ _LOG = logging.getLogger(__name__)
 
 
 def prepare(
-    entries: Sequence[Entry],
-    ood: Sequence[Entry] = (),
+    entries: Sequence[MicrographRef],
+    ood: Sequence[MicrographRef] = (),
     *,
     name: str,
     dataset: str,
@@ -41,7 +41,7 @@ def prepare(
     ood_classes: Sequence[str] | None = None,
     unannotated: Sequence[Path] = (),
     problems: Sequence[Problem] = (),
-    hrtem: Sequence[Entry] = (),
+    hrtem: Sequence[MicrographRef] = (),
     verify: Callable[[Sequence[Mapping[str, int]]], None] | None = None,
     overwrite: str = "missing",
     workers: int | None = None,

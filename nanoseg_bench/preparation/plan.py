@@ -7,8 +7,8 @@ from typing import Any
 
 from nanoseg_bench.annotations.file_names import UniqueNames
 from nanoseg_bench.annotations.labels import warn_of_similar_labels
-from nanoseg_bench.annotations.mask_specks import warn_of_specks
-from nanoseg_bench.annotations.source import Entry
+from nanoseg_bench.annotations.masks.specks import warn_of_specks
+from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.annotations.tally import Tallies
 from nanoseg_bench.errors import PreparationError
 from nanoseg_bench.imageio import warn_of_invisible, warn_of_uneven_pixels, warn_of_unknown_units
@@ -41,7 +41,7 @@ class PlannedMicrograph:
             micrograph is trained on in most of them, and so are its copies.
     """
 
-    entry: Entry
+    entry: MicrographRef
     seen: Inspection
     split: str
     source_group: str
@@ -90,8 +90,8 @@ class Plan:
 
 
 def make_plan(
-    main: Mapping[str, tuple[Entry, Inspection]],
-    aside: Mapping[str, Mapping[str, tuple[Entry, Inspection]]],
+    main: Mapping[str, tuple[MicrographRef, Inspection]],
+    aside: Mapping[str, Mapping[str, tuple[MicrographRef, Inspection]]],
     pairs: Sequence[FoundPair],
     *,
     name: str,
@@ -256,7 +256,7 @@ def _joining_pairs(pairs: Sequence[FoundPair], main: set[str], choices: Choices)
 
 
 def _name_files(
-    everything: Mapping[str, tuple[Entry, Inspection]],
+    everything: Mapping[str, tuple[MicrographRef, Inspection]],
     split: Mapping[str, str],
     folds: Mapping[str, tuple[str, ...]],
     groups: Mapping[str, str],

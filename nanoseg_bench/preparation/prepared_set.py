@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.begun_by import BegunBy, read_begun_by
-from nanoseg_bench.annotations.coco import read_coco
+from nanoseg_bench.annotations.coco.reading import read_coco
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.errors import AuditError, DatasetError
 from nanoseg_bench.files import read_json

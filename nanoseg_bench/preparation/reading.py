@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nanoseg_bench.annotations.faults import Problem
-from nanoseg_bench.annotations.source import Entry
+from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.parallel import Workers
 from nanoseg_bench.preparation.audit import FoundPair
 from nanoseg_bench.preparation.choices import Choices
@@ -16,7 +16,7 @@ from nanoseg_bench.preparation.report import PrepareReport
 from nanoseg_bench.preparation.shared_sources import find_shared_sources
 from nanoseg_bench.preparation.split import choose_subset
 
-Seen = dict[str, tuple[Entry, Inspection]]
+Seen = dict[str, tuple[MicrographRef, Inspection]]
 """Micrographs by name, in the order of the names."""
 
 _LOG = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Reader:
         self._workers = workers
         self.labels: list[Mapping[str, int]] = []
 
-    def read(self, entries: Sequence[Entry], classes: tuple[str, ...] | None) -> Seen:
+    def read(self, entries: Sequence[MicrographRef], classes: tuple[str, ...] | None) -> Seen:
         """Look at what is to be split; by name, in that order, without those that cannot be used.
 
         Afterwards ``labels`` holds the particles by label of every micrograph, whether or not a subset was taken.
@@ -59,7 +59,7 @@ class Reader:
             seen = self._look(self._tasks([surveyed[record.name][0] for record in subset], classes, "main"))
         return self._scale(self._group(seen), warn=True)
 
-    def read_aside(self, part: str, entries: Sequence[Entry], classes: tuple[str, ...] | None) -> Seen:
+    def read_aside(self, part: str, entries: Sequence[MicrographRef], classes: tuple[str, ...] | None) -> Seen:
         """Look at a part that is judged on only."""
         return self._scale(self._look(self._tasks(entries, classes, part)), warn=False)
 
@@ -70,14 +70,16 @@ class Reader:
         found = find_shared_sources(paths, self._workers)
         return [FoundPair((ordered[pair.first], ordered[pair.second]), pair.check, pair.evidence) for pair in found]
 
-    def _tasks(self, entries: Sequence[Entry], classes: tuple[str, ...] | None, part: str) -> list[InspectionTask]:
+    def _tasks(
+        self, entries: Sequence[MicrographRef], classes: tuple[str, ...] | None, part: str
+    ) -> list[InspectionTask]:
         return [
             InspectionTask(entry, classes, self._scratch / f"{part}-{number:06d}.npz")
             for number, entry in enumerate(entries)
         ]
 
     def _look(self, tasks: Sequence[InspectionTask]) -> Seen:
-        found: list[tuple[Entry, Inspection]] = []
+        found: list[tuple[MicrographRef, Inspection]] = []
         problems: list[Problem] = []
         for task, result in zip(tasks, self._workers.each(inspect, tasks, "reading micrographs"), strict=True):
             if isinstance(result, Problem):

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from nanoseg_bench.annotations.coco import CocoWriter
+from nanoseg_bench.annotations.coco.writing import CocoWriter
 from nanoseg_bench.errors import PreparationError
 from nanoseg_bench.files import write_json, write_text
 from nanoseg_bench.parallel import Workers

@@ -1,9 +1,9 @@
 """What can be written of an analysis, and what a user chooses from; no more, for the help of the command line."""
 
-from importlib.util import find_spec
 from shutil import which
 
 from nanoseg_bench.errors import UsageError
+from nanoseg_bench.extras import require_packages
 
 WORD, EXCEL, PDF = "word", "excel", "pdf"
 DOCUMENTS = {WORD: "docx", EXCEL: "xlsx", PDF: "pdf"}
@@ -30,32 +30,28 @@ OVERWRITE = ("missing", "always")
 OFFICES = ("soffice", "libreoffice")
 """Names of LibreOffice's command."""
 
-_WRITTEN_BY = {
-    WORD: {"docx": "python-docx", "pptx": "python-pptx", "xlsxwriter": "XlsxWriter"},
-    EXCEL: {"xlsxwriter": "XlsxWriter"},
-}
+_WRITTEN_BY = {WORD: ("docx", "lxml", "pptx", "xlsxwriter"), EXCEL: ("xlsxwriter",)}
+"""Packages of the extra ``app``; a PDF is made of the Word report."""
 
 
 def require_writers(formats: tuple[str, ...]) -> None:
     """Refuse formats that cannot be written here, before any work is done for them.
 
     Raises:
-        UsageError: There is no such format, or what writes it is not installed.
+        UsageError: There is no such format, or LibreOffice is not installed.
+        MissingExtraError: What writes them is not installed.
     """
     if unknown := [name for name in formats if name not in FORMATS]:
         raise UsageError(f"{', '.join(unknown)}: give formats of {', '.join(FORMATS)}")
-    needed = {**(_WRITTEN_BY[WORD] if WORD in formats or PDF in formats else {})}
-    needed |= _WRITTEN_BY[EXCEL] if EXCEL in formats else {}
-    missing = [package for module, package in needed.items() if find_spec(module) is None]
-    if missing:
-        raise UsageError(
-            f"Word and Excel files need {', '.join(missing)}, not installed; run: pip install 'nanoseg-bench[app]', "
-            "or leave them out (--to labelme overlay); the CSV files are always written"
-        )
+    wanted = {WORD if name == PDF else name for name in formats}
+    for name in (WORD, EXCEL):
+        if name in wanted:
+            way = "or leave it out (--to labelme overlay): CSV files are always written"
+            require_packages(f"--to {name}", *_WRITTEN_BY[name], otherwise=way)
     if PDF in formats and find_office() is None:
         raise UsageError(
-            "a PDF is made of the Word report by LibreOffice (soffice), which is not installed; leave pdf out of --to, "
-            "and save the Word report as PDF in Word"
+            "--to pdf is made of the Word report by LibreOffice (soffice), which is not installed; leave pdf out, and save "
+            "the Word report as PDF in Word"
         )
 
 

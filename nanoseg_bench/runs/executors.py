@@ -7,6 +7,7 @@ memory and the others still run.
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 from nanoseg_bench.files import read_json, write_json
 from nanoseg_bench.locks import hold
@@ -41,12 +42,7 @@ def _run_locked(job: Job, beside: Children | None) -> Outcome:
     outcome_file = job.run_dir / OUTCOME_FILE
     outcome_file.unlink(missing_ok=True)
     write_json(job_file, job_to_json(job))
-    command = [sys.executable, "-m", "nanoseg_bench.runs.job", str(job_file)]
-    if beside is not None:
-        code = beside.run(command, job.spec.run_id)
-    else:
-        with subprocess.Popen(command, stdin=subprocess.PIPE) as process:  # noqa: S603
-            code = process.wait()
+    code = beside.run(_command(job_file), job.spec.run_id) if beside is not None else _run_alone(job_file)
     if code == 130:
         raise KeyboardInterrupt
     if code == 0 and outcome_file.is_file():
@@ -54,6 +50,15 @@ def _run_locked(job: Job, beside: Children | None) -> Outcome:
     outcome = _outcome_of_death(code, job)
     record_failure(job.spec, job.data, job.leaderboards, job.device, outcome)
     return outcome
+
+
+def _command(job_file: Path) -> list[str]:
+    return [sys.executable, "-m", "nanoseg_bench.runs.job", str(job_file)]
+
+
+def _run_alone(job_file: Path) -> int:
+    with subprocess.Popen(_command(job_file), stdin=subprocess.PIPE) as process:  # noqa: S603
+        return process.wait()
 
 
 def _outcome_of_death(code: int, job: Job) -> Outcome:

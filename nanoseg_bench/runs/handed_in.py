@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nanoseg_bench.errors import PredictionsError, RecordError
-from nanoseg_bench.evaluation.external import External
+from nanoseg_bench.evaluation.external.reading import External
 from nanoseg_bench.evaluation.predictions import write_predictions
 from nanoseg_bench.locks import hold
 from nanoseg_bench.preparation.prepared_set import PreparedSet

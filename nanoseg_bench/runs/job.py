@@ -295,16 +295,25 @@ def _die_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def _main(job_file: Path) -> int:
-    start_logging()
-    _die_with_parent()
-    isolate_libraries()
+def carry_out(job_file: Path) -> int:
+    """Run the job that a file holds, and write its outcome beside it.
+
+    Returns:
+        An exit code: 0 however the run went, 130 when it was interrupted.
+    """
     try:
         outcome = execute(job_from_json(read_json(job_file)))
     except KeyboardInterrupt:
         return 130
     write_json(job_file.with_name(OUTCOME_FILE), dataclasses.asdict(outcome))
     return 0
+
+
+def _main(job_file: Path) -> int:
+    start_logging()
+    _die_with_parent()
+    isolate_libraries()
+    return carry_out(job_file)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from nanoseg_bench.annotations.instance import Micrograph
-from nanoseg_bench.annotations.labelme import write_labelme
+from nanoseg_bench.annotations.labelme.writing import write_labelme
 from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.files import write_bytes
 from nanoseg_bench.parallel import each

@@ -18,11 +18,13 @@ from pycocotools.coco import COCO
 from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.conversion import convert
 from nanoseg_bench.annotations.conversion_report import REPORT_FILE
-from nanoseg_bench.annotations.doors import open_source
+from nanoseg_bench.annotations.errors import NotAnAnnotationError
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon
-from nanoseg_bench.annotations.labelme import open_labelme, write_labelme
+from nanoseg_bench.annotations.labelme.reading import open_labelme
+from nanoseg_bench.annotations.labelme.writing import write_labelme
 from nanoseg_bench.annotations.raster import mask_to_rle, to_mask
-from nanoseg_bench.annotations.source import Loaded, NotAnAnnotationError, Source
+from nanoseg_bench.annotations.readers import open_source
+from nanoseg_bench.annotations.source import LoadedMicrograph, Source
 from nanoseg_bench.errors import AnnotationError, ImageError, PreparationError, UsageError
 
 SIZE = (60, 40)
@@ -292,7 +294,7 @@ def test_nothing_to_convert(tmp_path, folder):
     with pytest.raises(AnnotationError, match="no labelme annotation in 4 files"):
         convert(open_labelme(folder), tmp_path / "out", "labelme", workers=1)
     image = folder / "a.png"
-    bare = Source("labelme", (Loaded(Micrograph("a", image, *SIZE)),))
+    bare = Source("labelme", (LoadedMicrograph(Micrograph("a", image, *SIZE)),))
     with pytest.raises(AnnotationError, match=r"no particle is outlined in 1 image, .*name them with --classes"):
         convert(bare, tmp_path / "out", "yolo", workers=1)
     assert convert(bare, tmp_path / "out", "yolo", classes=["cube"], workers=1).totals["background"] == 1
@@ -305,7 +307,7 @@ def test_particles_without_a_pixel_are_counted(tmp_path, square):
         Instance("cube", mask_to_rle(np.zeros(SIZE[::-1]))),
         Instance("cube", (Polygon(square(5, 5, 9, 9)),)),
     )
-    source = Source("labelme", (Loaded(Micrograph("a", tmp_path / "a.png", *SIZE, instances)),))
+    source = Source("labelme", (LoadedMicrograph(Micrograph("a", tmp_path / "a.png", *SIZE, instances)),))
     for to, outside in (("yolo", 2), ("coco", 2), ("masks", 2), ("labelme", 1)):
         totals = convert(source, tmp_path / to, to, workers=1).totals
         assert (totals["outside"], totals["instances"]) == (outside, 3 - outside), to
@@ -316,7 +318,7 @@ def test_nothing_heavy_is_imported(tmp_path, folder):
     code = (
         "import sys\nfrom pathlib import Path\n"
         "from nanoseg_bench.annotations.conversion import convert\n"
-        "from nanoseg_bench.annotations.doors import open_source\n"
+        "from nanoseg_bench.annotations.readers import open_source\n"
         "convert(open_source(Path(sys.argv[1])), Path(sys.argv[2]), 'yolo', workers=1)\n"
         "heavy = {'torch', 'cv2', 'scipy', 'skimage', 'matplotlib', 'pandas', 'labelme', 'yaml', 'tifffile'}\n"
         "print(sorted(heavy & set(sys.modules)))"
@@ -327,7 +329,7 @@ def test_nothing_heavy_is_imported(tmp_path, folder):
     assert result.stdout.strip() == "[]"
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_four_kills_leave_no_worker_and_the_next_call_writes_the_same_bytes(tmp_path, disc):
     (tmp_path / "in").mkdir()
     rng = np.random.default_rng(0)
@@ -406,7 +408,7 @@ def test_what_the_source_says_besides_is_told(tmp_path):
 def test_a_score_is_held_by_coco_alone(tmp_path, square):
     Image.new("L", SIZE).save(tmp_path / "a.png")
     predicted = Instance("cube", (Polygon(square(5, 5, 9, 9)),), score=0.5)
-    source = Source("coco", (Loaded(Micrograph("a", tmp_path / "a.png", *SIZE, (predicted,))),))
+    source = Source("coco", (LoadedMicrograph(Micrograph("a", tmp_path / "a.png", *SIZE, (predicted,))),))
     for to, told in (("yolo", {"annotations.score": 1}), ("coco", {})):
         assert convert(source, tmp_path / to, to, workers=1).not_carried_over == told
 
@@ -465,7 +467,7 @@ def maps(tmp_path):
     Image.fromarray(np.full((120, 160), 90, np.uint8)).save(image)
     instances = [Instance("cube", mask_to_rle(labels == value)) for value in range(1, 6)]
     instances.append(Instance("ignore", mask_to_rle(np.hypot(y - 100, x - 150) < 8)))
-    return Source("masks", (Loaded(Micrograph("a", image, 160, 120, tuple(instances))),)), instances
+    return Source("masks", (LoadedMicrograph(Micrograph("a", image, 160, 120, tuple(instances))),)), instances
 
 
 def particles_of(out):
@@ -516,7 +518,25 @@ def test_who_began_goes_on_to_labelme_and_is_told_elsewhere(maps, tmp_path):
     (entry,) = source.entries
     begun = replace(entry.read(), begun_by=BegunBy("nsyolo", "nsyolo-paper-seed0"))
     for to, told in (("labelme", {}), ("coco", {"nanoseg.begun_by": 1}), ("masks", {"nanoseg.begun_by": 1})):
-        convert(Source("labelme", (Loaded(begun),)), tmp_path / to, to, workers=1)
+        convert(Source("labelme", (LoadedMicrograph(begun),)), tmp_path / to, to, workers=1)
         assert read_report(tmp_path / to)["not_carried_over"] == told
     document = json.loads((tmp_path / "labelme" / "a.json").read_text())
     assert document["nanoseg"]["begun_by"] == {"model": "nsyolo", "run": "nsyolo-paper-seed0"}
+
+
+@pytest.mark.timeout(60)
+def test_a_class_of_which_every_image_is_refused_ends_the_conversion(tmp_path):
+    """Its labels were found in one try and lost in the next, without end."""
+    ring = Polygon(
+        np.array([(5, 5), (25, 5), (25, 25), (5, 25)], float), (np.array([(9, 9), (20, 9), (9, 20)], float),)
+    )
+    disc = Polygon(np.array([(5, 5), (25, 5), (15, 25)], float))
+    micrographs = []
+    for name, label, region in (("a", "ring", ring), ("b", "cube", disc)):
+        Image.fromarray(np.full((40, 60), ord(name), np.uint8)).save(tmp_path / f"{name}.png")
+        micrographs.append(Micrograph(name, tmp_path / f"{name}.png", 60, 40, (Instance(label, (region,)),)))
+    source = Source("labelme", tuple(map(LoadedMicrograph, micrographs)))
+    with pytest.raises(AnnotationError, match="1 hole lost"):
+        convert(source, tmp_path / "out", "yolo", max_loss=0.1, workers=1)
+    report = convert(source, tmp_path / "out", "yolo", max_loss=0.1, on_error="skip", workers=1)
+    assert report.classes == ("cube", "ring") and [row["name"] for row in report.images] == ["b"]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from nanoseg_bench.annotations.errors import NotAnAnnotationError
 from nanoseg_bench.annotations.faults import FaultReport, Problem, SeveralFaultsError, common_root, refuse_faults
-from nanoseg_bench.annotations.source import NotAnAnnotationError
 from nanoseg_bench.errors import AnnotationError, ImageError, PreparationError
 
 

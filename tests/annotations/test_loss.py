@@ -3,16 +3,16 @@ import pytest
 from scipy import ndimage
 
 from nanoseg_bench.annotations.instance import Instance, Polygon
-from nanoseg_bench.annotations.loss import ImageLoss, map_loss, yolo_loss
-from nanoseg_bench.annotations.masks import write_instance_map
+from nanoseg_bench.annotations.loss import ImageLoss
+from nanoseg_bench.annotations.masks.writing import draw_instance_map
 from nanoseg_bench.annotations.raster import mask_to_rle
-from nanoseg_bench.annotations.yolo import yolo_label
+from nanoseg_bench.annotations.yolo.label import yolo_label
 
 HEIGHT, WIDTH = 60, 80
 
 
 def measure(tmp_path, *instances):
-    return yolo_loss(yolo_label(tmp_path / "a.txt", instances, ("cube",), HEIGHT, WIDTH))
+    return yolo_label(tmp_path / "a.txt", instances, ("cube",), HEIGHT, WIDTH).loss()
 
 
 def test_outlines_inside_are_not_even_drawn(tmp_path, disc):
@@ -72,7 +72,7 @@ def test_ignore_regions_are_counted(tmp_path, disc):
     assert measure(tmp_path, *regions) == ImageLoss(instances=0, ignored_lost=2)
 
 
-def test_instance_map_loses_overlaps(tmp_path, square):
+def test_instance_map_loses_overlaps(square):
     instances = [
         Instance("cube", (Polygon(square(10, 10, 30, 30)),)),
         Instance("cube", (Polygon(square(20, 10, 40, 30)),)),
@@ -81,8 +81,7 @@ def test_instance_map_loses_overlaps(tmp_path, square):
         Instance("cube", (Polygon(square(90, 90, 95, 95)),)),
         Instance("ignore", (Polygon(square(0, 0, 5, 5)),)),
     ]
-    written = write_instance_map(tmp_path / "a.png", instances, HEIGHT, WIDTH)
-    loss = map_loss(instances, written, HEIGHT, WIDTH)
+    loss = draw_instance_map(instances, HEIGHT, WIDTH).loss()
     assert loss == ImageLoss(
         instances=3,
         outside=1,
@@ -96,7 +95,6 @@ def test_instance_map_loses_overlaps(tmp_path, square):
     )
 
 
-def test_instance_map_without_overlaps_loses_nothing(tmp_path, square):
+def test_instance_map_without_overlaps_loses_nothing(square):
     instances = [Instance("cube", (Polygon(square(x, 10, x + 10, 30)),)) for x in (10, 20, 40)]
-    written = write_instance_map(tmp_path / "a.png", instances, HEIGHT, WIDTH)
-    assert map_loss(instances, written, HEIGHT, WIDTH) == ImageLoss(instances=3)
+    assert draw_instance_map(instances, HEIGHT, WIDTH).loss() == ImageLoss(instances=3)

@@ -19,13 +19,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from nanoseg_bench.annotations.coco import read_coco
-from nanoseg_bench.annotations.doors import open_source
+from nanoseg_bench.annotations.coco.reading import read_coco
 from nanoseg_bench.annotations.instance import Micrograph
-from nanoseg_bench.annotations.labelme_shapes import encode_mask
-from nanoseg_bench.annotations.mask_options import MaskOptions
-from nanoseg_bench.annotations.masks import read_instance_map
+from nanoseg_bench.annotations.labelme.shapes import encode_mask
+from nanoseg_bench.annotations.masks.options import MaskOptions
+from nanoseg_bench.annotations.masks.reading import read_instance_map
 from nanoseg_bench.annotations.raster import area, mask_to_rle, rle_to_mask, to_rle
+from nanoseg_bench.annotations.readers import open_source
 from nanoseg_bench.errors import NanosegError
 
 pytestmark = [
@@ -370,7 +370,7 @@ def test_documents(folder, format_):
     run()
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("format_", FORMATS)
 def test_documents_for_long(folder, format_):
     @LONG
@@ -403,7 +403,7 @@ def test_yolo(folder):
     run()
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_yolo_for_long(folder):
     @LONG
     @given(labels, data_yamls)
@@ -429,7 +429,7 @@ def test_masks(folder, suffix):
     run()
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_masks_for_long(folder, suffix):
     @LONG
@@ -540,7 +540,7 @@ def test_embedded_masks_of_any_bytes(folder):
     run()
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.skipif(find_spec("atheris") is None, reason="atheris is not installed (pip install atheris)")
 def test_labelme_door_under_coverage_guided_fuzzing(tmp_path):
     script = Path(__file__).parents[1] / "fuzz" / "fuzz_labelme.py"

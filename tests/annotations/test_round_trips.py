@@ -4,16 +4,16 @@ import json
 
 import numpy as np
 import pytest
+from annotation_files import write_instance_map, write_yolo
 from PIL import Image
 
-from nanoseg_bench.annotations.coco import CocoWriter
-from nanoseg_bench.annotations.doors import open_source
+from nanoseg_bench.annotations.coco.writing import CocoWriter
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograph, Polygon
-from nanoseg_bench.annotations.labelme import read_labelme, write_labelme
-from nanoseg_bench.annotations.mask_options import MaskOptions
-from nanoseg_bench.annotations.masks import write_instance_map
+from nanoseg_bench.annotations.labelme.reading import read_labelme
+from nanoseg_bench.annotations.labelme.writing import write_labelme
+from nanoseg_bench.annotations.masks.options import MaskOptions
 from nanoseg_bench.annotations.raster import iou_matrix, mask_to_rle, to_mask, to_rle
-from nanoseg_bench.annotations.yolo import write_yolo
+from nanoseg_bench.annotations.readers import open_source
 
 WIDTH, HEIGHT = 60, 40
 CLASSES = ("cube", "rod")
@@ -148,7 +148,8 @@ def test_labelme_to_coco_to_labelme_to_coco_keeps(oddity, image, tmp_path):
 @pytest.mark.parametrize("oddity", ODDITIES)
 def test_instance_map_keeps_or_counts(oddity, image, tmp_path):
     before = micrograph_of(oddity, image)
-    loss = write_instance_map(tmp_path / "masks" / "a.png", before.instances, HEIGHT, WIDTH)
+    _, drawn = write_instance_map(tmp_path / "masks" / "a.png", before.instances, HEIGHT, WIDTH)
+    loss = drawn.loss()
     after = read_only(tmp_path, "masks", masks=MaskOptions("instance"))
     particles = [to_mask(instance, HEIGHT, WIDTH) for instance in before.instances if not instance.ignored]
     # A map has one particle per pixel, the later one, and neither classes nor ignore regions.
@@ -163,8 +164,8 @@ YOLO_LOSSES = {
     "holes": {"holes_lost": 2},
     "parts": {"parts_joined": 2},
     "part-in-a-hole": {"holes_lost": 1, "parts_joined": 1},
-    "crowd": {"ignored": 1},
-    "ignore": {"ignored": 1},
+    "crowd": {"ignored_lost": 1},
+    "ignore": {"ignored_lost": 1},
     "clipped-points": {"points_clipped": 5},
 }
 
@@ -177,7 +178,7 @@ def test_yolo_keeps_or_counts(oddity, image, tmp_path):
     particles = [instance for instance in before.instances if not instance.ignored]
     counted = {
         name: getattr(loss, name)
-        for name in ("holes_lost", "parts_joined", "ignored", "points_clipped", "vanished")
+        for name in ("holes_lost", "parts_joined", "ignored_lost", "points_clipped", "vanished")
         if getattr(loss, name)
     }
     assert counted == YOLO_LOSSES.get(oddity, {})

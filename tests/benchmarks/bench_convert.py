@@ -23,7 +23,7 @@ EMPS = ROOT.parent / "shared" / "data" / "emps"
 
 
 def make_folder(folder, emps, copies):
-    from nanoseg_bench.annotations.masks import read_instance_map
+    from nanoseg_bench.annotations.masks.reading import read_instance_map
     from nanoseg_bench.annotations.tracing import trace
     from nanoseg_bench.imageio import image_size
 

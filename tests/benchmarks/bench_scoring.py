@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from nanoseg_bench.annotations.instance import Instance, Rle
-from nanoseg_bench.annotations.masks import read_instance_map
+from nanoseg_bench.annotations.masks.reading import read_instance_map
 from nanoseg_bench.annotations.raster import area, bounding_box, rle_to_window, window_to_rle
 from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.predictions import Predictions, compare, read_predictions, write_predictions

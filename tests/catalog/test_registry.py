@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from nanoseg_bench.annotations.instance import Instance, Micrograph
-from nanoseg_bench.annotations.labelme import write_labelme
+from nanoseg_bench.annotations.labelme.writing import write_labelme
 from nanoseg_bench.annotations.raster import mask_to_rle
 from nanoseg_bench.catalog.card import Checks
 from nanoseg_bench.catalog.registry import cards, load_card, open_dataset, read_split, verify_dataset

@@ -13,6 +13,8 @@ from PIL import Image, ImageDraw
 from nanoseg_bench.cli import main
 from nanoseg_bench.files import read_json
 
+pytestmark = pytest.mark.usefixtures("runs_in_this_process")
+
 ONE = ("--workers", "1")
 
 
@@ -77,6 +79,7 @@ def test_prepare_twice_gives_the_set_to_both(annotated, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["set"], "no lock, no half-written folder"
 
 
+@pytest.mark.slow
 def test_nanosynth_is_rendered_by_one_of_two(tmp_path):
     command = ("prepare", "--easy", "--images", "12", "--size", "64", "--augment-copies", "0", "--workers", "1")
     ends = both(0, (*command, "--out", "set"), (*command, "--out", "set"), tmp_path)
@@ -104,6 +107,7 @@ def test_one_of_two_conversions_is_refused_by_name(annotated, tmp_path, delay):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 
 
+@pytest.mark.slow
 def test_two_predictions_into_one_folder_are_both_recorded(annotated, tmp_path):
     prepare = ["prepare", "--labelme", str(annotated), "--out", str(tmp_path / "set"), "--size", "64"]
     assert main([*prepare, "--augment-copies", "0", "--workers", "1"]) == 0
@@ -120,6 +124,7 @@ def test_two_predictions_into_one_folder_are_both_recorded(annotated, tmp_path):
     assert hidden(tmp_path) == hidden(tmp_path / "found") == []
 
 
+@pytest.mark.faults
 @pytest.mark.skipif(os.name == "nt", reason="POSIX only")
 def test_a_killed_prepare_is_followed_by_one_that_works(annotated, tmp_path):
     command = ("prepare", "--labelme", annotated, "--out", "set", "--size", "320", "--augment-copies", "8")

@@ -15,6 +15,8 @@ from nanoseg_bench.runs.failure import Outcome, record_failure
 from nanoseg_bench.runs.plan import plan_runs
 from nanoseg_bench.runs.record import find_records, read_records
 
+pytestmark = pytest.mark.usefixtures("runs_in_this_process")
+
 OURS = Path(__file__).parents[2] / "leaderboards" / "campaign.yaml"
 
 CAMPAIGN = """\
@@ -65,7 +67,7 @@ def test_a_campaign_writes_tables_page_and_predictions_and_goes_on(desk, capsys)
 
     readme = desk.root / "README.md"
     readme.write_text(f"# Ours\n\n{BEGIN}\n{END}\n")
-    assert desk.call("--jobs", "2", "--readme", "README.md") == 1, "EMPS and the weights are missing"
+    assert desk.call("--readme", "README.md") == 1, "EMPS and the weights are missing"
     shown = capsys.readouterr().out
     assert "--source emps=DIR" in shown and "Otsu + watershed" in shown
     assert (desk.boards / f"{desk.name}-test.csv").is_file() and (desk.boards / f"{desk.name}.html").is_file()

@@ -127,17 +127,6 @@ def test_usage_errors(folder, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_words_of_the_options_are_those_of_the_formats():
-    from nanoseg_bench.annotations.conversion import TARGETS
-    from nanoseg_bench.annotations.doors import CROWDS, FORMATS
-    from nanoseg_bench.annotations.mask_options import ANCHORS, KINDS
-    from nanoseg_bench.cli import convert, mask_flags, sources
-
-    assert (sources.FORMATS, convert._TARGETS) == (FORMATS, TARGETS)
-    assert sources.CROWDS == CROWDS
-    assert (mask_flags.MASK_KINDS, mask_flags.ANCHORS) == (KINDS, ANCHORS)
-
-
 def black_on_white(folder, specks=0):
     """A mask of 20 black squares in two sizes, and single black pixels, on white; and its image."""
     mask = np.full((120, 160), 255, np.uint8)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nanoseg_bench.annotations.coco import read_coco
+from nanoseg_bench.annotations.coco.reading import read_coco
 from nanoseg_bench.cli import main
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 

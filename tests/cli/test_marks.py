@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from nanoseg_bench.annotations.coco import read_coco
-from nanoseg_bench.annotations.labelme import read_labelme
+from nanoseg_bench.annotations.coco.reading import read_coco
+from nanoseg_bench.annotations.labelme.reading import read_labelme
 from nanoseg_bench.annotations.raster import to_mask
 from nanoseg_bench.cli import main
 from nanoseg_bench.evaluation.eval_sets import load_eval_set
 from nanoseg_bench.preparation.prepared_set import PreparedSet
+
+pytestmark = pytest.mark.usefixtures("runs_in_this_process")
 
 PLACES = [(80, 90), (200, 300), (330, 120), (430, 260), (90, 330)]
 

@@ -8,6 +8,8 @@ from PIL import Image
 
 from nanoseg_bench.cli import main
 
+pytestmark = pytest.mark.usefixtures("runs_in_this_process")
+
 CLASSES = ("[/b]", "[x]", ":gem:")
 
 

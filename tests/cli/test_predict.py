@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from nanoseg_bench.annotations.begun_by import BegunBy
-from nanoseg_bench.annotations.coco import read_coco
-from nanoseg_bench.annotations.labelme import read_labelme, read_labelme_regions
-from nanoseg_bench.annotations.masks import read_instance_map
+from nanoseg_bench.annotations.coco.reading import read_coco
+from nanoseg_bench.annotations.labelme.reading import read_labelme, read_labelme_regions
+from nanoseg_bench.annotations.masks.reading import read_instance_map
 from nanoseg_bench.annotations.raster import area, iou_matrix, to_rle
 from nanoseg_bench.cli import main
 from nanoseg_bench.files import sha256_file
@@ -20,6 +20,8 @@ from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.registry import build
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.record import read_record
+
+pytestmark = pytest.mark.usefixtures("runs_in_this_process")
 
 
 @pytest.fixture(scope="module")
@@ -356,10 +358,11 @@ def test_a_model_whose_scores_only_rank_keeps_every_particle_where_val_cannot_de
     assert main(["run", "--data", str(tiny_set), "--preset", "smoke", "--models", "otsu", *places]) == 0
     record = read_record(boards / "records" / name / "otsu-smoke-seed0-test.json")
     assert (record.confidence_source, record.scores["confidence"]) == ("default", 0.0)
-    micrographs = str(tiny_set.with_name("data-source") / "main")
+    source = tiny_set.with_name("data-source") / "main"
+    micrographs = [str(path) for path in sorted(source.rglob("*.png"))[:4]]
 
     def scores(folder, *more):
-        command = ["predict", micrographs, "--model", str(run), "--out", str(folder), "--format", "coco", *more]
+        command = ["predict", *micrographs, "--model", str(run), "--out", str(folder), "--format", "coco", *more]
         assert main(command) == 0
         path = folder / "coco" / "annotations.json"
         return [each["score"] for each in json.loads(path.read_text(encoding="utf-8"))["annotations"]]
@@ -377,7 +380,7 @@ def test_a_model_whose_scores_only_rank_keeps_every_particle_where_val_cannot_de
     assert sorted(found) == sorted(score for score in every if score >= middle)
     assert 0 < len(found) < len(every) and f"(chosen on val, see {path.resolve()})" in caplog.text
     (run / "operating_point.json").write_text('{"confidence": "high", "fit_sha256": ""}', encoding="utf-8")
-    assert main(["predict", micrographs, "--model", str(run), "--out", str(tmp_path / "damaged")]) == 1
+    assert main(["predict", *micrographs, "--model", str(run), "--out", str(tmp_path / "damaged")]) == 1
     assert "operating_point.json: confidence: Input should be a valid number" in capsys.readouterr().err
 
 
@@ -456,3 +459,25 @@ def test_the_table_holds_whole_names_in_eighty_columns(weights, tmp_path, capsys
     assert "".join(line[1:].split("│")[0].strip(" ") for line in table).count("what they measured.png") <= 1
     assert "…" not in "".join(table)
     assert "60 × 48" in "".join(table)
+
+
+def test_large_micrographs_are_looked_at_in_tiles(images, weights, tmp_path, capsys):
+    folder, out = tmp_path / "fields", tmp_path / "found"
+    folder.mkdir()
+    field = np.random.default_rng(0).integers(0, 60, (300, 400), dtype=np.uint8)
+    Image.fromarray(field).save(folder / "field.png")
+    assert predict(folder, weights, out, "--confidence", "0.2", "--tiles", "3") == 0
+    assert "1 image looked at in tiles too, up to 3.0 times as large" in capsys.readouterr().out
+    assert json.loads((out / "predictions.json").read_text())["tiles"] == 3
+    (entry,) = found_in(out)
+    assert entry["magnification"] == 3
+    assert predict(folder, weights, out, "--confidence", "0.2", "--overwrite", "missing") == 2
+    assert "tiles 3 -> auto" in capsys.readouterr().err
+    assert predict(folder, weights, out, "--confidence", "0.2", "--tiles", "3", "--overwrite", "missing") == 0
+    assert "predicted earlier: 1 image" in capsys.readouterr().out
+    assert predict(folder, weights, tmp_path / "whole", "--confidence", "0.2", "--tiles", "off") == 0
+    assert found_in(tmp_path / "whole")[0]["magnification"] == 1
+    for wrong in ("1", "-2", "many"):
+        with pytest.raises(SystemExit):
+            predict(folder, weights, tmp_path / "none", "--tiles", wrong)
+        assert "give auto, off, or a number of tiles from 2 on" in capsys.readouterr().err

@@ -15,6 +15,8 @@ from nanoseg_bench.cli import main
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.record import read_record
 
+pytestmark = pytest.mark.usefixtures("runs_in_this_process")
+
 EMPS = Path(__file__).parents[2].parent / "shared" / "data" / "emps"
 
 
@@ -77,8 +79,9 @@ def prepare(*arguments):
 
 
 def test_a_set_is_not_written_into_its_own_input(own, tmp_path, monkeypatch, capsys):
-    from nanoseg_bench.annotations.labelme import open_labelme
-    from nanoseg_bench.annotations.yolo import write_yolo
+    from annotation_files import write_yolo
+
+    from nanoseg_bench.annotations.labelme.reading import open_labelme
 
     yolo = tmp_path / "yolo"
     for entry in open_labelme(own).entries:

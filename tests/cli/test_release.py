@@ -25,6 +25,8 @@ from nanoseg_bench.weights import shipped
 from nanoseg_bench.weights.known_warnings import warn_of_known_images
 from nanoseg_bench.weights.release import read_release
 
+pytestmark = pytest.mark.usefixtures("runs_in_this_process")
+
 REPOSITORY = Path(__file__).parents[2]
 
 

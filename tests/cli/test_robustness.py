@@ -26,6 +26,8 @@ from nanoseg_bench.runs.corrupted import predict_conditions, stale_conditions
 from nanoseg_bench.runs.folder import RunFolder
 from nanoseg_bench.runs.record import read_record
 
+pytestmark = pytest.mark.usefixtures("runs_in_this_process")
+
 IMAGES = 2
 RUN = "otsu-smoke-seed0"
 
@@ -116,7 +118,7 @@ def test_an_interrupted_run_predicts_only_what_is_missing(bench):
     assert read_record(bench.record_path).scores == scores
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_kill_9_while_predicting_then_the_same_command_gives_the_same_bytes(bench):
     wanted, scores = bench.kept(), read_record(bench.record_path).scores
     shutil.rmtree(bench.predictions)

@@ -162,7 +162,7 @@ def wait_for(condition, seconds=240):
     raise AssertionError("waited in vain")
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("model", ["unet", "nsyolo"])
 def test_kill_9_in_training_then_the_same_command_continues(tiny_set, tmp_path, model):
     arguments = run_arguments(tiny_set, tmp_path, "--models", model)
@@ -183,7 +183,7 @@ def test_kill_9_in_training_then_the_same_command_continues(tiny_set, tmp_path, 
     assert record.training.resumes == 1
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_worker_killed_by_the_system_is_a_row_and_the_others_go_on(tiny_set, tmp_path):
     process = start(run_arguments(tiny_set, tmp_path, "--models", "unet", "otsu"))
     wait_for((tmp_path / "runs" / "unet-smoke-seed0" / "state.pt").is_file)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon
-from nanoseg_bench.annotations.labelme import write_labelme
+from nanoseg_bench.annotations.labelme.writing import write_labelme
 from nanoseg_bench.cli import main
 from nanoseg_bench.evaluation.result import OperatingPoint
 from nanoseg_bench.files import read_json
@@ -18,6 +18,8 @@ from nanoseg_bench.inference.operating_point import find_operating_point
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.folder import RunFolder
 from nanoseg_bench.runs.record import read_record
+
+pytestmark = pytest.mark.usefixtures("runs_in_this_process")
 
 LABELS = ("cube", "octahedron", "sphere")
 ROW = "otsu-smoke-seed0"

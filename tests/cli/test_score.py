@@ -19,6 +19,8 @@ from nanoseg_bench.runs.forecast import Forecaster, RunForecast, Step
 from nanoseg_bench.runs.plan import plan_runs
 from nanoseg_bench.runs.record import Training, read_record, record_path, write_record
 
+pytestmark = pytest.mark.usefixtures("runs_in_this_process")
+
 RUN = "otsu-smoke-seed0"
 
 

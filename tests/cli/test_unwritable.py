@@ -14,6 +14,8 @@ from PIL import Image
 
 from nanoseg_bench.cli import main
 
+pytestmark = pytest.mark.usefixtures("runs_in_this_process")
+
 EACH = """
 import contextlib, io, json, sys
 from nanoseg_bench.cli import main

@@ -5,12 +5,12 @@ import time
 import cv2
 import numpy as np
 import pytest
+from contact_sheet import contact_sheet
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Polygon, Rle
 from nanoseg_bench.annotations.raster import area, mask_to_rle, rle_to_mask
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt, corrupt_truth, field_rows
-from nanoseg_bench.evaluation.corruptions.contact_sheet import contact_sheet
 
 NAMES = [corruption.name for corruption in CORRUPTIONS]
 HEIGHT, WIDTH = 80, 640

@@ -3,8 +3,8 @@ import json
 
 import numpy as np
 import pytest
+from annotation_files import write_coco
 
-from nanoseg_bench.annotations.coco import write_coco
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance
 from nanoseg_bench.annotations.raster import mask_to_rle
 from nanoseg_bench.errors import DatasetError

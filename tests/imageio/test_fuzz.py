@@ -8,7 +8,7 @@ import pytest
 SCRIPT = Path(__file__).parents[1] / "fuzz" / "fuzz_tiff.py"
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is not installed")
 def test_half_a_minute_of_fuzzing_finds_nothing(tmp_path):
     command = [sys.executable, str(SCRIPT), "-max_total_time=30", "-rss_limit_mb=2048", "-timeout=20"]

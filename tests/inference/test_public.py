@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from nanoseg_bench import inference
-from nanoseg_bench.annotations.masks import read_instance_map
+from nanoseg_bench.annotations.masks.reading import read_instance_map
 from nanoseg_bench.cli import main
 from nanoseg_bench.errors import ModelError, UsageError
 from nanoseg_bench.files import sha256_file, write_json

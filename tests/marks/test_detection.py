@@ -130,7 +130,7 @@ def test_marks_go_through_json():
 
 
 def rendered(folder, images, seed):
-    from nanoseg_bench.annotations.labelme import open_labelme
+    from nanoseg_bench.annotations.labelme.reading import open_labelme
 
     write_nanosynth(folder, images, seed, easy=False, workers=1)
     for entry in open_labelme(folder / "main").entries:

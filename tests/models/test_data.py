@@ -5,7 +5,7 @@ from PIL import Image
 
 from nanoseg_bench.annotations.instance import Instance, Micrograph
 from nanoseg_bench.annotations.raster import mask_to_rle
-from nanoseg_bench.annotations.source import Loaded
+from nanoseg_bench.annotations.source import LoadedMicrograph
 from nanoseg_bench.imageio import read_image
 from nanoseg_bench.models.data import TrainingImages, network_input, normalise, shrink_instance
 from nanoseg_bench.preparation.choices import Choices
@@ -75,7 +75,7 @@ def test_inputs_are_three_planes_about_zero_mean_and_unit_variance():
 
 
 def test_copies_can_be_left_out(prepared_set, tmp_path):
-    micrographs = [Loaded(m) for m in four_micrographs(tmp_path)]
+    micrographs = [LoadedMicrograph(m) for m in four_micrographs(tmp_path)]
     names = [loaded.micrograph.name for loaded in micrographs]
     assignment = dict(zip(names, ("train", "train", "val", "test"), strict=True))
     prepared = prepare(

@@ -20,6 +20,8 @@ from nanoseg_bench.models.registry import build, options_of
 from nanoseg_bench.models.trained import open_trained
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 
+pytestmark = pytest.mark.usefixtures("runs_in_this_process")
+
 NET = '''
 from torch import nn
 

@@ -14,6 +14,8 @@ from nanoseg_bench.models.registry import build
 from nanoseg_bench.models.trained import DEFAULT_MAX_INSTANCES, open_trained
 from nanoseg_bench.nsyolo import NSYOLO, build_network
 
+pytestmark = pytest.mark.usefixtures("runs_in_this_process")
+
 TINY = {"canvas": 64, "batch": 2, "images_seen": 2, "images_per_epoch": 2}
 
 

@@ -5,7 +5,7 @@ from PIL import Image
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograph, Polygon
 from nanoseg_bench.annotations.raster import to_mask
-from nanoseg_bench.annotations.source import Loaded
+from nanoseg_bench.annotations.source import LoadedMicrograph
 from nanoseg_bench.marks import BANNER, TEXT, Mark
 from nanoseg_bench.preparation.banners import IgnoringBanners, unlabelled_banners
 
@@ -27,7 +27,7 @@ def micrograph(tmp_path):
 
 
 def test_the_bar_becomes_an_ignore_region_and_the_particle_on_it_stays(micrograph):
-    entry = IgnoringBanners(Loaded(micrograph))
+    entry = IgnoringBanners(LoadedMicrograph(micrograph))
     assert (entry.name, entry.path) == ("a", micrograph.image_path)
     particle, bar = entry.read().instances
     assert particle is micrograph.instances[0]
@@ -41,7 +41,7 @@ def test_the_bar_becomes_an_ignore_region_and_the_particle_on_it_stays(micrograp
 def test_a_bar_that_somebody_labelled_is_not_labelled_again(micrograph):
     labelled = Instance(IGNORE_LABEL, rectangle(0, 268, 400, 300))
     done = Micrograph("a", micrograph.image_path, 400, 300, (*micrograph.instances, labelled))
-    assert IgnoringBanners(Loaded(done)).read().instances == done.instances
+    assert IgnoringBanners(LoadedMicrograph(done)).read().instances == done.instances
 
 
 def test_lettering_is_no_banner_and_half_a_label_is_none(micrograph):

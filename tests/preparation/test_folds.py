@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.instance import Instance, Polygon
-from nanoseg_bench.annotations.source import Loaded
+from nanoseg_bench.annotations.source import LoadedMicrograph
 from nanoseg_bench.errors import AuditError, DatasetError, PreparationError, UsageError
 from nanoseg_bench.evaluation.eval_sets import load_eval_set
 from nanoseg_bench.files import read_json, write_json
@@ -94,7 +94,7 @@ def test_what_no_folds_can_be_made_of():
 @pytest.fixture
 def folded(collection, tmp_path):
     """Eight specimens of two views in four folds, with two copies each."""
-    entries = [Loaded(each) for each in collection(8, 2, labels=("a", "b"))]
+    entries = [LoadedMicrograph(each) for each in collection(8, 2, labels=("a", "b"))]
     choices = Choices(canvas=64, augment_copies=2, folds=4)
     return prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "s", choices=choices, workers=1)
 
@@ -137,7 +137,7 @@ def test_a_fold_answers_like_a_set(folded):
 
 
 def test_micrographs_and_copies_are_the_same_bytes_as_without_folds(folded, collection, tmp_path):
-    entries = [Loaded(each) for each in collection(8, 2, labels=("a", "b"))]
+    entries = [LoadedMicrograph(each) for each in collection(8, 2, labels=("a", "b"))]
     choices = Choices(canvas=64, augment_copies=2)
     plain = prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "p", choices=choices, workers=1)
     assert list(plain.folds) == []
@@ -152,7 +152,7 @@ def test_micrographs_and_copies_are_the_same_bytes_as_without_folds(folded, coll
 
 
 def test_which_fold_tests_what_is_part_of_the_hash(collection, tmp_path):
-    entries = [Loaded(each) for each in collection(8, 1)]
+    entries = [LoadedMicrograph(each) for each in collection(8, 1)]
 
     def hashes(name, **choices):
         made = Choices(canvas=64, augment_copies=0, **choices)
@@ -230,7 +230,7 @@ def test_audit_and_page_of_a_set_with_folds(folded):
 def test_truth_that_a_model_began_is_told_of_all_folds(collection, tmp_path):
     images = collection(6, 1)
     images[2] = replace(images[2], begun_by=BegunBy("otsu"))
-    entries = [Loaded(each) for each in images]
+    entries = [LoadedMicrograph(each) for each in images]
     choices = Choices(canvas=64, augment_copies=1, folds=3)
     prepared = prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "s", choices=choices, workers=1)
     assert [each.words for each in begun_truth(prepared)] == ["1 of 6 test images"]
@@ -254,8 +254,8 @@ def test_a_class_of_one_group_is_missing_where_it_is_tested(micrograph, tmp_path
     # Different discs, one of them with a square of another class beside it.
     images = [micrograph(f"i{n}", seed=n, discs=3) for n in range(6)]
     rod = images[2]
-    entries = [Loaded(each) for each in images if each is not rod]
-    entries.append(Loaded(type(rod)(rod.name, rod.image_path, 96, 72, (*rod.instances, square(5, 5, "rod")))))
+    entries = [LoadedMicrograph(each) for each in images if each is not rod]
+    entries.append(LoadedMicrograph(type(rod)(rod.name, rod.image_path, 96, 72, (*rod.instances, square(5, 5, "rod")))))
     choices = Choices(canvas=64, augment_copies=0, folds=3)
     prepared = prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "s", choices=choices, workers=1)
     fold = next(f for f in prepared.folds if "i2" in {image.name for image in prepared.of_fold(f).images("test")})
@@ -265,7 +265,7 @@ def test_a_class_of_one_group_is_missing_where_it_is_tested(micrograph, tmp_path
 
 @pytest.mark.parametrize(("groups", "advised"), [(3, 3), (4, 4), (12, 5)])
 def test_small_sets_are_advised_to_be_folded(collection, tmp_path, groups, advised):
-    entries = [Loaded(each) for each in collection(groups, 1)]
+    entries = [LoadedMicrograph(each) for each in collection(groups, 1)]
     choices = Choices(canvas=64, augment_copies=0)
     prepared = prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "s", choices=choices, workers=1)
     assert advised_folds(prepared) == advised
@@ -276,6 +276,6 @@ def test_a_given_split_and_folds_get_no_advice(folded, collection, tmp_path):
     images = collection(6, 1)
     assignment = dict(zip([each.name for each in images], ("train",) * 4 + ("val", "test"), strict=True))
     choices = Choices(canvas=64, augment_copies=0, assignment=assignment)
-    entries = [Loaded(each) for each in images]
+    entries = [LoadedMicrograph(each) for each in images]
     prepared = prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "g", choices=choices, workers=1)
     assert advised_folds(prepared) is None

@@ -2,13 +2,12 @@ import json
 
 import numpy as np
 import pytest
+from annotation_files import write_coco
 from pycocotools.coco import COCO
 
-from nanoseg_bench.annotations.coco import write_coco
 from nanoseg_bench.annotations.instance import Instance, Polygon
 from nanoseg_bench.annotations.raster import rle_to_mask
 from nanoseg_bench.errors import DatasetError
-from nanoseg_bench.preparation import instance_stream
 from nanoseg_bench.preparation.instance_stream import list_regions, read_instances
 
 
@@ -42,15 +41,8 @@ def reference(path):
     return rows, [coco.annToMask(annotation).astype(bool) for annotation in coco.dataset["annotations"]]
 
 
-@pytest.mark.parametrize("chunk", [1, 2, 7, 1 << 20])
-@pytest.mark.parametrize("layout", ["as written", "reversed", "indented"])
-def test_same_as_the_whole_document(path, chunk, layout, monkeypatch):
-    monkeypatch.setattr(instance_stream, "_CHUNK", chunk)
+def test_same_as_the_whole_document(path):
     rows, masks = reference(path)
-    document = json.loads(path.read_text(encoding="utf-8"))
-    if layout != "as written":
-        document = {"info": {"a": [1]}, "version": 12, "licenses": [], **dict(reversed(document.items()))}
-        path.write_text(json.dumps(document, indent=2 if layout == "indented" else None), encoding="utf-8")
     names, regions = list_regions(path)
     assert names == ["übersicht", "leer", 'x "y"']
     assert [(each.image, each.label, each.area, each.ignored) for each in regions] == rows
@@ -62,6 +54,13 @@ def test_same_as_the_whole_document(path, chunk, layout, monkeypatch):
     for instance, mask in zip(found['x "y"'], wanted, strict=True):
         np.testing.assert_array_equal(rle_to_mask(instance.region), mask)
     assert [(each.label, each.ignored) for each in found['x "y"']] == [("b", False), ("ignore", True)]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_file_that_was_written_anew_is_refused(path, indent):
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")), indent=indent), encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"set\.json: not a COCO file of a prepared set.*prepare the set again"):
+        list(list_regions(path)[1])
 
 
 def test_a_cut_file_is_told(path):

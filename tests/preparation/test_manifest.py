@@ -1,6 +1,6 @@
 import csv
 
-from nanoseg_bench.annotations.source import Loaded
+from nanoseg_bench.annotations.source import LoadedMicrograph
 from nanoseg_bench.preparation.canvases import WrittenCanvas, WrittenMicrograph
 from nanoseg_bench.preparation.inspection import Inspection
 from nanoseg_bench.preparation.manifest import manifest_rows, manifest_writer
@@ -25,7 +25,7 @@ def test_rows_have_every_column_and_come_back(micrograph, tmp_path):
         reading={"page": 2},
         pixels_sha256="f00",
     )
-    planned = PlannedMicrograph(Loaded(image), seen, "train", "s", "b", ("b-aug01",))
+    planned = PlannedMicrograph(LoadedMicrograph(image), seen, "train", "s", "b", ("b-aug01",))
     canvases = [WrittenCanvas("b", "c0", 3, [], 0), WrittenCanvas("b-aug01", "c1", 2, [], 1, [{"transform": "Flip"}])]
     with manifest_writer(tmp_path / "manifest.csv") as writer:
         writer.writerows(manifest_rows(planned, WrittenMicrograph(canvases, [], {"a": 3}, 0, 0), 64))

@@ -12,9 +12,9 @@ import yaml
 from PIL import Image
 
 from nanoseg_bench.annotations.instance import Instance, Polygon
-from nanoseg_bench.annotations.labelme import write_labelme
+from nanoseg_bench.annotations.labelme.writing import write_labelme
 from nanoseg_bench.annotations.raster import rle_to_mask, to_rle
-from nanoseg_bench.annotations.source import Loaded
+from nanoseg_bench.annotations.source import LoadedMicrograph
 from nanoseg_bench.errors import AnnotationError, AuditError, ImageError, PreparationError
 from nanoseg_bench.files import read_json, write_json
 from nanoseg_bench.imageio import read_image
@@ -28,7 +28,7 @@ CHOICES = {field.name for field in fields(Choices)}
 def make(micrographs, out, ood=(), hrtem=(), **options):
     options = {"name": "mine", "dataset": "mine", "classes": ("a", "b"), "canvas": 64, "workers": 1, **options}
     choices = Choices(**{key: options.pop(key) for key in CHOICES & set(options)})
-    entries, aside, lattices = ([Loaded(each) for each in part] for part in (micrographs, ood, hrtem))
+    entries, aside, lattices = ([LoadedMicrograph(each) for each in part] for part in (micrographs, ood, hrtem))
     return prepare(entries, aside, hrtem=lattices, out=out, choices=choices, **options)
 
 
@@ -394,7 +394,7 @@ def test_five_hundred_particles_are_counted(micrograph, tmp_path):
     assert prepared.max_instances == 400
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_ten_kills_leave_the_old_set_or_the_new_one_and_the_same_bytes_in_the_end(collection, tmp_path):
     folder = tmp_path / "annotated"
     for each in collection(groups=10):

@@ -2,8 +2,8 @@ import csv
 import json
 
 import pytest
+from annotation_files import write_coco
 
-from nanoseg_bench.annotations.coco import write_coco
 from nanoseg_bench.errors import AuditError, DatasetError
 from nanoseg_bench.files import write_json
 from nanoseg_bench.preparation.letterbox import Letterbox

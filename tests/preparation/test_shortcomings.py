@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon
-from nanoseg_bench.annotations.source import Loaded
+from nanoseg_bench.annotations.source import LoadedMicrograph
 from nanoseg_bench.files import read_json, write_json
 from nanoseg_bench.preparation.choices import Choices
 from nanoseg_bench.preparation.pipeline import prepare
@@ -84,7 +84,7 @@ def test_the_audit_keeps_them_and_a_set_without_them_is_looked_at(tmp_path, micr
     images += [disc_image("val", 400, 50), disc_image("test", 100, 5)]
     assignment = {each.name: each.name.rstrip("01234567") for each in images}
     choices = Choices(canvas=100, assignment=assignment, augment_copies=0)
-    entries = [Loaded(each) for each in images]
+    entries = [LoadedMicrograph(each) for each in images]
     prepared = prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "s", choices=choices, workers=1)
     found = split_shortcomings(prepared)
     assert [(each.part, each.kind) for each in found] == [

@@ -8,12 +8,15 @@ from skimage.draw import disk
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograph
 from nanoseg_bench.annotations.raster import mask_to_rle
-from nanoseg_bench.annotations.source import Loaded
+from nanoseg_bench.annotations.source import LoadedMicrograph
 from nanoseg_bench.cli import main
 from nanoseg_bench.preparation.choices import Choices
 from nanoseg_bench.preparation.pipeline import prepare
 
+pytestmark = pytest.mark.usefixtures("runs_in_this_process")
+
 HEIGHT, WIDTH = 96, 128
+
 TRAINED = 6
 
 
@@ -44,7 +47,7 @@ def rings(tmp_path):
         micrographs.append(Micrograph(path.stem, path, WIDTH, HEIGHT, tuple(truth), source_group=path.stem))
     splits = ("train",) * TRAINED + ("val", "val", "test", "test")
     prepare(
-        [Loaded(micrograph) for micrograph in micrographs],
+        [LoadedMicrograph(micrograph) for micrograph in micrographs],
         name="rings",
         dataset="rings",
         classes=("particle",),

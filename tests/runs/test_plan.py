@@ -152,7 +152,7 @@ def test_a_new_field_at_its_default_changes_nothing(crop):
     assert [str(each) for each in found.prediction] == ["tiles 1 -> 4"]
 
 
-@pytest.mark.parametrize("kind", [Recipe, *set(BUILT_IN_OPTIONS.values())])
+@pytest.mark.parametrize("kind", [Recipe, *dict.fromkeys(BUILT_IN_OPTIONS.values())])
 def test_every_field_says_on_which_side_it_stands(kind):
     unmarked = [name for name, field in kind.model_fields.items() if not set(Side) & set(field.metadata)]
     assert unmarked == []

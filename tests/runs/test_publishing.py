@@ -9,6 +9,8 @@ from nanoseg_bench.errors import PublishingError
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.publishing import publish_runs
 
+pytestmark = pytest.mark.usefixtures("runs_in_this_process")
+
 ROW = "otsu-smoke-seed0"
 
 

@@ -79,6 +79,7 @@ def test_runs_side_by_side_give_what_they_give_one_after_the_other(tiny_set, tmp
         assert same == {name: one[row].scores[name] for name in same}
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_stops_no_other_and_lines_name_their_run(tiny_set, tmp_path, caplog):
     caplog.set_level("INFO")
     foreign = tmp_path / "foreign.safetensors"
@@ -137,7 +138,7 @@ def test_stopped_children_end_and_no_more_are_started():
         children.run([sys.executable, "-c", "raise SystemExit(0)"], "late")
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
 @pytest.mark.parametrize("to_all", [True, False], ids=["as a terminal does", "to the command alone"])
 def test_one_ctrl_c_stops_all_with_their_checkpoints_and_the_same_command_goes_on(tiny_set, tmp_path, to_all):
@@ -161,7 +162,7 @@ def test_one_ctrl_c_stops_all_with_their_checkpoints_and_the_same_command_goes_o
         assert record.scores["latency_ms_per_image"] > 0
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_killed_worker_is_a_row_and_its_neighbour_goes_on(tiny_set, tmp_path):
     process = start(arguments(tiny_set, tmp_path, "--models", "yolo11n", "otsu"), stderr=subprocess.DEVNULL)
     wait_for((tmp_path / "runs" / "yolo11n-smoke-seed0" / "state.pt").is_file)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nanoseg_bench.annotations.labelme import read_labelme
+from nanoseg_bench.annotations.labelme.reading import read_labelme
 from nanoseg_bench.synthesis.nanosynth import write_nanosynth
 
 

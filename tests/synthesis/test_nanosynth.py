@@ -61,7 +61,7 @@ def test_lattice_part_shows_each_class_on_a_third():
 
 
 def test_lattice_part_leaves_the_others_as_they_are(tmp_path):
-    from nanoseg_bench.annotations.labelme import read_labelme
+    from nanoseg_bench.annotations.labelme.reading import read_labelme
 
     write_nanosynth(tmp_path / "plain", images=3, seed=2, ood_images=2, easy=True)
     write_nanosynth(tmp_path / "more", images=3, seed=2, ood_images=2, easy=True, hrtem_images=3)
@@ -176,7 +176,7 @@ def test_a_second_call_leaves_the_same_bytes(tmp_path):
 
 
 def test_easy_particles_are_few_and_large(tmp_path):
-    from nanoseg_bench.annotations.labelme import read_labelme
+    from nanoseg_bench.annotations.labelme.reading import read_labelme
 
     write_nanosynth(tmp_path, images=9, seed=1, ood_images=0, easy=True)
     for path in tmp_path.rglob("*.json"):

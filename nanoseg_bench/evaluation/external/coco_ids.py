@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nanoseg_bench.annotations.coco import read_coco_index
-from nanoseg_bench.annotations.coco_document import is_coco
-from nanoseg_bench.annotations.coco_results import CocoResult, read_coco_results
+from nanoseg_bench.annotations.coco.document import is_coco
+from nanoseg_bench.annotations.coco.reading import read_coco_index
+from nanoseg_bench.annotations.coco.results import CocoResult, read_coco_results
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.errors import PredictionsError
 from nanoseg_bench.evaluation.eval_sets import EvalSet

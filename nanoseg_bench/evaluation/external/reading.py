@@ -4,36 +4,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nanoseg_bench.annotations.coco_results import is_coco_results
-from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.annotations.coco.format import Coco
+from nanoseg_bench.annotations.coco.regions import read_region
+from nanoseg_bench.annotations.coco.results import is_coco_results
+from nanoseg_bench.annotations.instance import Instance, Rle
 from nanoseg_bench.annotations.json_values import is_number
-from nanoseg_bench.annotations.mask_options import MaskOptions
+from nanoseg_bench.annotations.masks.options import MaskOptions
+from nanoseg_bench.annotations.predictions import PredictionOptions, PredictionReader, Regions
+from nanoseg_bench.annotations.registry import get_format
 from nanoseg_bench.errors import PredictionsError, UsageError
 from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.external.answers import Answers
 from nanoseg_bench.evaluation.external.coco_ids import read_results
-from nanoseg_bench.evaluation.external.formats import HandedIn, find_predictions
-from nanoseg_bench.evaluation.external.readers import (
-    read_coco_file,
-    read_labelme_files,
-    read_labels,
-    read_maps,
-    read_ours,
-)
-from nanoseg_bench.evaluation.predictions import Predictions
+from nanoseg_bench.evaluation.external.handed_in import HandedIn, find_predictions
+from nanoseg_bench.evaluation.predictions import Predictions, read_predictions
 from nanoseg_bench.files import read_json
 from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.progress import track
 from nanoseg_bench.wording import counted
 
 _SHOWN = 5
 
-_WAYS_OUT = {
-    "predictions": "An image without particles has an empty list",
-    "coco": "An image without particles stands in 'images' of the COCO file, or of the one beside COCO results",
-    "masks": "An image without particles has a map of zeros",
-    "yolo": "An image without particles has an empty .txt file; Ultralytics writes none, so make it",
-    "labelme": "An image without particles has a JSON without shapes",
-}
+_OURS_NO_PARTICLE = "An image without particles has an empty list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +64,7 @@ def read_external(
         name: What the tool is called.
         prepared: The prepared set.
         eval_set: Its eval set.
-        format: One of ``FORMATS``, or ``auto``.
+        format: ``OURS``, one of ``registry.PREDICTED``, or ``auto``.
         classes: Class names in the order of their numbers, for YOLO labels (from 0) and COCO results (from 1).
         class_less: Disregard class names.
         masks: How masks are read. By default values number the particles, and what looks like something else is
@@ -86,11 +78,9 @@ def read_external(
     """
     handed_in = find_predictions(path, format, eval_set.name)
     answers = Answers(path, prepared, eval_set)
-    # Whoever names the format has looked; an explicit kind needs no suspicion either.
-    meant = format == "masks" or (masks is not None and masks.kind != "auto")
-    options = masks or MaskOptions(label=None)
-    confident, read_notes = _read(handed_in, answers, prepared, eval_set, classes, options, binary_is_meant=meant)
-    complete = answers.complete(_WAYS_OUT[handed_in.format])
+    options = PredictionOptions(classes, masks or MaskOptions(label=None), format_is_given=format != "auto")
+    confident, read_notes = _read(handed_in, answers, prepared, eval_set, options)
+    complete = answers.complete(_OURS_NO_PARTICLE if handed_in.reader is None else handed_in.reader.no_particle)
     knows_classes, labelled, class_note = _with_classes(path, complete, eval_set.classes, class_less)
     scored, within, images, score_note = _with_scores(path, labelled)
     predictions = Predictions(
@@ -109,33 +99,64 @@ def read_external(
 
 
 def _read(
-    handed_in: HandedIn,
-    answers: Answers,
-    prepared: PreparedSet,
-    eval_set: EvalSet,
-    classes: Sequence[str] | None,
-    masks: MaskOptions,
-    *,
-    binary_is_meant: bool,
+    handed_in: HandedIn, answers: Answers, prepared: PreparedSet, eval_set: EvalSet, options: PredictionOptions
 ) -> tuple[bool, tuple[str, ...]]:
     """Fill in the answers: whether scores may be confidences, by the file's account; and what was decided."""
-    first = handed_in.files[0]
-    notes: tuple[str, ...] = ()
-    if handed_in.format != "masks" and (given := masks.given):
+    first, reader = handed_in.files[0], handed_in.reader
+    takes_masks = reader is not None and "masks" in get_format(handed_in.format).options
+    if not takes_masks and (given := options.masks.given):
         raise UsageError(f"{', '.join(given)}: for masks, and {handed_in.root} holds {handed_in.format} predictions")
-    if handed_in.format == "predictions":
-        return read_ours(first, answers, eval_set), notes
-    if handed_in.format == "coco" and is_coco_results(read_json(first)):
-        notes = read_results(first, answers, prepared, eval_set, classes)
-    elif handed_in.format == "coco":
-        read_coco_file(first, answers)
-    elif handed_in.format == "masks":
-        notes = read_maps(handed_in, answers, masks, binary_is_meant=binary_is_meant)
-    elif handed_in.format == "yolo":
-        read_labels(handed_in, answers, classes)
-    else:
-        read_labelme_files(handed_in, answers)
-    return True, notes
+    if reader is None:
+        return _read_ours(first, answers, eval_set), ()
+    if handed_in.format == Coco.name and is_coco_results(read_json(first)):
+        return True, read_results(first, answers, prepared, eval_set, options.classes)
+    return True, _read_files(handed_in, reader, answers, options)
+
+
+def _read_files(
+    handed_in: HandedIn, reader: PredictionReader, answers: Answers, options: PredictionOptions
+) -> tuple[str, ...]:
+    """Fill in the answers by the code that reads annotations; what was left out, or seems wrong."""
+    refs = reader.open(handed_in.files, handed_in.root, options)
+    read: dict[str, tuple[Path, Regions]] = {}
+    for ref in track(refs, f"reading {reader.plural}"):
+        name = next((name for name in ref.names if answers.knows(name)), ref.names[-1])
+        place = answers.place(name)
+        if place is not None:
+            regions = ref.read((place.width, place.height))
+            if regions.size is not None:
+                answers.require_size(place, regions.size, ref.where)
+            answers.put(place, regions.instances)
+            read[place.name] = (ref.path, regions)
+    return reader.check(read, options)
+
+
+def _read_ours(path: Path, answers: Answers, eval_set: EvalSet) -> bool:
+    """Fill in the answers from a predictions file of this package: whether its scores are confidences, as it says."""
+    predictions = read_predictions(path)
+    if (predictions.eval_set, predictions.set_hash) != (eval_set.name, eval_set.set_hash):
+        raise PredictionsError(
+            f"{path}: predictions for {predictions.eval_set!r} of the prepared set {predictions.set_hash[:16]}, and "
+            f"{eval_set.name!r} of {eval_set.set_hash[:16]} is to be scored; give those, or the prepared set that they "
+            "were made for"
+        )
+    for name, instances in predictions.images.items():
+        place = answers.place(name)
+        if place is not None:
+            where = f"{path}: image {name!r}"
+            answers.require_size(place, predictions.sizes[name], where)
+            answers.put(place, (_checked(instance, (place.width, place.height), where) for instance in instances))
+    return predictions.has_confidence
+
+
+def _checked(instance: Instance, size: tuple[int, int], where: str) -> Instance:
+    """Runs that anybody may have written are checked before C code trusts them."""
+    if not isinstance(instance.label, str | None):
+        raise PredictionsError(f"{where}: the class {instance.label!r} is no text; write the predictions again")
+    if isinstance(instance.region, Rle):
+        rle = instance.region
+        read_region({"size": [rle.height, rle.width], "counts": rle.counts.decode("ascii")}, size, where)
+    return instance
 
 
 Images = Mapping[str, list[Instance]]

@@ -9,7 +9,7 @@ from PIL import Image
 from nanoseg_bench.annotations.raster import to_mask
 from nanoseg_bench.cli import main
 from nanoseg_bench.evaluation.eval_sets import load_eval_set
-from nanoseg_bench.evaluation.external import read_external
+from nanoseg_bench.evaluation.external.reading import read_external
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 
 

@@ -5,13 +5,13 @@ import json
 
 import numpy as np
 import pytest
+from annotation_files import write_yolo
 from PIL import Image
 from pycocotools import mask as coco_mask
 from scipy import ndimage
 
-from nanoseg_bench.annotations.mask_options import mask_options
+from nanoseg_bench.annotations.masks.options import mask_options
 from nanoseg_bench.annotations.raster import area
-from nanoseg_bench.annotations.yolo import write_yolo
 from nanoseg_bench.errors import AnnotationError, PredictionsError, UsageError
 from nanoseg_bench.evaluation.predictions import require_complete
 

@@ -1,0 +1,1 @@
+"""Mask images: instance maps, binary masks and class maps."""

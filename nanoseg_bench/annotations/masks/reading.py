@@ -1,0 +1,143 @@
+"""Mask images: instance maps, whose value says which particle a pixel belongs to, and binary masks. 0 is background."""
+
+import csv
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from nanoseg_bench.annotations.errors import MissingImageError
+from nanoseg_bench.annotations.image_files import checked_size
+from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograph
+from nanoseg_bench.annotations.masks.options import MaskOptions
+from nanoseg_bench.annotations.masks.pairs import find_mask_pairs
+from nanoseg_bench.annotations.masks.particles import find_particles, made_for, read_values, values_to_instances
+from nanoseg_bench.annotations.masks.patterns import recognise
+from nanoseg_bench.annotations.masks.values import read_mask_values
+from nanoseg_bench.annotations.masks.writing import LABELS_COLUMNS, LABELS_FILE
+from nanoseg_bench.annotations.source import Source
+from nanoseg_bench.errors import AnnotationError
+from nanoseg_bench.imageio import image_size
+
+
+def read_instance_map(path: Path, label: str | None, *, colours: bool = False) -> list[Instance]:
+    """Read an instance map: PNG or TIFF of 1 to 64 bits, or a palette image (the index counts).
+
+    Every value but 0 is one particle, in several parts where its pixels do not hang together.
+
+    Args:
+        path: The map.
+        label: Class name of its particles; None where the classes are not known.
+        colours: Take every colour but black for one particle.
+
+    Returns:
+        Masks in the order of their values.
+
+    Raises:
+        ImageError: The file is missing or truncated.
+        AnnotationError: The image has different channels, fractions or negative values.
+    """
+    return values_to_instances(read_mask_values(path, colours=colours), label)
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRef:
+    """One mask and its image.
+
+    Attributes:
+        name: The image's path below its folder without suffix.
+        path: The mask.
+        image_path: The image; None where there is none.
+        fault: Why the mask cannot be used; empty when it can.
+        options: How it is read; the kind is not ``auto``.
+        chosen: Whether the kind was found, not given.
+        labels: Class name of single particles by their value, where a table names them.
+    """
+
+    name: str
+    path: Path
+    image_path: Path | None
+    fault: str
+    options: MaskOptions
+    chosen: bool
+    labels: tuple[tuple[int, str], ...] = ()
+
+    def read(self) -> Micrograph:
+        """Read the mask and the image's size.
+
+        Raises:
+            AnnotationError: The image is missing or of another size, or the mask is not of its kind.
+            ImageError: Mask or image cannot be read.
+        """
+        if self.fault or self.image_path is None:
+            raise MissingImageError(f"{self.path}: {self.fault}")
+        values = read_values(self.path, self.options)
+        size = made_for(values, image_size(self.image_path), self.options, self.path)
+        width, height = checked_size(self.image_path, size, str(self.path))
+        found = find_particles(
+            values, self.options, self.path, chosen=self.chosen, size=(width, height), labels=dict(self.labels)
+        )
+        instances = tuple(found.instances)
+        return Micrograph(self.name, self.image_path, width, height, instances, notes=found.notes, pieces=found.pieces)
+
+
+def open_masks(folder: Path, mask_folder: Path | None = None, options: MaskOptions | None = None) -> Source:
+    """Pair images with masks of the same name.
+
+    Two folders are given, or one with ``images`` beside ``masks`` (or ``segmaps``, ``labels``, ``instances``), or one
+    where ``NAME_mask.png`` (``_label``, ``_seg``, ``_instances``) lies beside ``NAME.png``.
+
+    A table ``instances.csv`` in the folder (name, value, label), as ``convert`` writes it, names the classes of the
+    particles of instance maps.
+
+    Args:
+        folder: The folder, or that of the images.
+        mask_folder: The folder of the masks.
+        options: How they are read. Of kind ``auto``, each Micrograph's notes say what its mask was taken for.
+
+    Raises:
+        AnnotationError: There are no masks, it is not clear which files they are, or their values look like neither
+            numbers of particles nor particles against background.
+    """
+    options = options or MaskOptions()
+    pairs = find_mask_pairs(folder, mask_folder)
+    labels = _read_labels(folder / LABELS_FILE)
+    chosen = options.kind == "auto" and not labels
+    if options.kind == "auto":
+        kind = "instance" if labels else recognise([pair.masks[0] for pair in pairs if pair.masks])
+        options = replace(options, kind=kind)
+    entries = [
+        MaskRef(
+            pair.name,
+            pair.masks[0],
+            pair.images[0] if pair.images else None,
+            pair.fault,
+            options,
+            chosen,
+            labels.get(PurePosixPath(pair.name).name, ()),
+        )
+        for pair in pairs
+        if pair.masks
+    ]
+    bare = tuple(path for pair in pairs if not pair.masks for path in pair.images)
+    classes = tuple(dict.fromkeys(name for _, name in options.names if name != IGNORE_LABEL))
+    return Source("masks", tuple(entries), classes=classes or None, unannotated=bare)
+
+
+def _read_labels(path: Path) -> Mapping[str, tuple[tuple[int, str], ...]]:
+    """Value and label of the particles by image; empty where there is no such table."""
+    if not path.is_file():
+        return {}
+    labels: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream)
+            if not set(LABELS_COLUMNS) <= set(reader.fieldnames or ()):
+                return {}  # another table of this name
+            for row in reader:
+                labels[row["name"]].append((int(row["value"]), row["label"]))
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise AnnotationError(
+            f"{path}: is no table of {', '.join(LABELS_COLUMNS)} ({error}); mend it, or take it away"
+        ) from error
+    return {name: tuple(pairs) for name, pairs in labels.items()}

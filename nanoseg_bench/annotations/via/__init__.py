@@ -1,0 +1,1 @@
+"""VGG Image Annotator 1 and 2: project files and JSON exports."""

@@ -1,0 +1,1 @@
+"""YOLO-seg text: what Ultralytics trains on."""

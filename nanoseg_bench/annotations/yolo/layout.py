@@ -1,0 +1,308 @@
+"""Where the images, the labels and the class names of a YOLO data set lie: the layouts that Ultralytics reads.
+
+A ``data.yaml`` with ``train``, ``val`` and ``test`` (folders, lists of folders, or text files that list images), or
+none; ``images/`` beside ``labels/``, above or below the split's folder; or labels beside their images.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nanoseg_bench.annotations.errors import NoAnnotationsError
+from nanoseg_bench.annotations.image_files import find_file, find_other_form, unusable_image
+from nanoseg_bench.errors import AnnotationError
+from nanoseg_bench.files import broken_link
+from nanoseg_bench.imageio import IMAGE_SUFFIXES
+from nanoseg_bench.wording import counted
+
+_SPLITS = ("train", "val", "test")
+_CLASS_FILES = ("classes.txt", "labels/classes.txt", "obj.names", "_classes.txt")
+# Text files that lie among labels and are none, besides the class files.
+_OTHER_TEXTS = ("classes.txt", "_classes.txt", "train.txt", "val.txt", "test.txt", "requirements.txt", "license.txt")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledImage:
+    """One image of the data set.
+
+    Attributes:
+        name: Its path below the folder without suffix and without ``images``: the split's folder stays.
+        image: The image; None for a label whose image is missing.
+        label: Its label file; None where there is none, and the image is background.
+        problem: Why it cannot be used; empty when all is well.
+    """
+
+    name: str
+    image: Path | None
+    label: Path | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class YoloLayout:
+    """What was found in a folder.
+
+    Attributes:
+        images: Sorted by name.
+        classes: Class names by index.
+        split: ``train``, ``val`` or ``test`` by image name, where ``data.yaml`` names more than one of them.
+    """
+
+    images: tuple[LabelledImage, ...]
+    classes: tuple[str, ...]
+    split: Mapping[str, str] | None = None
+
+
+def find_layout(folder: Path, classes: Sequence[str] | None) -> YoloLayout:
+    """Find images, labels and class names below a folder.
+
+    Args:
+        folder: The folder.
+        classes: Class names by index; None takes those of ``data.yaml`` or ``classes.txt``.
+
+    Raises:
+        AnnotationError: No images, no labels or no class names, or ``data.yaml`` is malformed.
+    """
+    if not folder.is_dir():
+        raise NoAnnotationsError(f"{folder}: no such folder; give the folder with data.yaml, or with images and labels")
+    document_path, document = _read_data_yaml(folder)
+    names = tuple(classes) if classes is not None else _class_names(folder, document_path, document)
+    if names is None:
+        raise AnnotationError(
+            f"{document_path or folder}: names no classes; add 'names' to data.yaml or write classes.txt, one name a "
+            "line, or give the classes in the order of their indices"
+        )
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise AnnotationError(f"{document_path or folder}: two classes are called {twice!r}; give them different names")
+    parts: dict[Path, str] = {}
+    for part, image in _images(folder, document_path, document):
+        parts.setdefault(image, part)
+    images = sorted(parts)
+    if not images:
+        raise NoAnnotationsError(f"{folder}: no images; expected images/ and labels/, or images with .txt beside them")
+    found = [_with_label(folder, image) for image in images]
+    if not any(each.label for each in found):
+        raise NoAnnotationsError(
+            f"{folder}: {counted(len(images), 'image')} without any label file, {_label_places(images[0])[0]} for "
+            "instance; "
+            "put the labels into labels/ beside images/, or beside the images"
+        )
+    split = {_name(folder, image.with_suffix("")): part for image, part in parts.items()}
+    found += _labels_without_image(folder, found)
+    ordered = sorted(found, key=lambda each: (each.name, str(each.image)))
+    return YoloLayout(tuple(_refuse_doubles(ordered)), names, split if len(set(split.values())) > 1 else None)
+
+
+def find_class_names(folder: Path) -> tuple[str, ...] | None:
+    """Class names by index, from ``data.yaml`` or ``classes.txt`` in a folder; None where it names none.
+
+    Raises:
+        AnnotationError: ``data.yaml`` is malformed.
+    """
+    return _class_names(folder, *_read_data_yaml(folder))
+
+
+def is_label_file(path: Path) -> bool:
+    """Whether a text file may be a label, by its name: class lists, lists of images and notes are none."""
+    return (
+        path.suffix == ".txt"
+        and path.name.lower() not in _OTHER_TEXTS
+        and not path.name.startswith((".", "README", "readme"))
+    )
+
+
+def _read_data_yaml(folder: Path) -> tuple[Path | None, dict[str, Any]]:
+    candidates = [folder / name for name in ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")]
+    found = next((path for path in candidates if path.is_file()), None)
+    if found is None:
+        others = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".yaml", ".yml"))
+        if len(others) != 1:
+            return None, {}
+        found = others[0]
+    import yaml
+
+    try:
+        document = yaml.safe_load(found.read_text(encoding="utf-8-sig"))
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise AnnotationError(f"{found}: not a YAML file in UTF-8 ({error}); mend it") from error
+    if not isinstance(document, dict):
+        raise AnnotationError(f"{found}: holds no keys; it needs at least 'names', the list of classes")
+    return found, document
+
+
+def _class_names(folder: Path, path: Path | None, document: dict[str, Any]) -> tuple[str, ...] | None:
+    names = document.get("names")
+    if isinstance(names, dict):
+        if sorted(names, key=str) != sorted(range(len(names)), key=str):
+            raise AnnotationError(f"{path}: the indices of 'names' are not 0, 1, 2, ...; number the classes so")
+        names = [names[index] for index in range(len(names))]
+    if isinstance(names, list) and names:
+        texts = tuple(str(name).strip() for name in names if isinstance(name, (str, int, float)))
+        if len(texts) < len(names) or not all(texts):
+            raise AnnotationError(f"{path}: 'names' holds something that is no name; list the classes by name")
+        return texts
+    if names:
+        raise AnnotationError(f"{path}: 'names' is {names!r}; it must be a list of class names")
+    for name in _CLASS_FILES:
+        if (folder / name).is_file():
+            return tuple(_read_lines(folder / name))
+    return None
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise AnnotationError(f"{path}: not UTF-8 text; save it as UTF-8") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _images(folder: Path, path: Path | None, document: dict[str, Any]) -> Iterator[tuple[str, Path]]:
+    """The part that ``data.yaml`` names, empty where it names none, and an image of it."""
+    named = [(key, entry) for key in _SPLITS for entry in _as_list(document.get(key))]
+    if path is None or not named:
+        below = _images_below(folder / "images" if (folder / "images").is_dir() else folder)
+        yield from (("", image) for image in below)
+        return
+    roots = [path.parent]
+    if isinstance(document.get("path"), str):
+        # An absolute path of another machine is passed over: the folder was moved with its data.yaml.
+        roots.insert(0, path.parent / document["path"])
+    for key, entry in named:
+        place = _resolve(roots, entry)
+        if place is None:
+            raise AnnotationError(f"{path}: {key} is {entry!r}, which is not there; mend the path, or remove the key")
+        if (
+            Path(os.path.realpath(place)) in Path(os.path.realpath(path.parent)).parents[1:]
+        ):  # such as the root: all of the disk would be searched
+            raise AnnotationError(f"{path}: {key} is {entry!r}, far above the data set; name the folder of its images")
+        found = _images_below(place) if place.is_dir() else _listed_images(place)
+        yield from ((key, image) for image in found)
+
+
+def _as_list(value: Any) -> list[str]:
+    return [entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, str) and entry]
+
+
+def _resolve(roots: Sequence[Path], entry: str) -> Path | None:
+    entry = entry.replace("\\", "/")
+    # Roboflow writes ../train/images for what lies in train/images; Ultralytics forgives it, too.
+    for text in (entry, entry.removeprefix("../")):
+        for root in roots:
+            place = root / text
+            if not os.path.exists(place):  # noqa: PTH110 - Path.exists raises on a name that is too long
+                place = find_other_form(root, text) or place
+            if os.path.exists(place):  # noqa: PTH110
+                return Path(os.path.normpath(place))
+    return None
+
+
+def _images_below(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("."):
+                yield Path(parent, name)
+
+
+def _listed_images(path: Path) -> Iterator[Path]:
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        yield path
+        return
+    for line in _read_lines(path):
+        named = line.replace("\\", "/")
+        image = find_file(path.parent, named) or path.parent / named
+        if image.suffix.lower() in IMAGE_SUFFIXES:
+            yield Path(os.path.normpath(image))
+
+
+def _with_label(folder: Path, image: Path) -> LabelledImage:
+    places = _label_places(image)
+    label = next((found for place in places if (found := find_file(place.parent, place.name)) is not None), None)
+    problem = ""
+    if not _is_file(image):
+        problem = f"{image}: {broken_link(image) or 'no such image, though the data set lists it'}"
+    elif label is None:
+        # A label that leads nowhere must not make its image background.
+        problem = next((f"{place}: {reason}" for place in places if (reason := broken_link(place))), "")
+    return LabelledImage(_name(folder, image.with_suffix("")), image, label, problem)
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises on a name that is too long
+
+
+def _label_places(image: Path) -> list[Path]:
+    """Ultralytics' place, with the last ``images`` of the path made ``labels``, and the place beside the image."""
+    beside = image.with_suffix(".txt")
+    parts = list(beside.parts)
+    turned = [number for number, part in enumerate(parts[:-1]) if part == "images"]
+    if not turned:
+        return [beside]
+    parts[turned[-1]] = "labels"
+    return [Path(*parts), beside]
+
+
+def _name(folder: Path, path: Path) -> str:
+    relative = path.relative_to(folder) if path.is_relative_to(folder) else Path(*path.parts[-2:])
+    *folders, last = relative.parts
+    for word in ("images", "labels"):
+        if word in folders:
+            del folders[len(folders) - 1 - folders[::-1].index(word)]
+            break
+    return "/".join((*folders, last))
+
+
+def _labels_without_image(folder: Path, found: Iterable[LabelledImage]) -> list[LabelledImage]:
+    """Labels in the folders of the labels that were found; an image may be missing, and nobody should miss it."""
+    used = {each.label for each in found if each.label is not None}
+    told = {
+        place
+        for each in found
+        if each.label is None and each.problem and each.image is not None
+        for place in _label_places(each.image)
+    }
+    lost = []
+    for place in sorted({label.parent for label in used}):
+        for path in sorted(place.glob("*.txt")):
+            if path in used or path in told or not is_label_file(path):
+                continue
+            reason = broken_link(path) or _image_of_label(folder, path)
+            problem = f"{path}: {reason or 'a label whose image is missing; put the image back, or delete the label'}"
+            lost.append(LabelledImage(_name(folder, path.with_suffix("")), None, path, problem))
+    return lost
+
+
+def _image_of_label(folder: Path, label: Path) -> str:
+    """Why the image of a label is there and cannot be read; empty where there is none."""
+    parts = list(label.parts)
+    places = [label.parent]
+    if "labels" in parts[:-1]:
+        last = len(parts) - 2 - parts[:-1][::-1].index("labels")
+        places.insert(0, Path(*parts[:last], "images", *parts[last + 1 : -1]))
+    told = (unusable_image(place, label.stem) for place in places if place.is_relative_to(folder))
+    reason = next(filter(None, told), "")
+    return f"its image {reason}" if reason else ""
+
+
+def _refuse_doubles(found: Sequence[LabelledImage]) -> list[LabelledImage]:
+    """Images of one name (``a.png`` and ``a.jpg``) share one label, which belongs to one of them at most."""
+    by_name: dict[str, list[LabelledImage]] = defaultdict(list)
+    for each in found:
+        by_name[each.name].append(each)
+    checked = []
+    for name, group in by_name.items():
+        if len(group) == 1:
+            checked += group
+            continue
+        paths = [each.image or each.label for each in group]
+        shown = ", ".join(str(path) for path in paths)
+        checked += [
+            LabelledImage(name, each.image, each.label, f"{path}: several are called {name!r} ({shown}); rename")
+            for each, path in zip(group, paths, strict=True)
+        ]
+    return checked
