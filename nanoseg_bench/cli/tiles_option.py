@@ -20,7 +20,7 @@ def add_tiles(parser: argparse.ArgumentParser) -> None:
 
 
 def _tiles(word: str) -> "Tiles":
-    words: dict[str, "Tiles"] = {"auto": "auto", "off": "off"}
+    words: dict[str, Tiles] = {"auto": "auto", "off": "off"}
     if word in words:
         return words[word]
     if not word.isdecimal() or int(word) < 2:
