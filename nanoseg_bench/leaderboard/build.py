@@ -31,7 +31,8 @@ from nanoseg_bench.leaderboard.standings import (
 )
 from nanoseg_bench.locks import hold
 from nanoseg_bench.models.registry import ABLATION
-from nanoseg_bench.runs.record import Record, Training
+from nanoseg_bench.runs.facts import Training
+from nanoseg_bench.runs.record import Record
 
 TABLES = ("test", "ablation", "ood", "robustness", "classes", "modality", "seeds", "differences")
 

@@ -3,7 +3,7 @@ import pytest
 
 from nanoseg_bench.leaderboard.build import build_tables
 from nanoseg_bench.leaderboard.standings import Standing, contests, ranked_metric, resampled, standings
-from nanoseg_bench.runs.record import Training
+from nanoseg_bench.runs.facts import Training
 
 METRIC = "map_50_95"
 
