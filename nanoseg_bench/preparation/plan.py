@@ -163,17 +163,17 @@ def _warnings(everything: Sequence[Inspection]) -> list[str]:
     uneven = [
         (each.name, each.reading["uneven_nm"])
         for each in everything
-        if each.nm_per_px is None and "uneven_nm" in each.reading
+        if each.micrograph.nm_per_px is None and "uneven_nm" in each.reading
     ]
     units = [
         (each.name, each.reading["unknown_unit"])
         for each in everything
-        if each.nm_per_px is None and "unknown_unit" in each.reading
+        if each.micrograph.nm_per_px is None and "unknown_unit" in each.reading
     ]
-    pieces = {each.name: each.pieces for each in everything if each.pieces}
+    pieces = {each.name: each.micrograph.pieces for each in everything if each.micrograph.pieces}
     tallies = Tallies()
     for each in everything:
-        tallies.add(each.name, each.tally, each.without_area)
+        tallies.add(each.name, each.micrograph.tally, each.micrograph.without_area)
     return [
         *tallies.warnings(),
         *tallies.warn_of_kinds(),
@@ -281,12 +281,12 @@ def _name_files(
 
 
 def _identity(planned: PlannedMicrograph) -> dict[str, Any]:
-    seen = planned.seen
+    seen, micrograph = planned.seen, planned.seen.micrograph
     return {
-        "name": seen.name,
-        "size": [seen.width, seen.height],
-        "nm_per_px": seen.nm_per_px,
-        "attributes": dict(seen.attributes),
+        "name": micrograph.name,
+        "size": [micrograph.width, micrograph.height],
+        "nm_per_px": micrograph.nm_per_px,
+        "attributes": dict(micrograph.attributes),
         "source_group": planned.source_group,
         "split": planned.split,
         **({"folds": list(planned.folds)} if planned.folds else {}),
@@ -294,7 +294,7 @@ def _identity(planned: PlannedMicrograph) -> dict[str, Any]:
         "pixels": seen.pixels_sha256,
         "truth": seen.truth_sha256,
         # Where there is none it does not enter: sets made by people keep their hash.
-        **({} if seen.begun_by is None else {"begun_by": seen.begun_by.as_json()}),
+        **({} if micrograph.begun_by is None else {"begun_by": micrograph.begun_by.as_json()}),
     }
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from nanoseg_bench.annotations.faults import Problem
 from nanoseg_bench.annotations.source import MicrographRef
@@ -97,7 +98,7 @@ class Reader:
             return seen
         groups = regroup([inspection for _, inspection in seen.values()], self._choices.group_by)
         return {
-            name: (entry, replace(inspection, source_group=groups[name])) for name, (entry, inspection) in seen.items()
+            name: (entry, _saying(inspection, source_group=groups[name])) for name, (entry, inspection) in seen.items()
         }
 
     def _scale(self, seen: Seen, warn: bool) -> Seen:
@@ -111,6 +112,11 @@ class Reader:
         for name, (entry, inspection) in seen.items():
             scale = table.lookup(inspection)
             if scale is not None:
-                inspection = replace(inspection, nm_per_px=scale, scale_from="scale-csv")
+                inspection = replace(_saying(inspection, nm_per_px=scale), scale_from="scale-csv")
             scaled[name] = (entry, inspection)
         return scaled
+
+
+def _saying(inspection: Inspection, **known: Any) -> Inspection:
+    """The same, where the user knows better than the annotation."""
+    return replace(inspection, micrograph=replace(inspection.micrograph, **known))

@@ -66,7 +66,8 @@ def _write_images(plan: Plan, report: PrepareReport, root: Path, choices: Choice
         results = workers.each(write_canvases, tasks, "writing canvases")
         for planned, written in zip(plan.micrographs, results, strict=True):
             truth, canvas = files[planned.split]
-            truth.add_encoded(planned.stem, (planned.seen.width, planned.seen.height), written.truth)
+            size = planned.seen.micrograph.width, planned.seen.micrograph.height
+            truth.add_encoded(planned.stem, size, written.truth)
             for image in written.canvases:
                 _check_loss(image, choices.max_loss)
                 canvas.add_encoded(image.name, (choices.canvas, choices.canvas), image.annotations)
