@@ -21,10 +21,9 @@ from nanoseg_bench.preparation.plan import HRTEM, OOD, Plan, make_plan
 from nanoseg_bench.preparation.prepared_set import MARKER, PreparedSet
 from nanoseg_bench.preparation.reading import Reader
 from nanoseg_bench.preparation.report import PrepareReport
-from nanoseg_bench.preparation.survey import some
 from nanoseg_bench.preparation.writing import write_set
 from nanoseg_bench.staging import hold_folder, recover_folder, scratch_folder, staged_folder
-from nanoseg_bench.wording import counted
+from nanoseg_bench.wording import counted, shortened
 
 _LOG = logging.getLogger(__name__)
 
@@ -108,7 +107,7 @@ def prepare(
             passed_over = [problem.file.name for problem in report.passed_over]
             raise PreparationError(
                 f"none of {counted(len(entries), 'micrograph')} can be used; {counted(len(passed_over), 'file')} "
-                f"passed over as no annotations: {some(passed_over)}"
+                f"passed over as no annotations: {shortened(passed_over)}"
             )
         choices = _narrow_assignment(choices, report, main)
         pairs = reader.compare({**main, **aside[OOD], **aside[HRTEM]})

@@ -1,6 +1,5 @@
 """Who stands in a figure: the models of the leaderboard in its order, each with its runs and their records."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from nanoseg_bench.leaderboard.palette import Look, model_looks
 from nanoseg_bench.leaderboard.series import Series
 from nanoseg_bench.metrics.bootstrap import percentile_interval
 from nanoseg_bench.runs.record import Record, find_records
+from nanoseg_bench.wording import did_you_mean
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -161,8 +161,7 @@ def left_out(contenders: Sequence[Contender], drawn: Sequence[Contender], reason
 def _require(name: str, flag: str, known: Sequence[str], way_out: str) -> None:
     known = list(dict.fromkeys(known))
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        hint = f"did you mean {close[0]!r}? " if close else ""
+        hint = did_you_mean(name, known, 0.4)
         raise UsageError(
             f"{flag} {name}: no scored run of it; {hint}there are {', '.join(known) or 'none'}; or "
             f"{way_out.format(name)}"
