@@ -29,6 +29,7 @@ from nanoseg_bench.files import sha256_file
 from nanoseg_bench.models.base import Complexity, FitReport
 from nanoseg_bench.models.identity import prediction_values, recipe_changes
 from nanoseg_bench.models.recipe import Side
+from nanoseg_bench.models.run_files import FIT_FILE, HISTORY_FILE, RUN_FILE
 from nanoseg_bench.runs.documents import (
     ChosenConfidence,
     ExternalRun,
@@ -41,11 +42,8 @@ from nanoseg_bench.runs.documents import (
 )
 from nanoseg_bench.runs.facts import MadeBy, RunFacts, Training
 
-RUN_FILE = "run.json"
-FIT_FILE = "fit.json"
 OPERATING_POINT_FILE = "operating_point.json"
 OUTCOME_FILE = "outcome.json"
-HISTORY_FILE = "history.csv"
 LOG_FILE = "log.txt"
 REPLACED = "replaced"
 """Folder beside the runs, for those that made room."""

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-
 from nanoseg_bench.leaderboard.admission import admitted_records
+
 from nanoseg_bench.leaderboard.build import build_tables
 from nanoseg_bench.leaderboard.entries import build_entries
 from nanoseg_bench.leaderboard.figures.curves import draw_curves
