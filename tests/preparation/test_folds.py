@@ -126,7 +126,7 @@ def test_a_fold_answers_like_a_set(folded):
             assert counts["instances"] == sum(map(len, truth.values()))
             assert set(fold.canvas_instances(part)) == {image.name for image in fold.images(part)}
             assert all(read_image(image.image_path).shape == (64, 64) for image in fold.images(part))
-            assert all(image.label_path.is_file() for image in fold.images(part))
+            assert all((fold.root / "labels" / "train" / f"{image.name}.txt").is_file() for image in fold.images(part))
         assert set(load_eval_set(fold, "test").images) == {image.name for image in originals["test"]}
         fold.require_audit()
     assert tested == {image.name: 1 for image in everything.values() if image.parent is None}

@@ -84,7 +84,7 @@ def test_layout_counts_and_round_trip(collection, ood, hrtem, tmp_path):
                 assert [each.region for each in truth[image.name]] == expected
                 assert [each.label for each in truth[image.name]] == [each.label for each in original.instances]
             if split in ("train", "val", "test"):
-                lines = image.label_path.read_text().splitlines()
+                lines = (prepared.root / "labels" / split / f"{image.name}.txt").read_text().splitlines()
                 assert len(lines) == len(on_canvas[image.name])
                 assert all(0 <= float(value) <= 1 for line in lines for value in line.split()[1:])
     assert prepared.max_instances == 3
