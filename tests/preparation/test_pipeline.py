@@ -18,18 +18,18 @@ from nanoseg_bench.annotations.source import LoadedMicrograph
 from nanoseg_bench.errors import AnnotationError, AuditError, ImageError, PreparationError
 from nanoseg_bench.files import read_json, write_json
 from nanoseg_bench.imageio import read_image
-from nanoseg_bench.preparation.choices import Choices
+from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.pipeline import prepare
 from nanoseg_bench.preparation.prepared_set import MANIFEST_COLUMNS, PreparedSet
 
-CHOICES = {field.name for field in fields(Choices)}
+CHOICES = {field.name for field in fields(PrepareConfig)}
 
 
 def make(micrographs, out, ood=(), hrtem=(), **options):
     options = {"name": "mine", "dataset": "mine", "classes": ("a", "b"), "canvas": 64, "workers": 1, **options}
-    choices = Choices(**{key: options.pop(key) for key in CHOICES & set(options)})
+    config = PrepareConfig(**{key: options.pop(key) for key in CHOICES & set(options)})
     entries, aside, lattices = ([LoadedMicrograph(each) for each in part] for part in (micrographs, ood, hrtem))
-    return prepare(entries, aside, hrtem=lattices, out=out, choices=choices, **options)
+    return prepare(entries, aside, hrtem=lattices, out=out, config=config, **options)
 
 
 def files(root):
