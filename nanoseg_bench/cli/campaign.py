@@ -215,7 +215,7 @@ class _Call:
 
     def _do(self, step: "Step") -> bool:
         from nanoseg_bench.leaderboard.build import write_leaderboards
-        from nanoseg_bench.runs.runner import Places, run_plan
+        from nanoseg_bench.runs.runner import BenchmarkFolders, run_plan
 
         prepared = self._open(step.set, write=True)
         if prepared is None:
@@ -224,7 +224,7 @@ class _Call:
         specs, waiting = self._plan(step)
         for line in waiting:
             print(f"  {line}")
-        places = Places(prepared.root, self._arguments.runs / prepared.name, self._arguments.leaderboards)
+        places = BenchmarkFolders(prepared.root, self._arguments.runs / prepared.name, self._arguments.leaderboards)
         outcomes = run_plan(
             specs,
             places,

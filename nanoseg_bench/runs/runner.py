@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class BenchmarkFolders:
     """Folders of a benchmark.
 
     Attributes:
@@ -45,7 +45,7 @@ class Places:
 
 def run_plan(
     specs: Sequence[RunSpec],
-    places: Places,
+    places: BenchmarkFolders,
     device: str,
     deadline: Deadline,
     overwrite: str = "missing",
@@ -119,7 +119,7 @@ def _run_some_at_once(planned: Sequence[Job], at_once: int, ends: Ends) -> None:
         ends.add(job, run_in_process(job), again=True)
 
 
-def _require_folds(specs: Sequence[RunSpec], places: Places, prepared: PreparedSet) -> None:
+def _require_folds(specs: Sequence[RunSpec], places: BenchmarkFolders, prepared: PreparedSet) -> None:
     """Refuse a training on everything whose operating point no fold has chosen.
 
     Raises:
