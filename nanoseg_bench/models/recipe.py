@@ -48,7 +48,7 @@ Name = Annotated[_T, Side.NAME]
 class Augmentation(BaseModel):
     """What is done to training images as they are drawn; the defaults are the list that all models share.
 
-    Everything keeps the aspect ratio, or spheres would become ellipses. ``models.views`` says how it is applied.
+    Everything keeps the aspect ratio, or spheres would become ellipses. ``models.augmentation`` says how it is applied.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
