@@ -80,7 +80,7 @@ def _best(specs: Sequence["RunSpec"], leaderboards: Path, name: str) -> "RunSpec
 
     Of a cross-validation, a fold stands for its row.
     """
-    from nanoseg_bench.leaderboard.standings import ranked_metric, unranked_metrics
+    from nanoseg_bench.leaderboard.ranks import ranked_metric, unranked_metrics
     from nanoseg_bench.runs.record import read_record, record_path
 
     of_row = {spec.row_id: spec for spec in specs}

@@ -30,7 +30,7 @@ class TrainedRun(Document):
     classes: tuple[str, ...] = ()
     """Of the prepared set; earlier versions did not note them."""
     max_instances: int | None = None
-    """Likewise."""
+    """Particles in its densest image; earlier versions did not note it."""
     initial_weights: str | None = None
     """File name and SHA-256."""
     devices: tuple[str, ...] = ()
