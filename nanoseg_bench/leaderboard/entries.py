@@ -67,6 +67,12 @@ def csv_rows(table: pd.DataFrame) -> list[dict[str, str]]:
     return [{str(column): str(value) for column, value in row.items()} for row in cells.to_dict("records")]
 
 
+def number(row: Row, column: str) -> float | None:
+    """The number in a cell, rounded as in the CSV file; None where it is empty, or there is no such column."""
+    text = row.get(column, "")
+    return float(text) if text else None
+
+
 def build_entries(
     records: Sequence[Record], table: pd.DataFrame, eval_set: str, looks: Mapping[str, Look]
 ) -> list[Entry]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nanoseg_bench.evaluation.corruptions.table import CORRUPTIONS
 from nanoseg_bench.evaluation.ood import OOD_CONFIDENCES, OOD_SHAPES
-from nanoseg_bench.leaderboard.entries import Entry, run_of
+from nanoseg_bench.leaderboard.entries import Entry, number, run_of
 from nanoseg_bench.metrics.table import metric
 from nanoseg_bench.runs.record import Record
 
@@ -153,7 +153,7 @@ def ood_grid(entries: Sequence[Entry]) -> Grid:
             spans.append((shape or "all shapes", len(used)))
             headings += ["any score" if least is None else f"≥ {least:g}" for _, least in used]
             names += [stem + suffix for suffix, _ in used]
-    values = [(entry, [_number(entry, name) for name in names]) for entry in entries]
+    values = [(entry, [number(entry.row, name) for name in names]) for entry in entries]
     return Grid(tuple(headings), _shaded(values, "detection_rate", _percent, end=1.0), tuple(spans))
 
 
@@ -164,14 +164,14 @@ def robustness_grid(entries: Sequence[Entry]) -> Grid:
         for corruption in CORRUPTIONS
         if any(entry.row.get(_degradation(corruption.name)) for entry in entries)
     ]
-    lost = [(entry, [_number(entry, _degradation(each.name)) for each in used]) for entry in entries]
-    means = [(entry, [_number(entry, "degradation")]) for entry in entries]
+    lost = [(entry, [number(entry.row, _degradation(each.name)) for each in used]) for entry in entries]
+    means = [(entry, [number(entry.row, "degradation")]) for entry in entries]
     rows = tuple(
         (
             entry,
             (
-                _plain(_number(entry, "map_50_95_agnostic_clean")),
-                _plain(_number(entry, "map_50_95_agnostic_corrupted")),
+                _plain(number(entry.row, "map_50_95_agnostic_clean")),
+                _plain(number(entry.row, "map_50_95_agnostic_corrupted")),
                 *mean,
                 *cells,
             ),
@@ -253,11 +253,6 @@ def _with_f1(cell: GridCell, f1: float | None) -> GridCell:
 
 def _plain(value: float | None) -> GridCell:
     return GridCell("") if value is None else GridCell(_share(value), f"{value:.6f}")
-
-
-def _number(entry: Entry, column: str) -> float | None:
-    text = entry.row.get(column, "")
-    return float(text) if text else None
 
 
 def _whole(count: int) -> str:
