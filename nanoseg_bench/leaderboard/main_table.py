@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from nanoseg_bench.evaluation.size_scores import LEAST_RECALL
 from nanoseg_bench.leaderboard.columns import DIFFERENCE, DIFFERENCE_50
-from nanoseg_bench.leaderboard.entries import Entry, Row, groups, number, several_devices
+from nanoseg_bench.leaderboard.entries import LeaderboardRow, Row, groups, number, several_devices
 from nanoseg_bench.leaderboard.set_remarks import fold_count
 from nanoseg_bench.metrics.metric import Metric, Shown
 from nanoseg_bench.metrics.table import in_order, metric
@@ -83,7 +83,7 @@ class MainTable:
 
     name: str
     columns: tuple[tuple[Metric, Axis | None], ...]
-    rows: tuple[tuple[Entry, tuple[Cell, ...]], ...]
+    rows: tuple[tuple[LeaderboardRow, tuple[Cell, ...]], ...]
 
     def parts(self) -> "tuple[MainTable, ...]":
         """Scores; counts, sizes and cost: side by side they are wider than a screen.
@@ -128,7 +128,7 @@ def _columns(folds: bool, one_class: bool) -> list[Metric]:
     return [*_precisions(folds, one_class), DIFFERENCE, DIFFERENCE_50, *further]
 
 
-def build_main_tables(entries: Sequence[Entry], one_class: bool) -> list[MainTable]:
+def build_main_tables(entries: Sequence[LeaderboardRow], one_class: bool) -> list[MainTable]:
     """Shape the rows, in a table for each group of rows that compete; a column that no row fills is left out.
 
     Args:
@@ -140,7 +140,7 @@ def build_main_tables(entries: Sequence[Entry], one_class: bool) -> list[MainTab
     shown = tuple((column, _axis(column, entries) if column.shown.bar else None) for column in filled)
     several = several_devices(entries)
 
-    def cells(entry: Entry) -> tuple[Cell, ...]:
+    def cells(entry: LeaderboardRow) -> tuple[Cell, ...]:
         if entry.record.status != "ok":
             return ()
         return tuple(cell(entry.row, column, axis, several_devices=several) for column, axis in shown)
@@ -197,7 +197,7 @@ def rank_text(row: Row) -> str:
     return f"{best}–{worst}" if best and worst and best != worst else row.get("rank", "")
 
 
-def _axis(column: Metric, entries: Sequence[Entry]) -> Axis:
+def _axis(column: Metric, entries: Sequence[LeaderboardRow]) -> Axis:
     names = (column.name, f"{column.name}_lo", f"{column.name}_hi")
     values = [value for entry in entries for name in names if (value := number(entry.row, name)) is not None]
     low, high = min(0.0, *values), max(0.0, *values)
