@@ -160,8 +160,10 @@ def _predict(arguments: argparse.Namespace, sources: Sequence[Path], formats: Se
 
 
 def _tiles(word: str) -> "Tiles":
-    if word == "auto" or word == "off":
-        return word
+    if word == "auto":
+        return "auto"
+    if word == "off":
+        return "off"
     if not word.isdecimal() or int(word) < 2:
         raise argparse.ArgumentTypeError(f"{word!r}: give auto, off, or a number of tiles from 2 on")
     return int(word)
