@@ -90,7 +90,7 @@ def prepared_set(tmp_path_factory):
     """Ten micrographs of 120 x 96 px in ten groups on canvases of 128 px: 8 train, 1 val, 1 test."""
     from nanoseg_bench.annotations.instance import Micrograph
     from nanoseg_bench.annotations.source import LoadedMicrograph
-    from nanoseg_bench.preparation.choices import Choices
+    from nanoseg_bench.preparation.config import PrepareConfig
     from nanoseg_bench.preparation.pipeline import prepare
 
     source = tmp_path_factory.mktemp("discs")
@@ -110,7 +110,7 @@ def prepared_set(tmp_path_factory):
         dataset="discs",
         classes=CLASSES,
         out=source / "set",
-        choices=Choices(canvas=128, assignment=assignment, augment_copies=0),
+        config=PrepareConfig(canvas=128, assignment=assignment, augment_copies=0),
         workers=1,
     )
 

@@ -1,6 +1,6 @@
 import pytest
 
-from nanoseg_bench.wording import counted
+from nanoseg_bench.wording import counted, did_you_mean, nearest, shortened
 
 
 @pytest.mark.parametrize(
@@ -15,3 +15,28 @@ from nanoseg_bench.wording import counted
 )
 def test_the_noun_follows_the_number(number, words, expected):
     assert counted(number, *words) == expected
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(0, ""), (1, "a"), (3, "a, b, c"), (4, "a, b, c and 1 more"), (6, "a, b, c and 3 more")]
+)
+def test_a_long_list_says_how_many_it_leaves_out(number, expected):
+    assert shortened(list("abcdef")[:number], 3) == expected
+
+
+def test_a_list_may_be_one_of_choices():
+    assert shortened(["a", "b", "c"], 2, between="; ", last="or") == "a; b or 1 more"
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("unett", "unet"), ("UNet", "unet"), ("mask_rcnn", "mask-rcnn"), ("Mask-RCNN", "mask-rcnn"), ("zebra", None)],
+)
+def test_the_nearest_word_is_offered_whatever_its_case_and_hyphens(word, meant):
+    known = ["unet", "mask-rcnn", "otsu"]
+    assert nearest(word, known) == meant
+    assert did_you_mean(word, known) == (f"did you mean {meant!r}? " if meant else "")
+
+
+def test_a_lower_cutoff_offers_more():
+    assert (nearest("yolo", ["yolo11n-c3ds"]), nearest("yolo", ["yolo11n-c3ds"], 0.4)) == (None, "yolo11n-c3ds")

@@ -1,6 +1,5 @@
 """Labels against a class list, and against each other."""
 
-import difflib
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +7,7 @@ from pathlib import Path
 
 from nanoseg_bench.annotations.faults import refuse_faults
 from nanoseg_bench.annotations.instance import BACKGROUND_LABEL, FOREIGN_IGNORE_LABEL, IGNORE_LABEL, Instance
-from nanoseg_bench.wording import counted
+from nanoseg_bench.wording import counted, did_you_mean
 
 
 def own_label(label: str) -> str:
@@ -55,9 +54,7 @@ def is_in_order(instance: Instance, classes: frozenset[str]) -> bool:
 
 def not_in_classes(label: str | None, classes: Sequence[str]) -> str:
     """The end of a message on a label that is not a class: the list, the class that may be meant, the way out."""
-    by_case = {name.lower(): name for name in (*classes, IGNORE_LABEL)}
-    close = difflib.get_close_matches((label or "").strip().lower(), by_case, n=1)
-    hint = f"did you mean {by_case[close[0]]!r}? " if close else ""
+    hint = did_you_mean((label or "").strip(), (*classes, IGNORE_LABEL))
     return f"is not in the class list ({', '.join(classes)}); {hint}rename it, or add it to the classes"
 
 

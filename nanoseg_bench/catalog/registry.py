@@ -6,7 +6,6 @@ the user that has a name of ours is refused.
 """
 
 import csv
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from nanoseg_bench.catalog.card import Card, read_card
 from nanoseg_bench.catalog.emps import open_emps
 from nanoseg_bench.errors import DatasetError, UsageError
 from nanoseg_bench.resources import resource_dir
+from nanoseg_bench.wording import did_you_mean
 
 CARD_FILE = "card.yaml"
 OWN_CARDS = Path("datasets")
@@ -42,8 +42,7 @@ def load_card(name: str) -> Card:
     """
     paths = _card_paths()
     if name not in paths:
-        close = difflib.get_close_matches(name.lower(), paths, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
+        hint = did_you_mean(name, paths)
         raise UsageError(
             f"no data set {name!r}; {hint}there are: {', '.join(sorted(paths))}; one of your own has its card in "
             f"{OWN_CARDS / name / CARD_FILE}"

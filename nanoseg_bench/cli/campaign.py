@@ -215,7 +215,7 @@ class _Call:
 
     def _do(self, step: "Step") -> bool:
         from nanoseg_bench.leaderboard.build import write_leaderboards
-        from nanoseg_bench.runs.runner import Places, run_plan
+        from nanoseg_bench.runs.runner import BenchmarkFolders, run_plan
 
         prepared = self._open(step.set, write=True)
         if prepared is None:
@@ -224,7 +224,7 @@ class _Call:
         specs, waiting = self._plan(step)
         for line in waiting:
             print(f"  {line}")
-        places = Places(prepared.root, self._arguments.runs / prepared.name, self._arguments.leaderboards)
+        places = BenchmarkFolders(prepared.root, self._arguments.runs / prepared.name, self._arguments.leaderboards)
         outcomes = run_plan(
             specs,
             places,
@@ -291,8 +291,8 @@ class _Call:
 
     def _publish_set(self, prepared: "PreparedSet") -> None:
         from nanoseg_bench.cli.leaderboard import print_tables
-        from nanoseg_bench.leaderboard.admission import admitted_records
         from nanoseg_bench.leaderboard.build import build_tables, clear_leaderboards, write_leaderboards
+        from nanoseg_bench.leaderboard.comparability import comparable_records
         from nanoseg_bench.leaderboard.dropping import drop_runs, failed_runs
         from nanoseg_bench.leaderboard.page import open_pictures, write_page
         from nanoseg_bench.runs.publishing import publish_runs
@@ -307,7 +307,7 @@ class _Call:
             clear_leaderboards(boards, name)
             return
         write_leaderboards(boards, name)
-        records = admitted_records(boards, name)
+        records = comparable_records(boards, name)
         page = boards / f"{name}.html"
         pictures = open_pictures(prepared.root, runs, records) if runs.is_dir() else None
         write_page(page, records, build_tables(records), pictures)

@@ -83,12 +83,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    from nanoseg_bench.models.run_files import WEIGHTS_FILE
     from nanoseg_bench.weights.shipped import is_shipped
 
     hint = "give a run's folder, or its weights"
     if arguments.model is None or not arguments.model.suffix:
         arguments.model = find_model(arguments.model, hint, "")
-    weights: Path = arguments.model / "weights.safetensors" if arguments.model.is_dir() else arguments.model
+    weights: Path = arguments.model / WEIGHTS_FILE if arguments.model.is_dir() else arguments.model
     out: Path = arguments.out or (
         Path(weights.with_suffix(".onnx").name) if is_shipped(weights) else weights.with_suffix(".onnx")
     )
@@ -127,15 +128,16 @@ def _release(arguments: argparse.Namespace) -> int:
 
     isolate_libraries()
     from nanoseg_bench.files import require_writable
+    from nanoseg_bench.models.run_files import WEIGHTS_FILE
     from nanoseg_bench.preparation.prepared_set import PreparedSet
     from nanoseg_bench.runs.folder import RunFolder
-    from nanoseg_bench.runs.releasing import WEIGHTS, is_rounded, release_run, round_run
+    from nanoseg_bench.runs.releasing import is_rounded, release_run, round_run
 
     if arguments.model is None or arguments.out is None:
         raise UsageError("--to release: give the folder of a finished run, and the folder of the release with --out")
     require_there({"": arguments.model}, "give a run's folder")
     run = RunFolder(arguments.model.resolve())
-    if not (run.is_fitted and (run.path / WEIGHTS).is_file()):
+    if not (run.is_fitted and (run.path / WEIGHTS_FILE).is_file()):
         raise UsageError(f"{arguments.model}: is no finished run of a network; `nanoseg-bench run` makes one")
     prepared = PreparedSet(find_set(arguments.data or run.path.parent.name))
     again = "predict anew with the same `nanoseg-bench run` as before, then repeat this without --round"
@@ -146,7 +148,7 @@ def _release(arguments: argparse.Namespace) -> int:
                 f"rounds them to half, in place; then {again}"
             )
         round_run(run)
-        print(f"{run.path / WEIGHTS}: rounded to half precision; next: {again}")
+        print(f"{run.path / WEIGHTS_FILE}: rounded to half precision; next: {again}")
         return 0
     name = arguments.name or run.facts().model
     if (arguments.out / f"{name}.safetensors").exists() and arguments.overwrite == "never":

@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nanoseg_bench.runs.forecast import RunForecast
     from nanoseg_bench.runs.plan import RunSpec
-    from nanoseg_bench.runs.runner import Places
+    from nanoseg_bench.runs.runner import BenchmarkFolders
 
 
 def print_forecast(
-    specs: Sequence["RunSpec"], places: "Places", device: str, overwrite: str, robust_images: int = 0, jobs: int = 1
+    specs: Sequence["RunSpec"],
+    places: "BenchmarkFolders",
+    device: str,
+    overwrite: str,
+    robust_images: int = 0,
+    jobs: int = 1,
 ) -> None:
     """Print what a plan would do; nothing is written.
 

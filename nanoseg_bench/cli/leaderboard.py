@@ -184,21 +184,21 @@ def _publish(arguments: argparse.Namespace, names: list[str]) -> int:
 
 
 def _print_markdown(arguments: argparse.Namespace, name: str) -> None:
-    from nanoseg_bench.leaderboard.admission import admitted_records
     from nanoseg_bench.leaderboard.build import build_tables
+    from nanoseg_bench.leaderboard.comparability import comparable_records
     from nanoseg_bench.leaderboard.markdown import markdown_table
 
-    records = admitted_records(arguments.leaderboards, name)
+    records = comparable_records(arguments.leaderboards, name)
     print(markdown_table(records, build_tables(records, arguments.reference)["test"]), end="")
 
 
 def _write_page(arguments: argparse.Namespace, name: str) -> None:
     from nanoseg_bench.files import require_writable
-    from nanoseg_bench.leaderboard.admission import admitted_records
     from nanoseg_bench.leaderboard.build import build_tables
+    from nanoseg_bench.leaderboard.comparability import comparable_records
     from nanoseg_bench.leaderboard.page import open_pictures, write_page
 
-    records = admitted_records(arguments.leaderboards, name)
+    records = comparable_records(arguments.leaderboards, name)
     path = Path(arguments.html) if arguments.html else arguments.leaderboards / f"{name}.html"
     require_writable(path.parent, "--html FILE")
     pictures = None if arguments.data is None else open_pictures(arguments.data, arguments.runs, records)

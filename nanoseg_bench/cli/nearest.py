@@ -1,18 +1,15 @@
 """What a misspelt word or path was probably meant to be."""
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
-_CLOSE = 0.6
+from nanoseg_bench.wording import nearest
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``; did you mean 'prepare'?``, or nothing where no known word is near."""
-    # Mostly it is another case or another sign between words.
-    plain = {_plain(each): each for each in known}
-    close = difflib.get_close_matches(_plain(word), plain, n=1, cutoff=_CLOSE)
-    return f"; did you mean {plain[close[0]]!r}?" if close else ""
+    near = nearest(word, known)
+    return "" if near is None else f"; did you mean {near!r}?"
 
 
 def nearest_path(path: Path) -> Path | None:
@@ -27,14 +24,10 @@ def nearest_path(path: Path) -> Path | None:
             except OSError:
                 return None
             # Endings are too much alike to tell names apart; of two names that differ in nothing else, the same counts.
-            names = {_plain(each.stem): each.name for each in beside}
-            close = difflib.get_close_matches(_plain(wanted.stem), names, n=1, cutoff=_CLOSE)
-            if not close:
+            names = {each.stem: each.name for each in beside}
+            near = nearest(wanted.stem, names)
+            if near is None:
                 return None
-            step = found / names[close[0]]
+            step = found / names[near]
         found = step
     return found
-
-
-def _plain(word: str) -> str:
-    return word.casefold().replace("_", "-")

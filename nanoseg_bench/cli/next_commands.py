@@ -11,7 +11,7 @@ from nanoseg_bench.cli.sets import short_name
 if TYPE_CHECKING:
     from nanoseg_bench.runs.failure import Outcome
     from nanoseg_bench.runs.plan import RunSpec
-    from nanoseg_bench.runs.runner import Places
+    from nanoseg_bench.runs.runner import BenchmarkFolders
 
 _LEADERBOARDS = Path("leaderboards")
 
@@ -22,7 +22,7 @@ _Command = tuple[list[str], str]
 def print_next(
     arguments: argparse.Namespace,
     specs: Sequence["RunSpec"],
-    places: "Places",
+    places: "BenchmarkFolders",
     outcomes: Mapping[str, "Outcome"],
     name: str,
 ) -> None:
@@ -46,7 +46,7 @@ def print_next(
         print(f"{'next: ' if number == 0 else ' ' * 6}{shlex.join(['nanoseg-bench', *words])}   # {what}")
 
 
-def _page(places: "Places", name: str) -> _Command:
+def _page(places: "BenchmarkFolders", name: str) -> _Command:
     words = ["leaderboard", short_name(places.data), "--html", str(places.leaderboards / f"{name}.html")]
     words += ["--runs", str(places.runs), *_leaderboards(places)]
     return words, "the table as a page, with images"
@@ -56,7 +56,7 @@ def _predict(model: Path) -> _Command:
     return ["predict", "MY_IMAGES", "--model", str(model)], "the particles of other images"
 
 
-def _final(arguments: argparse.Namespace, best: "RunSpec", places: "Places", name: str) -> _Command:
+def _final(arguments: argparse.Namespace, best: "RunSpec", places: "BenchmarkFolders", name: str) -> _Command:
     """The same call for the best model alone, trained on everything: that of a fold lacks a part of the images."""
     words = ["run", short_name(places.data), "--models", best.recipe.model, "--preset", arguments.preset]
     words += ["--seeds", str(best.seed)]
@@ -71,7 +71,7 @@ def _final(arguments: argparse.Namespace, best: "RunSpec", places: "Places", nam
     return [*words, *_leaderboards(places), "--final"], "train the best on everything: the model for other images"
 
 
-def _leaderboards(places: "Places") -> list[str]:
+def _leaderboards(places: "BenchmarkFolders") -> list[str]:
     return [] if places.leaderboards == _LEADERBOARDS else ["--leaderboards", str(places.leaderboards)]
 
 
@@ -80,7 +80,7 @@ def _best(specs: Sequence["RunSpec"], leaderboards: Path, name: str) -> "RunSpec
 
     Of a cross-validation, a fold stands for its row.
     """
-    from nanoseg_bench.leaderboard.standings import ranked_metric, unranked_metrics
+    from nanoseg_bench.leaderboard.ranks import ranked_metric, unranked_metrics
     from nanoseg_bench.runs.record import read_record, record_path
 
     of_row = {spec.row_id: spec for spec in specs}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from nanoseg_bench.annotations.source import MicrographRef, Source
     from nanoseg_bench.catalog.card import Card
-    from nanoseg_bench.preparation.choices import Choices
+    from nanoseg_bench.preparation.config import PrepareConfig
     from nanoseg_bench.preparation.prepared_set import PreparedSet
 
 _LOG = logging.getLogger(__name__)
@@ -204,7 +204,7 @@ def _prepare(arguments: argparse.Namespace, name: str, out: Path) -> "PreparedSe
     from nanoseg_bench.preparation.prepared_set import MARKER
 
     inputs = _read(arguments, out)
-    choices = _choices(arguments, inputs)
+    config = _config(arguments, inputs)
     existed = (out / MARKER).is_file() and arguments.overwrite == "missing"
     prepared = prepare(
         inputs.main.entries,
@@ -213,7 +213,7 @@ def _prepare(arguments: argparse.Namespace, name: str, out: Path) -> "PreparedSe
         dataset=_dataset_name(arguments),
         classes=inputs.classes,
         out=out,
-        choices=choices,
+        config=config,
         ood_classes=inputs.ood_classes,
         unannotated=inputs.main.unannotated,
         problems=inputs.main.problems,
@@ -222,12 +222,12 @@ def _prepare(arguments: argparse.Namespace, name: str, out: Path) -> "PreparedSe
         overwrite=arguments.overwrite,
         workers=arguments.workers,
     )
-    if existed and choices.reviewed:
+    if existed and config.reviewed:
         from nanoseg_bench.parallel import default_workers
         from nanoseg_bench.preparation.auditing import audit_set
 
         # The set stays as it is; what a person has seen since then concerns its audit.
-        audit_set(prepared, choices.reviewed, arguments.workers or default_workers())
+        audit_set(prepared, config.reviewed, arguments.workers or default_workers())
     if arguments.preview and not (prepared.root / "preview.html").is_file():
         from nanoseg_bench.preparation.preview import write_preview
 
@@ -235,15 +235,15 @@ def _prepare(arguments: argparse.Namespace, name: str, out: Path) -> "PreparedSe
     return prepared
 
 
-def _choices(arguments: argparse.Namespace, inputs: _Inputs) -> "Choices":
+def _config(arguments: argparse.Namespace, inputs: _Inputs) -> "PrepareConfig":
     from nanoseg_bench.preparation.audit import read_reviewed
-    from nanoseg_bench.preparation.choices import Choices
+    from nanoseg_bench.preparation.config import PrepareConfig
     from nanoseg_bench.preparation.grouping import parse_group_rule
     from nanoseg_bench.preparation.scales import read_scale_table
     from nanoseg_bench.preparation.split import parse_ratios, read_split_file
 
     pinned = arguments.split_file is not None
-    return Choices(
+    return PrepareConfig(
         canvas=arguments.size,
         ratios=parse_ratios(arguments.split or "8:1:1"),
         assignment=read_split_file(arguments.split_file) if pinned else inputs.split,

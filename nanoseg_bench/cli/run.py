@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nanoseg_bench.preparation.prepared_set import PreparedSet
     from nanoseg_bench.runs.failure import Outcome
     from nanoseg_bench.runs.plan import RunSpec
-    from nanoseg_bench.runs.runner import Places
+    from nanoseg_bench.runs.runner import BenchmarkFolders
 
 ROBUST_IMAGES = 20
 
@@ -137,7 +137,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.preparation.shortcomings import split_shortcomings
     from nanoseg_bench.runs.cleaned_truth import cleaned_truth_lines
     from nanoseg_bench.runs.plan import plan_runs
-    from nanoseg_bench.runs.runner import Places, run_plan
+    from nanoseg_bench.runs.runner import BenchmarkFolders, run_plan
     from nanoseg_bench.terminal import print_sentence
     from nanoseg_bench.weights.known_warnings import warn_of_known_images
     from nanoseg_bench.weights.release import tell_release
@@ -151,7 +151,7 @@ def run(arguments: argparse.Namespace) -> int:
     _require_fitting(arguments, prepared)
     overrides = parse_overrides(arguments.recipe)
     specs = plan_runs(prepared, models, arguments.preset, arguments.seeds, weights, overrides, final=arguments.final)
-    places = Places(arguments.data, arguments.runs or Path("runs") / prepared.name, arguments.leaderboards)
+    places = BenchmarkFolders(arguments.data, arguments.runs or Path("runs") / prepared.name, arguments.leaderboards)
     device = resolve_device(arguments.device)
     if arguments.dry_run:
         from nanoseg_bench.cli.forecast import print_forecast
@@ -207,7 +207,7 @@ def _require_fitting(arguments: argparse.Namespace, prepared: "PreparedSet") -> 
         )
 
 
-def _print_models(specs: Sequence["RunSpec"], places: "Places", outcomes: Mapping[str, "Outcome"]) -> int:
+def _print_models(specs: Sequence["RunSpec"], places: "BenchmarkFolders", outcomes: Mapping[str, "Outcome"]) -> int:
     """Say where the models are that were trained on everything; 1 when any did not end well."""
     for spec in specs:
         outcome = outcomes[spec.run_id]

@@ -137,8 +137,9 @@ def _score_runs(arguments: argparse.Namespace, path: Path | None) -> int:
 
 def _find_runs(arguments: argparse.Namespace, path: Path | None) -> tuple["PreparedSet", list["RunFolder"], bool]:
     """The prepared set, its runs, and whether these are all that there are; without a path, those of ``--data``."""
+    from nanoseg_bench.models.run_files import RUN_FILE
     from nanoseg_bench.preparation.prepared_set import PreparedSet
-    from nanoseg_bench.runs.folder import RUN_FILE, RunFolder
+    from nanoseg_bench.runs.folder import RunFolder
 
     if path is None or not _holds_runs(path):
         if path is not None and len(path.parts) > 1:
@@ -154,7 +155,8 @@ def _find_runs(arguments: argparse.Namespace, path: Path | None) -> tuple["Prepa
 
 def _holds_runs(path: Path) -> bool:
     """Whether a path is meant as runs: it may be the name of a set, too, which has a folder of the same name."""
-    from nanoseg_bench.runs.folder import RUN_FILE, find_runs
+    from nanoseg_bench.models.run_files import RUN_FILE
+    from nanoseg_bench.runs.folder import find_runs
 
     if not path.is_dir() or is_set(path):
         return False

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nanoseg_bench.evaluation.operating_point import EVERY_PARTICLE, default_confidence
+from nanoseg_bench.models.run_files import WEIGHTS_FILE
 from nanoseg_bench.runs.folder import OPERATING_POINT_FILE, RunFolder
 from nanoseg_bench.weights.release import read_release
-
-_WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def find_operating_point(model: Path) -> OperatingPoint | None:
         chosen = release.confidence_source == "val"
         how = "chosen on val" if chosen else "the default, since val cannot decide"
         return OperatingPoint(release.confidence, f"{how}, as {model.with_suffix('.json').name} says", chosen=chosen)
-    run = RunFolder((model.parent if model.name == _WEIGHTS else model).resolve())
+    run = RunFolder((model.parent if model.name == WEIGHTS_FILE else model).resolve())
     point = run.operating_point()
     if point is None:
         return None

@@ -20,6 +20,7 @@ from nanoseg_bench.inference.particles import Particles, flag_marks
 from nanoseg_bench.inference.tiles import AUTO, Tiles, find_everywhere
 from nanoseg_bench.models.base import CanvasImage, EngineName, Model
 from nanoseg_bench.models.device import resolve_device
+from nanoseg_bench.models.run_files import WEIGHTS_FILE
 from nanoseg_bench.models.trained import open_trained
 
 EngineChoice = Literal["auto"] | EngineName
@@ -28,7 +29,6 @@ CLASSLESS = "particle"
 """Label of what a model finds that knows no classes."""
 
 _ONNX_SUFFIX = ".onnx"
-_WEIGHTS = "weights.safetensors"
 
 _LOG = logging.getLogger(__name__)
 
@@ -182,7 +182,7 @@ def fitting_device(path: Path, engine: EngineChoice, device: str) -> str:
 
 
 def _weights_of(path: Path) -> Path:
-    return path / _WEIGHTS if path.is_dir() else path
+    return path / WEIGHTS_FILE if path.is_dir() else path
 
 
 def _open_for_onnx(path: Path, trust_pickle: bool, required: bool) -> Model:

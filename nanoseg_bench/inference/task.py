@@ -26,8 +26,8 @@ from nanoseg_bench.inference.overlay import write_overlay
 from nanoseg_bench.inference.particles import PredictedImage
 from nanoseg_bench.inference.predictor import Predictor
 from nanoseg_bench.inference.tiles import AUTO, Tiles
+from nanoseg_bench.models.run_files import RUN_FILE
 from nanoseg_bench.progress import track
-from nanoseg_bench.runs.folder import RUN_FILE
 from nanoseg_bench.staging import hold_folder
 from nanoseg_bench.weights.shipped import is_shipped
 from nanoseg_bench.wording import counted

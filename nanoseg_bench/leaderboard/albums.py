@@ -15,7 +15,7 @@ from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.evaluation.predictions import Predictions, read_predictions
 from nanoseg_bench.evaluation.result import ImageResult
 from nanoseg_bench.files import sha256_file
-from nanoseg_bench.leaderboard.entries import Entry
+from nanoseg_bench.leaderboard.entries import LeaderboardRow
 from nanoseg_bench.metrics.matching import image_overlap, match
 from nanoseg_bench.pages import data_uri
 from nanoseg_bench.preparation.instance_stream import read_instances
@@ -60,7 +60,7 @@ class Picture:
 class Album:
     """Worst and best images of an entry by PQ, the worst and the best first; no image is in both."""
 
-    entry: Entry
+    entry: LeaderboardRow
     worst: tuple[Picture, ...]
     best: tuple[Picture, ...]
 
@@ -78,7 +78,7 @@ class Albums:
     missing: str
 
 
-def build_albums(entries: Sequence[Entry], prepared: PreparedSet, runs: Path) -> Albums:
+def build_albums(entries: Sequence[LeaderboardRow], prepared: PreparedSet, runs: Path) -> Albums:
     """Draw the albums of the first seed of each model, of a dozen rows at most.
 
     Args:
@@ -113,7 +113,7 @@ class _Artist:
         if unknown:
             raise DatasetError(f"{prepared.root}: lacks the test image {unknown[0]!r}; prepare the set again")
 
-    def album(self, entry: Entry, predictions: Sequence[Predictions]) -> Album:
+    def album(self, entry: LeaderboardRow, predictions: Sequence[Predictions]) -> Album:
         """Draw an entry's images; of a cross-validation, ``predictions`` are those of its folds in their order."""
         confidences = _confidences(entry)
         answers = {
@@ -161,25 +161,25 @@ def judge(
     return [*(Instance(IGNORE_LABEL, region) for region in overlap.ignore), *particles, *detections]
 
 
-def _confidences(entry: Entry) -> list[float | None]:
+def _confidences(entry: LeaderboardRow) -> list[float | None]:
     """The operating point, or those of the folds."""
     points: list[float | None] = [result.operating_point.confidence for result in entry.record.fold_results]
     return points or [entry.record.scores.get("confidence")]
 
 
-def _ranked_images(entry: Entry) -> list[ImageResult]:
+def _ranked_images(entry: LeaderboardRow) -> list[ImageResult]:
     """Images with a PQ, the worst first; equal ones in the order of their names."""
     measured = [(result.pq, result.name, result) for result in entry.record.details.images if result.pq is not None]
     return [result for _, _, result in sorted(measured, key=lambda each: each[:2])]
 
 
-def _worst_and_best(entry: Entry) -> tuple[list[ImageResult], list[ImageResult]]:
+def _worst_and_best(entry: LeaderboardRow) -> tuple[list[ImageResult], list[ImageResult]]:
     ranked = _ranked_images(entry)
     best = ranked[::-1][: min(_EACH, (len(ranked) + 1) // 2)]
     return ranked[: min(_EACH, len(ranked) - len(best))], best
 
 
-def _names(entry: Entry) -> list[str]:
+def _names(entry: LeaderboardRow) -> list[str]:
     worst, best = _worst_and_best(entry)
     return [result.name for result in (*worst, *best)]
 

@@ -13,25 +13,26 @@ import pandas as pd
 
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.files import write_text
-from nanoseg_bench.leaderboard.admission import admitted_records
 from nanoseg_bench.leaderboard.cells import csv_text, frame
 from nanoseg_bench.leaderboard.columns import COLUMNS, RANKED_AT
+from nanoseg_bench.leaderboard.comparability import comparable_records
 from nanoseg_bench.leaderboard.difference_table import difference_rows
 from nanoseg_bench.leaderboard.long_tables import class_rows, identity, modality_rows
-from nanoseg_bench.leaderboard.seed_table import seed_rows
-from nanoseg_bench.leaderboard.set_remarks import JOINT
-from nanoseg_bench.leaderboard.standings import (
+from nanoseg_bench.leaderboard.ranks import (
     PRIMARY,
-    Standing,
+    Ranking,
+    comparison_groups,
     competes,
-    contests,
+    rank_rows,
     ranked_metric,
-    standings,
     unranked_metrics,
 )
+from nanoseg_bench.leaderboard.seed_table import seed_rows
+from nanoseg_bench.leaderboard.set_remarks import JOINT
 from nanoseg_bench.locks import hold
 from nanoseg_bench.models.registry import ABLATION
-from nanoseg_bench.runs.record import Record, Training
+from nanoseg_bench.runs.facts import Training
+from nanoseg_bench.runs.record import Record
 
 TABLES = ("test", "ablation", "ood", "robustness", "classes", "modality", "seeds", "differences")
 
@@ -76,7 +77,7 @@ def leaderboard_texts(leaderboards: Path, set_name: str, reference: str | None =
 
     Args and Raises as of ``write_leaderboards``.
     """
-    tables = build_tables(admitted_records(leaderboards, set_name), reference)
+    tables = build_tables(comparable_records(leaderboards, set_name), reference)
     return {
         leaderboards / f"{set_name}-{name}.csv": csv_text(tables[name]) if name in tables else None for name in TABLES
     }
@@ -123,11 +124,10 @@ def _lattice_contrast(records: Sequence[Record], on_test: Sequence[Record]) -> l
 def build_table(records: Sequence[Record], eval_set: str, reference: str | None = None) -> pd.DataFrame:
     """One row per record of ``eval_set``, best first; failed rows last. Empty cells were not measured."""
     rows = best_first(records, eval_set)
-    standing = standings(rows, ranked_metric(records, eval_set), reference or DEFAULT_REFERENCE)
-    among = [None if record.external else key[-1] for record, key in zip(rows, contests(rows), strict=True)]
+    ranking = rank_rows(rows, ranked_metric(records, eval_set), reference or DEFAULT_REFERENCE)
+    among = [None if record.external else key[-1] for record, key in zip(rows, comparison_groups(rows), strict=True)]
     cells = [
-        {**_row(record, stands), RANKED_AT: images}
-        for record, stands, images in zip(rows, standing, among, strict=True)
+        {**_row(record, stands), RANKED_AT: images} for record, stands, images in zip(rows, ranking, among, strict=True)
     ]
     return frame(cells, COLUMNS[eval_set])
 
@@ -149,11 +149,11 @@ def best_first(records: Sequence[Record], eval_set: str) -> list[Record]:
         return (not measured, -(score or 0.0) if measured else 0.0, *identical)
 
     rows = sorted((record for record in records if record.eval_set == eval_set), key=order)
-    keys = contests(rows)
+    keys = comparison_groups(rows)
     found = dict.fromkeys(key for record, key in zip(rows, keys, strict=True) if competes(record, metric))
     if len(found) < 2:
         return rows
-    # Ranks begin anew in each contest, so its rows stand together; what never competes comes after them.
+    # Ranks begin anew in each comparison group, so its rows stay together; what never competes comes after them.
     place = {key: number for number, key in enumerate(found)}
     places = [
         place.get(key, len(place)) if _stands_in_one(record) else len(place)
@@ -163,14 +163,14 @@ def best_first(records: Sequence[Record], eval_set: str) -> list[Record]:
 
 
 def _stands_in_one(record: Record) -> bool:
-    """Whether a row belongs to a contest; one that knows no classes stands with it, without a rank."""
+    """Whether a row is in a comparison group; one that knows no classes is in it, without a rank."""
     return record.status == "ok" and not record.external
 
 
-def _row(record: Record, standing: Standing) -> dict[str, object]:
+def _row(record: Record, ranking: Ranking) -> dict[str, object]:
     training, point = record.training, record.operating_point
     return {
-        **asdict(standing),
+        **asdict(ranking),
         **identity(record),
         "status": record.status,
         "reason": record.reason,

@@ -1,7 +1,7 @@
 """Paired differences over several seeds: of two models, and of one model from other initial weights.
 
 Runs of the same seed are compared with each other: they saw the same images in the same order. The differences of the
-seeds are then what ``metrics.seeds`` takes apart. ``standings`` resamples images only; here is the other half.
+seeds are then what ``metrics.seeds`` takes apart. ``ranks`` resamples images only; here is the other half.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nanoseg_bench.leaderboard.standings import comparable, contests, resampled, training_images
+from nanoseg_bench.leaderboard.ranks import comparable, comparison_groups, resampled, training_images
 from nanoseg_bench.metrics.bootstrap import percentile_interval
 from nanoseg_bench.metrics.seeds import interval_over_both, seed_effects
 from nanoseg_bench.runs.record import Record
@@ -48,9 +48,9 @@ def difference_rows(records: Sequence[Record], reference: str) -> list[dict[str,
 
 
 def _models(records: Sequence[Record], reference: str) -> Iterator[_Pair]:
-    """What stands in one contest, against the reference in it."""
+    """The rows of one comparison group, against the reference in it."""
     found: dict[tuple[object, ...], dict[str, dict[int, Record]]] = {}
-    for record, key in zip(records, contests(records), strict=True):
+    for record, key in zip(records, comparison_groups(records), strict=True):
         _put(found.setdefault((record.eval_set, *key), {}).setdefault(record.model, {}), record)
     for models in found.values():
         others = models.get(reference, {})
@@ -61,7 +61,7 @@ def _models(records: Sequence[Record], reference: str) -> Iterator[_Pair]:
 
 
 def _initial_weights(records: Sequence[Record]) -> Iterator[_Pair]:
-    """A model that started from weights, against the same from scratch; the rest of the contest is equal."""
+    """A model that started from weights, against the same from scratch; all else is equal."""
     found: dict[tuple[object, ...], dict[str, dict[int, Record]]] = {}
     for record in records:
         key = (record.eval_set, record.model, *comparable(record, but="initial_weights"), training_images(record))

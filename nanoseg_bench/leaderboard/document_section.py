@@ -5,8 +5,8 @@ from pathlib import Path
 
 from nanoseg_bench.errors import RecordError
 from nanoseg_bench.files import write_text
-from nanoseg_bench.leaderboard.admission import admitted_records
 from nanoseg_bench.leaderboard.build import build_tables
+from nanoseg_bench.leaderboard.comparability import comparable_records
 from nanoseg_bench.leaderboard.markdown import markdown_table
 from nanoseg_bench.runs.record import find_records
 from nanoseg_bench.wording import counted
@@ -24,13 +24,13 @@ def results_section(leaderboards: Path, set_names: Sequence[str], preset: str) -
         preset: Of the rows that are shown; predictions from outside stand among them.
 
     Raises:
-        RecordError: As ``admitted_records``.
+        RecordError: As ``comparable_records``.
     """
     parts = []
     for name in set_names:
         if not find_records(leaderboards, name):
             continue
-        records = [each for each in admitted_records(leaderboards, name) if each.external or each.preset == preset]
+        records = [each for each in comparable_records(leaderboards, name) if each.external or each.preset == preset]
         if not records:
             continue
         images = next((record.images for record in records if record.eval_set == "test"), 0)

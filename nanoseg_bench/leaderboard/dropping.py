@@ -1,12 +1,12 @@
 """Taking runs out of a leaderboard: their records go, what they trained and predicted stays in ``runs/``."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nanoseg_bench.errors import RecordError, UsageError
 from nanoseg_bench.runs.record import Record, find_records, read_record
+from nanoseg_bench.wording import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,5 +74,5 @@ def _by_run(leaderboards: Path, set_name: str) -> dict[str, list[_Kept]]:
 
 
 def _meant(run_id: str, known: Mapping[str, object]) -> str:
-    close = difflib.get_close_matches(run_id, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+    near = nearest(run_id, known)
+    return f"there are {', '.join(known)}" if near is None else f"did you mean {near}?"

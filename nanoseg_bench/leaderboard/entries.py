@@ -17,7 +17,7 @@ _NAMED_BY = ("preset", "seed", "initial_weights", "device")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Entry:
+class LeaderboardRow:
     """One run on one eval set.
 
     Attributes:
@@ -57,7 +57,7 @@ class Group:
     """
 
     name: str
-    entries: tuple[Entry, ...]
+    entries: tuple[LeaderboardRow, ...]
 
 
 def csv_rows(table: pd.DataFrame) -> list[dict[str, str]]:
@@ -67,9 +67,15 @@ def csv_rows(table: pd.DataFrame) -> list[dict[str, str]]:
     return [{str(column): str(value) for column, value in row.items()} for row in cells.to_dict("records")]
 
 
+def number(row: Row, column: str) -> float | None:
+    """The number in a cell, rounded as in the CSV file; None where it is empty, or there is no such column."""
+    text = row.get(column, "")
+    return float(text) if text else None
+
+
 def build_entries(
     records: Sequence[Record], table: pd.DataFrame, eval_set: str, looks: Mapping[str, Look]
-) -> list[Entry]:
+) -> list[LeaderboardRow]:
     """The rows of a table, in its order, each with its record.
 
     Args:
@@ -87,11 +93,11 @@ def build_entries(
         run = (row["model"], row["preset"], row["seed"], row["initial_weights"])
         record = of_run[run]
         leads = first_seeds[_without_seed(run)] == run
-        entries.append(Entry(record, row, notes[run], looks[record.model], numbers[record.model], leads))
+        entries.append(LeaderboardRow(record, row, notes[run], looks[record.model], numbers[record.model], leads))
     return entries
 
 
-def groups(entries: Iterable[Entry], *, failed: bool = False) -> list[Group]:
+def groups(entries: Iterable[LeaderboardRow], *, failed: bool = False) -> list[Group]:
     """Rows that compete with each other, group by group.
 
     Args:
@@ -127,7 +133,7 @@ def run_of(record: Record) -> tuple[str, ...]:
     return record.model, record.preset, seed, record.initial_weights or "none"
 
 
-def several_devices(entries: Iterable[Entry]) -> bool:
+def several_devices(entries: Iterable[LeaderboardRow]) -> bool:
     """Whether rows differ in their device, so that nothing compares that is as much of the device as of the model."""
     return len({entry.record.device for entry in entries if not entry.record.external} - {""}) > 1
 

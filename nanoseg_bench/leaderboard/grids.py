@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nanoseg_bench.evaluation.corruptions.table import CORRUPTIONS
 from nanoseg_bench.evaluation.ood import OOD_CONFIDENCES, OOD_SHAPES
-from nanoseg_bench.leaderboard.entries import Entry, run_of
+from nanoseg_bench.leaderboard.entries import LeaderboardRow, number, run_of
 from nanoseg_bench.metrics.table import metric
 from nanoseg_bench.runs.record import Record
 
@@ -58,7 +58,7 @@ class Grid:
     """
 
     headings: tuple[str, ...]
-    rows: tuple[tuple[Entry, tuple[GridCell, ...]], ...]
+    rows: tuple[tuple[LeaderboardRow, tuple[GridCell, ...]], ...]
     spans: tuple[tuple[str, int], ...] = ()
 
 
@@ -72,7 +72,7 @@ class Matrix:
         rows: True class with its cells: the count, and below it the share of the row.
     """
 
-    entry: Entry
+    entry: LeaderboardRow
     predicted: tuple[str, ...]
     rows: tuple[tuple[str, tuple[GridCell, ...]], ...]
 
@@ -91,7 +91,7 @@ def contrast(first: str, second: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-def class_grid(entries: Sequence[Entry]) -> Grid | None:
+def class_grid(entries: Sequence[LeaderboardRow]) -> Grid | None:
     """AP of each class; None where no row knows classes, or all know one only, whose AP is that of the row."""
     truth: dict[str, int] = {}
     for entry in entries:
@@ -100,7 +100,7 @@ def class_grid(entries: Sequence[Entry]) -> Grid | None:
     if len(truth) < 2:
         return None
 
-    def scores(entry: Entry) -> list[float | None]:
+    def scores(entry: LeaderboardRow) -> list[float | None]:
         known = entry.record.details.classes
         return [known[name].map_50_95 if name in known else None for name in truth]
 
@@ -108,7 +108,7 @@ def class_grid(entries: Sequence[Entry]) -> Grid | None:
     return Grid(tuple(f"{name} ({count})" for name, count in truth.items()), _shaded(values, "map_50_95", _share))
 
 
-def modality_grid(entries: Sequence[Entry], further: Sequence[Record] = ()) -> Grid | None:
+def modality_grid(entries: Sequence[LeaderboardRow], further: Sequence[Record] = ()) -> Grid | None:
     """AP of the images of each modality, with F1 below; None where nobody said how the images were taken.
 
     Args:
@@ -124,7 +124,7 @@ def modality_grid(entries: Sequence[Entry], further: Sequence[Record] = ()) -> G
     if not images:
         return None
 
-    def column(entry: Entry, score: str) -> list[float | None]:
+    def column(entry: LeaderboardRow, score: str) -> list[float | None]:
         return [modalities[id(entry)].get(name, {}).get(score) for name in images]
 
     below = {id(entry): column(entry, "f1") for entry in entries}
@@ -137,7 +137,7 @@ def modality_grid(entries: Sequence[Entry], further: Sequence[Record] = ()) -> G
     return Grid(headings, rows)
 
 
-def ood_grid(entries: Sequence[Entry]) -> Grid:
+def ood_grid(entries: Sequence[LeaderboardRow]) -> Grid:
     """Detection rates of new shapes by smallest confidence."""
     spans, headings, names = [], [], []
     for shape in (*OOD_SHAPES, None):
@@ -153,25 +153,25 @@ def ood_grid(entries: Sequence[Entry]) -> Grid:
             spans.append((shape or "all shapes", len(used)))
             headings += ["any score" if least is None else f"≥ {least:g}" for _, least in used]
             names += [stem + suffix for suffix, _ in used]
-    values = [(entry, [_number(entry, name) for name in names]) for entry in entries]
+    values = [(entry, [number(entry.row, name) for name in names]) for entry in entries]
     return Grid(tuple(headings), _shaded(values, "detection_rate", _percent, end=1.0), tuple(spans))
 
 
-def robustness_grid(entries: Sequence[Entry]) -> Grid:
+def robustness_grid(entries: Sequence[LeaderboardRow]) -> Grid:
     """Share of the clean AP that each corruption costs, as a mean over its severities."""
     used = [
         corruption
         for corruption in CORRUPTIONS
         if any(entry.row.get(_degradation(corruption.name)) for entry in entries)
     ]
-    lost = [(entry, [_number(entry, _degradation(each.name)) for each in used]) for entry in entries]
-    means = [(entry, [_number(entry, "degradation")]) for entry in entries]
+    lost = [(entry, [number(entry.row, _degradation(each.name)) for each in used]) for entry in entries]
+    means = [(entry, [number(entry.row, "degradation")]) for entry in entries]
     rows = tuple(
         (
             entry,
             (
-                _plain(_number(entry, "map_50_95_agnostic_clean")),
-                _plain(_number(entry, "map_50_95_agnostic_corrupted")),
+                _plain(number(entry.row, "map_50_95_agnostic_clean")),
+                _plain(number(entry.row, "map_50_95_agnostic_corrupted")),
                 *mean,
                 *cells,
             ),
@@ -187,7 +187,7 @@ def robustness_grid(entries: Sequence[Entry]) -> Grid:
     return Grid(headings, rows, (("AP any class", 2), ("loss of AP by corruption, %", 1 + len(used))))
 
 
-def confusion_matrix(entry: Entry) -> Matrix | None:
+def confusion_matrix(entry: LeaderboardRow) -> Matrix | None:
     """The entry's confusion matrix, shaded by the share of its row; None where it has none.
 
     Predictions without a particle, the last row, have no share: nobody knows how much background there is.
@@ -216,11 +216,11 @@ def _degradation(corruption: str) -> str:
 
 
 def _shaded(
-    values: Sequence[tuple[Entry, Sequence[float | None]]],
+    values: Sequence[tuple[LeaderboardRow, Sequence[float | None]]],
     name: str,
     write: Callable[[float], str],
     end: float | None = None,
-) -> tuple[tuple[Entry, tuple[GridCell, ...]], ...]:
+) -> tuple[tuple[LeaderboardRow, tuple[GridCell, ...]], ...]:
     """Cells shaded from white at 0 to a colour at ``end``, the largest value by default.
 
     Args:
@@ -253,11 +253,6 @@ def _with_f1(cell: GridCell, f1: float | None) -> GridCell:
 
 def _plain(value: float | None) -> GridCell:
     return GridCell("") if value is None else GridCell(_share(value), f"{value:.6f}")
-
-
-def _number(entry: Entry, column: str) -> float | None:
-    text = entry.row.get(column, "")
-    return float(text) if text else None
 
 
 def _whole(count: int) -> str:

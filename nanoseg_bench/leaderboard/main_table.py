@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from nanoseg_bench.evaluation.size_scores import LEAST_RECALL
 from nanoseg_bench.leaderboard.columns import DIFFERENCE, DIFFERENCE_50
-from nanoseg_bench.leaderboard.entries import Entry, Row, groups, several_devices
+from nanoseg_bench.leaderboard.entries import LeaderboardRow, Row, groups, number, several_devices
 from nanoseg_bench.leaderboard.set_remarks import fold_count
 from nanoseg_bench.metrics.metric import Metric, Shown
 from nanoseg_bench.metrics.table import in_order, metric
@@ -83,7 +83,7 @@ class MainTable:
 
     name: str
     columns: tuple[tuple[Metric, Axis | None], ...]
-    rows: tuple[tuple[Entry, tuple[Cell, ...]], ...]
+    rows: tuple[tuple[LeaderboardRow, tuple[Cell, ...]], ...]
 
     def parts(self) -> "tuple[MainTable, ...]":
         """Scores; counts, sizes and cost: side by side they are wider than a screen.
@@ -128,7 +128,7 @@ def _columns(folds: bool, one_class: bool) -> list[Metric]:
     return [*_precisions(folds, one_class), DIFFERENCE, DIFFERENCE_50, *further]
 
 
-def build_main_tables(entries: Sequence[Entry], one_class: bool) -> list[MainTable]:
+def build_main_tables(entries: Sequence[LeaderboardRow], one_class: bool) -> list[MainTable]:
     """Shape the rows, in a table for each group of rows that compete; a column that no row fills is left out.
 
     Args:
@@ -140,7 +140,7 @@ def build_main_tables(entries: Sequence[Entry], one_class: bool) -> list[MainTab
     shown = tuple((column, _axis(column, entries) if column.shown.bar else None) for column in filled)
     several = several_devices(entries)
 
-    def cells(entry: Entry) -> tuple[Cell, ...]:
+    def cells(entry: LeaderboardRow) -> tuple[Cell, ...]:
         if entry.record.status != "ok":
             return ()
         return tuple(cell(entry.row, column, axis, several_devices=several) for column, axis in shown)
@@ -165,7 +165,7 @@ def cell(row: Row, column: Metric, axis: Axis | None = None, *, several_devices:
         return Cell("", "", why=_why_empty(row, column))
     if column in (DIFFERENCE, DIFFERENCE_50) and row.get("model") == row.get("reference"):
         return Cell("reference", exact)
-    value, lo, hi = float(exact), _number(row, f"{column.name}_lo"), _number(row, f"{column.name}_hi")
+    value, lo, hi = float(exact), number(row, f"{column.name}_lo"), number(row, f"{column.name}_hi")
     interval = "" if lo is None or hi is None else f"{_text(lo, column)} – {_text(hi, column)}"
     bar = None
     if axis is not None:
@@ -186,7 +186,7 @@ _SOURCES = {"default": "default", "folds": "median of folds"}
 
 
 def _why_empty(row: Row, column: Metric) -> str:
-    recall = _number(row, "recall")
+    recall = number(row, "recall")
     few = recall is not None and recall < LEAST_RECALL
     return f"recall < {LEAST_RECALL:g}" if few and column.needs_recall else ""
 
@@ -197,9 +197,9 @@ def rank_text(row: Row) -> str:
     return f"{best}–{worst}" if best and worst and best != worst else row.get("rank", "")
 
 
-def _axis(column: Metric, entries: Sequence[Entry]) -> Axis:
+def _axis(column: Metric, entries: Sequence[LeaderboardRow]) -> Axis:
     names = (column.name, f"{column.name}_lo", f"{column.name}_hi")
-    values = [value for entry in entries for name in names if (value := _number(entry.row, name)) is not None]
+    values = [value for entry in entries for name in names if (value := number(entry.row, name)) is not None]
     low, high = min(0.0, *values), max(0.0, *values)
     if high - low < 1e-9:  # nothing but zeros
         high = 1.0
@@ -211,11 +211,6 @@ def _axis(column: Metric, entries: Sequence[Entry]) -> Axis:
 
 def _tick(value: float) -> str:
     return f"{value:.3g}".replace("-", "−")
-
-
-def _number(row: Row, name: str) -> float | None:
-    text = row.get(name, "")
-    return float(text) if text else None
 
 
 def _text(value: float, column: Metric) -> str:

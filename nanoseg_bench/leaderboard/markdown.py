@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from nanoseg_bench.leaderboard.entries import Entry, Row, build_entries, groups, several_devices
+from nanoseg_bench.leaderboard.entries import LeaderboardRow, Row, build_entries, groups, several_devices
 from nanoseg_bench.leaderboard.main_table import rank_text
 from nanoseg_bench.leaderboard.palette import model_looks
 from nanoseg_bench.leaderboard.set_remarks import fold_count, fold_remark, set_remarks, shown_column
@@ -35,7 +35,7 @@ def markdown_table(records: Sequence[Record], table: pd.DataFrame) -> str:
     return "\n".join([*tables, *([f"{remarks}\n"] if remarks else [])])
 
 
-def _table(entries: Sequence[Entry], several_devices: bool, folds: int | None) -> str:
+def _table(entries: Sequence[LeaderboardRow], several_devices: bool, folds: int | None) -> str:
     own = [entry.row for entry in entries if not entry.record.external]
     differing = [name for name in _SHARED if len({row[name] for row in own if row[name]}) > 1]
     headings = ["rank", "model", *(name.replace("_", " ") for name in differing), "AP any [95 %]"]
@@ -63,7 +63,7 @@ def _escaped(text: str) -> str:
     return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
-def _model(entry: Entry) -> str:
+def _model(entry: LeaderboardRow) -> str:
     record = entry.record
     if record.status != "ok":
         return f"{record.title} ({record.status}: {record.reason})"

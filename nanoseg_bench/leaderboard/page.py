@@ -15,7 +15,7 @@ from nanoseg_bench.drawing.colours import css
 from nanoseg_bench.errors import DatasetError, UsageError
 from nanoseg_bench.files import write_text
 from nanoseg_bench.leaderboard.albums import OUTLINES, build_albums
-from nanoseg_bench.leaderboard.entries import Entry, build_entries, csv_rows, groups, several_devices
+from nanoseg_bench.leaderboard.entries import LeaderboardRow, build_entries, csv_rows, groups, several_devices
 from nanoseg_bench.leaderboard.grids import (
     Matrix,
     class_grid,
@@ -137,11 +137,11 @@ def write_page(
     write_text(path, page)
 
 
-def _succeeded(entries: Sequence[Entry]) -> list[Entry]:
+def _succeeded(entries: Sequence[LeaderboardRow]) -> list[LeaderboardRow]:
     return [entry for entry in entries if entry.record.status == "ok"]
 
 
-def _is_default(entry: Entry) -> bool:
+def _is_default(entry: LeaderboardRow) -> bool:
     return entry.record.confidence_source == "default"
 
 
@@ -178,14 +178,14 @@ def _listed(values: Iterable[str]) -> str:
     return ", ".join(sorted({value for value in values if value}))
 
 
-def _references(entries: Sequence[Entry]) -> list[str]:
+def _references(entries: Sequence[LeaderboardRow]) -> list[str]:
     """Titles of the models that differences are taken to."""
     titles = {entry.record.model: entry.title for entry in entries}
     models = {entry.row.get("reference", "") for entry in entries} - {""}
     return sorted(titles.get(model, model) for model in models)
 
 
-def _matrices(entries: Sequence[Entry]) -> list[Matrix]:
+def _matrices(entries: Sequence[LeaderboardRow]) -> list[Matrix]:
     """Of the first seed of each model."""
     return [matrix for entry in entries if entry.leads and (matrix := confusion_matrix(entry)) is not None]
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nanoseg_bench.drawing.charts import INK, PAGE_TEXT_SIZE, SOFT, blank_chart
-from nanoseg_bench.leaderboard.entries import Entry
+from nanoseg_bench.leaderboard.entries import LeaderboardRow
 from nanoseg_bench.leaderboard.line_charts import (
     draw_curve,
     draw_diameters,
@@ -23,21 +23,21 @@ _WIDE, _THIRD, _SMALL = (5.0, 3.5), (4.0, 3.2), (3.2, 2.5)  # inches; the page s
 _BORDER_SHARE = 0.01  # of the sizes at either end is left out of the axis: a few specks would squeeze the rest
 
 
-def precision_recall_chart(entries: Sequence[Entry]) -> Figure:
+def precision_recall_chart(entries: Sequence[LeaderboardRow]) -> Figure:
     """Precision against recall at IoU 0.50, all particles as one class; the area below a line is its AP50."""
     figure, axes = blank_chart(*_THIRD)
     draw_curve(axes, _series(entries), PRECISION_RECALL)
     return figure
 
 
-def f1_chart(entries: Sequence[Entry]) -> Figure:
+def f1_chart(entries: Sequence[LeaderboardRow]) -> Figure:
     """F1 against the confidence, with a dot at the operating point that was chosen on val."""
     figure, axes = blank_chart(*_THIRD)
     draw_curve(axes, _series(entries), "f1")
     return figure
 
 
-def reliability_chart(entries: Sequence[Entry]) -> Figure:
+def reliability_chart(entries: Sequence[LeaderboardRow]) -> Figure:
     """Share of right detections against their mean confidence, in bins; on the diagonal a confidence means itself."""
     figure, axes = blank_chart(*_THIRD)
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.9, gid="diagonal")
@@ -55,7 +55,7 @@ def reliability_chart(entries: Sequence[Entry]) -> Figure:
     return figure
 
 
-def size_chart(entries: Sequence[Entry], unit: str) -> Figure:
+def size_chart(entries: Sequence[LeaderboardRow], unit: str) -> Figure:
     """Cumulative distributions of the diameters, truth in black."""
     figure, axes = blank_chart(*_WIDE)
     samples = [(row, sample) for row in _series(entries) if (sample := diameters(row.record, unit)) is not None]
@@ -80,7 +80,7 @@ def size_chart(entries: Sequence[Entry], unit: str) -> Figure:
     return figure
 
 
-def severity_chart(entries: Sequence[Entry], corruption: str, highest: float) -> Figure:
+def severity_chart(entries: Sequence[LeaderboardRow], corruption: str, highest: float) -> Figure:
     """AP with all particles as one class against the severity; 0 is the image as it is.
 
     Args:
@@ -95,7 +95,7 @@ def severity_chart(entries: Sequence[Entry], corruption: str, highest: float) ->
     return figure
 
 
-def _series(entries: Sequence[Entry]) -> list[Series]:
+def _series(entries: Sequence[LeaderboardRow]) -> list[Series]:
     """As the page draws rows: with dots, and ids by whose end its script finds the lines of a model."""
     return [
         Series(entry.record, entry.look, entry.leads, "o", f"row{place}-model-{entry.number}")

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from nanoseg_bench.drawing.charts import chart_style
 from nanoseg_bench.evaluation.corruptions.table import CORRUPTIONS
-from nanoseg_bench.leaderboard.entries import Entry, Group
+from nanoseg_bench.leaderboard.entries import Group, LeaderboardRow
 from nanoseg_bench.leaderboard.page_charts import (
     f1_chart,
     precision_recall_chart,
@@ -55,7 +55,7 @@ class Sizes:
     unit: str
     chart: Chart
     truth: tuple[int, tuple[float | None, ...]]
-    rows: tuple[tuple[Entry, int, tuple[float | None, ...]], ...]
+    rows: tuple[tuple[LeaderboardRow, int, tuple[float | None, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class CurveSection:
     """
 
     name: str
-    entries: tuple[Entry, ...]
+    entries: tuple[LeaderboardRow, ...]
     curves: tuple[Chart, ...]
     sizes: tuple[Sizes, ...]
 
@@ -92,7 +92,7 @@ def curve_sections(groups: Sequence[Group]) -> list[CurveSection]:
 
 
 @chart_style()
-def severity_charts(entries: Sequence[Entry]) -> list[Chart]:
+def severity_charts(entries: Sequence[LeaderboardRow]) -> list[Chart]:
     """A chart for each corruption that was measured, all with one AP axis.
 
     Args:
@@ -114,9 +114,11 @@ def severity_charts(entries: Sequence[Entry]) -> list[Chart]:
     ]
 
 
-def _curves(entries: Sequence[Entry], identifier: str) -> tuple[Chart, ...]:
+def _curves(entries: Sequence[LeaderboardRow], identifier: str) -> tuple[Chart, ...]:
     """The curves that at least one entry has."""
-    wanted: tuple[tuple[str, str, str, Callable[[Sequence[Entry]], Figure], Callable[[Entry], object]], ...] = (
+    wanted: tuple[
+        tuple[str, str, str, Callable[[Sequence[LeaderboardRow]], Figure], Callable[[LeaderboardRow], object]], ...
+    ] = (
         (
             "precision-recall",
             "Precision and recall",
@@ -146,7 +148,7 @@ def _curves(entries: Sequence[Entry], identifier: str) -> tuple[Chart, ...]:
     )
 
 
-def _sizes(entries: Sequence[Entry], unit: str, identifier: str) -> Sizes | None:
+def _sizes(entries: Sequence[LeaderboardRow], unit: str, identifier: str) -> Sizes | None:
     samples = [(entry, found) for entry in entries if (found := diameters(entry.record, unit)) is not None]
     if not samples:
         return None
@@ -167,7 +169,7 @@ def _percentiles(values: Sequence[float | None]) -> tuple[float | None, ...]:
     return tuple(values[at] if values else None for at in _PERCENTILES)
 
 
-def _measured(entry: Entry) -> list[float]:
+def _measured(entry: LeaderboardRow) -> list[float]:
     return [value for values in by_severity(entry.record).values() for value in values if value is not None]
 
 

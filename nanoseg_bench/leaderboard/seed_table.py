@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nanoseg_bench.leaderboard.standings import contests, resampled
+from nanoseg_bench.leaderboard.ranks import comparison_groups, resampled
 from nanoseg_bench.metrics.bootstrap import percentile_interval
 from nanoseg_bench.metrics.seeds import seed_effects
 from nanoseg_bench.runs.record import Record
@@ -18,7 +18,7 @@ def seed_rows(records: Sequence[Record]) -> list[dict[str, object]]:
         records: Of all eval sets. Those of one model that differ in more than the seed are told apart.
     """
     groups: dict[tuple[object, ...], list[Record]] = {}
-    for record, key in zip(records, contests(records), strict=True):
+    for record, key in zip(records, comparison_groups(records), strict=True):
         if record.status == "ok" and not record.external:
             groups.setdefault((record.eval_set, record.model, key), []).append(record)
     return [

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nanoseg_bench.annotations.instance import Instance
-    from nanoseg_bench.models.assembly import InstanceBatch
     from nanoseg_bench.models.base import CanvasImage, Complexity, FitContext, FitReport, Model
+    from nanoseg_bench.models.batches import InstanceBatch
     from nanoseg_bench.models.options import Options, PostProcessing, SemanticOptions
     from nanoseg_bench.models.pixels import instances_from_probability, restore_instances
     from nanoseg_bench.models.recipe import Prediction, Recipe, Training
@@ -42,7 +42,7 @@ __all__ = [
 
 _HOMES = {
     "annotations.instance": ("Instance",),
-    "models.assembly": ("InstanceBatch",),
+    "models.batches": ("InstanceBatch",),
     "models.base": ("CanvasImage", "Complexity", "FitContext", "FitReport", "Model"),
     "models.options": ("Options", "PostProcessing", "SemanticOptions"),
     "models.pixels": ("instances_from_probability", "restore_instances"),

@@ -86,6 +86,16 @@ class Deadline:
     at: float | None = None
     limit: str = ""
 
+    @classmethod
+    def after(cls, seconds: float | None, limit: str) -> "Deadline":
+        """So many seconds from now; None for never."""
+        return cls(None if seconds is None else time.monotonic() + seconds, limit)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """What another process can be told, whose clock is another one; None where there is no end."""
+        return None if self.at is None else self.at - time.monotonic()
+
     @property
     def passed(self) -> bool:
         """Whether the time is up."""

@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nanoseg_bench.environment import available_cores
+from nanoseg_bench.models.augmentation import Draw
 from nanoseg_bench.models.base import FitContext
 from nanoseg_bench.models.budget import Budget, batches_of
 from nanoseg_bench.models.recipe import Recipe
-from nanoseg_bench.models.views import Draw
 
 _MAX_WORKERS = 8
 

@@ -24,8 +24,8 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from nanoseg_bench.annotations.instance import Instance
-from nanoseg_bench.models.assembly import InstanceBatch
 from nanoseg_bench.models.base import MIN_SCORE, CanvasImage, Complexity
+from nanoseg_bench.models.batches import InstanceBatch
 from nanoseg_bench.models.data import network_input, normalise
 from nanoseg_bench.models.options import MaskRCNNOptions
 from nanoseg_bench.models.recipe import Recipe

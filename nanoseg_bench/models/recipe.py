@@ -10,7 +10,6 @@ A new field needs a default that does what was done before it came: a recipe tha
 recipe, and no finished run is touched.
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
@@ -21,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from nanoseg_bench.errors import RecipeError, UsageError
 from nanoseg_bench.resources import resource_dir
+from nanoseg_bench.wording import did_you_mean, nearest
 
 SHARED = "shared"
 
@@ -48,7 +48,7 @@ Name = Annotated[_T, Side.NAME]
 class Augmentation(BaseModel):
     """What is done to training images as they are drawn; the defaults are the list that all models share.
 
-    Everything keeps the aspect ratio, or spheres would become ellipses. ``models.views`` says how it is applied.
+    Everything keeps the aspect ratio, or spheres would become ellipses. ``models.augmentation`` says how it is applied.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -206,8 +206,8 @@ def unknown_name(name: str, known: Sequence[str], prefix: str = "") -> str:
         known: What there is.
         prefix: What precedes the names: ``options.``.
     """
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {prefix + close[0]!r}?" if close else f"there are: {', '.join(known) or 'none'}"
+    near = nearest(name, known)
+    hint = f"there are: {', '.join(known) or 'none'}" if near is None else f"did you mean {prefix + near!r}?"
     return f"no {prefix + name!r}; {hint}"
 
 
@@ -227,8 +227,7 @@ def load_recipe(model: str, preset: str, folder: Path | None = None) -> Recipe:
     except (yaml.YAMLError, KeyError, AttributeError, TypeError) as error:
         raise RecipeError(f"{path}: not a recipe ({error!r}); it needs `model`, `title` and `presets`") from error
     if preset not in presets:
-        close = difflib.get_close_matches(preset, presets, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
+        hint = did_you_mean(preset, presets)
         raise UsageError(f"{path}: no preset {preset!r}; {hint}it has {', '.join(presets)}")
     chosen = presets[preset]
     options = {**document.pop("options", {}), **chosen.pop("options", {})}

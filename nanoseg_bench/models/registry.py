@@ -1,6 +1,5 @@
 """Models by name. Nothing is imported before a model is asked for."""
 
-import difflib
 import importlib
 import importlib.util
 from collections.abc import Iterable, Sequence
@@ -12,6 +11,7 @@ from nanoseg_bench.models.base import Model
 from nanoseg_bench.models.options import BUILT_IN_OPTIONS, Options
 from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.resources import resource_dir
+from nanoseg_bench.wording import did_you_mean
 
 BUILT_IN: dict[str, str] = {
     "otsu": "nanoseg_bench.models.otsu:Otsu",
@@ -52,8 +52,7 @@ def resolve(names: Iterable[str]) -> list[str]:
         elif name in known:
             chosen[name] = None
         else:
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-            hint = f"did you mean {close[0]!r}? " if close else ""
+            hint = did_you_mean(name, known, 0.4)
             raise UsageError(f"unknown model {name!r}: {hint}known are {', '.join(known)}, or `all`")
     return list(chosen)
 

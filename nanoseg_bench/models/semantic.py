@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.errors import ModelError
-from nanoseg_bench.models.assembly import InstanceBatch
 from nanoseg_bench.models.base import CanvasImage
+from nanoseg_bench.models.batches import InstanceBatch
 from nanoseg_bench.models.data import network_input, normalise
 from nanoseg_bench.models.options import SemanticOptions
 from nanoseg_bench.models.pixels import instances_from_probability, restore_instances

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nanoseg_bench.errors import ModelError, RecipeError
-from nanoseg_bench.models.assembly import InstanceBatch
 from nanoseg_bench.models.base import CanvasImage, Complexity, FitContext, FitReport, Model
+from nanoseg_bench.models.batches import InstanceBatch
 from nanoseg_bench.models.checkpoint import describe, load_into, read_trained, seed_everything
 from nanoseg_bench.models.complexity import measure_complexity
 from nanoseg_bench.models.optimization import FastParameters

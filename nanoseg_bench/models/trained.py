@@ -14,13 +14,12 @@ from nanoseg_bench.models.checkpoint import read_description
 from nanoseg_bench.models.identity import prediction_values, with_prediction_of
 from nanoseg_bench.models.recipe import Recipe, explain
 from nanoseg_bench.models.registry import build
+from nanoseg_bench.models.run_files import FIT_FILE, RUN_FILE, STATE_FILE, WEIGHTS_FILE
+from nanoseg_bench.wording import shortened
 
 DEFAULT_MAX_INSTANCES = 500
 """Where weights do not say how many particles their densest training image held: the densest image of EMPS has 497."""
 
-_WEIGHTS = "weights.safetensors"
-_FIT = "fit.json"
-_RUN = "run.json"
 _SHOWN = 5  # folders named in an error
 _NO_CLASSES = ("particle",)  # of a model that tells none apart
 
@@ -87,13 +86,13 @@ def open_trained(path: Path, device: str = "cpu", *, trust_pickle: bool = False)
 
 
 def _open_folder(folder: Path, device: str) -> Model:
-    if (folder / _WEIGHTS).is_file():
-        return _open_weights(folder / _WEIGHTS, device)
-    if (folder / "state.pt").is_file():
+    if (folder / WEIGHTS_FILE).is_file():
+        return _open_weights(folder / WEIGHTS_FILE, device)
+    if (folder / STATE_FILE).is_file():
         raise ModelError(f"{folder}: the training is not finished; the same `nanoseg-bench run` goes on with it")
-    if (folder / _FIT).is_file():
+    if (folder / FIT_FILE).is_file():
         return _open_run(folder, device)
-    raise ModelError(f"{folder}: holds no {_WEIGHTS}{_did_you_mean(folder)}")
+    raise ModelError(f"{folder}: holds no {WEIGHTS_FILE}{_did_you_mean(folder)}")
 
 
 def _open_weights(path: Path, device: str) -> Model:
@@ -107,7 +106,7 @@ def _open_weights(path: Path, device: str) -> Model:
     try:
         recipe = with_prediction_of(about.recipe(), prediction_as_judged(path))
     except ValidationError as error:
-        raise ModelError(f"{path.with_name(_RUN)}: {explain(error, Recipe)}; run the model again") from error
+        raise ModelError(f"{path.with_name(RUN_FILE)}: {explain(error, Recipe)}; run the model again") from error
     model = _build(recipe, about.classes, about.max_instances, about_path)
     try:
         model.load(path, device)
@@ -118,9 +117,9 @@ def _open_weights(path: Path, device: str) -> Model:
 
 def _open_run(folder: Path, device: str) -> Model:
     """A model whose weights are a file of its own kind, or which has none, such as Otsu: the run says what it is."""
-    origin = folder / _RUN
+    origin = folder / RUN_FILE
     try:
-        checkpoint = read_json(folder / _FIT)["report"]["checkpoint"]
+        checkpoint = read_json(folder / FIT_FILE)["report"]["checkpoint"]
         about = read_json(origin)
         recipe = Recipe(**about["inputs"]["recipe"])
         classes = tuple(str(name) for name in about.get("classes", ()))
@@ -144,8 +143,8 @@ def prediction_as_judged(weights: Path) -> dict[str, Any]:
     Raises:
         ModelError: The run's file is malformed.
     """
-    path = weights.with_name(_RUN)
-    if weights.name != _WEIGHTS or not path.is_file():
+    path = weights.with_name(RUN_FILE)
+    if weights.name != WEIGHTS_FILE or not path.is_file():
         return {}
     try:
         return prediction_values(read_json(path)["inputs"]["recipe"])
@@ -182,12 +181,11 @@ def _did_you_mean(folder: Path) -> str:
     found = [str(weights.parent) for weights in _runs_below(folder)]
     if not found:
         return "; give a run's folder, a .safetensors file, or a .pt with --trust-pickle"
-    more = f" or {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return f"; did you mean {', '.join(found[:_SHOWN])}{more}?"
+    return f"; did you mean {shortened(found, _SHOWN, last='or')}?"
 
 
 def _runs_below(folder: Path) -> Iterator[Path]:
-    for pattern in (f"*/{_WEIGHTS}", f"*/*/{_WEIGHTS}"):
+    for pattern in (f"*/{WEIGHTS_FILE}", f"*/*/{WEIGHTS_FILE}"):
         yield from sorted(folder.glob(pattern))
 
 

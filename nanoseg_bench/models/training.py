@@ -44,11 +44,8 @@ from nanoseg_bench.models.loading import BatchSource, Loader
 from nanoseg_bench.models.optimization import FastParameters, Optimizer, WeightAverage, learning_rate_at
 from nanoseg_bench.models.precision import Precision, resolve_precision
 from nanoseg_bench.models.recipe import Recipe, Side
+from nanoseg_bench.models.run_files import HISTORY_FILE, STATE_FILE, WEIGHTS_FILE
 from nanoseg_bench.progress import track
-
-STATE_FILE = "state.pt"
-WEIGHTS_FILE = "weights.safetensors"
-HISTORY_FILE = "history.csv"
 
 _LOG = logging.getLogger(__name__)
 _MAX_GRADIENT_NORM = 10.0

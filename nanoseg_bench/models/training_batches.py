@@ -12,11 +12,11 @@ import torch
 
 from nanoseg_bench.environment import available_cores
 from nanoseg_bench.errors import ModelError
-from nanoseg_bench.models.assembly import InstanceBatch, assemble
+from nanoseg_bench.models.augmentation import Draw, draw_views, plain_views
+from nanoseg_bench.models.batches import InstanceBatch, assemble
 from nanoseg_bench.models.data import Sample, TrainingImages
-from nanoseg_bench.models.packed import PackedImages, TooLargeError, pack
+from nanoseg_bench.models.packed_images import PackedImages, TooLargeError, pack
 from nanoseg_bench.models.recipe import Recipe
-from nanoseg_bench.models.views import Draw, draw_views, plain_views
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.progress import track
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import RecipeError
-from nanoseg_bench.models.assembly import InstanceBatch
 from nanoseg_bench.models.base import MIN_SCORE, CanvasImage, EngineName
+from nanoseg_bench.models.batches import InstanceBatch
 from nanoseg_bench.models.engine import Engine, TorchEngine, as_input
 from nanoseg_bench.models.optimization import FastParameters
 from nanoseg_bench.models.options import YoloOptions

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nanoseg_bench.imageio import as_rgb
-from nanoseg_bench.models.assembly import InstanceBatch
+from nanoseg_bench.models.batches import InstanceBatch
 
 
 def yolo_targets(batch: InstanceBatch, mask_stride: int = 4) -> dict[str, Tensor]:

@@ -79,7 +79,7 @@ def _planned(planned: PlannedMicrograph) -> dict[str, Any]:
         "pixels": planned.seen.pixels_sha256,
         "split": planned.split,
         "source group": planned.source_group,
-        "scale": planned.seen.nm_per_px,
-        "attributes": dict(planned.seen.attributes),
+        "scale": planned.seen.micrograph.nm_per_px,
+        "attributes": dict(planned.seen.micrograph.attributes),
         "number of augmented copies": len(planned.copy_stems),
     }

@@ -14,8 +14,8 @@ from nanoseg_bench.files import write_text
 from nanoseg_bench.preparation.grouping import Join
 from nanoseg_bench.preparation.split import way_to_groups
 from nanoseg_bench.preparation.stratification import group_contents, stratify
-from nanoseg_bench.preparation.survey import Surveyed, some
-from nanoseg_bench.wording import counted
+from nanoseg_bench.preparation.survey import Surveyed
+from nanoseg_bench.wording import counted, shortened
 
 FOLDS_FILE = "folds.csv"
 
@@ -75,7 +75,7 @@ def fold_by_group(
     if len(contents) < folds:
         raise PreparationError(
             f"--folds {folds}: there {'is' if len(contents) == 1 else 'are'} "
-            f"{counted(len(contents), 'source group')} ({some(sorted(contents))}), and a group stays in one fold"
+            f"{counted(len(contents), 'source group')} ({shortened(sorted(contents))}), and a group stays in one fold"
             f"{f'; give --folds {len(contents)} or fewer' if len(contents) >= FEWEST_FOLDS else ''}. "
             f"{way_to_groups(ordered, joins, folds)}"
         )

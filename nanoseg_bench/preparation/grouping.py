@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from nanoseg_bench.errors import PreparationError, UsageError
 from nanoseg_bench.preparation.name_table import NameTable, read_name_table
-from nanoseg_bench.preparation.survey import Named, Surveyed, some
-from nanoseg_bench.wording import counted
+from nanoseg_bench.preparation.survey import Named, Surveyed
+from nanoseg_bench.wording import counted, shortened
 
 IDENTICAL_PIXELS = "identical-pixels"
 """The reason of a join that needs no search: two files decode to the same pixels."""
@@ -174,7 +174,7 @@ def regroup(records: Sequence[Named], rule: GroupRule | str) -> dict[str, str]:
     if missed:
         raise PreparationError(
             f"{rule.purpose.option} {rule.text!r}: gives no {rule.purpose.group} for {len(missed)} of "
-            f"{counted(len(records), 'image')}: {some(sorted(missed), 20)}; {rule.way_out}"
+            f"{counted(len(records), 'image')}: {shortened(sorted(missed), 20)}; {rule.way_out}"
         )
     return groups
 

@@ -6,16 +6,14 @@ What comes back is small and holds no outlines and no pixels, so that a data set
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.faults import Problem
 from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.annotations.labels import check_labels
 from nanoseg_bench.annotations.source import MicrographRef
-from nanoseg_bench.annotations.tally import Tally
 from nanoseg_bench.errors import NanosegError, PreparationError
 from nanoseg_bench.imageio import read_with_notes
 from nanoseg_bench.marks import Mark
@@ -49,50 +47,49 @@ class Inspection:
     """What the first look at a micrograph gave.
 
     Attributes:
-        name: ``Micrograph.name``.
-        image_path: Where its pixels are.
-        width: In pixels.
-        height: In pixels.
-        source_group: As the annotation names it.
-        nm_per_px: Scale, where known.
+        micrograph: What the annotation says, without the outlines; its scale may come from the image or a table, and
+            its source group from the user.
         scale_from: Who knows the scale: ``annotation``, a kind of image metadata, or ``scale-csv``.
-        attributes: ``Micrograph.attributes``.
         labels: Number of particles by label; ignore regions are not counted.
         ignored: Number of ignore regions.
-        notes: What the reader of the annotation left out or mended.
-        tally: ``Micrograph.tally``.
-        without_area: ``Micrograph.without_area``.
         reading: What reading the image decided (page, contrast), as JSON; empty for plain 8-bit images.
         pixels_sha256: Of the decoded pixels and their shape; empty when they were not read.
         truth_sha256: Of labels and regions.
         fingerprint_path: The file to compare it by.
-        pieces: ``Micrograph.pieces``.
-        begun_by: The model that drew the truth's first outlines; None where none is known to have.
         marks: Information bars, scale bars and lettering that were found on it.
         unlabelled_banners: Information bars that no ignore region covers.
     """
 
-    name: str
-    image_path: Path
-    width: int
-    height: int
-    source_group: str | None
-    nm_per_px: float | None
+    micrograph: Micrograph
     scale_from: str
-    attributes: Mapping[str, str]
     labels: Mapping[str, int]
     ignored: int
-    notes: tuple[str, ...]
-    tally: Tally = Tally()  # noqa: RUF009, it is frozen
-    without_area: Mapping[str, int] = field(default_factory=dict)
     reading: Mapping[str, Any] = field(default_factory=dict)
     pixels_sha256: str = ""
     truth_sha256: str = ""
     fingerprint_path: Path | None = None
-    pieces: Mapping[str, int] = field(default_factory=dict)
-    begun_by: BegunBy | None = None
     marks: tuple[Mark, ...] = ()
     unlabelled_banners: int = 0
+
+    @property
+    def name(self) -> str:
+        """``Micrograph.name``."""
+        return self.micrograph.name
+
+    @property
+    def image_path(self) -> Path:
+        """Where its pixels are."""
+        return self.micrograph.image_path
+
+    @property
+    def source_group(self) -> str | None:
+        """``Micrograph.source_group``."""
+        return self.micrograph.source_group
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader of the annotation left out or mended, a sentence each."""
+        return (*self.micrograph.notes, *self.micrograph.tally.notes())
 
     @property
     def particles(self) -> int:
@@ -137,21 +134,10 @@ def _inspect(task: InspectionTask) -> Inspection:
         check_labels(task.entry.path, micrograph.instances, task.classes)
     labels = Counter(str(each.label) for each in micrograph.instances if not each.ignored)
     fields: dict[str, Any] = {
-        "name": micrograph.name,
-        "image_path": micrograph.image_path,
-        "width": micrograph.width,
-        "height": micrograph.height,
-        "source_group": micrograph.source_group,
-        "nm_per_px": micrograph.nm_per_px,
+        "micrograph": replace(micrograph, instances=()),
         "scale_from": "" if micrograph.nm_per_px is None else "annotation",
-        "attributes": dict(micrograph.attributes),
         "labels": dict(sorted(labels.items())),
         "ignored": len(micrograph.instances) - labels.total(),
-        "notes": (*micrograph.notes, *micrograph.tally.notes()),
-        "tally": micrograph.tally,
-        "without_area": dict(micrograph.without_area),
-        "pieces": dict(micrograph.pieces),
-        "begun_by": micrograph.begun_by,
     }
     if task.fingerprint_path is not None:
         fields |= _look_at_pixels(micrograph, task.fingerprint_path)
@@ -177,5 +163,6 @@ def _look_at_pixels(micrograph: Micrograph, fingerprint_path: Path) -> dict[str,
         "fingerprint_path": fingerprint_path,
     }
     if micrograph.nm_per_px is None and notes.nm_per_px is not None:
-        found |= {"nm_per_px": notes.nm_per_px, "scale_from": notes.scale_from or "image"}
+        found["micrograph"] = replace(micrograph, instances=(), nm_per_px=notes.nm_per_px)
+        found["scale_from"] = notes.scale_from or "image"
     return found

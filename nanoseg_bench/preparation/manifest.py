@@ -23,25 +23,25 @@ def manifest_rows(planned: PlannedMicrograph, written: WrittenMicrograph, canvas
         written: What it became.
         canvas: Side of the canvas in pixels.
     """
-    seen = planned.seen
-    box = Letterbox(seen.width, seen.height, canvas)
+    seen, micrograph = planned.seen, planned.seen.micrograph
+    box = Letterbox(micrograph.width, micrograph.height, canvas)
     pad_x, pad_y = box.padding
     shared = {
         "split": planned.split,
-        "micrograph": seen.name,
+        "micrograph": micrograph.name,
         "source_group": planned.source_group,
-        "width": str(seen.width),
-        "height": str(seen.height),
+        "width": str(micrograph.width),
+        "height": str(micrograph.height),
         "ratio": repr(box.ratio),
         "pad_x": str(pad_x),
         "pad_y": str(pad_y),
-        "nm_per_px": "" if seen.nm_per_px is None else repr(float(seen.nm_per_px)),
+        "nm_per_px": "" if micrograph.nm_per_px is None else repr(float(micrograph.nm_per_px)),
         "scale_from": seen.scale_from,
-        "attributes": _json(dict(sorted(seen.attributes.items()))),
+        "attributes": _json(dict(sorted(micrograph.attributes.items()))),
         "reading": _json(dict(seen.reading)),
         "marks": _json(marks_as_json(seen.marks)),
         "pixels_sha256": seen.pixels_sha256,
-        "begun_by": "" if seen.begun_by is None else _json(seen.begun_by.as_json()),
+        "begun_by": "" if micrograph.begun_by is None else _json(micrograph.begun_by.as_json()),
     }
     rows = []
     for image in written.canvases:

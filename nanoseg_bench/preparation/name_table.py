@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nanoseg_bench.errors import PreparationError
-from nanoseg_bench.preparation.survey import Named, some
+from nanoseg_bench.preparation.survey import Named
+from nanoseg_bench.wording import shortened
 
 NAME = "name"
 """The column that says which micrograph a row is about."""
@@ -59,8 +60,8 @@ class NameTable:
         for name, micrographs in sorted(fits.items()):
             if len(micrographs) > 1:
                 raise PreparationError(
-                    f"{self.path}: {name!r} fits {len(micrographs)} images ({some(sorted(micrographs))}); write a row "
-                    "with the full name for each of them"
+                    f"{self.path}: {name!r} fits {len(micrographs)} images ({shortened(sorted(micrographs))}); write a "
+                    "row with the full name for each of them"
                 )
         return sorted(missing), sorted(set(self.values) - set(fits))
 

@@ -16,15 +16,14 @@ from nanoseg_bench.errors import DatasetError, PreparationError
 from nanoseg_bench.parallel import Workers, default_workers
 from nanoseg_bench.preparation.banners import IgnoringBanners
 from nanoseg_bench.preparation.changed import set_changes
-from nanoseg_bench.preparation.choices import Choices
+from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.plan import HRTEM, OOD, Plan, make_plan
 from nanoseg_bench.preparation.prepared_set import MARKER, PreparedSet
 from nanoseg_bench.preparation.reading import Reader
 from nanoseg_bench.preparation.report import PrepareReport
-from nanoseg_bench.preparation.survey import some
 from nanoseg_bench.preparation.writing import write_set
 from nanoseg_bench.staging import hold_folder, recover_folder, scratch_folder, staged_folder
-from nanoseg_bench.wording import counted
+from nanoseg_bench.wording import counted, shortened
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ def prepare(
     dataset: str,
     classes: Sequence[str] | None,
     out: Path,
-    choices: Choices | None = None,
+    config: PrepareConfig | None = None,
     ood_classes: Sequence[str] | None = None,
     unannotated: Sequence[Path] = (),
     problems: Sequence[Problem] = (),
@@ -46,7 +45,7 @@ def prepare(
     overwrite: str = "missing",
     workers: int | None = None,
 ) -> PreparedSet:
-    """Write a prepared set; same input and choices, same bytes.
+    """Write a prepared set; same input and config, same bytes.
 
     Args:
         entries: What is split into train, val and test.
@@ -55,7 +54,7 @@ def prepare(
         dataset: Name of the card that it is made from.
         classes: Class names; their order gives the indices. None takes every label that occurs.
         out: Folder of the set.
-        choices: The user's.
+        config: The user's.
         ood_classes: Labels that ``ood`` may show besides ``classes``; None allows any.
         hrtem: Micrographs with lattice contrast: judged on only, as ``ood``, but of ``classes``, which must be given.
         unannotated: Images without annotation, for the report.
@@ -82,8 +81,8 @@ def prepare(
             return existing
         if not entries:
             raise PreparationError("there are no micrographs to prepare; give a folder that holds annotated images")
-        choices = choices or Choices()
-        if choices.ignore_banners:
+        config = config or PrepareConfig()
+        if config.ignore_banners:
             entries, ood, hrtem = ([IgnoringBanners(entry) for entry in part] for part in (entries, ood, hrtem))
         paths = [entry.path for entry in (*entries, *ood, *hrtem)]
         report = PrepareReport(root=common_root([*paths, *unannotated]), unannotated=list(unannotated))
@@ -93,12 +92,12 @@ def prepare(
         root = None if existing is not None else stack.enter_context(staged_folder(out, MARKER))
         # Last, so that it is left first: no worker writes into a folder that is being taken away.
         processes = stack.enter_context(Workers(workers or default_workers()))
-        reader = Reader(scratch, report, choices, processes)
+        reader = Reader(scratch, report, config, processes)
         known = None if classes is None else tuple(classes)
         main = reader.read(entries, known)
         allowed = None if ood_classes is None or classes is None else (*classes, *ood_classes)
         aside = {OOD: reader.read_aside(OOD, ood, allowed), HRTEM: reader.read_aside(HRTEM, hrtem, known)}
-        if report.faults and not (choices.skip_faulty and main):
+        if report.faults and not (config.skip_faulty and main):
             report.write(failure_report)
             raise report.refusal(failure_report, PreparationError)
         failure_report.unlink(missing_ok=True)
@@ -108,9 +107,9 @@ def prepare(
             passed_over = [problem.file.name for problem in report.passed_over]
             raise PreparationError(
                 f"none of {counted(len(entries), 'micrograph')} can be used; {counted(len(passed_over), 'file')} "
-                f"passed over as no annotations: {some(passed_over)}"
+                f"passed over as no annotations: {shortened(passed_over)}"
             )
-        choices = _narrow_assignment(choices, report, main)
+        config = _narrow_assignment(config, report, main)
         pairs = reader.compare({**main, **aside[OOD], **aside[HRTEM]})
         plan = make_plan(
             main,
@@ -119,28 +118,28 @@ def prepare(
             name=name,
             dataset=dataset,
             classes=known,
-            choices=choices,
+            config=config,
         )
         for warning in plan.warnings:
             _LOG.warning("%s", warning)
         if root is not None:
-            write_set(plan, report, root, choices, processes)
+            write_set(plan, report, root, config, processes)
     if existing is not None:
         return _same_or_refuse(existing, plan)
     return PreparedSet(out)
 
 
-def _narrow_assignment(choices: Choices, report: PrepareReport, main: Collection[str]) -> Choices:
+def _narrow_assignment(config: PrepareConfig, report: PrepareReport, main: Collection[str]) -> PrepareConfig:
     """A given split may name files that are faulty, or not in the subset that is asked for: no unknown names."""
-    if choices.assignment is None:
-        return choices
+    if config.assignment is None:
+        return config
     skipped = {problem.name for problem in report.problems}
     kept = {
         name: part
-        for name, part in choices.assignment.items()
-        if name not in skipped and (choices.images is None or name in main)
+        for name, part in config.assignment.items()
+        if name not in skipped and (config.images is None or name in main)
     }
-    return replace(choices, assignment=kept)
+    return replace(config, assignment=kept)
 
 
 def _existing(out: Path) -> PreparedSet | None:

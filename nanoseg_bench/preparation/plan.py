@@ -14,7 +14,7 @@ from nanoseg_bench.errors import PreparationError
 from nanoseg_bench.imageio import warn_of_invisible, warn_of_uneven_pixels, warn_of_unknown_units
 from nanoseg_bench.preparation.audit import FoundPair
 from nanoseg_bench.preparation.augment import augmentation_parameters, copies_per_image
-from nanoseg_bench.preparation.choices import Choices
+from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.folds import fold_by_group
 from nanoseg_bench.preparation.grouping import source_groups
 from nanoseg_bench.preparation.hashing import content_hash
@@ -97,7 +97,7 @@ def make_plan(
     name: str,
     dataset: str,
     classes: tuple[str, ...] | None,
-    choices: Choices,
+    config: PrepareConfig,
 ) -> Plan:
     """Decide source groups, split, copies and file names.
 
@@ -108,7 +108,7 @@ def make_plan(
         name: Of the set.
         dataset: Name of the card that it is made from.
         classes: Class names; None takes every label that occurs, in alphabetical order.
-        choices: The user's.
+        config: The user's.
 
     Raises:
         PreparationError: The split cannot be made, or there is no particle.
@@ -125,10 +125,10 @@ def make_plan(
     known = set(classes)
     more = {label for _, inspection in aside.get(OOD, {}).values() for label in inspection.labels} - known
     seen_aside = [inspection for part in aside.values() for _, inspection in part.values()]
-    warnings = [*_warnings([*seen, *seen_aside]), *_warn_of_banners([*seen, *seen_aside], choices)]
-    groups, split, folds, warnings_of_split = _split(seen, seen_aside, pairs, choices)
+    warnings = [*_warnings([*seen, *seen_aside]), *_warn_of_banners([*seen, *seen_aside], config)]
+    groups, split, folds, warnings_of_split = _split(seen, seen_aside, pairs, config)
     train = [each for each, part in split.items() if part == "train"]
-    copies = copies_per_image(train, len(split), choices.seed, choices.augment_to, choices.augment_copies)
+    copies = copies_per_image(train, len(split), config.seed, config.augment_to, config.augment_copies)
     everything = dict(main)
     for part, micrographs_aside in aside.items():
         split |= dict.fromkeys(micrographs_aside, part)
@@ -142,13 +142,13 @@ def make_plan(
         ood_classes=tuple(sorted(more)),
         micrographs=micrographs,
         parameters={
-            "canvas": choices.canvas,
+            "canvas": config.canvas,
             "classes": list(classes),
-            "seed": choices.seed,
-            "split": "fixed" if choices.assignment is not None else ":".join(map(str, choices.ratios)),
+            "seed": config.seed,
+            "split": "fixed" if config.assignment is not None else ":".join(map(str, config.ratios)),
             "augmentation": augmentation_parameters() if any(copies.values()) else None,
-            **({"folds": choices.folds} if choices.folds else {}),
-            **({"ignore_banners": True} if choices.ignore_banners else {}),
+            **({"folds": config.folds} if config.folds else {}),
+            **({"ignore_banners": True} if config.ignore_banners else {}),
         },
         pairs=tuple(
             FoundPair((stems[pair.names[0]], stems[pair.names[1]]), pair.check, pair.evidence) for pair in pairs
@@ -163,17 +163,17 @@ def _warnings(everything: Sequence[Inspection]) -> list[str]:
     uneven = [
         (each.name, each.reading["uneven_nm"])
         for each in everything
-        if each.nm_per_px is None and "uneven_nm" in each.reading
+        if each.micrograph.nm_per_px is None and "uneven_nm" in each.reading
     ]
     units = [
         (each.name, each.reading["unknown_unit"])
         for each in everything
-        if each.nm_per_px is None and "unknown_unit" in each.reading
+        if each.micrograph.nm_per_px is None and "unknown_unit" in each.reading
     ]
-    pieces = {each.name: each.pieces for each in everything if each.pieces}
+    pieces = {each.name: each.micrograph.pieces for each in everything if each.micrograph.pieces}
     tallies = Tallies()
     for each in everything:
-        tallies.add(each.name, each.tally, each.without_area)
+        tallies.add(each.name, each.micrograph.tally, each.micrograph.without_area)
     return [
         *tallies.warnings(),
         *tallies.warn_of_kinds(),
@@ -185,10 +185,10 @@ def _warnings(everything: Sequence[Inspection]) -> list[str]:
     ]
 
 
-def _warn_of_banners(everything: Sequence[Inspection], choices: Choices) -> list[str]:
+def _warn_of_banners(everything: Sequence[Inspection], config: PrepareConfig) -> list[str]:
     """The proposal to ignore information bars; none where a published split says what is compared."""
     number = sum(each.unlabelled_banners > 0 for each in everything)
-    if not number or choices.ignore_banners or (choices.assignment is not None and not choices.extend):
+    if not number or config.ignore_banners or (config.assignment is not None and not config.extend):
         return []
     return [
         f"{counted(number, 'image')} with an information bar that nobody labelled: what a model finds on it counts as "
@@ -197,12 +197,12 @@ def _warn_of_banners(everything: Sequence[Inspection], choices: Choices) -> list
 
 
 def _split(
-    main: Sequence[Inspection], aside: Sequence[Inspection], pairs: Sequence[FoundPair], choices: Choices
+    main: Sequence[Inspection], aside: Sequence[Inspection], pairs: Sequence[FoundPair], config: PrepareConfig
 ) -> tuple[dict[str, str], dict[str, str], dict[str, tuple[str, ...]], list[str]]:
     """(group by name, split by name of ``main``, parts in the folds by name of ``main``, warnings)."""
     everything = [*main, *aside]
-    pixels = _pixel_keys(everything, choices.assignment or {})
-    joining = _joining_pairs(pairs, {each.name for each in main}, choices)
+    pixels = _pixel_keys(everything, config.assignment or {})
+    joining = _joining_pairs(pairs, {each.name for each in main}, config)
     groups, joins = source_groups(everything, pixels, [(*pair.names, pair.check) for pair in joining])
     warnings = [str(join) for join in joins]
     if len(main) > 1 and not any(each.source_group for each in main):
@@ -211,16 +211,16 @@ def _split(
             "nothing to look at; say which images belong to one specimen (--group-by)"
         )
     own = {each.name: groups[each.name] for each in main}
-    if choices.folds:
-        folds = fold_by_group(main, choices.folds, choices.ratios, choices.seed, own, joins)
+    if config.folds:
+        folds = fold_by_group(main, config.folds, config.ratios, config.seed, own, joins)
         return groups, dict.fromkeys(own, "train"), folds, warnings
-    if choices.assignment is not None:
+    if config.assignment is not None:
         split = fixed_split(
-            main, choices.assignment, own, extend=choices.extend, ratios=choices.ratios, seed=choices.seed, joins=joins
+            main, config.assignment, own, extend=config.extend, ratios=config.ratios, seed=config.seed, joins=joins
         )
     else:
-        split = split_by_group(main, choices.ratios, choices.seed, own, joins)
-        warnings += share_warnings(split, own, choices.ratios)
+        split = split_by_group(main, config.ratios, config.seed, own, joins)
+        warnings += share_warnings(split, own, config.ratios)
     return groups, split, {}, warnings
 
 
@@ -238,14 +238,14 @@ def _pixel_keys(everything: Sequence[Inspection], assignment: Mapping[str, str])
     return keys
 
 
-def _joining_pairs(pairs: Sequence[FoundPair], main: set[str], choices: Choices) -> list[FoundPair]:
+def _joining_pairs(pairs: Sequence[FoundPair], main: set[str], config: PrepareConfig) -> list[FoundPair]:
     """The found pairs that make one source group of two.
 
     Two images that a given split puts apart stay apart: that is what the audit is to show, with both images side by
     side, not what a group can mend. The same holds for what is judged on only.
     """
-    reviewed = {frozenset((each.first, each.second)) for each in choices.reviewed}
-    assignment = choices.assignment or {}
+    reviewed = {frozenset((each.first, each.second)) for each in config.reviewed}
+    assignment = config.assignment or {}
 
     def joins(pair: FoundPair) -> bool:
         first, second = pair.names
@@ -281,12 +281,12 @@ def _name_files(
 
 
 def _identity(planned: PlannedMicrograph) -> dict[str, Any]:
-    seen = planned.seen
+    seen, micrograph = planned.seen, planned.seen.micrograph
     return {
-        "name": seen.name,
-        "size": [seen.width, seen.height],
-        "nm_per_px": seen.nm_per_px,
-        "attributes": dict(seen.attributes),
+        "name": micrograph.name,
+        "size": [micrograph.width, micrograph.height],
+        "nm_per_px": micrograph.nm_per_px,
+        "attributes": dict(micrograph.attributes),
         "source_group": planned.source_group,
         "split": planned.split,
         **({"folds": list(planned.folds)} if planned.folds else {}),
@@ -294,7 +294,7 @@ def _identity(planned: PlannedMicrograph) -> dict[str, Any]:
         "pixels": seen.pixels_sha256,
         "truth": seen.truth_sha256,
         # Where there is none it does not enter: sets made by people keep their hash.
-        **({} if seen.begun_by is None else {"begun_by": seen.begun_by.as_json()}),
+        **({} if micrograph.begun_by is None else {"begun_by": micrograph.begun_by.as_json()}),
     }
 
 

@@ -95,7 +95,6 @@ class PreparedImage:
     letterbox: Letterbox
     nm_per_px: float | None
     image_path: Path
-    label_path: Path
     pixels_sha256: str
     canvas_sha256: str
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -278,7 +277,6 @@ class PreparedSet:
             letterbox=Letterbox(int(row["width"]), int(row["height"]), self.canvas),
             nm_per_px=float(row["nm_per_px"]) if row["nm_per_px"] else None,
             image_path=self.root / "images" / split / f"{name}.png",
-            label_path=self.root / "labels" / split / f"{name}.txt",
             pixels_sha256=row["pixels_sha256"],
             canvas_sha256=row["canvas_sha256"],
             attributes=json.loads(row["attributes"] or "{}"),

@@ -4,12 +4,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from nanoseg_bench.annotations.faults import Problem
 from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.parallel import Workers
 from nanoseg_bench.preparation.audit import FoundPair
-from nanoseg_bench.preparation.choices import Choices
+from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.grouping import regroup
 from nanoseg_bench.preparation.inspection import Inspection, InspectionTask, inspect, twice_annotated
 from nanoseg_bench.preparation.report import PrepareReport
@@ -28,17 +29,17 @@ class Reader:
     Args:
         scratch: Folder for the fingerprints, one file per image.
         report: Where faulty files are entered.
-        choices: The user's.
+        config: The user's.
         workers: Processes.
 
     Attributes:
         labels: What ``read`` saw.
     """
 
-    def __init__(self, scratch: Path, report: PrepareReport, choices: Choices, workers: Workers) -> None:
+    def __init__(self, scratch: Path, report: PrepareReport, config: PrepareConfig, workers: Workers) -> None:
         self._scratch = scratch
         self._report = report
-        self._choices = choices
+        self._config = config
         self._workers = workers
         self.labels: list[Mapping[str, int]] = []
 
@@ -47,7 +48,7 @@ class Reader:
 
         Afterwards ``labels`` holds the particles by label of every micrograph, whether or not a subset was taken.
         """
-        wanted = self._choices.images
+        wanted = self._config.images
         if wanted is None:
             seen = self._look(self._tasks(entries, classes, "main"))
             self.labels = [inspection.labels for _, inspection in seen.values()]
@@ -55,7 +56,7 @@ class Reader:
             surveyed = self._group(self._look([InspectionTask(entry, classes) for entry in entries]))
             records = [inspection for _, inspection in surveyed.values()]
             self.labels = [record.labels for record in records]
-            subset = choose_subset(records, wanted, self._choices.seed, self._choices.assignment)
+            subset = choose_subset(records, wanted, self._config.seed, self._config.assignment)
             seen = self._look(self._tasks([surveyed[record.name][0] for record in subset], classes, "main"))
         return self._scale(self._group(seen), warn=True)
 
@@ -93,15 +94,15 @@ class Reader:
         return dict(sorted(kept.items()))
 
     def _group(self, seen: Seen) -> Seen:
-        if self._choices.group_by is None:
+        if self._config.group_by is None:
             return seen
-        groups = regroup([inspection for _, inspection in seen.values()], self._choices.group_by)
+        groups = regroup([inspection for _, inspection in seen.values()], self._config.group_by)
         return {
-            name: (entry, replace(inspection, source_group=groups[name])) for name, (entry, inspection) in seen.items()
+            name: (entry, _saying(inspection, source_group=groups[name])) for name, (entry, inspection) in seen.items()
         }
 
     def _scale(self, seen: Seen, warn: bool) -> Seen:
-        table = self._choices.scales
+        table = self._config.scales
         if table is None:
             return seen
         if warn:
@@ -111,6 +112,11 @@ class Reader:
         for name, (entry, inspection) in seen.items():
             scale = table.lookup(inspection)
             if scale is not None:
-                inspection = replace(inspection, nm_per_px=scale, scale_from="scale-csv")
+                inspection = replace(_saying(inspection, nm_per_px=scale), scale_from="scale-csv")
             scaled[name] = (entry, inspection)
         return scaled
+
+
+def _saying(inspection: Inspection, **known: Any) -> Inspection:
+    """The same, where the user knows better than the annotation."""
+    return replace(inspection, micrograph=replace(inspection.micrograph, **known))

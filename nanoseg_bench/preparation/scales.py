@@ -7,8 +7,8 @@ from pathlib import Path
 
 from nanoseg_bench.errors import PreparationError
 from nanoseg_bench.preparation.name_table import NAME, NameTable, read_name_table, read_rows
-from nanoseg_bench.preparation.survey import Named, some
-from nanoseg_bench.wording import counted
+from nanoseg_bench.preparation.survey import Named
+from nanoseg_bench.wording import counted, shortened
 
 NM_PER_PX = "nm_per_px"
 
@@ -38,11 +38,12 @@ class ScaleTable:
         if without_row:
             warnings.append(
                 f"{self.names.path}: has no row for {len(without_row)} of {counted(len(records), 'image')}, whose "
-                f"scale stays as their files give it: {some(without_row)}"
+                f"scale stays as their files give it: {shortened(without_row)}"
             )
         if unused:
             warnings.append(
-                f"{self.names.path}: {counted(len(unused), 'name')} without an image: {some(unused)}; mend the table"
+                f"{self.names.path}: {counted(len(unused), 'name')} without an image: {shortened(unused)}; mend "
+                "the table"
             )
         return warnings
 

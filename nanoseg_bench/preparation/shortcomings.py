@@ -11,8 +11,7 @@ from nanoseg_bench.preparation.folds import FEWEST_FOLDS
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.preparation.set_statistics import SplitStatistics, split_statistics
 from nanoseg_bench.preparation.split import PARTS
-from nanoseg_bench.preparation.survey import some
-from nanoseg_bench.wording import counted
+from nanoseg_bench.wording import counted, shortened
 
 FEWEST_GROUPS = 5
 """Source groups below which an interval over groups says little: of 4 groups there are 35 resamples that differ, so the
@@ -163,7 +162,7 @@ def _missing_classes(part: SplitStatistics, shown_by: Counter[str]) -> list[Shor
         return []
     why = " (only 1 source group does)" if len(missing) == 1 and shown_by[missing[0]] == 1 else ""
     consequence = ", so it cannot be learnt" if part.split == "train" else ""
-    return [Shortcoming("class-missing", part.split, f"shows no {some(missing)}{why}{consequence}")]
+    return [Shortcoming("class-missing", part.split, f"shows no {shortened(missing)}{why}{consequence}")]
 
 
 def _other_sizes(part: SplitStatistics, train: SplitStatistics) -> list[Shortcoming]:

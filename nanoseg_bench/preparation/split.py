@@ -1,7 +1,6 @@
 """Train, val and test by source group: no group is ever in two of them."""
 
 import csv
-import difflib
 import io
 import math
 from collections import Counter, defaultdict
@@ -16,8 +15,8 @@ from nanoseg_bench.files import write_text
 from nanoseg_bench.preparation.grouping import IDENTICAL_PIXELS, Join
 from nanoseg_bench.preparation.name_table import read_rows
 from nanoseg_bench.preparation.stratification import group_contents, stratify, tolerated
-from nanoseg_bench.preparation.survey import Surveyed, some
-from nanoseg_bench.wording import counted
+from nanoseg_bench.preparation.survey import Surveyed
+from nanoseg_bench.wording import counted, nearest, shortened
 
 PARTS = ("train", "val", "test")
 
@@ -167,15 +166,16 @@ def fixed_split(
     missing = [name for name in names if name not in assignment]
     if missing and not extend:
         raise PreparationError(
-            f"the split does not name {len(missing)} of {counted(len(names), 'image')}: {some(missing, 20)}; add them"
+            f"the split does not name {len(missing)} of {counted(len(names), 'image')}: {shortened(missing, 20)}; "
+            "add them"
         )
     unknown = sorted(set(assignment) - set(names))
     if unknown:
-        close = difflib.get_close_matches(unknown[0], missing or names, n=1)
-        hint = f"did you mean {close[0]!r} by {unknown[0]!r}? " if close else ""
+        near = nearest(unknown[0], missing or names)
+        hint = f"did you mean {near!r} by {unknown[0]!r}? " if near else ""
         raise PreparationError(
-            f"the split names {counted(len(unknown), 'image')} that the data set does not hold: {some(unknown, 20)}; "
-            f"{hint}Put the images back, or mend or delete their lines"
+            f"the split names {counted(len(unknown), 'image')} that the data set does not hold: "
+            f"{shortened(unknown, 20)}; {hint}Put the images back, or mend or delete their lines"
         )
     for name in sorted(assignment):
         if assignment[name] not in PARTS:
@@ -264,9 +264,9 @@ def _parts_of_groups(
         named = [part for part in PARTS if part in parts]
         if len(named) < 2:
             continue
-        where = "; ".join(f"{part}: {some(parts[part])}" for part in named)
+        where = "; ".join(f"{part}: {shortened(parts[part])}" for part in named)
         if parts[""]:
-            where += f"; not named yet: {some(parts[''])}"
+            where += f"; not named yet: {shortened(parts[''])}"
         linked = [join for join in joins if group in {groups.get(name) for name in join.names}]
         why = [f"{', '.join(join.names)} ({join.reason})" for join in linked]
         because = f". They are one group because of {'; '.join(why[:5])}" if why else ""

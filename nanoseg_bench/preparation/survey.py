@@ -27,9 +27,3 @@ class Surveyed(Named, Protocol):
     @property
     def labels(self) -> Mapping[str, int]:
         """Particles per class label, without ignore regions."""
-
-
-def some(names: list[str], limit: int = 5) -> str:
-    """The first names of a list and how many more there are, for a message."""
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more

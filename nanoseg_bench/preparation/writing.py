@@ -15,7 +15,7 @@ from nanoseg_bench.parallel import Workers
 from nanoseg_bench.preparation.audit_page import write_audit_page
 from nanoseg_bench.preparation.auditing import make_audit
 from nanoseg_bench.preparation.canvases import CanvasTask, WrittenCanvas, WrittenMicrograph, write_canvases
-from nanoseg_bench.preparation.choices import Choices
+from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.folds import FOLDS_FILE, write_folds_file
 from nanoseg_bench.preparation.hashing import PREPARATION_VERSION, fold_hash
 from nanoseg_bench.preparation.manifest import manifest_rows, manifest_writer
@@ -27,17 +27,17 @@ from nanoseg_bench.preparation.split import PARTS, write_split_file
 from nanoseg_bench.wording import counted
 
 
-def write_set(plan: Plan, report: PrepareReport, root: Path, choices: Choices, workers: Workers) -> None:
+def write_set(plan: Plan, report: PrepareReport, root: Path, config: PrepareConfig, workers: Workers) -> None:
     """Write a prepared set.
 
     Args:
         plan: All that was decided.
         report: Completed with what is used, and written.
         root: An empty folder.
-        choices: The user's.
+        config: The user's.
         workers: Processes; the caller ends them before it takes ``root`` away.
     """
-    summary = _write_images(plan, report, root, choices, workers)
+    summary = _write_images(plan, report, root, config, workers)
     main = [each for each in plan.micrographs if each.split not in ASIDE]
     if plan.folds:
         write_folds_file(root / FOLDS_FILE, {each.seen.name: each.folds for each in main})
@@ -51,30 +51,33 @@ def write_set(plan: Plan, report: PrepareReport, root: Path, choices: Choices, w
     report.write(root / "prepare_report.json")
     write_json(root / MARKER, summary)
     prepared = PreparedSet(root)
-    audit = make_audit(prepared, plan.pairs, choices.reviewed)
+    audit = make_audit(prepared, plan.pairs, config.reviewed)
     write_json(root / "split_audit.json", audit)
     write_audit_page(prepared, audit, root / "split_audit.html")
-    if choices.preview:
+    if config.preview:
         write_preview(prepared, root / "preview.html")
 
 
-def _write_images(plan: Plan, report: PrepareReport, root: Path, choices: Choices, workers: Workers) -> dict[str, Any]:
+def _write_images(
+    plan: Plan, report: PrepareReport, root: Path, config: PrepareConfig, workers: Workers
+) -> dict[str, Any]:
     """Write canvases, labels, truth and manifest; return the summary."""
     statistics = _Statistics()
-    tasks = _tasks(plan, root, choices)
+    tasks = _tasks(plan, root, config)
     with manifest_writer(root / "manifest.csv") as manifest, _coco_files(plan, root) as files:
         results = workers.each(write_canvases, tasks, "writing canvases")
         for planned, written in zip(plan.micrographs, results, strict=True):
             truth, canvas = files[planned.split]
-            truth.add_encoded(planned.stem, (planned.seen.width, planned.seen.height), written.truth)
+            size = planned.seen.micrograph.width, planned.seen.micrograph.height
+            truth.add_encoded(planned.stem, size, written.truth)
             for image in written.canvases:
-                _check_loss(image, choices.max_loss)
-                canvas.add_encoded(image.name, (choices.canvas, choices.canvas), image.annotations)
-            for row in manifest_rows(planned, written, choices.canvas):
+                _check_loss(image, config.max_loss)
+                canvas.add_encoded(image.name, (config.canvas, config.canvas), image.annotations)
+            for row in manifest_rows(planned, written, config.canvas):
                 manifest.writerow(row)
             statistics.add(planned, written)
             report.notes += [(planned.entry.path, note) for note in _losses(written)]
-    return _summary(plan, choices, statistics)
+    return _summary(plan, config, statistics)
 
 
 def _losses(written: WrittenMicrograph) -> list[str]:
@@ -109,7 +112,7 @@ def _coco_files(plan: Plan, root: Path) -> Iterator[dict[str, tuple[CocoWriter, 
         yield files
 
 
-def _tasks(plan: Plan, root: Path, choices: Choices) -> list[CanvasTask]:
+def _tasks(plan: Plan, root: Path, config: PrepareConfig) -> list[CanvasTask]:
     for split in _splits(plan):
         (root / "images" / split).mkdir(parents=True)
         if split not in ASIDE:
@@ -123,8 +126,8 @@ def _tasks(plan: Plan, root: Path, choices: Choices) -> list[CanvasTask]:
             classes=_classes(plan, planned.split),
             # Nothing is trained on them, and the shapes of ood have no index among the classes.
             labels=planned.split not in ASIDE,
-            canvas=choices.canvas,
-            seed=choices.seed,
+            canvas=config.canvas,
+            seed=config.seed,
             root=root,
         )
         for planned in plan.micrographs
@@ -187,7 +190,7 @@ class _Statistics:
         self._counts[where].update(images=1, copies=copies, instances=particles)
 
 
-def _summary(plan: Plan, choices: Choices, statistics: _Statistics) -> dict[str, Any]:
+def _summary(plan: Plan, config: PrepareConfig, statistics: _Statistics) -> dict[str, Any]:
     shown = plan.classes + plan.ood_classes
     return {
         "format": FORMAT,
@@ -195,8 +198,8 @@ def _summary(plan: Plan, choices: Choices, statistics: _Statistics) -> dict[str,
         "dataset": plan.dataset,
         "classes": list(plan.classes),
         "ood_classes": list(plan.ood_classes),
-        "canvas": choices.canvas,
-        "seed": choices.seed,
+        "canvas": config.canvas,
+        "seed": config.seed,
         "parameters": plan.parameters,
         "preparation": PREPARATION_VERSION,
         "content_hash": plan.content_hash,

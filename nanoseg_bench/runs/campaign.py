@@ -22,11 +22,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from nanoseg_bench.errors import CampaignError
 from nanoseg_bench.models.overrides import parse_overrides
 from nanoseg_bench.models.registry import resolve
+from nanoseg_bench.models.run_files import WEIGHTS_FILE
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.folder import RunFolder
 from nanoseg_bench.runs.plan import RunSpec, plan_runs
-
-_WEIGHTS = "weights.safetensors"
 
 
 class CampaignSet(BaseModel):
@@ -139,7 +138,7 @@ def plan_step(step: Step, preset: str, sets: Mapping[str, PreparedSet], runs: Pa
                 if isinstance(origin, str):
                     yield origin
                     continue
-                weights = origin.path / _WEIGHTS
+                weights = origin.path / WEIGHTS_FILE
             yield from plan_runs(sets[step.set], [model], preset, [seed], weights, overrides)
 
 
@@ -150,6 +149,6 @@ def _run_of(step: Step, model: str, seed: int, preset: str, origin: PreparedSet 
         return f"{what}, which is not prepared"
     (spec,) = plan_runs(origin, [model], preset, [seed])
     run = RunFolder(runs / origin.name / spec.run_id)
-    if not (run.is_fitted and (run.path / _WEIGHTS).is_file()):
+    if not (run.is_fitted and (run.path / WEIGHTS_FILE).is_file()):
         return f"{what}: {run.path} is not trained yet"
     return run

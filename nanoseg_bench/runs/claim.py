@@ -11,13 +11,15 @@ from pathlib import Path
 
 from nanoseg_bench.changes import list_changes
 from nanoseg_bench.errors import RecordError
+from nanoseg_bench.models.run_files import FIT_FILE, RUN_FILE, STATE_FILE, WEIGHTS_FILE
 from nanoseg_bench.preparation.prepared_set import PreparedSet
-from nanoseg_bench.runs.documents import Inputs, TrainedRun
-from nanoseg_bench.runs.folder import LOG_FILE, REPLACED, RUN_FILE, RunFolder
-from nanoseg_bench.runs.plan import Differences, RunSpec, input_differences, training_hash
+from nanoseg_bench.runs.documents import TrainedRun
+from nanoseg_bench.runs.folder import LOG_FILE, REPLACED, RunFolder
+from nanoseg_bench.runs.inputs import Differences, Inputs, input_differences, training_hash
+from nanoseg_bench.runs.plan import RunSpec
 
 _DIGITS = 8
-_SIGNS_OF_WORK = ("fit.json", "state.pt", "weights.safetensors", "predictions")
+_SIGNS_OF_WORK = (FIT_FILE, STATE_FILE, WEIGHTS_FILE, "predictions")
 
 
 def differences(run: RunFolder, spec: RunSpec) -> Differences | None:

@@ -9,18 +9,17 @@ from nanoseg_bench.errors import RecordError
 from nanoseg_bench.evaluation.cross_validation import FoldAnswer, evaluate_folds, median_point
 from nanoseg_bench.evaluation.operating_point import choose_operating_point
 from nanoseg_bench.evaluation.result import OperatingPoint
-from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION
 from nanoseg_bench.files import sha256_file, sha256_json
 from nanoseg_bench.models.identity import recipe_changes
 from nanoseg_bench.models.recipe import Side
 from nanoseg_bench.preparation.begun_truth import began_truth
 from nanoseg_bench.preparation.prepared_set import PreparedSet
-from nanoseg_bench.preparation.shortcomings import shortcoming_lines, split_shortcomings
-from nanoseg_bench.runs.documents import RunFacts, TrainedRun
+from nanoseg_bench.runs.documents import TrainedRun
+from nanoseg_bench.runs.facts import RunFacts, Training
 from nanoseg_bench.runs.folder import RunFolder
 from nanoseg_bench.runs.plan import FINAL, FOLD
-from nanoseg_bench.runs.record import Record, Training, read_record, record_path, write_record
-from nanoseg_bench.runs.scored import KeptTruth, predicted_sets, read_kept
+from nanoseg_bench.runs.record import Record, record_path, write_record
+from nanoseg_bench.runs.scored import KeptTruth, is_current, make_record, predicted_sets, read_kept
 
 TEST = "test"
 """The eval set that is pooled. Images that every fold's network would answer to (``ood``, ``hrtem``) are not judged."""
@@ -178,34 +177,28 @@ def build_record(row: FoldRuns, truth: FoldTruth) -> Record:
     )
     point = median_point([result.operating_point for result in results])
     first = facts[0]
-    return Record(
-        **first.model_copy(
-            update={
-                "training": _together([each.training for each in facts if each.training is not None]),
-                "device": _joined(each.device for each in facts),
-                "versions": {
-                    name: _joined(each.versions.get(name, "") for each in facts)
-                    for name in dict.fromkeys(name for each in facts for name in each.versions)
-                },
-                "commit": _joined(each.commit or "" for each in facts) or None,
-            }
-        ).model_dump(),
+    together = first.model_copy(
+        update={
+            "training": _together([each.training for each in facts if each.training is not None]),
+            "device": _joined(each.device for each in facts),
+            "versions": {
+                name: _joined(each.versions.get(name, "") for each in facts)
+                for name in dict.fromkeys(name for each in facts for name in each.versions)
+            },
+            "commit": _joined(each.commit or "" for each in facts) or None,
+        }
+    )
+    return make_record(
+        together,
+        prepared,
+        TEST,
         truth_begun_by=began_truth(prepared, TEST, first.model, first.initial_weights),
-        evaluator=EVALUATOR_VERSION,
-        set_name=prepared.name,
-        dataset=prepared.dataset,
-        set_hash=prepared.content_hash,
-        classes=prepared.classes,
-        eval_set=TEST,
         images=len(truth.whole.eval_set(TEST).images),
         status="ok",
         confidence_source=point.source,
         operating_point=point,
-        scores=evaluation.scores,
-        resampled=evaluation.resampled,
-        details=evaluation.details,
+        **dict(evaluation),
         predictions_sha256=fingerprint(row),
-        shortcomings=tuple(shortcoming_lines(split_shortcomings(prepared))),
         folds=len(row.folds),
         fold_results=results,
         finished=max(row.run(fold).made_from(TEST).finished for fold in row.folds),
@@ -217,18 +210,7 @@ def is_scored(row: FoldRuns, prepared: PreparedSet, leaderboards: Path) -> bool:
     path = record_path(leaderboards, prepared.name, row.row_id, TEST)
     if not path.is_file() or row.missing(prepared):
         return False
-    try:
-        record, about = read_record(path), row.run(row.folds[0]).about()
-    except RecordError:  # of an earlier format
-        return False
-    return (
-        record.status == "ok"
-        and record.evaluator == EVALUATOR_VERSION
-        and record.set_hash == prepared.content_hash
-        and isinstance(about, TrainedRun)
-        and record.recipe == about.inputs.recipe
-        and record.predictions_sha256 == fingerprint(row)
-    )
+    return is_current(path, row.run(row.folds[0]), prepared, lambda: fingerprint(row))
 
 
 def fingerprint(row: FoldRuns) -> str:

@@ -3,19 +3,15 @@
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from nanoseg_bench.errors import RecordError
 from nanoseg_bench.evaluation.result import OperatingPoint
 from nanoseg_bench.files import read_json, write_json
 from nanoseg_bench.models.base import Complexity, FitReport
-from nanoseg_bench.runs.record import ConfidenceSource, Training
-
-
-class Document(BaseModel):
-    """A file that this package writes and reads back."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from nanoseg_bench.runs.facts import Document, MadeBy, RunFacts
+from nanoseg_bench.runs.inputs import Inputs
+from nanoseg_bench.runs.record import ConfidenceSource
 
 
 def _drop_hash(document: Any) -> Any:
@@ -27,41 +23,6 @@ def _drop_hash(document: Any) -> Any:
     )
 
 
-class Inputs(Document):
-    """What the run depends on; ``runs.plan`` says what of it the training does."""
-
-    recipe: dict[str, Any]
-    seed: int | None
-    weights_sha256: str | None
-    set_hash: str
-    fold: int | None = None
-
-    @field_validator("recipe")
-    @classmethod
-    def _named(cls, recipe: dict[str, Any]) -> dict[str, Any]:
-        if not {"model", "title", "preset"} <= recipe.keys():
-            raise ValueError("names no model, title or preset")
-        return recipe
-
-
-class RunFacts(Document):
-    """What a record says of a run, whatever the eval set; see ``Record``."""
-
-    model: str
-    title: str
-    preset: str
-    seed: int | None = None
-    initial_weights: str | None = None
-    external: bool = False
-    training: Training | None = None
-    parameters: int | None = None
-    gflops: float | None = None
-    device: str = ""
-    versions: dict[str, str] = {}
-    commit: str | None = None
-    recipe: dict[str, Any] = {}
-
-
 class TrainedRun(Document):
     """``run.json`` of a run of a model."""
 
@@ -69,7 +30,7 @@ class TrainedRun(Document):
     classes: tuple[str, ...] = ()
     """Of the prepared set; earlier versions did not note them."""
     max_instances: int | None = None
-    """Likewise."""
+    """Particles in its densest image; earlier versions did not note it."""
     initial_weights: str | None = None
     """File name and SHA-256."""
     devices: tuple[str, ...] = ()
@@ -83,13 +44,6 @@ class ExternalRun(Document):
 
     external: RunFacts
     set_hash: str
-
-
-class MadeBy(Document):
-    """The software that trained."""
-
-    versions: dict[str, str]
-    commit: str | None
 
 
 class Fit(Document):
@@ -111,7 +65,7 @@ class MadeFrom(Document):
     """When the predictions were there; UTC, ISO 8601. Earlier versions did not note it."""
     fit_sha256: str | None = None
     """Of ``fit.json``: the training that predicted."""
-    prediction: dict[str, Any] = {}
+    prediction: dict[str, Any] = Field(default_factory=dict)
     """The recipe's values that predictions depend on beside the training, laid out as in the recipe."""
     source: str | None = None
     """Name of the file or folder that was handed in."""

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION
 from nanoseg_bench.models.identity import recipe_changes
 from nanoseg_bench.models.recipe import Side
 from nanoseg_bench.preparation.prepared_set import PreparedSet
-from nanoseg_bench.preparation.shortcomings import shortcoming_lines, split_shortcomings
+from nanoseg_bench.runs.facts import MadeBy, RunFacts
 from nanoseg_bench.runs.plan import RunSpec
-from nanoseg_bench.runs.provenance import device_name, package_commit, package_versions
+from nanoseg_bench.runs.provenance import device_name
 from nanoseg_bench.runs.record import Record, Status, read_record, record_path, write_record
-from nanoseg_bench.runs.scored import scored_sets
+from nanoseg_bench.runs.scored import is_of, make_record, scored_sets
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,7 +51,7 @@ def record_row_failure(spec: RunSpec, data: Path, leaderboards: Path, device: st
         path = record_path(leaderboards, prepared.name, spec.row_id, name)
         record = _record(spec, prepared, name, device, outcome)
         try:
-            if not (path.is_file() and _is_good_and_equal(read_record(path), record)):
+            if not (path.is_file() and _is_good_and_equal(read_record(path), record, prepared)):
                 write_record(path, record)
         except OSError as error:
             # The other models still have a chance, and the outcome is told all the same.
@@ -60,33 +59,26 @@ def record_row_failure(spec: RunSpec, data: Path, leaderboards: Path, device: st
 
 
 def _record(spec: RunSpec, prepared: PreparedSet, eval_set: str, device: str, outcome: Outcome) -> Record:
-    return Record(
-        evaluator=EVALUATOR_VERSION,
-        model=spec.recipe.model,
-        title=spec.recipe.title,
-        preset=spec.recipe.preset,
+    facts = RunFacts.of_recipe(
+        spec.recipe.model_dump(mode="json"),
+        MadeBy.now(),
         seed=spec.seed,
         initial_weights=spec.initial_weights,
-        set_name=prepared.name,
-        dataset=prepared.dataset,
-        set_hash=prepared.content_hash,
-        classes=prepared.classes,
-        eval_set=eval_set,
+        device=device_name(device),
+    )
+    return make_record(
+        facts,
+        prepared,
+        eval_set,
         images=len(prepared.judged_images(eval_set)),
         status=outcome.status,
         reason=outcome.reason,
         confidence_source="none",
-        device=device_name(device),
-        versions=package_versions(),
-        commit=package_commit(),
-        recipe=spec.recipe.model_dump(mode="json"),
-        shortcomings=tuple(shortcoming_lines(split_shortcomings(prepared))),
         folds=len(prepared.folds) or None,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
-def _is_good_and_equal(old: Record, new: Record) -> bool:
+def _is_good_and_equal(old: Record, new: Record, prepared: PreparedSet) -> bool:
     changes = recipe_changes(old.recipe, new.recipe)
-    same = (old.set_hash, old.evaluator) == (new.set_hash, new.evaluator)
-    return old.status == "ok" and same and not (changes[Side.TRAINING] or changes[Side.PREDICTION])
+    return old.status == "ok" and is_of(old, prepared) and not (changes[Side.TRAINING] or changes[Side.PREDICTION])

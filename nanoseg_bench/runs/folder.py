@@ -29,25 +29,21 @@ from nanoseg_bench.files import sha256_file
 from nanoseg_bench.models.base import Complexity, FitReport
 from nanoseg_bench.models.identity import prediction_values, recipe_changes
 from nanoseg_bench.models.recipe import Side
+from nanoseg_bench.models.run_files import FIT_FILE, HISTORY_FILE, RUN_FILE
 from nanoseg_bench.runs.documents import (
     ChosenConfidence,
     ExternalRun,
     Fit,
-    MadeBy,
     MadeFrom,
-    RunFacts,
     TrainedRun,
     read_document,
     read_run,
     write_document,
 )
-from nanoseg_bench.runs.record import Training
+from nanoseg_bench.runs.facts import MadeBy, RunFacts, Training
 
-RUN_FILE = "run.json"
-FIT_FILE = "fit.json"
 OPERATING_POINT_FILE = "operating_point.json"
 OUTCOME_FILE = "outcome.json"
-HISTORY_FILE = "history.csv"
 LOG_FILE = "log.txt"
 REPLACED = "replaced"
 """Folder beside the runs, for those that made room."""
@@ -96,28 +92,15 @@ class RunFolder:
         about = self.about()
         if isinstance(about, ExternalRun):
             return about.external
-        fit, recipe = self.fit(), about.inputs.recipe
-        report, size = fit.report, fit.complexity
-        return RunFacts(
-            model=recipe["model"],
-            title=recipe["title"],
-            preset=recipe["preset"],
+        fit = self.fit()
+        return RunFacts.of_recipe(
+            about.inputs.recipe,
+            fit.made_by,
             seed=about.inputs.seed,
             initial_weights=about.initial_weights,
-            training=Training(
-                epochs=report.epochs,
-                images_seen=report.images_seen,
-                seconds=report.seconds,
-                core_seconds=report.core_seconds,
-                resumes=report.resumes,
-                precision=report.precision,
-            ),
-            parameters=size.parameters if size else None,
-            gflops=size.gflops if size else None,
+            training=Training.model_validate(fit.report, from_attributes=True),
             device=" + ".join(about.devices),
-            versions=fit.made_by.versions,
-            commit=fit.made_by.commit,
-            recipe=recipe,
+            **(dataclasses.asdict(fit.complexity) if fit.complexity else {}),
         )
 
     def write_about(self, about: TrainedRun | ExternalRun) -> None:

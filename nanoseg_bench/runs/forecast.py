@@ -22,7 +22,8 @@ from nanoseg_bench.runs.corrupted import stale_conditions
 from nanoseg_bench.runs.cross_validation import FoldRuns
 from nanoseg_bench.runs.cross_validation import is_scored as is_row_scored
 from nanoseg_bench.runs.folder import OUTCOME_FILE, REPLACED, RunFolder
-from nanoseg_bench.runs.plan import Differences, RunSpec
+from nanoseg_bench.runs.inputs import Differences
+from nanoseg_bench.runs.plan import RunSpec
 from nanoseg_bench.runs.record import Record, read_record, record_path
 from nanoseg_bench.runs.scored import is_scored, predicted_sets, scored_sets
 

@@ -9,9 +9,9 @@ from nanoseg_bench.evaluation.external.reading import External
 from nanoseg_bench.evaluation.predictions import write_predictions
 from nanoseg_bench.locks import hold
 from nanoseg_bench.preparation.prepared_set import PreparedSet
-from nanoseg_bench.runs.documents import ExternalRun, RunFacts
+from nanoseg_bench.runs.documents import ExternalRun
+from nanoseg_bench.runs.facts import MadeBy, RunFacts
 from nanoseg_bench.runs.folder import RunFolder
-from nanoseg_bench.runs.provenance import package_commit, package_versions
 from nanoseg_bench.runs.record import ConfidenceSource
 
 PRESET = "external"
@@ -79,14 +79,7 @@ def keep_predictions(
         val: Predictions for val, where the operating point is to be chosen on them.
     """
     run = RunFolder(runs / f"external-{name}")
-    facts = RunFacts(
-        model=name,
-        title=name,
-        preset=PRESET,
-        external=True,
-        versions=package_versions(),
-        commit=package_commit(),
-    )
+    facts = RunFacts(model=name, title=name, preset=PRESET, external=True, **MadeBy.now().model_dump())
     about = ExternalRun(external=facts, set_hash=prepared.content_hash)
     with hold(run.path, wait=True):
         if not _is_of(run, prepared):

@@ -9,11 +9,13 @@ import logging
 import os
 import sys
 import threading
-import time
 import traceback
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass
 
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import ModelError, NanosegError, TimeLimitReached
@@ -23,19 +25,18 @@ from nanoseg_bench.evaluation.robustness import ROBUSTNESS, clean_set
 from nanoseg_bench.files import read_json, write_json
 from nanoseg_bench.locks import hold
 from nanoseg_bench.models.base import Deadline, FitContext, FitReport, Model
-from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.registry import build
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.claim import claim_folder, differences
 from nanoseg_bench.runs.corrupted import kept_clean_set, predict_conditions, stale_conditions
 from nanoseg_bench.runs.cross_validation import FoldRuns, keep_final_point, keep_fold_point
-from nanoseg_bench.runs.documents import MadeBy
+from nanoseg_bench.runs.facts import MadeBy
 from nanoseg_bench.runs.failure import Outcome, record_failure
 from nanoseg_bench.runs.folder import LOG_FILE, OUTCOME_FILE, RunFolder
 from nanoseg_bench.runs.inference import predict_eval_set
 from nanoseg_bench.runs.latency import add_latency, could_be_measured, untimed_sets
 from nanoseg_bench.runs.plan import RunSpec
-from nanoseg_bench.runs.provenance import device_name, package_commit, package_versions
+from nanoseg_bench.runs.provenance import device_name
 from nanoseg_bench.runs.quiet import at_work
 from nanoseg_bench.runs.record import Status, record_path
 from nanoseg_bench.runs.scored import KeptTruth, is_scored, predicted_sets, score_run, scored_sets
@@ -193,7 +194,7 @@ def _fit(model: Model, prepared: PreparedSet, run: RunFolder, job: Job) -> FitRe
     _forget_robustness(job, prepared)
     context = FitContext(job.run_dir, job.spec.seed, job.device, job.deadline, job.spec.weights)
     report = model.fit(prepared, context)
-    run.write_fit(report, model.complexity(), MadeBy(versions=package_versions(), commit=package_commit()))
+    run.write_fit(report, model.complexity(), MadeBy.now())
     return report
 
 
@@ -233,50 +234,28 @@ def _log_to(path: Path) -> Any:
         handler.close()
 
 
+_JOB = TypeAdapter(Job)
+
+
 def job_to_json(job: Job) -> dict[str, Any]:
-    """The job as a JSON value; the deadline becomes the seconds that are left."""
-    left = None if job.deadline.at is None else job.deadline.at - time.monotonic()
-    return {
-        "recipe": job.spec.recipe.model_dump(mode="json"),
-        "seed": job.spec.seed,
-        "weights": str(job.spec.weights) if job.spec.weights else None,
-        "weights_sha256": job.spec.weights_sha256,
-        "set_hash": job.spec.set_hash,
-        "fold": job.spec.fold,
-        "final": job.spec.final,
-        "data": str(job.data),
-        "run_dir": str(job.run_dir),
-        "leaderboards": str(job.leaderboards),
-        "device": job.device,
-        "seconds_left": left,
-        "limit": job.deadline.limit,
-        "robust_images": job.robust_images,
-        "timed": job.timed,
-    }
+    """The job as a JSON value: the fields of its run beside its own, and of the deadline the seconds that are left."""
+    values: dict[str, Any] = {}
+    for name, value in _JOB.dump_python(job, mode="json").items():
+        if name == "spec":
+            values |= value
+        elif name == "deadline":
+            values |= {"seconds_left": job.deadline.seconds_left, "limit": job.deadline.limit}
+        else:
+            values[name] = value
+    return values
 
 
-def job_from_json(value: dict[str, Any]) -> Job:
-    """The inverse of ``job_to_json``."""
-    left = value["seconds_left"]
-    spec = RunSpec(
-        recipe=Recipe(**value["recipe"]),
-        seed=value["seed"],
-        weights=Path(value["weights"]) if value["weights"] else None,
-        weights_sha256=value["weights_sha256"],
-        set_hash=value["set_hash"],
-        fold=value["fold"],
-        final=value["final"],
-    )
-    return Job(
-        spec=spec,
-        data=Path(value["data"]),
-        run_dir=Path(value["run_dir"]),
-        leaderboards=Path(value["leaderboards"]),
-        device=value["device"],
-        deadline=Deadline(None if left is None else time.monotonic() + left, value["limit"]),
-        robust_images=value["robust_images"],
-        timed=value["timed"],
-    )
+def job_from_json(values: Mapping[str, Any]) -> Job:
+    """The inverse of ``job_to_json``; what an earlier version did not write has its default."""
+    own = dict(values)
+    spec = {field.name: own.pop(field.name) for field in dataclasses.fields(RunSpec) if field.name in own}
+    deadline = Deadline.after(own.pop("seconds_left"), own.pop("limit"))
+    return _JOB.validate_python({"spec": spec, "deadline": deadline, **own})
 
 
 def _die_with_parent() -> None:

@@ -1,49 +1,25 @@
-"""What is to be run: one ``RunSpec`` per model and seed, and what it shares with work that is there already."""
+"""What is to be run: one ``RunSpec`` per model and seed."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nanoseg_bench.changes import Change
-from nanoseg_bench.files import sha256_file, sha256_json
-from nanoseg_bench.models.identity import recipe_changes, training_values
+from pydantic import SerializeAsAny, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from nanoseg_bench.files import sha256_file
 from nanoseg_bench.models.options import check_options
 from nanoseg_bench.models.overrides import Overrides, override
-from nanoseg_bench.models.recipe import Recipe, Side, load_recipe
+from nanoseg_bench.models.recipe import Recipe, load_recipe
 from nanoseg_bench.models.registry import options_of, recipe_folder
 from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.runs.inputs import Inputs
 
 FOLD, FINAL = "-fold", "-final"
 """Endings of run ids in a set with folds."""
 
 _DIGITS = 8  # of a hash in a file name
-
-_NAMED = {
-    "seed": "seed",
-    "weights_sha256": "initial weights (sha256)",
-    "set_hash": "content of the prepared set",
-    "fold": "fold",
-}
-"""What training depends on beside the recipe, as people call it.
-
-What is None is as if it were not there, except for the seed: an input that comes later, as the fold did, leaves every
-earlier training what it is.
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Differences:
-    """What differs between the inputs of two runs, by what must be done again for it."""
-
-    training: tuple[Change, ...] = ()
-    prediction: tuple[Change, ...] = ()
-    names: tuple[Change, ...] = ()
-
-    def __bool__(self) -> bool:
-        """Whether anything differs."""
-        return bool(self.training or self.prediction or self.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +36,7 @@ class RunSpec:
         final: Whether it trains on everything that a set with folds holds, to be used and not to be judged.
     """
 
-    recipe: Recipe
+    recipe: SerializeAsAny[Recipe]
     seed: int | None
     weights: Path | None
     weights_sha256: str | None
@@ -95,26 +71,12 @@ class RunSpec:
 
     def inputs(self) -> dict[str, Any]:
         """What the run depends on, as JSON values; ``run.json`` keeps it."""
-        return {
-            "recipe": self.recipe.model_dump(mode="json"),
-            "seed": self.seed,
-            "weights_sha256": self.weights_sha256,
-            "set_hash": self.set_hash,
-            **({} if self.fold is None else {"fold": self.fold}),
-        }
+        # A run that is of no fold has no such input: sets without folds came first.
+        names = Inputs.model_fields.keys() - ({"fold"} if self.fold is None else set())
+        return dict(_SPEC.dump_python(self, mode="json", include=names))
 
 
-def input_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Differences:
-    """What differs between two runs' ``inputs``."""
-    recipe = recipe_changes(old["recipe"], new["recipe"])
-    others = [Change(name, old.get(key), new.get(key)) for key, name in _NAMED.items() if old.get(key) != new.get(key)]
-    return Differences((*recipe[Side.TRAINING], *others), tuple(recipe[Side.PREDICTION]), tuple(recipe[Side.NAME]))
-
-
-def training_hash(inputs: Mapping[str, Any]) -> str:
-    """SHA-256 of what training depends on. Fields at their default are left out: a new one changes no hash."""
-    others = {key: inputs.get(key) for key in _NAMED if key == "seed" or inputs.get(key) is not None}
-    return sha256_json({"recipe": training_values(inputs["recipe"]), **others})
+_SPEC = TypeAdapter(RunSpec)
 
 
 def plan_runs(

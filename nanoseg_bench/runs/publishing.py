@@ -11,9 +11,10 @@ from pathlib import Path
 from nanoseg_bench.errors import PublishingError
 from nanoseg_bench.evaluation.robustness import CONDITIONS, ROBUSTNESS
 from nanoseg_bench.files import write_bytes
+from nanoseg_bench.models.run_files import FIT_FILE, RUN_FILE
 from nanoseg_bench.runs import cross_validation, scored
 from nanoseg_bench.runs.cross_validation import FoldRuns
-from nanoseg_bench.runs.folder import FIT_FILE, RUN_FILE, RunFolder
+from nanoseg_bench.runs.folder import RunFolder
 from nanoseg_bench.runs.record import Record, find_records, read_record
 
 _VAL = "val"

@@ -6,13 +6,14 @@ Records are the only source of the leaderboards.
 import json
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
 from nanoseg_bench.errors import RecordError
 from nanoseg_bench.evaluation.result import Details, FoldResult, Numbers, OperatingPoint, Scores
 from nanoseg_bench.files import read_json, write_text
+from nanoseg_bench.runs.facts import RunFacts
 
 _NUMBERS = re.compile(r"\[\s+((?:(?:null|-?\d[\d.eE+-]*),?\s+)+)\]")
 
@@ -25,32 +26,11 @@ ConfidenceSource = Literal["val", "default", "folds", "declared", "none"]
 number is their median), declared by whoever handed in predictions, or not known."""
 
 
-class Training(BaseModel):
-    """What training cost, all folds together; all zero for a model that does not train."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    epochs: int
-    images_seen: int
-    seconds: float
-    core_seconds: float | None = None
-    resumes: int
-    precision: str | None = None
-
-
-class Record(BaseModel):
-    """One row of a leaderboard with everything a referee may ask about it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Record(RunFacts):
+    """One row of a leaderboard with everything a referee may ask about it: a run, and how it was judged."""
 
     format: Literal["nanoseg-record/3"] = FORMAT
     evaluator: str
-    model: str
-    title: str
-    preset: str
-    seed: int | None
-    initial_weights: str | None
-    """File name and SHA-256 of the initial weights; None: trained from scratch."""
     set_name: str
     dataset: str
     set_hash: str
@@ -60,21 +40,12 @@ class Record(BaseModel):
     """Images of the eval set."""
     status: Status
     reason: str = ""
-    external: bool = False
-    """Whether the predictions come from outside; such rows stand in the table without a rank."""
     confidence_source: ConfidenceSource = "val"
     operating_point: OperatingPoint | None = None
     """How val chose it, and how sure that is; None where it was declared, or where there is none."""
-    scores: Scores = {}
-    resampled: dict[str, Numbers] = {}
+    scores: Scores = Field(default_factory=dict)
+    resampled: dict[str, Numbers] = Field(default_factory=dict)
     details: Details = Details()
-    training: Training | None = None
-    parameters: int | None = None
-    gflops: float | None = None
-    device: str = ""
-    versions: dict[str, str] = {}
-    commit: str | None = None
-    recipe: dict[str, Any] = {}
     predictions_sha256: str | None = None
     truth_begun_by: str = ""
     """What of the truth that it is judged by began with this model: ``3 of 10 val images, 12 of 40 test images``."""
@@ -88,6 +59,14 @@ class Record(BaseModel):
     """UTC, ISO 8601."""
 
 
+_FIRST = (
+    *("format", "evaluator", "model", "title", "preset", "seed", "initial_weights"),
+    *("set_name", "dataset", "set_hash", "classes", "eval_set", "images"),
+    *("status", "reason", "external", "confidence_source", "operating_point", "scores", "resampled", "details"),
+)
+"""What a reader of the file asks first; how the run was made, and the rest, follow as they are declared."""
+
+
 def record_path(leaderboards: Path, set_name: str, run_id: str, eval_set: str) -> Path:
     """Where a record lies."""
     return leaderboards / "records" / set_name / f"{run_id}-{eval_set}.json"
@@ -95,7 +74,8 @@ def record_path(leaderboards: Path, set_name: str, run_id: str, eval_set: str) -
 
 def write_record(path: Path, record: Record) -> None:
     """Write a record atomically; a list of numbers stands on one line, so that a person can read the rest."""
-    text = json.dumps(record.model_dump(mode="json"), indent=1, ensure_ascii=False)
+    values = record.model_dump(mode="json")
+    text = json.dumps({name: values[name] for name in (*_FIRST, *values)}, indent=1, ensure_ascii=False)
     write_text(path, _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n")
 
 

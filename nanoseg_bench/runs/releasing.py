@@ -16,6 +16,7 @@ from nanoseg_bench.files import sha256_file, write_bytes, write_text
 from nanoseg_bench.models.checkpoint import load_weights, read_description, round_parameters, save_weights
 from nanoseg_bench.models.identity import prediction_values, with_prediction_of
 from nanoseg_bench.models.recipe import Recipe
+from nanoseg_bench.models.run_files import WEIGHTS_FILE
 from nanoseg_bench.models.torch_model import TorchModel
 from nanoseg_bench.models.trained import open_trained
 from nanoseg_bench.preparation.prepared_set import PreparedSet
@@ -27,8 +28,6 @@ from nanoseg_bench.weights.known_images import SUFFIX as KNOWN_SUFFIX
 from nanoseg_bench.weights.known_images import write_known_images
 from nanoseg_bench.weights.model_card import SCORES, model_card
 from nanoseg_bench.weights.release import KEY, Judged, Release, TrainedOn
-
-WEIGHTS = "weights.safetensors"
 
 _DIGITS = 8
 
@@ -58,7 +57,7 @@ def is_rounded(run: RunFolder) -> bool:
     """
     import torch
 
-    tensors, _ = load_weights(run.path / WEIGHTS)
+    tensors, _ = load_weights(run.path / WEIGHTS_FILE)
     half = any(value.dtype == torch.float16 for value in tensors.values())
     return half and run.fit().weights_sha256 is not None
 
@@ -72,10 +71,10 @@ def round_run(run: RunFolder) -> None:
     """
     model = open_trained(run.path)
     if not isinstance(model, TorchModel):
-        raise UsageError(f"{run.path}: {model.recipe.model} keeps no {WEIGHTS}, and only those are rounded")
+        raise UsageError(f"{run.path}: {model.recipe.model} keeps no {WEIGHTS_FILE}, and only those are rounded")
     fit = run.fit()
-    about = read_description(run.path / WEIGHTS)
-    save_weights(run.path / WEIGHTS, round_parameters(model.network), about)
+    about = read_description(run.path / WEIGHTS_FILE)
+    save_weights(run.path / WEIGHTS_FILE, round_parameters(model.network), about)
     run.write_fit(fit.report, fit.complexity, fit.made_by)
 
 
@@ -98,7 +97,7 @@ def release_run(
     """
     about = _require_single(run, prepared)
     records = _records(run, prepared, leaderboards)
-    weights, digest = run.path / WEIGHTS, sha256_file(run.path / WEIGHTS)
+    weights, digest = run.path / WEIGHTS_FILE, sha256_file(run.path / WEIGHTS_FILE)
     description = read_description(weights)
     # Predicted anew with another post-processing since it was trained: whoever uses the file gets what was judged.
     recipe = with_prediction_of(
@@ -129,8 +128,8 @@ def release_run(
 
 def _require_single(run: RunFolder, prepared: PreparedSet) -> TrainedRun:
     about = run.about()
-    if not isinstance(about, TrainedRun) or not (run.path / WEIGHTS).is_file():
-        raise UsageError(f"{run.path}: holds no {WEIGHTS}; give the folder of a finished run of a trained network")
+    if not isinstance(about, TrainedRun) or not (run.path / WEIGHTS_FILE).is_file():
+        raise UsageError(f"{run.path}: holds no {WEIGHTS_FILE}; give the folder of a finished run of a trained network")
     if about.inputs.fold is not None or prepared.folds:
         raise UsageError(
             f"{run.path}: is of a set with folds, whose row is not of one network; prepare without --folds"

@@ -15,7 +15,7 @@ from nanoseg_bench.runs.documents import ExternalRun
 from nanoseg_bench.runs.folder import RunFolder
 from nanoseg_bench.runs.record import Record, find_records, read_record, record_path
 from nanoseg_bench.runs.scored import build_records, eval_sets_of, score_run
-from nanoseg_bench.wording import counted
+from nanoseg_bench.wording import counted, shortened
 
 # Another processor may round the last digits of a sum another way.
 _RELATIVE, _ABSOLUTE = 1e-9, 1e-12
@@ -151,10 +151,9 @@ def _require_same(path: Path, recorded: Record, rescored: Record) -> None:
         )
     found = list(differences("", recorded.model_dump(mode="json"), rescored.model_dump(mode="json")))
     if found:
-        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise RecordError(
-            f"{path}: not what its predictions give in {counted(len(found), 'place')}: {'; '.join(found[:_SHOWN])}"
-            f"{more}. `nanoseg-bench score` writes the record as it should be"
+            f"{path}: not what its predictions give in {counted(len(found), 'place')}: "
+            f"{shortened(found, _SHOWN, between='; ')}. `nanoseg-bench score` writes the record as it should be"
         )
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from nanoseg_bench.errors import DatasetError, RecordError, UsageError
 from nanoseg_bench.evaluation.robustness import ROBUSTNESS
-from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION
 from nanoseg_bench.files import require_writable
 from nanoseg_bench.models.base import Deadline
 from nanoseg_bench.preparation.prepared_set import PreparedSet
@@ -22,7 +21,7 @@ from nanoseg_bench.runs.failure import Outcome, record_failure
 from nanoseg_bench.runs.job import Job, is_complete
 from nanoseg_bench.runs.plan import RunSpec
 from nanoseg_bench.runs.record import read_record, record_path
-from nanoseg_bench.runs.scored import scored_sets
+from nanoseg_bench.runs.scored import is_of, scored_sets
 from nanoseg_bench.runs.side_by_side import Children, run_side_by_side
 from nanoseg_bench.wording import counted
 
@@ -30,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class BenchmarkFolders:
     """Folders of a benchmark.
 
     Attributes:
@@ -46,7 +45,7 @@ class Places:
 
 def run_plan(
     specs: Sequence[RunSpec],
-    places: Places,
+    places: BenchmarkFolders,
     device: str,
     deadline: Deadline,
     overwrite: str = "missing",
@@ -120,7 +119,7 @@ def _run_some_at_once(planned: Sequence[Job], at_once: int, ends: Ends) -> None:
         ends.add(job, run_in_process(job), again=True)
 
 
-def _require_folds(specs: Sequence[RunSpec], places: Places, prepared: PreparedSet) -> None:
+def _require_folds(specs: Sequence[RunSpec], places: BenchmarkFolders, prepared: PreparedSet) -> None:
     """Refuse a training on everything whose operating point no fold has chosen.
 
     Raises:
@@ -233,4 +232,4 @@ def _belongs_with(path: Path, prepared: PreparedSet) -> bool:
         record = read_record(path)
     except RecordError:  # of an earlier format
         return False
-    return (record.set_hash, record.evaluator) == (prepared.content_hash, EVALUATOR_VERSION)
+    return is_of(record, prepared)

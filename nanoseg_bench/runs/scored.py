@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from nanoseg_bench.errors import PredictionsError, RecordError
 from nanoseg_bench.evaluation.comparison import Confidence
@@ -19,6 +20,7 @@ from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.preparation.shortcomings import shortcoming_lines, split_shortcomings
 from nanoseg_bench.runs.corrupted import kept_clean_set
 from nanoseg_bench.runs.documents import ExternalRun, MadeFrom, TrainedRun
+from nanoseg_bench.runs.facts import RunFacts
 from nanoseg_bench.runs.folder import RunFolder
 from nanoseg_bench.runs.record import ConfidenceSource, Record, read_record, record_path, write_record
 
@@ -115,6 +117,18 @@ def is_scored(run: RunFolder, prepared: PreparedSet, eval_set: str, leaderboards
     path = record_path(leaderboards, prepared.name, run.run_id, eval_set)
     if not path.is_file() or not (eval_set == ROBUSTNESS or run.has_current_predictions(eval_set)):
         return False
+    return is_current(path, run, prepared, lambda: fingerprint(run, eval_set))
+
+
+def is_current(path: Path, run: RunFolder, prepared: PreparedSet, kept: Callable[[], str]) -> bool:
+    """Whether a record is the good one of this set, evaluator and recipe, made from these predictions.
+
+    Args:
+        path: Of the record.
+        run: Its run, or that of its first fold.
+        prepared: The prepared set.
+        kept: Gives the SHA-256 of the predictions; called last, for they are read for it.
+    """
     try:
         record, about = read_record(path), run.about()
     except RecordError:  # of an earlier format
@@ -122,11 +136,33 @@ def is_scored(run: RunFolder, prepared: PreparedSet, eval_set: str, leaderboards
     # The record names the recipe: a new title, or what the predictions were made with.
     if isinstance(about, TrainedRun) and record.recipe != about.inputs.recipe:
         return False
-    return (
-        record.status == "ok"
-        and record.evaluator == EVALUATOR_VERSION
-        and record.set_hash == prepared.content_hash
-        and record.predictions_sha256 == fingerprint(run, eval_set)
+    return record.status == "ok" and is_of(record, prepared) and record.predictions_sha256 == kept()
+
+
+def is_of(record: Record, prepared: PreparedSet) -> bool:
+    """Whether a record is of this prepared set, and of this evaluator: one table holds no others."""
+    return (record.set_hash, record.evaluator) == (prepared.content_hash, EVALUATOR_VERSION)
+
+
+def make_record(facts: RunFacts, prepared: PreparedSet, eval_set: str, **judged: Any) -> Record:
+    """A record by this evaluator.
+
+    Args:
+        facts: Of the run.
+        prepared: The prepared set.
+        eval_set: Of it.
+        judged: The record's other fields.
+    """
+    return Record(
+        **dict(facts),
+        evaluator=EVALUATOR_VERSION,
+        set_name=prepared.name,
+        dataset=prepared.dataset,
+        set_hash=prepared.content_hash,
+        classes=prepared.classes,
+        eval_set=eval_set,
+        shortcomings=tuple(shortcoming_lines(split_shortcomings(prepared))),
+        **judged,
     )
 
 
@@ -146,23 +182,16 @@ def _score(run: RunFolder, truth: KeptTruth, name: str, point: OperatingPoint | 
     images, evaluation = _evaluate(run, truth, name, made_from.confidence if point is None else point.confidence)
     facts = run.facts()
     judged_on = "test" if name == ROBUSTNESS else name
-    return Record(
-        **facts.model_dump(),
+    return make_record(
+        facts,
+        prepared,
+        name,
         truth_begun_by=began_truth(prepared, judged_on, facts.model, facts.initial_weights),
-        shortcomings=tuple(shortcoming_lines(split_shortcomings(prepared))),
-        evaluator=EVALUATOR_VERSION,
-        set_name=prepared.name,
-        dataset=prepared.dataset,
-        set_hash=prepared.content_hash,
-        classes=prepared.classes,
-        eval_set=name,
         images=images,
         status="ok",
         confidence_source=source,
         operating_point=point,
-        scores=evaluation.scores,
-        resampled=evaluation.resampled,
-        details=evaluation.details,
+        **dict(evaluation),
         predictions_sha256=fingerprint(run, name),
         finished=made_from.finished,
     )

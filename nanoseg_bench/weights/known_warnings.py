@@ -7,7 +7,7 @@ from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.weights.known_images import find_known_images
 from nanoseg_bench.weights.release import read_release
 from nanoseg_bench.weights.shipped import shipped_names, shipped_weights
-from nanoseg_bench.wording import counted
+from nanoseg_bench.wording import counted, shortened
 
 _SHOWN = 5
 
@@ -42,11 +42,9 @@ def warn_of_known_images(
         found = find_known_images(prepared, known, workers)
         if found:
             images = found.all_names
-            shown = ", ".join(images[:_SHOWN])
-            more = f" and {len(images) - _SHOWN} more" if len(images) > _SHOWN else ""
             told.append(
-                f"{found.words} seem to show what the weights {' and '.join(names)} were trained on ({shown}{more}): "
-                f"what starts from these weights is flattered on this set; leave {counted(len(images), 'image')} out "
-                "of it, or train from scratch"
+                f"{found.words} seem to show what the weights {' and '.join(names)} were trained on "
+                f"({shortened(images, _SHOWN)}): what starts from these weights is flattered on this set; leave "
+                f"{counted(len(images), 'image')} out of it, or train from scratch"
             )
     return told

@@ -1,10 +1,10 @@
 """The weights that come with the package, by name: ``nsyolo``, the default, and others beside it for comparison."""
 
-import difflib
 from pathlib import Path
 
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.weights.release import Release, read_release
+from nanoseg_bench.wording import nearest
 
 FOLDER = Path(__file__).resolve().parent
 DEFAULT = "nsyolo"
@@ -35,8 +35,8 @@ def shipped_weights(name: str = DEFAULT) -> Path:
             f"no weights come with this installation ({FOLDER} holds none); train a model with `nanoseg-bench run`, "
             "and give its folder"
         )
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
+    near = nearest(name, names)
+    hint = f"there are {', '.join(names)}" if near is None else f"did you mean {near!r}?"
     raise UsageError(f"no weights called {name!r} come with this installation; {hint}")
 
 

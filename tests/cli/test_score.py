@@ -15,9 +15,10 @@ from nanoseg_bench.cli.forecast import total_text
 from nanoseg_bench.evaluation.predictions import read_predictions
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.runs.facts import Training
 from nanoseg_bench.runs.forecast import Forecaster, RunForecast, Step
 from nanoseg_bench.runs.plan import plan_runs
-from nanoseg_bench.runs.record import Training, read_record, record_path, write_record
+from nanoseg_bench.runs.record import read_record, record_path, write_record
 
 pytestmark = pytest.mark.usefixtures("runs_in_this_process")
 

@@ -8,7 +8,8 @@ from nanoseg_bench.annotations.raster import window_to_rle
 from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.predictions import Predictions
 from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION
-from nanoseg_bench.runs.record import Record, Training, record_path, write_record
+from nanoseg_bench.runs.facts import Training
+from nanoseg_bench.runs.record import Record, record_path, write_record
 
 
 def build_record(model, score=None, *, seed=0, eval_set="test", classes=("cube", "rod"), agnostic=None, **changes):

@@ -11,7 +11,7 @@ from nanoseg_bench.evaluation.size_scores import LEAST_RECALL
 from nanoseg_bench.evaluation.strata import answers_to
 from nanoseg_bench.leaderboard.build import TABLES
 from nanoseg_bench.leaderboard.columns import COLUMNS, WHOLE_NUMBERS
-from nanoseg_bench.leaderboard.standings import PRIMARY
+from nanoseg_bench.leaderboard.ranks import PRIMARY
 from nanoseg_bench.metrics.average_precision import SIZE_STRATA
 from nanoseg_bench.metrics.boundary import DISTANCE_SHARE
 from nanoseg_bench.metrics.ranking import RANK_RULE

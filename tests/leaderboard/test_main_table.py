@@ -2,7 +2,7 @@ from nanoseg_bench.leaderboard.build import build_tables
 from nanoseg_bench.leaderboard.entries import build_entries
 from nanoseg_bench.leaderboard.main_table import build_main_tables, rank_text
 from nanoseg_bench.leaderboard.palette import model_looks
-from nanoseg_bench.runs.record import Training
+from nanoseg_bench.runs.facts import Training
 
 
 def tables(*records, one_class=False):

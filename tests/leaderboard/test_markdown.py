@@ -1,6 +1,6 @@
 from nanoseg_bench.leaderboard.build import build_tables
 from nanoseg_bench.leaderboard.markdown import markdown_table
-from nanoseg_bench.runs.record import Training
+from nanoseg_bench.runs.facts import Training
 
 
 def lines(*records):

@@ -1,7 +1,7 @@
 from nanoseg_bench.leaderboard.build import build_tables
 from nanoseg_bench.leaderboard.markdown import markdown_table
+from nanoseg_bench.leaderboard.ranks import ranked_metric
 from nanoseg_bench.leaderboard.set_remarks import fold_count, set_remarks, shown_column
-from nanoseg_bench.leaderboard.standings import ranked_metric
 
 LACKS = ("test: 3 source groups (below 5, intervals say little)", "val: shows no rod")
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from nanoseg_bench.leaderboard.build import build_tables
 from nanoseg_bench.leaderboard.entries import csv_rows
 from nanoseg_bench.leaderboard.terminal_table import build_terminal_tables, footnotes
-from nanoseg_bench.runs.record import Training
+from nanoseg_bench.runs.facts import Training
 
 LONG = "YOLO11n-seg + C2PSA_BRA"
 SCORES = {

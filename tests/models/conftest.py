@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from nanoseg_bench.models.assembly import InstanceBatch, assemble
+from nanoseg_bench.models.augmentation import plain_views
+from nanoseg_bench.models.batches import InstanceBatch, assemble
 from nanoseg_bench.models.data import Sample
-from nanoseg_bench.models.packed import pack
-from nanoseg_bench.models.views import plain_views
+from nanoseg_bench.models.packed_images import pack
 
 
 @pytest.fixture(autouse=True)

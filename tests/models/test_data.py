@@ -8,7 +8,7 @@ from nanoseg_bench.annotations.raster import mask_to_rle
 from nanoseg_bench.annotations.source import LoadedMicrograph
 from nanoseg_bench.imageio import read_image
 from nanoseg_bench.models.data import TrainingImages, network_input, normalise, shrink_instance
-from nanoseg_bench.preparation.choices import Choices
+from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.pipeline import prepare
 
 CANVAS = 48
@@ -84,7 +84,7 @@ def test_copies_can_be_left_out(prepared_set, tmp_path):
         dataset="copies",
         classes=("disc",),
         out=tmp_path / "set",
-        choices=Choices(canvas=64, assignment=assignment, augment_copies=2),
+        config=PrepareConfig(canvas=64, assignment=assignment, augment_copies=2),
         workers=1,
     )
     assert len(TrainingImages(prepared, 64)) == 6

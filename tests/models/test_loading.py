@@ -8,13 +8,13 @@ from torch.utils.data import DataLoader
 
 from nanoseg_bench.errors import ModelError
 from nanoseg_bench.models import training_batches
+from nanoseg_bench.models.augmentation import Draw
 from nanoseg_bench.models.base import FitContext
 from nanoseg_bench.models.budget import plan_budget
 from nanoseg_bench.models.loading import Loader, Order, to_device, worker_batches
-from nanoseg_bench.models.packed import PackedImages, Regions
+from nanoseg_bench.models.packed_images import PackedImages, Regions
 from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.training_batches import TrainingBatches
-from nanoseg_bench.models.views import Draw
 from nanoseg_bench.models.yolo_data import yolo_targets
 
 

@@ -6,13 +6,13 @@ import torch
 from nanoseg_bench.annotations.raster import iou_matrix
 from nanoseg_bench.errors import ModelError, RecipeError, TimeLimitReached
 from nanoseg_bench.imageio import as_rgb, read_image
+from nanoseg_bench.models.augmentation import Draw
 from nanoseg_bench.models.base import MIN_SCORE, CanvasImage, Deadline, FitContext
 from nanoseg_bench.models.checkpoint import save_weights, seed_everything
 from nanoseg_bench.models.engine import as_input
 from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.registry import ABLATION
 from nanoseg_bench.models.training_batches import TrainingBatches
-from nanoseg_bench.models.views import Draw
 from nanoseg_bench.models.yolo import YoloModel, _as_float, _loss_step
 
 PASSED = Deadline(at=0.0, limit="1s")

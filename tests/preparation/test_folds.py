@@ -18,7 +18,7 @@ from nanoseg_bench.imageio import read_image
 from nanoseg_bench.preparation.audit import FoundPair, ReviewedPair
 from nanoseg_bench.preparation.auditing import audit_set, make_audit
 from nanoseg_bench.preparation.begun_truth import begun_truth
-from nanoseg_bench.preparation.choices import Choices
+from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.folds import fold_by_group
 from nanoseg_bench.preparation.pipeline import prepare
 from nanoseg_bench.preparation.prepared_set import PreparedSet
@@ -84,19 +84,19 @@ def test_each_micrograph_is_tested_once_and_no_group_straddles(records, folds, s
 
 def test_what_no_folds_can_be_made_of():
     with pytest.raises(UsageError, match="--folds 2: give 3 or more"):
-        Choices(folds=2)
+        PrepareConfig(folds=2)
     with pytest.raises(UsageError, match=r"--split 9:0:1 with --folds 5: .* give val a share"):
-        Choices(folds=5, ratios=(9, 0, 1))
+        PrepareConfig(folds=5, ratios=(9, 0, 1))
     with pytest.raises(UsageError, match="--folds 5: the split is given"):
-        Choices(folds=5, assignment={"a": "train"})
+        PrepareConfig(folds=5, assignment={"a": "train"})
 
 
 @pytest.fixture
 def folded(collection, tmp_path):
     """Eight specimens of two views in four folds, with two copies each."""
     entries = [LoadedMicrograph(each) for each in collection(8, 2, labels=("a", "b"))]
-    choices = Choices(canvas=64, augment_copies=2, folds=4)
-    return prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "s", choices=choices, workers=1)
+    config = PrepareConfig(canvas=64, augment_copies=2, folds=4)
+    return prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "s", config=config, workers=1)
 
 
 def test_a_fold_answers_like_a_set(folded):
@@ -126,7 +126,7 @@ def test_a_fold_answers_like_a_set(folded):
             assert counts["instances"] == sum(map(len, truth.values()))
             assert set(fold.canvas_instances(part)) == {image.name for image in fold.images(part)}
             assert all(read_image(image.image_path).shape == (64, 64) for image in fold.images(part))
-            assert all(image.label_path.is_file() for image in fold.images(part))
+            assert all((fold.root / "labels" / "train" / f"{image.name}.txt").is_file() for image in fold.images(part))
         assert set(load_eval_set(fold, "test").images) == {image.name for image in originals["test"]}
         fold.require_audit()
     assert tested == {image.name: 1 for image in everything.values() if image.parent is None}
@@ -138,8 +138,8 @@ def test_a_fold_answers_like_a_set(folded):
 
 def test_micrographs_and_copies_are_the_same_bytes_as_without_folds(folded, collection, tmp_path):
     entries = [LoadedMicrograph(each) for each in collection(8, 2, labels=("a", "b"))]
-    choices = Choices(canvas=64, augment_copies=2)
-    plain = prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "p", choices=choices, workers=1)
+    config = PrepareConfig(canvas=64, augment_copies=2)
+    plain = prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "p", config=config, workers=1)
     assert list(plain.folds) == []
     assert not (plain.root / "folds.csv").exists()
     with pytest.raises(DatasetError, match="it has none; prepare it with --folds"):
@@ -154,9 +154,9 @@ def test_micrographs_and_copies_are_the_same_bytes_as_without_folds(folded, coll
 def test_which_fold_tests_what_is_part_of_the_hash(collection, tmp_path):
     entries = [LoadedMicrograph(each) for each in collection(8, 1)]
 
-    def hashes(name, **choices):
-        made = Choices(canvas=64, augment_copies=0, **choices)
-        prepared = prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / name, choices=made, workers=1)
+    def hashes(name, **config):
+        made = PrepareConfig(canvas=64, augment_copies=0, **config)
+        prepared = prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / name, config=made, workers=1)
         return {prepared.content_hash, *(prepared.of_fold(fold).content_hash for fold in prepared.folds)}
 
     first = hashes("a", folds=4)
@@ -231,8 +231,8 @@ def test_truth_that_a_model_began_is_told_of_all_folds(collection, tmp_path):
     images = collection(6, 1)
     images[2] = replace(images[2], begun_by=BegunBy("otsu"))
     entries = [LoadedMicrograph(each) for each in images]
-    choices = Choices(canvas=64, augment_copies=1, folds=3)
-    prepared = prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "s", choices=choices, workers=1)
+    config = PrepareConfig(canvas=64, augment_copies=1, folds=3)
+    prepared = prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "s", config=config, workers=1)
     assert [each.words for each in begun_truth(prepared)] == ["1 of 6 test images"]
     told = [each.words for fold in prepared.folds for each in begun_truth(prepared.of_fold(fold))]
     assert [words for words in told if "test" in words] == ["1 of 2 test images"]
@@ -256,8 +256,8 @@ def test_a_class_of_one_group_is_missing_where_it_is_tested(micrograph, tmp_path
     rod = images[2]
     entries = [LoadedMicrograph(each) for each in images if each is not rod]
     entries.append(LoadedMicrograph(type(rod)(rod.name, rod.image_path, 96, 72, (*rod.instances, square(5, 5, "rod")))))
-    choices = Choices(canvas=64, augment_copies=0, folds=3)
-    prepared = prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "s", choices=choices, workers=1)
+    config = PrepareConfig(canvas=64, augment_copies=0, folds=3)
+    prepared = prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "s", config=config, workers=1)
     fold = next(f for f in prepared.folds if "i2" in {image.name for image in prepared.of_fold(f).images("test")})
     told = [(each.part, each.text) for each in split_shortcomings(prepared) if each.kind == "class-missing"]
     assert (f"train of fold {fold}", "shows no rod (only 1 source group does), so it cannot be learnt") in told
@@ -266,8 +266,8 @@ def test_a_class_of_one_group_is_missing_where_it_is_tested(micrograph, tmp_path
 @pytest.mark.parametrize(("groups", "advised"), [(3, 3), (4, 4), (12, 5)])
 def test_small_sets_are_advised_to_be_folded(collection, tmp_path, groups, advised):
     entries = [LoadedMicrograph(each) for each in collection(groups, 1)]
-    choices = Choices(canvas=64, augment_copies=0)
-    prepared = prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "s", choices=choices, workers=1)
+    config = PrepareConfig(canvas=64, augment_copies=0)
+    prepared = prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "s", config=config, workers=1)
     assert advised_folds(prepared) == advised
 
 
@@ -275,7 +275,7 @@ def test_a_given_split_and_folds_get_no_advice(folded, collection, tmp_path):
     assert advised_folds(folded) is None
     images = collection(6, 1)
     assignment = dict(zip([each.name for each in images], ("train",) * 4 + ("val", "test"), strict=True))
-    choices = Choices(canvas=64, augment_copies=0, assignment=assignment)
+    config = PrepareConfig(canvas=64, augment_copies=0, assignment=assignment)
     entries = [LoadedMicrograph(each) for each in images]
-    prepared = prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "g", choices=choices, workers=1)
+    prepared = prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "g", config=config, workers=1)
     assert advised_folds(prepared) is None

@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 
 from nanoseg_bench.annotations.source import LoadedMicrograph
 from nanoseg_bench.preparation.canvases import WrittenCanvas, WrittenMicrograph
@@ -11,17 +12,10 @@ from nanoseg_bench.preparation.prepared_set import MANIFEST_COLUMNS
 def test_rows_have_every_column_and_come_back(micrograph, tmp_path):
     image = micrograph("a/b", width=100, height=50)
     seen = Inspection(
-        name="a/b",
-        image_path=image.image_path,
-        width=100,
-        height=50,
-        source_group=None,
-        nm_per_px=0.1 + 0.2,
+        replace(image, instances=(), nm_per_px=0.1 + 0.2, attributes={"z": 'a "b", c', "a": "é"}),
         scale_from="zeiss",
-        attributes={"z": 'a "b", c', "a": "é"},
         labels={"a": 3},
         ignored=0,
-        notes=(),
         reading={"page": 2},
         pixels_sha256="f00",
     )

@@ -18,18 +18,18 @@ from nanoseg_bench.annotations.source import LoadedMicrograph
 from nanoseg_bench.errors import AnnotationError, AuditError, ImageError, PreparationError
 from nanoseg_bench.files import read_json, write_json
 from nanoseg_bench.imageio import read_image
-from nanoseg_bench.preparation.choices import Choices
+from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.pipeline import prepare
 from nanoseg_bench.preparation.prepared_set import MANIFEST_COLUMNS, PreparedSet
 
-CHOICES = {field.name for field in fields(Choices)}
+CHOICES = {field.name for field in fields(PrepareConfig)}
 
 
 def make(micrographs, out, ood=(), hrtem=(), **options):
     options = {"name": "mine", "dataset": "mine", "classes": ("a", "b"), "canvas": 64, "workers": 1, **options}
-    choices = Choices(**{key: options.pop(key) for key in CHOICES & set(options)})
+    config = PrepareConfig(**{key: options.pop(key) for key in CHOICES & set(options)})
     entries, aside, lattices = ([LoadedMicrograph(each) for each in part] for part in (micrographs, ood, hrtem))
-    return prepare(entries, aside, hrtem=lattices, out=out, choices=choices, **options)
+    return prepare(entries, aside, hrtem=lattices, out=out, config=config, **options)
 
 
 def files(root):
@@ -84,7 +84,7 @@ def test_layout_counts_and_round_trip(collection, ood, hrtem, tmp_path):
                 assert [each.region for each in truth[image.name]] == expected
                 assert [each.label for each in truth[image.name]] == [each.label for each in original.instances]
             if split in ("train", "val", "test"):
-                lines = image.label_path.read_text().splitlines()
+                lines = (prepared.root / "labels" / split / f"{image.name}.txt").read_text().splitlines()
                 assert len(lines) == len(on_canvas[image.name])
                 assert all(0 <= float(value) <= 1 for line in lines for value in line.split()[1:])
     assert prepared.max_instances == 3

@@ -60,7 +60,6 @@ def test_what_the_files_say(folder):
     assert (copy.name, copy.parent, copy.nm_per_px, copy.attributes) == ("x-aug01", "x", None, {})
     assert original.letterbox == Letterbox(200, 100, 64)
     assert original.image_path == folder / "images" / "train" / "x.png"
-    assert original.label_path == folder / "labels" / "train" / "x.txt"
     assert prepared.has("test")
     assert not prepared.has("ood")
     assert [each.label for each in prepared.truth("test")["y"]] == ["b"]

@@ -6,7 +6,7 @@ import pytest
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon
 from nanoseg_bench.annotations.source import LoadedMicrograph
 from nanoseg_bench.files import read_json, write_json
-from nanoseg_bench.preparation.choices import Choices
+from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.pipeline import prepare
 from nanoseg_bench.preparation.set_statistics import SplitStatistics, split_statistics
 from nanoseg_bench.preparation.shortcomings import find_shortcomings, shortcoming_lines, split_shortcomings
@@ -83,9 +83,9 @@ def test_the_audit_keeps_them_and_a_set_without_them_is_looked_at(tmp_path, micr
     images = [disc_image(f"train{i}", 400, 20) for i in range(8)]
     images += [disc_image("val", 400, 50), disc_image("test", 100, 5)]
     assignment = {each.name: each.name.rstrip("01234567") for each in images}
-    choices = Choices(canvas=100, assignment=assignment, augment_copies=0)
+    config = PrepareConfig(canvas=100, assignment=assignment, augment_copies=0)
     entries = [LoadedMicrograph(each) for each in images]
-    prepared = prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "s", choices=choices, workers=1)
+    prepared = prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "s", config=config, workers=1)
     found = split_shortcomings(prepared)
     assert [(each.part, each.kind) for each in found] == [
         ("val", "few-groups"),

@@ -21,8 +21,9 @@ from nanoseg_bench.models.trained import open_trained
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.claim import claim_folder
 from nanoseg_bench.runs.folder import RunFolder, find_runs
+from nanoseg_bench.runs.inputs import input_differences, training_hash
 from nanoseg_bench.runs.job import Job, execute, is_complete
-from nanoseg_bench.runs.plan import input_differences, plan_runs, training_hash
+from nanoseg_bench.runs.plan import plan_runs
 from nanoseg_bench.runs.record import read_record, record_path
 
 VALUES = {"canvas": 64, "batch": 2, "images_seen": 4, "images_per_epoch": 4}

@@ -10,7 +10,7 @@ from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograp
 from nanoseg_bench.annotations.raster import mask_to_rle
 from nanoseg_bench.annotations.source import LoadedMicrograph
 from nanoseg_bench.cli import main
-from nanoseg_bench.preparation.choices import Choices
+from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.pipeline import prepare
 
 pytestmark = pytest.mark.usefixtures("runs_in_this_process")
@@ -52,7 +52,7 @@ def rings(tmp_path):
         dataset="rings",
         classes=("particle",),
         out=tmp_path / "data",
-        choices=Choices(
+        config=PrepareConfig(
             canvas=96, assignment=dict(zip([m.name for m in micrographs], splits, strict=True)), augment_copies=1
         ),
         workers=1,

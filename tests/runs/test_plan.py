@@ -5,7 +5,8 @@ import pytest
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.models.options import BUILT_IN_OPTIONS, SemanticOptions
 from nanoseg_bench.models.recipe import Augmentation, Prediction, Recipe, Side, Training, load_recipe
-from nanoseg_bench.runs.plan import RunSpec, input_differences, plan_runs, training_hash
+from nanoseg_bench.runs.inputs import input_differences, training_hash
+from nanoseg_bench.runs.plan import RunSpec, plan_runs
 
 VALUES = {"epochs": 50, "canvas": 320, "augmentation.mosaic": 0.3, "options.neck": 0.8}
 

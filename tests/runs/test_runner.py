@@ -15,7 +15,7 @@ from nanoseg_bench.runs.failure import Outcome, record_failure
 from nanoseg_bench.runs.job import Job
 from nanoseg_bench.runs.plan import plan_runs
 from nanoseg_bench.runs.record import read_record, read_records, record_path, write_record
-from nanoseg_bench.runs.runner import Places, run_plan
+from nanoseg_bench.runs.runner import BenchmarkFolders, run_plan
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def prepared(tmp_path_factory):
 
 
 def places(prepared, root):
-    return Places(prepared.root, root / "runs", root / "boards")
+    return BenchmarkFolders(prepared.root, root / "runs", root / "boards")
 
 
 def job(prepared, root):

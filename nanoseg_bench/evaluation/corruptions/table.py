@@ -5,7 +5,6 @@ images about that large, so a severity is as hard for a micrograph of 4,096 pixe
 and hazes are shares; doses are electrons per reference pixel.
 """
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from nanoseg_bench.evaluation.corruptions.drift import drift
 from nanoseg_bench.evaluation.corruptions.point_spread import blur, defocus, down_sampling
 from nanoseg_bench.evaluation.corruptions.signal import low_contrast, shot_noise
 from nanoseg_bench.evaluation.corruptions.view import Floats
+from nanoseg_bench.wording import did_you_mean
 
 SEVERITIES = (1, 2, 3, 4, 5)
 
@@ -96,7 +96,6 @@ def corruption_named(name: str) -> Corruption:
     """
     by_name = {corruption.name: corruption for corruption in CORRUPTIONS}
     if name not in by_name:
-        close = difflib.get_close_matches(name.lower(), by_name, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
+        hint = did_you_mean(name, by_name)
         raise UsageError(f"no corruption {name!r}; {hint}there are: {', '.join(by_name)}")
     return by_name[name]

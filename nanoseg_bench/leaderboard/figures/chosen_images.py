@@ -1,6 +1,5 @@
 """Which images of an eval set a figure shows: those that were asked for, or some from the best to the worst."""
 
-import difflib
 from collections.abc import Sequence
 
 from nanoseg_bench.errors import UsageError
@@ -8,6 +7,7 @@ from nanoseg_bench.leaderboard.figures.contenders import Contender
 from nanoseg_bench.leaderboard.figures.drawn import NothingToDrawError
 from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
 from nanoseg_bench.preparation.preview import spread
+from nanoseg_bench.wording import did_you_mean, shortened
 
 SHOWN_SETS = ("test", "ood")
 """Eval sets whose images figures show."""
@@ -86,8 +86,6 @@ def _quality(contenders: Sequence[Contender], eval_set: str) -> dict[str, float]
 def _named(name: str, images: dict[str, PreparedImage]) -> PreparedImage:
     if name in images:
         return images[name]
-    close = difflib.get_close_matches(name, images, n=1, cutoff=0.4)
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    hint = did_you_mean(name, images, 0.4)
     known = list(dict.fromkeys(image.name for image in images.values()))
-    more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
-    raise UsageError(f"--images {name}: not in an eval set; {hint}there are {', '.join(known[:_NAMED])}{more}")
+    raise UsageError(f"--images {name}: not in an eval set; {hint}there are {shortened(known, _NAMED)}")

@@ -1,6 +1,5 @@
 """Who stands in a figure: the models of the leaderboard in its order, each with its runs and their records."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from nanoseg_bench.errors import UsageError
-from nanoseg_bench.leaderboard.admission import admitted_records
 from nanoseg_bench.leaderboard.build import best_first
+from nanoseg_bench.leaderboard.comparability import comparable_records
 from nanoseg_bench.leaderboard.palette import Look, model_looks
 from nanoseg_bench.leaderboard.series import Series
 from nanoseg_bench.metrics.bootstrap import percentile_interval
 from nanoseg_bench.runs.record import Record, find_records
+from nanoseg_bench.wording import did_you_mean
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -115,14 +115,14 @@ def read_contenders(leaderboards: Path, set_name: str) -> list[Contender]:
     Raises:
         RecordError: There are no records, one is malformed, or they do not belong in one table.
     """
-    admitted = admitted_records(leaderboards, set_name)
+    comparable = comparable_records(leaderboards, set_name)
     runs: dict[str, dict[str, Record]] = {}
-    for path, record in zip(find_records(leaderboards, set_name), admitted, strict=True):
+    for path, record in zip(find_records(leaderboards, set_name), comparable, strict=True):
         if record.status == "ok":
             runs.setdefault(path.stem.removesuffix(f"-{record.eval_set}"), {})[record.eval_set] = record
     of_record = {id(records["test"]): ScoredRun(run, records) for run, records in runs.items() if "test" in records}
     grouped: dict[tuple[str, str, str], list[ScoredRun]] = {}
-    for record in best_first(admitted, "test"):
+    for record in best_first(comparable, "test"):
         if id(record) in of_record:
             group = (record.model, record.preset, record.initial_weights or "none")
             grouped.setdefault(group, []).append(of_record[id(record)])
@@ -161,8 +161,7 @@ def left_out(contenders: Sequence[Contender], drawn: Sequence[Contender], reason
 def _require(name: str, flag: str, known: Sequence[str], way_out: str) -> None:
     known = list(dict.fromkeys(known))
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        hint = f"did you mean {close[0]!r}? " if close else ""
+        hint = did_you_mean(name, known, 0.4)
         raise UsageError(
             f"{flag} {name}: no scored run of it; {hint}there are {', '.join(known) or 'none'}; or "
             f"{way_out.format(name)}"

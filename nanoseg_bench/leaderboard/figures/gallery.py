@@ -1,6 +1,5 @@
 """Which figures there are, and each of them as files; what cannot be drawn says why and does not stop the others."""
 
-import difflib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,7 +23,7 @@ from nanoseg_bench.leaderboard.figures.sizes import draw_sizes
 from nanoseg_bench.leaderboard.figures.style import figure_style
 from nanoseg_bench.preparation.instance_stream import read_instances
 from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
-from nanoseg_bench.wording import counted
+from nanoseg_bench.wording import counted, did_you_mean
 
 Explainer = Callable[[Contender, Path, PreparedImage, tuple[Rle, ...]], NetworkMaps]
 """Contender, its run's folder, an image and its ignore regions to the maps.
@@ -170,8 +169,7 @@ def choose_kinds(only: Sequence[str] | None) -> list[Kind]:
     known = [key for kind in KINDS for key in (*kind.numbers, kind.name)]
     for key in only or ():
         if key not in known:
-            close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-            hint = f"did you mean {close[0]!r}? " if close else ""
+            hint = did_you_mean(key, known, 0.5)
             raise UsageError(f"--only {key}: no such figure; {hint}there are {', '.join(dict.fromkeys(known))}")
     return [kind for kind in KINDS if only is None or not {kind.name, *kind.numbers}.isdisjoint(only)]
 

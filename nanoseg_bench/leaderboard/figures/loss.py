@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender, left_out
 from nanoseg_bench.leaderboard.figures.drawn import Drawn, NothingToDrawError
 from nanoseg_bench.leaderboard.figures.style import WIDTH, lettered, model_legend
-from nanoseg_bench.runs.folder import HISTORY_FILE
+from nanoseg_bench.models.run_files import HISTORY_FILE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nanoseg_bench.leaderboard.admission import admitted_records
 from nanoseg_bench.leaderboard.build import build_tables
+from nanoseg_bench.leaderboard.comparability import comparable_records
 from nanoseg_bench.leaderboard.entries import build_entries
 from nanoseg_bench.leaderboard.figures.curves import draw_curves
 from nanoseg_bench.leaderboard.page_charts import f1_chart, precision_recall_chart
@@ -24,7 +24,7 @@ def test_lines_and_operating_points(scored, contenders, tmp_path, chart, title):
     scored("unet", 2)
     scored("nsyolo", 1, seed=0)
     scored("nsyolo", 1, seed=1)
-    records = admitted_records(tmp_path, "toy")
+    records = comparable_records(tmp_path, "toy")
     table = build_tables(records)["test"]
     entries = build_entries(records, table, "test", model_looks(table["model"]))
     panels = {axes.get_title(loc="left") or axes.get_title(): axes for axes in draw_curves(contenders()).figure.axes}

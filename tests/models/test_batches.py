@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from nanoseg_bench.models.assembly import InstanceBatch, assemble
+from nanoseg_bench.models.augmentation import Draw, Views, draw_views, plain_views
+from nanoseg_bench.models.batches import InstanceBatch, assemble
 from nanoseg_bench.models.data import Particle, Sample
-from nanoseg_bench.models.packed import pack
+from nanoseg_bench.models.packed_images import pack
 from nanoseg_bench.models.recipe import Augmentation
-from nanoseg_bench.models.views import Draw, Views, draw_views, plain_views
 from nanoseg_bench.preparation.augment import MIN_VISIBLE
 
 GREY = 114

@@ -31,7 +31,7 @@ _AT_50 = {
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Ranking:
     """Fields are the columns of the tables; None for a row that does not compete, or where nothing was resampled."""
 
     rank: int | None = None
@@ -90,7 +90,7 @@ def training_images(record: Record) -> int | None:
     return seen or None
 
 
-def contests(records: Sequence[Record]) -> list[tuple[object, ...]]:
+def comparison_groups(records: Sequence[Record]) -> list[tuple[object, ...]]:
     """What each row has in common with those that it competes with, the images that training sees last.
 
     A row without training competes with the most models that it can: where their trainings see several numbers of
@@ -125,15 +125,15 @@ def comparable(record: Record, *, but: str | None = None) -> tuple[object, ...]:
     return tuple(getattr(record, name) for name in COMPARABLE_BY if name != but)
 
 
-def standings(records: Sequence[Record], metric: str, reference: str) -> list[Standing]:
+def rank_rows(records: Sequence[Record], metric: str, reference: str) -> list[Ranking]:
     """One for each record.
 
     Args:
         records: Of one eval set.
         metric: That ranks; higher is better.
-        reference: Model that the differences are taken to; a contest without it has none.
+        reference: Model that the differences are taken to; a comparison group without it has none.
     """
-    keys = contests(records)
+    keys = comparison_groups(records)
     contestants: dict[tuple[object, ...], dict[str, list[Record]]] = {}
     for record, key in zip(records, keys, strict=True):
         if competes(record, metric):
@@ -143,7 +143,7 @@ def standings(records: Sequence[Record], metric: str, reference: str) -> list[St
         for key, models in contestants.items()
     }
     return [
-        of_model[key][record.model] if competes(record, metric) else Standing()
+        of_model[key][record.model] if competes(record, metric) else Ranking()
         for record, key in zip(records, keys, strict=True)
     ]
 
@@ -167,7 +167,7 @@ def _contestant(seeds: Sequence[Record], metric: str) -> _Contestant:
     )
 
 
-def _stand(contestants: Mapping[str, _Contestant], reference: str) -> dict[str, Standing]:
+def _stand(contestants: Mapping[str, _Contestant], reference: str) -> dict[str, Ranking]:
     samples = [one.resampled for one in contestants.values() if one.resampled is not None]
     tested = len(samples) == len(contestants) and len({sample.size for sample in samples}) == 1
     ranges = dict(zip(contestants, rank_ranges(samples), strict=True)) if tested else {}
@@ -176,7 +176,7 @@ def _stand(contestants: Mapping[str, _Contestant], reference: str) -> dict[str, 
     for model, one in contestants.items():
         difference, lo, hi = _difference(one, other, tested)
         difference_50, lo_50, hi_50 = _difference(one.at_50, other.at_50 if other else None, tested)
-        standing[model] = Standing(
+        standing[model] = Ranking(
             rank=1 + sum(each.score > one.score for each in contestants.values()),
             rank_lo=ranges[model].best if tested else None,
             rank_hi=ranges[model].worst if tested else None,

@@ -11,7 +11,7 @@ from nanoseg_bench.runs.record import Record, find_records, read_record
 _Found = list[tuple[Path, Record]]
 
 
-def admitted_records(leaderboards: Path, set_name: str) -> list[Record]:
+def comparable_records(leaderboards: Path, set_name: str) -> list[Record]:
     """The records of a prepared set's name, sorted by file name.
 
     Raises:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from nanoseg_bench.models.packed import PackedImages, Regions
-from nanoseg_bench.models.views import Views
+from nanoseg_bench.models.augmentation import Views
+from nanoseg_bench.models.packed_images import PackedImages, Regions
 from nanoseg_bench.preparation.augment import MIN_VISIBLE
 from nanoseg_bench.preparation.letterbox import PADDING_GREY
 

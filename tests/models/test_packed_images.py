@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nanoseg_bench.models.data import Particle, Sample
-from nanoseg_bench.models.packed import TooLargeError, pack
+from nanoseg_bench.models.packed_images import TooLargeError, pack
 
 SIZE = 24
 

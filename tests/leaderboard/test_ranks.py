@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from nanoseg_bench.leaderboard.build import build_tables
-from nanoseg_bench.leaderboard.standings import Standing, contests, ranked_metric, resampled, standings
-from nanoseg_bench.runs.record import Training
+from nanoseg_bench.leaderboard.ranks import Ranking, comparison_groups, rank_rows, ranked_metric, resampled
+from nanoseg_bench.runs.facts import Training
 
 METRIC = "map_50_95"
 
@@ -23,13 +23,13 @@ def contestant(make_record):
 
 def test_ranks_that_the_data_leave_open(contestant):
     records = [contestant("a", 0.5), contestant("b", 0.7, own=0.02), contestant("c", 0.701, own=0.02)]
-    found = standings(records, METRIC, "a")
+    found = rank_rows(records, METRIC, "a")
     assert [(one.rank, one.rank_lo, one.rank_hi) for one in found] == [(3, 3, 3), (2, 1, 2), (1, 1, 2)]
 
 
 def test_differences_are_paired(contestant):
     records = [contestant("a", 0.5), contestant("b", 0.52)]
-    reference, other = standings(records, METRIC, "a")
+    reference, other = rank_rows(records, METRIC, "a")
     assert other.reference == "a"
     assert other.difference == pytest.approx(0.02)
     # Either score is uncertain by 0.1, their difference by a fiftieth of it.
@@ -41,7 +41,7 @@ def test_differences_are_paired(contestant):
 
 def test_seeds_count_as_their_mean(contestant):
     records = [contestant("a", 0.9, seed=0), contestant("a", 0.1, seed=1), contestant("b", 0.6)]
-    first, second, other = standings(records, METRIC, "a")
+    first, second, other = rank_rows(records, METRIC, "a")
     assert first == second
     assert (first.rank, first.rank_lo, first.rank_hi) == (2, 2, 2)
     assert other.rank == 1
@@ -50,12 +50,12 @@ def test_seeds_count_as_their_mean(contestant):
 
 def test_equal_scores_share_a_rank(make_record):
     records = [make_record(model, score) for model, score in (("a", 0.5), ("b", 0.5), ("c", 0.4))]
-    assert [one.rank for one in standings(records, METRIC, "a")] == [1, 1, 3]
+    assert [one.rank for one in rank_rows(records, METRIC, "a")] == [1, 1, 3]
 
 
 def test_without_resamples_there_is_a_rank_and_no_interval(contestant, make_record):
-    found = standings([contestant("a", 0.5), make_record("b", 0.6)], METRIC, "a")
-    assert found[1] == Standing(rank=1, reference="a", difference=pytest.approx(0.1))
+    found = rank_rows([contestant("a", 0.5), make_record("b", 0.6)], METRIC, "a")
+    assert found[1] == Ranking(rank=1, reference="a", difference=pytest.approx(0.1))
 
 
 def test_who_does_not_compete_has_no_standing(contestant, make_record):
@@ -65,22 +65,22 @@ def test_who_does_not_compete_has_no_standing(contestant, make_record):
         contestant("failed", 0.9, status="failed"),
         make_record("otsu", None, agnostic=0.9),
     ]
-    own, *others = standings(records, METRIC, "a")
+    own, *others = rank_rows(records, METRIC, "a")
     assert own.rank == own.rank_lo == own.rank_hi == 1
-    assert others == [Standing()] * 3
+    assert others == [Ranking()] * 3
 
 
 def test_the_reference_is_one_of_the_same_contest(contestant):
     other = "w.safetensors sha256:ab"
     records = [contestant("a", 0.5), contestant("b", 0.6, initial_weights=other), contestant("a", 0.4, preset="paper")]
-    assert [one.reference for one in standings(records, METRIC, "a")] == ["a", None, "a"]
-    assert [one.difference for one in standings(records, METRIC, "a")] == [0, None, 0]
+    assert [one.reference for one in rank_rows(records, METRIC, "a")] == ["a", None, "a"]
+    assert [one.difference for one in rank_rows(records, METRIC, "a")] == [0, None, 0]
 
 
 def test_a_change_of_machine_splits_no_seeds(contestant):
     """The device decides how long it takes, not how good it is."""
     records = [contestant("a", 0.9), contestant("a", 0.1, seed=1, device="CPU, 4 threads"), contestant("b", 0.6)]
-    first, second, other = standings(records, METRIC, "a")
+    first, second, other = rank_rows(records, METRIC, "a")
     assert first == second and (first.rank, other.rank) == (2, 1)
     assert other.difference == pytest.approx(0.1)
 
@@ -101,10 +101,10 @@ def test_who_saw_other_numbers_of_images_is_ranked_apart(contestant):
         contestant("failed", None, status="failed", training=None),
         contestant("outside", 0.99, external=True, training=None),
     ]
-    found = standings(records, METRIC, "yolo11n")
+    found = rank_rows(records, METRIC, "yolo11n")
     assert [one.rank for one in found] == [3, 1, 1, 1, 1, 2, None, None]
     assert [one.reference for one in found] == ["yolo11n", "yolo11n", None, None, None, "yolo11n", None, None]
-    assert [key[-1] for key in contests(records)] == [72000, 72000, 28800, 28800, 14400, 72000, 72000, None]
+    assert [key[-1] for key in comparison_groups(records)] == [72000, 72000, 28800, 28800, 14400, 72000, 72000, None]
     table = build_tables(records)["test"]
     assert list(table["model"]) == ["mask-rcnn", "unet", "unet", "nsyolo", "otsu", "yolo11n", "outside", "failed"]
     assert list(table["ranked_at_images"])[:7] == [14400, 28800, 28800, 72000, 72000, 72000, None]
@@ -113,18 +113,18 @@ def test_who_saw_other_numbers_of_images_is_ranked_apart(contestant):
 def test_of_equal_groups_a_model_without_training_joins_that_of_the_most_images(contestant):
     records = [contestant("a", 0.6, **trained(10)), contestant("b", 0.7, **trained(20)), contestant("c", 0.1)]
     records[2] = records[2].model_copy(update={"training": None})
-    assert [key[-1] for key in contests(records)] == [10, 20, 20]
-    assert [key[-1] for key in contests(records[2:])] == [None]
+    assert [key[-1] for key in comparison_groups(records)] == [10, 20, 20]
+    assert [key[-1] for key in comparison_groups(records[2:])] == [None]
 
 
 def test_what_whole_batches_round_splits_nothing(contestant):
     """Of a budget of 1,000 images, batches of 16 see 1,008 and batches of 4 all of them."""
     budget = {"recipe": {"images_seen": 1000}}
     records = [contestant("a", 0.6, **trained(1008), **budget), contestant("b", 0.7, **trained(1000), **budget)]
-    assert [one.rank for one in standings(records, METRIC, "a")] == [2, 1]
+    assert [one.rank for one in rank_rows(records, METRIC, "a")] == [2, 1]
     by_epochs = {"recipe": {"images_seen": None, "epochs": 3}}
     records[0] = contestant("a", 0.6, **trained(1008), **by_epochs)
-    assert [one.rank for one in standings(records, METRIC, "a")] == [1, 1]
+    assert [one.rank for one in rank_rows(records, METRIC, "a")] == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -146,15 +146,15 @@ def test_ap50_has_its_own_paired_difference(make_record, metric, at_50, classes)
         )
 
     records = [record("a", 0.5, 0.8), record("b", 0.6, 0.85), record("b", 0.4, 0.65, seed=1)]
-    found = standings(records, metric, "a")[1]
+    found = rank_rows(records, metric, "a")[1]
     assert (found.difference, found.difference_map_50) == (pytest.approx(0), pytest.approx(-0.05))
     mean = (np.array(records[1].resampled[at_50]) + records[2].resampled[at_50]) / 2 - records[0].resampled[at_50]
     assert (found.difference_map_50_lo, found.difference_map_50_hi) == pytest.approx(
         tuple(np.percentile(mean, [2.5, 97.5]))
     )
     without = [each.model_copy(update={"scores": {metric: each.scores[metric]}}) for each in records]
-    assert standings(without, metric, "a")[1].difference_map_50 is None
-    assert standings(without, metric, "a")[1].difference_lo == found.difference_lo
+    assert rank_rows(without, metric, "a")[1].difference_map_50 is None
+    assert rank_rows(without, metric, "a")[1].difference_lo == found.difference_lo
 
 
 def test_resamples_without_a_value_are_left_out(make_record):

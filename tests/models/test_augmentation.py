@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from nanoseg_bench.models.augmentation import Draw, Views, draw_views, plain_views
 from nanoseg_bench.models.recipe import Augmentation
-from nanoseg_bench.models.views import Draw, Views, draw_views, plain_views
 
 SIZE = 96
 IMAGES = 50

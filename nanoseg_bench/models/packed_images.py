@@ -47,7 +47,7 @@ class Regions(NamedTuple):
     area: NDArray[np.int64]
 
     def at(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "Regions":
-        """Some of them."""
+        """The regions at these places, or where a mask is true."""
         return Regions(*(column[rows] for column in self))
 
 

@@ -2,7 +2,7 @@
 
 Augmentation is drawn here, from the seed and an image's position in the whole training alone. So a resumed training
 draws what an uninterrupted one would have drawn, and all models of one seed see the same canvases, whatever their batch
-size. ``models.assembly`` carries it out.
+size. ``models.batches`` carries it out.
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ from nanoseg_bench.preparation.scales import ScaleTable
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class PrepareConfig:
     """What a user decides about a prepared set.
 
     Attributes:

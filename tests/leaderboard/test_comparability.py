@@ -4,22 +4,22 @@ import pytest
 
 from nanoseg_bench.errors import RecordError
 from nanoseg_bench.evaluation.operating_point import DEFAULT_CONFIDENCE, EVERY_PARTICLE
-from nanoseg_bench.leaderboard.admission import admitted_records
+from nanoseg_bench.leaderboard.comparability import comparable_records
 from nanoseg_bench.runs.record import record_path, write_record
 
 
 def test_records_come_in_the_order_of_their_files(tmp_path, make_record, keep_records):
     keep_records(tmp_path, make_record("b", 0.1), make_record("a", 0.2))
     (tmp_path / "records" / "toy" / ".c.json").write_text("of a writer that was killed")
-    assert [record.model for record in admitted_records(tmp_path, "toy")] == ["a", "b"]
+    assert [record.model for record in comparable_records(tmp_path, "toy")] == ["a", "b"]
 
 
 def test_no_records(tmp_path, make_record, keep_records):
     with pytest.raises(RecordError, match=r"no records; run `nanoseg-bench run` first$"):
-        admitted_records(tmp_path, "toy")
+        comparable_records(tmp_path, "toy")
     keep_records(tmp_path, make_record("b", 0.1))
     with pytest.raises(RecordError, match="no records; run `nanoseg-bench run` first, or name one of toy"):
-        admitted_records(tmp_path, "tyo")
+        comparable_records(tmp_path, "tyo")
 
 
 def test_a_record_of_an_older_evaluator_is_refused(tmp_path, make_record, keep_records):
@@ -29,7 +29,7 @@ def test_a_record_of_an_older_evaluator_is_refused(tmp_path, make_record, keep_r
     with pytest.raises(
         RecordError, match=r"b-quick-seed0-test\.json and 1 more: made by evaluator version 1, .*`nanoseg-bench score`"
     ):
-        admitted_records(tmp_path, "toy")
+        comparable_records(tmp_path, "toy")
 
 
 def test_a_record_of_an_older_format_is_refused(tmp_path, make_record, keep_records):
@@ -39,35 +39,35 @@ def test_a_record_of_an_older_format_is_refused(tmp_path, make_record, keep_reco
     with pytest.raises(
         RecordError, match=r"a-quick-seed0-test\.json: .*its format is 'nanoseg-record/1'.*`nanoseg-bench score`"
     ):
-        admitted_records(tmp_path, "toy")
+        comparable_records(tmp_path, "toy")
     for text in ("{}", "[]", "not JSON"):
         path.write_text(text)
         with pytest.raises(RecordError, match=r"a-quick-seed0-test\.json: not a record"):
-            admitted_records(tmp_path, "toy")
+            comparable_records(tmp_path, "toy")
 
 
 def test_records_of_two_prepared_sets_are_refused(tmp_path, make_record, keep_records):
     keep_records(tmp_path, make_record("a", 0.1), make_record("b", 0.1, set_hash="b" * 64))
     with pytest.raises(RecordError, match=r"2 different prepared sets .*a-quick-seed0-test\.json \(aaaaaaaaaaaa\), b-"):
-        admitted_records(tmp_path, "toy")
+        comparable_records(tmp_path, "toy")
 
 
 def test_two_records_of_one_run_are_refused(tmp_path, make_record, keep_records):
     keep_records(tmp_path, make_record("a", 0.1))
     write_record(record_path(tmp_path, "toy", "copy", "test"), make_record("a", 0.9))
     with pytest.raises(RecordError, match=r"copy-test\.json: of the same run and eval set as a-quick-seed0-test\.json"):
-        admitted_records(tmp_path, "toy")
+        comparable_records(tmp_path, "toy")
 
 
 def test_a_declared_threshold_is_for_predictions_from_outside(tmp_path, make_record, keep_records):
     outside = make_record("cellpose", 0.1, external=True, confidence_source="declared")
     keep_records(tmp_path, outside)
-    assert admitted_records(tmp_path, "toy") == [outside]
+    assert comparable_records(tmp_path, "toy") == [outside]
     keep_records(tmp_path, make_record("a", 0.1, confidence_source="declared"))
     with pytest.raises(
         RecordError, match=r"a-quick-seed0-test\.json: its operating point was declared, not chosen on val"
     ):
-        admitted_records(tmp_path, "toy")
+        comparable_records(tmp_path, "toy")
 
 
 def test_a_default_is_admitted_and_one_that_somebody_planted_is_not(tmp_path, make_record, keep_records):
@@ -78,21 +78,21 @@ def test_a_default_is_admitted_and_one_that_somebody_planted_is_not(tmp_path, ma
 
     for confidence in (DEFAULT_CONFIDENCE, EVERY_PARTICLE):
         keep_records(tmp_path, record(confidence))
-        assert admitted_records(tmp_path, "toy") == [record(confidence)]
+        assert comparable_records(tmp_path, "toy") == [record(confidence)]
     keep_records(tmp_path, record(0.3))
     with pytest.raises(RecordError, match=r"a-quick-seed0-test\.json: its operating point 0\.3 is no default"):
-        admitted_records(tmp_path, "toy")
+        comparable_records(tmp_path, "toy")
     chosen = {"confidence": 0.4, "source": "val"}
     for planted in (record(0.25, operating_point=chosen), record(0.3, confidence_source="val", operating_point=chosen)):
         keep_records(tmp_path, planted)
         with pytest.raises(RecordError, match=r"its operating point is 0\..*what was chosen is 0\.4 \(val\)"):
-            admitted_records(tmp_path, "toy")
+            comparable_records(tmp_path, "toy")
     keep_records(tmp_path, record(0.25, confidence_source="none", operating_point=None))
     with pytest.raises(RecordError, match="nothing says where it is from"):
-        admitted_records(tmp_path, "toy")
+        comparable_records(tmp_path, "toy")
     keep_records(tmp_path, record(0.25), make_record("a", eval_set="ood", scores={"confidence": 0.0}))
     with pytest.raises(RecordError, match="is the same on every eval set"):
-        admitted_records(tmp_path, "toy")
+        comparable_records(tmp_path, "toy")
 
 
 def test_a_threshold_picked_on_test_is_refused(tmp_path, make_record, keep_records):
@@ -101,13 +101,13 @@ def test_a_threshold_picked_on_test_is_refused(tmp_path, make_record, keep_recor
     failed = make_record("b", eval_set="ood", scores={}, status="failed")
     keep_records(tmp_path, honest, failed, make_record("a", eval_set="ood", scores={"confidence": 0.25}))
     (path,) = keep_records(tmp_path, make_record("a", scores={"confidence": 0.25}))
-    assert len(admitted_records(tmp_path, "toy")) == 4
+    assert len(comparable_records(tmp_path, "toy")) == 4
     path.write_text(path.read_text().replace("0.25", "0.125"))
     with pytest.raises(
         RecordError,
         match=r"a-quick-seed0-test\.json: its operating point is 0\.125, that of a-quick-seed0-ood\.json is 0\.25",
     ):
-        admitted_records(tmp_path, "toy")
+        comparable_records(tmp_path, "toy")
     path.write_text(path.read_text().replace('"confidence_source": "val"', '"confidence_source": "test"'))
     with pytest.raises(RecordError, match=r"a-quick-seed0-test\.json: .*confidence_source: Input should be 'val'"):
-        admitted_records(tmp_path, "toy")
+        comparable_records(tmp_path, "toy")

@@ -1,0 +1,49 @@
+"""A job travels to its process as ``job.json``, which an earlier version may have written."""
+
+import dataclasses
+import json
+import time
+
+import pytest
+
+from nanoseg_bench.models.base import Deadline
+from nanoseg_bench.models.recipe import load_recipe
+from nanoseg_bench.runs.job import Job, job_from_json, job_to_json
+from nanoseg_bench.runs.plan import RunSpec
+
+WRITTEN = (
+    *("recipe", "seed", "weights", "weights_sha256", "set_hash", "fold", "final"),
+    *("data", "run_dir", "leaderboards", "device", "seconds_left", "limit", "robust_images", "timed"),
+)
+
+
+@pytest.fixture
+def job(tmp_path):
+    weights = tmp_path / "weights.safetensors"
+    spec = RunSpec(load_recipe("yolo11n", "cpu"), None, weights, "f" * 64, "0" * 64, fold=2)
+    return Job(spec, tmp_path / "data", tmp_path / "run", tmp_path / "boards", "cpu", robust_images=3, timed=False)
+
+
+def test_a_job_comes_back_from_its_file(job):
+    document = json.loads(json.dumps(job_to_json(job)))
+    assert tuple(document) == WRITTEN
+    assert document["weights"] == str(job.spec.weights)
+    assert job_from_json(document) == job
+    assert job_from_json(document).spec.inputs() == job.spec.inputs()
+
+
+def test_what_is_left_of_the_time_is_what_travels(job):
+    limited = dataclasses.replace(job, deadline=Deadline(time.monotonic() + 60, "1m"))
+    document = job_to_json(limited)
+    assert 59 < document["seconds_left"] <= 60
+    assert (job_from_json(document).deadline.limit, job_from_json(document).deadline.passed) == ("1m", False)
+    assert job_from_json({**document, "seconds_left": -1.0}).deadline.passed
+
+
+def test_a_job_of_an_earlier_version_has_the_defaults_of_what_came_since(job):
+    document = job_to_json(job)
+    for later in ("fold", "final", "robust_images", "timed"):
+        del document[later]
+    read = job_from_json(document)
+    assert (read.spec.fold, read.spec.final, read.robust_images, read.timed) == (None, False, 0, True)
+    assert "fold" not in read.spec.inputs()

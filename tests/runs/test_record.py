@@ -1,0 +1,64 @@
+"""What lies on disk stays what it is: records and run folders are read and written byte for byte."""
+
+import json
+
+import pytest
+
+from nanoseg_bench.errors import RecordError
+from nanoseg_bench.models.recipe import load_recipe
+from nanoseg_bench.resources import resource_dir
+from nanoseg_bench.runs.documents import Fit, read_document, read_run, write_document
+from nanoseg_bench.runs.facts import MadeBy, RunFacts, Training
+from nanoseg_bench.runs.folder import RunFolder
+from nanoseg_bench.runs.record import Record, read_record, write_record
+
+LEADERBOARDS = resource_dir("datasets").parent / "leaderboards"
+PUBLISHED = sorted((LEADERBOARDS / "records").glob("*/*.json"))
+RUNS = sorted((LEADERBOARDS / "predictions").glob("*/*/run.json"))
+
+
+def facts():
+    recipe = load_recipe("unet", "smoke").model_dump(mode="json")
+    training = Training(epochs=2, images_seen=8, seconds=1.5, resumes=0)
+    made_by = MadeBy(versions={"nanoseg-bench": "0.1.0"}, commit=None)
+    return RunFacts.of_recipe(recipe, made_by, seed=0, training=training, parameters=7, device="CPU")
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
+def test_a_published_record_is_written_as_it_lies_there(path, tmp_path):
+    write_record(tmp_path / "record.json", read_record(path))
+    assert (tmp_path / "record.json").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("path", RUNS, ids=lambda path: path.parent.name)
+def test_the_folder_of_a_published_run_is_written_as_it_lies_there(path, tmp_path):
+    for name, document in (("run.json", read_run(path)), ("fit.json", read_document(path.with_name("fit.json"), Fit))):
+        write_document(tmp_path / name, document)
+        # One of them was indented by another hand: the same keys in the same order are the same layout.
+        there = json.loads(path.with_name(name).read_text(encoding="utf-8"))
+        assert (tmp_path / name).read_text(encoding="utf-8") == json.dumps(there, indent=1, ensure_ascii=False) + "\n"
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
+def test_a_record_says_of_its_run_what_the_run_says_of_itself(path):
+    record = read_record(path)
+    run = RunFolder(LEADERBOARDS / "predictions" / record.set_name / path.stem.removesuffix(f"-{record.eval_set}"))
+    known = {field: getattr(record, field) for field in RunFacts.model_fields}
+    assert RunFacts(**known).model_dump(exclude={"device"}) == run.facts().model_dump(exclude={"device"})
+
+
+def test_every_record_has_the_fields_of_its_run_and_they_come_back(tmp_path):
+    judged = {"evaluator": "3", "set_name": "s", "dataset": "d", "set_hash": "0", "classes": ("a",), "eval_set": "test"}
+    record = Record(**dict(facts()), **judged, images=3, status="ok", finished="2026-01-01T00:00:00+00:00")
+    write_record(tmp_path / "record.json", record)
+    assert read_record(tmp_path / "record.json") == record
+    document = json.loads((tmp_path / "record.json").read_text(encoding="utf-8"))
+    assert set(document) == set(Record.model_fields) > set(RunFacts.model_fields)
+    assert (document["model"], document["title"], document["preset"]) == ("unet", "U-Net", "smoke")
+    assert document["training"]["images_seen"] == 8
+
+
+def test_a_record_with_a_field_that_nobody_knows_is_refused_by_its_name(tmp_path):
+    (tmp_path / "record.json").write_text(json.dumps({"format": "nanoseg-record/3", "colour": 1}), encoding="utf-8")
+    with pytest.raises(RecordError, match=r"record\.json: not a record of format nanoseg-record/3"):
+        read_record(tmp_path / "record.json")
