@@ -50,8 +50,8 @@ def require_writers(formats: tuple[str, ...]) -> None:
             require_packages(f"--to {name}", *_WRITTEN_BY[name], otherwise=way)
     if PDF in formats and find_office() is None:
         raise UsageError(
-            "--to pdf is made of the Word report by LibreOffice (soffice), which is not installed; leave pdf out, and save "
-            "the Word report as PDF in Word"
+            "--to pdf is made of the Word report by LibreOffice (soffice), which is not installed; leave pdf out, and "
+            "save the Word report as PDF in Word"
         )
 
 

@@ -17,7 +17,7 @@ import tifffile
 from lxml import etree
 from PIL import Image
 
-from nanoseg_bench.annotations.doors import open_source
+from nanoseg_bench.annotations.readers import open_source
 from nanoseg_bench.cli import main
 from nanoseg_bench.files import write_json
 from nanoseg_bench.measure.columns import COLUMNS

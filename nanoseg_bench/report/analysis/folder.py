@@ -29,7 +29,6 @@ from nanoseg_bench.measure.sample import Unit, particle_weights, warnings_of
 from nanoseg_bench.measure.sampling_by import assign_samples
 from nanoseg_bench.measure.statistics import compute_statistics
 from nanoseg_bench.preparation.scales import ScaleTable
-from nanoseg_bench.preparation.survey import some
 from nanoseg_bench.progress import track
 from nanoseg_bench.report.analysis.method import method_of
 from nanoseg_bench.report.analysis.micrograph import (
@@ -45,7 +44,7 @@ from nanoseg_bench.report.formats import ANNOTATIONS, DEFAULT_FORMATS, PICTURES,
 from nanoseg_bench.report.report_input import Method, ReportInput
 from nanoseg_bench.report.sample_statistics import compute_sample
 from nanoseg_bench.staging import hold_folder
-from nanoseg_bench.wording import counted
+from nanoseg_bench.wording import counted, shortened
 
 FILE = "analysis.json"
 """Settings and results; also says that a folder is ours."""
@@ -472,8 +471,8 @@ def _pooled(analysed: Sequence[AnalysedMicrograph]) -> tuple[Sequence[AnalysedMi
         return analysed, ()
     others = [each.image.path.name for each in analysed if each.image.nm_per_px is None]
     return scaled, (
-        f"{counted(len(others), 'image')} without a scale left out of this sample of {len(analysed)}: {some(others)}; "
-        "give the scale (--scale-csv) to count them",
+        f"{counted(len(others), 'image')} without a scale left out of this sample of {len(analysed)}: "
+        f"{shortened(others)}; give the scale (--scale-csv) to count them",
     )
 
 
