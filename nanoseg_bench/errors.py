@@ -65,5 +65,9 @@ class PublishingError(NanosegError):
     """A published row could not be scored again by anybody else."""
 
 
+class ScaleError(NanosegError):
+    """A scale, a length or a line that was given is none, or its text cannot be read."""
+
+
 class BusyError(NanosegError):
     """Another process of ours is at work on the same files."""

@@ -1,0 +1,241 @@
+"""The scale of a micrograph: from the file, the words of its information bar, its scale bar, or the user.
+
+What the user gives counts before everything else. Unasked, the file's own metadata count before what is written on the
+image, and words before bars; whatever is there besides is compared with it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoseg_bench.errors import ScaleError
+from nanoseg_bench.imageio import ImageNotes, read_with_notes, warn_of_uneven_pixels, warn_of_unknown_units
+from nanoseg_bench.measure.scale.finder import likeness
+from nanoseg_bench.measure.scale.given import line_length
+from nanoseg_bench.measure.scale.info_bar import InfoText
+from nanoseg_bench.measure.scale.reader import has_reader
+from nanoseg_bench.measure.scale.result import (
+    GATE,
+    INFO_BAR,
+    LINE,
+    METADATA,
+    NONE,
+    SCALE_BAR,
+    TYPED,
+    Ends,
+    FoundScale,
+    LabelledBar,
+)
+from nanoseg_bench.measure.scale.text import read_lengths
+from nanoseg_bench.measure.scale.written import Written, read_written
+
+_DIFFERENCE = 0.03
+"""Part by which two statements of one scale may differ, beside what they are uncertain by."""
+
+_ASK = GATE - 0.1
+"""Confidence that is left at most where statements contradict each other."""
+
+_METADATA = 0.98
+"""Confidence in what the file states, with nothing to compare it with."""
+
+_RIVAL = 0.4
+"""Another bar is worth a question from this part of the confidence of the best."""
+
+_END_PX = 0.35
+"""Standard uncertainty of one end of a bar: bars are drawn over whole pixels."""
+
+_PRINT_MM = (20.0, 1000.0)
+"""Width of the print or screen that a field is enlarged to by the magnification of its information bar."""
+
+
+def find_scale(
+    micrograph: Path | str | NDArray[np.uint8],
+    *,
+    notes: ImageNotes | None = None,
+    nm_per_px: float | None = None,
+    bar_nm: float | None = None,
+    line: Ends | None = None,
+    read_text: bool | None = None,
+) -> FoundScale:
+    """Find the scale of a micrograph, and say how sure it is.
+
+    What is tried, until something holds: ``nm_per_px`` as given; ``line``, or the bar that is found, with the length
+    ``bar_nm`` as given; metadata of the file; words of the information bar (HFW, pixel size); the scale bar and its
+    text. Where two of them differ by more than 3 %, that is a warning, and the user is asked. The scale bar of a
+    diffraction pattern (1/nm) is refused. Nothing found is an answer, too: sizes are in pixels then.
+
+    Args:
+        micrograph: Its file, or its pixels, (H, W) or (H, W, 3) uint8.
+        notes: What ``imageio.read_with_notes`` said of the pixels; of a file it is read.
+        nm_per_px: The scale as the user states it, see ``parse_scale``.
+        bar_nm: Length of the bar or line as the user states it, nm, see ``parse_length``.
+        line: Both ends of the line that ``bar_nm`` is the length of, px, see ``parse_line``.
+        read_text: Whether text is read, by OCR; None for where RapidOCR is installed.
+
+    Raises:
+        ImageError: The file cannot be read.
+        ScaleError: ``line`` without ``bar_nm``, a line of no length, or ``read_text`` without RapidOCR.
+    """
+    if isinstance(micrograph, np.ndarray):
+        pixels, said = micrograph, notes or ImageNotes()
+    else:
+        pixels, said = read_with_notes(Path(micrograph))
+    if line is not None and bar_nm is None:
+        raise ScaleError("a line alone tells no scale; say how long it is, too (--scale-bar 200nm)")
+    stated = _from_metadata(said, str(micrograph) if isinstance(micrograph, Path | str) else "the image")
+    if nm_per_px is not None:
+        return _compared(FoundScale(nm_per_px, TYPED, 1.0, text=f"{nm_per_px:g} nm/px"), [stated])
+    if line is not None and bar_nm is not None:
+        line_length(line)
+        return _compared(_from_bar(LabelledBar(line, f"{bar_nm:g} nm", bar_nm, 1.0), LINE), [stated])
+    written = read_written(pixels, read_text=has_reader() if read_text is None else read_text)
+    if bar_nm is not None:
+        return _compared(_with_length(written, bar_nm), [stated])
+    if stated.nm_per_px is None:
+        reciprocal = written.reciprocal or _reciprocal_unit(said)
+        if reciprocal:
+            return _refused(reciprocal)
+    candidates = [each for each in (stated, _from_info(written.info, pixels.shape[1])) if each.nm_per_px is not None]
+    bars = [_from_bar(bar, SCALE_BAR) for bar in written.bars]
+    if not candidates:
+        return _by_bars(written, bars).with_warnings(*stated.warnings)
+    return _compared(candidates[0], [*candidates[1:], *bars[:1]], shown=written)
+
+
+def _from_metadata(notes: ImageNotes, name: str) -> FoundScale:
+    warnings: list[str] = []
+    if notes.uneven_nm is not None:
+        warnings += warn_of_uneven_pixels([(name, notes.uneven_nm)])
+    if notes.unknown_unit is not None:
+        warnings += warn_of_unknown_units([(name, notes.unknown_unit)])
+    if notes.nm_per_px is None:
+        return FoundScale(None, NONE, 0.0, warnings=tuple(warnings))
+    return FoundScale(notes.nm_per_px, METADATA, _METADATA, text=notes.scale_from or "", warnings=tuple(warnings))
+
+
+def _reciprocal_unit(notes: ImageNotes) -> str:
+    """The unit of the file where it is one of reciprocal space; empty otherwise."""
+    unit = notes.unknown_unit or ""
+    return unit if any(length.reciprocal for length in read_lengths(f"1 {unit}")) else ""
+
+
+def _refused(text: str) -> FoundScale:
+    return FoundScale(
+        None,
+        NONE,
+        0.0,
+        text=text,
+        warnings=(f"the scale is stated in reciprocal space ({text}): a diffraction pattern has no lengths in nm",),
+    )
+
+
+def _from_info(info: InfoText, width: int) -> FoundScale:
+    """The scale from the words of an information bar, which spans the field of ``width`` px."""
+    if info.pixel_nm is not None:
+        value, text = info.pixel_nm, info.text
+    elif info.field_nm is not None:
+        value, text = info.field_nm / width, info.text
+    else:
+        return FoundScale(None, NONE, 0.0)
+    found = FoundScale(value, INFO_BAR, info.score, text=text, relative_uncertainty=info.relative_uncertainty)
+    return _checked_by_magnification(found, info, width)
+
+
+def _checked_by_magnification(found: FoundScale, info: InfoText, width: int) -> FoundScale:
+    """A decimal point that was lost makes a print of a field some metres wide, or some millimetres."""
+    if found.nm_per_px is None or info.magnification is None:
+        return found
+    print_mm = found.nm_per_px * width * info.magnification / 1e6
+    if _PRINT_MM[0] <= print_mm <= _PRINT_MM[1]:
+        return found
+    return replace(found, confidence=min(found.confidence, _ASK)).with_warnings(
+        f"{found.text} does not go with the magnification of {info.magnification:g} beside it; look whether a decimal "
+        "point was misread"
+    )
+
+
+def _from_bar(bar: LabelledBar, source: str) -> FoundScale:
+    return FoundScale(
+        bar.nm_per_px,
+        source,
+        bar.confidence,
+        bar.ends,
+        bar.text,
+        bar.value_nm,
+        2**0.5 * _END_PX / bar.length_px,
+    )
+
+
+def _by_bars(written: Written, bars: Sequence[FoundScale]) -> FoundScale:
+    """The scale of the surest bar; another one that differs is a question."""
+    if not bars:
+        bare = None if written.bare is None else written.bare.line
+        return FoundScale(None, NONE, 0.0, bare)
+    best = replace(bars[0], others=written.bars[1:])
+    rivals = [each for each in bars[1:] if each.confidence >= _RIVAL * best.confidence]
+    return _compared(best, rivals[:1])
+
+
+def _with_length(written: Written, bar_nm: float) -> FoundScale:
+    """The scale of the bar that was found, with the length that the user says it has."""
+    if written.bars:
+        best = written.bars[0]
+        found = _from_bar(replace(best, value_nm=bar_nm, confidence=max(best.confidence, GATE)), LINE)
+        if best.value_nm is not None and abs(best.value_nm - bar_nm) > _DIFFERENCE * bar_nm:
+            return found.with_warnings(f"the bar is labelled {best.text}, and {bar_nm:g} nm are taken as you say")
+        return found
+    if written.bare is None:
+        return FoundScale(None, NONE, 0.0).with_warnings(
+            f"no scale bar of {bar_nm:g} nm was found; give both ends of it, or the scale itself (--scale 0.42nm)"
+        )
+    return _from_bar(LabelledBar(written.bare.line, f"{bar_nm:g} nm", bar_nm, likeness(written.bare)), LINE)
+
+
+def _compared(found: FoundScale, others: Sequence[FoundScale], shown: Written | None = None) -> FoundScale:
+    """The same with a warning where another statement differs, and more confidence where one agrees.
+
+    Args:
+        found: What counts.
+        others: What else states a scale.
+        shown: Where the bar to draw is from.
+    """
+    if shown is not None and shown.bars and found.bar is None:
+        best, *rest = shown.bars
+        found = replace(found, bar=best.ends, value_nm=best.value_nm, others=tuple(rest))
+    warnings = list(_differences(found, others))
+    confidence = found.confidence
+    for other in others:
+        if other.nm_per_px is not None and not _differs(found, other):
+            confidence = 1.0 - (1.0 - confidence) * (1.0 - other.confidence)
+    if warnings and found.source not in (TYPED, LINE):
+        confidence = min(confidence, _ASK)
+    return replace(found, confidence=confidence).with_warnings(*warnings)
+
+
+def _differences(found: FoundScale, others: Sequence[FoundScale]) -> Iterator[str]:
+    for other in others:
+        # What is hardly a statement contradicts nothing.
+        if other.nm_per_px is not None and _differs(found, other) and other.confidence >= _RIVAL * found.confidence:
+            yield (
+                f"{_NAMES[found.source]} ({found.text}) says {found.nm_per_px:.4g} nm/px, {_NAMES[other.source]} "
+                f"({other.text}) {other.nm_per_px:.4g}; look which is right, and give it (--scale {found.nm_per_px:.4g}nm)"
+            )
+
+
+_NAMES = {
+    METADATA: "the file",
+    INFO_BAR: "the information bar",
+    SCALE_BAR: "the scale bar",
+    LINE: "the line",
+    TYPED: "the scale given",
+}
+
+
+def _differs(one: FoundScale, other: FoundScale) -> bool:
+    if one.nm_per_px is None or other.nm_per_px is None:
+        return False
+    uncertain = 2 * ((one.relative_uncertainty or 0.0) ** 2 + (other.relative_uncertainty or 0.0) ** 2) ** 0.5
+    return abs(one.nm_per_px - other.nm_per_px) > (_DIFFERENCE + uncertain) * one.nm_per_px

@@ -1,0 +1,196 @@
+"""Which bar a text belongs to: both have one grey value, and stand together."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoseg_bench.measure.scale.bar import PLAIN, SPLIT, Bar, measure_bar
+from nanoseg_bench.measure.scale.finder import likeness
+from nanoseg_bench.measure.scale.line import Line
+from nanoseg_bench.measure.scale.ruler import find_ruler
+
+_REACH = 4.0
+"""Rows above and below a text in which its bar is looked for, in heights of the text."""
+
+_INK_ALIKE = (14, 36)
+"""Grey values by which a bar and its text differ: strictly, and at most."""
+
+_SHORTEST = 0.35
+_ASPECT = 1.8
+"""Length of a bar in heights of its text, and in thicknesses."""
+
+_NEAR = 2.0
+_BESIDE = 3.0
+_GREY_ALIKE = 40.0
+_OTHER_POLARITY = 0.4
+_LEAST_LENGTH = 0.7
+_LEAST_PART = 0.4
+_OFF_MIDDLE = 0.2
+_ACROSS = 0.3
+_LEAST_PIECE = 4
+"""Distances of a bar and its text, in heights of the text, and difference of their grey values, at which trust falls to
+one half; factor where one is bright and the other dark; least length
+of a bar in heights of its text, and within the box of the text in its widths; distance of
+their middle rows, in heights, from which a bar is not across the letters, and the factor where it is; px of a piece of a bar beside its text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """What a text is written in.
+
+    Attributes:
+        box: (left, top, right, bottom) of the letters themselves, px.
+        grey: Their grey value.
+        ground: That of what they are written on.
+    """
+
+    box: tuple[int, int, int, int]
+    grey: float
+    ground: float
+
+    @property
+    def bright(self) -> bool:
+        """Whether the letters are brighter than their ground."""
+        return self.grey > self.ground
+
+    @property
+    def height(self) -> float:
+        """Of the letters, px."""
+        return float(max(self.box[3] - self.box[1], 1))
+
+
+def find_ink(grey: NDArray[np.uint8], line: Line) -> Ink:
+    """Grey value, ground and extent of the letters of a line.
+
+    Args:
+        grey: (H, W) uint8.
+        line: With some ground around the letters.
+    """
+    height, width = grey.shape
+    left, top = int(max(line.left, 0)), int(max(line.top, 0))
+    right, bottom = int(min(np.ceil(line.right), width)), int(min(np.ceil(line.bottom), height))
+    window = grey[top:bottom, left:right].astype(np.float32)
+    if window.size < 4:
+        return Ink((left, top, right, bottom), 0.0, 255.0)
+    low, middle, high = (float(value) for value in np.percentile(window, (3, 50, 97)))
+    value, ground = (high, middle) if high - middle >= middle - low else (low, middle)
+    written = np.abs(window - value) < abs(value - ground) / 2
+    rows = np.flatnonzero(written.mean(axis=1) >= 0.04)
+    if len(rows):
+        top, bottom = top + int(rows[0]), top + int(rows[-1]) + 1
+    return Ink((left, top, right, bottom), value, ground)
+
+
+def bars_near(grey: NDArray[np.uint8], ink: Ink) -> list[Bar]:
+    """Strips and rows of ticks near a text that are written in its ink; of a bar that the text interrupts, the whole."""
+    height, width = grey.shape
+    top, bottom = ink.box[1], ink.box[3]
+    rows = slice(max(int(top - _REACH * ink.height), 0), min(int(bottom + _REACH * ink.height) + 1, height))
+    window = grey[rows].astype(np.float32)
+    found: list[Bar] = []
+    for alike in _INK_ALIKE:
+        near = np.abs(window - ink.grey) <= alike
+        near |= (window >= ink.grey) if ink.bright else (window <= ink.grey)
+        found += _strips(grey, near, rows.start, ink)
+    ruler = find_ruler(grey[rows], ink.height, ink.grey, ink.ground) if ink.grey != ink.ground else None
+    if ruler is not None:
+        found.append(replace(ruler, top=ruler.top + rows.start, bottom=ruler.bottom + rows.start))
+    return [*found, *_joined(found, ink)]
+
+
+def _strips(grey: NDArray[np.uint8], near: NDArray[np.bool_], first_row: int, ink: Ink) -> Iterable[Bar]:
+    """Level runs of ink, measured."""
+    shortest = max(round(_SHORTEST * ink.height), _LEAST_PIECE + 2)
+    runs = cv2.morphologyEx(near.astype(np.uint8), cv2.MORPH_OPEN, np.ones((1, shortest), np.uint8))
+    _, _, stats, _ = cv2.connectedComponentsWithStats(runs, connectivity=4)
+    for left, top, across, down, area in stats[1:].tolist():
+        if across < _ASPECT * down or down > 1.5 * ink.height or area < 0.6 * across * down:
+            continue
+        top += first_row
+        if _is_inside(ink, left, top, left + across, top + down):
+            continue
+        bar = measure_bar(grey, left, top, left + across, top + down, bright=ink.bright)
+        if bar is not None and bar.length >= _ASPECT * bar.thickness and bar.filled >= 0.6:
+            yield bar
+
+
+def _is_inside(ink: Ink, left: int, top: int, right: int, bottom: int) -> bool:
+    """Whether a run is a stroke of the letters."""
+    box = ink.box
+    margin = 0.1 * ink.height
+    return left >= box[0] - 1 and right <= box[2] + 1 and top >= box[1] - margin and bottom <= box[3] + margin
+
+
+def _is_stroke(bar: Bar, ink: Ink) -> bool:
+    """Whether a strip is a part of the letters, or too short for their bar."""
+    if bar.length < _LEAST_LENGTH * ink.height:
+        return True
+    left, top, right, bottom = ink.box
+    within = bar.x0 >= left - 1 and bar.x1 <= right + 1 and bar.y > top and bar.y < bottom
+    return bar.kind == PLAIN and within and bar.length < _LEAST_PART * (right - left)
+
+
+def _joined(bars: Sequence[Bar], ink: Ink) -> list[Bar]:
+    """Bars that the text interrupts: two pieces of equal height and grey value on both sides of it."""
+    left, top, right, bottom = ink.box
+    on_level = [bar for bar in bars if bar.kind == PLAIN and top <= bar.y <= bottom]
+    before = [bar for bar in on_level if bar.x1 <= left + 0.4 * ink.height]
+    after = [bar for bar in on_level if bar.x0 >= right - 0.4 * ink.height]
+    whole = []
+    for one in before:
+        for other in after:
+            level = abs(one.y - other.y) <= max(1.5, 0.1 * ink.height)
+            alike = abs(one.grey - other.grey) <= _INK_ALIKE[1] and 0.5 <= one.length / other.length <= 2.0
+            close = left - one.x1 <= 1.5 * ink.height and other.x0 - right <= 1.5 * ink.height
+            if level and alike and close:
+                whole.append(
+                    replace(
+                        one,
+                        x1=other.x1,
+                        end_contrast=min(one.end_contrast, other.end_contrast),
+                        spread=max(one.spread, other.spread),
+                        filled=min(one.filled, other.filled),
+                        stands_out=min(one.stands_out, other.stands_out),
+                        cut=one.cut or other.cut,
+                        kind=SPLIT,
+                    )
+                )
+    return whole
+
+
+def belongs(bar: Bar, ink: Ink) -> float:
+    """How well a bar and a text go together, from 0 to 1.
+
+    A product of one factor each for: the bar by itself, the distance of both, how they are aligned, their grey values,
+    and the sizes of the bar against the letters.
+    """
+    left, top, right, bottom = ink.box
+    unit = ink.height
+    if _is_stroke(bar, ink):
+        return 0.0
+    across = bar.x1 > left and bar.x0 < right and bar.kind != SPLIT
+    middle = (top + bottom) / 2
+    if across and abs(bar.y - middle) > _OFF_MIDDLE * unit:
+        # The box of the letters holds the edge of the bar, too.
+        top, bottom = (top, min(bottom, bar.top)) if bar.y > middle else (max(top, bar.bottom), bottom)
+        across = False
+    down = max(bar.top - bottom, top - bar.bottom, 0.0) / unit
+    aside = max(bar.x0 - right, left - bar.x1, 0.0) / unit
+    near = _falling(down, _NEAR) * _falling(aside, _BESIDE) * (_ACROSS if across and down == 0 else 1.0)
+    shift = abs((bar.x0 + bar.x1) - (left + right)) / 2 / max(bar.length, right - left)
+    edges = min(abs(bar.x0 - left), abs(bar.x1 - right)) / unit
+    aligned = 1.0 if shift <= 0.12 or edges <= 0.5 else 0.9 if aside == 0 else 0.8
+    alike = _falling(abs(bar.grey - ink.grey), _GREY_ALIKE, 2)
+    if (bar.contrast > 0) != ink.bright:
+        alike = _OTHER_POLARITY
+    thick = _falling(max(bar.thickness / unit - 0.7, 0.0), 0.4, 2) if bar.kind != "ruler" else 1.0
+    long = bar.length / max(right - left, 1)
+    sized = 1.0 if 0.3 <= long <= 6 else 0.7
+    return likeness(bar) ** 0.5 * near * aligned * alike * thick * sized
+
+
+def _falling(value: float, half: float, power: int = 4) -> float:
+    return 1.0 / (1.0 + (value / half) ** power)

@@ -1,0 +1,113 @@
+"""Finds and reads lettering with RapidOCR, whose models come with its package: nothing is fetched."""
+
+import importlib.util
+import threading
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoseg_bench.errors import ScaleError
+from nanoseg_bench.measure.scale.line import Line
+
+_LEAST_WIDE = 1.2
+"""Width in heights of a line that may state a length: round particles look like the letter O."""
+
+_ENLARGED = 2.0
+"""Small parts are enlarged so much at most, since small print is overlooked."""
+
+_MOST_LINES = 12
+_MARGIN = 0.12
+"""Lines that are read of one image at most, and ground around a line, in its heights, that is read with it."""
+
+
+def has_reader() -> bool:
+    """Whether RapidOCR is installed."""
+    return importlib.util.find_spec("rapidocr") is not None
+
+
+def open_reader() -> "Reader":
+    """The one reader of this process; it loads its models (a second or two) when it is first used.
+
+    Raises:
+        ScaleError: RapidOCR is not installed.
+    """
+    if not has_reader():
+        raise ScaleError(
+            "reading the text of scale bars needs RapidOCR: pip install 'nanoseg-bench[app]'; or give the scale yourself "
+            "(--scale 0.42nm, --scale-bar 200nm)"
+        )
+    return _reader()
+
+
+@cache
+def _reader() -> "Reader":
+    return Reader()
+
+
+class Reader:
+    """Finds and reads lines of text. One call at a time: the engine keeps the settings of its last call."""
+
+    def __init__(self) -> None:
+        from rapidocr import RapidOCR
+
+        self._lock = threading.Lock()
+        self._engine: Any = RapidOCR(
+            params={
+                "Global.log_level": "critical",
+                "Global.max_side_len": 4000,
+                "Det.limit_type": "max",
+                "Det.limit_side_len": 4000,
+                "EngineConfig.onnxruntime.intra_op_num_threads": 1,
+                "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+            }
+        )
+
+    def read(self, pixels: NDArray[np.uint8], side: int) -> list[Line]:
+        """The lines of text of an image that may state a length, from the top.
+
+        Args:
+            pixels: (H, W) or (H, W, 3) uint8.
+            side: Longer side in px at which lines are looked for; they are read at full size. The time that it takes
+                goes with the square of it.
+        """
+        colour = _as_bgr(pixels)
+        boxes = [box for box in self._boxes(colour, side) if box[2] - box[0] >= _LEAST_WIDE * (box[3] - box[1])]
+        boxes = sorted(boxes, key=lambda box: (box[1], box[0]))[:_MOST_LINES]
+        texts = self._texts([_cropped(colour, box) for box in boxes])
+        return [Line(text, score, *box) for box, (text, score) in zip(boxes, texts, strict=True)]
+
+    def _boxes(self, colour: NDArray[np.uint8], side: int) -> list[tuple[float, float, float, float]]:
+        """(left, top, right, bottom) of each line."""
+        factor = min(side / max(colour.shape[:2]), _ENLARGED)
+        how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+        with self._lock:
+            sized = cv2.resize(colour, None, fx=factor, fy=factor, interpolation=how)
+            found = self._engine(sized, use_det=True, use_cls=False, use_rec=False)
+        if found.boxes is None:
+            return []
+        corners = np.asarray(found.boxes, dtype=np.float64) / factor
+        return [(*map(float, each.min(axis=0)), *map(float, each.max(axis=0))) for each in corners]  # type: ignore[misc]
+
+    def _texts(self, crops: Sequence[NDArray[np.uint8]]) -> list[tuple[str, float]]:
+        """Text and score of images that show one line each."""
+        read: list[tuple[str, float]] = []
+        with self._lock:
+            for crop in crops:
+                found = self._engine(crop, use_det=False, use_cls=False, use_rec=True)
+                read.append((str(found.txts[0]), float(found.scores[0])) if found.txts else ("", 0.0))
+        return read
+
+
+def _cropped(colour: NDArray[np.uint8], box: tuple[float, float, float, float]) -> NDArray[np.uint8]:
+    margin = _MARGIN * (box[3] - box[1])
+    top, left = max(int(box[1] - margin), 0), max(int(box[0] - margin), 0)
+    return colour[top : int(np.ceil(box[3] + margin)), left : int(np.ceil(box[2] + margin))]
+
+
+def _as_bgr(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    code = cv2.COLOR_GRAY2BGR if pixels.ndim == 2 else cv2.COLOR_RGB2BGR
+    return np.asarray(cv2.cvtColor(pixels, code), dtype=np.uint8)

@@ -1,0 +1,206 @@
+"""What is written on a micrograph about its scale: bars with their lengths, and the words of its information bar."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoseg_bench.imageio import as_grey
+from nanoseg_bench.marks import Mark
+from nanoseg_bench.marks.detection import find_banners
+from nanoseg_bench.measure.scale.bar import Bar
+from nanoseg_bench.measure.scale.finder import find_bars, likeness
+from nanoseg_bench.measure.scale.info_bar import InfoText, read_info
+from nanoseg_bench.measure.scale.line import Line
+from nanoseg_bench.measure.scale.pairing import Ink, bars_near, belongs, find_ink
+from nanoseg_bench.measure.scale.reader import Reader, open_reader
+from nanoseg_bench.measure.scale.result import LabelledBar
+from nanoseg_bench.measure.scale.text import ScaleText, read_lengths
+
+_LEAST_BELONGS = 0.02
+"""Below this a bar and a text have nothing to do with each other."""
+
+_ENOUGH = 0.5
+"""Confidence from which no more text is looked for."""
+
+_LOWER = 0.32
+_ABOVE = 0.14
+_BESIDE = 0.15
+_LEAST_SIDE = 8
+"""Where text is looked for: part of the height at the lower edge, parts of the height and width around a strip, and px of
+what can hold letters."""
+
+_BANNER_SIDE, _STRIP_SIDE, _WHOLE_SIDE = 2048, 960, 640
+"""Longer side in px at which text is looked for, in an information bar, the lower part, and elsewhere."""
+
+_MOST_BARS = 2
+_CLEAR = 0.5
+"""Strips at which text is looked for: how many, and how much they look like bars."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatedLength:
+    """A length that is written on a micrograph.
+
+    Attributes:
+        text: What it says.
+        score: How surely it was read, from 0 to 1.
+        ink: What it is written in.
+    """
+
+    text: ScaleText
+    score: float
+    ink: Ink
+
+    @property
+    def sureness(self) -> float:
+        """From 0 to 1: that it was read right, and is the label of a bar."""
+        alone = 1.0 if self.text.alone else 0.8
+        return float(self.text.trust * min(self.score / 0.9, 1.0) ** 2 * alone)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What is written on a micrograph about its scale.
+
+    Attributes:
+        bars: With the lengths that their texts state, the surest first.
+        bare: The strip that looks most like a scale bar by itself; None where none does.
+        info: Words of the information bar.
+        reciprocal: What a length of reciprocal space says (``5 1/nm``); empty where there is none.
+    """
+
+    bars: tuple[LabelledBar, ...] = ()
+    bare: Bar | None = None
+    info: InfoText = InfoText()
+    reciprocal: str = ""
+
+
+def read_written(pixels: NDArray[np.uint8], *, read_text: bool) -> Written:
+    """Look for bars and, where text is read, for what they and the information bar say.
+
+    Text is looked for where it mostly stands: in information bars or the lower part of the image, and at strips that look
+    like bars; in all of the image only when there is no labelled bar.
+
+    Args:
+        pixels: (H, W) or (H, W, 3) uint8.
+        read_text: Without it, ``bars``, ``info`` and ``reciprocal`` stay empty.
+
+    Raises:
+        ScaleError: Text is to be read and RapidOCR is not installed.
+    """
+    grey = as_grey(pixels)
+    bars = find_bars(grey)
+    bare = bars[0] if bars else None
+    if not read_text:
+        return Written(bare=bare)
+    reader = open_reader()
+    lines: list[Line] = []
+    stated: list[StatedLength] = []
+    labelled: list[LabelledBar] = []
+    for windows in _windows(grey.shape[0], grey.shape[1], find_banners(pixels), bars):
+        for window in windows:
+            found = _read(reader, pixels, window, lines)
+            lines += found
+            stated += stated_lengths(grey, found)
+        labelled = label_bars(grey, bars, [each for each in stated if not each.text.reciprocal])
+        if labelled and labelled[0].confidence >= _ENOUGH:
+            break
+    reciprocal = max((each for each in stated if each.text.reciprocal), key=lambda each: each.sureness, default=None)
+    refused = reciprocal is not None and not labelled
+    return Written(
+        tuple(labelled), bare, read_info(lines), reciprocal.text.text if reciprocal is not None and refused else ""
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """A part of the image, and the longer side at which lettering is looked for in it, px."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    side: int
+
+
+def _windows(height: int, width: int, banners: Sequence[Mark], bars: Sequence[Bar]) -> Iterator[list[_Window]]:
+    """Where lettering is looked for: one list after the other, until a bar has its label."""
+    lower = _Window(0, int((1 - _LOWER) * height), width, height, _STRIP_SIDE)
+    strips = [_Window(each.left, each.top, each.right, each.bottom, _BANNER_SIDE) for each in banners]
+    first = strips or [lower]
+    at_bars = [_around(bar, height, width) for bar in bars[:_MOST_BARS] if likeness(bar) >= _CLEAR]
+    outside = [each for each in at_bars if not any(_contains(other, each) for other in first)]
+    yield [*first, *outside]
+    if strips:
+        yield [lower]
+    yield [_Window(0, 0, width, height, _WHOLE_SIDE)]
+
+
+def _around(bar: Bar, height: int, width: int) -> _Window:
+    return _Window(
+        max(int(bar.x0 - _BESIDE * width), 0),
+        max(int(bar.y - _ABOVE * height), 0),
+        min(int(bar.x1 + _BESIDE * width), width),
+        min(int(bar.y + _ABOVE * height), height),
+        _WHOLE_SIDE,
+    )
+
+
+def _contains(window: _Window, other: _Window) -> bool:
+    return other.top >= window.top or (other.top + other.bottom) / 2 >= window.top and window.bottom >= other.bottom
+
+
+def _read(reader: Reader, pixels: NDArray[np.uint8], window: _Window, known: Sequence[Line]) -> list[Line]:
+    """The lines of a window, in pixels of the whole image, without those that are known."""
+    part = pixels[window.top : window.bottom, window.left : window.right]
+    if min(part.shape[:2]) < _LEAST_SIDE:
+        return []
+    moved = [
+        Line(
+            line.text,
+            line.score,
+            line.left + window.left,
+            line.top + window.top,
+            line.right + window.left,
+            line.bottom + window.top,
+        )
+        for line in reader.read(part, window.side)
+    ]
+    return [line for line in moved if not any(_same_place(line, other) for other in known)]
+
+
+def _same_place(one: Line, other: Line) -> bool:
+    across = min(one.right, other.right) - max(one.left, other.left)
+    down = min(one.bottom, other.bottom) - max(one.top, other.top)
+    return across > 0.5 * min(one.width, other.width) and down > 0.5 * min(one.height, other.height)
+
+
+def stated_lengths(grey: NDArray[np.uint8], lines: Sequence[Line]) -> list[StatedLength]:
+    """The lengths that the lines of a micrograph name."""
+    found = []
+    for line in lines:
+        for text in read_lengths(line.text):
+            left, right = line.left + text.start * line.width, line.left + text.end * line.width
+            part = Line(line.text, line.score, left, line.top, right, line.bottom)
+            found.append(StatedLength(text, line.score, find_ink(grey, part)))
+    return found
+
+
+def label_bars(grey: NDArray[np.uint8], bars: Sequence[Bar], stated: Sequence[StatedLength]) -> list[LabelledBar]:
+    """The best bar of each stated length, the surest first.
+
+    Args:
+        grey: (H, W) uint8.
+        bars: That were found anywhere; more are looked for near each text.
+        stated: Lengths of ordinary space.
+    """
+    found = []
+    for length in stated:
+        rated = [(belongs(bar, length.ink), bar) for bar in (*bars, *bars_near(grey, length.ink))]
+        fit, bar = max(rated, key=lambda each: each[0], default=(0.0, None))
+        if bar is not None and fit >= _LEAST_BELONGS:
+            confidence = min(fit * length.sureness, 1.0)
+            found.append(LabelledBar(bar.line, length.text.text, length.text.nm, float(confidence)))
+    return sorted(found, key=lambda each: -each.confidence)
