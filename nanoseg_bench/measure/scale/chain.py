@@ -102,6 +102,9 @@ def find_scale(
     bars = [_from_bar(bar, SCALE_BAR) for bar in written.bars]
     if not candidates:
         return _by_bars(written, bars).with_warnings(*stated.warnings)
+    if candidates[0].source == INFO_BAR and bars and bars[0].is_sure and _differs(candidates[0], bars[0]):
+        # The words hold for the whole field; a bar is right of a part that was cut out of it, too.
+        return _compared(_by_bars(written, bars), candidates)
     return _compared(candidates[0], [*candidates[1:], *bars[:1]], shown=written)
 
 

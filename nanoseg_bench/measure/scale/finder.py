@@ -56,12 +56,17 @@ def find_bars(grey: NDArray[np.uint8]) -> list[Bar]:
     return _distinct(sorted(found, key=likeness, reverse=True))
 
 
-def likeness(bar: Bar) -> float:
-    """How much a strip looks like a bar by itself, from 0 to 1: one grey value, sharp ends, filled, free, not cut."""
+def quality(bar: Bar) -> float:
+    """How much a strip looks drawn, from 0 to 1: one grey value, sharp ends, filled, free, clear, not cut."""
     even = 1.0 / (1.0 + (bar.spread / 8.0) ** 2)
     sharp = min(bar.end_contrast / max(0.5 * abs(bar.contrast), 25.0), 1.0)
-    extreme = min(bar.grey, 255 - bar.grey)
-    return even * sharp * bar.filled * bar.stands_out * (0.3 if bar.cut else 1.0) / (1.0 + (extreme / 80.0) ** 2)
+    clear = min(abs(bar.contrast) / 50.0, 1.0)
+    return even * sharp * clear * bar.filled * bar.stands_out * (0.3 if bar.cut else 1.0)
+
+
+def likeness(bar: Bar) -> float:
+    """How much a strip looks like a bar by itself, from 0 to 1: drawn, and nearly black or white."""
+    return quality(bar) / (1.0 + (min(bar.grey, 255 - bar.grey) / 80.0) ** 2)
 
 
 def _shrunk(grey: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:

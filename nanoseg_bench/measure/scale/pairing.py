@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.measure.scale.bar import PLAIN, SPLIT, Bar, measure_bar
-from nanoseg_bench.measure.scale.finder import likeness
+from nanoseg_bench.measure.scale.finder import quality
 from nanoseg_bench.measure.scale.line import Line
 from nanoseg_bench.measure.scale.ruler import find_ruler
 
@@ -16,7 +16,15 @@ _REACH = 4.0
 """Rows above and below a text in which its bar is looked for, in heights of the text."""
 
 _INK_ALIKE = (14, 36)
-"""Grey values by which a bar and its text differ: strictly, and at most."""
+_INKED = 0.5
+"""Grey values by which a bar and its text differ, strictly and loosely; part of the contrast of the letters that a thin
+bar has."""
+
+_THIN = 3.0
+"""A bar of fewer px has no pixel that is not dimmed by an edge."""
+
+_INKED_ROW = 0.04
+"""Part of a row of a line of text that is ink."""
 
 _SHORTEST = 0.35
 _ASPECT = 1.8
@@ -78,10 +86,16 @@ def find_ink(grey: NDArray[np.uint8], line: Line) -> Ink:
     low, middle, high = (float(value) for value in np.percentile(window, (3, 50, 97)))
     value, ground = (high, middle) if high - middle >= middle - low else (low, middle)
     written = np.abs(window - value) < abs(value - ground) / 2
-    rows = np.flatnonzero(written.mean(axis=1) >= 0.04)
-    if len(rows):
-        top, bottom = top + int(rows[0]), top + int(rows[-1]) + 1
+    first, after = _largest_group(written.mean(axis=1) >= _INKED_ROW)
+    top, bottom = top + first, top + after
     return Ink((left, top, right, bottom), value, ground)
+
+
+def _largest_group(rows: NDArray[np.bool_]) -> tuple[int, int]:
+    """First and after the last of the longest unbroken part: the letters, without the edge of a bar below them."""
+    steps = np.diff(np.pad(rows.astype(np.int8), 1))
+    groups = zip(np.flatnonzero(steps == 1).tolist(), np.flatnonzero(steps == -1).tolist(), strict=True)
+    return max(groups, key=lambda each: each[1] - each[0], default=(0, len(rows)))
 
 
 def bars_near(grey: NDArray[np.uint8], ink: Ink) -> list[Bar]:
@@ -91,10 +105,11 @@ def bars_near(grey: NDArray[np.uint8], ink: Ink) -> list[Bar]:
     rows = slice(max(int(top - _REACH * ink.height), 0), min(int(bottom + _REACH * ink.height) + 1, height))
     window = grey[rows].astype(np.float32)
     found: list[Bar] = []
-    for alike in _INK_ALIKE:
-        near = np.abs(window - ink.grey) <= alike
-        near |= (window >= ink.grey) if ink.bright else (window <= ink.grey)
-        found += _strips(grey, near, rows.start, ink)
+    beyond = (window >= ink.grey) if ink.bright else (window <= ink.grey)
+    # Thin lines are dimmed by their soft edges.
+    inked = (window - ink.ground) * (1 if ink.bright else -1) >= _INKED * abs(ink.grey - ink.ground)
+    for near in (np.abs(window - ink.grey) <= _INK_ALIKE[0], np.abs(window - ink.grey) <= _INK_ALIKE[1], inked):
+        found += _strips(grey, near | beyond, rows.start, ink)
     ruler = find_ruler(grey[rows], ink.height, ink.grey, ink.ground) if ink.grey != ink.ground else None
     if ruler is not None:
         found.append(replace(ruler, top=ruler.top + rows.start, bottom=ruler.bottom + rows.start))
@@ -121,7 +136,8 @@ def _is_inside(ink: Ink, left: int, top: int, right: int, bottom: int) -> bool:
     """Whether a run is a stroke of the letters."""
     box = ink.box
     margin = 0.1 * ink.height
-    return left >= box[0] - 1 and right <= box[2] + 1 and top >= box[1] - margin and bottom <= box[3] + margin
+    within = left >= box[0] - 1 and right <= box[2] + 1 and top >= box[1] - margin and bottom <= box[3] + margin
+    return within and right - left < _LEAST_PART * (box[2] - box[0])
 
 
 def _is_stroke(bar: Bar, ink: Ink) -> bool:
@@ -183,13 +199,14 @@ def belongs(bar: Bar, ink: Ink) -> float:
     shift = abs((bar.x0 + bar.x1) - (left + right)) / 2 / max(bar.length, right - left)
     edges = min(abs(bar.x0 - left), abs(bar.x1 - right)) / unit
     aligned = 1.0 if shift <= 0.12 or edges <= 0.5 else 0.9 if aside == 0 else 0.8
-    alike = _falling(abs(bar.grey - ink.grey), _GREY_ALIKE, 2)
+    dimmed = bar.thickness < _THIN and min(ink.grey, ink.ground) <= bar.grey <= max(ink.grey, ink.ground)
+    alike = _falling(abs(bar.grey - ink.grey) * (0.5 if dimmed else 1.0), _GREY_ALIKE, 2)
     if (bar.contrast > 0) != ink.bright:
         alike = _OTHER_POLARITY
     thick = _falling(max(bar.thickness / unit - 0.7, 0.0), 0.4, 2) if bar.kind != "ruler" else 1.0
     long = bar.length / max(right - left, 1)
     sized = 1.0 if 0.3 <= long <= 6 else 0.7
-    return likeness(bar) ** 0.5 * near * aligned * alike * thick * sized
+    return quality(bar) ** 0.5 * near * aligned * alike * thick * sized
 
 
 def _falling(value: float, half: float, power: int = 4) -> float:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nanoseg_bench.errors import ScaleError
 from nanoseg_bench.measure.scale.line import Line
+from nanoseg_bench.measure.scale.text import is_unit
 
 _LEAST_WIDE = 1.2
 """Width in heights of a line that may state a length: round particles look like the letter O."""
@@ -19,9 +20,16 @@ _LEAST_WIDE = 1.2
 _ENLARGED = 2.0
 """Small parts are enlarged so much at most, since small print is overlooked."""
 
-_MOST_LINES = 12
+_MOST_LINES = 20
 _MARGIN = 0.12
 """Lines that are read of one image at most, and ground around a line, in its heights, that is read with it."""
+
+
+_NUMBER = 1.5
+"""Ground on the left of a unit, in its heights, that its number may stand in."""
+
+_Box = tuple[float, float, float, float]
+"""Left, top, right, bottom, px."""
 
 
 def has_reader() -> bool:
@@ -67,7 +75,7 @@ class Reader:
         )
 
     def read(self, pixels: NDArray[np.uint8], side: int) -> list[Line]:
-        """The lines of text of an image that may state a length, from the top.
+        """The lines of text of an image that may state a length, from below; so many at most.
 
         Args:
             pixels: (H, W) or (H, W, 3) uint8.
@@ -76,11 +84,18 @@ class Reader:
         """
         colour = _as_bgr(pixels)
         boxes = [box for box in self._boxes(colour, side) if box[2] - box[0] >= _LEAST_WIDE * (box[3] - box[1])]
-        boxes = sorted(boxes, key=lambda box: (box[1], box[0]))[:_MOST_LINES]
+        boxes = sorted(boxes, key=lambda box: (-box[1], box[0]))[:_MOST_LINES]
+        lines = self._lines(colour, boxes)
+        # A slim "1" that stands apart from its unit is left out of the box.
+        units = [line for line in lines if is_unit(line.text)]
+        wider = [(max(line.left - _NUMBER * line.height, 0.0), line.top, line.right, line.bottom) for line in units]
+        return [*(line for line in lines if line not in units), *self._lines(colour, wider)]
+
+    def _lines(self, colour: NDArray[np.uint8], boxes: Sequence[_Box]) -> list[Line]:
         texts = self._texts([_cropped(colour, box) for box in boxes])
         return [Line(text, score, *box) for box, (text, score) in zip(boxes, texts, strict=True)]
 
-    def _boxes(self, colour: NDArray[np.uint8], side: int) -> list[tuple[float, float, float, float]]:
+    def _boxes(self, colour: NDArray[np.uint8], side: int) -> list[_Box]:
         """(left, top, right, bottom) of each line."""
         factor = min(side / max(colour.shape[:2]), _ENLARGED)
         how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
@@ -102,7 +117,7 @@ class Reader:
         return read
 
 
-def _cropped(colour: NDArray[np.uint8], box: tuple[float, float, float, float]) -> NDArray[np.uint8]:
+def _cropped(colour: NDArray[np.uint8], box: _Box) -> NDArray[np.uint8]:
     margin = _MARGIN * (box[3] - box[1])
     top, left = max(int(box[1] - margin), 0), max(int(box[0] - margin), 0)
     return colour[top : int(np.ceil(box[3] + margin)), left : int(np.ceil(box[2] + margin))]

@@ -101,6 +101,11 @@ def read_lengths(line: str) -> list[ScaleText]:
     return found
 
 
+def is_unit(line: str) -> bool:
+    """Whether a line says nothing but a unit of length: its number was overlooked."""
+    return _UNIT.fullmatch(plain_text(line).strip(_ORNAMENT)) is not None
+
+
 def plain_text(line: str) -> str:
     """A line with one sign for micro and for the decimal point, and without superscripts and full-width signs."""
     return unicodedata.normalize("NFKC", line.translate(_POINTS)).translate(_POINTS)

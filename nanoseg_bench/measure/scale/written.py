@@ -31,8 +31,8 @@ _LEAST_SIDE = 8
 """Where text is looked for: part of the height at the lower edge, parts of the height and width around a strip, and px of
 what can hold letters."""
 
-_BANNER_SIDE, _STRIP_SIDE, _WHOLE_SIDE = 2048, 960, 640
-"""Longer side in px at which text is looked for, in an information bar, the lower part, and elsewhere."""
+_LARGE, _SMALL, _SMALLEST = 1600, 960, 480
+"""Longer sides in px at which text is looked for; small print is found in large pictures, bold print in small ones."""
 
 _MOST_BARS = 2
 _CLEAR = 0.5
@@ -97,14 +97,17 @@ def read_written(pixels: NDArray[np.uint8], *, read_text: bool) -> Written:
         return Written(bare=bare)
     reader = open_reader()
     lines: list[Line] = []
+    known: list[Line] = []
     stated: list[StatedLength] = []
     labelled: list[LabelledBar] = []
     for windows in _windows(grey.shape[0], grey.shape[1], find_banners(pixels), bars):
         for window in windows:
-            found = _read(reader, pixels, window, lines)
-            lines += found
-            stated += stated_lengths(grey, found)
-        labelled = label_bars(grey, bars, [each for each in stated if not each.text.reciprocal])
+            lines += _read(reader, pixels, window, lines)
+        new = stated_lengths(grey, lines[len(known) :])
+        known = list(lines)
+        stated += new
+        labelled += label_bars(grey, bars, [each for each in new if not each.text.reciprocal])
+        labelled.sort(key=lambda each: -each.confidence)
         if labelled and labelled[0].confidence >= _ENOUGH:
             break
     reciprocal = max((each for each in stated if each.text.reciprocal), key=lambda each: each.sureness, default=None)
@@ -127,29 +130,31 @@ class _Window:
 
 def _windows(height: int, width: int, banners: Sequence[Mark], bars: Sequence[Bar]) -> Iterator[list[_Window]]:
     """Where lettering is looked for: one list after the other, until a bar has its label."""
-    lower = _Window(0, int((1 - _LOWER) * height), width, height, _STRIP_SIDE)
-    strips = [_Window(each.left, each.top, each.right, each.bottom, _BANNER_SIDE) for each in banners]
+    strips = [(each.left, each.top, each.right, each.bottom) for each in banners]
+    lower = (0, int((1 - _LOWER) * height), width, height)
     first = strips or [lower]
     at_bars = [_around(bar, height, width) for bar in bars[:_MOST_BARS] if likeness(bar) >= _CLEAR]
     outside = [each for each in at_bars if not any(_contains(other, each) for other in first)]
-    yield [*first, *outside]
-    if strips:
-        yield [lower]
-    yield [_Window(0, 0, width, height, _WHOLE_SIDE)]
+    # The size at which a line is looked for decides whether it is found: each part is looked at twice.
+    plain = [_Window(*each, min(each[2] - each[0], _SMALL)) for each in (lower, *outside)]
+    yield [*(_Window(*each, _LARGE) for each in strips), *plain]
+    yield [_Window(*lower, min(2 * width, _LARGE)), *(_Window(*each, _LARGE) for each in outside)]
+    yield [_Window(0, 0, width, height, _SMALLEST)]
+    yield [_Window(0, 0, width, height, _SMALL)]
 
 
-def _around(bar: Bar, height: int, width: int) -> _Window:
-    return _Window(
+def _around(bar: Bar, height: int, width: int) -> tuple[int, int, int, int]:
+    return (
         max(int(bar.x0 - _BESIDE * width), 0),
         max(int(bar.y - _ABOVE * height), 0),
         min(int(bar.x1 + _BESIDE * width), width),
         min(int(bar.y + _ABOVE * height), height),
-        _WHOLE_SIDE,
     )
 
 
-def _contains(window: _Window, other: _Window) -> bool:
-    return other.top >= window.top or (other.top + other.bottom) / 2 >= window.top and window.bottom >= other.bottom
+def _contains(window: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:
+    """Whether the middle of the other window lies in this one, which spans the width."""
+    return window[1] <= (other[1] + other[3]) / 2 <= window[3]
 
 
 def _read(reader: Reader, pixels: NDArray[np.uint8], window: _Window, known: Sequence[Line]) -> list[Line]:
