@@ -113,7 +113,7 @@ def measure_bar(grey: NDArray[np.uint8], left: int, top: int, right: int, bottom
         return None
     x0, left_contrast = _end(profile, first, -1, level, bright=bright)
     x1, right_contrast = _end(profile, after - 1, 1, level, bright=bright)
-    upper, lower = _edges(grey, core, first, after, level, around)
+    upper, lower = _edges(grey, core, first, after, level, bright=bright)
     box = grey[round(upper) : max(round(lower), round(upper) + 1), first:after].astype(np.float32)
     return Bar(
         x0,
@@ -207,12 +207,16 @@ def _end(profile: NDArray[np.float32], inside: int, step: int, level: float, *, 
 
 
 def _edges(
-    grey: NDArray[np.uint8], core: slice, first: int, after: int, level: float, around: float
+    grey: NDArray[np.uint8], core: slice, first: int, after: int, level: float, *, bright: bool
 ) -> tuple[float, float]:
-    """Upper and lower edge at half height."""
+    """Upper and lower edge at half height, where the ground differs most: a bar may lie across particles."""
     quarter = (after - first) // 4
-    column = np.median(grey[:, first + quarter : max(after - quarter, first + quarter + 1)], axis=1).astype(np.float32)
-    half = abs(level - around) / 2
+    columns = grey[:, first + quarter : max(after - quarter, first + quarter + 1)]
+    column = np.percentile(columns, 25 if bright else 75, axis=1).astype(np.float32)
+    reach = core.stop - core.start + _BEYOND[1]
+    ends = (column[max(core.start - reach, 0) : core.start], column[core.stop : core.stop + reach])
+    ground = np.concatenate(ends)
+    half = abs(level - float(np.median(ground))) / 2 if len(ground) else 0.0
 
     def edge(inside: int, step: int) -> float:
         row = inside

@@ -19,8 +19,9 @@ _ASPECT = 2.0
 
 _STANDS_OUT = 20
 _CLEAR = 80
-"""Grey values by which a strip stands out from above and below: to be looked at, and to be told from what it lies
-across."""
+_WHITE = 243
+"""Grey values by which a strip stands out from above and below: to be looked at, and to be told from what it lies across;
+and what is white in spite of JPEG, to be told from a bright particle."""
 
 _MOST = 150
 """Strips that are measured at most, those that stand out most first."""
@@ -84,14 +85,21 @@ def _strips(grey: NDArray[np.uint8]) -> Iterator[tuple[int, int, int, int, float
     padded = cv2.copyMakeBorder(level, thickest + 1, thickest + 1, 0, 0, cv2.BORDER_CONSTANT, value=0)
     thick = cv2.morphologyEx(padded, cv2.MORPH_OPEN, np.ones((thickest + 1, 1), np.uint8))
     strips = level - thick[thickest + 1 : -thickest - 1]
-    for least in (_STANDS_OUT, _CLEAR):
-        _, labels, stats, _ = cv2.connectedComponentsWithStats((strips >= least).astype(np.uint8), connectivity=4)
-        for label in range(1, len(stats)):
-            left, top, across, down, area = (int(value) for value in stats[label])
-            if across < _ASPECT * down or down > thickest or not shortest <= across <= _LONGEST * width:
-                continue
-            inside = labels[top : top + down, left : left + across] == label
-            yield left, top, left + across, top + down, float(strips[top : top + down, left : left + across][inside].mean())
+    drawn = (level >= _WHITE) & (strips >= _STANDS_OUT)
+    for mask in (strips >= _STANDS_OUT, strips >= _CLEAR, drawn):
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
+        across, down = stats[:, 2], stats[:, 3]
+        sized = (across >= _ASPECT * down) & (down <= thickest) & (across >= shortest) & (across <= _LONGEST * width)
+        sized[0] = False
+        for label in np.flatnonzero(sized).tolist():
+            box = _box(stats[label])
+            inside = labels[box] == label
+            yield box[1].start, box[0].start, box[1].stop, box[0].stop, float(strips[box][inside].mean())
+
+
+def _box(stats: NDArray[np.int32]) -> tuple[slice, slice]:
+    left, top, across, down, _ = (int(value) for value in stats)
+    return slice(top, top + down), slice(left, left + across)
 
 
 def _is_bar(bar: Bar, height: int, width: int) -> bool:

@@ -78,7 +78,7 @@ def _nanometres(text: str, what: str, examples: str) -> float:
         raise ScaleError(f"{text!r} is not {what}; write it like {examples}{hint}")
     nm = number * factor
     if not (math.isfinite(nm) and nm > 0):
-        raise ScaleError(f"{text!r} is not {what}: it must be above 0")
+        raise ScaleError(f"{text!r} is not {what}: it must be above 0; write it like {examples}")
     return nm
 
 

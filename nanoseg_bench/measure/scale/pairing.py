@@ -199,7 +199,8 @@ def belongs(bar: Bar, ink: Ink) -> float:
     shift = abs((bar.x0 + bar.x1) - (left + right)) / 2 / max(bar.length, right - left)
     edges = min(abs(bar.x0 - left), abs(bar.x1 - right)) / unit
     aligned = 1.0 if shift <= 0.12 or edges <= 0.5 else 0.9 if aside == 0 else 0.8
-    dimmed = bar.thickness < _THIN and min(ink.grey, ink.ground) <= bar.grey <= max(ink.grey, ink.ground)
+    # What is thin is dimmed by its edges: letters below the grey value of their bar, or a line below that of its letters.
+    dimmed = bar.thickness < _THIN or abs(bar.grey - ink.ground) > abs(ink.grey - ink.ground)
     alike = _falling(abs(bar.grey - ink.grey) * (0.5 if dimmed else 1.0), _GREY_ALIKE, 2)
     if (bar.contrast > 0) != ink.bright:
         alike = _OTHER_POLARITY

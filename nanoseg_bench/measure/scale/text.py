@@ -14,18 +14,21 @@ _MICRO = "\N{GREEK SMALL LETTER MU}"
 
 # Brackets and rules that belong to the bar, and punctuation that noise is read as.
 _ORNAMENT = " \t.,:;*'\"`´’‘“”_~=<>«»()[]{}|/\\+^-–—−°•·!&#→←↔⟷▶◀"
-_POINTS = str.maketrans({"。": ".", "·": ".", "•": ".", "．": ".", "、": ".", "‚": ",", "−": "-", "–": "-", "—": "-"})
+_POINTS = str.maketrans(
+    {"。": ".", "·": ".", "•": ".", "．": ".", "、": ".", "‚": ",", "−": "-", "–": "-", "—": "-"}
+    | {"_": " "}
+)
 _LIKE_DIGITS = str.maketrans(
     {"O": "0", "o": "0", "Q": "0", "D": "0", "l": "1", "I": "1", "|": "1", "i": "1", "!": "1", "S": "5", "s": "5"}
     | {"Z": "2", "z": "2", "B": "8"}
 )
 _DIGITS = r"0-9OoQDlI|i!SsZzB"
-_M = r"(?:m|rn|M|nn)"
+_M = r"(?:m|rn|M)"
 _UNIT = re.compile(
     rf"""
     (?P<over>(?:[1lI|]\s*)?/\s*)?                                  # 1/nm
     (?:
-        (?P<nano>(?:n|N)\s?{_M}|n\s?r\s?n|nanomet(?:er|re)s?)
+        (?P<nano>(?:n|N)\s?{_M}|nn|nanomet(?:er|re)s?)
       | (?P<micro>j?[u{_MICRO}yUv]\s?{_M}|j{_M}|micromet(?:er|re)s?|microns?)
       | (?P<pico>[pP]\s?{_M})
       | (?P<milli>m\s?{_M})
