@@ -157,7 +157,7 @@ def test_reciprocal_and_unknown_units_of_the_file_are_told(field):
 def test_a_file_that_is_no_image_is_refused_in_a_sentence(tmp_path):
     path = tmp_path / "notes.png"
     path.write_text("no picture")
-    with pytest.raises(ImageError, match="notes.png"):
+    with pytest.raises(ImageError, match=r"notes\.png"):
         find_scale(path)
 
 
