@@ -9,6 +9,7 @@ EXTRAS = {
     "labelme": "annotate",
     "onnx": "onnx",
     "onnxruntime": "onnx",
+    "rapidocr": "app",
     "rsciio": "em",
     "sparse": "em",
 }

@@ -78,7 +78,8 @@ def find_scale(
 
     Raises:
         ImageError: The file cannot be read.
-        ScaleError: ``line`` without ``bar_nm``, a line of no length, or ``read_text`` without RapidOCR.
+        ScaleError: ``line`` without ``bar_nm``, or a line of no length.
+        MissingExtraError: ``read_text`` is True and RapidOCR is not installed.
     """
     if isinstance(micrograph, np.ndarray):
         pixels, said = micrograph, notes or ImageNotes()

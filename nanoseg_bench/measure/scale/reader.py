@@ -1,6 +1,5 @@
 """Finds and reads lettering with RapidOCR, whose models come with its package: nothing is fetched."""
 
-import importlib.util
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,9 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoseg_bench.errors import ScaleError
+from nanoseg_bench.extras import is_installed, require_packages
 from nanoseg_bench.measure.scale.line import Line
 from nanoseg_bench.measure.scale.text import begins_with_length, is_unit, read_lengths
+
+_PACKAGES = ("rapidocr", "onnxruntime")
 
 _LEAST_WIDE = 1.2
 """Width in heights of a line that may state a length: round particles look like the letter O."""
@@ -37,21 +38,18 @@ _Box = tuple[float, float, float, float]
 
 
 def has_reader() -> bool:
-    """Whether RapidOCR is installed."""
-    return importlib.util.find_spec("rapidocr") is not None
+    """Whether RapidOCR and what it computes with are installed."""
+    return all(is_installed(package) for package in _PACKAGES)
 
 
 def open_reader() -> "Reader":
     """The one reader of this process; it loads its models (a second or two) when it is first used.
 
     Raises:
-        ScaleError: RapidOCR is not installed.
+        MissingExtraError: RapidOCR is not installed.
     """
-    if not has_reader():
-        raise ScaleError(
-            "reading the text of scale bars needs RapidOCR: pip install 'nanoseg-bench[app]'; or give the scale "
-            "yourself (--scale 0.42nm, --scale-bar 200nm)"
-        )
+    otherwise = "or give the scale yourself (--scale 0.42nm, --scale-bar 200nm)"
+    require_packages("reading the text of scale bars", *_PACKAGES, otherwise=otherwise)
     return _reader()
 
 

@@ -91,7 +91,7 @@ def read_written(pixels: NDArray[np.uint8], *, read_text: bool) -> Written:
         read_text: Without it, ``bars``, ``info`` and ``reciprocal`` stay empty.
 
     Raises:
-        ScaleError: Text is to be read and RapidOCR is not installed.
+        MissingExtraError: Text is to be read and RapidOCR is not installed.
     """
     grey = as_grey(pixels)
     bars = find_bars(grey)
@@ -136,8 +136,10 @@ def _windows(height: int, width: int, banners: Sequence[Mark], bars: Sequence[Ba
     at_bars = [_around(bar, height, width) for bar in bars[:_MOST_BARS] if likeness(bar) >= _CLEAR]
     outside = [each for each in at_bars if not any(_contains(other, each) for other in first)]
     # The size at which a line is looked for decides whether it is found: each part is looked at twice.
-    plain = [_Window(*each, min(each[2] - each[0], _SMALL)) for each in (lower, *outside)]
-    yield [*(_Window(*each, _LARGE) for each in strips), *plain]
+    small = [_Window(*each, min(each[2] - each[0], _SMALL)) for each in (*outside, lower)]
+    yield [*(_Window(*each, _LARGE) for each in strips), *(small[:-1] if strips else small)]
+    if strips:
+        yield small[-1:]
     yield [_Window(*lower, min(2 * width, _LARGE)), *(_Window(*each, _LARGE) for each in outside)]
     yield [_Window(0, 0, width, height, _SMALLEST)]
     yield [_Window(0, 0, width, height, _SMALL)]
