@@ -37,7 +37,8 @@ _LARGE, _SMALL, _SMALLEST = 1600, 960, 480
 
 _MOST_BARS = 2
 _CLEAR = 0.5
-"""Strips at which text is looked for: how many, and how much they look like bars."""
+_LIKELY = 0.3
+"""Strips at which text is looked for: how many, and how much they look like bars; the same of a bar without a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def read_written(pixels: NDArray[np.uint8], *, read_text: bool) -> Written:
     """
     grey = as_grey(pixels)
     bars = find_bars(grey)
-    bare = bars[0] if bars else None
+    bare = next((bar for bar in bars if likeness(bar) >= _LIKELY), None)
     if not read_text:
         return Written(bare=bare)
     reader = open_reader()

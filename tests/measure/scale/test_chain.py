@@ -108,6 +108,7 @@ class TestRead:
 def test_an_image_without_a_scale_is_an_answer(field):
     found = find_scale(field())
     assert (found.nm_per_px, found.source, found.is_sure, found.warnings) == (None, NONE, False, ())
+    assert found.bar is None
 
 
 def test_without_reading_a_bar_is_found_and_asks_for_its_length(micrograph):
