@@ -66,7 +66,7 @@ class PublishingError(NanosegError):
 
 
 class ScaleError(NanosegError):
-    """A scale, a length or a line that was given is none, or its text cannot be read."""
+    """A scale, a length or a line that was given is none."""
 
 
 class BusyError(NanosegError):

@@ -53,6 +53,9 @@ _WITHOUT_LENGTH = frozenset(
 _ESCAPE = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
 _LARGEST_DIFFERENCE = 0.01  # between the two axes of a pixel that is taken for a square
 
+PLAUSIBLE_NM_PER_PX = (1e-4, 1e6)
+"""From a tenth of the finest TEM sampling to a millimetre per pixel: what lies outside is in another unit."""
+
 _UNITS_SHOWN = 3
 
 _X_RESOLUTION, _Y_RESOLUTION = 282, 283

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nanoseg_bench.errors import PreparationError
+from nanoseg_bench.imageio.scale import PLAUSIBLE_NM_PER_PX
 from nanoseg_bench.preparation.name_table import NAME, NameTable, read_name_table, read_rows
 from nanoseg_bench.preparation.survey import Named
 from nanoseg_bench.wording import counted, shortened
 
 NM_PER_PX = "nm_per_px"
-
-# From a tenth of the finest TEM sampling to a millimetre per pixel: what lies outside is in another unit.
-_SMALLEST, _LARGEST = 1e-4, 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ def _parse(cell: str, where: str) -> float:
         ) from error
     if not (math.isfinite(value) and value > 0):
         raise PreparationError(f"{where}: {NM_PER_PX} is {cell!r}; it must be above 0")
-    if not _SMALLEST <= value <= _LARGEST:
+    if not PLAUSIBLE_NM_PER_PX[0] <= value <= PLAUSIBLE_NM_PER_PX[1]:
         raise PreparationError(
             f"{where}: {NM_PER_PX} is {cell!r}, which no electron microscope takes images at; give nanometres per "
             "pixel (1 µm per pixel is 1000; 2 pixels per nm are 0.5)"

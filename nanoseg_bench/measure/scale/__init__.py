@@ -1,7 +1,7 @@
 """The scale of a micrograph, nm per pixel: found with a confidence, or as the user gives it.
 
-``find_scale`` goes through what may tell it; below ``GATE`` its answer is a proposal to ask the user about. Text is read
-with RapidOCR where it is installed; its models come with it, nothing is fetched.
+``find_scale`` goes through what may tell it; below ``GATE`` its answer is a proposal to ask the user about. Text is
+read with RapidOCR where it is installed; its models come with it, nothing is fetched.
 """
 
 from nanoseg_bench.measure.scale.chain import find_scale

@@ -211,9 +211,11 @@ def _edges(
 ) -> tuple[float, float]:
     """Upper and lower edge at half height, where the ground differs most: a bar may lie across particles."""
     quarter = (after - first) // 4
-    columns = grey[:, first + quarter : max(after - quarter, first + quarter + 1)]
-    column = np.percentile(columns, 25 if bright else 75, axis=1).astype(np.float32)
     reach = core.stop - core.start + _BEYOND[1]
+    above = max(core.start - 3 * reach, 0)
+    columns = grey[above : core.stop + 3 * reach, first + quarter : max(after - quarter, first + quarter + 1)]
+    column = np.percentile(columns, 25 if bright else 75, axis=1).astype(np.float32)
+    core = slice(core.start - above, core.stop - above)
     ends = (column[max(core.start - reach, 0) : core.start], column[core.stop : core.stop + reach])
     ground = np.concatenate(ends)
     half = abs(level - float(np.median(ground))) / 2 if len(ground) else 0.0
@@ -227,4 +229,4 @@ def _edges(
         near, far = abs(float(column[row]) - level), abs(float(column[row + step]) - level)
         return row + 0.5 + step * min(max((half - near) / max(far - near, 1e-6), 0.0), 1.0)
 
-    return edge(core.start, -1), edge(core.stop - 1, 1)
+    return above + edge(core.start, -1), above + edge(core.stop - 1, 1)

@@ -4,6 +4,7 @@ What the user gives counts before everything else. Unasked, the file's own metad
 image, and words before bars; whatever is there besides is compared with it.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -77,7 +78,8 @@ def find_scale(
 
     Raises:
         ImageError: The file cannot be read.
-        ScaleError: ``line`` without ``bar_nm``, a line of no length, or ``read_text`` without RapidOCR.
+        ScaleError: ``line`` without ``bar_nm``, or a line of no length.
+        MissingExtraError: ``read_text`` is True and RapidOCR is not installed.
     """
     if isinstance(micrograph, np.ndarray):
         pixels, said = micrograph, notes or ImageNotes()
@@ -224,7 +226,8 @@ def _differences(found: FoundScale, others: Sequence[FoundScale]) -> Iterator[st
         if other.nm_per_px is not None and _differs(found, other) and other.confidence >= _RIVAL * found.confidence:
             yield (
                 f"{_NAMES[found.source]} ({found.text}) says {found.nm_per_px:.4g} nm/px, {_NAMES[other.source]} "
-                f"({other.text}) {other.nm_per_px:.4g}; look which is right, and give it (--scale {found.nm_per_px:.4g}nm)"
+                f"({other.text}) {other.nm_per_px:.4g}; look which is right, and give it "
+                f"(--scale {found.nm_per_px:.4g}nm)"
             )
 
 
@@ -240,5 +243,5 @@ _NAMES = {
 def _differs(one: FoundScale, other: FoundScale) -> bool:
     if one.nm_per_px is None or other.nm_per_px is None:
         return False
-    uncertain = 2 * ((one.relative_uncertainty or 0.0) ** 2 + (other.relative_uncertainty or 0.0) ** 2) ** 0.5
+    uncertain = 2 * math.hypot(one.relative_uncertainty or 0.0, other.relative_uncertainty or 0.0)
     return abs(one.nm_per_px - other.nm_per_px) > (_DIFFERENCE + uncertain) * one.nm_per_px

@@ -20,8 +20,8 @@ _ASPECT = 2.0
 _STANDS_OUT = 20
 _CLEAR = 80
 _WHITE = 243
-"""Grey values by which a strip stands out from above and below: to be looked at, and to be told from what it lies across;
-and what is white in spite of JPEG, to be told from a bright particle."""
+"""Grey values by which a strip stands out from above and below: to be looked at, and to be told from what it lies
+across; and what is white in spite of JPEG, to be told from a bright particle."""
 
 _MOST = 150
 """Strips that are measured at most, those that stand out most first."""

@@ -4,13 +4,12 @@ import math
 import re
 
 from nanoseg_bench.errors import ScaleError
-from nanoseg_bench.imageio.scale import nm_per_unit
+from nanoseg_bench.imageio.scale import PLAUSIBLE_NM_PER_PX, nm_per_unit
 from nanoseg_bench.measure.scale.text import parse_number
 
-_QUANTITY = re.compile(r"\s*(?P<number>[\d.,]+(?:[eE][-+]?\d+)?)\s*(?P<unit>[^\d\s/.,]*)\s*(?:(?:/|per)\s*(?:px|pixels?))?\s*")
-
-SMALLEST_NM_PER_PX, LARGEST_NM_PER_PX = 1e-4, 1e6
-"""From a tenth of the finest TEM sampling to a millimetre per pixel: what lies outside is in another unit."""
+_QUANTITY = re.compile(
+    r"\s*(?P<number>[\d.,]+(?:[eE][-+]?\d+)?)\s*(?P<unit>[^\d\s/.,]*)\s*(?:(?:/|per)\s*(?:px|pixels?))?\s*"
+)
 
 
 def parse_scale(text: str) -> float:
@@ -20,10 +19,10 @@ def parse_scale(text: str) -> float:
         ScaleError: It is no plausible scale.
     """
     nm = _nanometres(text, "a scale", "0.42nm (nanometres per pixel), 1.2um, 420pm")
-    if not SMALLEST_NM_PER_PX <= nm <= LARGEST_NM_PER_PX:
+    if not PLAUSIBLE_NM_PER_PX[0] <= nm <= PLAUSIBLE_NM_PER_PX[1]:
         raise ScaleError(
-            f"{text!r} is a scale that no electron microscope takes images at; give what one pixel spans (1 µm per pixel "
-            "is 1um; 2 pixels per nm are 0.5nm)"
+            f"{text!r} is a scale that no electron microscope takes images at; give what one pixel spans (1 µm per "
+            "pixel is 1um; 2 pixels per nm are 0.5nm)"
         )
     return nm
 

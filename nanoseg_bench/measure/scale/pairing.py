@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoseg_bench.measure.scale.bar import PLAIN, SPLIT, Bar, measure_bar
+from nanoseg_bench.measure.scale.bar import PLAIN, RULER, SPLIT, Bar, measure_bar
 from nanoseg_bench.measure.scale.finder import quality
 from nanoseg_bench.measure.scale.line import Line
 from nanoseg_bench.measure.scale.ruler import find_ruler
@@ -24,25 +24,28 @@ _THIN = 3.0
 """A bar of fewer px has no pixel that is not dimmed by an edge."""
 
 _INKED_ROW = 0.04
-"""Part of a row of a line of text that is ink."""
+_AT_EDGES = 3.0
+"""Part of a row of a line of text that is ink; how much ink at the edges of a line speaks against its being ink."""
 
 _SHORTEST = 0.35
 _ASPECT = 1.8
 """Length of a bar in heights of its text, and in thicknesses."""
 
 _NEAR = 2.0
-_BESIDE = 3.0
+_BESIDE = 4.0
+_THICK = (0.8, 0.7)
 _GREY_ALIKE = 40.0
 _OTHER_POLARITY = 0.4
 _LEAST_LENGTH = 0.7
 _LEAST_PART = 0.4
+_WITHIN_LINE = 0.15
 _OFF_MIDDLE = 0.2
 _ACROSS = 0.3
 _LEAST_PIECE = 4
-"""Distances of a bar and its text, in heights of the text, and difference of their grey values, at which trust falls to
-one half; factor where one is bright and the other dark; least length
-of a bar in heights of its text, and within the box of the text in its widths; distance of
-their middle rows, in heights, from which a bar is not across the letters, and the factor where it is; px of a piece of a bar beside its text."""
+"""Trust in a pair falls to one half at these distances of a bar and its text and this thickness beyond the usual, in
+heights of the text, and this difference of grey values; where one is bright and the other dark it is multiplied. A bar
+has a least length in heights of its text and, within the box of the text, in widths of it; it lies off the middle row
+of the letters, or across them. Px of a piece of a bar beside its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +86,29 @@ def find_ink(grey: NDArray[np.uint8], line: Line) -> Ink:
     window = grey[top:bottom, left:right].astype(np.float32)
     if window.size < 4:
         return Ink((left, top, right, bottom), 0.0, 255.0)
-    low, middle, high = (float(value) for value in np.percentile(window, (3, 50, 97)))
-    value, ground = (high, middle) if high - middle >= middle - low else (low, middle)
+    value, ground = _ink_and_ground(window)
     written = np.abs(window - value) < abs(value - ground) / 2
     first, after = _largest_group(written.mean(axis=1) >= _INKED_ROW)
     top, bottom = top + first, top + after
     return Ink((left, top, right, bottom), value, ground)
+
+
+def _ink_and_ground(window: NDArray[np.float32]) -> tuple[float, float]:
+    """Grey values of the letters and of what they are written on.
+
+    Letters are the darkest or the brightest there is, and hardly any of their pixels lie at the edges of their box; one
+    edge may run along a bar.
+    """
+    edges = (window[0], window[-1], window[:, 0], window[:, -1])
+    ground = float(np.median(np.concatenate(edges)))
+
+    def merit(value: float) -> float:
+        reach = max(0.35 * abs(value - ground), 1.0)
+        at_edges = float(np.median([float((np.abs(edge - value) < reach).mean()) for edge in edges]))
+        return abs(value - ground) * (1.0 - _AT_EDGES * at_edges)
+
+    dark, bright = (float(value) for value in np.percentile(window, (3, 97)))
+    return max(dark, bright, key=merit), ground
 
 
 def _largest_group(rows: NDArray[np.bool_]) -> tuple[int, int]:
@@ -99,8 +119,8 @@ def _largest_group(rows: NDArray[np.bool_]) -> tuple[int, int]:
 
 
 def bars_near(grey: NDArray[np.uint8], ink: Ink) -> list[Bar]:
-    """Strips and rows of ticks near a text that are written in its ink; of a bar that the text interrupts, the whole."""
-    height, width = grey.shape
+    """Strips and rows of ticks near a text in its ink; of a bar that the text interrupts, also the whole."""
+    height = grey.shape[0]
     top, bottom = ink.box[1], ink.box[3]
     rows = slice(max(int(top - _REACH * ink.height), 0), min(int(bottom + _REACH * ink.height) + 1, height))
     window = grey[rows].astype(np.float32)
@@ -149,6 +169,13 @@ def _is_stroke(bar: Bar, ink: Ink) -> bool:
     return bar.kind == PLAIN and within and bar.length < _LEAST_PART * (right - left)
 
 
+def is_in_line(bar: Bar, line: Line) -> bool:
+    """Whether a strip is a part of the letters of a line that is not its own text."""
+    margin = _WITHIN_LINE * line.height
+    level = line.top + margin <= bar.y <= line.bottom - margin
+    return level and bar.kind == PLAIN and bar.x0 >= line.left - 1 and bar.x1 <= line.right + 1
+
+
 def _joined(bars: Sequence[Bar], ink: Ink) -> list[Bar]:
     """Bars that the text interrupts: two pieces of equal height and grey value on both sides of it."""
     left, top, right, bottom = ink.box
@@ -183,7 +210,7 @@ def belongs(bar: Bar, ink: Ink) -> float:
     A product of one factor each for: the bar by itself, the distance of both, how they are aligned, their grey values,
     and the sizes of the bar against the letters.
     """
-    left, top, right, bottom = ink.box
+    left, top, right, bottom = (float(edge) for edge in ink.box)
     unit = ink.height
     if _is_stroke(bar, ink):
         return 0.0
@@ -199,15 +226,15 @@ def belongs(bar: Bar, ink: Ink) -> float:
     shift = abs((bar.x0 + bar.x1) - (left + right)) / 2 / max(bar.length, right - left)
     edges = min(abs(bar.x0 - left), abs(bar.x1 - right)) / unit
     aligned = 1.0 if shift <= 0.12 or edges <= 0.5 else 0.9 if aside == 0 else 0.8
-    # What is thin is dimmed by its edges: letters below the grey value of their bar, or a line below that of its letters.
+    # What is thin is dimmed by its edges: letters against their bar, or a line against its letters.
     dimmed = bar.thickness < _THIN or abs(bar.grey - ink.ground) > abs(ink.grey - ink.ground)
     alike = _falling(abs(bar.grey - ink.grey) * (0.5 if dimmed else 1.0), _GREY_ALIKE, 2)
     if (bar.contrast > 0) != ink.bright:
         alike = _OTHER_POLARITY
-    thick = _falling(max(bar.thickness / unit - 0.7, 0.0), 0.4, 2) if bar.kind != "ruler" else 1.0
+    thick = 1.0 if bar.kind == RULER else _falling(max(bar.thickness / unit - _THICK[0], 0.0), _THICK[1], 2)
     long = bar.length / max(right - left, 1)
     sized = 1.0 if 0.3 <= long <= 6 else 0.7
-    return quality(bar) ** 0.5 * near * aligned * alike * thick * sized
+    return float(quality(bar) ** 0.5 * near * aligned * alike * thick * sized)
 
 
 def _falling(value: float, half: float, power: int = 4) -> float:

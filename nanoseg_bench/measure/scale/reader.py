@@ -1,8 +1,8 @@
 """Finds and reads lettering with RapidOCR, whose models come with its package: nothing is fetched."""
 
-import importlib.util
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -10,9 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoseg_bench.errors import ScaleError
+from nanoseg_bench.extras import is_installed, require_packages
 from nanoseg_bench.measure.scale.line import Line
-from nanoseg_bench.measure.scale.text import is_unit
+from nanoseg_bench.measure.scale.text import begins_with_length, is_unit, read_lengths
+
+_PACKAGES = ("rapidocr", "onnxruntime")
 
 _LEAST_WIDE = 1.2
 """Width in heights of a line that may state a length: round particles look like the letter O."""
@@ -28,26 +30,26 @@ _MARGIN = 0.12
 _NUMBER = 1.5
 """Ground on the left of a unit, in its heights, that its number may stand in."""
 
+_CONTRADICTED = 0.6
+"""What is left of the score of a length that reads otherwise with more ground."""
+
 _Box = tuple[float, float, float, float]
 """Left, top, right, bottom, px."""
 
 
 def has_reader() -> bool:
-    """Whether RapidOCR is installed."""
-    return importlib.util.find_spec("rapidocr") is not None
+    """Whether RapidOCR and what it computes with are installed."""
+    return all(is_installed(package) for package in _PACKAGES)
 
 
 def open_reader() -> "Reader":
     """The one reader of this process; it loads its models (a second or two) when it is first used.
 
     Raises:
-        ScaleError: RapidOCR is not installed.
+        MissingExtraError: RapidOCR is not installed.
     """
-    if not has_reader():
-        raise ScaleError(
-            "reading the text of scale bars needs RapidOCR: pip install 'nanoseg-bench[app]'; or give the scale yourself "
-            "(--scale 0.42nm, --scale-bar 200nm)"
-        )
+    otherwise = "or give the scale yourself (--scale 0.42nm, --scale-bar 200nm)"
+    require_packages("reading the text of scale bars", *_PACKAGES, otherwise=otherwise)
     return _reader()
 
 
@@ -86,10 +88,11 @@ class Reader:
         boxes = [box for box in self._boxes(colour, side) if box[2] - box[0] >= _LEAST_WIDE * (box[3] - box[1])]
         boxes = sorted(boxes, key=lambda box: (-box[1], box[0]))[:_MOST_LINES]
         lines = self._lines(colour, boxes)
-        # A slim "1" that stands apart from its unit is left out of the box.
-        units = [line for line in lines if is_unit(line.text)]
-        wider = [(max(line.left - _NUMBER * line.height, 0.0), line.top, line.right, line.bottom) for line in units]
-        return [*(line for line in lines if line not in units), *self._lines(colour, wider)]
+        # What stands apart, a slim "1" or the "0." of "0.5 µm", may be left out of the box.
+        doubtful = [line for line in lines if is_unit(line.text) or begins_with_length(line.text)]
+        wider = self._lines(colour, [_wider(line) for line in doubtful])
+        better = {id(line): _fuller(line, wide) for line, wide in zip(doubtful, wider, strict=True)}
+        return [better.get(id(line), line) for line in lines]
 
     def _lines(self, colour: NDArray[np.uint8], boxes: Sequence[_Box]) -> list[Line]:
         texts = self._texts([_cropped(colour, box) for box in boxes])
@@ -115,6 +118,18 @@ class Reader:
                 found = self._engine(crop, use_det=False, use_cls=False, use_rec=True)
                 read.append((str(found.txts[0]), float(found.scores[0])) if found.txts else ("", 0.0))
         return read
+
+
+def _wider(line: Line) -> _Box:
+    return max(line.left - _NUMBER * line.height, 0.0), line.top, line.right, line.bottom
+
+
+def _fuller(line: Line, wide: Line) -> Line:
+    """The reading with more ground on the left where it is the surer one; otherwise a difference is a doubt."""
+    narrow, wider = read_lengths(line.text), read_lengths(wide.text)
+    if not wider or (narrow and wider[0].nm == narrow[0].nm):
+        return line
+    return wide if not narrow or wide.score >= line.score else replace(line, score=_CONTRADICTED * line.score)
 
 
 def _cropped(colour: NDArray[np.uint8], box: _Box) -> NDArray[np.uint8]:

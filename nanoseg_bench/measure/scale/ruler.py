@@ -15,6 +15,14 @@ _TALLEST = 2.0
 _SHORTEST = 3
 """Ticks of a ruler, and of one: width as part of its height, height in heights of the lettering and in px."""
 
+_BROAD = 0.6
+_LEAST_BROAD = 7
+"""What is wider is no tick: in heights of the lettering, and in px."""
+
+_DIVISIONS = (4, 5, 10, 20)
+_ODD = 0.2
+"""How many parts rulers are divided into, and how much a ruler of other parts is one: an end of it was not found."""
+
 _CLOSEST = 3.0
 _UNEVEN = (1.5, 0.12)
 _COMPLETE = 0.8
@@ -22,9 +30,10 @@ _COMPLETE = 0.8
 found."""
 
 _INK = 0.35
-"""Part of the contrast of the lettering from which a pixel belongs to a tick; thin ones are dimmed by their soft edges."""
+"""Part of the contrast of the lettering from which a pixel belongs to a tick; thin ones are dimmed by their edges."""
 
-_SAME_ROW = 1.5
+_LEVEL = 0.7
+"""Part of the shorter of two ticks of one row that stands beside the other; the ends and the middle are longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +54,11 @@ def find_ruler(grey: NDArray[np.uint8], letter_height: float, ink: float, ground
         ink: Its grey value.
         ground: Grey value of what it is written on.
     """
-    near = (grey.astype(np.float32) - ground) / (ink - ground) >= _INK
-    _, _, stats, _ = cv2.connectedComponentsWithStats(near.astype(np.uint8), connectivity=8)
+    near = ((grey.astype(np.float32) - ground) / (ink - ground) >= _INK).astype(np.uint8)
+    # What is broad, as the micrograph above an information bar, would hold the ticks that reach up to it together.
+    broad = np.ones((1, max(round(_BROAD * letter_height), _LEAST_BROAD)), np.uint8)
+    near -= cv2.morphologyEx(near, cv2.MORPH_OPEN, broad)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
     ticks = [
         _Tick(_middle(grey, left, top, across, down, ink, ground), top, top + down)
         for left, top, across, down, area in stats[1:].tolist()
@@ -54,16 +66,12 @@ def find_ruler(grey: NDArray[np.uint8], letter_height: float, ink: float, ground
         and across <= max(_WIDEST * down, 2)
         and area >= 0.7 * across * down
     ]
-    rows = [
-        row
-        for edge in ("top", "bottom")
-        for first in ticks
-        if len(row := [tick for tick in ticks if abs(getattr(tick, edge) - getattr(first, edge)) <= _SAME_ROW])
-        >= _LEAST_TICKS
-    ]
-    best = max((_even(row) for row in rows), key=len, default=[])
+    rows = [[tick for tick in ticks if _on_level(tick, first)] for first in ticks]
+    best = max((_even(row) for row in rows if len(row) >= _LEAST_TICKS), key=len, default=[])
     if len(best) < _LEAST_TICKS:
         return None
+    distance = float(np.median(np.diff([tick.x for tick in best])))
+    whole = round((best[-1].x - best[0].x) / distance) in _DIVISIONS
     top, bottom = min(tick.top for tick in best), max(tick.bottom for tick in best)
     return Bar(
         best[0].x,
@@ -74,11 +82,16 @@ def find_ruler(grey: NDArray[np.uint8], letter_height: float, ink: float, ground
         ink - ground,
         abs(ink - ground),
         0.0,
-        1.0,
+        1.0 if whole else _ODD,
         1.0,
         cut=False,
         kind=RULER,
     )
+
+
+def _on_level(one: _Tick, other: _Tick) -> bool:
+    common = min(one.bottom, other.bottom) - max(one.top, other.top)
+    return common >= _LEVEL * min(one.bottom - one.top, other.bottom - other.top)
 
 
 def _middle(grey: NDArray[np.uint8], left: int, top: int, across: int, down: int, ink: float, ground: float) -> float:

@@ -1,8 +1,8 @@
 """What a line of text on a micrograph says about lengths: ``200 nm``, ``0.5 µm``, ``5 1/nm``.
 
-Readers of text confuse signs that look alike. Inside a number and a unit there are few ways to read each sign, so that a
-line is repaired by what a scale can say, and trusted the less for it: ``lum`` is 1 µm, ``2OO n m`` is 200 nm. What has two
-readings (``5 mm``, ``200 pm``) is trusted too little to be filled in unasked.
+Readers of text confuse signs that look alike. Inside a number and a unit there are few ways to read each sign, so that
+a line is repaired by what a scale can say, and trusted the less for it: ``lum`` is 1 µm, ``2OO n m`` is 200 nm. What
+has two readings (``5 mm``, ``200 pm``) is trusted too little to be filled in unasked.
 """
 
 import math
@@ -15,8 +15,7 @@ _MICRO = "\N{GREEK SMALL LETTER MU}"
 # Brackets and rules that belong to the bar, and punctuation that noise is read as.
 _ORNAMENT = " \t.,:;*'\"`´’‘“”_~=<>«»()[]{}|/\\+^-–—−°•·!&#→←↔⟷▶◀"
 _POINTS = str.maketrans(
-    {"。": ".", "·": ".", "•": ".", "．": ".", "、": ".", "‚": ",", "−": "-", "–": "-", "—": "-"}
-    | {"_": " "}
+    {"。": ".", "·": ".", "•": ".", "．": ".", "、": ".", "‚": ",", "−": "-", "–": "-", "—": "-"} | {"_": " "}
 )
 _LIKE_DIGITS = str.maketrans(
     {"O": "0", "o": "0", "Q": "0", "D": "0", "l": "1", "I": "1", "|": "1", "i": "1", "!": "1", "S": "5", "s": "5"}
@@ -107,6 +106,12 @@ def read_lengths(line: str) -> list[ScaleText]:
 def is_unit(line: str) -> bool:
     """Whether a line says nothing but a unit of length: its number was overlooked."""
     return _UNIT.fullmatch(plain_text(line).strip(_ORNAMENT)) is not None
+
+
+def begins_with_length(line: str) -> bool:
+    """Whether nothing stands before the first length of a line."""
+    lengths = read_lengths(line)
+    return bool(lengths) and not plain_text(line)[: round(lengths[0].start * len(plain_text(line)))].strip(_ORNAMENT)
 
 
 def plain_text(line: str) -> str:

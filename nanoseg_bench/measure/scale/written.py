@@ -1,7 +1,7 @@
 """What is written on a micrograph about its scale: bars with their lengths, and the words of its information bar."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from nanoseg_bench.measure.scale.bar import Bar
 from nanoseg_bench.measure.scale.finder import find_bars, likeness
 from nanoseg_bench.measure.scale.info_bar import InfoText, read_info
 from nanoseg_bench.measure.scale.line import Line
-from nanoseg_bench.measure.scale.pairing import Ink, bars_near, belongs, find_ink
+from nanoseg_bench.measure.scale.pairing import Ink, bars_near, belongs, find_ink, is_in_line
 from nanoseg_bench.measure.scale.reader import Reader, open_reader
 from nanoseg_bench.measure.scale.result import LabelledBar
 from nanoseg_bench.measure.scale.text import ScaleText, read_lengths
@@ -28,15 +28,17 @@ _LOWER = 0.32
 _ABOVE = 0.14
 _BESIDE = 0.15
 _LEAST_SIDE = 8
-"""Where text is looked for: part of the height at the lower edge, parts of the height and width around a strip, and px of
-what can hold letters."""
+_CUT = 0.6
+"""Where text is looked for: part of the height at the lower edge, parts of the height and width around a strip, px of
+what can hold letters, and distance of a line from the edge of its window, in its heights, at which it may be cut."""
 
 _LARGE, _SMALL, _SMALLEST = 1600, 960, 480
 """Longer sides in px at which text is looked for; small print is found in large pictures, bold print in small ones."""
 
 _MOST_BARS = 2
 _CLEAR = 0.5
-"""Strips at which text is looked for: how many, and how much they look like bars."""
+_LIKELY = 0.3
+"""Strips at which text is looked for: how many, and how much they look like bars; the same of a bar without a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,13 @@ class StatedLength:
         text: What it says.
         score: How surely it was read, from 0 to 1.
         ink: What it is written in.
+        line: Where it stands.
     """
 
     text: ScaleText
     score: float
     ink: Ink
+    line: Line
 
     @property
     def sureness(self) -> float:
@@ -73,48 +77,45 @@ class Written:
 
     bars: tuple[LabelledBar, ...] = ()
     bare: Bar | None = None
-    info: InfoText = InfoText()
+    info: InfoText = field(default_factory=InfoText)
     reciprocal: str = ""
 
 
 def read_written(pixels: NDArray[np.uint8], *, read_text: bool) -> Written:
     """Look for bars and, where text is read, for what they and the information bar say.
 
-    Text is looked for where it mostly stands: in information bars or the lower part of the image, and at strips that look
-    like bars; in all of the image only when there is no labelled bar.
+    Text is looked for where it mostly stands: in information bars or the lower part of the image, and at strips that
+    look like bars; in all of the image only when there is no labelled bar.
 
     Args:
         pixels: (H, W) or (H, W, 3) uint8.
         read_text: Without it, ``bars``, ``info`` and ``reciprocal`` stay empty.
 
     Raises:
-        ScaleError: Text is to be read and RapidOCR is not installed.
+        MissingExtraError: Text is to be read and RapidOCR is not installed.
     """
     grey = as_grey(pixels)
     bars = find_bars(grey)
-    bare = bars[0] if bars else None
+    bare = next((bar for bar in bars if likeness(bar) >= _LIKELY), None)
     if not read_text:
         return Written(bare=bare)
     reader = open_reader()
     lines: list[Line] = []
-    known: list[Line] = []
     stated: list[StatedLength] = []
     labelled: list[LabelledBar] = []
     for windows in _windows(grey.shape[0], grey.shape[1], find_banners(pixels), bars):
+        known = len(lines)
         for window in windows:
             lines += _read(reader, pixels, window, lines)
-        new = stated_lengths(grey, lines[len(known) :])
-        known = list(lines)
+        new = stated_lengths(grey, lines[known:])
         stated += new
-        labelled += label_bars(grey, bars, [each for each in new if not each.text.reciprocal])
+        labelled += label_bars(grey, bars, [each for each in new if not each.text.reciprocal], lines)
         labelled.sort(key=lambda each: -each.confidence)
         if labelled and labelled[0].confidence >= _ENOUGH:
             break
     reciprocal = max((each for each in stated if each.text.reciprocal), key=lambda each: each.sureness, default=None)
-    refused = reciprocal is not None and not labelled
-    return Written(
-        tuple(labelled), bare, read_info(lines), reciprocal.text.text if reciprocal is not None and refused else ""
-    )
+    refused = reciprocal.text.text if reciprocal is not None and not labelled else ""
+    return Written(tuple(labelled), bare, read_info(lines), refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +137,10 @@ def _windows(height: int, width: int, banners: Sequence[Mark], bars: Sequence[Ba
     at_bars = [_around(bar, height, width) for bar in bars[:_MOST_BARS] if likeness(bar) >= _CLEAR]
     outside = [each for each in at_bars if not any(_contains(other, each) for other in first)]
     # The size at which a line is looked for decides whether it is found: each part is looked at twice.
-    plain = [_Window(*each, min(each[2] - each[0], _SMALL)) for each in (lower, *outside)]
-    yield [*(_Window(*each, _LARGE) for each in strips), *plain]
+    small = [_Window(*each, min(each[2] - each[0], _SMALL)) for each in (*outside, lower)]
+    yield [*(_Window(*each, _LARGE) for each in strips), *(small[:-1] if strips else small)]
+    if strips:
+        yield small[-1:]
     yield [_Window(*lower, min(2 * width, _LARGE)), *(_Window(*each, _LARGE) for each in outside)]
     yield [_Window(0, 0, width, height, _SMALLEST)]
     yield [_Window(0, 0, width, height, _SMALL)]
@@ -163,17 +166,23 @@ def _read(reader: Reader, pixels: NDArray[np.uint8], window: _Window, known: Seq
     if min(part.shape[:2]) < _LEAST_SIDE:
         return []
     moved = [
-        Line(
-            line.text,
-            line.score,
-            line.left + window.left,
-            line.top + window.top,
-            line.right + window.left,
-            line.bottom + window.top,
+        replace(
+            line,
+            left=line.left + window.left,
+            top=line.top + window.top,
+            right=line.right + window.left,
+            bottom=line.bottom + window.top,
         )
         for line in reader.read(part, window.side)
+        if not _is_cut(line, window, part.shape[1], pixels.shape[1])
     ]
     return [line for line in moved if not any(_same_place(line, other) for other in known)]
+
+
+def _is_cut(line: Line, window: _Window, width: int, whole: int) -> bool:
+    """Whether the line may go on beyond the window: a part of a number is another number."""
+    near = _CUT * line.height
+    return (window.left > 0 and line.left < near) or (window.left + width < whole and line.right > width - near)
 
 
 def _same_place(one: Line, other: Line) -> bool:
@@ -189,22 +198,28 @@ def stated_lengths(grey: NDArray[np.uint8], lines: Sequence[Line]) -> list[State
         for text in read_lengths(line.text):
             left, right = line.left + text.start * line.width, line.left + text.end * line.width
             part = Line(line.text, line.score, left, line.top, right, line.bottom)
-            found.append(StatedLength(text, line.score, find_ink(grey, part)))
+            found.append(StatedLength(text, line.score, find_ink(grey, part), line))
     return found
 
 
-def label_bars(grey: NDArray[np.uint8], bars: Sequence[Bar], stated: Sequence[StatedLength]) -> list[LabelledBar]:
+def label_bars(
+    grey: NDArray[np.uint8], bars: Sequence[Bar], stated: Sequence[StatedLength], lines: Sequence[Line]
+) -> list[LabelledBar]:
     """The best bar of each stated length, the surest first.
 
     Args:
         grey: (H, W) uint8.
         bars: That were found anywhere; more are looked for near each text.
         stated: Lengths of ordinary space.
+        lines: All that is written; strokes of their letters are no bars.
     """
     found = []
     for length in stated:
-        rated = [(belongs(bar, length.ink), bar) for bar in (*bars, *bars_near(grey, length.ink))]
-        fit, bar = max(rated, key=lambda each: each[0], default=(0.0, None))
+        others = [line for line in lines if line is not length.line and len(line.text) > 1]
+        near = [
+            bar for bar in (*bars, *bars_near(grey, length.ink)) if not any(is_in_line(bar, line) for line in others)
+        ]
+        fit, bar = max(((belongs(bar, length.ink), bar) for bar in near), key=lambda each: each[0], default=(0.0, None))
         if bar is not None and fit >= _LEAST_BELONGS:
             confidence = min(fit * length.sureness, 1.0)
             found.append(LabelledBar(bar.line, length.text.text, length.text.nm, float(confidence)))

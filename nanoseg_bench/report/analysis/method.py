@@ -4,8 +4,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from nanoseg_bench import __version__
 from nanoseg_bench.inference.predictor import Predictor
+from nanoseg_bench.models.run_files import RUN_FILE
 from nanoseg_bench.report.report_input import Method
-from nanoseg_bench.runs.folder import RUN_FILE
 from nanoseg_bench.weights.release import Judged, Release, read_release
 from nanoseg_bench.weights.shipped import is_shipped
 

@@ -108,6 +108,7 @@ class TestRead:
 def test_an_image_without_a_scale_is_an_answer(field):
     found = find_scale(field())
     assert (found.nm_per_px, found.source, found.is_sure, found.warnings) == (None, NONE, False, ())
+    assert found.bar is None
 
 
 def test_without_reading_a_bar_is_found_and_asks_for_its_length(micrograph):
@@ -157,7 +158,7 @@ def test_reciprocal_and_unknown_units_of_the_file_are_told(field):
 def test_a_file_that_is_no_image_is_refused_in_a_sentence(tmp_path):
     path = tmp_path / "notes.png"
     path.write_text("no picture")
-    with pytest.raises(ImageError, match="notes.png"):
+    with pytest.raises(ImageError, match=r"notes\.png"):
         find_scale(path)
 
 

@@ -6,7 +6,14 @@ from nanoseg_bench.measure.scale import parse_length, parse_line, parse_scale
 
 @pytest.mark.parametrize(
     ("text", "nm"),
-    [("0.42nm", 0.42), ("0.42", 0.42), ("0.42 nm/px", 0.42), ("1.2 µm", 1200), ("1.2um per pixel", 1200), ("420pm", 0.42)],
+    [
+        ("0.42nm", 0.42),
+        ("0.42", 0.42),
+        ("0.42 nm/px", 0.42),
+        ("1.2 µm", 1200),
+        ("1.2um per pixel", 1200),
+        ("420pm", 0.42),
+    ],
 )
 def test_scales(text, nm):
     assert parse_scale(text) == pytest.approx(nm)
