@@ -96,7 +96,16 @@ COLUMNS: tuple[Column, ...] = (
         meaning="its number within the micrograph, from 1",
     ),
     _text("class", "Class", "what the model or the annotator named it; empty where they know no classes"),
-    _text("shape", "Shape", "the name of its outline; empty where outlines were not named"),
+    _text(
+        "shape", "Shape",
+        "the name of its outline, by its silhouette alone: sphere, rod, cube, triangle, pentagon, or other where none "
+        f"is sure; empty where outlines were not named, below {SHAPE_SURE_FROM_PX:g} px of diameter, and where the "
+        "border cuts it",
+    ),
+    Column(
+        name="shape_certainty", quantity="shape_certainty", heading="Shape certainty", digits=2,
+        meaning="probability that this name is right, 0 to 1; low where it is other for want of a sure one",
+    ),
     Column(
         name="confidence", quantity="confidence", heading="Confidence", digits=3,
         meaning="the model's, 0 to 1; empty for an annotation",

@@ -52,7 +52,7 @@ class Morphology:
 
 
 @dataclass(frozen=True, slots=True)
-class _Hull:
+class Hull:
     """The convex hull of the centres of a mask's pixels.
 
     Attributes:
@@ -80,13 +80,14 @@ class _Ferets:
     width: float
 
 
-def measure_mask(mask: NDArray[np.bool_], left: int = 0, top: int = 0) -> Morphology:
+def measure_mask(mask: NDArray[np.bool_], left: int = 0, top: int = 0, hull: Hull | None = None) -> Morphology:
     """Measure one particle.
 
     Args:
         mask: (H, W), true inside, with at least one pixel; the particle's box is enough.
         left: Column of the micrograph that the mask's first one is; x counts from the micrograph's corner.
         top: Its row.
+        hull: What ``find_hull`` finds of the mask, where that is known already.
 
     Returns:
         Below a diameter of ``SHAPE_FROM_PX``, place, area and diameter alone.
@@ -103,7 +104,7 @@ def measure_mask(mask: NDArray[np.bool_], left: int = 0, top: int = 0) -> Morpho
     centre_x, centre_y = left + x + 0.5, top + y + 0.5
     if diameter < SHAPE_FROM_PX:
         return Morphology(x=centre_x, y=centre_y, area=area, diameter=diameter)
-    hull = _find_hull(mask)
+    hull = hull or find_hull(mask)
     filled = _fill_hull(hull, mask.shape)
     hull_area = int(filled.sum())
     ferets = _ferets(hull, hull_area)
@@ -166,7 +167,8 @@ def _shares() -> tuple[float, ...]:
 _SHARES = _shares()
 
 
-def _find_hull(mask: NDArray[np.bool_]) -> _Hull:
+def find_hull(mask: NDArray[np.bool_]) -> Hull:
+    """The convex hull of the centres of a mask's pixels; at least one is inside."""
     rows = np.flatnonzero(mask.any(axis=1))
     first = mask[rows].argmax(axis=1)
     last = mask.shape[1] - 1 - mask[rows, ::-1].argmax(axis=1)
@@ -175,10 +177,10 @@ def _find_hull(mask: NDArray[np.bool_]) -> _Hull:
     ends[: len(rows), 1] = ends[len(rows) :, 1] = rows
     # OpenCV thinks that y points up, so that its anticlockwise is clockwise on a screen.
     corners = cv2.convexHull(ends, clockwise=False)[:, 0].astype(np.int64)
-    return _Hull(corners, np.concatenate([corners[1:], corners[:1]]) - corners)
+    return Hull(corners, np.concatenate([corners[1:], corners[:1]]) - corners)
 
 
-def _fill_hull(hull: _Hull, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _fill_hull(hull: Hull, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """(H, W) bool: the pixels whose centres lie in the hull or on its edge."""
     height, width = shape
     x, y = hull.corners.T
@@ -198,7 +200,7 @@ def _fill_hull(hull: _Hull, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     return filled
 
 
-def _ferets(hull: _Hull, pixels: int) -> _Ferets:
+def _ferets(hull: Hull, pixels: int) -> _Ferets:
     """Extents of a hull of pixels' centres, widened until it has the area of the pixels in it."""
     lengths = np.hypot(hull.edges[:, 0], hull.edges[:, 1])
     outline = float(lengths.sum())

@@ -14,7 +14,9 @@ from nanoseg_bench.measure.columns import COLUMNS, OVERLAPS_FROM, SHAPE_SURE_FRO
 from nanoseg_bench.measure.field import Field
 from nanoseg_bench.measure.kinds import is_cube
 from nanoseg_bench.measure.length import Length
-from nanoseg_bench.measure.morphology import Morphology, measure_mask
+from nanoseg_bench.measure.morphology import Morphology, find_hull, measure_mask
+from nanoseg_bench.measure.shape_names.descriptors import describe
+from nanoseg_bench.measure.shape_names.namer import OTHER, ShapeName, ShapeNamer
 
 NO_AREA = "no area"
 IGNORED = "ignore region"
@@ -68,7 +70,7 @@ def measure_particles(
     nm_per_px: float | None = None,
     rules: Rules = Rules(),
     field: Field | None = None,
-    shapes: Sequence[str | None] | None = None,
+    shapes: Sequence[str | None] | ShapeNamer | None = None,
 ) -> pd.DataFrame:
     """Measure the particles of one micrograph.
 
@@ -81,7 +83,8 @@ def measure_particles(
         nm_per_px: Its scale; None where it is unknown.
         rules: Which particles count.
         field: The part that shows the specimen (``field.find_field``); by default the whole micrograph.
-        shapes: Name of each instance's outline, where outlines were named.
+        shapes: Who names the outlines (``shape_names.namer.shipped_namer()``), or each one's name from elsewhere; by
+            default they have none.
 
     Returns:
         One row per instance, in their order, with the columns of ``columns.COLUMNS``.
@@ -93,9 +96,9 @@ def measure_particles(
     field = field or Field(right=width, bottom=height)
     smallest = 0.0 if rules.min_diameter is None else rules.min_diameter.in_px(nm_per_px, image)
     regions = [to_rle(each, height, width) for each in instances]
-    measured = [_measure(region) for region in regions]
-    boxes = np.array([box for _, box in measured], dtype=np.int64).reshape(-1, 4)
-    numbers = [numbers for numbers, _ in measured]
+    measured = [_measure(region, described=isinstance(shapes, ShapeNamer)) for region in regions]
+    boxes = np.array([each.box for each in measured], dtype=np.int64).reshape(-1, 4)
+    numbers = [each.numbers for each in measured]
     at_border = _touches(boxes, field)
     reasons = [
         _reasons(instance, size, bool(touches), smallest, rules)
@@ -105,13 +108,16 @@ def measure_particles(
     present = np.array([set(each) <= {AT_BORDER} for each in reasons], dtype=bool)
     values = _quantities(numbers)
     labels = [each.label for each in instances]
-    names = list(shapes) if shapes is not None else [None] * len(instances)
-    cubes = np.array([is_cube(name or label) for name, label in zip(names, labels, strict=True)], dtype=bool)
+    named = _name(measured, at_border, shapes) if isinstance(shapes, ShapeNamer) else _as_names(shapes, len(instances))
+    names = [None if each is None else each.name for each in named]
+    known_by = [name if name and name != OTHER else label for name, label in zip(names, labels, strict=True)]
+    cubes = np.array([is_cube(each) for each in known_by], dtype=bool)
     faces = cubes & (values["aspect_ratio"] <= SQUARE_UP_TO)
     values["edge_length"] = np.where(faces, (values["length"] + values["width"]) / 2, np.nan)
     values["nearest_neighbour"] = _nearest(values["x"], values["y"], present)
     values["border_weight"] = _border_weights(boxes, at_border, field)
     values["confidence"] = np.array([np.nan if each.score is None else each.score for each in instances])
+    values["shape_certainty"] = np.array([np.nan if each is None else each.certainty for each in named])
     values["nm_per_px"] = np.full(len(instances), np.nan if nm_per_px is None else nm_per_px)
     others = {
         "image": [image] * len(instances),
@@ -138,12 +144,41 @@ def count_exclusions(table: pd.DataFrame) -> dict[str, int]:
     return {reason: int(found[reason]) for reason in EXCLUSIONS if reason in found.index}
 
 
-def _measure(region: Rle) -> tuple[Morphology | None, tuple[int, int, int, int]]:
-    """Numbers in coordinates of the micrograph, and (left, top, right, bottom) of the box."""
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """Numbers in coordinates of the micrograph; (left, top, right, bottom) of the box; what the shape is named by."""
+
+    numbers: Morphology | None
+    box: tuple[int, int, int, int]
+    descriptors: NDArray[np.float64] | None = None
+
+
+def _measure(region: Rle, described: bool) -> _Measured:
     window, left, top = rle_to_window(region)
     if not window.size:
-        return None, (0, 0, 0, 0)
-    return measure_mask(window, left, top), (left, top, left + window.shape[1], top + window.shape[0])
+        return _Measured(None, (0, 0, 0, 0))
+    hull = find_hull(window)
+    numbers = measure_mask(window, left, top, hull)
+    large = described and numbers.diameter >= SHAPE_SURE_FROM_PX
+    box = (left, top, left + window.shape[1], top + window.shape[0])
+    return _Measured(numbers, box, describe(hull, numbers) if large else None)
+
+
+def _name(measured: Sequence[_Measured], at_border: NDArray[np.bool_], namer: ShapeNamer) -> list[ShapeName | None]:
+    """Names of those that are large enough and whole."""
+    found = {
+        position: each.descriptors
+        for position, (each, cut) in enumerate(zip(measured, at_border, strict=True))
+        if each.descriptors is not None and not cut
+    }
+    names = dict(zip(found, namer.name(list(found.values())), strict=True))
+    return [names.get(position) for position in range(len(measured))]
+
+
+def _as_names(shapes: Sequence[str | None] | None, number: int) -> list[ShapeName | None]:
+    """Names from elsewhere, whose certainty is unknown."""
+    names: Sequence[str | None] = [None] * number if shapes is None else shapes
+    return [None if name is None else ShapeName(name, np.nan) for name in names]
 
 
 def _touches(boxes: NDArray[np.int64], field: Field) -> NDArray[np.bool_]:

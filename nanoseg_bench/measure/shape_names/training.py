@@ -1,0 +1,83 @@
+"""Fits the namer to rendered silhouettes, by scikit-learn, which nothing else here needs.
+
+``python tests/benchmarks/train_shape_names.py`` makes ``namer.json`` again.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoseg_bench.measure.morphology import find_hull, measure_mask
+from nanoseg_bench.measure.shape_names.descriptors import describe
+from nanoseg_bench.measure.shape_names.forms import NAMES
+from nanoseg_bench.measure.shape_names.namer import OTHER, Floats, ShapeNamer, with_products
+from nanoseg_bench.measure.shape_names.silhouettes import Silhouette, draw_silhouette
+
+WRONG_UP_TO = 0.01
+"""Share of rendered outlines with a name that may have a wrong one; it sets the least certainty."""
+
+_TRAINING, _VALIDATION, HELD_OUT = range(3)
+"""Streams of chance. Those held out are for tests and tables alone."""
+
+_ITERATIONS = 2000
+
+
+def fit_namer(per_name: int) -> ShapeNamer:
+    """Fit the regression to one set of silhouettes, and choose its least certainty on another one.
+
+    Args:
+        per_name: Silhouettes of each name that it is fitted to; for the least certainty there are a quarter as many.
+    """
+    namer = _fit(*described(draw_silhouettes(per_name, _TRAINING)))
+    return replace(
+        namer, least_certainty=_choose_certainty(namer, *described(draw_silhouettes(per_name // 4, _VALIDATION)))
+    )
+
+
+def draw_silhouettes(per_name: int, stream: int) -> Iterator[Silhouette]:
+    """As many of each name, in the order of ``NAMES``; the same ones each time."""
+    for position, name in enumerate(NAMES):
+        rng = np.random.default_rng([stream, position])
+        for _ in range(per_name):
+            yield draw_silhouette(name, rng)
+
+
+def described(silhouettes: Iterator[Silhouette]) -> tuple[Floats, NDArray[np.int64]]:
+    """(N, D) descriptors, and (N,) positions of their names in ``NAMES``."""
+    values, names = [], []
+    for each in silhouettes:
+        hull = find_hull(each.mask)
+        values.append(describe(hull, measure_mask(each.mask, hull=hull)))
+        names.append(NAMES.index(each.name))
+    return np.array(values), np.array(names)
+
+
+def _fit(descriptors: Floats, names: NDArray[np.int64]) -> ShapeNamer:
+    from sklearn.linear_model import LogisticRegression
+
+    mean, scale = descriptors.mean(axis=0), descriptors.std(axis=0)
+    features = with_products((descriptors - mean) / scale)
+    regression = LogisticRegression(C=1.0, tol=1e-5, max_iter=_ITERATIONS).fit(features, names)
+    return ShapeNamer(
+        names=NAMES,
+        least_certainty=0.0,
+        low=descriptors.min(axis=0),
+        high=descriptors.max(axis=0),
+        mean=mean,
+        scale=scale,
+        weights=regression.coef_,
+        intercepts=regression.intercept_,
+    )
+
+
+def _choose_certainty(namer: ShapeNamer, descriptors: Floats, names: NDArray[np.int64]) -> float:
+    """The least certainty from which at most ``WRONG_UP_TO`` of the outlines that get a name get a wrong one."""
+    probabilities = namer.probabilities(descriptors)
+    likeliest, certainty = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    named = likeliest != namer.names.index(OTHER)
+    falling = np.argsort(-certainty[named], kind="stable")
+    wrong = np.cumsum((likeliest != names)[named][falling])
+    good = np.flatnonzero(wrong <= WRONG_UP_TO * np.arange(1, len(wrong) + 1))
+    return float(np.ceil(100 * certainty[named][falling][good[-1]]) / 100) if len(good) else 1.0
