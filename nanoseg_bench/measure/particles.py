@@ -15,7 +15,7 @@ from nanoseg_bench.measure.field import Field
 from nanoseg_bench.measure.kinds import is_cube
 from nanoseg_bench.measure.length import Length
 from nanoseg_bench.measure.morphology import Morphology, find_hull, measure_mask
-from nanoseg_bench.measure.shape_names.descriptors import describe
+from nanoseg_bench.measure.shape_names.main_part import describe_main_part
 from nanoseg_bench.measure.shape_names.namer import OTHER, ShapeName, ShapeNamer
 
 NO_AREA = "no area"
@@ -161,7 +161,7 @@ def _measure(region: Rle, described: bool) -> _Measured:
     numbers = measure_mask(window, left, top, hull)
     large = described and numbers.diameter >= SHAPE_SURE_FROM_PX
     box = (left, top, left + window.shape[1], top + window.shape[0])
-    return _Measured(numbers, box, describe(hull, numbers) if large else None)
+    return _Measured(numbers, box, describe_main_part(window, hull, numbers) if large else None)
 
 
 def _name(measured: Sequence[_Measured], at_border: NDArray[np.bool_], namer: ShapeNamer) -> list[ShapeName | None]:

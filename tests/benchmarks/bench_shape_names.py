@@ -83,7 +83,7 @@ def on_predictions(run, split, shapes):
 
 
 def on_rendered(per_name):
-    descriptors, truth = described(draw_silhouettes(per_name, HELD_OUT))
+    descriptors, truth = described(draw_silhouettes(per_name, HELD_OUT), main_part=True)
     found = shipped_namer().name(list(descriptors))
     rows = [(NAMES[name], each.name, each.certainty, "") for name, each in zip(truth, found, strict=True)]
     return pd.DataFrame(rows, columns=FOUND)

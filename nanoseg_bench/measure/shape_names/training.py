@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nanoseg_bench.measure.morphology import find_hull, measure_mask
 from nanoseg_bench.measure.shape_names.descriptors import describe
 from nanoseg_bench.measure.shape_names.forms import NAMES
+from nanoseg_bench.measure.shape_names.main_part import describe_main_part
 from nanoseg_bench.measure.shape_names.namer import OTHER, Floats, ShapeNamer, with_products
 from nanoseg_bench.measure.shape_names.silhouettes import Silhouette, draw_silhouette
 
@@ -44,12 +45,18 @@ def draw_silhouettes(per_name: int, stream: int) -> Iterator[Silhouette]:
             yield draw_silhouette(name, rng)
 
 
-def described(silhouettes: Iterator[Silhouette]) -> tuple[Floats, NDArray[np.int64]]:
-    """(N, D) descriptors, and (N,) positions of their names in ``NAMES``."""
+def described(silhouettes: Iterator[Silhouette], *, main_part: bool = False) -> tuple[Floats, NDArray[np.int64]]:
+    """(N, D) descriptors, and (N,) positions of their names in ``NAMES``.
+
+    Args:
+        silhouettes: Outlines with their names.
+        main_part: Describe them as outlines of a model are, which may be ragged; silhouettes have no fringes.
+    """
     values, names = [], []
     for each in silhouettes:
         hull = find_hull(each.mask)
-        values.append(describe(hull, measure_mask(each.mask, hull=hull)))
+        numbers = measure_mask(each.mask, hull=hull)
+        values.append(describe_main_part(each.mask, hull, numbers) if main_part else describe(hull, numbers))
         names.append(NAMES.index(each.name))
     return np.array(values), np.array(names)
 

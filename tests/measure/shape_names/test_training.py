@@ -15,7 +15,7 @@ from nanoseg_bench.measure.shape_names.training import (
 
 @pytest.fixture(scope="module")
 def held_out():
-    return described(draw_silhouettes(60, HELD_OUT))
+    return described(draw_silhouettes(60, HELD_OUT), main_part=True)
 
 
 def test_silhouettes_are_large_enough_and_the_same_each_time():
