@@ -71,9 +71,3 @@ def test_the_reference_has_every_public_name(site):
     for name in set(nanoseg_bench.__all__) - {"__version__"}:
         assert {f"nanoseg_bench.{name}"} & (page.ids | inference.ids), name
     assert "by default 5.861 per original" in page.text  # from a docstring
-
-
-def test_the_notebook_is_a_page_with_what_it_showed(site):
-    page = _Page(site / "docs" / "first-benchmark.html")
-    assert sum(target.startswith("data:image/png;base64,") for target in page.loaded if target) == 2
-    assert page.text.count("<table") >= 4
