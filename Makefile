@@ -1,6 +1,7 @@
 # make demo   render a small data set, train and score four models on it, print the leaderboard
 # make quick  tests of the inner loop (formats, metrics, tables), a minute
 # make test   the fast test suite; make test-slow: trainings and whole workflows; make test-faults: kills and fuzzing
+# make docs   the documentation as a site, with the reference of all functions, in site/ (extra `docs`)
 # make leaderboards EMPS=DIR     the runs behind the published tables, as far as they are not done (days on a CPU), e.g.
 #                                with CAMPAIGN='--device cuda --time-limit 12m --jobs 2', or CAMPAIGN=--dry-run
 # Each does its whole set-up from nothing and is quick when repeated.
@@ -26,7 +27,7 @@ QUICK := tests/annotations tests/catalog tests/evaluation tests/imageio tests/le
 EMPS ?=
 CAMPAIGN ?= --jobs 2
 
-.PHONY: setup demo leaderboards quick test test-slow test-faults coverage lint types clean
+.PHONY: setup demo leaderboards quick test test-slow test-faults coverage lint types docs clean
 
 setup: $(READY)
 
@@ -72,5 +73,13 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
+# The site needs no network, neither to be built nor to be read.
+docs: $(VENV)/docs-ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+$(VENV)/docs-ready: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) runs/demo data/demo
+	rm -rf $(VENV) runs/demo data/demo site

@@ -173,6 +173,7 @@ def test_the_python_examples_run(desk, monkeypatch):
         for code in blocks(document, "python"):
             code = code.replace("epochs=100", "epochs=1, imgsz=64, batch=4, workers=0, device='cpu'")
             code = code.replace("found/predictions.json", "found-by-python/predictions.json")
+            code = code.replace('name="gold"', 'name="gold", size=128').replace('"nsyolo", "unet", "otsu"', '"otsu"')
             done = subprocess.run([sys.executable, "-c", code], cwd=desk, capture_output=True, text=True, timeout=900)
             assert done.returncode == 0, f"{code}\n{done.stderr[-2000:]}"
 

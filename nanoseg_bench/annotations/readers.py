@@ -1,6 +1,7 @@
 """Annotations of any format: look at a path, say what it is, open it."""
 
 import itertools
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -8,13 +9,14 @@ from pathlib import Path
 
 from nanoseg_bench.annotations.checked_ref import CheckedRef
 from nanoseg_bench.annotations.coco.format import CROWDS
-from nanoseg_bench.annotations.errors import NoAnnotationsError, UnclearFormatError
+from nanoseg_bench.annotations.errors import NoAnnotationsError, NotAnAnnotationError, UnclearFormatError
 from nanoseg_bench.annotations.format import JSON, ReadOptions
+from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.annotations.json_values import read_json_object
 from nanoseg_bench.annotations.masks.options import MaskOptions
 from nanoseg_bench.annotations.registry import FORMATS, READ, get_format
 from nanoseg_bench.annotations.source import Source
-from nanoseg_bench.errors import AnnotationError, UsageError
+from nanoseg_bench.errors import AnnotationError, ImageError, UsageError
 from nanoseg_bench.files import broken_link
 from nanoseg_bench.imageio import IMAGE_SUFFIXES
 
@@ -23,6 +25,8 @@ _JSONS_RECOGNISED = 5
 _FILES_LOOKED_AT = 20_000
 _LARGEST_PARSED = 64 * 2**20
 _START = 2**20
+
+_LOG = logging.getLogger(__name__)
 
 
 def open_source(
@@ -72,6 +76,50 @@ def open_source(
     source = chosen.open(path, options)
     checked = tuple(CheckedRef(entry, skip_faulty, drop_duplicates) for entry in source.entries)
     return replace(source, entries=checked)
+
+
+def read_annotations(
+    path: Path | str,
+    format: str = "auto",
+    *,
+    image_folder: Path | str | None = None,
+    classes: Sequence[str] | None = None,
+    skip_faulty: bool = False,
+) -> list[Micrograph]:
+    """Read annotated micrographs: their particles, scale and source group; pixels stay where they are.
+
+    Args:
+        path: The folder, or the one file that holds the annotations.
+        format: ``labelme``, ``via``, ``coco``, ``yolo`` or ``masks``; ``auto`` finds it out.
+        image_folder: ``via``, ``coco`` and ``masks``: where the images are, if not beside.
+        classes: ``yolo``: class names in the order of their numbers, in place of those in ``data.yaml``.
+        skip_faulty: Leave out files and shapes that cannot be read, with a warning; otherwise the first is an error.
+
+    Returns:
+        Micrographs, sorted by name. ``imageio.read_image(micrograph.image_path)`` reads the pixels.
+
+    Raises:
+        AnnotationError: The path is missing, holds no annotations or several formats, or an annotation is malformed.
+        ImageError: The image of an annotation cannot be read.
+        UsageError: The format is not known, or has no use for ``image_folder``.
+    """
+    images = None if image_folder is None else Path(image_folder)
+    source = open_source(Path(path), format, image_folder=images, classes=classes, skip_faulty=skip_faulty)
+    for problem in source.problems:
+        if not skip_faulty:
+            raise problem.error
+        _LOG.warning("left out: %s", problem.error)
+    found = []
+    for ref in source.entries:
+        try:
+            found.append(ref.read())
+        except NotAnAnnotationError as error:
+            _LOG.info("passed over: %s", error)
+        except (AnnotationError, ImageError) as error:
+            if not skip_faulty:
+                raise
+            _LOG.warning("left out: %s", error)
+    return found
 
 
 def detect_format(path: Path) -> str:

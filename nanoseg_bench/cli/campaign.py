@@ -214,8 +214,8 @@ class _Call:
             yield f"[{place}/{number}] {step.title()}", step
 
     def _do(self, step: "Step") -> bool:
-        from nanoseg_bench.leaderboard.build import write_leaderboards
-        from nanoseg_bench.runs.runner import BenchmarkFolders, run_plan
+        from nanoseg_bench.leaderboard.benchmark import carry_out
+        from nanoseg_bench.runs.runner import BenchmarkFolders
 
         prepared = self._open(step.set, write=True)
         if prepared is None:
@@ -225,14 +225,14 @@ class _Call:
         for line in waiting:
             print(f"  {line}")
         places = BenchmarkFolders(prepared.root, self._arguments.runs / prepared.name, self._arguments.leaderboards)
-        outcomes = run_plan(
+        outcomes = carry_out(
             specs,
             places,
+            prepared.name,
             self._arguments.device,
             self._deadline,
-            after_each=lambda: write_leaderboards(places.leaderboards, prepared.name),
             robust_images=step.robustness,
-            at_once=self._arguments.jobs,
+            jobs=self._arguments.jobs,
         )
         return not waiting and all(outcome.status == "ok" for outcome in outcomes.values())
 

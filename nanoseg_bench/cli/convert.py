@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nanoseg_bench.annotations.registry import WRITTEN, get_format
+from nanoseg_bench.apart import require_apart
 from nanoseg_bench.cli.parser import keep_spelling
-from nanoseg_bench.cli.places import require_apart, require_there
+from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sources import CLASS_WITH_COMMA, add_source_options, open_from, parse_classes
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.wording import counted

@@ -1,37 +1,27 @@
 """``nanoseg-bench prepare``: from annotated micrographs to a prepared set."""
 
 import argparse
-import logging
-import re
 import shlex
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nanoseg_bench.apart import require_apart
 from nanoseg_bench.cli.audit import show_audit
-from nanoseg_bench.cli.places import require_apart, require_there
+from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sets import is_set, short_name
 from nanoseg_bench.cli.sources import CLASS_WITH_COMMA, add_source_options, open_from, parse_classes
 from nanoseg_bench.errors import UsageError
+from nanoseg_bench.preparation.set_names import NANOSYNTH, dataset_name, set_name, slug, with_ending
 from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from nanoseg_bench.annotations.source import MicrographRef, Source
-    from nanoseg_bench.catalog.card import Card
     from nanoseg_bench.preparation.config import PrepareConfig
+    from nanoseg_bench.preparation.inputs import Inputs
     from nanoseg_bench.preparation.prepared_set import PreparedSet
-
-_LOG = logging.getLogger(__name__)
-
-_NANOSYNTH = "nanosynth"
-_NANOSYNTH_IMAGES = 721
-_SOURCE_MARKER = "source.json"
 
 _EPILOG = """\
 examples:
@@ -53,29 +43,6 @@ heart. Say which belong together: source_group in the JSON, or --group-by.
 """
 
 
-@dataclass(frozen=True)
-class _Inputs:
-    """What is to be prepared.
-
-    Attributes:
-        main: What is split.
-        ood: Out-of-distribution part.
-        hrtem: Part with lattice contrast.
-        classes: The class list; None takes every label that occurs.
-        ood_classes: Labels that ``ood`` may show besides.
-        split: A fixed split of the data set's card.
-        verify: Checks the data set's numbers.
-    """
-
-    main: "Source"
-    ood: "tuple[MicrographRef, ...]" = ()
-    hrtem: "tuple[MicrographRef, ...]" = ()
-    classes: tuple[str, ...] | None = None
-    ood_classes: tuple[str, ...] | None = None
-    split: Mapping[str, str] | None = None
-    verify: Callable[[Sequence[Mapping[str, int]]], None] | None = None
-
-
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register the verb."""
     parser = verbs.add_parser(
@@ -95,7 +62,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     what.add_argument(
         "--dataset",
         metavar="NAME",
-        help=f"a data set that has a card, see `list`; your own in datasets/NAME/card.yaml (default: {_NANOSYNTH})",
+        help=f"a data set that has a card, see `list`; your own in datasets/NAME/card.yaml (default: {NANOSYNTH})",
     )
     what.add_argument("--labelme", type=Path, metavar="DIR", help="your own folder of LabelMe JSON and images")
     what.add_argument(
@@ -200,42 +167,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _prepare(arguments: argparse.Namespace, name: str, out: Path) -> "PreparedSet":
-    from nanoseg_bench.preparation.pipeline import prepare
-    from nanoseg_bench.preparation.prepared_set import MARKER
+    from nanoseg_bench.preparation.preparing import prepare_inputs
 
     inputs = _read(arguments, out)
-    config = _config(arguments, inputs)
-    existed = (out / MARKER).is_file() and arguments.overwrite == "missing"
-    prepared = prepare(
-        inputs.main.entries,
-        inputs.ood,
+    return prepare_inputs(
+        inputs,
         name=name,
         dataset=_dataset_name(arguments),
-        classes=inputs.classes,
         out=out,
-        config=config,
-        ood_classes=inputs.ood_classes,
-        unannotated=inputs.main.unannotated,
-        problems=inputs.main.problems,
-        hrtem=inputs.hrtem,
-        verify=inputs.verify,
+        config=_config(arguments, inputs),
         overwrite=arguments.overwrite,
         workers=arguments.workers,
     )
-    if existed and config.reviewed:
-        from nanoseg_bench.parallel import default_workers
-        from nanoseg_bench.preparation.auditing import audit_set
-
-        # The set stays as it is; what a person has seen since then concerns its audit.
-        audit_set(prepared, config.reviewed, arguments.workers or default_workers())
-    if arguments.preview and not (prepared.root / "preview.html").is_file():
-        from nanoseg_bench.preparation.preview import write_preview
-
-        write_preview(prepared, prepared.root / "preview.html")
-    return prepared
 
 
-def _config(arguments: argparse.Namespace, inputs: _Inputs) -> "PrepareConfig":
+def _config(arguments: argparse.Namespace, inputs: "Inputs") -> "PrepareConfig":
     from nanoseg_bench.preparation.audit import read_reviewed
     from nanoseg_bench.preparation.config import PrepareConfig
     from nanoseg_bench.preparation.grouping import parse_group_rule
@@ -302,15 +248,15 @@ def _check(arguments: argparse.Namespace) -> None:
         if arguments.source is None:
             raise UsageError(f"--dataset {arguments.dataset}: say with --source DIR where it lies")
     if arguments.easy and not rendered:
-        raise UsageError(f"--easy goes with --dataset {_NANOSYNTH} only")
+        raise UsageError(f"--easy goes with --dataset {NANOSYNTH} only")
     if arguments.classes is not None and own is None:
         raise UsageError("--classes goes with --labelme or --annotations; a data set's classes stand in its card")
     if arguments.keep_split and own is None:
         raise UsageError("--keep-split goes with --annotations; a data set with a card keeps its split, see --split")
     if arguments.source_format != "auto" and arguments.annotations is None:
         raise UsageError(f"--from {arguments.source_format}: goes with FOLDER or --annotations PATH")
-    if arguments.name is not None and arguments.name != _slug(arguments.name):
-        raise UsageError(f"--name {arguments.name!r}: letters, digits, dot, - and _ only, e.g. {_slug(arguments.name)}")
+    if arguments.name is not None and arguments.name != slug(arguments.name):
+        raise UsageError(f"--name {arguments.name!r}: letters, digits, dot, - and _ only, e.g. {slug(arguments.name)}")
     if arguments.max_loss is not None and not 0 <= arguments.max_loss <= 1:
         raise UsageError(f"--max-loss {arguments.max_loss:g}: give a share between 0 and 1")
     for flag, least in (("images", 1), ("size", 32), ("workers", 1), ("seed", 0)):
@@ -326,124 +272,42 @@ def _own(arguments: argparse.Namespace) -> Path | None:
 
 
 def _is_nanosynth(arguments: argparse.Namespace) -> bool:
-    return _own(arguments) is None and arguments.dataset in (None, _NANOSYNTH)
+    return _own(arguments) is None and arguments.dataset in (None, NANOSYNTH)
 
 
 def _dataset_name(arguments: argparse.Namespace) -> str:
-    own = _own(arguments)
-    if own is not None:
-        return str(arguments.name or _slug(own.resolve().stem if own.is_file() else own.resolve().name))
-    return str(arguments.dataset or _NANOSYNTH)
+    return dataset_name(_own(arguments), arguments.dataset, arguments.name)
 
 
 def _set_name(arguments: argparse.Namespace) -> str:
-    name = str(arguments.name or _dataset_name(arguments) + ("-easy" if arguments.easy else ""))
-    size = arguments.images
-    if size is not None and not (_is_nanosynth(arguments) and size == _NANOSYNTH_IMAGES):
-        name = _ending(name, f"-{size}")
-    return name if arguments.folds is None else _ending(name, f"-{arguments.folds}fold")
+    name, easy, images, folds = arguments.name, arguments.easy, arguments.images, arguments.folds
+    return set_name(_dataset_name(arguments), name, easy=easy, images=images, folds=folds)
 
 
-def _ending(name: str, end: str) -> str:
-    return name if name.endswith(end) else name + end
+def _read(arguments: argparse.Namespace, out: Path) -> "Inputs":
+    from nanoseg_bench.preparation.inputs import dataset_inputs, own_inputs
 
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "set"
-
-
-def _read(arguments: argparse.Namespace, out: Path) -> _Inputs:
     own = _own(arguments)
-    return _read_dataset(arguments, out) if own is None else _read_own(arguments, own, out)
-
-
-def _read_own(arguments: argparse.Namespace, own: Path, out: Path) -> _Inputs:
+    if own is None:
+        return dataset_inputs(
+            arguments.dataset or NANOSYNTH,
+            arguments.source,
+            out,
+            images=arguments.images,
+            seed=arguments.seed,
+            easy=arguments.easy,
+            own_split=arguments.split is None,
+            ignore_banners=arguments.ignore_banners,
+            overwrite=arguments.overwrite,
+            workers=arguments.workers,
+        )
     if arguments.labelme is not None:
         arguments.source_format = "labelme"
     given = parse_classes(arguments.classes)
     # Where images go that exist only inside their JSON.
     source = open_from(arguments, own, given, extract_to=out.with_name(f"{out.name}-images"))
-    return _Inputs(source, classes=given or source.classes, split=_own_split(arguments, own, source))
-
-
-def _own_split(arguments: argparse.Namespace, own: Path, source: "Source") -> Mapping[str, str] | None:
-    """The split that the annotations come with, where it is wanted; told where it is not."""
-    if arguments.keep_split:
-        if source.split is None:
-            raise UsageError(
-                f"--keep-split: {own} comes without a split; leave it out, or give one by --split-file CSV"
-            )
-        return source.split
-    if source.split is not None and arguments.split_file is None:
-        counts = Counter(source.split.values())
-        shown = ", ".join(f"{part} {counts[part]}" for part in ("train", "val", "test") if counts[part])
-        _LOG.warning(
-            "%s comes with a split of its own (%s), and is split anew by source groups: --keep-split keeps its own",
-            own,
-            shown,
-        )
-    return None
-
-
-def _read_dataset(arguments: argparse.Namespace, out: Path) -> _Inputs:
-    from nanoseg_bench.annotations.labelme.reading import open_labelme
-    from nanoseg_bench.catalog.registry import load_card, open_dataset, read_split, verify_dataset
-    from nanoseg_bench.preparation.prepared_set import ASIDE
-
-    card = load_card(arguments.dataset or _NANOSYNTH)
-    split = None
-    if card.default_split is not None and arguments.split is None:
-        split = read_split(card, card.default_split)
-        if arguments.ignore_banners:
-            raise UsageError(
-                f"--ignore-banners: {card.name} has a published split, and its scores stay comparable with those in "
-                "the literature; give --split 8:1:1 for a set of your own"
-            )
-    if _is_nanosynth(arguments):
-        source = out.with_name(f"{out.name}-source")
-        _render_nanosynth(arguments, card, source)
-        ood, hrtem = (open_labelme(source / part).entries if (source / part).is_dir() else () for part in ASIDE)
-        return _Inputs(open_labelme(source / "main"), ood, hrtem, card.classes, card.ood_classes, split)
-    return _Inputs(
-        open_dataset(card, arguments.source),
-        classes=card.classes,
-        split=split,
-        verify=partial(verify_dataset, card, arguments.source),
-    )
-
-
-def _render_nanosynth(arguments: argparse.Namespace, card: "Card", source: Path) -> None:
-    """Write nanosynth's LabelMe folder unless it is there: it is read as a user's own."""
-    from nanoseg_bench.changes import dict_changes, list_changes
-    from nanoseg_bench.errors import PreparationError
-    from nanoseg_bench.files import read_json, write_json
-    from nanoseg_bench.parallel import default_workers
-    from nanoseg_bench.staging import check_replaceable, recover_folder, staged_folder
-    from nanoseg_bench.synthesis.nanosynth import GENERATOR_VERSION, PUBLISHED_IMAGES, write_nanosynth
-
-    images = arguments.images or PUBLISHED_IMAGES
-    wanted = {
-        "dataset": card.name,
-        "generator": GENERATOR_VERSION,
-        "images": images,
-        "seed": arguments.seed,
-        "easy": arguments.easy,
-    }
-    recover_folder(source)
-    check_replaceable(source, _SOURCE_MARKER)
-    if (source / _SOURCE_MARKER).is_file():
-        found = read_json(source / _SOURCE_MARKER)
-        if found == wanted:
-            return
-        if arguments.overwrite != "always":
-            raise PreparationError(
-                f"{source}: rendered with other parameters ({list_changes(dict_changes(found, wanted))}); use "
-                "--overwrite always to replace it, or another --name"
-            )
-    with staged_folder(source, _SOURCE_MARKER) as root:
-        workers = arguments.workers or default_workers()
-        write_nanosynth(root, images, arguments.seed, easy=arguments.easy, workers=workers)
-        write_json(root / _SOURCE_MARKER, wanted)
+    split_given = arguments.split_file is not None
+    return own_inputs(source, own, given, keep_split=arguments.keep_split, split_given=split_given)
 
 
 def _tell_losses(losses: Mapping[str, int], console: "Console") -> None:
@@ -494,7 +358,7 @@ def _show(prepared: "PreparedSet", arguments: argparse.Namespace) -> int:
     if summary["parameters"].get("ignore_banners"):
         banners = sum(any(mark.kind == "banner" for mark in image.marks or ()) for image in prepared.all_images)
         console.print(f"{counted(banners, 'image')} whose information bar is an ignore region")
-    if prepared.dataset != _NANOSYNTH:  # rendered here, so nobody trained on it elsewhere
+    if prepared.dataset != NANOSYNTH:  # rendered here, so nobody trained on it elsewhere
         from nanoseg_bench.weights.known_warnings import warn_of_known_images
 
         for sentence in warn_of_known_images(prepared, workers=arguments.workers):
@@ -560,7 +424,7 @@ def _advise_folds(prepared: "PreparedSet", arguments: argparse.Namespace) -> Non
         places = [number for number, part in enumerate(given) if part == "--out" or part.startswith("--out=")]
         for place in places[-1:]:
             del given[place : place + (2 if given[place] == "--out" else 1)]
-        given += ["--out", _ending(str(arguments.out), f"-{folds}fold")]
+        given += ["--out", with_ending(str(arguments.out), f"-{folds}fold")]
     command = ["nanoseg-bench", *given, "--folds", str(folds)]
     print_sentence(
         f"advice: the test part is small; test every micrograph once instead, at {folds} trainings per model:"

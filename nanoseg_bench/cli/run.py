@@ -128,7 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     isolate_libraries()
     from nanoseg_bench.cli.audit import print_shortcomings
-    from nanoseg_bench.leaderboard.build import write_leaderboards
+    from nanoseg_bench.leaderboard.benchmark import carry_out
     from nanoseg_bench.models.base import Deadline
     from nanoseg_bench.models.device import resolve_device
     from nanoseg_bench.models.overrides import parse_overrides
@@ -137,7 +137,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.preparation.shortcomings import split_shortcomings
     from nanoseg_bench.runs.cleaned_truth import cleaned_truth_lines
     from nanoseg_bench.runs.plan import plan_runs
-    from nanoseg_bench.runs.runner import BenchmarkFolders, run_plan
+    from nanoseg_bench.runs.runner import BenchmarkFolders
     from nanoseg_bench.terminal import print_sentence
     from nanoseg_bench.weights.known_warnings import warn_of_known_images
     from nanoseg_bench.weights.release import tell_release
@@ -165,15 +165,15 @@ def run(arguments: argparse.Namespace) -> int:
         tell_release(path)
     for sentence in warn_of_known_images(prepared, list(weights.values())):
         print_sentence(f"warning: {sentence}")
-    outcomes = run_plan(
+    outcomes = carry_out(
         specs,
         places,
+        prepared.name,
         device,
         Deadline(deadline_at, limit),
-        arguments.overwrite,
-        after_each=lambda: write_leaderboards(places.leaderboards, prepared.name),
+        overwrite=arguments.overwrite,
         robust_images=arguments.robustness,
-        at_once=arguments.jobs,
+        jobs=arguments.jobs,
     )
     if arguments.final:
         return _print_models(specs, places, outcomes)

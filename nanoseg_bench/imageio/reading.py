@@ -28,6 +28,12 @@ def read_image(path: Path | str) -> NDArray[np.uint8]:
     EXIF rotation is applied, transparency is laid on white, and more than 8 bits are mapped by the
     0.1 and 99.9 percentiles. Of several pages, the largest grey one is read.
 
+    Args:
+        path: Of the image: PNG, JPEG, BMP, WebP or TIFF; with the extra ``em`` also DM3, DM4 and EMD.
+
+    Returns:
+        uint8.
+
     Raises:
         ImageError: The file is missing, truncated, no image, or too large.
     """

@@ -18,6 +18,7 @@ from nanoseg_bench.measure.field import find_field
 from nanoseg_bench.measure.length import Length
 from nanoseg_bench.measure.particles import AT_BORDER, BETWEEN_REASONS, Rules, measure_particles
 from nanoseg_bench.measure.scale import INFO_BAR, LINE, METADATA, SCALE_BAR, TYPED, FoundScale, find_scale
+from nanoseg_bench.measure.shape_names.namer import shipped_namer
 from nanoseg_bench.report.report_input import Acquisition, ReportedImage
 
 Border = Literal["weight", "exclude", "keep"]
@@ -109,7 +110,9 @@ def analyse_micrograph(
     instances = find_instances(pixels, predictor, choices, str(path))
     rules = Rules(confidence=_confidence_of(predictor), min_diameter=choices.min_diameter)
     field = find_field(find_banners(pixels), height, width)
-    table = measure_particles(instances, height, width, image=name, nm_per_px=used, rules=rules, field=field)
+    table = measure_particles(
+        instances, height, width, image=name, nm_per_px=used, rules=rules, field=field, shapes=shipped_namer()
+    )
     image = ReportedImage(
         name=name,
         path=path,

@@ -1,0 +1,186 @@
+"""Models on a prepared set, and the tables of what they reach: what ``run`` and ``leaderboard`` do, for Python too."""
+
+import io
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from nanoseg_bench.environment import isolate_libraries
+from nanoseg_bench.errors import UsageError
+from nanoseg_bench.leaderboard.build import TABLES, build_tables, write_leaderboards
+from nanoseg_bench.leaderboard.cells import csv_text
+from nanoseg_bench.leaderboard.comparability import comparable_records
+from nanoseg_bench.models.base import Deadline
+from nanoseg_bench.models.device import resolve_device
+from nanoseg_bench.models.overrides import Overrides
+from nanoseg_bench.models.registry import resolve
+from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.preparation.shortcomings import shortcoming_lines, split_shortcomings
+from nanoseg_bench.runs.cleaned_truth import cleaned_truth_lines
+from nanoseg_bench.runs.failure import Outcome
+from nanoseg_bench.runs.plan import RunSpec, plan_runs
+from nanoseg_bench.runs.runner import BenchmarkFolders, run_plan
+from nanoseg_bench.weights.known_warnings import warn_of_known_images
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """Models that were run on a prepared set.
+
+    Attributes:
+        prepared: The set.
+        outcomes: How each run ended, by the name of its folder: ``status`` is ``ok``, ``failed``, ``timeout``, ``oom``
+            or ``skipped``, and ``reason`` says why.
+        runs: Folder of the runs. ``open_predictor(benchmark.runs / name)`` opens one.
+        leaderboards: Folder of the records and the CSV files.
+    """
+
+    prepared: PreparedSet
+    outcomes: Mapping[str, Outcome]
+    runs: Path
+    leaderboards: Path
+
+    def table(self, name: str = "test") -> pd.DataFrame:
+        """A table of the set, also with the rows of earlier runs; see ``read_leaderboard``."""
+        return read_leaderboard(self.prepared.name, self.leaderboards, table=name)
+
+
+def run_models(
+    prepared: PreparedSet | Path | str,
+    models: Sequence[str] | str = "all",
+    *,
+    preset: str = "quick",
+    recipe: Overrides | None = None,
+    seeds: Sequence[int] = (0,),
+    weights: Path | str | None = None,
+    device: str = "auto",
+    final: bool = False,
+    robust_images: int = 0,
+    runs: Path | str | None = None,
+    leaderboards: Path | str = "leaderboards",
+    overwrite: str = "missing",
+    jobs: int = 1,
+) -> Benchmark:
+    """Train, predict and score models on a prepared set, and write records and CSV files.
+
+    What ``nanoseg-bench run`` does, with its options by the same names. Each run is a process of its own. A step whose
+    output is there, and whose inputs have not changed, is skipped, so the same call goes on after an interruption.
+
+    Args:
+        prepared: The set, or its folder.
+        models: Their ids, or ``all``; ``nanoseg-bench list`` has them.
+        preset: ``smoke``, ``quick``, ``cpu``, ``paper`` or ``best``.
+        recipe: Values of the recipe other than the preset's: ``{"epochs": 50, "options.neck": 0.8}``.
+        seeds: One run of each model for each.
+        weights: Initial weights, a ``.safetensors`` file; None trains from scratch.
+        device: Of PyTorch; ``auto`` takes a GPU where there is one.
+        final: Of a set with folds that are run: train on everything, for use.
+        robust_images: Test images on which each model is judged under every corruption too.
+        runs: Folder of the runs; by default ``runs/<name of the set>``.
+        leaderboards: Folder of the records and the CSV files.
+        overwrite: ``never`` keeps every record; ``missing`` does what is not done; ``always`` starts anew.
+        jobs: Runs at a time, which share the cores.
+
+    Returns:
+        How each run ended. One that failed is a row with its reason, and no error.
+
+    Raises:
+        AuditError: The parts of the set share a source, or nobody has looked.
+        UsageError: A model, a preset or a value of the recipe is not known.
+        NanosegError: Nothing can be run on this set, or nothing written.
+    """
+    isolate_libraries()
+    opened = prepared if isinstance(prepared, PreparedSet) else PreparedSet(Path(prepared))
+    if final and not opened.folds:
+        raise UsageError(f"final: goes with a set with folds, and {opened.root} has none; its models are ready to use")
+    if robust_images and opened.folds:
+        raise UsageError(f"robust_images: is of one network, and {opened.root} has {len(opened.folds)} folds")
+    start = None if weights is None else Path(weights)
+    if start is not None and not start.is_file():
+        raise UsageError(f"weights {start}: no such file; give a .safetensors file")
+    names = resolve([models] if isinstance(models, str) else models)
+    specs = plan_runs(opened, names, preset, list(seeds), start, recipe, final=final)
+    for line in [*shortcoming_lines(split_shortcomings(opened)), *_warnings(opened, specs, start)]:
+        _LOG.warning("%s", line)
+    places = BenchmarkFolders(
+        opened.root, Path("runs") / opened.name if runs is None else Path(runs), Path(leaderboards)
+    )
+    outcomes = carry_out(
+        specs, places, opened.name, resolve_device(device), overwrite=overwrite, robust_images=robust_images, jobs=jobs
+    )
+    return Benchmark(opened, outcomes, places.runs, places.leaderboards)
+
+
+def carry_out(
+    specs: Sequence[RunSpec],
+    places: BenchmarkFolders,
+    set_name: str,
+    device: str,
+    deadline: Deadline | None = None,
+    *,
+    overwrite: str = "missing",
+    robust_images: int = 0,
+    jobs: int = 1,
+) -> dict[str, Outcome]:
+    """Run a plan, and write the CSV files of the set after each run, so that they show what is done.
+
+    Args:
+        specs: The plan.
+        places: Where to read and write.
+        set_name: Of the prepared set.
+        device: torch device name.
+        deadline: None for no limit; else as of ``run_plan``, as are the others and what is raised.
+        overwrite: What is done of what is there.
+        robust_images: Test images for corruptions.
+        jobs: Runs at a time.
+
+    Returns:
+        The outcome of each run by its id.
+    """
+    return run_plan(
+        specs,
+        places,
+        device,
+        deadline or Deadline(),
+        overwrite,
+        after_each=lambda: write_leaderboards(places.leaderboards, set_name),
+        robust_images=robust_images,
+        at_once=jobs,
+    )
+
+
+def read_leaderboard(
+    set_name: str, leaderboards: Path | str = "leaderboards", *, table: str = "test", reference: str | None = None
+) -> pd.DataFrame:
+    """A table of a prepared set, made of its records: what the CSV file holds. Empty cells, NaN, were not measured.
+
+    Args:
+        set_name: Name of the prepared set.
+        leaderboards: Folder of the records.
+        table: ``test``, ``ablation``, ``ood``, ``robustness``, ``classes``, ``modality``, ``seeds`` or
+            ``differences``; ``leaderboards/README.md`` says what their columns mean.
+        reference: Model that differences are taken to; by default ``yolo11n``, where it has a row.
+
+    Raises:
+        RecordError: There are no records, or they do not belong in one table.
+        UsageError: There is no such table, or no ranked row is of the reference.
+    """
+    if table not in TABLES:
+        raise UsageError(f"table {table!r}: is one of {', '.join(TABLES)}")
+    tables = build_tables(comparable_records(Path(leaderboards), set_name), reference)
+    if table not in tables:
+        raise UsageError(f"table {table!r}: the records of {set_name} give {', '.join(tables)}")
+    # Through the text of the CSV file: cells as that file gives them, numbers as numbers.
+    return pd.read_csv(io.StringIO(csv_text(tables[table])))
+
+
+def _warnings(prepared: PreparedSet, specs: Sequence[RunSpec], weights: Path | None) -> list[str]:
+    return [
+        *cleaned_truth_lines([spec.recipe for spec in specs], prepared),
+        *warn_of_known_images(prepared, [] if weights is None else [weights]),
+    ]

@@ -1,0 +1,50 @@
+"""How data sets and prepared sets are called."""
+
+import re
+from pathlib import Path
+
+NANOSYNTH = "nanosynth"
+"""The data set that is rendered here; it is taken where no other is named."""
+
+_NANOSYNTH_IMAGES = 721  # repeated here, so that a name takes no module that renders
+
+
+def dataset_name(own: Path | None, dataset: str | None, name: str | None) -> str:
+    """What the annotations of a set are called: a data set's name, or that of the user's folder.
+
+    Args:
+        own: The user's annotations; None for a data set with a card.
+        dataset: The data set; None for the rendered one.
+        name: Of the set, where the user gives one.
+    """
+    if own is not None:
+        return name or slug(own.resolve().stem if own.is_file() else own.resolve().name)
+    return dataset or NANOSYNTH
+
+
+def set_name(
+    dataset: str, name: str | None = None, *, easy: bool = False, images: int | None = None, folds: int | None = None
+) -> str:
+    """What a set is called; a subset and a set with folds say so in their names.
+
+    Args:
+        dataset: What its annotations are called.
+        name: As the user calls the set; None for the data set's.
+        easy: Easy scenes.
+        images: Of a subset; None for all, as is their published number of the rendered data set.
+        folds: For cross-validation.
+    """
+    found = name or dataset + ("-easy" if easy else "")
+    if images is not None and not (dataset == NANOSYNTH and images == _NANOSYNTH_IMAGES):
+        found = with_ending(found, f"-{images}")
+    return found if folds is None else with_ending(found, f"-{folds}fold")
+
+
+def with_ending(name: str, end: str) -> str:
+    """A name that ends so, which is not said twice."""
+    return name if name.endswith(end) else name + end
+
+
+def slug(text: str) -> str:
+    """Letters, digits, dot, - and _ of a name, as files and folders of a set have it."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "set"

@@ -1,0 +1,160 @@
+"""The package as a Python user sees it: light to import, and the same work as on the command line."""
+
+import ast
+import importlib.util
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import nanoseg_bench
+from nanoseg_bench.cli import main
+from nanoseg_bench.errors import AnnotationError, RecordError, UsageError
+from nanoseg_bench.files import read_json
+
+HEAVY = ("cv2", "matplotlib", "numpy", "pandas", "pydantic", "torch", "ultralytics")
+FUNCTIONS = ("open_predictor", "predict_folder", "prepare", "read_annotations", "read_image", "read_leaderboard", "run")
+
+
+def test_importing_it_loads_nothing_heavy():
+    code = (
+        "import sys, nanoseg_bench\n"
+        "dir(nanoseg_bench), nanoseg_bench.__version__, nanoseg_bench.NanosegError\n"
+        f"sys.exit(', '.join(sorted(set({HEAVY!r}) & set(sys.modules))) or 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, f"import nanoseg_bench loads {done.stderr}"
+
+
+def test_every_name_is_there_and_says_what_it_is():
+    for name in set(nanoseg_bench.__all__) - {"__version__"}:
+        assert inspect.getdoc(getattr(nanoseg_bench, name)), name
+    assert set(nanoseg_bench.__all__) <= set(dir(nanoseg_bench))
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        nanoseg_bench.no_such_thing  # noqa: B018
+
+
+def test_no_name_is_a_module_too():
+    """Python would put the module in its place as soon as anything imports it."""
+    for name in nanoseg_bench.__all__:
+        assert name == "__version__" or importlib.util.find_spec(f"nanoseg_bench.{name}") is None, name
+
+
+def test_type_checkers_see_what_is_imported():
+    tree = ast.parse(Path(nanoseg_bench.__file__).read_text("utf-8"))
+    (typed,) = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {
+        alias.asname or alias.name: f"{node.module.removeprefix('nanoseg_bench.')}:{alias.name}"
+        for node in typed.body
+        for alias in node.names
+    }
+    assert seen == nanoseg_bench._HOMES
+    assert sorted([*seen, "__version__"]) == sorted(nanoseg_bench.__all__)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_argument_is_documented_and_typed(name):
+    function = getattr(nanoseg_bench, name)
+    text = inspect.getdoc(function)
+    for parameter in inspect.signature(function).parameters.values():
+        assert f"    {parameter.name}: " in text, parameter.name
+        assert parameter.annotation is not inspect.Parameter.empty, parameter.name
+
+
+@pytest.fixture(scope="module")
+def rendered(tiny_set):
+    """The LabelMe folder that the session's set was made of."""
+    return tiny_set.with_name(f"{tiny_set.name}-source") / "main"
+
+
+def test_a_set_by_python_is_that_of_the_command_line(rendered, tmp_path):
+    options = ["--size", "96", "--augment-copies", "1", "--seed", "3", "--workers", "1", "--group-by", "folder"]
+    assert main(["prepare", str(rendered), "--name", "mine", "--out", str(tmp_path / "cli"), *options]) == 0
+    prepared = nanoseg_bench.prepare(
+        rendered,
+        name="mine",
+        out=tmp_path / "python",
+        size=96,
+        augment_copies=1,
+        seed=3,
+        workers=1,
+        group_by="folder",
+    )
+    other = nanoseg_bench.PreparedSet(tmp_path / "cli")
+    assert (prepared.name, prepared.dataset, prepared.classes) == ("mine", "mine", other.classes)
+    assert prepared.content_hash == other.content_hash
+    files = sorted(path.relative_to(prepared.root) for path in prepared.root.rglob("*") if path.is_file())
+    assert files == sorted(path.relative_to(other.root) for path in other.root.rglob("*") if path.is_file())
+    assert read_json(prepared.root / "prepared.json") == read_json(other.root / "prepared.json")
+    assert nanoseg_bench.prepare(out=prepared.root, overwrite="never").content_hash == prepared.content_hash
+
+
+def test_the_rendered_data_set_is_that_of_the_command_line(tiny_set, tmp_path):
+    prepared = nanoseg_bench.prepare(easy=True, images=24, size=128, augment_copies=1, workers=1, out=tmp_path / "data")
+    other = nanoseg_bench.PreparedSet(tiny_set)
+    assert (prepared.name, prepared.content_hash) == (other.name, other.content_hash)
+
+
+def test_what_does_not_go_together_is_refused(rendered, tmp_path):
+    with pytest.raises(UsageError, match="not both"):
+        nanoseg_bench.prepare(rendered, dataset="emps")
+    with pytest.raises(UsageError, match="source DIR"):
+        nanoseg_bench.prepare(dataset="emps", out=tmp_path / "set")
+    with pytest.raises(UsageError, match="lies inside annotations"):
+        nanoseg_bench.prepare(rendered, out=rendered / "set")
+    with pytest.raises(UsageError, match="my-set"):
+        nanoseg_bench.prepare(rendered, name="my set")
+    assert not (tmp_path / "set").exists()
+
+
+def test_annotations_are_what_was_rendered(rendered):
+    micrographs = nanoseg_bench.read_annotations(rendered)
+    files = {path.relative_to(rendered).with_suffix("").as_posix() for path in rendered.rglob("*.json")}
+    assert [each.name for each in micrographs] == sorted(files)
+    shapes = [read_json(rendered / f"{each.name}.json")["shapes"] for each in micrographs]
+    assert [len(each.instances) for each in micrographs] == list(map(len, shapes))
+    first = micrographs[0]
+    assert nanoseg_bench.read_image(first.image_path).shape[:2] == (first.height, first.width)
+
+
+def test_faulty_annotations_are_an_error_or_left_out(rendered, tmp_path, caplog):
+    for path in sorted(rendered.rglob("*-0.*")) + sorted(rendered.rglob("*-1.*")):
+        if path.parent.name == "specimen-0000":
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    good, bad = sorted(tmp_path.glob("*.json"))
+    bad.write_text('{"shapes": [')
+    with pytest.raises(AnnotationError, match=bad.name):
+        nanoseg_bench.read_annotations(tmp_path, "labelme")
+    assert [each.name for each in nanoseg_bench.read_annotations(tmp_path, "labelme", skip_faulty=True)] == [good.stem]
+    assert bad.name in caplog.text
+
+
+def test_a_run_by_python_is_a_row_of_the_table(tiny_set, tmp_path, runs_in_this_process):
+    boards = tmp_path / "boards"
+    found = nanoseg_bench.run(tiny_set, "otsu", preset="smoke", runs=tmp_path / "runs", leaderboards=boards)
+    assert {run: outcome.status for run, outcome in found.outcomes.items()} == {"otsu-smoke-seed0": "ok"}
+    table = found.table()
+    pd.testing.assert_frame_equal(table, pd.read_csv(boards / f"{found.prepared.name}-test.csv"))
+    assert table["model"].tolist() == ["otsu"] and 0 < table["map_50_95_agnostic"][0] < 1
+    predictor = nanoseg_bench.open_predictor(found.runs / "otsu-smoke-seed0")
+    assert predictor.operating_point.source != "default"
+    with pytest.raises(UsageError, match="give test"):
+        nanoseg_bench.read_leaderboard(found.prepared.name, boards, table="seeds")
+    with pytest.raises(UsageError, match="is one of test"):
+        nanoseg_bench.read_leaderboard(found.prepared.name, boards, table="tset")
+    with pytest.raises(RecordError, match="no records"):
+        nanoseg_bench.read_leaderboard("other", boards)
+
+
+def test_models_that_cannot_be_run_are_refused_before_anything_is_written(tiny_set, tmp_path):
+    places = {"runs": tmp_path / "runs", "leaderboards": tmp_path / "boards"}
+    with pytest.raises(UsageError, match="did you mean 'otsu'"):
+        nanoseg_bench.run(tiny_set, ["ostu"], **places)
+    with pytest.raises(UsageError, match=r"weights gone\.safetensors"):
+        nanoseg_bench.run(tiny_set, "nsyolo", weights="gone.safetensors", **places)
+    with pytest.raises(UsageError, match="final"):
+        nanoseg_bench.run(tiny_set, "otsu", final=True, **places)
+    assert not any(tmp_path.iterdir())
