@@ -14,6 +14,7 @@ EXTRAS = {
     "pptx": "app",
     "rapidocr": "app",
     "rsciio": "em",
+    "sklearn": "fit",
     "sparse": "em",
     "xlsxwriter": "app",
 }

@@ -15,6 +15,7 @@ from nanoseg_bench.cli import main
 from nanoseg_bench.environment import isolate_libraries
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.pop("COLUMNS", None)  # xdist gives its workers one, and a table in a pipe is as wide as its text
 isolate_libraries()
 
 

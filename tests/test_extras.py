@@ -70,7 +70,7 @@ def test_packages_of_extras_are_imported_only_where_they_are_needed():
 
 def test_the_extras_are_those_of_the_package():
     declared = PROJECT["optional-dependencies"]
-    packages = {"docx": "python-docx", "pptx": "python-pptx", "rsciio": "rosettasciio"}
+    packages = {"docx": "python-docx", "pptx": "python-pptx", "rsciio": "rosettasciio", "sklearn": "scikit-learn"}
     ours = {(extra, packages.get(name, name)) for name, extra in EXTRAS.items()}
     brought = {extra: names_of(declared[extra]) - {"nanoseg-bench"} for extra in EXTRAS.values()}
     assert ours == {(extra, name) for extra, names in brought.items() for name in names}

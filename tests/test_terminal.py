@@ -1,4 +1,5 @@
 import ast
+import contextlib
 import os
 import subprocess
 import sys
@@ -39,11 +40,15 @@ def test_a_progress_bar_shows_names_as_they_are():
         f"for name in {ODD!r}:\n    assert list(track(range(3), f'reading {{name}}')) == [0, 1, 2]\n"
     )
     environment = {**os.environ, "COLUMNS": "120", "TERM": "xterm"}
-    done = subprocess.run([sys.executable, "-c", code], stderr=theirs, env=environment, check=False)
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=theirs, env=environment)
     os.close(theirs)
-    shown = os.read(ours, 1 << 16).decode()
+    parts = []
+    with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
+        while part := os.read(ours, 1 << 16):
+            parts.append(part)
     os.close(ours)
-    assert done.returncode == 0, shown
+    shown = b"".join(parts).decode()
+    assert process.wait() == 0, shown
     for name in ODD:
         assert f"reading {name}" in shown
 

@@ -117,9 +117,13 @@ def test_every_model_of_the_paper_gets_an_ok_row(tiny_set, tmp_path):
 
 @pytest.mark.parametrize("preset", ["quick", "paper"])
 def test_one_budget_for_all(preset):
-    recipes = [load_recipe(model, preset) for model in BUILT_IN if model != "otsu"]
-    assert len({(recipe.images_seen, recipe.epochs) for recipe in recipes}) == 1
-    assert len({recipe.canvas for recipe in recipes}) == 1
+    recipes = {model: load_recipe(model, preset) for model in BUILT_IN if model != "otsu"}
+    family = [recipe for model, recipe in recipes.items() if "yolo" in model or preset != "quick"]
+    assert len({(recipe.images_seen, recipe.epochs) for recipe in family}) == 1
+    # In quick the others get about the time of the YOLO networks, which is fewer images.
+    others = [recipe for recipe in recipes.values() if recipe not in family]
+    assert len({recipe.images_seen for recipe in others}) == (1 if preset == "quick" else 0)
+    assert len({recipe.canvas for recipe in recipes.values()}) == 1
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoseg_bench.extras import require_packages
 from nanoseg_bench.measure.morphology import find_hull, measure_mask
 from nanoseg_bench.measure.shape_names.descriptors import describe
 from nanoseg_bench.measure.shape_names.forms import NAMES
@@ -62,6 +63,7 @@ def described(silhouettes: Iterator[Silhouette], *, main_part: bool = False) -> 
 
 
 def _fit(descriptors: Floats, names: NDArray[np.int64]) -> ShapeNamer:
+    require_packages("fitting names of shapes", "sklearn")
     from sklearn.linear_model import LogisticRegression
 
     mean, scale = descriptors.mean(axis=0), descriptors.std(axis=0)
