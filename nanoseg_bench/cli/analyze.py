@@ -2,29 +2,23 @@
 
 import argparse
 import datetime
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nanoseg_bench.cli.model_options import add_model_options, add_trust_pickle, open_model
 from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.shipped import find_model
 from nanoseg_bench.cli.tiles_option import add_tiles
-from nanoseg_bench.cli.training_options import add_device
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.report.formats import BORDERS, DEFAULT_FORMATS, FORMATS, OVERWRITE, require_writers
 from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
-    from nanoseg_bench.inference.predictor import Predictor
     from nanoseg_bench.preparation.scales import ScaleTable
     from nanoseg_bench.report.analysis.folder import AnalysedSample, Analysis
     from nanoseg_bench.report.analysis.micrograph import Choices
-
-_ENGINES = {"auto": "", "onnx": "ONNX Runtime", "torch": "PyTorch"}
-
-_LOG = logging.getLogger(__name__)
 
 _EPILOG = """\
 examples:
@@ -55,17 +49,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE_OR_FOLDER", help="micrographs")
-    parser.add_argument(
-        "--model",
-        type=Path,
-        metavar="MODEL",
-        help="a run's folder, its weights, an .onnx file, or nsyolo or yolo11n, whose weights ship with this package "
-        "(default: nsyolo)",
-    )
-    parser.add_argument(
-        "--engine", choices=tuple(_ENGINES), default="auto", help="what runs the network (default: %(default)s)"
-    )
-    add_device(parser)
+    add_model_options(parser)
     parser.add_argument(
         "--confidence",
         type=float,
@@ -125,9 +109,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         default=OVERWRITE[0],
         help="an earlier analysis in DIR: go on with it, or replace it (default: %(default)s)",
     )
-    parser.add_argument(
-        "--trust-pickle", action="store_true", help="read a .pt checkpoint, which runs whatever code stands in it"
-    )
+    add_trust_pickle(parser)
     parser.set_defaults(run=run)
 
 
@@ -149,7 +131,7 @@ def run(arguments: argparse.Namespace) -> int:
     choices = _choices(arguments)
     outcome = analyse_folder(
         AnalysisTask(
-            predictor=_open(arguments),
+            predictor=open_model(arguments),
             images=arguments.images,
             out=arguments.out,
             choices=choices,
@@ -181,26 +163,6 @@ def _choices(arguments: argparse.Namespace) -> "Choices":
         tiles=arguments.tiles,
         acquisition=Acquisition(instrument=arguments.instrument, voltage_kv=arguments.kv),
     )
-
-
-def _open(arguments: argparse.Namespace) -> "Predictor":
-    from nanoseg_bench.inference.predictor import fitting_device, open_predictor
-    from nanoseg_bench.weights.release import tell_release
-
-    device = fitting_device(arguments.model, arguments.engine, arguments.device)
-    predictor = open_predictor(
-        arguments.model,
-        confidence=arguments.confidence,
-        engine=arguments.engine,
-        device=device,
-        trust_pickle=arguments.trust_pickle,
-    )
-    point = predictor.operating_point
-    engine = f"in {_ENGINES[predictor.engine]} on {device}" if predictor.model.has_network else "without a network"
-    _LOG.info("%s %s", predictor.model.recipe.title, engine)
-    _LOG.info("confidence %.3g (%s)", point.confidence, point.source)
-    tell_release(arguments.model)
-    return predictor
 
 
 def _show(outcome: "Analysis") -> None:

@@ -1,31 +1,25 @@
 """``nanoseg-bench predict``: the particles of micrographs that belong to no prepared set."""
 
 import argparse
-import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nanoseg_bench.cli.model_options import add_model_options, add_trust_pickle, open_model
 from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.shipped import find_model
 from nanoseg_bench.cli.tiles_option import add_tiles
-from nanoseg_bench.cli.training_options import add_device
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.inference.formats import DEFAULT_FORMATS, FORMATS, OVERLAY, OVERWRITE
 from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
     from nanoseg_bench.inference.particles import PredictedImage
-    from nanoseg_bench.inference.predictor import Predictor
     from nanoseg_bench.inference.task import Outcome
-
-_ENGINES = {"auto": "", "onnx": "ONNX Runtime", "torch": "PyTorch"}
-
-_LOG = logging.getLogger(__name__)
 
 _EPILOG = """\
 examples:
@@ -61,17 +55,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE_OR_FOLDER", help="micrographs")
-    parser.add_argument(
-        "--model",
-        type=Path,
-        metavar="MODEL",
-        help="a run's folder, its weights, an .onnx file, or nsyolo or yolo11n, whose weights ship with this package "
-        "(default: nsyolo)",
-    )
-    parser.add_argument(
-        "--engine", choices=tuple(_ENGINES), default="auto", help="what runs the network (default: %(default)s)"
-    )
-    add_device(parser)
+    add_model_options(parser)
     parser.add_argument(
         "--confidence",
         type=float,
@@ -102,9 +86,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="earlier predictions in DIR: keep them and stop, add what is missing or outdated, or replace them "
         "(default: %(default)s)",
     )
-    parser.add_argument(
-        "--trust-pickle", action="store_true", help="read a .pt checkpoint, which runs whatever code stands in it"
-    )
+    add_trust_pickle(parser)
     parser.set_defaults(run=run)
 
 
@@ -135,9 +117,8 @@ def _predict(arguments: argparse.Namespace, sources: Sequence[Path], formats: Se
 
     out: Path = arguments.out
     earlier = open_folder(out, arguments.overwrite)
-    predictor = _open(arguments)
+    predictor = open_model(arguments)
     point = predictor.operating_point
-    _LOG.info("confidence %.3g (%s)", point.confidence, point.source)
     task = plan_task(out, earlier, predictor, sources, formats, keep_marks=arguments.keep_marks, tiles=arguments.tiles)
     for reason in task.reasons:
         print(reason)
@@ -158,24 +139,6 @@ def _formats(words: Sequence[str]) -> list[str]:
     if unknown or not formats:
         raise UsageError(f"--to {' '.join(words)!r}: give some of {', '.join(FORMATS)}")
     return formats
-
-
-def _open(arguments: argparse.Namespace) -> "Predictor":
-    from nanoseg_bench.inference.predictor import fitting_device, open_predictor
-    from nanoseg_bench.weights.release import tell_release
-
-    device = fitting_device(arguments.model, arguments.engine, arguments.device)
-    predictor = open_predictor(
-        arguments.model,
-        confidence=arguments.confidence,
-        engine=arguments.engine,
-        device=device,
-        trust_pickle=arguments.trust_pickle,
-    )
-    engine = f"in {_ENGINES[predictor.engine]} on {device}" if predictor.model.has_network else "without a network"
-    _LOG.info("%s %s", predictor.model.recipe.title, engine)
-    tell_release(arguments.model)
-    return predictor
 
 
 def names_apart(paths: Sequence[Path]) -> list[str]:

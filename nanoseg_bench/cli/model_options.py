@@ -1,0 +1,62 @@
+"""Options of the verbs that use a finished model, ``predict`` and ``analyze``, and the model that they name."""
+
+import argparse
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nanoseg_bench.cli.training_options import add_device
+
+if TYPE_CHECKING:
+    from nanoseg_bench.inference.predictor import Predictor
+
+_ENGINES = {"auto": "", "onnx": "ONNX Runtime", "torch": "PyTorch"}
+
+_LOG = logging.getLogger(__name__)
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--model``, ``--engine`` and ``--device``."""
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="MODEL",
+        help="a run's folder, its weights, an .onnx file, or nsyolo or yolo11n, whose weights ship with this package "
+        "(default: nsyolo)",
+    )
+    parser.add_argument(
+        "--engine", choices=tuple(_ENGINES), default="auto", help="what runs the network (default: %(default)s)"
+    )
+    add_device(parser)
+
+
+def add_trust_pickle(parser: argparse.ArgumentParser) -> None:
+    """Add ``--trust-pickle``."""
+    parser.add_argument(
+        "--trust-pickle", action="store_true", help="read a .pt checkpoint, which runs whatever code stands in it"
+    )
+
+
+def open_model(arguments: argparse.Namespace) -> "Predictor":
+    """Open the model that is named, and tell what it is and from which confidence particles count.
+
+    Raises:
+        NanosegError: As ``open_predictor``, and where the operating point that is kept with the model is malformed.
+    """
+    from nanoseg_bench.inference.predictor import fitting_device, open_predictor
+    from nanoseg_bench.weights.release import tell_release
+
+    device = fitting_device(arguments.model, arguments.engine, arguments.device)
+    predictor = open_predictor(
+        arguments.model,
+        confidence=arguments.confidence,
+        engine=arguments.engine,
+        device=device,
+        trust_pickle=arguments.trust_pickle,
+    )
+    point = predictor.operating_point
+    engine = f"in {_ENGINES[predictor.engine]} on {device}" if predictor.model.has_network else "without a network"
+    _LOG.info("%s %s", predictor.model.recipe.title, engine)
+    tell_release(arguments.model)
+    _LOG.info("confidence %.3g (%s)", point.confidence, point.source)
+    return predictor
