@@ -193,7 +193,9 @@ def _show(outcome: "Analysis") -> None:
     for image in outcome.images:
         if image.status != "ok":
             print(f"not analysed: {image.reason}")
-    print(f"{outcome.folder}: images.csv, samples.csv, particles.csv")
+    # Without a micrograph that could be analysed there are no statistics.
+    tables = ("images.csv", *(("samples.csv",) if outcome.samples else ()), "particles.csv")
+    print(f"{outcome.folder}: {', '.join(tables)}")
 
 
 def _show_sample(sample: "AnalysedSample") -> None:

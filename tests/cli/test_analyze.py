@@ -347,3 +347,14 @@ def test_memory_does_not_grow_with_the_micrographs(run, tmp_path):
         peaks.append(int(done.stdout.splitlines()[-1]) / 1024)
         assert len(rows_of(tmp_path / f"out{number}", "images.csv")) == number
     assert peaks[1] < peaks[0] + 30, f"{peaks[0]:.0f} MiB for 8 micrographs, {peaks[1]:.0f} for 48"
+
+
+def test_no_table_is_named_that_is_not_there(tmp_path, capsys):
+    folder, out = tmp_path / "Grö ße", tmp_path / "sizes"
+    folder.mkdir()
+    (folder / "ab ä.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"cut off")
+    assert main(["analyze", str(folder), "--out", str(out), "--device", "cpu"]) == 1
+    shown = capsys.readouterr().out
+    assert "not analysed: " in shown and "ab ä.png" in shown
+    named = shown.strip().splitlines()[-1].split(": ")[-1].split(", ")
+    assert named == sorted(path.name for path in out.glob("*.csv"))
