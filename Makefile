@@ -14,15 +14,16 @@ READY := $(VENV)/ready
 DEMO_DATA := data/demo
 DEMO_RUNS := runs/demo
 
-# A worker for each core, each with one thread; a file's tests stay together, so that what they prepare is made once.
-WORKERS ?= -n logical --maxprocesses 4 --dist loadfile
+# A worker for each core, each with one thread. Each begins with its half, quarter … of the files, so that what the tests
+# of a file share is made once, and takes over some of another's when it is done.
+WORKERS ?= -n logical --maxprocesses 4 --dist worksteal
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 # Rooms without networks, and of them not what fuzzes or starts processes.
-QUICK := tests/annotations tests/catalog tests/evaluation tests/imageio tests/leaderboard tests/metrics \
+QUICK := tests/annotations tests/catalog tests/evaluation tests/images tests/leaderboard tests/metrics \
 	tests/pages tests/test_files.py tests/test_rooms.py tests/test_staging.py tests/test_wording.py \
 	$(addprefix --ignore=tests/,annotations/test_conversion.py annotations/test_readers_fuzz.py evaluation/external \
-	imageio/test_any_bytes.py leaderboard/test_adding_a_metric.py)
+	images/test_any_bytes.py leaderboard/test_adding_a_metric.py)
 
 EMPS ?=
 CAMPAIGN ?= --jobs 2

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from nanoseg_bench.annotations.instance import Instance, Micrograph
     from nanoseg_bench.annotations.readers import read_annotations
     from nanoseg_bench.errors import NanosegError
-    from nanoseg_bench.imageio import read_image
+    from nanoseg_bench.images import read_image
     from nanoseg_bench.inference.predictor import Predictor, open_predictor
     from nanoseg_bench.inference.task import predict_folder
     from nanoseg_bench.leaderboard.benchmark import Benchmark, read_leaderboard
@@ -49,7 +49,7 @@ _HOMES = {
     "predict_folder": "inference.task:predict_folder",
     "prepare": "preparation.preparing:prepare_micrographs",
     "read_annotations": "annotations.readers:read_annotations",
-    "read_image": "imageio:read_image",
+    "read_image": "images:read_image",
     # Not ``leaderboard``: that is the room, which Python sets as an attribute here once it is imported.
     "read_leaderboard": "leaderboard.benchmark:read_leaderboard",
     "run": "leaderboard.benchmark:run_models",

@@ -18,7 +18,7 @@ _CORES = "NANOSEG_BENCH_CORES"
 
 
 def isolate_libraries() -> None:
-    """Switch off update checks, downloads and telemetry of Ultralytics, albumentations and onnxruntime.
+    """Switch off update checks, downloads and telemetry of Ultralytics, albumentations, onnxruntime and Ray.
 
     A variable that the user has set stays as it is.
     """
@@ -32,6 +32,8 @@ def isolate_libraries() -> None:
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     # onnxruntime, which LabelMe imports, writes a device id and a queue of usage events otherwise.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    # Ray counts the clusters that are started, and what is used of them.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if "YOLO_CONFIG_DIR" not in os.environ:
         # Ultralytics keeps settings and fonts here; a user's own settings must not change a benchmark.
         folder = Path(tempfile.gettempdir()) / f"nanoseg-bench-{_user()}" / "ultralytics"
@@ -65,6 +67,30 @@ def share_of_cores(processes: int) -> dict[str, str]:
         given = os.environ[_THREADS]
         return {_CORES: str(max(share, int(given)) if given.isdigit() else share)}
     return {_CORES: str(share), _THREADS: str(share), _FREE_THREADS: "1"}
+
+
+def cores_of_task(number: int) -> dict[str, str]:
+    """Variables for a process on any machine that has so many of its cores to itself.
+
+    A number of threads that the user has set stays as it is.
+
+    Args:
+        number: Of cores.
+    """
+    if threads_are_given():
+        given = os.environ[_THREADS]
+        most = max(number, int(given)) if given.isdigit() else number
+        return {_CORES: str(most), _THREADS: given, _FREE_THREADS: ""}
+    return {_CORES: str(number), _THREADS: str(number), _FREE_THREADS: "1"}
+
+
+def all_but_one_core() -> dict[str, str]:
+    """Variables for a child process that leaves a core to this one, which must answer meanwhile; at least one core.
+
+    A number of threads that the user has set stays as it is.
+    """
+    most = max(1, available_cores() - 1)
+    return {_CORES: str(most)} | ({} if threads_are_given() else {_THREADS: str(most), _FREE_THREADS: "1"})
 
 
 def threads_are_given() -> bool:

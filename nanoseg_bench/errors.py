@@ -25,6 +25,22 @@ class DatasetError(NanosegError):
     """A data set's folder, card or split file does not hold what it should."""
 
 
+class FolderError(NanosegError):
+    """A folder that is to be written is a file, holds other things, or cannot be written."""
+
+
+class WorkerError(NanosegError):
+    """One of several processes that share the work was killed from outside, as for memory."""
+
+
+class WorkerMemoryError(WorkerError):
+    """It was killed each time for memory, as far as one can know."""
+
+
+class ClusterError(NanosegError):
+    """There is no cluster at an address, or a machine of it lacks what all of them must have."""
+
+
 class PreparationError(NanosegError):
     """The prepared set cannot be written, or its split cannot be made."""
 
@@ -71,3 +87,7 @@ class ScaleError(NanosegError):
 
 class BusyError(NanosegError):
     """Another process of ours is at work on the same files."""
+
+
+class ReviewError(NanosegError):
+    """What a person decides about outlines names a particle that is not there, or outlines nothing."""

@@ -6,6 +6,7 @@ from nanoseg_bench.errors import MissingExtraError
 
 EXTRAS = {
     "docx": "app",
+    "flask": "app",
     "h5py": "em",
     "labelme": "annotate",
     "lxml": "app",
@@ -13,9 +14,12 @@ EXTRAS = {
     "onnxruntime": "onnx",
     "pptx": "app",
     "rapidocr": "app",
+    "ray": "ray",
     "rsciio": "em",
     "sklearn": "fit",
     "sparse": "em",
+    "waitress": "app",
+    "werkzeug": "app",
     "xlsxwriter": "app",
 }
 """The extra that brings a package, by the name that is imported."""

@@ -31,6 +31,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
         _sync(temporary)
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+    except OSError as error:
+        if error.filename is None:  # a full disk does not say which file it was
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -83,7 +87,12 @@ def read_json(path: Path) -> Any:
         ValueError: It is not JSON, or holds half a surrogate pair, which is no text.
         RecursionError: It is nested too deeply.
     """
-    data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    return parse_json(path.read_bytes())
+
+
+def parse_json(data: bytes) -> Any:
+    """The value that a JSON file with these bytes holds; raises as ``read_json``."""
+    data = data.removeprefix(codecs.BOM_UTF8)
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
@@ -92,6 +101,47 @@ def read_json(path: Path) -> Any:
         if b"\\u" in data or not data.isascii():
             json.dumps(value, ensure_ascii=False).encode("utf-8")
         return value
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file in UTF-8, with or without a byte-order mark.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is in another encoding, or not YAML.
+    """
+    return parse_yaml(path.read_text(encoding="utf-8-sig"))
+
+
+def parse_yaml(text: str) -> Any:
+    """The value of a YAML text: of the types that JSON has, and dates; nothing in it is carried out.
+
+    Raises:
+        ValueError: It is not YAML.
+    """
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:  # a date in month 13 is a ValueError
+        raise ValueError(str(error)) from error
+
+
+def visible_files(folder: Path, suffixes: str | tuple[str, ...] = "", but: Path | None = None) -> Iterator[Path]:
+    """Files below a folder, those of a folder before those below it, by name; nothing hidden, nor in a hidden folder.
+
+    Links that lead nowhere are among them, and folders that may not be looked into are passed over.
+
+    Args:
+        folder: Where to look.
+        suffixes: Endings that are wanted, in lower case; all by default.
+        but: A folder below it that is left out.
+    """
+    for top, inner, names in os.walk(folder):
+        inner[:] = sorted(name for name in inner if not name.startswith(".") and Path(top, name) != but)
+        for name in sorted(names):
+            if not name.startswith(".") and name.lower().endswith(suffixes):
+                yield Path(top, name)
 
 
 def broken_link(path: Path) -> str:

@@ -1,27 +1,40 @@
-"""The same function for many tasks, in as many processes as pay off."""
+"""The same function for many tasks, in as many processes as pay off: of this machine, or of a cluster's."""
 
 import os
 import threading
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from typing import Self, TypeVar
 
-from nanoseg_bench.errors import PreparationError
+from nanoseg_bench.environment import available_cores
+from nanoseg_bench.errors import WorkerError
 from nanoseg_bench.progress import track
 
 _DEFAULT_MAX_WORKERS = 8
 # Starting a worker costs as much as some dozen images.
 _MIN_TASKS_PER_WORKER = 8
 
+OpenPool = Callable[[int, Callable[[], None] | None], Executor]
+"""Starts so many processes, with what each of them calls first. The pool's ``map`` gives results in the order of the
+tasks, and its ``shutdown`` drops tasks that are not begun."""
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
+def open_processes(number: int, initializer: Callable[[], None] | None = None) -> Executor:
+    """Processes of this machine; they end with this one, however it ends."""
+    return ProcessPoolExecutor(
+        number, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(initializer,)
+    )
+
+
 def default_workers() -> int:
-    """Processes to use unless told otherwise: the cores, at most 8."""
-    return min(os.cpu_count() or 1, _DEFAULT_MAX_WORKERS)
+    """Processes to use unless told otherwise: the cores that this process may use, at most 8."""
+    return min(available_cores(logical=True), _DEFAULT_MAX_WORKERS)
 
 
 class Workers:
@@ -32,12 +45,16 @@ class Workers:
     Args:
         most: Largest number of processes.
         initializer: Called once in each worker, and not in this process.
+        open_pool: Where they are.
     """
 
-    def __init__(self, most: int, initializer: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, most: int, initializer: Callable[[], None] | None = None, open_pool: OpenPool = open_processes
+    ) -> None:
         self._most = most
         self._initializer = initializer
-        self._pool: ProcessPoolExecutor | None = None
+        self._open_pool = open_pool
+        self._pool: Executor | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -54,6 +71,7 @@ class Workers:
         description: str,
         *,
         at_once: int = 1,
+        ahead: int | None = None,
         least_per_worker: int = _MIN_TASKS_PER_WORKER,
     ) -> Generator[Result, None, None]:
         """Results in the order of the tasks, with a progress bar.
@@ -66,28 +84,32 @@ class Workers:
             tasks: Picklable.
             description: For the progress bar.
             at_once: Tasks that are sent to a worker together; more than one where a task takes milliseconds.
+            ahead: Tasks for each process that are begun before an earlier result is taken, where results are large;
+                None begins all as processes are free. Not together with ``at_once``.
             least_per_worker: Tasks that pay for the start of one more worker.
 
         Raises:
-            PreparationError: A worker was killed from outside, as the system does when memory runs out.
+            WorkerError: A worker was killed from outside, as the system does when memory runs out.
         """
         pool = self._started(len(tasks) // least_per_worker)
         if pool is None:
             yield from track(map(function, tasks), description, len(tasks))
             return
+        if ahead is None:
+            results = pool.map(function, tasks, chunksize=at_once)
+        else:
+            results = _few_ahead(pool, function, tasks, ahead * self._most)
         try:
-            yield from track(pool.map(function, tasks, chunksize=at_once), description, len(tasks))
+            yield from track(results, description, len(tasks))
         except BrokenProcessPool as error:
-            raise PreparationError(
+            raise WorkerError(
                 f"{description}: a worker process was killed, maybe for memory; try again with --workers 1"
             ) from error
 
-    def _started(self, worthwhile: int) -> ProcessPoolExecutor | None:
+    def _started(self, worthwhile: int) -> Executor | None:
         number = min(self._most, worthwhile)
         if self._pool is None and number > 1:
-            self._pool = ProcessPoolExecutor(
-                number, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(self._initializer,)
-            )
+            self._pool = self._open_pool(number, self._initializer)
         return self._pool
 
 
@@ -100,13 +122,31 @@ def each(
     at_once: int = 1,
     least_per_worker: int = _MIN_TASKS_PER_WORKER,
     initializer: Callable[[], None] | None = None,
+    open_pool: OpenPool = open_processes,
 ) -> Generator[Result, None, None]:
     """One pass in processes of its own; see ``Workers.each``.
 
     Where the caller may stop early, it wraps this in ``contextlib.closing``, so that no worker writes on.
     """
-    with Workers(workers, initializer) as started:
+    with Workers(workers, initializer, open_pool) as started:
         yield from started.each(function, tasks, description, at_once=at_once, least_per_worker=least_per_worker)
+
+
+def _few_ahead(
+    pool: Executor, function: Callable[[Task], Result], tasks: Sequence[Task], most: int
+) -> Iterator[Result]:
+    """As ``pool.map``, but at most so many results are computed or wait to be taken."""
+    begun: deque[Future[Result]] = deque()
+    try:
+        for task in tasks:
+            begun.append(pool.submit(function, task))
+            if len(begun) >= most:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
+    finally:
+        for future in begun:
+            future.cancel()
 
 
 def _start_worker(initializer: Callable[[], None] | None) -> None:

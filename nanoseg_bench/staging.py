@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from nanoseg_bench.errors import PreparationError
+from nanoseg_bench.errors import FolderError
 from nanoseg_bench.locks import hold
 
 
@@ -24,7 +24,7 @@ def hold_folder(target: Path, *, wait: bool = True) -> Iterator[None]:
 
     Raises:
         BusyError: Another process writes it, and ``wait`` is false.
-        PreparationError: The folder cannot be written.
+        FolderError: The folder cannot be written.
     """
     with ExitStack() as stack:
         try:
@@ -46,7 +46,7 @@ def staged_folder(target: Path, marker: str) -> Iterator[Path]:
         marker: A file that says that an existing ``target`` is ours to replace.
 
     Raises:
-        PreparationError: ``target`` is something else's, or cannot be written.
+        FolderError: ``target`` is something else's, or cannot be written.
     """
     with hold_folder(target):
         recover_folder(target)
@@ -70,7 +70,7 @@ def scratch_folder(target: Path) -> Iterator[Path]:
     """Yield an empty folder beside ``target`` for files that nobody needs afterwards; what a kill left goes first.
 
     Raises:
-        PreparationError: The folder cannot be written.
+        FolderError: The folder cannot be written.
     """
     with hold_folder(target):
         scratch = _fresh(target, "scratch")
@@ -84,7 +84,7 @@ def recover_folder(target: Path) -> None:
     """Finish what a kill interrupted between the two renames of ``staged_folder``.
 
     Raises:
-        PreparationError: The folder cannot be written.
+        FolderError: The folder cannot be written.
     """
     old, place = _beside(target, "old"), _place(target)
     if not old.is_dir():
@@ -105,13 +105,13 @@ def check_replaceable(target: Path, marker: str) -> None:
     """Refuse to replace a folder that this package has not written.
 
     Raises:
-        PreparationError: ``target`` is a file, or a folder with other things in it.
+        FolderError: ``target`` is a file, or a folder with other things in it.
     """
     try:
         if target.is_dir() and any(target.iterdir()) and not (target / marker).is_file():
-            raise PreparationError(f"{target}: holds other files (no {marker}); choose another folder")
+            raise FolderError(f"{target}: holds other files (no {marker}); choose another folder")
         if target.exists() and not target.is_dir():
-            raise PreparationError(f"{target}: is a file; choose another folder")
+            raise FolderError(f"{target}: is a file; choose another folder")
     except OSError as error:
         raise _unwritable(target, error) from error
 
@@ -150,7 +150,5 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _unwritable(target: Path, error: OSError) -> PreparationError:
-    return PreparationError(
-        f"{target}: cannot be written ({error.strerror or error}); choose another folder, or make room"
-    )
+def _unwritable(target: Path, error: OSError) -> FolderError:
+    return FolderError(f"{target}: cannot be written ({error.strerror or error}); choose another folder, or make room")

@@ -53,6 +53,11 @@ def start_logging() -> None:
             handler.setLevel(level)
 
 
+def inherited_level() -> dict[str, str]:
+    """The variable that tells a child process how much to say, for one that is started on another machine."""
+    return {_VARIABLE: os.environ[_VARIABLE]} if _VARIABLE in os.environ else {}
+
+
 def shows_progress() -> bool:
     """Whether bars and lines of progress are wanted."""
     return _level() <= logging.INFO

@@ -2,12 +2,18 @@
 
 Tests compute with one thread: their networks are tiny, and two threads are many times slower where another program
 keeps a core busy (``models.threads``). A number that the user sets counts.
+
+What tests write lies in memory where there is room: a small prepared set alone is dozens of files, and each of them is
+synced, for which a disk takes longer than the test. A folder that the user names by ``PYTEST_DEBUG_TEMPROOT`` or
+``--basetemp`` counts.
 """
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -18,6 +24,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.pop("COLUMNS", None)  # xdist gives its workers one, and a table in a pipe is as wide as its text
 isolate_libraries()
 
+MEMORY = Path("/dev/shm")
+ROOM, LEFT_TO_OTHERS = 4 * 2**30, 8 * 2**30  # bytes; a whole run left 3.5 GB when nothing was tidied up
+
+
+def has_room_in_memory():
+    if not (MEMORY.is_dir() and os.access(MEMORY, os.W_OK)) or os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
+        return False
+    return shutil.disk_usage(MEMORY).free > ROOM and psutil.virtual_memory().available > ROOM + LEFT_TO_OTHERS
+
+
+if has_room_in_memory():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 CLASSES = ("disc", "square")
 HEIGHT, WIDTH = 96, 120
@@ -40,16 +58,21 @@ def own_locks(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def runs_in_this_process():
-    """``run`` carries out its jobs here, for tests that ask what a run does and not which process does it.
+def runs_in_this_process(tmp_path_factory):
+    """``run`` carries out its jobs here, for tests that ask what a run does and neither which process does it nor how
+    long it takes for an image.
 
     A process of its own imports everything anew, which takes longer than a tiny run. Runs side by side stay processes,
-    and so does what a test starts itself.
+    and so does what a test starts itself. To measure latency each eval set is predicted some fifty times: there is no
+    place for the lock of those who measure, so nothing is measured.
     """
     from nanoseg_bench.runs import executors, job
 
+    no_folder = tmp_path_factory.mktemp("no locks") / "file"
+    no_folder.write_text("no folder")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(executors, "_run_alone", job.carry_out)
+        patch.setenv("NANOSEG_BENCH_LOCKS", str(no_folder))
         yield
 
 
@@ -61,6 +84,17 @@ def tiny_set(tmp_path_factory):
     arguments += ["--augment-copies", "1", "--workers", "1", "--out", str(root / "data")]
     assert main(arguments) == 0
     return root / "data"
+
+
+@pytest.fixture(scope="session")
+def rendered_set(tmp_path_factory):
+    """Twelve rendered micrographs on canvases of 64 px without copies, as ``PreparedSet``; tests change a copy."""
+    from nanoseg_bench.preparation.prepared_set import PreparedSet
+
+    root = tmp_path_factory.mktemp("rendered")
+    arguments = ["prepare", "--dataset", "nanosynth", "--easy", "--images", "12", "--size", "64", "--workers", "1"]
+    assert main([*arguments, "--augment-copies", "0", "--out", str(root / "data")]) == 0
+    return PreparedSet(root / "data")
 
 
 def draw_scene(rng):
@@ -87,12 +121,9 @@ def draw_scene(rng):
 
 
 @pytest.fixture(scope="session")
-def prepared_set(tmp_path_factory):
-    """Ten micrographs of 120 x 96 px in ten groups on canvases of 128 px: 8 train, 1 val, 1 test."""
+def discs(tmp_path_factory):
+    """Ten micrographs of 120 x 96 px in ten groups."""
     from nanoseg_bench.annotations.instance import Micrograph
-    from nanoseg_bench.annotations.source import LoadedMicrograph
-    from nanoseg_bench.preparation.config import PrepareConfig
-    from nanoseg_bench.preparation.pipeline import prepare
 
     source = tmp_path_factory.mktemp("discs")
     rng = np.random.default_rng(7)
@@ -104,14 +135,34 @@ def prepared_set(tmp_path_factory):
         micrographs.append(
             Micrograph(path.stem, path, WIDTH, HEIGHT, tuple(instances), source_group=f"specimen-{number}")
         )
+    return micrographs
+
+
+@pytest.fixture(scope="session")
+def prepared_set(discs, tmp_path_factory):
+    """The ten on canvases of 128 px: 8 train, 1 val, 1 test."""
+    return prepare_discs(discs, tmp_path_factory.mktemp("prepared") / "set")
+
+
+@pytest.fixture(scope="session")
+def sharded_set(discs, tmp_path_factory):
+    """The same set in shards of three or four images."""
+    return prepare_discs(discs, tmp_path_factory.mktemp("sharded") / "set", shards=50_000)
+
+
+def prepare_discs(micrographs, out, **choices):
+    from nanoseg_bench.annotations.source import LoadedMicrograph
+    from nanoseg_bench.preparation.config import PrepareConfig
+    from nanoseg_bench.preparation.pipeline import prepare
+
     assignment = {m.name: ("val" if i == 8 else "test" if i == 9 else "train") for i, m in enumerate(micrographs)}
     return prepare(
         [LoadedMicrograph(micrograph) for micrograph in micrographs],
         name="discs",
         dataset="discs",
         classes=CLASSES,
-        out=source / "set",
-        config=PrepareConfig(canvas=128, assignment=assignment, augment_copies=0),
+        out=out,
+        config=PrepareConfig(canvas=128, assignment=assignment, augment_copies=0, **choices),
         workers=1,
     )
 

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from nanoseg_bench.environment import available_cores
+from nanoseg_bench.environment import available_cores, cores_of_task
 
 TELL = "import torch; from nanoseg_bench.environment import threads_are_given; "
 TELL += "print(torch.get_num_threads(), threads_are_given(), flush=True)"
@@ -33,3 +33,12 @@ def test_ultralytics_takes_no_threads_away():
 
 def test_the_variable_of_openmp_is_the_users_word():
     assert look(OMP_NUM_THREADS="1") == ["1 True"] * 2
+
+
+def test_a_task_has_its_cores_and_the_users_number_of_threads_stays(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    own = {"NANOSEG_BENCH_CORES": "3", "OMP_NUM_THREADS": "3", "NANOSEG_BENCH_FREE_THREADS": "1"}
+    assert cores_of_task(3) == own
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert cores_of_task(3) == {**own, "OMP_NUM_THREADS": "2", "NANOSEG_BENCH_FREE_THREADS": ""}
+    assert cores_of_task(1)["NANOSEG_BENCH_CORES"] == "2"

@@ -3,7 +3,6 @@
 import ast
 import json
 import os
-import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_process import command_process
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from PIL import Image
@@ -24,6 +24,10 @@ PROJECT = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))[
 
 WITH_TORCH = {"triton"}
 """torch brings it where it can compile for a GPU; ``nsyolo.snake`` does without it elsewhere."""
+
+
+OF_ROOMS = {("webapp", "flask"), ("webapp", "werkzeug")}
+"""A room that is made of a package: what imports the room does so inside a function, behind ``require_packages``."""
 
 
 def names_of(requirements):
@@ -64,8 +68,27 @@ def test_every_package_that_is_imported_is_declared():
 
 
 def test_packages_of_extras_are_imported_only_where_they_are_needed():
-    early = {(path.name, name) for path in PACKAGE.rglob("*.py") for name, at_once in imports_of(path) if at_once}
-    assert not {each for each in early if each[1] in EXTRAS}
+    early = {
+        (path.relative_to(PACKAGE).parts[0], name)
+        for path in PACKAGE.rglob("*.py")
+        for name, at_once in imports_of(path)
+        if at_once and name in EXTRAS
+    }
+    assert early == OF_ROOMS
+
+
+def test_a_room_that_is_made_of_a_package_is_imported_where_it_is_needed():
+    """But its settings, which need no package: the command line has their defaults in its help."""
+    rooms = {room for room, _ in OF_ROOMS}
+    early = set()
+    for path in PACKAGE.rglob("*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        within = {id(node) for each in ast.walk(tree) if waits(each) for node in ast.walk(each)}
+        for node in ast.walk(tree):
+            parts = (node.module or "").split(".") if isinstance(node, ast.ImportFrom) else []
+            if parts[:1] == ["nanoseg_bench"] and len(parts) > 1 and parts[1] in rooms and id(node) not in within:
+                early.add((path.relative_to(PACKAGE).parts[0], node.module))
+    assert {each for each in early if each[0] not in rooms} == {("cli", "nanoseg_bench.webapp.settings")}
 
 
 def test_the_extras_are_those_of_the_package():
@@ -75,7 +98,7 @@ def test_the_extras_are_those_of_the_package():
     brought = {extra: names_of(declared[extra]) - {"nanoseg-bench"} for extra in EXTRAS.values()}
     assert ours == {(extra, name) for extra, names in brought.items() for name in names}
     (everything,) = map(Requirement, declared["all"])
-    assert everything.extras == set(EXTRAS.values())
+    assert everything.extras == set(EXTRAS.values()) - {"ray"}, "Ray is large, and for servers"
     assert not names_of(PROJECT["dependencies"]) & {name for _, name in ours}
 
 
@@ -106,37 +129,21 @@ class WithoutExtras(PathFinder):
 sys.meta_path[sys.meta_path.index(PathFinder)] = WithoutExtras
 """
 
-EACH = """
-import contextlib, io, json, logging, sys
-logging.basicConfig(format="%(message)s")  # on the standard error of all
-from nanoseg_bench.cli import main
-for command in json.load(sys.stdin):
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main(command)
-    print(json.dumps([code, out.getvalue(), err.getvalue()]))
-"""
 
-
-@pytest.fixture
-def without_extras(tmp_path, monkeypatch):
-    """call(commands) where no extra is installed: (exit code, output, errors) of each; and what all of them logged."""
-    site = tmp_path / "site"
-    site.mkdir()
+@pytest.fixture(scope="module")
+def without_extras(tmp_path_factory):
+    """call(folder, commands) where no extra is installed: the end of each."""
+    root = tmp_path_factory.mktemp("without extras")
     # Python imports it at each start, also in the processes of runs.
-    (site / "sitecustomize.py").write_text(HIDE.format(hidden={*EXTRAS, "PyQt5", "osam"}))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(site), str(PACKAGE.parent))))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
-
-    def call(*commands):
-        given = json.dumps([list(map(str, each)) for each in commands])
-        program = [sys.executable, "-c", EACH]
-        done = subprocess.run(program, input=given, capture_output=True, text=True, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
-
-    return call
+    (root / "sitecustomize.py").write_text(HIDE.format(hidden={*EXTRAS, "PyQt5", "osam"}))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join((str(root), str(PACKAGE.parent))),
+        "XDG_CACHE_HOME": str(root / "cache"),
+        "QT_QPA_PLATFORM": "offscreen",
+    }
+    with command_process(environment) as run:
+        yield lambda folder, *commands: [run(folder, *command) for command in commands]
 
 
 def test_the_main_job_needs_no_extra(without_extras, tmp_path):
@@ -144,7 +151,8 @@ def test_the_main_job_needs_no_extra(without_extras, tmp_path):
     pixels[40:80, 50:100] = 200
     Image.fromarray(pixels).save(tmp_path / "sample.png")
     small = ("--easy", "--images", "12", "--size", "64", "--augment-copies", "0", "--workers", "1")
-    verbs, logged = without_extras(
+    verbs = without_extras(
+        tmp_path,
         ("prepare", *small, "--out", "set"),
         ("run", "set", "--models", "otsu", "--preset", "smoke", "--device", "cpu", "--runs", "runs"),
         ("leaderboard",),
@@ -154,6 +162,7 @@ def test_the_main_job_needs_no_extra(without_extras, tmp_path):
     )
     for code, out, err in verbs[:-1]:
         assert code == 0, out + err
+    logged = verbs[4].err
     assert list((tmp_path / "leaderboards").glob("*-test.csv"))
     assert "YOLO11n" in logged and "predicts in PyTorch" in logged and way_to("onnx") in logged
     assert json.loads((tmp_path / "by-yolo" / "predictions.json").read_text("utf-8"))["images"]
@@ -172,7 +181,7 @@ def test_what_needs_an_extra_names_it(without_extras, tmp_path):
         ("predict", "images/a.png", "--model", "network.onnx"): (2, "onnxruntime", "onnx", "network.onnx"),
         ("predict", "images/b.dm3", "--model", "yolo11n", "--engine", "torch"): (1, "rsciio", "em", "b.dm3"),
     }
-    ends, _ = without_extras(*cases)
+    ends = without_extras(tmp_path, *cases)
     for (code, out, err), (command, (expected, package, extra, named)) in zip(ends, cases.items(), strict=True):
         told = out + err
         assert code == expected, (command, told)

@@ -14,6 +14,7 @@ from nanoseg_bench.files import (
     read_json,
     sha256_file,
     sha256_json,
+    visible_files,
     write_bytes,
     write_json,
     write_text,
@@ -120,3 +121,15 @@ def test_links_that_lead_nowhere(tmp_path):
     assert broken_link(tmp_path / "chain").startswith("a link to gone, which is not there")
     assert broken_link(tmp_path / "in").startswith("a link to file/x, which is not there")
     assert broken_link(tmp_path / "round").startswith("a link that leads round to itself")
+
+
+def test_visible_files(tmp_path):
+    for name in ("b.png", "a.PNG", ".c.png", "d.txt", "in/e.png", "in/.deep/f.png", ".hidden/g.png", "left/h.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    def found(*arguments):
+        return [path.relative_to(tmp_path).as_posix() for path in visible_files(tmp_path, *arguments)]
+
+    assert found() == ["a.PNG", "b.png", "d.txt", "in/e.png", "left/h.png"]
+    assert found((".png", ".tif"), tmp_path / "left") == ["a.PNG", "b.png", "in/e.png"]

@@ -8,7 +8,7 @@ from contextlib import closing
 import psutil
 import pytest
 
-from nanoseg_bench.errors import PreparationError
+from nanoseg_bench.errors import WorkerError
 from nanoseg_bench.parallel import Workers, default_workers, each
 
 
@@ -37,8 +37,26 @@ def test_passes_share_their_processes():
     assert not any(child.is_running() for child in children)
 
 
-def test_default_is_bounded():
+def touch(path):
+    path.touch()
+    return path.name
+
+
+def test_large_results_are_not_piled_up(tmp_path):
+    tasks = [tmp_path / f"{number:02d}" for number in range(40)]
+    with Workers(2) as workers:
+        results = workers.each(touch, tasks, "files", ahead=2)
+        assert [next(results) for _ in range(3)] == ["00", "01", "02"]
+        time.sleep(0.5)  # time enough for all of them
+        assert len(list(tmp_path.iterdir())) <= 3 + 2 * 2
+        assert list(results) == [task.name for task in tasks[3:]]
+        assert next(workers.each(touch, tasks, "files", ahead=2)) == "00"  # what is not taken does no harm
+
+
+def test_default_is_bounded(monkeypatch):
     assert 1 <= default_workers() <= 8
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0}, raising=False)  # as taskset -c 0 does
+    assert default_workers() == 1
 
 
 def test_workers_die_with_a_parent_that_is_killed(tmp_path):
@@ -93,7 +111,7 @@ def die_at_seven(number):
 
 
 def test_a_worker_that_is_killed_is_told():
-    with pytest.raises(PreparationError, match=r"dying: a worker process was killed, maybe for memory.*--workers 1"):
+    with pytest.raises(WorkerError, match=r"dying: a worker process was killed, maybe for memory.*--workers 1"):
         list(each(die_at_seven, range(20), 2, "dying"))
 
 

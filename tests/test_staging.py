@@ -1,6 +1,6 @@
 import pytest
 
-from nanoseg_bench.errors import PreparationError
+from nanoseg_bench.errors import FolderError
 from nanoseg_bench.staging import recover_folder, staged_folder
 
 MARKER = "marker.json"
@@ -57,13 +57,13 @@ def test_a_kill_after_the_renames_is_finished(tmp_path):
 def test_other_peoples_folders_are_not_replaced(tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("mine")
-    with pytest.raises(PreparationError, match=r"thesis: holds other files.*choose another folder"):
+    with pytest.raises(FolderError, match=r"thesis: holds other files.*choose another folder"):
         write(tmp_path / "thesis", "one")
     assert (tmp_path / "thesis" / "chapter.txt").read_text() == "mine"
     (tmp_path / "empty").mkdir()
     write(tmp_path / "empty", "one")
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(PreparationError, match="file: is a file"):
+    with pytest.raises(FolderError, match="file: is a file"):
         write(tmp_path / "file", "one")
-    with pytest.raises(PreparationError, match="cannot be written"):
+    with pytest.raises(FolderError, match="cannot be written"):
         write(tmp_path / "file" / "set", "one")

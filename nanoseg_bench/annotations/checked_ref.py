@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nanoseg_bench.annotations.extents import Extents, measure, place_of
+from nanoseg_bench.annotations.extents import Extents, extents_of, place_of
 from nanoseg_bench.annotations.faults import FaultyShapesError
 from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.annotations.raster import area, to_rle
@@ -36,7 +36,7 @@ class CheckedRef:
 
     @property
     def path(self) -> Path:
-        """As of ``ref``."""
+        """Where the annotation is read from; faults name it."""
         return self.ref.path
 
     def read(self) -> Micrograph:
@@ -52,11 +52,11 @@ class CheckedRef:
             if not self.skip_faulty or error.rest is None or not error.rest.instances:
                 raise
             micrograph = replace(error.rest, tally=replace(error.rest.tally, faulty=error.faults))
-        extents = measure(micrograph.instances)
+        extents = extents_of(micrograph.instances)
         empty = _find_empty(micrograph, extents)
         if empty:
             micrograph = _without(micrograph, empty)
-            extents = measure(micrograph.instances)
+            extents = extents_of(micrograph.instances)
         return _settle_twins(micrograph, extents, self.drop_twins)
 
 

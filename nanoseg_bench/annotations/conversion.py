@@ -82,7 +82,7 @@ def convert(
         AnnotationError: Files cannot be used, or there is nothing to convert. All are listed in
             ``<destination>-conversion_report.json``.
         ImageError: The only fault is an image that cannot be read.
-        PreparationError: ``destination`` cannot be written or holds other files.
+        FolderError: ``destination`` cannot be written or holds other files.
     """
     _check(to, on_error, destination, overwrite)
     _check_sources_stay(source, destination)
@@ -150,7 +150,7 @@ def _first_labels(items: Sequence[Item]) -> tuple[str, ...]:
         try:
             instances = entry.read().instances
         except (NanosegError, OSError):
-            continue  # it is told when its turn comes
+            continue  # reported when its turn comes
         labels |= {one.label for one in instances if one.label is not None and not one.ignored}
     return tuple(sorted(labels))
 

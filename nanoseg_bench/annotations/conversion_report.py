@@ -14,7 +14,7 @@ from nanoseg_bench.annotations.labels import warn_of_similar_labels
 from nanoseg_bench.annotations.masks.specks import warn_of_specks
 from nanoseg_bench.annotations.tally import Tallies
 from nanoseg_bench.files import write_bytes
-from nanoseg_bench.imageio import warn_of_invisible, warn_of_uneven_pixels, warn_of_unknown_units
+from nanoseg_bench.images import warn_of_invisible, warn_of_uneven_pixels, warn_of_unknown_units
 
 REPORT_FORMAT = "nanoseg-conversion-report/1"
 REPORT_FILE = "conversion_report.json"

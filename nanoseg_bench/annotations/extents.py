@@ -23,7 +23,7 @@ class Extents:
     areas: NDArray[np.float64]
 
 
-def measure(instances: Sequence[Instance]) -> Extents:
+def extents_of(instances: Sequence[Instance]) -> Extents:
     """Boxes and areas of instances.
 
     All points are put together: a call for each of an image's hundreds of outlines takes longer than all else.
@@ -71,5 +71,5 @@ def outer_box(polygons: Sequence[Polygon]) -> NDArray[np.float64]:
 
 def place_of(instance: Instance) -> str:
     """``cube near (117, 52)``: the label, and the middle of the box in pixels."""
-    left, top, right, bottom = measure([instance]).boxes[0].tolist()
+    left, top, right, bottom = extents_of([instance]).boxes[0].tolist()
     return f"{instance.label} near ({(left + right) / 2:.0f}, {(top + bottom) / 2:.0f})"

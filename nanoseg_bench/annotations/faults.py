@@ -1,4 +1,4 @@
-"""Files that cannot be used: what became of each, and how it is told."""
+"""Files that cannot be used: what became of each, and how it is reported."""
 
 import os
 from collections.abc import Iterable, Sequence

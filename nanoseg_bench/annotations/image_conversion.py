@@ -18,7 +18,7 @@ from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.annotations.tally import Tally
 from nanoseg_bench.annotations.writer import Encoded, WriteOptions, Writer
 from nanoseg_bench.errors import AnnotationError, NanosegError
-from nanoseg_bench.imageio import Scale, read_scale
+from nanoseg_bench.images import Scale, read_scale
 from nanoseg_bench.wording import counted
 
 _WITHOUT_SCALE = (".png", ".jpg", ".jpeg", ".bmp", ".webp")

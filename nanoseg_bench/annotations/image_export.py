@@ -17,7 +17,7 @@ from typing import Any
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-from nanoseg_bench.imageio import open_image, read_with_notes
+from nanoseg_bench.images import open_image, read_with_notes
 
 # Lossless at any level; a higher one costs more time than it saves space on noisy micrographs.
 _PNG_LEVEL = 3

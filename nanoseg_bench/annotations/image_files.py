@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from nanoseg_bench.annotations.errors import ImageMismatchError
 from nanoseg_bench.annotations.json_values import is_storable
 from nanoseg_bench.files import broken_link
-from nanoseg_bench.imageio import IMAGE_SUFFIXES, UNREAD_SUFFIXES, image_orientation, image_size
+from nanoseg_bench.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES, image_orientation, image_size
 
 _SHOWN = 3
 _FOLDERS_KEPT = 64

@@ -7,6 +7,7 @@ of pixel (row, column) lies at (column + 0.5, row + 0.5).
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,13 @@ FOREIGN_IGNORE_LABEL = "__ignore__"
 
 BACKGROUND_LABEL = "_background_"
 """How they call what is no object: class 0 of their label images."""
+
+
+Origin = Literal["model", "changed", "drawn"]
+"""Who outlined a particle: a model; a model, and a person changed it or decided about it; a person."""
+
+BY_HAND: tuple[Origin, ...] = ("changed", "drawn")
+"""Origins that a person answers for."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -62,6 +70,7 @@ class Instance:
         score: Confidence in [0, 1]; None for truth.
         crowd: COCO's ``iscrowd``: a region with particles that were not outlined one by one.
         on_mark: A model outlined it on an information bar, a scale bar or lettering: it is shown and not counted.
+        origin: Who outlined it; None where nobody says.
     """
 
     label: str | None
@@ -69,11 +78,33 @@ class Instance:
     score: float | None = None
     crowd: bool = False
     on_mark: bool = False
+    origin: Origin | None = None
 
     @property
     def ignored(self) -> bool:
         """Whether the region is neither truth nor a false positive."""
         return self.crowd or self.on_mark or self.label == IGNORE_LABEL
+
+
+@dataclass(frozen=True, slots=True)
+class Cutout:
+    """Which part of an image a micrograph is, where it is not all of it.
+
+    Attributes:
+        whole: Name of the whole micrograph.
+        x: Column of the image that is the first one here.
+        y: Row of the image that is the first one here.
+        whole_width: Columns of the image.
+        whole_height: Rows.
+        divided: Particles that an edge of the part cuts and whose middle lies in it, so that each is counted once.
+    """
+
+    whole: str
+    x: int
+    y: int
+    whole_width: int
+    whole_height: int
+    divided: int = 0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -83,7 +114,7 @@ class Micrograph:
     Attributes:
         name: Identifies the image in its data set: its path below the folder without suffix, ``/`` as separator.
         image_path: Where the pixels are.
-        width: Columns of the image as ``imageio.read_image`` returns it.
+        width: Columns of the image as ``images.read_image`` returns it.
         height: Rows.
         instances: Its particles and ignore regions.
         source_group: Specimen, session, figure or paper; all images of one group stay in one split.
@@ -96,6 +127,7 @@ class Micrograph:
             and how many were ``left_out`` for being small.
         tally: What became of shapes that are no particle, or may not be one of their own.
         begun_by: The model that drew the first outlines; None where a person did, or where that is not known.
+        cutout: Which part of the image it is; None for all of it.
     """
 
     name: str
@@ -112,3 +144,4 @@ class Micrograph:
     pieces: Mapping[str, int] = field(default_factory=dict)
     tally: Tally = Tally()  # noqa: RUF009, it is frozen
     begun_by: BegunBy | None = None
+    cutout: Cutout | None = None

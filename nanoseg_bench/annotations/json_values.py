@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 
 from nanoseg_bench.annotations.errors import NoAnnotationsError
 from nanoseg_bench.errors import AnnotationError
-from nanoseg_bench.files import broken_link, read_json
+from nanoseg_bench.files import broken_link, parse_json
 
 FARTHEST = 1_000_000.0
 """Coordinates and radii beyond this many pixels are a fault of the file: no image is that wide."""
@@ -25,15 +25,22 @@ def read_json_object(path: Path, what: str) -> dict[str, Any]:
         AnnotationError: The file is missing, no JSON, or another kind of value.
     """
     try:
-        document = read_json(path)
+        return parse_json_object(path.read_bytes(), path, what)
     except FileNotFoundError as error:
         reason = broken_link(path) or f"there is no such file; give the path of {what}"
         raise NoAnnotationsError(f"{path}: {reason}") from error
+    except (OSError, ValueError) as error:  # a path with a null byte is a ValueError
+        why = getattr(error, "strerror", None) or error
+        reason = broken_link(path) or f"cannot be read ({why}); give the path of {what}"
+        raise AnnotationError(f"{path}: {reason}") from error
+
+
+def parse_json_object(data: bytes, path: Path, what: str) -> dict[str, Any]:
+    """Bytes of ``path`` that must be one JSON object; errors as of ``read_json_object``."""
+    try:
+        document = parse_json(data)
     except (ValueError, RecursionError) as error:
         raise AnnotationError(f"{path}: not JSON ({error}); export it again as {what}") from error
-    except OSError as error:
-        reason = broken_link(path) or f"cannot be read ({error.strerror or error}); give the path of {what}"
-        raise AnnotationError(f"{path}: {reason}") from error
     if not isinstance(document, dict):
         raise AnnotationError(f"{path}: {what} is a JSON object, this is a {type(document).__name__}")
     return document

@@ -102,15 +102,12 @@ def rle_to_window(rle: Rle) -> tuple[NDArray[np.bool_], int, int]:
     x, y, width, height = (int(value) for value in bounding_box(rle))
     if width == 0:
         return np.zeros((0, 0), dtype=bool), 0, 0
-    edges = np.cumsum(run_lengths(rle.counts)) - x * rle.height
-    if len(edges) % 2:
-        edges = edges[:-1]  # the last run is outside
-    # Only the columns of the box, one below the other: +1 where a run of the mask begins, -1 where it ends.
-    steps = np.zeros(width * rle.height + 1, dtype=np.int8)
-    np.add.at(steps, edges[0::2], 1)
-    np.add.at(steps, edges[1::2], -1)
-    columns = np.cumsum(steps[:-1], dtype=np.int8).reshape(width, rle.height)
-    return np.ascontiguousarray(columns[:, y : y + height].T, dtype=bool), x, y
+    # Only the columns of the box, one below the other: each run as long as it is in there.
+    ends = (np.cumsum(run_lengths(rle.counts)) - x * rle.height).clip(0, width * rle.height)
+    inside = np.arange(len(ends) + 1) % 2 == 1
+    lengths = np.diff(ends, prepend=0, append=width * rle.height)
+    columns = np.repeat(inside, lengths).reshape(width, rle.height)
+    return np.ascontiguousarray(columns[:, y : y + height].T), x, y
 
 
 def run_lengths(counts: bytes) -> NDArray[np.int64]:

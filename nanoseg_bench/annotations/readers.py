@@ -2,8 +2,7 @@
 
 import itertools
 import logging
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +16,8 @@ from nanoseg_bench.annotations.masks.options import MaskOptions
 from nanoseg_bench.annotations.registry import FORMATS, READ, get_format
 from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.errors import AnnotationError, ImageError, UsageError
-from nanoseg_bench.files import broken_link
-from nanoseg_bench.imageio import IMAGE_SUFFIXES
+from nanoseg_bench.files import broken_link, visible_files
+from nanoseg_bench.images import IMAGE_SUFFIXES
 
 # So many of a known format are enough; among others, all are looked at, since the first may be a microscope's metadata.
 _JSONS_RECOGNISED = 5
@@ -96,7 +95,7 @@ def read_annotations(
         skip_faulty: Leave out files and shapes that cannot be read, with a warning; otherwise the first is an error.
 
     Returns:
-        Micrographs, sorted by name. ``imageio.read_image(micrograph.image_path)`` reads the pixels.
+        Micrographs, sorted by name. ``images.read_image(micrograph.image_path)`` reads the pixels.
 
     Raises:
         AnnotationError: The path is missing, holds no annotations or several formats, or an annotation is malformed.
@@ -217,15 +216,7 @@ def _sniff_start(path: Path) -> str | None:
 
 def _files_in(folder: Path) -> list[Path]:
     """Visible files, sorted, those of a folder before those below it; the first of very many."""
-    return list(itertools.islice(_walk(folder), _FILES_LOOKED_AT))
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    for top, inner, names in os.walk(folder):
-        inner[:] = sorted(name for name in inner if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith("."):
-                yield Path(top, name)
+    return list(itertools.islice(visible_files(folder), _FILES_LOOKED_AT))
 
 
 def _inventory(folder: Path) -> str:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoseg_bench.annotations.extents import measure
+from nanoseg_bench.annotations.extents import extents_of
 from nanoseg_bench.annotations.instance import Instance, Rle
 from nanoseg_bench.annotations.raster import area, iou_matrix, to_rle
 
@@ -43,11 +43,11 @@ def find_twins(
         instances: Of one image, whatever their labels.
         height: Rows of the image.
         width: Columns.
-        boxes: Theirs as ``measure`` gives them, where they are known.
+        boxes: Of the instances, as ``extents_of`` gives them, where they are known.
     """
     masks: dict[int, Rle] = {}
     found = []
-    for first, second in _like_boxes(measure(instances).boxes if boxes is None else boxes):
+    for first, second in _like_boxes(extents_of(instances).boxes if boxes is None else boxes):
         for number in (first, second):
             if number not in masks:
                 masks[number] = to_rle(instances[number], height, width)

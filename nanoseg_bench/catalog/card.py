@@ -6,12 +6,12 @@ A published card is not edited when its data turn out wrong: a new one joins it,
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from nanoseg_bench.annotations.registry import READ
 from nanoseg_bench.errors import DatasetError
+from nanoseg_bench.files import read_yaml
 
 OWN_FORMATS = ("emps", "nanosynth")
 """What only data sets with a card come in.
@@ -102,15 +102,14 @@ def read_card(path: Path) -> Card:
         DatasetError: The file is missing or does not describe a data set; the message names the field.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        card = Card.model_validate(document)
+        card = Card.model_validate(read_yaml(path))
     except FileNotFoundError as error:
         raise DatasetError(f"{path}: no such card") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: not YAML ({error})") from error
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'card'}: {fault['msg']}" for fault in error.errors())
         raise DatasetError(f"{path}: {faults}") from error
+    except ValueError as error:
+        raise DatasetError(f"{path}: not YAML in UTF-8 ({error})") from error
     if card.default_split is not None and card.default_split not in card.splits:
         raise DatasetError(f"{path}: default_split {card.default_split!r} is not one of {', '.join(card.splits)}")
     return card.model_copy(update={"splits": {name: path.parent / file for name, file in card.splits.items()}})

@@ -8,7 +8,7 @@ from nanoseg_bench.annotations.instance import Micrograph, Rle
 from nanoseg_bench.annotations.masks.reading import read_instance_map
 from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.errors import DatasetError
-from nanoseg_bench.imageio import image_size
+from nanoseg_bench.images import image_size
 
 # The outlines of an image are one cell of the table, far beyond csv's 128 KiB.
 _LONGEST_CELL = 2**27

@@ -5,7 +5,6 @@ the working directory, where ``data``, ``runs`` and ``leaderboards`` lie, too. A
 the user that has a name of ours is refused.
 """
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,8 +19,6 @@ from nanoseg_bench.wording import did_you_mean
 CARD_FILE = "card.yaml"
 OWN_CARDS = Path("datasets")
 """The user's cards, below the working directory."""
-
-SPLIT_NAMES = ("train", "val", "test")
 
 
 def cards() -> list[Card]:
@@ -88,12 +85,12 @@ def open_dataset(card: Card, source: Path) -> Source:
     return open_source(source, annotation_format, classes=card.classes)
 
 
-def read_split(card: Card, split_name: str) -> dict[str, str]:
-    """A fixed split: ``train``, ``val`` or ``test`` by micrograph name.
+def split_path(card: Card, split_name: str) -> Path:
+    """The file of a fixed split, which ``preparation.split.read_split_file`` reads.
 
     Raises:
         UsageError: The card has no split of this name.
-        DatasetError: The file is missing or malformed.
+        DatasetError: The file is missing.
     """
     if split_name not in card.splits:
         there_are = ", ".join(card.splits) or "none"
@@ -103,19 +100,7 @@ def read_split(card: Card, split_name: str) -> dict[str, str]:
         raise DatasetError(
             f"{path}: the split file of {card.name!r} is missing; mend its card, or reinstall nanoseg-bench"
         )
-    split: dict[str, str] = {}
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = csv.DictReader(stream)
-        if rows.fieldnames != ["name", "split"]:
-            raise DatasetError(f"{path}: columns {rows.fieldnames}, expected name,split")
-        for line, row in enumerate(rows, start=2):
-            if row["split"] not in SPLIT_NAMES or not row["name"]:
-                expected = ", ".join(SPLIT_NAMES)
-                raise DatasetError(f"{path}, line {line}: split {row['split']!r}, expected one of {expected}")
-            if row["name"] in split:
-                raise DatasetError(f"{path}, line {line}: {row['name']!r} stands there twice; keep one line")
-            split[row["name"]] = row["split"]
-    return split
+    return path
 
 
 def verify_dataset(card: Card, source: Path, shown: Sequence[Mapping[str, int]]) -> None:

@@ -1,6 +1,7 @@
 """Command line: one module per verb. Verbs import what they need when they run, so ``--help`` is instant."""
 
 import argparse
+import errno
 import logging
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from nanoseg_bench.cli import (
     prepare,
     run,
     score,
+    serve,
 )
 from nanoseg_bench.cli.parser import Parser
 from nanoseg_bench.cli.pipes import READER_GONE, flush_output, has_lost_reader
@@ -37,6 +39,9 @@ OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 # What computes, so that no latency is measured beside it. The jobs of ``run`` say so themselves, since they measure it.
 _AT_WORK = ("prepare", "convert", "audit", "score", "predict", "analyze", "explain", "export", "figures")
 
+# A disk, or what this user may have of it.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 _EPILOG = """\
 examples:
   nanoseg-bench prepare                                   the embedded data set nanosynth -> data/nanosynth
@@ -47,6 +52,7 @@ examples:
   nanoseg-bench leaderboard mine                          print the table again
   nanoseg-bench predict my_images --model RUN             find the particles of other images with a trained model
   nanoseg-bench analyze my_images                         sizes in nm, charts, a Word report
+  nanoseg-bench serve                                     the same in the browser
   nanoseg-bench explain image.tif --model RUN             what the network saw, as one picture
 """
 
@@ -70,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
         score,
         predict,
         analyze,
+        serve,
         explain,
         export,
         leaderboard,
@@ -120,7 +127,8 @@ def _carry_out(arguments: argparse.Namespace) -> int:
             raise
         _LOG.debug("", exc_info=True)
         named = f"{error.filename}: " if error.filename is not None else ""
-        return _complain(f"{named}cannot be read or written ({error.strerror})", FAILED)
+        way_out = "; make room, and give the same command again" if error.errno in _FULL else ""
+        return _complain(f"{named}cannot be read or written ({error.strerror}){way_out}", FAILED)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED

@@ -5,6 +5,7 @@ import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nanoseg_bench.cli.executor_options import add_executor, open_cluster, pool_of
 from nanoseg_bench.cli.model_options import add_model_options, add_trust_pickle, open_model
 from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.cli.parser import keep_spelling
@@ -26,6 +27,8 @@ examples:
   nanoseg-bench analyze sample.tif --scale 0.42nm --operator "A. Chemist"
   nanoseg-bench analyze my_images --scale-bar 200nm --min-diameter 5nm --border exclude
   nanoseg-bench analyze batches --sample-by 'regex:(.+)_[0-9]+' --to word excel labelme overlay svg
+  nanoseg-bench analyze archive --executor ray --address auto
+                                                         on the cores of all machines of a Ray cluster
 
 The scale is taken from the file, from the words of its information bar, or from the scale bar and its text, in this
 order; where it is unsure, lengths are in pixels and analyze says what it proposes. --scale, --scale-bar and
@@ -90,8 +93,8 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     cover = parser.add_argument_group("for the report")
     cover.add_argument("--operator", default="", metavar="NAME", help="who makes the analysis")
-    cover.add_argument("--instrument", default="", metavar="NAME", help="microscope")
-    cover.add_argument("--kv", type=float, metavar="KV", help="acceleration voltage")
+    cover.add_argument("--instrument", default="", metavar="NAME", help="microscope (default: as the file says)")
+    cover.add_argument("--kv", type=float, metavar="KV", help="acceleration voltage (default: as the file says)")
     parser.add_argument(
         "--out", type=Path, default=Path("analysis"), metavar="DIR", help="folder to write (default: %(default)s)"
     )
@@ -110,15 +113,22 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="an earlier analysis in DIR: go on with it, or replace it (default: %(default)s)",
     )
     add_trust_pickle(parser)
+    add_executor(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the verb; 1 when a micrograph could not be analysed."""
+    """Analyse, and show what was found; 1 when a micrograph could not be analysed."""
     formats = tuple(dict.fromkeys(name.strip() for name in split_names(arguments.to) if name.strip()))
     if not formats:
         raise UsageError(f"--to {' '.join(arguments.to)!r}: give some of {', '.join(FORMATS)}")
     require_writers(formats)
+    if arguments.executor == "ray":
+        if arguments.device not in ("auto", "cpu"):
+            raise UsageError(
+                f"--device {arguments.device}: --executor ray analyses on cores alone; leave it out to use a GPU"
+            )
+        arguments.device = "cpu"
     if arguments.confidence is not None and not 0 <= arguments.confidence <= 1:
         raise UsageError(f"--confidence {arguments.confidence:g}: lies between 0 and 1")
     require_there({"": arguments.images, "--scale-csv": arguments.scale_csv})
@@ -126,32 +136,38 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.environment import isolate_libraries
 
     isolate_libraries()
-    from nanoseg_bench.report.analysis.folder import AnalysisTask, analyse_folder
+    from nanoseg_bench.report.analysis.folder import AnalysisTask, analyse_folder, check_inputs
 
     choices = _choices(arguments)
-    outcome = analyse_folder(
-        AnalysisTask(
-            predictor=open_model(arguments),
-            images=arguments.images,
-            out=arguments.out,
-            choices=choices,
-            scales=_scale_table(arguments.scale_csv),
-            sample_by=arguments.sample_by,
-            formats=formats,
-            operator=arguments.operator,
-            made=datetime.datetime.now(datetime.UTC),
-            overwrite=arguments.overwrite,
+    scales = _scale_table(arguments.scale_csv)
+    check_inputs(arguments.images, arguments.out, sample_by=arguments.sample_by, scales=scales)
+    with open_cluster(arguments) as cluster:
+        workers, open_pool = pool_of(cluster, None)
+        outcome = analyse_folder(
+            AnalysisTask(
+                predictor=open_model(arguments),
+                images=arguments.images,
+                out=arguments.out,
+                choices=choices,
+                scales=scales,
+                sample_by=arguments.sample_by,
+                formats=formats,
+                operator=arguments.operator,
+                made=datetime.datetime.now(datetime.UTC),
+                overwrite=arguments.overwrite,
+                workers=workers or 1,
+                open_pool=open_pool,
+            )
         )
-    )
     _show(outcome)
     return 1 if any(image.status != "ok" for image in outcome.images) else 0
 
 
 def _choices(arguments: argparse.Namespace) -> "Choices":
+    from nanoseg_bench.images import Acquisition
     from nanoseg_bench.measure.length import parse_min_diameter
     from nanoseg_bench.measure.scale import parse_length, parse_scale
     from nanoseg_bench.report.analysis.micrograph import Choices
-    from nanoseg_bench.report.report_input import Acquisition
 
     return Choices(
         min_diameter=None if arguments.min_diameter is None else parse_min_diameter(arguments.min_diameter),

@@ -56,7 +56,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the verb; with ``--check`` 1 when there are errors, else 1 when LabelMe did not end well."""
+    """Open LabelMe, or check what was drawn; 1 when there are errors, or LabelMe did not end well."""
     from nanoseg_bench.annotations.labelme.validation import check_labelme_folder
 
     folder: Path = arguments.folder

@@ -37,7 +37,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the verb; 1 when the audit failed."""
+    """Audit the set anew and print what was found; 1 when the audit failed."""
     from nanoseg_bench.parallel import default_workers
     from nanoseg_bench.preparation.audit import read_reviewed
     from nanoseg_bench.preparation.auditing import audit_set

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nanoseg_bench.cli.executor_options import open_cluster
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sets import DATA, is_set
-from nanoseg_bench.cli.training_options import add_training_options, read_time_limit
+from nanoseg_bench.cli.training_options import add_training_options, device_of, executor_of, read_time_limit
 from nanoseg_bench.errors import NanosegError, UsageError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from nanoseg_bench.preparation.prepared_set import PreparedSet
     from nanoseg_bench.runs.campaign import Campaign, Step
     from nanoseg_bench.runs.plan import RunSpec
+    from nanoseg_bench.runs.side_by_side import Executor
 
 _LOG = logging.getLogger(__name__)
 
@@ -83,7 +85,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the verb; 1 when anything is left to be done, or did not end well."""
+    """Prepare sets, train and score as the plan says; 1 when anything is left to be done, or did not end well."""
     deadline_at, limit = read_time_limit(arguments)
     require_there({"": arguments.file, "--readme": arguments.readme})
     sources = _sources(arguments.source)
@@ -91,15 +93,18 @@ def run(arguments: argparse.Namespace) -> int:
 
     isolate_libraries()
     from nanoseg_bench.models.base import Deadline
-    from nanoseg_bench.models.device import resolve_device
     from nanoseg_bench.runs.campaign import read_campaign
 
     campaign = read_campaign(arguments.file)
     _require_apart(arguments, campaign)
     _require_known(sources, campaign)
-    arguments.device = resolve_device(arguments.device)
-    call = _Call(arguments, campaign, sources, Deadline(deadline_at, limit))
-    return call.show() if arguments.dry_run else call.carry_out()
+    deadline = Deadline(deadline_at, limit)
+    if arguments.dry_run:
+        arguments.device = device_of(arguments, None)
+        return _Call(arguments, campaign, sources, deadline).show()
+    with open_cluster(arguments) as cluster:
+        arguments.device = device_of(arguments, cluster)
+        return _Call(arguments, campaign, sources, deadline, executor_of(arguments, cluster)).carry_out()
 
 
 def _sources(given: list[str]) -> dict[str, Path]:
@@ -137,15 +142,22 @@ class _Call:
         campaign: What is to be done.
         sources: Folder of each data set that was given.
         deadline: Of the whole call.
+        executor: Where several runs are carried out at a time, if they are.
     """
 
     def __init__(
-        self, arguments: argparse.Namespace, campaign: "Campaign", sources: Mapping[str, Path], deadline: "Deadline"
+        self,
+        arguments: argparse.Namespace,
+        campaign: "Campaign",
+        sources: Mapping[str, Path],
+        deadline: "Deadline",
+        executor: "Executor | None" = None,
     ) -> None:
         self._arguments = arguments
         self._campaign = campaign
         self._sources = sources
         self._deadline = deadline
+        self._executor = executor
         self._sets: dict[str, PreparedSet] = {}
         self._refused: dict[str, str] = {}
 
@@ -189,7 +201,7 @@ class _Call:
             forecasts += found
         if unplanned:
             print(f"not in the estimate: {unplanned} runs that wait for a set or for weights")
-        print(total_text(forecasts, self._arguments.jobs))
+        print(total_text(forecasts, self._arguments.jobs or 1))
         return 0
 
     def carry_out(self) -> int:
@@ -232,7 +244,7 @@ class _Call:
             self._arguments.device,
             self._deadline,
             robust_images=step.robustness,
-            jobs=self._arguments.jobs,
+            executor=self._executor,
         )
         return not waiting and all(outcome.status == "ok" for outcome in outcomes.values())
 

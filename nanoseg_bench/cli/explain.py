@@ -71,7 +71,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the verb."""
+    """Draw what the network made of the micrograph, as one picture; its maps as arrays, too, where asked for."""
     out: Path = arguments.out or Path(f"{arguments.image.stem}-explained.png")
     require_there({"": arguments.image})
     arguments.model = find_model(arguments.model, "give a run's folder, or its weights")
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.explanation.figure import draw_explanation
     from nanoseg_bench.explanation.points import choose_points
     from nanoseg_bench.files import atomic_path, require_writable, unwritable
-    from nanoseg_bench.imageio import read_image
+    from nanoseg_bench.images import read_image
     from nanoseg_bench.inference.operating_point import choose_confidence
     from nanoseg_bench.models.trained import open_trained
     from nanoseg_bench.weights.release import tell_release

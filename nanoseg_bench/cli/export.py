@@ -76,7 +76,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the verb."""
+    """Write the model as an ONNX file or a release."""
     if arguments.to == _RELEASE:
         return _release(arguments)
     return _export(arguments)

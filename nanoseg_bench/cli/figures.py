@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.cli.parser import OLD_SPELLING, keep_spelling
-from nanoseg_bench.cli.sets import DATA, add_set, find_name, is_set
-from nanoseg_bench.errors import ModelError, NanosegError, UsageError
+from nanoseg_bench.cli.sets import DATA, add_set, find_name, is_set, sets_with_records
+from nanoseg_bench.errors import ModelError, NanosegError
 
 if TYPE_CHECKING:
     from nanoseg_bench.annotations.instance import Rle
@@ -72,18 +72,14 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the verb."""
+    """Draw the figures of a set."""
     from nanoseg_bench.environment import isolate_libraries
 
     isolate_libraries()
     from nanoseg_bench.leaderboard.figures.contenders import choose_contenders, read_contenders
     from nanoseg_bench.leaderboard.figures.gallery import Materials, choose_kinds, make_figures
 
-    records = arguments.leaderboards / "records"
-    known = sorted(folder.name for folder in records.iterdir() if folder.is_dir()) if records.is_dir() else []
-    if not known:
-        raise UsageError(f"{records}: no records; run `nanoseg-bench run` first, or give --leaderboards DIR")
-    name = find_name(arguments.set, known, "records")
+    name = find_name(arguments.set, sets_with_records(arguments.leaderboards), "records")
     only, models, images = (
         words if words is None else split_names(words) for words in (arguments.only, arguments.models, arguments.images)
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.cli.parser import OLD_SPELLING
 from nanoseg_bench.cli.places import require_there
-from nanoseg_bench.cli.sets import add_set, find_name, find_set
+from nanoseg_bench.cli.sets import add_set, find_name, find_set, sets_with_records
 from nanoseg_bench.errors import RecordError, UsageError
 
 _LOG = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the verb; a folder that cannot be written is one whose tables are only shown."""
+    """Write the tables of the records and print them; where the folder cannot be written, only print them."""
     from nanoseg_bench.leaderboard.build import leaderboard_texts, write_leaderboards
     from nanoseg_bench.leaderboard.dropping import failed_runs
 
@@ -119,10 +119,7 @@ def _names(arguments: argparse.Namespace) -> list[str]:
     Raises:
         UsageError: There are no records of them.
     """
-    records = arguments.leaderboards / "records"
-    known = sorted(folder.name for folder in records.iterdir() if folder.is_dir()) if records.is_dir() else []
-    if not known:
-        raise UsageError(f"{records}: no records; run `nanoseg-bench run` first, or give --leaderboards DIR")
+    known = sets_with_records(arguments.leaderboards)
     given = [each for each in (arguments.set, arguments.old_set) if each is not None]
     if len({*given}) > 1:
         raise UsageError(f"{arguments.set} and --set {arguments.old_set}: name one set, or none for all of them")

@@ -1,15 +1,8 @@
-"""What a misspelt word or path was probably meant to be."""
+"""What a misspelt path was probably meant to be."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from nanoseg_bench.wording import nearest
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``; did you mean 'prepare'?``, or nothing where no known word is near."""
-    near = nearest(word, known)
-    return "" if near is None else f"; did you mean {near!r}?"
 
 
 def nearest_path(path: Path) -> Path | None:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from nanoseg_bench.cli.nearest import did_you_mean
+from nanoseg_bench.wording import did_you_mean
 
 OLD_SPELLING = argparse.SUPPRESS
 """Help of an option that works as before, and is not needed any more."""
@@ -42,8 +42,8 @@ class Parser(argparse.ArgumentParser):
         if action.choices is None or value in action.choices:
             return
         words = [str(choice) for choice in action.choices]
-        hint = did_you_mean(str(value), words) or f"; choose from {', '.join(words)}"
-        raise argparse.ArgumentError(action, f"there is no {str(value)!r}{hint}")
+        hint = did_you_mean(str(value), words).rstrip() or f"choose from {', '.join(words)}"
+        raise argparse.ArgumentError(action, f"there is no {str(value)!r}; {hint}")
 
     def _is_unknown(self, word: str) -> bool:
         flag = word.partition("=")[0]
@@ -61,4 +61,5 @@ class Parser(argparse.ArgumentParser):
             for name in action.option_strings
             if name.startswith("--")
         ]
-        return ", ".join(f"there is no {flag}{did_you_mean(flag.partition('=')[0], known)}" for flag in flags)
+        hints = [did_you_mean(flag.partition("=")[0], known).rstrip() for flag in flags]
+        return ", ".join(f"there is no {flag}; {hint}".rstrip("; ") for flag, hint in zip(flags, hints, strict=True))

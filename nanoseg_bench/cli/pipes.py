@@ -44,7 +44,7 @@ def _is_broken(stream: TextIO) -> bool:
         return False
     try:
         poll = select.poll()
-        poll.register(stream.fileno(), 0)  # errors are told always
+        poll.register(stream.fileno(), 0)  # errors are always reported
         return any(event & select.POLLERR for _, event in poll.poll(0))
     except (OSError, ValueError, AttributeError):
         return False

@@ -91,7 +91,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the verb; 1 when an image could not be read."""
+    """Find the particles of the images and write them; 1 when an image could not be read."""
     formats = _formats(arguments.to)
     if arguments.confidence is not None and not 0 <= arguments.confidence <= 1:
         raise UsageError(f"--confidence {arguments.confidence:g}: lies between 0 and 1")

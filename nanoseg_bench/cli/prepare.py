@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nanoseg_bench.apart import require_apart
 from nanoseg_bench.cli.audit import show_audit
+from nanoseg_bench.cli.executor_options import add_executor, open_cluster, pool_of
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sets import is_set, short_name
 from nanoseg_bench.cli.sources import CLASS_WITH_COMMA, add_source_options, open_from, parse_classes
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from nanoseg_bench.parallel import OpenPool
     from nanoseg_bench.preparation.config import PrepareConfig
     from nanoseg_bench.preparation.inputs import Inputs
     from nanoseg_bench.preparation.prepared_set import PreparedSet
@@ -35,8 +37,11 @@ examples:
   nanoseg-bench prepare --labelme MY_FOLDER --split-file data/mine/split.csv --overwrite always
                                                                new images join, no old one changes its split
   nanoseg-bench prepare --labelme MY_FOLDER --folds 5          few micrographs: each is tested in one of 5 folds
+  nanoseg-bench prepare --images 20000 --executor ray --address auto
+                                                               rendered and prepared by all machines of a cluster
   nanoseg-bench prepare --dataset emps --source emps/          EMPS with its official test set -> data/emps
   nanoseg-bench prepare --dataset emps --source emps/ --split 8:1:1 --name emps-resplit
+  nanoseg-bench prepare ARCHIVE/ --shards 256M                 very many: a few large files instead of three for each
 
 Images of one specimen, session, figure or paper belong into one split, or the test only shows what was learnt by
 heart. Say which belong together: source_group in the JSON, or --group-by.
@@ -133,13 +138,27 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     canvas = parser.add_argument_group("canvas")
     canvas.add_argument("--size", type=int, default=640, help="side of the square canvas, px (default: %(default)s)")
+    canvas.add_argument(
+        "--tile",
+        type=int,
+        metavar="N",
+        help="cut larger micrographs of your own into adjoining tiles of about N px, which are learnt and judged one "
+        "by one; joins the name",
+    )
     copies = canvas.add_mutually_exclusive_group()
     copies.add_argument("--augment-to", type=int, metavar="N", help="images in all (default: 5.861 per original)")
     copies.add_argument("--augment-copies", type=int, metavar="K", help="exactly K per training image; 0 for none")
     canvas.add_argument(
         "--max-loss", type=float, metavar="X", help="largest 1 - IoU of a particle's YOLO label with its truth"
     )
+    where.add_argument(
+        "--shards",
+        metavar="SIZE",
+        help="write images, labels and instances into tar files of about SIZE (256M, 1G), as WebDataset reads them, "
+        "instead of files of their own: for 100,000 micrographs and more; the content and its hash stay the same",
+    )
     canvas.add_argument("--workers", type=int, metavar="N", help="processes (default: the cores, at most 8)")
+    add_executor(parser)
     parser.set_defaults(run=run)
 
 
@@ -161,15 +180,17 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.overwrite == "never" and (out / MARKER).is_file():
         return _show(PreparedSet(out), arguments)
     # What is rendered and extracted for the set lies beside it; all of it is one call's at a time.
-    with hold_folder(out):
-        prepared = _prepare(arguments, name, out)
+    with hold_folder(out), open_cluster(arguments) as cluster:
+        prepared = _prepare(arguments, name, out, *pool_of(cluster, arguments.workers))
     return _show(prepared, arguments)
 
 
-def _prepare(arguments: argparse.Namespace, name: str, out: Path) -> "PreparedSet":
+def _prepare(
+    arguments: argparse.Namespace, name: str, out: Path, workers: int | None, open_pool: "OpenPool"
+) -> "PreparedSet":
     from nanoseg_bench.preparation.preparing import prepare_inputs
 
-    inputs = _read(arguments, out)
+    inputs = _read(arguments, out, workers, open_pool)
     return prepare_inputs(
         inputs,
         name=name,
@@ -177,36 +198,34 @@ def _prepare(arguments: argparse.Namespace, name: str, out: Path) -> "PreparedSe
         out=out,
         config=_config(arguments, inputs),
         overwrite=arguments.overwrite,
-        workers=arguments.workers,
+        workers=workers,
+        open_pool=open_pool,
     )
 
 
 def _config(arguments: argparse.Namespace, inputs: "Inputs") -> "PrepareConfig":
-    from nanoseg_bench.preparation.audit import read_reviewed
-    from nanoseg_bench.preparation.config import PrepareConfig
-    from nanoseg_bench.preparation.grouping import parse_group_rule
-    from nanoseg_bench.preparation.scales import read_scale_table
-    from nanoseg_bench.preparation.split import parse_ratios, read_split_file
+    from nanoseg_bench.preparation.preparing import read_config
 
-    pinned = arguments.split_file is not None
-    return PrepareConfig(
+    return read_config(
+        inputs,
+        split=arguments.split,
+        split_file=arguments.split_file,
+        group_by=arguments.group_by,
+        scale_csv=arguments.scale_csv,
+        reviewed=arguments.reviewed,
         canvas=arguments.size,
-        ratios=parse_ratios(arguments.split or "8:1:1"),
-        assignment=read_split_file(arguments.split_file) if pinned else inputs.split,
-        extend=pinned,
         folds=arguments.folds,
         seed=arguments.seed,
         # nanosynth is rendered in the size that is asked for.
         images=None if _is_nanosynth(arguments) else arguments.images,
         augment_to=arguments.augment_to,
         augment_copies=arguments.augment_copies,
-        group_by=parse_group_rule(arguments.group_by) if arguments.group_by is not None else None,
-        scales=read_scale_table(arguments.scale_csv) if arguments.scale_csv is not None else None,
-        reviewed=read_reviewed(arguments.reviewed) if arguments.reviewed is not None else (),
         max_loss=arguments.max_loss,
         skip_faulty=arguments.on_error == "skip",
         ignore_banners=arguments.ignore_banners,
         preview=arguments.preview,
+        tile=arguments.tile,
+        shards=arguments.shards,
     )
 
 
@@ -244,7 +263,7 @@ def _check(arguments: argparse.Namespace) -> None:
     if own is None and not rendered:
         from nanoseg_bench.catalog.registry import load_card
 
-        load_card(arguments.dataset)  # a misspelt name is told before anything is asked of it
+        load_card(arguments.dataset)  # a misspelt name is reported before anything is asked of it
         if arguments.source is None:
             raise UsageError(f"--dataset {arguments.dataset}: say with --source DIR where it lies")
     if arguments.easy and not rendered:
@@ -257,9 +276,15 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--from {arguments.source_format}: goes with FOLDER or --annotations PATH")
     if arguments.name is not None and arguments.name != slug(arguments.name):
         raise UsageError(f"--name {arguments.name!r}: letters, digits, dot, - and _ only, e.g. {slug(arguments.name)}")
+    if arguments.tile is not None and own is None:
+        raise UsageError(f"--tile {arguments.tile}: goes with your own annotations")
     if arguments.max_loss is not None and not 0 <= arguments.max_loss <= 1:
         raise UsageError(f"--max-loss {arguments.max_loss:g}: give a share between 0 and 1")
-    for flag, least in (("images", 1), ("size", 32), ("workers", 1), ("seed", 0)):
+    if arguments.shards is not None:
+        from nanoseg_bench.preparation.shard_writing import parse_size
+
+        parse_size(arguments.shards)
+    for flag, least in (("images", 1), ("size", 32), ("tile", 64), ("workers", 1), ("seed", 0)):
         value = getattr(arguments, flag)
         if value is not None and value < least:
             raise UsageError(f"--{flag} {value}: give at least {least}")
@@ -281,10 +306,10 @@ def _dataset_name(arguments: argparse.Namespace) -> str:
 
 def _set_name(arguments: argparse.Namespace) -> str:
     name, easy, images, folds = arguments.name, arguments.easy, arguments.images, arguments.folds
-    return set_name(_dataset_name(arguments), name, easy=easy, images=images, folds=folds)
+    return set_name(_dataset_name(arguments), name, easy=easy, images=images, folds=folds, tile=arguments.tile)
 
 
-def _read(arguments: argparse.Namespace, out: Path) -> "Inputs":
+def _read(arguments: argparse.Namespace, out: Path, workers: int | None, open_pool: "OpenPool") -> "Inputs":
     from nanoseg_bench.preparation.inputs import dataset_inputs, own_inputs
 
     own = _own(arguments)
@@ -299,7 +324,8 @@ def _read(arguments: argparse.Namespace, out: Path) -> "Inputs":
             own_split=arguments.split is None,
             ignore_banners=arguments.ignore_banners,
             overwrite=arguments.overwrite,
-            workers=arguments.workers,
+            workers=workers,
+            open_pool=open_pool,
         )
     if arguments.labelme is not None:
         arguments.source_format = "labelme"
@@ -325,6 +351,7 @@ def _show(prepared: "PreparedSet", arguments: argparse.Namespace) -> int:
     from nanoseg_bench.files import read_json
     from nanoseg_bench.preparation.audit import read_audit
     from nanoseg_bench.preparation.begun_truth import begun_truth
+    from nanoseg_bench.preparation.prepared_set import REPORT_FILE
     from nanoseg_bench.terminal import open_console
 
     console = open_console(soft_wrap=True)
@@ -332,7 +359,7 @@ def _show(prepared: "PreparedSet", arguments: argparse.Namespace) -> int:
     console.print(_table_of_folds(prepared) if prepared.folds else _table_of_splits(prepared))
     shown = ", ".join(f"{label} {count}" for label, count in summary["class_images"].items())
     console.print(f"images that show: {shown}")
-    report = read_json(prepared.root / "prepare_report.json")
+    report = read_json(prepared.file(REPORT_FILE))
     told = (
         ("without a particle, kept as background", report["background"]),
         ("that cannot be used, left out", report["skipped"]),

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nanoseg_bench.cli.executor_options import open_cluster
 from nanoseg_bench.cli.names import split_integers, split_names
 from nanoseg_bench.cli.next_commands import print_next
 from nanoseg_bench.cli.sets import DEFAULT, add_set, find_set, is_set
 from nanoseg_bench.cli.shipped import find_initial_weights
-from nanoseg_bench.cli.training_options import add_training_options, read_time_limit
+from nanoseg_bench.cli.training_options import add_training_options, device_of, executor_of, read_time_limit
 from nanoseg_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ examples:
   nanoseg-bench run --robustness 20                        also judge them under 8 corruptions at 5 severities
   nanoseg-bench run --time-limit 9m                        stop cleanly after 9 minutes; repeat to go on
   nanoseg-bench run --preset cpu --jobs 2                  two trainings side by side, each with half of the cores
+  nanoseg-bench run --preset paper --seeds 0 1 2 --executor ray --address auto
+                                                           on all machines of a Ray cluster
   nanoseg-bench run mine-5fold --models unet               a set with folds: each fold is trained, one row per model
   nanoseg-bench run mine-5fold --models unet --final
                                                            then the model to use: trained on everything
@@ -66,7 +69,8 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument(
         "--preset",
         default="quick",
-        help="smoke, quick (minutes on a CPU), cpu (hours on one core), paper or best (GPU) (default: %(default)s)",
+        help="smoke, quick (minutes on a CPU), cpu (hours on one core), fine (goes on from weights of cpu), paper or "
+        "best (GPU) (default: %(default)s)",
     )
     parser.add_argument(
         "--recipe",
@@ -114,7 +118,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out the verb; 1 when any model did not end well."""
+    """Train, predict and score what is not done yet, and print the tables; 1 when any model did not end well."""
     if arguments.robustness < 0:
         raise UsageError(f"--robustness {arguments.robustness}: give a number of test images, such as {ROBUST_IMAGES}")
     deadline_at, limit = read_time_limit(arguments)
@@ -130,13 +134,12 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.cli.audit import print_shortcomings
     from nanoseg_bench.leaderboard.benchmark import carry_out
     from nanoseg_bench.models.base import Deadline
-    from nanoseg_bench.models.device import resolve_device
     from nanoseg_bench.models.overrides import parse_overrides
     from nanoseg_bench.models.registry import resolve
     from nanoseg_bench.preparation.prepared_set import PreparedSet
     from nanoseg_bench.preparation.shortcomings import split_shortcomings
     from nanoseg_bench.runs.cleaned_truth import cleaned_truth_lines
-    from nanoseg_bench.runs.plan import plan_runs
+    from nanoseg_bench.runs.plan import from_scratch_lines, plan_runs
     from nanoseg_bench.runs.runner import BenchmarkFolders
     from nanoseg_bench.terminal import print_sentence
     from nanoseg_bench.weights.known_warnings import warn_of_known_images
@@ -152,11 +155,13 @@ def run(arguments: argparse.Namespace) -> int:
     overrides = parse_overrides(arguments.recipe)
     specs = plan_runs(prepared, models, arguments.preset, arguments.seeds, weights, overrides, final=arguments.final)
     places = BenchmarkFolders(arguments.data, arguments.runs or Path("runs") / prepared.name, arguments.leaderboards)
-    device = resolve_device(arguments.device)
+    for line in from_scratch_lines(specs):
+        print_sentence(f"warning: {line}")
     if arguments.dry_run:
         from nanoseg_bench.cli.forecast import print_forecast
 
-        print_forecast(specs, places, device, arguments.overwrite, arguments.robustness, arguments.jobs)
+        device = device_of(arguments, None)
+        print_forecast(specs, places, device, arguments.overwrite, arguments.robustness, arguments.jobs or 1)
         return 0
     print_shortcomings(split_shortcomings(prepared))
     for line in cleaned_truth_lines([spec.recipe for spec in specs], prepared):
@@ -165,16 +170,17 @@ def run(arguments: argparse.Namespace) -> int:
         tell_release(path)
     for sentence in warn_of_known_images(prepared, list(weights.values())):
         print_sentence(f"warning: {sentence}")
-    outcomes = carry_out(
-        specs,
-        places,
-        prepared.name,
-        device,
-        Deadline(deadline_at, limit),
-        overwrite=arguments.overwrite,
-        robust_images=arguments.robustness,
-        jobs=arguments.jobs,
-    )
+    with open_cluster(arguments) as cluster:
+        outcomes = carry_out(
+            specs,
+            places,
+            prepared.name,
+            device_of(arguments, cluster),
+            Deadline(deadline_at, limit),
+            overwrite=arguments.overwrite,
+            robust_images=arguments.robustness,
+            executor=executor_of(arguments, cluster),
+        )
     if arguments.final:
         return _print_models(specs, places, outcomes)
     from nanoseg_bench.cli.leaderboard import print_tables

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanoseg_bench.annotations.registry import PREDICTED
+from nanoseg_bench.cli.executor_options import add_executor, open_cluster, pool_of
 from nanoseg_bench.cli.mask_flags import add_mask_flags, mask_options_of
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
@@ -16,6 +17,7 @@ from nanoseg_bench.evaluation.external.ours import OURS
 from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
+    from nanoseg_bench.cluster import Cluster
     from nanoseg_bench.evaluation.external.reading import External
     from nanoseg_bench.preparation.prepared_set import PreparedSet
     from nanoseg_bench.runs.folder import RunFolder
@@ -91,6 +93,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     outside.add_argument("--class-less", action="store_true", help="disregard the classes of the predictions")
     add_mask_flags(parser, label=None)
+    add_executor(parser)
     parser.set_defaults(run=run)
 
 
@@ -102,6 +105,10 @@ def run(arguments: argparse.Namespace) -> int:
     """
     arguments.data = None if arguments.data is None else find_set(arguments.data)
     if arguments.predictions is not None:
+        if arguments.executor != "local":
+            raise UsageError(
+                f"--executor {arguments.executor}: goes with kept predictions, not with --predictions PATH"
+            )
         return _score_external(arguments)
     for flag, value in (
         ("--as", arguments.name),
@@ -113,10 +120,11 @@ def run(arguments: argparse.Namespace) -> int:
             raise UsageError(f"{flag}: goes with --predictions PATH")
     if given := mask_options_of(arguments, None).given:
         raise UsageError(f"{', '.join(given)}: goes with --predictions PATH")
-    return max(_score_runs(arguments, path) for path in arguments.paths or [None])
+    with open_cluster(arguments) as cluster:
+        return max(_score_runs(arguments, path, cluster) for path in arguments.paths or [None])
 
 
-def _score_runs(arguments: argparse.Namespace, path: Path | None) -> int:
+def _score_runs(arguments: argparse.Namespace, path: Path | None, cluster: "Cluster | None") -> int:
     from nanoseg_bench.files import require_writable
     from nanoseg_bench.leaderboard.build import write_leaderboards
     from nanoseg_bench.runs.rescoring import check_runs, records_without_run, score_runs
@@ -125,7 +133,10 @@ def _score_runs(arguments: argparse.Namespace, path: Path | None) -> int:
     prepared.require_audit()
     if not arguments.check:
         require_writable(arguments.leaderboards, "--leaderboards")
-    rescored = (check_runs if arguments.check else score_runs)(runs, prepared, arguments.leaderboards)
+    workers, open_pool = pool_of(cluster, None)
+    rescored = (check_runs if arguments.check else score_runs)(
+        runs, prepared, arguments.leaderboards, workers or 1, open_pool
+    )
     lost = records_without_run(arguments.leaderboards, prepared.name, runs) if is_whole else []
     _report(rescored, "checked and found as recorded" if arguments.check else "scored")
     for record in lost:
@@ -195,7 +206,7 @@ def _score_external(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.files import require_writable
     from nanoseg_bench.leaderboard.build import write_leaderboards
     from nanoseg_bench.preparation.prepared_set import PreparedSet
-    from nanoseg_bench.runs.handed_in import find_operating_point, keep_predictions
+    from nanoseg_bench.runs.handed_in import confidence_origin, keep_predictions
     from nanoseg_bench.runs.record import read_record, record_path
     from nanoseg_bench.runs.scored import KeptTruth, score_run, scored_sets
 
@@ -230,11 +241,11 @@ def _score_external(arguments: argparse.Namespace) -> int:
 
     external = read(arguments.predictions, arguments.eval_set)
     val_path: Path | None = arguments.val_predictions
-    point = find_operating_point(arguments.predictions, external, arguments.confidence, has_val=val_path is not None)
+    origin = confidence_origin(arguments.predictions, external, arguments.confidence, has_val=val_path is not None)
     val = None if val_path is None else read(val_path, "val")
-    run = keep_predictions(runs, arguments.name, prepared, arguments.predictions, external, point, val)
+    run = keep_predictions(runs, arguments.name, prepared, arguments.predictions, external, origin, val)
     score_run(run, KeptTruth(prepared), arguments.leaderboards)
-    told = "declared with --confidence" if arguments.confidence is not None else _POINTS[point.source]
+    told = "declared with --confidence" if arguments.confidence is not None else _ORIGINS[origin.source]
     record = read_record(record_path(arguments.leaderboards, prepared.name, run.run_id, arguments.eval_set))
     if record.operating_point is not None and record.operating_point.source == "default":
         point_used = record.operating_point
@@ -244,7 +255,7 @@ def _score_external(arguments: argparse.Namespace) -> int:
     return 0
 
 
-_POINTS = {
+_ORIGINS = {
     "val": "chosen on val",
     "declared": "every particle counts, since the tool gives no scores",
     "none": "none, so its columns stay empty; give --val-predictions or --confidence",

@@ -5,9 +5,10 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from nanoseg_bench.cli.nearest import did_you_mean, nearest_path
+from nanoseg_bench.cli.nearest import nearest_path
 from nanoseg_bench.cli.parser import OLD_SPELLING, keep_spelling
 from nanoseg_bench.errors import UsageError
+from nanoseg_bench.wording import did_you_mean
 
 DATA = Path("data")
 DEFAULT = "nanosynth"
@@ -72,8 +73,21 @@ def find_name(given: str, known: Sequence[str], what: str) -> str:
         name = PreparedSet(Path(given)).name
     if name in known:  # also of a folder that has gone, or never was on this machine
         return name
-    hint = did_you_mean(name, known) or f"; there are {', '.join(known)}"
-    raise UsageError(f"{given}: no {what} of that name{hint}")
+    hint = did_you_mean(name, known).rstrip() or f"there are {', '.join(known)}"
+    raise UsageError(f"{given}: no {what} of that name; {hint}")
+
+
+def sets_with_records(leaderboards: Path) -> list[str]:
+    """Names of the sets that have records, sorted; to be looked up by ``find_name``.
+
+    Raises:
+        UsageError: There is none.
+    """
+    records = leaderboards / "records"
+    known = sorted(folder.name for folder in records.iterdir() if folder.is_dir()) if records.is_dir() else []
+    if not known:
+        raise UsageError(f"{records}: no records; run `nanoseg-bench run` first, or give --leaderboards DIR")
+    return known
 
 
 def short_name(folder: Path) -> str:
@@ -94,11 +108,11 @@ def _folder(given: str) -> Path:
     known = sorted(folder.name for folder in DATA.iterdir() if is_set(folder)) if DATA.is_dir() else []
     near = nearest_path(path)
     if path.is_dir():
-        hint = f"; make one of it: nanoseg-bench prepare {shlex.quote(given)}"
+        hint = f"make one of it: nanoseg-bench prepare {shlex.quote(given)}"
     elif near is not None and is_set(near):
-        hint = f"; did you mean {str(near)!r}?"
+        hint = f"did you mean {str(near)!r}?"
     elif not known:
-        hint = "; `nanoseg-bench prepare` makes one"
+        hint = "`nanoseg-bench prepare` makes one"
     else:
-        hint = did_you_mean(path.name, known) or f"; there are {', '.join(known)} in {DATA}/"
-    raise UsageError(f"{given}: not a prepared set (no {_MARKER}){hint}")
+        hint = did_you_mean(path.name, known).rstrip() or f"there are {', '.join(known)} in {DATA}/"
+    raise UsageError(f"{given}: not a prepared set (no {_MARKER}); {hint}")

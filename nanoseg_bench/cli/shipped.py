@@ -28,7 +28,7 @@ def find_model(given: Path | None, hint: str, flag: str = "--model") -> Path:
         if given is not None:
             raise
         raise UsageError(f"no model is given, and {error}: {f'{flag} RUN'.strip()}") from error
-    require_there({flag: path}, hint)
+    require_there({flag: path}, _hint_at_shipped(given) or hint)
     return path
 
 
@@ -51,7 +51,7 @@ def find_initial_weights(given: str | None, models: Sequence[str]) -> Mapping[st
     networks = shippable_models()
     names = [*shipped_names(), *networks]
     if path.exists() or given not in (SHIPPED, *names):
-        require_there({"--weights": path}, _WEIGHTS_HINT)
+        require_there({"--weights": path}, _hint_at_shipped(path) or _WEIGHTS_HINT)
         chosen = dict.fromkeys(models, path)
     elif given == SHIPPED:
         shipped_weights()  # says it where there are none at all
@@ -70,3 +70,11 @@ def find_initial_weights(given: str | None, models: Sequence[str]) -> Mapping[st
             f"{' '.join(able)}"
         )
     return chosen
+
+
+def _hint_at_shipped(given: Path | None) -> str:
+    """``did you mean 'nsyolo'?``, where a bare word is nearly the name of shipped weights; else empty."""
+    from nanoseg_bench.weights.shipped import shipped_names
+    from nanoseg_bench.wording import did_you_mean
+
+    return did_you_mean(str(given), shipped_names()).strip() if given is not None and len(given.parts) == 1 else ""

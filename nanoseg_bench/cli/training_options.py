@@ -3,8 +3,14 @@
 import argparse
 import re
 import time
+from typing import TYPE_CHECKING
 
+from nanoseg_bench.cli.executor_options import add_executor
 from nanoseg_bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from nanoseg_bench.cluster import Cluster
+    from nanoseg_bench.runs.side_by_side import Executor
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
@@ -13,16 +19,16 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--device``, ``--jobs``, ``--time-limit`` and ``--dry-run``."""
+    """Add ``--device``, ``--jobs``, ``--executor``, ``--address``, ``--time-limit`` and ``--dry-run``."""
     add_device(parser)
     parser.add_argument(
         "--jobs",
         type=int,
-        default=1,
         metavar="N",
-        help="runs side by side; they share the cores, or the GPU. Latency is measured when all are done (default: "
-        "%(default)s)",
+        help="runs side by side; they share the cores, or the GPU. Latency is measured when all are done (default: 1; "
+        "with --executor ray, as many as it has room for)",
     )
+    add_executor(parser)
     parser.add_argument(
         "--time-limit",
         metavar="T",
@@ -43,7 +49,7 @@ def read_time_limit(arguments: argparse.Namespace) -> tuple[float | None, str]:
     Raises:
         UsageError: Either is not understood.
     """
-    if arguments.jobs < 1:
+    if arguments.jobs is not None and arguments.jobs < 1:
         raise UsageError(f"--jobs {arguments.jobs}: give at least 1")
     text: str | None = arguments.time_limit
     if text is None:
@@ -53,3 +59,36 @@ def read_time_limit(arguments: argparse.Namespace) -> tuple[float | None, str]:
         raise UsageError(f"--time-limit {text}: write a number with s, m or h, such as 90s, 9m or 2h")
     seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
     return time.monotonic() + seconds, text
+
+
+def executor_of(arguments: argparse.Namespace, cluster: "Cluster | None") -> "Executor | None":
+    """Where several runs are carried out at a time; None for one after the other on this machine.
+
+    Args:
+        arguments: With ``--jobs``.
+        cluster: From ``open_cluster``.
+    """
+    if cluster is not None:
+        from nanoseg_bench.runs.on_cluster import OnCluster
+
+        return OnCluster(cluster, arguments.jobs)
+    from nanoseg_bench.runs.executors import OnThisMachine
+
+    return OnThisMachine(arguments.jobs) if (arguments.jobs or 1) > 1 else None
+
+
+def device_of(arguments: argparse.Namespace, cluster: "Cluster | None") -> str:
+    """The torch device that ``--device`` means: on this machine, or as a task on the cluster sees it.
+
+    Args:
+        arguments: With ``--device``.
+        cluster: From ``open_cluster``.
+
+    Raises:
+        UsageError: There is no such device.
+    """
+    if cluster is not None:
+        return cluster.resolve_device(arguments.device)
+    from nanoseg_bench.models.device import resolve_device
+
+    return resolve_device(arguments.device)

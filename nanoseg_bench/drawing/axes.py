@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nanoseg_bench.drawing.charts import SOFT
 from nanoseg_bench.drawing.colours import css
-from nanoseg_bench.drawing.outlines import TINT, Outline, Size
+from nanoseg_bench.drawing.outlines import DASHES, TINT, Outline, Size
 from nanoseg_bench.drawing.scale_bar import ScaleBar
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def draw_outlines(axes: "Axes", outlines: Sequence[Outline], line: float = LINE)
         return
     paths, colours = [path for path, _ in drawn], [css(each.colour) for _, each in drawn]
     widths = [line / 2 if each.thin else line for _, each in drawn]
+    styles = [(0.0, DASHES) if each.dashed else "solid" for _, each in drawn]
     tints = [to_rgba(css(each.colour), TINT if each.fill == "tint" else 0.0) for _, each in drawn]
     hatched = [(path, to_rgba(css(each.colour), _HATCH_OPACITY)) for path, each in drawn if each.fill == "hatch"]
     stripes = PathCollection(
@@ -74,7 +75,7 @@ def draw_outlines(axes: "Axes", outlines: Sequence[Outline], line: float = LINE)
         PathCollection(
             paths, facecolors="none", edgecolors=(0, 0, 0, 0.6), linewidths=[width + 1.0 for width in widths]
         ),
-        PathCollection(paths, facecolors="none", edgecolors=colours, linewidths=widths),
+        PathCollection(paths, facecolors="none", edgecolors=colours, linewidths=widths, linestyles=styles),
     ):
         axes.add_collection(layer, autolim=False)
 

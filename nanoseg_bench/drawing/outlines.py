@@ -19,6 +19,9 @@ Size = tuple[int, int]
 
 Fill = Literal["none", "tint", "hatch"]
 
+DASHES = (4.0, 3.0)
+"""Line and gap of a dashed outline, in widths of its line."""
+
 TINT = 0.32
 """Opacity of a tint."""
 
@@ -34,6 +37,7 @@ class Outline:
         thin: Whether the line is half as wide, for what is shown and does not count.
         number: In a table beside the picture.
         title: What SVG says of it under the pointer.
+        dashed: Whether the line is, for what a person outlined or changed.
     """
 
     parts: tuple[Polygon, ...]
@@ -42,6 +46,7 @@ class Outline:
     thin: bool = False
     number: int | None = None
     title: str = ""
+    dashed: bool = False
 
     @property
     def rings(self) -> list[NDArray[np.float64]]:
@@ -68,6 +73,7 @@ def outline_of(
     thin: bool = False,
     number: int | None = None,
     title: str = "",
+    dashed: bool = False,
 ) -> Outline:
     """The outline of a region: masks along the edges of their pixels, polygons cut at the edge of the micrograph.
 
@@ -79,10 +85,11 @@ def outline_of(
         thin: Whether the line is half as wide.
         number: In a table beside the picture.
         title: What SVG says of it.
+        dashed: Whether the line is.
     """
     width, height = size
     parts = tuple(to_outlines(Instance(None, region), height, width))
-    return Outline(parts, colour, fill, thin, number, title)
+    return Outline(parts, colour, fill, thin, number, title, dashed)
 
 
 def class_outlines(instances: Iterable[Instance], size: Size, colours: Mapping[str, Colour]) -> list[Outline]:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from nanoseg_bench.annotations.instance import Polygon
-from nanoseg_bench.drawing.outlines import TINT, Outline, Size
+from nanoseg_bench.drawing.outlines import DASHES, TINT, Outline, Size
 from nanoseg_bench.drawing.scale_bar import ScaleBar
-from nanoseg_bench.imageio import as_rgb
+from nanoseg_bench.images import as_rgb
 
 LINE = 2
 """Pixels of the picture: a line's width; its dark rim adds half of that on either side."""
@@ -50,7 +50,11 @@ def draw_outlines(
     for rings, wide in zip(lines, widths, strict=True):
         cv2.polylines(picture, rings, True, (0, 0, 0), 2 * wide, cv2.LINE_AA, _SUBPIXEL_BITS)
     for rings, wide, each in zip(lines, widths, outlines, strict=True):
-        cv2.polylines(picture, rings, True, each.colour, wide, cv2.LINE_AA, _SUBPIXEL_BITS)
+        if each.dashed:
+            pieces = [dash for part in each.parts for dash in _dashes(part, zoom, wide)]
+            cv2.polylines(picture, pieces, False, each.colour, wide, cv2.LINE_AA, _SUBPIXEL_BITS)
+        else:
+            cv2.polylines(picture, rings, True, each.colour, wide, cv2.LINE_AA, _SUBPIXEL_BITS)
     return picture
 
 
@@ -125,7 +129,27 @@ def _zoom(drawn: Size, size: Size | None) -> tuple[float, float]:
 def _lines(part: Polygon, zoom: tuple[float, float]) -> list[NDArray[np.int32]]:
     """Outline and holes in the fixed-point coordinates of cv2, whose pixel centres are whole numbers."""
     rings = (part.exterior, *part.holes)
-    return [np.round((ring * zoom - 0.5) * (1 << _SUBPIXEL_BITS)).astype(np.int32)[:, None] for ring in rings]
+    return [_fixed(ring * zoom) for ring in rings]
+
+
+def _fixed(points: NDArray[np.float64]) -> NDArray[np.int32]:
+    return np.round((points - 0.5) * (1 << _SUBPIXEL_BITS)).astype(np.int32)[:, None]
+
+
+def _dashes(part: Polygon, zoom: tuple[float, float], line: int) -> list[NDArray[np.int32]]:
+    """Open pieces along outline and holes: as many whole dashes as there is room for, evenly."""
+    on, off = (length * line for length in DASHES)
+    pieces = []
+    for ring in (part.exterior, *part.holes):
+        points = np.concatenate([ring, ring[:1]]) * zoom
+        until = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
+        count = max(round(until[-1] / (on + off)), 1)
+        starts = until[-1] / count * np.arange(count)
+        for start, end in zip(starts, starts + until[-1] / count * on / (on + off), strict=True):
+            between = until[(until > start) & (until < end)]
+            along = np.concatenate([[start], between, [end]])
+            pieces.append(_fixed(np.column_stack([np.interp(along, until, axis) for axis in points.T])))
+    return pieces
 
 
 def _hatch(picture: NDArray[np.uint8], parts: Sequence[Polygon], zoom: tuple[float, float], line: int) -> None:

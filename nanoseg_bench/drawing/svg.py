@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nanoseg_bench.drawing.colours import css
-from nanoseg_bench.drawing.outlines import TINT, Outline, Size
+from nanoseg_bench.drawing.outlines import DASHES, TINT, Outline, Size
 from nanoseg_bench.drawing.scale_bar import ScaleBar
 
 LINE = 2.0
@@ -39,7 +39,7 @@ def outline_paths(outlines: Sequence[Outline], line: float = LINE) -> Markup:
     rims = [f'<path d="{path}" {_filling(each)} {_RIM} {_stroke(each, 2 * line)}/>' for path, each in drawn]
     lines = [
         f'<path{_id(each)} d="{path}" fill="none" pointer-events="all" stroke="{css(each.colour)}" '
-        f"{_stroke(each, line)}>{_title(each)}</path>"
+        f"{_stroke(each, line)}{_dashes(each, line)}>{_title(each)}</path>"
         for path, each in drawn
     ]
     return Markup("\n".join([*rims, *lines]))  # noqa: S704  (numbers and our own words; titles are escaped)
@@ -63,7 +63,7 @@ def scale_bar_layer(bar: ScaleBar, size: Size) -> Markup:
     )
     rim_style = f'stroke="#000" stroke-width="{_number(rim)}" stroke-linejoin="round"'
     # Twice, since not all programs know ``paint-order``.
-    return Markup(f'<g class="scale-bar"><g {rim_style}>{drawn}</g><g fill="#fff">{drawn}</g></g>')  # noqa: S704
+    return Markup(f'<g class="scale-bar"><g {rim_style}>{drawn}</g><g fill="#fff">{drawn}</g></g>')  # noqa: S704  (as above)
 
 
 def svg_picture(
@@ -99,6 +99,11 @@ def svg_picture(
 
 def _stroke(outline: Outline, width: float) -> str:
     return f'stroke-width="{_number(width / 2 if outline.thin else width)}" stroke-linejoin="round"'
+
+
+def _dashes(outline: Outline, width: float) -> str:
+    lengths = " ".join(_number(length * (width / 2 if outline.thin else width)) for length in DASHES)
+    return f' stroke-dasharray="{lengths}"' if outline.dashed else ""
 
 
 def _id(outline: Outline) -> str:

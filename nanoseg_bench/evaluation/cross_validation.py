@@ -19,7 +19,7 @@ from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.precision_scores import class_aware
 from nanoseg_bench.evaluation.predictions import Predictions
 from nanoseg_bench.evaluation.resampling import Draws, Samples, draw, intervals, kept_samples
-from nanoseg_bench.evaluation.result import Evaluation, FoldResult, OperatingPoint, Scores
+from nanoseg_bench.evaluation.result import Evaluation, FoldResult, OperatingPointChoice, Scores
 from nanoseg_bench.evaluation.scoring import evaluate_comparison
 from nanoseg_bench.evaluation.timing import Timing
 from nanoseg_bench.metrics.average_precision import ClassMatches, ResampledMap, average_precision, mean_over_folds
@@ -56,7 +56,7 @@ class FoldAnswer:
 
     fold: int
     predictions: Predictions
-    point: OperatingPoint
+    point: OperatingPointChoice
 
 
 def evaluate_folds(
@@ -105,7 +105,7 @@ def evaluate_folds(
     )
 
 
-def median_point(points: Sequence[OperatingPoint]) -> OperatingPoint:
+def median_point(points: Sequence[OperatingPointChoice]) -> OperatingPointChoice:
     """The median of the folds' operating points; what a model that is trained on everything is used at.
 
     Where no fold's val could decide, it is the default that all of them took.
@@ -116,11 +116,11 @@ def median_point(points: Sequence[OperatingPoint]) -> OperatingPoint:
     defaulted = [point for point in points if point.source == "default"]
     confidence = float(np.median([point.confidence for point in points]))
     if len(defaulted) == len(points):
-        return OperatingPoint(
+        return OperatingPointChoice(
             confidence=confidence, source="default", reason=f"in every fold (fold 1: {defaulted[0].reason})"
         )
     reason = f"the default in {len(defaulted)} of {len(points)} folds, whose val cannot decide" if defaulted else ""
-    return OperatingPoint(confidence=confidence, source="folds", reason=reason)
+    return OperatingPointChoice(confidence=confidence, source="folds", reason=reason)
 
 
 def _together(eval_set: EvalSet, answers: Sequence[FoldAnswer]) -> Predictions:

@@ -60,7 +60,7 @@ def load_eval_set(prepared: PreparedSet, name: str) -> EvalSet:
     missing = [image.name for image in images if image.name not in truth]
     if missing:
         raise DatasetError(
-            f"{prepared.coco_file('truth', name)}: lacks {len(missing)} image(s) of the manifest "
+            f"{prepared.instances_file('truth', name)}: lacks {len(missing)} image(s) of the manifest "
             f"({', '.join(missing[:5])}); prepare the set again"
         )
     sizes = {image.name: (image.letterbox.width, image.letterbox.height) for image in images}

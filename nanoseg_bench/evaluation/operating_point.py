@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nanoseg_bench.errors import PredictionsError
 from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.predictions import Predictions, compare
-from nanoseg_bench.evaluation.result import OperatingPoint
+from nanoseg_bench.evaluation.result import OperatingPointChoice
 from nanoseg_bench.metrics.bootstrap import draw_weights, group_indices, percentile_interval
 from nanoseg_bench.metrics.matching import GrowingMatch, ImageOverlap
 
@@ -53,7 +53,7 @@ def default_confidence(*, has_confidence: bool) -> float:
     return DEFAULT_CONFIDENCE if has_confidence else EVERY_PARTICLE
 
 
-def choose_operating_point(eval_set: EvalSet, predictions: Predictions | None) -> OperatingPoint | None:
+def choose_operating_point(eval_set: EvalSet, predictions: Predictions | None) -> OperatingPointChoice | None:
     """The operating point by ``RULE``, and how well val knows it.
 
     Args:
@@ -83,10 +83,10 @@ def choose_operating_point(eval_set: EvalSet, predictions: Predictions | None) -
     reason = _why_undecided(sweep, best, default)
     known = {"groups": count, "particles": int(sweep.truth.sum())}
     if best is None:
-        return OperatingPoint(confidence=default, source="default", reason=reason, f1=sweep.f1(default), **known)
+        return OperatingPointChoice(confidence=default, source="default", reason=reason, f1=sweep.f1(default), **known)
     lo, hi = _interval(sweep)
     flat_lo, flat_hi = sweep.flat(best)
-    return OperatingPoint(
+    return OperatingPointChoice(
         confidence=default if reason else best,
         source="default" if reason else "val",
         reason=reason,

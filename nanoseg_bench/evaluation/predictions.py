@@ -10,12 +10,14 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nanoseg_bench.annotations.instance import Instance, Rle
 from nanoseg_bench.annotations.raster import to_rle
+from nanoseg_bench.annotations.run_lengths import find_wrong_runs
 from nanoseg_bench.errors import PredictionsError
 from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.timing import Timing
@@ -96,8 +98,12 @@ def read_predictions(path: Path) -> Predictions:
         raise PredictionsError(f"{path}: not a predictions file of format {FORMAT!r}; {again}")
     try:
         return _from_document(document)
-    except (KeyError, TypeError, ValueError) as error:
-        raise PredictionsError(f"{path}: malformed predictions ({error!r}); {again}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise PredictionsError(f"{path}: malformed predictions ({place}: {first['msg']}); {again}") from error
+    except ValueError as error:
+        raise PredictionsError(f"{path}: malformed predictions ({error}); {again}") from error
 
 
 def require_complete(predictions: Predictions, eval_set: EvalSet) -> None:
@@ -151,44 +157,91 @@ def _image_document(name: str, instances: list[Instance], size: tuple[int, int])
     return {"name": name, "width": width, "height": height, "instances": documents}
 
 
+class _Part(BaseModel):
+    """Anybody may have written the file: a number is no text, and a class is no list."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+
+class _Instance(_Part):
+    label: str | None
+    score: float | None
+    counts: str
+
+
+_Pixels = Annotated[int, Field(gt=0, lt=2**31)]
+
+
+class _Image(_Part):
+    name: str
+    width: _Pixels
+    height: _Pixels
+    instances: list[_Instance]
+
+
+class _Timing(_Part):
+    total_ms: list[float]
+    pre_ms: list[float]
+    network_ms: list[float]
+    post_ms: list[float]
+    energy_j_per_image: float | None
+
+
+class _Document(_Part):
+    model: str
+    eval_set: str
+    set_hash: str
+    knows_classes: bool
+    has_confidence: bool
+    classes: list[str]
+    timing: _Timing | None = None
+    latency_ms: list[float] | None = None  # of the format before
+    images: list[_Image]
+
+
 def _from_document(document: dict[str, Any]) -> Predictions:
+    kept = _Document.model_validate(document)
     images: dict[str, list[Instance]] = {}
-    sizes: dict[str, tuple[int, int]] = {}
-    for image in document["images"]:
-        name, width, height = str(image["name"]), int(image["width"]), int(image["height"])
-        if name in images:
-            raise ValueError(f"image {name!r} stands twice")
-        sizes[name] = (width, height)
-        images[name] = [
-            Instance(item["label"], Rle(height, width, item["counts"].encode("ascii")), item["score"])
-            for item in image["instances"]
+    for image in kept.images:
+        if image.name in images:
+            raise ValueError(f"image {image.name!r} stands twice")
+        images[image.name] = [
+            # What is no text of COCO is found with the runs.
+            Instance(item.label, Rle(image.height, image.width, item.counts.encode("utf-8")), item.score)
+            for item in image.instances
         ]
+    _require_runs(images)
     return Predictions(
-        model=document["model"],
-        eval_set=document["eval_set"],
-        set_hash=document["set_hash"],
-        knows_classes=bool(document["knows_classes"]),
-        classes=tuple(document["classes"]),
+        model=kept.model,
+        eval_set=kept.eval_set,
+        set_hash=kept.set_hash,
+        knows_classes=kept.knows_classes,
+        classes=tuple(kept.classes),
         images=images,
-        sizes=sizes,
-        timing=_timing(document),
-        has_confidence=bool(document["has_confidence"]),
+        sizes={image.name: (image.width, image.height) for image in kept.images},
+        timing=_timing(kept),
+        has_confidence=kept.has_confidence,
     )
 
 
-def _timing(document: dict[str, Any]) -> Timing | None:
-    if document["format"] == _UNTIMED_STAGES:
-        latency = document["latency_ms"]
-        return None if latency is None else Timing(tuple(latency))
-    timing = document["timing"]
-    if timing is None:
-        return None
+def _require_runs(images: Mapping[str, list[Instance]]) -> None:
+    owners = [(name, place) for name, instances in images.items() for place in range(len(instances))]
+    regions = [each.region for instances in images.values() for each in instances if isinstance(each.region, Rle)]
+    wrong = find_wrong_runs(regions)
+    if len(wrong):
+        name, place = owners[wrong[0]]
+        raise ValueError(f"image {name!r}, particle {place + 1}: the runs of its mask do not add up to the image")
+
+
+def _timing(kept: _Document) -> Timing | None:
+    if kept.timing is None:
+        return None if kept.latency_ms is None else Timing(tuple(kept.latency_ms))
     return Timing(
-        total_ms=tuple(timing["total_ms"]),
-        pre_ms=tuple(timing["pre_ms"]),
-        network_ms=tuple(timing["network_ms"]),
-        post_ms=tuple(timing["post_ms"]),
-        energy_j_per_image=timing["energy_j_per_image"],
+        total_ms=tuple(kept.timing.total_ms),
+        pre_ms=tuple(kept.timing.pre_ms),
+        network_ms=tuple(kept.timing.network_ms),
+        post_ms=tuple(kept.timing.post_ms),
+        energy_j_per_image=kept.timing.energy_j_per_image,
     )
 
 

@@ -75,7 +75,7 @@ def resample(comparison: Comparison, draws: Draws) -> Samples:
 
 
 def resample_ood(comparison: Comparison, draws: Draws) -> Samples:
-    """``map_50_agnostic``."""
+    """``map_50_agnostic`` of each resample: the one number that is judged on unknown shapes."""
     return {"map_50_agnostic": resampled_precision(comparison.masks.agnostic, draws.groups, draws.weights)[:, 0]}
 
 

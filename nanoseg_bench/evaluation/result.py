@@ -25,7 +25,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class OperatingPoint(_Part):
+class OperatingPointChoice(_Part):
     """The confidence from which detections count, and how well val knows it; see ``operating_point.RULE``."""
 
     confidence: float
@@ -131,7 +131,7 @@ class FoldResult(_Part):
     images: int
     groups: int
     """Source groups of its test images."""
-    operating_point: OperatingPoint
+    operating_point: OperatingPointChoice
     """Chosen on the fold's own val."""
     scores: Scores
     """AP, and precision, recall and F1 at its operating point."""

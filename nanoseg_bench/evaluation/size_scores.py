@@ -22,13 +22,10 @@ from nanoseg_bench.metrics.size_distribution import (
     wasserstein_1,
 )
 from nanoseg_bench.metrics.size_pairs import pair_diameters, pair_errors, pooled_pairs
-from nanoseg_bench.metrics.table import names, of_groups
+from nanoseg_bench.metrics.table import names
 
 LEAST_RECALL = 0.5
 """At a lower recall most particles are missing: the median of those found says nothing of the median of all."""
-
-POOLED_COLUMNS = tuple(each.name for each in of_groups("sizes") if each.needs_recall)
-"""Of the distribution of all images together; None below ``LEAST_RECALL``."""
 
 COLUMNS = names("sizes")
 

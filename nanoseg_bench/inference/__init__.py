@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nanoseg_bench.annotations.instance import Instance
-    from nanoseg_bench.imageio import read_image
+    from nanoseg_bench.images import read_image
     from nanoseg_bench.inference.folder import read_folder
     from nanoseg_bench.inference.operating_point import OperatingPoint
     from nanoseg_bench.inference.particles import Particles, PredictedImage
@@ -32,7 +32,7 @@ __all__ = [
 
 _HOMES = {
     "annotations.instance": ("Instance",),
-    "imageio": ("read_image",),
+    "images": ("read_image",),
     "inference.folder": ("read_folder",),
     "inference.operating_point": ("OperatingPoint",),
     "inference.particles": ("Particles", "PredictedImage"),

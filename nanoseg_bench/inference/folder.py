@@ -10,6 +10,7 @@ from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.conversion import convert
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Rle
 from nanoseg_bench.annotations.raster import to_rle
+from nanoseg_bench.annotations.run_lengths import find_wrong_runs
 from nanoseg_bench.annotations.source import LoadedMicrograph, Source
 from nanoseg_bench.changes import Change, dict_changes, list_changes
 from nanoseg_bench.errors import UsageError
@@ -18,6 +19,7 @@ from nanoseg_bench.inference.corrections import labelme_hashes, require_uncorrec
 from nanoseg_bench.inference.formats import LABELME
 from nanoseg_bench.inference.particles import PredictedImage
 from nanoseg_bench.inference.tiles import AUTO, OFF, Tiles
+from nanoseg_bench.seals import sealed, unsealed
 
 FILE = "predictions.json"
 """Every particle with its score; also says that a folder is ours."""
@@ -182,12 +184,12 @@ def write_folder(
         for each in images
     )
     try:
-        write_json(folder / FILE, _document(settings, images, labelme_hashes(folder)))
+        write_json(folder / FILE, sealed(_document(settings, images, labelme_hashes(folder))))
         for name in formats if entries else ():
             source = Source("predictions", entries, settings.classes)
             convert(source, folder / name, name, classes=settings.classes, overwrite=True)
         if LABELME in formats:
-            write_json(folder / FILE, _document(settings, images, labelme_hashes(folder)))
+            write_json(folder / FILE, sealed(_document(settings, images, labelme_hashes(folder))))
     except OSError as error:
         raise unwritable(folder, error, "--out") from error
 
@@ -236,6 +238,7 @@ def read_folder(folder: Path | str) -> Contents:
         document = read_json(path)
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']!r}, expected {FORMAT!r}")
+        document = unsealed(document)
         settings = Settings(
             document["model"],
             document["confidence"],
@@ -245,8 +248,11 @@ def read_folder(folder: Path | str) -> Contents:
             document.get("tiles", OFF),
         )
         images = tuple(_read_image(entry) for entry in document["images"])
+        regions = [each.region for image in images for each in image.instances if isinstance(each.region, Rle)]
+        if len(find_wrong_runs(regions)):
+            raise ValueError("a mask does not add up to its image")
         return Contents(settings, images, document.get("labelme_sha256"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             f"{path}: cannot be read ({error}); choose another folder, or give --overwrite always"
         ) from error

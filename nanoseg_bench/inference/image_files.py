@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nanoseg_bench.errors import UsageError
-from nanoseg_bench.imageio import IMAGE_SUFFIXES
+from nanoseg_bench.files import visible_files
+from nanoseg_bench.images import IMAGE_SUFFIXES
 
 
 def find_images(given: Sequence[Path], out: Path) -> list[Path]:
@@ -24,22 +25,10 @@ def find_images(given: Sequence[Path], out: Path) -> list[Path]:
     for path in given:
         if path.is_dir() and Path(os.path.realpath(out)).is_relative_to(os.path.realpath(path)):
             raise UsageError(f"--out {out}: lies inside {path}, and would be read next time")
-        sources += _images_below(path) if path.is_dir() else [path]
+        sources += visible_files(path, IMAGE_SUFFIXES) if path.is_dir() else [path]
     if not sources:
         raise UsageError(f"{', '.join(map(str, given))}: no image with one of the endings {', '.join(IMAGE_SUFFIXES)}")
     once: dict[str, Path] = {}
     for path in sources:
         once.setdefault(os.path.realpath(path), path.absolute())
     return list(once.values())
-
-
-def _images_below(folder: Path) -> list[Path]:
-    found = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [
-            Path(parent, name)
-            for name in sorted(names)
-            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
-        ]
-    return found

@@ -1,10 +1,12 @@
 """A finished model on micrographs that belong to no prepared set."""
 
 import logging
-from dataclasses import replace
-from functools import cached_property
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,7 @@ from nanoseg_bench.inference.particles import Particles, flag_marks
 from nanoseg_bench.inference.tiles import AUTO, Tiles, find_everywhere
 from nanoseg_bench.models.base import CanvasImage, EngineName, Model
 from nanoseg_bench.models.device import resolve_device
-from nanoseg_bench.models.run_files import WEIGHTS_FILE
+from nanoseg_bench.models.run_files import RUN_FILE, WEIGHTS_FILE
 from nanoseg_bench.models.trained import open_trained
 
 EngineChoice = Literal["auto"] | EngineName
@@ -33,8 +35,21 @@ _ONNX_SUFFIX = ".onnx"
 _LOG = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """What ``open_predictor`` was given."""
+
+    model: Path | str | None
+    confidence: float | None
+    engine: EngineChoice
+    device: str
+    trust_pickle: bool
+
+
 class Predictor:
     """A model that takes micrographs of any size.
+
+    Pickled, it is how it was opened: another process opens it once for all that comes there.
 
     Args:
         model: Ready to predict.
@@ -42,6 +57,7 @@ class Predictor:
         weights_sha256: Of the file that its weights come from, also where they were exported since; None without any.
         path: What it was opened from; None for a model from no file.
         confidence: From which particles count, as the user wants it; None for the operating point.
+        opening: What ``open_predictor`` was given; None for a model that stays in its process.
     """
 
     def __init__(
@@ -51,12 +67,19 @@ class Predictor:
         weights_sha256: str | None = None,
         path: Path | None = None,
         confidence: float | None = None,
+        opening: _Opening | None = None,
     ) -> None:
         self.model = model
         self.chosen_confidence = chosen_confidence
         self.weights_sha256 = weights_sha256
         self.path = path
         self._confidence = confidence
+        self._opening = opening
+
+    def __reduce__(self) -> tuple[Callable[..., "Predictor"], tuple[Any, ...]]:
+        if self._opening is None:
+            raise TypeError("a model from no file cannot go to another process")
+        return _open_once, (self._opening, self.weights_sha256)
 
     @property
     def engine(self) -> EngineName:
@@ -67,6 +90,14 @@ class Predictor:
     def classes(self) -> tuple[str, ...]:
         """What particles are labelled with."""
         return self.model.classes if self.model.knows_classes else (CLASSLESS,)
+
+    @property
+    def run(self) -> str | None:
+        """Id of the training that it comes from, where its path is in a run's folder."""
+        if self.path is None:
+            return None
+        folder = (self.path if self.path.is_dir() else self.path.parent).resolve()
+        return folder.name if (folder / RUN_FILE).is_file() else None
 
     @cached_property
     def operating_point(self) -> OperatingPoint:
@@ -148,6 +179,7 @@ def open_predictor(
         MissingExtraError: ONNX Runtime is asked for and not installed.
         ModelError: There is no finished model, it is damaged, or cannot be exported for ``onnx``.
     """
+    opening = _Opening(model, confidence, engine, device, trust_pickle)
     path = resolve_model(model)
     if device == "auto":
         device = fitting_device(path, engine, device)
@@ -162,13 +194,33 @@ def open_predictor(
         from nanoseg_bench.models.onnx_file import open_onnx
 
         exported, about = open_onnx(path)
-        return Predictor(exported, about.confidence, about.weights_sha256, path, confidence)
+        return Predictor(exported, about.confidence, about.weights_sha256, path, confidence, opening)
     if engine == "torch" or device != "cpu":
         opened = open_trained(path, device, trust_pickle=trust_pickle)
     else:
         opened = _open_for_onnx(path, trust_pickle, required=engine == "onnx")
     weights = _weights_of(path)
-    return Predictor(opened, None, sha256_file(weights) if weights.is_file() else None, path, confidence)
+    digest = sha256_file(weights) if weights.is_file() else None
+    return Predictor(opened, None, digest, path, confidence, opening)
+
+
+@lru_cache(maxsize=1)
+def _open_once(opening: _Opening, weights_sha256: str | None) -> Predictor:
+    """Open a model of another process, and see that it is the same one: this may be another machine.
+
+    Raises:
+        ModelError: Its weights are others here.
+    """
+    predictor = open_predictor(
+        opening.model,
+        confidence=opening.confidence,
+        engine=opening.engine,
+        device=opening.device,
+        trust_pickle=opening.trust_pickle,
+    )
+    if predictor.weights_sha256 != weights_sha256:
+        raise ModelError(f"{predictor.path}: has other weights on {platform.node()} than where the command was given")
+    return predictor
 
 
 def fitting_device(path: Path, engine: EngineChoice, device: str) -> str:

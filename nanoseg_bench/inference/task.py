@@ -10,7 +10,7 @@ from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.file_names import UniqueNames
 from nanoseg_bench.errors import ImageError, UsageError
 from nanoseg_bench.files import sha256_file
-from nanoseg_bench.imageio import read_image
+from nanoseg_bench.images import read_image
 from nanoseg_bench.inference.folder import (
     Contents,
     Settings,
@@ -26,7 +26,6 @@ from nanoseg_bench.inference.overlay import write_overlay
 from nanoseg_bench.inference.particles import PredictedImage
 from nanoseg_bench.inference.predictor import Predictor
 from nanoseg_bench.inference.tiles import AUTO, Tiles
-from nanoseg_bench.models.run_files import RUN_FILE
 from nanoseg_bench.progress import track
 from nanoseg_bench.staging import hold_folder
 from nanoseg_bench.weights.shipped import is_shipped
@@ -251,8 +250,4 @@ def _origin(predictor: Predictor) -> str:
 
 def _begun_by(predictor: Predictor) -> BegunBy:
     """What the written annotations say of the model that drew them."""
-    run = None
-    if predictor.path is not None:
-        folder = (predictor.path if predictor.path.is_dir() else predictor.path.parent).resolve()
-        run = folder.name if (folder / RUN_FILE).is_file() else None
-    return BegunBy(predictor.model.recipe.model, run, predictor.weights_sha256)
+    return BegunBy(predictor.model.recipe.model, predictor.run, predictor.weights_sha256)

@@ -13,7 +13,7 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoseg_bench.annotations.extents import Extents, measure
+from nanoseg_bench.annotations.extents import Extents, extents_of
 from nanoseg_bench.annotations.instance import Instance, Rle
 from nanoseg_bench.annotations.raster import area, iou_matrix, rle_to_window, to_rle, window_to_rle
 from nanoseg_bench.progress import track
@@ -71,7 +71,7 @@ class Tile:
     height: int
 
     def cut_out(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Its part of (H, W) or (H, W, 3) pixels."""
+        """The pixels of the tile, of (H, W) or (H, W, 3) pixels of the field."""
         return pixels[self.y : self.y + self.height, self.x : self.x + self.width]
 
 
@@ -167,8 +167,8 @@ def combine(whole: Sequence[Instance], small: Sequence[Instance], overlap: int) 
     Returns:
         Best score first.
     """
-    large = [each for each, extent in zip(whole, _lengths(measure(whole)), strict=True) if extent > overlap / 2]
-    areas = measure(small).areas
+    large = [each for each, extent in zip(whole, _lengths(extents_of(whole)), strict=True) if extent > overlap / 2]
+    areas = extents_of(small).areas
     kept_large: list[Instance] = []
     kept_small = np.ones(len(small), dtype=bool)
     for each, near in zip(large, _near(large, small), strict=True):
@@ -206,7 +206,7 @@ def _wanted(found: Sequence[Instance], used: float, most: float) -> float | None
         return None
     if len(found) < _FEW:
         return min(2 * used, most)
-    diameters = np.sqrt(4 * measure(found).areas / math.pi) * used / most
+    diameters = np.sqrt(4 * extents_of(found).areas / math.pi) * used / most
     small = float(np.quantile(diameters, _SMALL_SHARE))
     return None if small >= SMALL else min(used * SEEN / small, most)
 
@@ -229,7 +229,7 @@ def _uncut(
     first_column, first_row = (seam if tile.x else 0), (seam if tile.y else 0)
     last_column = tile.width - (seam if tile.x + tile.width < width else 0)
     last_row = tile.height - (seam if tile.y + tile.height < height else 0)
-    extents = measure(found)
+    extents = extents_of(found)
     for each, length, box in zip(found, _lengths(extents), extents.boxes, strict=True):
         left, top, right, bottom = box
         inside = left >= first_column and top >= first_row and right <= last_column and bottom <= last_row
@@ -259,8 +259,8 @@ def _each_once(found: Sequence[tuple[Instance, Tile]]) -> list[Instance]:
 
 def _near(ones: Sequence[Instance], others: Sequence[Instance]) -> Iterator[NDArray[np.intp]]:
     """For each of ``ones``, the numbers of ``others`` whose boxes overlap its own."""
-    boxes = measure(others).boxes
-    for box in measure(ones).boxes:
+    boxes = extents_of(others).boxes
+    for box in extents_of(ones).boxes:
         yield np.flatnonzero((boxes[:, :2] < box[2:]).all(axis=1) & (boxes[:, 2:] > box[:2]).all(axis=1))
 
 

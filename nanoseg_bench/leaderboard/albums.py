@@ -18,9 +18,8 @@ from nanoseg_bench.files import sha256_file
 from nanoseg_bench.leaderboard.entries import LeaderboardRow
 from nanoseg_bench.metrics.matching import image_overlap, match
 from nanoseg_bench.pages import data_uri
-from nanoseg_bench.preparation.instance_stream import read_instances
 from nanoseg_bench.preparation.prepared_set import PreparedSet
-from nanoseg_bench.runs.cross_validation import fingerprint, fold_runs
+from nanoseg_bench.runs.cross_validation import fold_runs, predictions_sha256
 from nanoseg_bench.runs.folder import find_runs
 
 OUTLINES: dict[str, Colour] = {
@@ -107,7 +106,7 @@ class _Artist:
 
     def __init__(self, prepared: PreparedSet, names: Sequence[str], most_bytes: int) -> None:
         self._images = {image.name: image for image in prepared.judged_images("test")} if names else {}
-        self._truth = read_instances(prepared.coco_file("truth", "test"), set(names)) if names else {}
+        self._truth = prepared.instances_of("truth", "test", set(names)) if names else {}
         self._most_bytes = most_bytes
         unknown = [name for name in names if name not in self._images or name not in self._truth]
         if unknown:
@@ -191,5 +190,5 @@ def _kept_predictions(runs: Path, prepared: PreparedSet) -> Mapping[str, Sequenc
     kept: dict[str, Sequence[Path]] = {sha256_file(path): [path] for path in paths if path.is_file()}
     for row in fold_runs(found, prepared):
         if not row.missing(prepared):
-            kept[fingerprint(row)] = [row.run(fold).predictions_path("test") for fold in row.folds]
+            kept[predictions_sha256(row)] = [row.run(fold).predictions_path("test") for fold in row.folds]
     return kept

@@ -20,9 +20,11 @@ from nanoseg_bench.models.registry import resolve
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.preparation.shortcomings import shortcoming_lines, split_shortcomings
 from nanoseg_bench.runs.cleaned_truth import cleaned_truth_lines
+from nanoseg_bench.runs.executors import OnThisMachine
 from nanoseg_bench.runs.failure import Outcome
-from nanoseg_bench.runs.plan import RunSpec, plan_runs
+from nanoseg_bench.runs.plan import RunSpec, from_scratch_lines, plan_runs
 from nanoseg_bench.runs.runner import BenchmarkFolders, run_plan
+from nanoseg_bench.runs.side_by_side import Executor
 from nanoseg_bench.weights.known_warnings import warn_of_known_images
 
 _LOG = logging.getLogger(__name__)
@@ -74,7 +76,7 @@ def run_models(
     Args:
         prepared: The set, or its folder.
         models: Their ids, or ``all``; ``nanoseg-bench list`` has them.
-        preset: ``smoke``, ``quick``, ``cpu``, ``paper`` or ``best``.
+        preset: ``smoke``, ``quick``, ``cpu``, ``fine``, ``paper`` or ``best``.
         recipe: Values of the recipe other than the preset's: ``{"epochs": 50, "options.neck": 0.8}``.
         seeds: One run of each model for each.
         weights: Initial weights, a ``.safetensors`` file; None trains from scratch.
@@ -111,7 +113,13 @@ def run_models(
         opened.root, Path("runs") / opened.name if runs is None else Path(runs), Path(leaderboards)
     )
     outcomes = carry_out(
-        specs, places, opened.name, resolve_device(device), overwrite=overwrite, robust_images=robust_images, jobs=jobs
+        specs,
+        places,
+        opened.name,
+        resolve_device(device),
+        overwrite=overwrite,
+        robust_images=robust_images,
+        executor=OnThisMachine(jobs) if jobs > 1 else None,
     )
     return Benchmark(opened, outcomes, places.runs, places.leaderboards)
 
@@ -125,7 +133,7 @@ def carry_out(
     *,
     overwrite: str = "missing",
     robust_images: int = 0,
-    jobs: int = 1,
+    executor: Executor | None = None,
 ) -> dict[str, Outcome]:
     """Run a plan, and write the CSV files of the set after each run, so that they show what is done.
 
@@ -137,7 +145,7 @@ def carry_out(
         deadline: None for no limit; else as of ``run_plan``, as are the others and what is raised.
         overwrite: What is done of what is there.
         robust_images: Test images for corruptions.
-        jobs: Runs at a time.
+        executor: Where several runs are carried out at a time, if they are.
 
     Returns:
         The outcome of each run by its id.
@@ -150,7 +158,7 @@ def carry_out(
         overwrite,
         after_each=lambda: write_leaderboards(places.leaderboards, set_name),
         robust_images=robust_images,
-        at_once=jobs,
+        executor=executor,
     )
 
 
@@ -181,6 +189,7 @@ def read_leaderboard(
 
 def _warnings(prepared: PreparedSet, specs: Sequence[RunSpec], weights: Path | None) -> list[str]:
     return [
+        *from_scratch_lines(specs),
         *cleaned_truth_lines([spec.recipe for spec in specs], prepared),
         *warn_of_known_images(prepared, [] if weights is None else [weights]),
     ]

@@ -39,16 +39,6 @@ def results_section(leaderboards: Path, set_names: Sequence[str], preset: str) -
     return "\n".join(parts)
 
 
-def find_section(path: Path) -> str | None:
-    """What stands between the two comments of a document; None where it has none.
-
-    Raises:
-        RecordError: Only one of them is there, or one is there twice.
-    """
-    found = _split(path)
-    return None if found is None else found[1]
-
-
 def write_section(path: Path, section: str) -> bool:
     """Put a text between the two comments of a document.
 
@@ -56,7 +46,7 @@ def write_section(path: Path, section: str) -> bool:
         Whether it has them.
 
     Raises:
-        RecordError: As ``find_section``.
+        RecordError: Only one of them is there, or one is there twice.
     """
     found = _split(path)
     if found is None:

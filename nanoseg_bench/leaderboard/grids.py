@@ -187,7 +187,7 @@ def robustness_grid(entries: Sequence[LeaderboardRow]) -> Grid:
     return Grid(headings, rows, (("AP any class", 2), ("loss of AP by corruption, %", 1 + len(used))))
 
 
-def confusion_matrix(entry: LeaderboardRow) -> Matrix | None:
+def confusion_grid(entry: LeaderboardRow) -> Matrix | None:
     """The entry's confusion matrix, shaded by the share of its row; None where it has none.
 
     Predictions without a particle, the last row, have no share: nobody knows how much background there is.

@@ -19,7 +19,7 @@ from nanoseg_bench.leaderboard.entries import LeaderboardRow, build_entries, csv
 from nanoseg_bench.leaderboard.grids import (
     Matrix,
     class_grid,
-    confusion_matrix,
+    confusion_grid,
     modality_grid,
     ood_grid,
     robustness_grid,
@@ -186,8 +186,8 @@ def _references(entries: Sequence[LeaderboardRow]) -> list[str]:
 
 
 def _matrices(entries: Sequence[LeaderboardRow]) -> list[Matrix]:
-    """Of the first seed of each model."""
-    return [matrix for entry in entries if entry.leads and (matrix := confusion_matrix(entry)) is not None]
+    """Confusion matrices, of the first seed of each model."""
+    return [matrix for entry in entries if entry.leads and (matrix := confusion_grid(entry)) is not None]
 
 
 def _images_command(set_name: str) -> str:

@@ -26,7 +26,7 @@ class Look:
 
     @property
     def linestyle(self) -> tuple[float, Dashes | None]:
-        """As matplotlib takes it."""
+        """The dashes as matplotlib takes a line style."""
         return 0.0, self.dashes or None
 
 

@@ -103,7 +103,7 @@ def _folds(rows: Sequence[Row]) -> int | None:
 
 
 def _columns(rows: Sequence[Row], kind: str, one_seed: bool) -> list[_Column]:
-    """Those that any row fills, in their order."""
+    """The columns that any row fills, in their order."""
     first = [_Column("rank", "rank", 0, _rank), _Column("title", "model", 0, _model)]
     if not one_seed:
         first.append(_Column("seed", "seed", 0, partial(_as_is, "seed")))

@@ -78,7 +78,7 @@ class Region:
 
     @cached_property
     def value(self) -> int:
-        """Its median grey value."""
+        """Median grey value of the region."""
         window = self.grey[self.top : self.bottom, self.left : self.right]
         return int(np.median(window[self.mask[1:-1, 1:-1] > 0]))
 

@@ -61,7 +61,7 @@ class Marks:
     letters: NDArray[np.float64]
 
     def of(self, *kinds: str) -> list[Mark]:
-        """Those of some kinds."""
+        """The marks of some kinds, in the order of ``found``."""
         return [mark for mark in self.found if mark.kind in kinds]
 
     def mask(self, *kinds: str) -> NDArray[np.bool_]:

@@ -108,7 +108,12 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         name="confidence", quantity="confidence", heading="Confidence", digits=3,
-        meaning="the model's, 0 to 1; empty for an annotation",
+        meaning="the model's, 0 to 1; empty for an annotation, and for what a person outlined",
+    ),
+    _text(
+        "origin", "Origin",
+        "who outlined it: model; changed, where a person changed the model's outline or its class, or had it count "
+        "against a rule; drawn, by a person; empty where nobody says",
     ),
     _text("exclusion", "Left out", "why it does not count in the sample, all reasons; empty for one that counts"),
     _flag("touches_border", "Touches border", "it has a pixel in the first or last row or column of the field"),
@@ -124,7 +129,8 @@ COLUMNS: tuple[Column, ...] = (
         name="border_weight", quantity="border_weight", heading="Border weight", digits=3,
         meaning="how many particles of its extent it stands for, since large ones touch the border more often: "
         "W H / ((W − w)(H − h)) of a field of W × H px and a box of w × h px (Miles–Lantuéjoul, ISO 13322-1); here "
-        "with W − 1 and H − 1 in the divisor, as many as a grid of pixels has places for it",
+        "with W − 1 and H − 1 in the divisor, as many as a grid of pixels has places for it; 1 for what the border "
+        "cuts and a person counts",
     ),
     *_measured("diameter", "Diameter", "of the circle of equal area, √(4 A / π)", shape=False),
     *_measured("area", "Area", "A, its pixels, without holes", dimension=2, shape=False),

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nanoseg_bench.annotations.instance import BY_HAND
 from nanoseg_bench.measure.particles import BELOW_CONFIDENCE
 from nanoseg_bench.measure.sample import particle_weights
 from nanoseg_bench.measure.statistics import compute_statistics
@@ -23,7 +24,8 @@ def against_confidence(
 ) -> pd.DataFrame:
     """How count and a statistic of the number distribution change with the confidence.
 
-    A flat stretch around the confidence that was used says that the result does not hang on it.
+    A flat stretch around the confidence that was used says that the result does not hang on it. What has no confidence,
+    or what a person changed, counts at all of them.
 
     Args:
         table: Of particles, also of those below the confidence that was used, as far down as the curve shall reach.
@@ -36,16 +38,18 @@ def against_confidence(
         ``confidence``, ``count``, and the statistic, which is empty without particles. No row where no particle has a
         confidence.
     """
-    known = table[(table["exclusion"].isna() | (table["exclusion"] == BELOW_CONFIDENCE)) & table["confidence"].notna()]
-    known = known[known[column].notna()]
+    judged_by_it = table["exclusion"].isna() | (table["exclusion"] == BELOW_CONFIDENCE)
+    known = table[judged_by_it & table[column].notna()]
     scores = known["confidence"].to_numpy(dtype=np.float64)
+    judged = ~np.isnan(scores)
     if confidences is None:
-        confidences = _steps(scores)
+        confidences = _steps(scores[judged])
+    always = ~judged | known["origin"].isin(BY_HAND).to_numpy(dtype=bool)
     values = known[column].to_numpy(dtype=np.float64)
     weights = particle_weights(known, "number", border_weighted)
     rows = []
     for confidence in confidences:
-        kept = scores >= confidence
+        kept = always | (scores >= confidence)
         value = compute_statistics(values[kept], weights[None, kept])[statistic][0] if kept.any() else np.nan
         rows.append({"confidence": float(confidence), "count": int(kept.sum()), statistic: float(value)})
     return pd.DataFrame(rows, columns=["confidence", "count", statistic])

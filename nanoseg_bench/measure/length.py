@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from nanoseg_bench.errors import MeasurementError, UsageError
-from nanoseg_bench.imageio.scale import nm_per_unit
+from nanoseg_bench.images.scale import nm_per_unit
 
 _TEXT = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([^\s\d.,].*?)\s*")
 _PIXELS = ("px", "pixel", "pixels")

@@ -54,7 +54,7 @@ class Summary:
         images: Micrographs that those are of.
         estimates: By the name of a statistic (``statistics.STATISTICS``), with 95 % intervals.
         drawn: What the intervals' resamples draw.
-        fits: Normal and log-normal distribution; empty for a sample that is too small.
+        fits: Normal and log-normal distribution; empty for a sample that is too small, and where none was asked for.
     """
 
     column: str
@@ -69,17 +69,21 @@ class Summary:
     fits: tuple[Fit, ...]
 
     @property
-    def sentence(self) -> str:
-        """What the numbers are of, for a report."""
+    def subject(self) -> str:
+        """What the numbers are of."""
         border = (
             "weighted for those that the border left out (Miles–Lantuéjoul)" if self.border_weighted else "unweighted"
         )
-        reason = "" if self.drawn == "images" else f", since there are fewer than {MIN_IMAGES} images"
         return (
             f"{in_words(self.count, 'particle')} of {in_words(self.images, 'image')}, {border}; "
-            f"{self.weighting} distribution: {WEIGHTINGS[self.weighting]}. Intervals of 95 % by bootstrap over "
-            f"{self.drawn}{reason}."
+            f"{self.weighting} distribution: {WEIGHTINGS[self.weighting]}"
         )
+
+    @property
+    def sentence(self) -> str:
+        """``subject``, and what the intervals are, for a report."""
+        reason = "" if self.drawn == "images" else f", since there are fewer than {MIN_IMAGES} images"
+        return f"{self.subject}. Intervals of 95 % by bootstrap over {self.drawn}{reason}."
 
 
 def summarise(
@@ -90,6 +94,7 @@ def summarise(
     border_weighted: bool = True,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    fit: bool = True,
 ) -> Summary:
     """The distribution of one quantity over the particles that count.
 
@@ -102,24 +107,26 @@ def summarise(
             and large ones touch it more often; without the weight the sample is too small-grained.
         resamples: Of the bootstrap.
         seed: Of its draws.
+        fit: Whether distributions are fitted to it.
     """
-    measured = counted(table)
-    known = measured[measured[column].notna()]
-    values = known[column].to_numpy(dtype=np.float64)
-    weights = particle_weights(known, weighting, border_weighted)
-    images, names = pd.factorize(known["image"])
+    # Arrays, not tables: a page asks for dozens of summaries at once.
+    counts = table["exclusion"].isna().to_numpy()
+    known = counts & table[column].notna().to_numpy()
+    values = table[column].to_numpy(dtype=np.float64)[known]
+    weights = _weights(table, known, weighting, border_weighted)
+    images, names = pd.factorize(table["image"].to_numpy()[known])
     estimates, drawn = estimate(values, weights, images.astype(np.intp), resamples=resamples, seed=seed)
     return Summary(
         column=column,
         unit=_unit_of(column),
         weighting=weighting,
         border_weighted=border_weighted,
-        count=len(known),
-        without=len(measured) - len(known),
+        count=len(values),
+        without=int(counts.sum()) - len(values),
         images=len(names),
         estimates=estimates,
         drawn=drawn,
-        fits=fit_distributions(values, weights) if len(values) else (),
+        fits=fit_distributions(values, weights) if fit and len(values) else (),
     )
 
 
@@ -128,9 +135,18 @@ def particle_weights(table: pd.DataFrame, weighting: Weighting, border_weighted:
 
     Areas are taken in nm² where all particles have them, so that images of different magnification pool rightly.
     """
-    area = table[f"area_{pooled_unit(table)}2"].to_numpy(dtype=np.float64)
-    by_size = {"number": np.ones_like(area), "area": area, "volume": area**1.5}[weighting]
-    return by_size * table["border_weight"].to_numpy(dtype=np.float64) if border_weighted else by_size
+    return _weights(table, np.ones(len(table), dtype=bool), weighting, border_weighted)
+
+
+def _weights(
+    table: pd.DataFrame, kept: NDArray[np.bool_], weighting: Weighting, border_weighted: bool
+) -> NDArray[np.float64]:
+    """``particle_weights`` of some rows."""
+    power = {"number": 0.0, "area": 1.0, "volume": 1.5}[weighting]
+    in_nm = bool(kept.any()) and not np.isnan(table["nm_per_px"].to_numpy(dtype=np.float64)[kept]).any()
+    area = table["area_nm2" if in_nm else "area_px2"].to_numpy(dtype=np.float64)[kept]
+    by_size = area**power
+    return by_size * table["border_weight"].to_numpy(dtype=np.float64)[kept] if border_weighted else by_size
 
 
 def pooled_unit(table: pd.DataFrame) -> Unit:
@@ -141,7 +157,8 @@ def pooled_unit(table: pd.DataFrame) -> Unit:
 def quantities_of(table: pd.DataFrame, name: str = ALL) -> tuple[str, ...]:
     """Quantities that are worth a line for a class: lengths and widths of rods, edges of cubes."""
     extra = _RODS if is_rod(name) else ()
-    edges = ("edge_length",) if bool(counted(table)["edge_length_px"].notna().any()) else ()
+    has_edge = table["edge_length_px"].notna() & table["exclusion"].isna()
+    edges = ("edge_length",) if bool(has_edge.any()) else ()
     return _ANY_KIND[:1] + extra + edges + _ANY_KIND[1:]
 
 
@@ -174,7 +191,7 @@ def summary_table(
         just one class, or none is named, it is the only one.
     """
     unit = unit or pooled_unit(table)
-    names = sorted(counted(table)[by].dropna().unique())
+    names = sorted(table.loc[table["exclusion"].isna(), by].dropna().unique())
     groups = [(ALL, table), *((name, table[table[by] == name]) for name in names if len(names) > 1)]
     lone = names[0] if len(names) == 1 else ALL
     rows = []
@@ -188,6 +205,7 @@ def summary_table(
                 border_weighted=border_weighted,
                 resamples=resamples,
                 seed=seed,
+                fit=False,
             )
             rows.append({by: name, "quantity": quantity, "unit": column.unit, **_as_row(summary)})
     return pd.DataFrame(rows)
@@ -234,8 +252,9 @@ def _scale_warnings(known: pd.DataFrame) -> list[str]:
         ]
     if not without and len(scales) and scales.max() > (1 + _SAME_SCALE) * scales.min():
         return [
-            f"Images of {scales.min():.3g} to {scales.max():.3g} nm per px are pooled: small particles are found in "
-            "those of higher magnification only"
+            f"Images of {scales.min():.3g} to {scales.max():.3g} nm per px are pooled, each particle counted the same: "
+            "small ones are found in those of higher magnification only, which show few of the large ones; report "
+            "magnifications that differ much as samples of their own (--sample-by)"
         ]
     return []
 

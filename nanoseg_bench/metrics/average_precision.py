@@ -194,22 +194,23 @@ def resampled_precision(
 ) -> NDArray[np.float64]:
     """Average precision of one class per resample and IoU threshold, shape (R, 10); NaN without a particle.
 
-    Precision rises only at true positives, so it is enough to look there: the counts at each true positive
-    are kept per source group, and a resample is a weighted sum over the groups.
+    Precision rises only at true positives, so it is enough to look there. A detection counts as often as its group is
+    drawn; memory does not hang on the number of groups, or of resamples.
     """
-    group_count = weights.shape[1]
-    truth = weights @ np.bincount(groups, weights=matches.truth_count, minlength=group_count)
+    truth = weights @ np.bincount(groups, weights=matches.truth_count, minlength=weights.shape[1])
     result = np.full((len(weights), len(matches.outcome)), np.nan)
     detection_groups = groups[matches.image]
     for index, outcome in enumerate(matches.outcome):
-        hits = np.flatnonzero(outcome == TRUE_POSITIVE)
         counted = np.flatnonzero(outcome != IGNORED)
-        hits_until = _counts_until(hits, hits, detection_groups, group_count)
-        counted_until = _counts_until(hits, counted, detection_groups, group_count)
-        rows = max(1, _CHUNK_ELEMENTS // max(hits.size, 1))
+        hits = np.flatnonzero(outcome[counted] == TRUE_POSITIVE)
+        group = detection_groups[counted]
+        rows = max(1, _CHUNK_ELEMENTS // max(counted.size, 1))
         for start in range(0, len(weights), rows):
             part = slice(start, start + rows)
-            result[part, index] = _interpolate(weights[part] @ hits_until, weights[part] @ counted_until, truth[part])
+            drawn = weights[part][:, group]
+            hits_until = np.cumsum(drawn[:, hits], axis=1)
+            counted_until = np.cumsum(drawn, axis=1)[:, hits]
+            result[part, index] = _interpolate(hits_until, counted_until, truth[part])
     return result
 
 
@@ -233,17 +234,6 @@ def _mean_of_measured(values: NDArray[np.float64], axis: int) -> NDArray[np.floa
         count > 0, np.where(present, values, 0.0).sum(axis=axis) / np.maximum(count, 1), np.nan
     )
     return means
-
-
-def _counts_until(
-    hits: NDArray[np.intp], positions: NDArray[np.intp], groups: NDArray[np.intp], group_count: int
-) -> NDArray[np.float64]:
-    """(G, hits) how many of ``positions`` belong to each group, up to and with each hit."""
-    next_hit = np.searchsorted(hits, positions)
-    before_last = next_hit < hits.size
-    cells = groups[positions[before_last]] * hits.size + next_hit[before_last]
-    counts = np.bincount(cells, minlength=group_count * hits.size).reshape(group_count, hits.size)
-    return np.cumsum(counts, axis=1).astype(np.float64)
 
 
 def _interpolate(

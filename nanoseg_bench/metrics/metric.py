@@ -109,7 +109,7 @@ class Metric:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Its columns in a table that has its interval."""
+        """The metric's columns: its own, and where it has an interval those of both ends."""
         return (self.name, f"{self.name}_lo", f"{self.name}_hi") if self.interval else (self.name,)
 
     @property
@@ -124,7 +124,7 @@ class Metric:
 
     @property
     def in_words(self) -> str:
-        """Its name in a sentence, without unit."""
+        """What a sentence calls the metric, without its unit."""
         return self.title or self.heading or self.name
 
     @property

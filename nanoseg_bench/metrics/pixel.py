@@ -40,12 +40,6 @@ def pixel_scores(overlaps: Iterable[ImageOverlap]) -> PixelScores | None:
     return PixelScores(iou=intersection / joint, dice=2 * intersection / (joint + intersection))
 
 
-def pixel_iou(overlaps: Iterable[ImageOverlap]) -> float | None:
-    """``pixel_scores(overlaps).iou``; None where neither side has a pixel."""
-    scores = pixel_scores(overlaps)
-    return None if scores is None else scores.iou
-
-
 def _pixel_counts(overlap: ImageOverlap) -> tuple[int, int]:
     """Pixels in both unions, and in either, of one image."""
     predicted = _area_outside(overlap.predicted, overlap.ignore)

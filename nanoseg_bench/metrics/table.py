@@ -543,22 +543,22 @@ def of_groups(*groups: Group) -> tuple[Metric, ...]:
 
 
 def names(*groups: Group) -> tuple[str, ...]:
-    """Their names."""
+    """Names of the metrics of some groups, group by group."""
     return tuple(each.name for each in of_groups(*groups))
 
 
 def with_interval(*groups: Group) -> tuple[str, ...]:
-    """Names of those that are resampled."""
+    """Names of the metrics of some groups that have an interval over resampled source groups."""
     return tuple(each.name for each in of_groups(*groups) if each.interval)
 
 
 def columns(*groups: Group) -> tuple[str, ...]:
-    """Their columns, intervals included."""
+    """Columns of the metrics of some groups, those of their intervals included."""
     return tuple(column for each in of_groups(*groups) for column in each.columns)
 
 
 def also_in(table: str) -> tuple[Metric, ...]:
-    """Those of other groups that a table has too."""
+    """The metrics of other groups that a table has, too."""
     return tuple(each for each in METRICS if table in each.also)
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.errors import ModelError, RecipeError, TimeLimitReached
-from nanoseg_bench.imageio import as_rgb, read_image
+from nanoseg_bench.images import as_rgb
 from nanoseg_bench.models.options import Options, check_options
 from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.stopwatch import Stopwatch
@@ -59,7 +59,7 @@ class CanvasImage:
     @classmethod
     def read(cls, image: PreparedImage) -> "CanvasImage":
         """The canvas of an image of a prepared set."""
-        return cls(image.name, as_rgb(read_image(image.image_path)), image.letterbox)
+        return cls(image.name, image.read_canvas(), image.letterbox)
 
     @classmethod
     def of_micrograph(cls, pixels: NDArray[np.uint8], canvas: int, name: str = "") -> "CanvasImage":

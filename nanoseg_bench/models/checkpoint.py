@@ -1,6 +1,7 @@
 """Training state that survives a kill, and finished weights that load without unpickling."""
 
 import random
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,24 @@ def load_state(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
+        _require_checksums(path)
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a different type for every kind of damage
         raise ModelError(
             f"{path}: not a readable checkpoint ({error}); delete it to start the training anew"
         ) from error
     return state
+
+
+def _require_checksums(path: Path) -> None:
+    """Refuse a file in which a bit is another one: torch reads its ZIP archive without looking at the checksums.
+
+    Raises:
+        ValueError, zipfile.BadZipFile: It is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if (damaged := archive.testzip()) is not None:
+            raise ValueError(f"the checksum of {damaged} is wrong")
 
 
 def rng_state() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from PIL import Image
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.raster import rle_to_window, to_rle
 from nanoseg_bench.errors import DatasetError
-from nanoseg_bench.imageio import as_rgb, read_image
+from nanoseg_bench.images import as_rgb
 from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
 
 _PIXEL_MEAN = 0.5
@@ -59,7 +59,7 @@ class TrainingImages:
         copies: Whether its augmented copies are training images, too.
 
     Raises:
-        DatasetError: ``canvas/train.json`` lacks a training image.
+        DatasetError: The set lacks the instances of a training image, or a shard is missing or cut off.
     """
 
     def __init__(self, prepared: PreparedSet, network_size: int, *, copies: bool = True) -> None:
@@ -69,10 +69,11 @@ class TrainingImages:
         if missing:
             # An image without targets would be trained on as an image without particles.
             raise DatasetError(
-                f"{prepared.root / 'canvas' / 'train.json'}: lacks {len(missing)} training images, first {missing[0]}; "
-                f"run `nanoseg-bench prepare --out {prepared.root} --overwrite always` again"
+                f"{prepared.instances_file('canvas', 'train')}: lacks {len(missing)} training images, first "
+                f"{missing[0]}; run `nanoseg-bench prepare --out {prepared.root} --overwrite always` again"
             )
         self._classes = prepared.classes
+        self.in_shards = prepared.shards is not None
         self.size = network_size
 
     def __len__(self) -> int:
@@ -100,7 +101,7 @@ class TrainingImages:
 
 def load_canvas(image: PreparedImage, network_size: int) -> NDArray[np.uint8]:
     """Read a canvas image as (s, s) grey or (s, s, 3) RGB uint8 at network size."""
-    return resize_pixels(read_image(image.image_path), network_size)
+    return resize_pixels(image.read_pixels(), network_size)
 
 
 def resize_pixels(pixels: NDArray[np.uint8], network_size: int) -> NDArray[np.uint8]:

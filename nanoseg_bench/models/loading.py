@@ -5,6 +5,7 @@ the set on the training device and assembles there. Both run the same code on th
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import torch
@@ -27,7 +28,7 @@ class BatchSource(Protocol):
         """Number of training images."""
 
     def load(self, images: Sequence[int], device: str) -> None:
-        """Make ready to give batches of these images."""
+        """Make ready to give batches of these images. One that reads them batch by batch sets ``streams``."""
 
     def __getitem__(self, draw: Draw) -> Any:
         """The batch: tensors in any nesting of lists, tuples and dictionaries. The same for the same draw."""
@@ -46,6 +47,7 @@ class Loader:
     def __init__(self, source: BatchSource, recipe: Recipe, context: FitContext, budget: Budget) -> None:
         self._order = Order(budget, context.seed, recipe.batch)
         self._device = context.device
+        self._streams = getattr(source, "streams", False)
         self._batches: Iterable[Any]
         if self._on_cuda and recipe.loader == "stock":
             workers = min(_MAX_WORKERS, max(available_cores(logical=True) - 1, 1))
@@ -58,7 +60,9 @@ class Loader:
         """Batches of ``epoch`` (from 0), from its step ``first_step`` on."""
         self._order.epoch, self._order.first_step = epoch, first_step
         batches = iter(self._batches)
-        return _ahead(batches, self._device) if self._on_cuda else batches
+        if self._on_cuda:
+            return _ahead(batches, self._device)
+        return _read_ahead(batches) if self._streams and _a_core_is_free() else batches
 
     @property
     def _on_cuda(self) -> bool:
@@ -117,6 +121,20 @@ class _Mapped:
 
     def __iter__(self) -> Iterator[Any]:
         return map(self._source.__getitem__, self._order)
+
+
+def _read_ahead(batches: Iterator[Any]) -> Iterator[Any]:
+    """Yield ``batches``; each is read, by a thread, while the one before is trained on."""
+    with ThreadPoolExecutor(1) as reader:
+        waiting = reader.submit(next, batches, None)
+        while (batch := waiting.result()) is not None:
+            waiting = reader.submit(next, batches, None)
+            yield batch
+
+
+def _a_core_is_free() -> bool:
+    """Whether the network leaves one; on its own cores a reader would make its threads wait for each other."""
+    return torch.get_num_threads() < available_cores()
 
 
 def to_device(batch: Any, device: str) -> Any:

@@ -10,7 +10,7 @@ from torch import Tensor
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import ModelError
 from nanoseg_bench.extras import require_packages
-from nanoseg_bench.imageio import as_rgb
+from nanoseg_bench.images import as_rgb
 from nanoseg_bench.models.base import EngineName
 from nanoseg_bench.nsyolo.export import INPUT, OUTPUTS
 

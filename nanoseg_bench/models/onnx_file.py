@@ -39,7 +39,7 @@ class OnnxAbout:
     confidence: float | None = None
 
     def as_metadata(self) -> dict[str, str]:
-        """As texts."""
+        """What the file holds beside the network: text by key, as ONNX keeps metadata."""
         texts = {
             "format": FORMAT,
             "package": f"nanoseg-bench {nanoseg_bench.__version__}",

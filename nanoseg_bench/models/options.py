@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from nanoseg_bench.errors import RecipeError
 from nanoseg_bench.models.recipe import Prediction, Recipe, Training, explain
 
+SharedPixels = Literal["both", "surer"]
+"""Whose pixels those are that two masks claim; ``models.shared_pixels`` gives them to the surer one."""
+
 
 class Options(BaseModel):
     """The options of a model; a subclass lists them.
@@ -75,6 +78,17 @@ class SemanticOptions(PostProcessing):
 
     encoder: Training[str] = Field(default="resnet34", description="Its name in segmentation-models-pytorch.")
     dice_weight: Training[float] = Field(default=1.0, ge=0, description="Weight of the Dice loss beside cross entropy.")
+    distance: Training[bool] = Field(
+        default=False,
+        description="A further channel learns how deep inside its particle a pixel lies, and cuts touching particles.",
+    )
+    middle: Prediction[float] = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="With `distance`: least learnt depth, 1 in the middle of a particle and 0 at its edge, at which a "
+        "particle of its own begins; `neck` then is that of the depth.",
+    )
 
 
 class YoloOptions(Options):
@@ -93,6 +107,9 @@ class YoloOptions(Options):
     )
     nms_iou: Prediction[float] = Field(
         default=0.7, ge=0, le=1, description="Of two boxes with more overlap, the better one stays."
+    )
+    shared_pixels: Prediction[SharedPixels] = Field(
+        default="both", description="Pixels that two masks claim are both's, or the surer one's."
     )
 
 

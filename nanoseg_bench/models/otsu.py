@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
 
 from nanoseg_bench.annotations.instance import Instance
-from nanoseg_bench.imageio import as_grey
+from nanoseg_bench.images import as_grey
 from nanoseg_bench.models.base import CanvasImage, FitContext, FitReport, Model
 from nanoseg_bench.models.options import OtsuOptions
 from nanoseg_bench.models.pixels import PixelInstance, instances_from_probability, restore_instances

@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from nanoseg_bench.errors import RecipeError, UsageError
+from nanoseg_bench.files import parse_yaml
 from nanoseg_bench.models.options import Options, check_options
 from nanoseg_bench.models.recipe import Augmentation, Recipe, Side, explain, unknown_name
 
@@ -101,8 +101,8 @@ def _check_name(name: str, groups: Mapping[str, type[BaseModel]]) -> None:
 
 def _value(word: str, text: str) -> Any:
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        value = parse_yaml(text)
+    except ValueError as error:
         raise UsageError(f"{_FLAG} {word}: the value cannot be read ({error})") from error
     if isinstance(value, str):
         try:

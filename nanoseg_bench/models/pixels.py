@@ -2,10 +2,11 @@
 
 The foreground is thresholded, small holes are filled, and touching particles are cut by a watershed on the distance
 to the background. Two maxima of the distance are two particles when the neck between them is clearly narrower than the
-narrower of the two; that rule has no length in it, so it holds for particles of any size.
+narrower of the two; that rule has no length in it, so it holds for particles of any size. A network that has learnt
+where the middles of particles are cuts by these instead.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -47,6 +48,7 @@ def instances_from_probability(
     letterbox: Letterbox,
     class_probabilities: NDArray[np.float32] | None = None,
     parameters: PostProcessing = DEFAULT,
+    split: Callable[[NDArray[np.bool_]], NDArray[np.int32]] | None = None,
 ) -> list[PixelInstance]:
     """Cut a foreground probability into particles.
 
@@ -55,13 +57,15 @@ def instances_from_probability(
         letterbox: Says which part of the canvas is image; its padding is background.
         class_probabilities: (C, S, S) probability of each class; an instance gets the class of the highest mean.
         parameters: Threshold, splitting and cleaning.
+        split: Labels the particles of a mask; ``split_touching`` by default.
 
     Returns:
         Particles in no particular order.
     """
     mask = np.zeros(foreground.shape, dtype=bool)
     letterbox.content(mask)[:] = letterbox.content(foreground) > parameters.threshold
-    labels = split_touching(fill_small_holes(mask, parameters.max_hole), parameters)
+    filled = fill_small_holes(mask, parameters.max_hole)
+    labels = split_touching(filled, parameters) if split is None else split(filled)
     found = []
     for number, window in enumerate(ndimage.find_objects(labels), start=1):
         if window is None:
@@ -120,9 +124,40 @@ def split_touching(mask: NDArray[np.bool_], parameters: PostProcessing = DEFAULT
     distance = distance_to_background(mask)
     # The pixels touching the background have distance 1; thinner than that has no neck to speak of.
     lowered = np.minimum(distance * parameters.neck, distance - parameters.min_depth).clip(min=0)
-    flooded = reconstruction(lowered, distance)
-    markers, _ = ndimage.label((flooded <= lowered) & mask, structure=np.ones((3, 3)))
+    markers, _ = ndimage.label(_tops(distance, lowered) & mask, structure=np.ones((3, 3)))
     return watershed(-distance, markers, mask=mask).astype(np.int32)
+
+
+def split_at_middles(
+    mask: NDArray[np.bool_], depth: NDArray[np.float32], middle: float, neck: float = DEFAULT.neck
+) -> NDArray[np.int32]:
+    """Label the particles of a mask by a learnt depth: (H, W) int32, 0 is background.
+
+    Markers are the maxima of the depth that lie above ``middle`` and are apart by the rule of ``split_touching``: the
+    saddle towards any higher maximum is below ``neck`` times their own depth, so the ripples of a network are none. A
+    region of the mask without a marker is one particle.
+
+    Args:
+        mask: (H, W) what belongs to any particle.
+        depth: (H, W) in [0, 1], as ``models.depth`` defines it.
+        middle: Least depth of a marker.
+        neck: See above.
+    """
+    depth = np.where(mask, depth, 0)
+    tops = _tops(depth, depth * np.float32(neck)) & (depth > middle)
+    markers, count = ndimage.label(tops, structure=np.ones((3, 3)))
+    regions, _ = ndimage.label(mask)
+    has_marker = np.zeros(regions.max() + 1, dtype=bool)
+    has_marker[regions[tops]] = True
+    whole = mask & ~has_marker[regions]
+    markers[whole] = count + regions[whole]
+    return watershed(-depth, markers, mask=mask).astype(np.int32)
+
+
+def _tops(height: NDArray[np.float32], lowered: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where a maximum stands out: no higher one floods it when all are ``lowered`` and grow again under ``height``."""
+    top: NDArray[np.bool_] = reconstruction(lowered, height) <= lowered
+    return top
 
 
 def distance_to_background(mask: NDArray[np.bool_]) -> NDArray[np.float32]:

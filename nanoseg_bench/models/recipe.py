@@ -15,14 +15,17 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nanoseg_bench.errors import RecipeError, UsageError
+from nanoseg_bench.files import read_yaml
 from nanoseg_bench.resources import resource_dir
 from nanoseg_bench.wording import did_you_mean, nearest
 
 SHARED = "shared"
+
+CONTINUED = {"fine": "cpu"}
+"""Presets that go on from weights of another one: their few images, at a small rate, train no network from scratch."""
 
 MaskCleaning = Literal["none", "largest", "largest-filled"]
 """What is done to the masks of particles; ``models.mask_cleaning`` does it."""
@@ -222,9 +225,9 @@ def load_recipe(model: str, preset: str, folder: Path | None = None) -> Recipe:
     if not path.is_file():
         raise RecipeError(f"{path}: no recipe for model {model!r}")
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = read_yaml(path)
         presets = document.pop("presets")
-    except (yaml.YAMLError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise RecipeError(f"{path}: not a recipe ({error!r}); it needs `model`, `title` and `presets`") from error
     if preset not in presets:
         hint = did_you_mean(preset, presets)

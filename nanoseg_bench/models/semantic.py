@@ -1,10 +1,11 @@
 """U-Net and DeepLabv3+: one class per pixel, particles by the shared post-processing.
 
 O. Ronneberger et al., U-Net, MICCAI 2015; L.-C. Chen et al., DeepLabv3+, ECCV 2018. Both with a ResNet-34 encoder, as
-segmentation-models-pytorch builds them; the channels are background and the classes.
+segmentation-models-pytorch builds them; the channels are background and the classes, and the depth where it is learnt.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import cv2
 import numpy as np
@@ -18,8 +19,9 @@ from nanoseg_bench.errors import ModelError
 from nanoseg_bench.models.base import CanvasImage
 from nanoseg_bench.models.batches import InstanceBatch
 from nanoseg_bench.models.data import network_input, normalise
+from nanoseg_bench.models.depth import depth_loss, depth_map
 from nanoseg_bench.models.options import SemanticOptions
-from nanoseg_bench.models.pixels import instances_from_probability, restore_instances
+from nanoseg_bench.models.pixels import instances_from_probability, restore_instances, split_at_middles
 from nanoseg_bench.models.torch_model import TorchModel
 from nanoseg_bench.preparation.letterbox import Letterbox
 
@@ -34,10 +36,11 @@ class SemanticModel(TorchModel):
 
         class MyNet(SemanticModel):
             def build_network(self) -> nn.Module:
-                return MyModule(channels=len(self.classes) + 1)
+                return MyModule(channels=self.channels)
 
     ``build_network`` returns a module that takes (N, 3, H, W) float32, normalised as ``data.normalise`` does, with H
-    and W multiples of 32 and not always equal, and gives logits (N, 1 + C, H, W) of background and the classes.
+    and W multiples of 32 and not always equal, and gives logits (N, channels, H, W) of background and the C classes,
+    and with the option ``distance`` of the depth (see ``models.depth``).
 
     Raises:
         RecipeError: The canvas is no multiple of 32, or an option is unknown.
@@ -47,6 +50,16 @@ class SemanticModel(TorchModel):
     options: SemanticOptions
 
     uses_ignored = True
+
+    @property
+    def channels(self) -> int:
+        """Of the network: background, classes, and the depth with the option ``distance``."""
+        return 1 + len(self.classes) + self._has_depth
+
+    @property
+    def _has_depth(self) -> bool:
+        # The options of a plug-in need not know of it.
+        return bool(getattr(self.options, "distance", False))
 
     def predict(self, images: Sequence[CanvasImage]) -> list[list[Instance]]:
         """Class probabilities at network size, brought to the canvas, cut into particles."""
@@ -58,8 +71,10 @@ class SemanticModel(TorchModel):
             with torch.inference_mode():
                 with self.stopwatch.network():
                     logits = network(inputs)
-                probabilities = logits.softmax(dim=1)[0].cpu().numpy()
-            predictions.append(self._instances(probabilities, letterbox, image.letterbox))
+                of_classes, depth = self._parts(logits)
+                probabilities = of_classes.softmax(dim=1)[0].cpu().numpy()
+                depths = None if depth is None else depth.sigmoid()[0].cpu().numpy()
+            predictions.append(self._instances(probabilities, depths, letterbox, image.letterbox))
         return predictions
 
     def build_network(self) -> nn.Module:
@@ -71,7 +86,7 @@ class SemanticModel(TorchModel):
             encoder_name=self.options.encoder,
             encoder_weights=None,  # the default would fetch ImageNet's
             in_channels=3,
-            classes=len(self.classes) + 1,
+            classes=self.channels,
         )
         # Convolutions run a sixth faster in this layout, on the CPU too.
         return network.to(memory_format=torch.channels_last)
@@ -84,36 +99,70 @@ class SemanticModel(TorchModel):
                 f"(batch {self.recipe.batch}, {number} training images)"
             )
 
-    def targets(self, batch: InstanceBatch) -> tuple[Tensor, Tensor]:
-        """Pixels (B, s, s) and ``class_map``."""
-        return batch.pixels, class_map(batch)
+    def targets(self, batch: InstanceBatch) -> tuple[Tensor, ...]:
+        """Pixels (B, s, s), ``class_map`` and, where it is learnt, ``depth_map``."""
+        owner = owners(batch)
+        targets = (batch.pixels, class_map(batch, owner))
+        return (*targets, depth_map(owner)) if self._has_depth else targets
 
-    def losses(self, network: nn.Module, batch: tuple[Tensor, Tensor]) -> Mapping[str, Tensor]:
-        """Cross entropy and Dice loss."""
-        pixels, target = batch
-        logits = network(normalise(pixels)).float()
-        return {
+    def losses(self, network: nn.Module, batch: tuple[Tensor, ...]) -> Mapping[str, Tensor]:
+        """Cross entropy and Dice loss; that of the depth where it is learnt."""
+        pixels, target, *depths = batch
+        logits, depth = self._parts(network(normalise(pixels)).float())
+        losses = {
             "cross_entropy": functional.cross_entropy(logits, target, ignore_index=_IGNORED),
             "dice": self.options.dice_weight * dice_loss(logits, target),
         }
+        if depth is not None:
+            losses["depth"] = depth_loss(depth, depths[0], target != _IGNORED)
+        return losses
 
-    def _instances(self, probabilities: NDArray[np.float32], seen: Letterbox, canvas: Letterbox) -> list[Instance]:
-        on_canvas = np.zeros((len(probabilities), canvas.canvas, canvas.canvas), dtype=np.float32)
-        on_canvas[0] = 1  # the padding is background
-        for whole, plane in zip(on_canvas, probabilities, strict=True):
-            canvas.content(whole)[:] = cv2.resize(seen.content(plane), canvas.content_size)  # bilinear
-        found = instances_from_probability(1 - on_canvas[0], canvas, on_canvas[1:], self.options)
+    def _parts(self, logits: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(N, 1 + C, H, W) of background and classes, and (N, H, W) of the depth."""
+        return (logits[:, :-1], logits[:, -1]) if self._has_depth else (logits, None)
+
+    def _instances(
+        self,
+        probabilities: NDArray[np.float32],
+        depth: NDArray[np.float32] | None,
+        seen: Letterbox,
+        canvas: Letterbox,
+    ) -> list[Instance]:
+        foreground = _on_canvas(1 - probabilities[0], seen, canvas)
+        of_classes = np.stack([_on_canvas(plane, seen, canvas) for plane in probabilities[1:]])
+        split = None
+        if depth is not None:
+            on_canvas = _on_canvas(depth, seen, canvas)
+            split = partial(split_at_middles, depth=on_canvas, middle=self.options.middle, neck=self.options.neck)
+        found = instances_from_probability(foreground, canvas, of_classes, self.options, split)
         return restore_instances(found, canvas, self.classes, self.max_detections)
 
 
-def class_map(batch: InstanceBatch) -> Tensor:
-    """(B, s, s) int64: 0 background, class index + 1, 255 not counted; where regions overlap, the later one counts."""
+def _on_canvas(plane: NDArray[np.float32], seen: Letterbox, canvas: Letterbox) -> NDArray[np.float32]:
+    """A plane of network size on the canvas, bilinearly; 0 in the padding."""
+    whole = np.zeros((canvas.canvas, canvas.canvas), dtype=np.float32)
+    canvas.content(whole)[:] = cv2.resize(seen.content(plane), canvas.content_size)
+    return whole
+
+
+def owners(batch: InstanceBatch) -> Tensor:
+    """(B, s, s) int64: the region that a pixel shows, counted from 1, where regions overlap the later one; 0: none."""
     size, device = batch.size, batch.label.device
     pixel = (batch.canvas_of[batch.region_of] * size + batch.y) * size + batch.x
     top = torch.zeros(len(batch.pixels) * size * size, dtype=torch.int64, device=device)
     top.scatter_reduce_(0, pixel, batch.region_of + 1, "amax")
+    return top.view(-1, size, size)
+
+
+def class_map(batch: InstanceBatch, owner: Tensor) -> Tensor:
+    """(B, s, s) int64: 0 background, class index + 1, 255 not counted.
+
+    Args:
+        batch: Its regions have the classes.
+        owner: From ``owners``.
+    """
     values = torch.where(batch.label < 0, _IGNORED, batch.label + 1)
-    return torch.cat([values.new_zeros(1), values])[top].view(-1, size, size)
+    return torch.cat([values.new_zeros(1), values])[owner]
 
 
 def dice_loss(logits: Tensor, target: Tensor) -> Tensor:

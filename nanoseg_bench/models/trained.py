@@ -1,6 +1,5 @@
 """Finished models, opened by the file or folder that holds them."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,16 @@ from nanoseg_bench.errors import ModelError, RecipeError, UsageError
 from nanoseg_bench.files import read_json
 from nanoseg_bench.models.base import Model
 from nanoseg_bench.models.checkpoint import read_description
+from nanoseg_bench.models.finished import require_finished
 from nanoseg_bench.models.identity import prediction_values, with_prediction_of
 from nanoseg_bench.models.recipe import Recipe, explain
 from nanoseg_bench.models.registry import build
-from nanoseg_bench.models.run_files import FIT_FILE, RUN_FILE, STATE_FILE, WEIGHTS_FILE
-from nanoseg_bench.wording import shortened
+from nanoseg_bench.models.run_files import FIT_FILE, RUN_FILE, WEIGHTS_FILE
+from nanoseg_bench.seals import unsealed
 
 DEFAULT_MAX_INSTANCES = 500
 """Where weights do not say how many particles their densest training image held: the densest image of EMPS has 497."""
 
-_SHOWN = 5  # folders named in an error
 _NO_CLASSES = ("particle",)  # of a model that tells none apart
 
 
@@ -74,25 +73,13 @@ def open_trained(path: Path, device: str = "cpu", *, trust_pickle: bool = False)
             installed; the message names the file and the way out.
     """
     path = Path(path)
+    require_finished(path)
     if path.is_dir():
-        return _open_folder(path, device)
-    if not path.exists():
-        raise ModelError(f"{path}: no such file or folder{_did_you_mean(path.parent)}")
+        weights = path / WEIGHTS_FILE
+        return _open_weights(weights, device) if weights.is_file() else _open_run(path, device)
     if path.suffix.lower() == ".pt":
         return _open_pickle(path, device, trust_pickle)
-    if path.suffix == ".json" and path.with_suffix(".safetensors").is_file():
-        raise ModelError(f"{path}: describes weights; give {path.with_suffix('.safetensors')} instead")
     return _open_weights(path, device)
-
-
-def _open_folder(folder: Path, device: str) -> Model:
-    if (folder / WEIGHTS_FILE).is_file():
-        return _open_weights(folder / WEIGHTS_FILE, device)
-    if (folder / STATE_FILE).is_file():
-        raise ModelError(f"{folder}: the training is not finished; the same `nanoseg-bench run` goes on with it")
-    if (folder / FIT_FILE).is_file():
-        return _open_run(folder, device)
-    raise ModelError(f"{folder}: holds no {WEIGHTS_FILE}{_did_you_mean(folder)}")
 
 
 def _open_weights(path: Path, device: str) -> Model:
@@ -119,8 +106,8 @@ def _open_run(folder: Path, device: str) -> Model:
     """A model whose weights are a file of its own kind, or which has none, such as Otsu: the run says what it is."""
     origin = folder / RUN_FILE
     try:
-        checkpoint = read_json(folder / FIT_FILE)["report"]["checkpoint"]
-        about = read_json(origin)
+        checkpoint = unsealed(read_json(folder / FIT_FILE))["report"]["checkpoint"]
+        about = unsealed(read_json(origin))
         recipe = Recipe(**about["inputs"]["recipe"])
         classes = tuple(str(name) for name in about.get("classes", ()))
         max_instances = about.get("max_instances")
@@ -147,7 +134,7 @@ def prediction_as_judged(weights: Path) -> dict[str, Any]:
     if weights.name != WEIGHTS_FILE or not path.is_file():
         return {}
     try:
-        return prediction_values(read_json(path)["inputs"]["recipe"])
+        return prediction_values(unsealed(read_json(path))["inputs"]["recipe"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: not readable as a run ({error!r}); run the model again") from error
 
@@ -174,19 +161,6 @@ def _build(recipe: Recipe, classes: tuple[str, ...], max_instances: int | None, 
         raise ModelError(f"{origin}: {error}; install the plug-in that the model comes from") from error
     except RecipeError as error:
         raise ModelError(f"{origin}: {error}") from error
-
-
-def _did_you_mean(folder: Path) -> str:
-    """Runs in or one below ``folder`` that have weights."""
-    found = [str(weights.parent) for weights in _runs_below(folder)]
-    if not found:
-        return "; give a run's folder, a .safetensors file, or a .pt with --trust-pickle"
-    return f"; did you mean {shortened(found, _SHOWN, last='or')}?"
-
-
-def _runs_below(folder: Path) -> Iterator[Path]:
-    for pattern in (f"*/{WEIGHTS_FILE}", f"*/*/{WEIGHTS_FILE}"):
-        yield from sorted(folder.glob(pattern))
 
 
 def _first_line(error: ValidationError) -> str:

@@ -32,6 +32,7 @@ from nanoseg_bench.models.base import FitContext, FitReport
 from nanoseg_bench.models.budget import Budget, batches_of, plan_budget
 from nanoseg_bench.models.checkpoint import (
     load_state,
+    load_weights,
     restore_rng,
     rng_state,
     round_parameters,
@@ -134,12 +135,19 @@ def load_initial_weights(
             these keep what they were drawn as, whatever their shape; a network of one class starts from any of one.
 
     Raises:
-        ModelError: The file cannot be read, or fewer than half of the network's tensors are in it.
+        ModelError: The file cannot be read, is not the one that its JSON describes, or fewer than half of the network's
+            tensors are in it.
     """
     try:
         given = load_file(path)
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path}: not readable as initial weights ({error}); give a .safetensors file") from error
+    about = _about(path)
+    if about.get("tensors_sha256") not in (None, sha256_file(path)):
+        raise ModelError(
+            f"{path}: its SHA-256 is not the one in {path.with_suffix('.json').name}, so that it is damaged or of "
+            "another training; copy both from one place"
+        )
     own = network.state_dict()
     if adapt is not None:
         given = dict(adapt(given, own))
@@ -150,7 +158,8 @@ def load_initial_weights(
             "these weights are of another model"
         )
     told: set[str] = set()
-    known = _classes_of(path)
+    known = about.get("classes")
+    known = [str(name) for name in known] if isinstance(known, list) else None
     if class_layer and known and known != list(classes) and not len(known) == len(classes) == 1:
         told = set(class_layer)
         _LOG.warning(
@@ -167,14 +176,13 @@ def load_initial_weights(
     return len(matching)
 
 
-def _classes_of(path: Path) -> list[str] | None:
-    """The classes of a weights file, by the JSON beside it; None where there is none, or it does not say."""
+def _about(weights: Path) -> dict[str, Any]:
+    """What the JSON beside weights says; empty where there is none, or it cannot be read."""
     try:
-        about = read_json(path.with_suffix(".json"))
+        about = read_json(weights.with_suffix(".json"))
     except (OSError, ValueError, RecursionError):
-        return None
-    classes = about.get("classes") if isinstance(about, dict) else None
-    return [str(name) for name in classes] if isinstance(classes, list) else None
+        return {}
+    return about if isinstance(about, dict) else {}
 
 
 def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
@@ -269,15 +277,16 @@ class _Training:
 
     def finished_report(self) -> FitReport | None:
         """The report of this very training if its weights are already there; they are loaded then."""
-        about_path = self._weights_path.with_suffix(".json")
-        if not (self._weights_path.is_file() and about_path.is_file()):
+        try:
+            tensors, about = load_weights(self._weights_path)
+        except ModelError:  # missing, or not those that the training ended with
             return None
-        training = read_json(about_path).get("training", {})
+        training = about.get("training", {})
         if self._changes(training.get("signature")):
             return None
         try:
-            self._network.load_state_dict(load_file(self._weights_path))
-        except (SafetensorError, OSError, RuntimeError):
+            self._network.load_state_dict(tensors)
+        except RuntimeError:
             return None
         self._network.eval()
         self._state_path.unlink(missing_ok=True)

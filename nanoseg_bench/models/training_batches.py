@@ -60,10 +60,16 @@ class TrainingBatches:
     def __len__(self) -> int:
         return len(self._images)
 
+    @property
+    def streams(self) -> bool:
+        """Whether each batch reads its own images from disk, as it stands after ``load``."""
+        return self._packed is None
+
     def load(self, images: Sequence[int], device: str) -> None:
         """Read the images into memory; for ``loader: gpu``, onto the device.
 
-        Where they do not fit, ``loader: stock`` reads the images of each batch when it is their turn.
+        Where they do not fit, and of a set in shards always, ``loader: stock`` reads the images of each batch when it
+        is their turn: memory does not go with their number.
 
         Raises:
             ModelError: ``loader: gpu``, and they do not fit.
@@ -71,6 +77,8 @@ class TrainingBatches:
         if self._recipe.augmentation is not None:
             images = range(len(self))  # any of them may become part of a mosaic
         on_device = self._recipe.loader == "gpu"
+        if self._images.in_shards and not on_device:
+            return
         try:
             packed = self._read(images)
             self._packed = _moved(packed, device) if on_device else packed

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nanoseg_bench.annotations.instance import Instance
@@ -24,6 +26,7 @@ from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.torch_model import STRIDE, TorchModel
 from nanoseg_bench.models.yolo_data import to_planes, yolo_targets
 from nanoseg_bench.models.yolo_decode import decode_instances, select_detections
+from nanoseg_bench.preparation.letterbox import Letterbox
 
 _LOSS_NAMES = ("box", "seg", "cls", "dfl")
 _GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}  # Ultralytics' defaults; the mask loss shares the gain of the box
@@ -67,7 +70,7 @@ class YoloModel(TorchModel):
 
     @property
     def engine_name(self) -> EngineName:
-        """Of ``engine``."""
+        """Which library runs the network."""
         return self.engine.name
 
     def run_with(self, engine: Engine) -> None:
@@ -109,14 +112,19 @@ class YoloModel(TorchModel):
         ).cpu()
         prototypes = seen.prototypes[0].float().cpu()
         masks = mask_maps(prototypes, detections[:, :4], detections[:, 6:], pixels.shape[:2])
-        instances = decode_instances(detections.numpy(), prototypes.numpy(), letterbox, self.classes)
+        instances = self._decode(detections.numpy(), prototypes.numpy(), letterbox)
         return ModelProbe(letterbox, seen, masks, instances)
 
     def _predict_one(self, engine: Engine, image: CanvasImage, min_score: float, limit: int) -> list[Instance]:
         pixels, letterbox = self.crop_padding(image)
         output, prototypes = engine.run(pixels)
         detections = select_detections(output, len(self.classes), min_score, limit, self.options.nms_iou)
-        return decode_instances(detections.cpu().numpy(), prototypes.float().cpu().numpy(), letterbox, self.classes)
+        return self._decode(detections.cpu().numpy(), prototypes.float().cpu().numpy(), letterbox)
+
+    def _decode(
+        self, detections: NDArray[np.float32], prototypes: NDArray[np.float32], letterbox: Letterbox
+    ) -> list[Instance]:
+        return decode_instances(detections, prototypes, letterbox, self.classes, self.options.shared_pixels)
 
     def targets(self, batch: InstanceBatch) -> dict[str, Tensor]:
         """Ultralytics' batch; see ``yolo_data.yolo_targets``."""

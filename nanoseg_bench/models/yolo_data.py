@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nanoseg_bench.imageio import as_rgb
+from nanoseg_bench.images import as_rgb
 from nanoseg_bench.models.batches import InstanceBatch
 
 

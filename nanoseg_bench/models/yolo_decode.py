@@ -5,7 +5,7 @@ two. Ultralytics' own function is not used because it stops at a time limit and 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ from torchvision.ops import box_convert, nms
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.raster import window_to_rle
+from nanoseg_bench.models.options import SharedPixels
+from nanoseg_bench.models.shared_pixels import MaskWindow, settle_shared_pixels
 from nanoseg_bench.preparation.letterbox import Letterbox
 
 NMS_IOU = 0.7
@@ -54,6 +56,7 @@ def decode_instances(
     prototypes: NDArray[np.float32],
     letterbox: Letterbox,
     classes: Sequence[str],
+    shared_pixels: SharedPixels = "both",
 ) -> list[Instance]:
     """Turn detections into instances in original pixels; those without a pixel are dropped.
 
@@ -65,10 +68,29 @@ def decode_instances(
         prototypes: (K, H, W) of the same image.
         letterbox: Between original pixels and the network's input.
         classes: Class names.
+        shared_pixels: Pixels that two masks claim are ``both``'s, or the ``surer``'s (``shared_pixels``).
     """
+    found: Iterable[MaskWindow] = _decode_windows(detections, prototypes, letterbox)
+    if shared_pixels == "surer":
+        found = settle_shared_pixels(list(found))
+    # Otherwise one window is in memory at a time: there may be thousands, each as large as its particle.
+    return [
+        Instance(
+            classes[each.label],
+            window_to_rle(each.mask, each.left, each.top, letterbox.height, letterbox.width),
+            each.score,
+        )
+        for each in found
+        if each.mask.any()
+    ]
+
+
+def _decode_windows(
+    detections: NDArray[np.float32], prototypes: NDArray[np.float32], letterbox: Letterbox
+) -> Iterator[MaskWindow]:
+    """The masks of the detections, one after the other."""
     height, width = prototypes.shape[1:]
     side = max(height, width)
-    instances = []
     for row in detections:
         box = row[:4].astype(np.float64)
         x0, y0, x1, y1 = _window(box * (side / letterbox.canvas), width, height)
@@ -79,10 +101,7 @@ def decode_instances(
         restored, left, top = letterbox.restore(logits, (x0, y0), side)
         corners = letterbox.to_original(box.reshape(2, 2))
         mask = _crop(restored > 0, corners, left, top)
-        if mask.any():
-            rle = window_to_rle(mask, left, top, letterbox.height, letterbox.width)
-            instances.append(Instance(classes[int(row[5])], rle, min(float(row[4]), 1.0)))
-    return instances
+        yield MaskWindow(mask, restored, left, top, min(float(row[4]), 1.0), int(row[5]))
 
 
 def _window(box: NDArray[np.float64], width: int, height: int) -> tuple[int, int, int, int]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from ultralytics.nn.modules.block import Proto
 from ultralytics.nn.modules.conv import Conv
@@ -75,8 +75,3 @@ def refined_tensors(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> d
 def _repeated(value: Tensor) -> Tensor:
     """Each output channel four times, one after the other: the order in which pixel shuffle reads them."""
     return value.repeat_interleave(_FACTOR**2, dim=0) if value.ndim else value
-
-
-def is_refined(network: nn.Module) -> bool:
-    """Whether a segmentation network's prototypes are at stride 2."""
-    return any(isinstance(module, SubPixelConv) for module in network.modules())

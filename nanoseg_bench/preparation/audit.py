@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nanoseg_bench.errors import PreparationError
+from nanoseg_bench.errors import AuditError, PreparationError
+from nanoseg_bench.files import read_json, write_json
+from nanoseg_bench.seals import sealed, unsealed
 from nanoseg_bench.wording import counted
 
 AUDIT_FORMAT = "nanoseg-split-audit/2"
@@ -153,9 +155,26 @@ def make_check(name: str, findings: Sequence[Mapping[str, Any]], *, finds: str, 
     }
 
 
+def write_audit(path: Path, audit: Mapping[str, Any]) -> None:
+    """Write ``split_audit.json``, sealed (``seals``)."""
+    write_json(path, sealed(audit))
+
+
 def read_audit(path: Path) -> dict[str, Any]:
-    """Read ``split_audit.json``."""
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    """Read ``split_audit.json``.
+
+    Raises:
+        AuditError: It is missing, malformed, or not as it was written.
+    """
+    try:
+        document = unsealed(read_json(path))
+        if not isinstance(document, dict):
+            raise ValueError("it is no JSON object")
+    except (OSError, ValueError, RecursionError) as error:
+        raise AuditError(
+            f"{path}: cannot be read as a split audit ({error}); run `nanoseg-bench prepare --out {path.parent} "
+            "--overwrite always` again"
+        ) from error
     return document
 
 

@@ -13,7 +13,7 @@ from nanoseg_bench.annotations.instance import Polygon
 from nanoseg_bench.drawing.colours import Colour
 from nanoseg_bench.drawing.outlines import Outline
 from nanoseg_bench.drawing.svg import outline_paths
-from nanoseg_bench.errors import AuditError, ImageError
+from nanoseg_bench.errors import AuditError, DatasetError, ImageError
 from nanoseg_bench.files import write_text
 from nanoseg_bench.pages import data_uri, render
 from nanoseg_bench.preparation.begun_truth import begun_truth
@@ -192,7 +192,7 @@ def _side(image: PreparedImage, outline: Sequence[Sequence[float]] | None = None
 def _picture(image: PreparedImage) -> str | None:
     try:
         content = Image.fromarray(image.read_content())
-    except ImageError:
+    except (ImageError, DatasetError):
         return None
     content.thumbnail((_MAX_PICTURE_SIDE, _MAX_PICTURE_SIDE))
     return data_uri(np.asarray(content), _MAX_PICTURE_BYTES)

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nanoseg_bench.errors import ImageError
-from nanoseg_bench.files import read_json, write_json
-from nanoseg_bench.imageio import read_image
-from nanoseg_bench.parallel import Workers
+from nanoseg_bench.errors import DatasetError, ImageError
+from nanoseg_bench.parallel import OpenPool, Workers, open_processes
 from nanoseg_bench.preparation.audit import (
     AUDIT_FORMAT,
     FoundPair,
@@ -16,6 +14,8 @@ from nanoseg_bench.preparation.audit import (
     audit_folds,
     audit_split,
     make_check,
+    read_audit,
+    write_audit,
 )
 from nanoseg_bench.preparation.audit_page import write_audit_page
 from nanoseg_bench.preparation.fingerprint import fingerprint, write_fingerprint
@@ -24,9 +24,13 @@ from nanoseg_bench.preparation.inspection import FINGERPRINT_SIDE
 from nanoseg_bench.preparation.letterbox import Letterbox
 from nanoseg_bench.preparation.prepared_set import AUDITED_COLUMNS, PreparedImage, PreparedSet
 from nanoseg_bench.preparation.set_statistics import split_statistics
+from nanoseg_bench.preparation.shards import damaged_shard
 from nanoseg_bench.preparation.shared_sources import find_shared_sources
 from nanoseg_bench.preparation.shortcomings import as_json, find_shortcomings, fold_shortcomings
 from nanoseg_bench.staging import hold_folder, scratch_folder
+
+_FILES_FINDS = "an image that is missing, was changed, or lies in another split than the manifest says"
+_SHARDS_FIND = "a shard that is missing or was changed in any byte, and the images that are hit"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -71,7 +75,9 @@ def make_audit(
     return {**audit_folds(audits, prepared.content_hash), "shortcomings": as_json(together)}
 
 
-def audit_set(prepared: PreparedSet, reviewed: Sequence[ReviewedPair], workers: int) -> dict[str, Any]:
+def audit_set(
+    prepared: PreparedSet, reviewed: Sequence[ReviewedPair], workers: int, open_pool: OpenPool = open_processes
+) -> dict[str, Any]:
     """Audit a set anew and write ``split_audit.json`` and ``split_audit.html`` into it.
 
     The images are compared on their canvases. On canvases below 640 px that is less than ``prepare`` saw, so the pairs
@@ -81,19 +87,22 @@ def audit_set(prepared: PreparedSet, reviewed: Sequence[ReviewedPair], workers: 
         prepared: The set.
         reviewed: Pairs that a person looked at and found to have no common source.
         workers: Processes.
+        open_pool: Where they are.
 
     Returns:
         The document of ``split_audit.json``.
     """
     with hold_folder(prepared.root):
-        return _audit(prepared, reviewed, workers)
+        return _audit(prepared, reviewed, workers, open_pool)
 
 
-def _audit(prepared: PreparedSet, reviewed: Sequence[ReviewedPair], workers: int) -> dict[str, Any]:
+def _audit(
+    prepared: PreparedSet, reviewed: Sequence[ReviewedPair], workers: int, open_pool: OpenPool
+) -> dict[str, Any]:
     earlier = _earlier_audit(prepared)
     pairs = {(*pair.names, pair.check): pair for pair in _earlier_pairs(earlier)}
     known = [ReviewedPair(pair["images"][0], pair["images"][1], pair["note"]) for pair in earlier.get("reviewed", [])]
-    with scratch_folder(prepared.root) as scratch, Workers(workers) as processes:
+    with scratch_folder(prepared.root) as scratch, Workers(workers, open_pool=open_pool) as processes:
         looks = [
             _Look(image, scratch / f"{number:06d}.npz" if image.parent is None else None)
             for number, image in enumerate(prepared.all_images)
@@ -108,7 +117,8 @@ def _audit(prepared: PreparedSet, reviewed: Sequence[ReviewedPair], workers: int
         for found in find_shared_sources([path for _, path in originals], processes):
             names = (originals[found.first][0], originals[found.second][0])
             pairs[(*names, found.check)] = FoundPair(names, found.check, found.evidence)
-    faults += _strays(prepared)
+        faults += _damaged_shards(prepared, processes)
+        faults += _strays(prepared)
     document = make_audit(
         prepared,
         [pairs[key] for key in sorted(pairs)],
@@ -117,12 +127,14 @@ def _audit(prepared: PreparedSet, reviewed: Sequence[ReviewedPair], workers: int
             make_check(
                 "files",
                 faults,
-                finds="an image that is missing, was changed, or lies in another split than the manifest says",
-                cannot_find="labels that were changed",
+                finds=_FILES_FINDS if prepared.shards is None else _SHARDS_FIND,
+                cannot_find="labels that were changed"
+                if prepared.shards is None
+                else "shards that were written anew together with their index",
             )
         ],
     )
-    write_json(prepared.root / "split_audit.json", document)
+    write_audit(prepared.root / "split_audit.json", document)
     write_audit_page(prepared, document, prepared.root / "split_audit.html")
     return document
 
@@ -131,8 +143,8 @@ def _look(look: _Look) -> dict[str, Any] | None:
     """Compare a canvas with its manifest row, and write its fingerprint; what is wrong comes back."""
     image = look.image
     try:
-        pixels = read_image(image.image_path)
-    except ImageError:
+        pixels = image.read_pixels()
+    except (ImageError, DatasetError):
         return {"image": image.name, "split": image.split, "fault": "missing or unreadable"}
     if pixels_sha256(pixels) != image.canvas_sha256:
         return {"image": image.name, "split": image.split, "fault": "changed since prepare wrote it"}
@@ -143,17 +155,33 @@ def _look(look: _Look) -> dict[str, Any] | None:
     return None
 
 
+def _damaged_shards(prepared: PreparedSet, processes: Workers) -> list[dict[str, Any]]:
+    if prepared.shards is None:
+        return []
+    shards = prepared.shards.shards
+    faults = processes.each(damaged_shard, shards, "reading shards", least_per_worker=2)
+    return [
+        {"image": shard.path.name, "split": shard.split, "fault": fault}
+        for shard, fault in zip(shards, faults, strict=True)
+        if fault
+    ]
+
+
 def _strays(prepared: PreparedSet) -> list[dict[str, Any]]:
     """Images that no row of the manifest names: a training script that lists folders would take them."""
-    known = {image.image_path for image in prepared.all_images}
-    found = sorted(path for path in (prepared.root / "images").rglob("*") if path.is_file() and path not in known)
+    if prepared.shards is None:
+        folder, known = prepared.root / "images", {image.image_path for image in prepared.all_images}
+    else:
+        folder, known = prepared.shards.folder, {shard.path for shard in prepared.shards.shards}
+        known |= {prepared.shards.path, prepared.shards.shards_path}
+    found = sorted(path for path in folder.rglob("*") if path.is_file() and path not in known)
     return [{"image": path.name, "split": path.parent.name, "fault": "not in the manifest"} for path in found]
 
 
 def _earlier_audit(prepared: PreparedSet) -> dict[str, Any]:
     """The audit of the same content that the set holds; empty where there is none."""
     path = prepared.root / "split_audit.json"
-    document: dict[str, Any] = read_json(path) if path.is_file() else {}
+    document = read_audit(path) if path.is_file() else {}
     same = document.get("format") == AUDIT_FORMAT and document.get("content_hash") == prepared.content_hash
     return document if same else {}
 

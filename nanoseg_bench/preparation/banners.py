@@ -9,7 +9,7 @@ import numpy as np
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograph, Polygon
 from nanoseg_bench.annotations.raster import to_mask
 from nanoseg_bench.annotations.source import MicrographRef
-from nanoseg_bench.imageio import read_image
+from nanoseg_bench.images import read_image
 from nanoseg_bench.marks import BANNER, Mark
 from nanoseg_bench.marks.detection import find_banners
 

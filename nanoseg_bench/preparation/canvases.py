@@ -18,10 +18,10 @@ from nanoseg_bench.annotations.loss import ImageLoss
 from nanoseg_bench.annotations.raster import area, to_rle
 from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.annotations.yolo.label import yolo_label
-from nanoseg_bench.imageio import read_image
 from nanoseg_bench.preparation.augment import augment_copy, copy_seed
 from nanoseg_bench.preparation.hashing import pixels_sha256
 from nanoseg_bench.preparation.letterbox import Letterbox
+from nanoseg_bench.preparation.tiling import read_pixels
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -37,7 +37,7 @@ class CanvasTask:
         labels: Whether YOLO labels are written.
         canvas: Side in pixels.
         seed: Of the set.
-        root: Folder of the set.
+        root: Folder of the set, where each image and each label becomes a file; None where their bytes come back.
     """
 
     entry: MicrographRef
@@ -48,7 +48,7 @@ class CanvasTask:
     labels: bool
     canvas: int
     seed: int
-    root: Path
+    root: Path | None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -63,6 +63,7 @@ class WrittenCanvas:
         dropped: Particles that the augmentation cut away.
         transforms: Applied transforms; empty for the original.
         label_loss: What the YOLO label could not hold; None where none is written.
+        png: The image, and ``label`` its YOLO label, where they did not become files.
     """
 
     name: str
@@ -72,6 +73,8 @@ class WrittenCanvas:
     dropped: int
     transforms: list[dict[str, Any]] = field(default_factory=list)
     label_loss: ImageLoss | None = None
+    png: bytes = b""
+    label: bytes | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -108,7 +111,7 @@ def write_canvases(task: CanvasTask) -> WrittenMicrograph:
     inside = [instance for instance, raster in zip(micrograph.instances, truth, strict=True) if raster is not None]
     moved = _rasterise([box.instance_to_canvas(each) for each in inside], task.canvas, task.canvas)
     on_canvas = [each for each in moved if each is not None]
-    pixels = box.apply(read_image(micrograph.image_path))
+    pixels = box.apply(read_pixels(micrograph)[0])
     canvases = [_write(task, task.name, pixels, on_canvas)]
     for number, name in enumerate(task.copy_names, start=1):
         copy = augment_copy(pixels, on_canvas, copy_seed(task.seed, task.name, number))
@@ -149,14 +152,16 @@ def _write(
     dropped: int = 0,
     transforms: Sequence[dict[str, Any]] = (),
 ) -> WrittenCanvas:
-    # The whole set is renamed into place when it is complete, so single files need no temporary name.
-    (task.root / "images" / task.split / f"{name}.png").write_bytes(_png(pixels))
-    loss = None
+    png, label, loss = _png(pixels), None, None
     if task.labels:
-        path = task.root / "labels" / task.split / f"{name}.txt"
-        label = yolo_label(path, instances, task.classes, task.canvas, task.canvas)
-        path.write_bytes(label.content())
-        loss = label.loss()
+        made = yolo_label(Path(f"{name}.txt"), instances, task.classes, task.canvas, task.canvas)
+        label, loss = made.content(), made.loss()
+    if task.root is not None:
+        # The whole set is renamed into place when it is complete, so single files need no temporary name.
+        (task.root / "images" / task.split / f"{name}.png").write_bytes(png)
+        if label is not None:
+            (task.root / "labels" / task.split / f"{name}.txt").write_bytes(label)
+        png, label = b"", None
     return WrittenCanvas(
         name=name,
         pixels_sha256=pixels_sha256(pixels),
@@ -165,4 +170,6 @@ def _write(
         dropped=dropped,
         transforms=list(transforms),
         label_loss=loss,
+        png=png,
+        label=label,
     )

@@ -33,6 +33,9 @@ class PrepareConfig:
         skip_faulty: Go on without the files that cannot be used; otherwise they are an error.
         ignore_banners: Make ignore regions of the information bars that nobody labelled.
         preview: Write ``preview.html`` too.
+        tile: Cut larger micrographs into tiles of about so many pixels; see ``tiling``.
+        shards: Write images, labels and instances into shards of about so many bytes instead of files of their own;
+            None for single files. The content is the same, and so is its hash; see ``shards``.
     """
 
     canvas: int = 640
@@ -51,13 +54,17 @@ class PrepareConfig:
     skip_faulty: bool = False
     ignore_banners: bool = False
     preview: bool = False
+    tile: int | None = None
+    shards: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be had together.
 
         Raises:
-            UsageError: Folds of a split that is given, or folds that cannot be made of any set.
+            UsageError: Folds of a split that is given, or folds that cannot be made of any set; a subset in tiles.
         """
+        if self.tile is not None and self.images is not None:
+            raise UsageError(f"--tile {self.tile}: of whole sets only; leave --images out")
         if self.folds is None:
             return
         check_folds(self.folds, self.ratios)

@@ -1,5 +1,6 @@
 """What is kept of an image to recognise it, or a part of it, in another one."""
 
+import io
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.errors import PreparationError
-from nanoseg_bench.imageio import as_grey
+from nanoseg_bench.images import as_grey
 from nanoseg_bench.preparation.features import LocalFeatures, local_features
 from nanoseg_bench.preparation.perceptual import perceptual_hashes
 
@@ -69,7 +70,7 @@ def read_fingerprint(path: Path) -> Fingerprint:
         PreparationError: The file is missing or something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:  # one read, not a hundred
             points = stored["points"]
             width, height = (int(value) for value in stored["size"])
             features = LocalFeatures(

@@ -10,13 +10,14 @@ from pathlib import Path
 from nanoseg_bench.annotations.labelme.reading import open_labelme
 from nanoseg_bench.annotations.source import MicrographRef, Source
 from nanoseg_bench.catalog.card import Card
-from nanoseg_bench.catalog.registry import load_card, open_dataset, read_split, verify_dataset
+from nanoseg_bench.catalog.registry import load_card, open_dataset, split_path, verify_dataset
 from nanoseg_bench.changes import dict_changes, list_changes
 from nanoseg_bench.errors import PreparationError, UsageError
 from nanoseg_bench.files import read_json, write_json
-from nanoseg_bench.parallel import default_workers
+from nanoseg_bench.parallel import OpenPool, default_workers, open_processes
 from nanoseg_bench.preparation.prepared_set import ASIDE
 from nanoseg_bench.preparation.set_names import NANOSYNTH
+from nanoseg_bench.preparation.split import read_split_file
 from nanoseg_bench.staging import check_replaceable, recover_folder, staged_folder
 from nanoseg_bench.synthesis.nanosynth import GENERATOR_VERSION, PUBLISHED_IMAGES, write_nanosynth
 
@@ -98,6 +99,7 @@ def dataset_inputs(
     ignore_banners: bool = False,
     overwrite: str = "missing",
     workers: int | None = None,
+    open_pool: OpenPool = open_processes,
 ) -> Inputs:
     """A data set that has a card. The rendered one is rendered first, beside ``out``, unless it is there.
 
@@ -112,16 +114,17 @@ def dataset_inputs(
         ignore_banners: Whether information bars are to become ignore regions; a published split refuses it.
         overwrite: Rendered only: ``always`` replaces one that was rendered with other parameters.
         workers: Processes; the number of cores, at most 8, by default.
+        open_pool: Where they are.
 
     Raises:
         UsageError: There is no such data set, or its folder is not given.
         DatasetError: The folder does not hold it.
-        PreparationError: It was rendered with other parameters.
+        PreparationError: It was rendered with other parameters, or its split file is malformed.
     """
     card = load_card(name)
     split = None
     if card.default_split is not None and own_split:
-        split = read_split(card, card.default_split)
+        split = read_split_file(split_path(card, card.default_split))
         if ignore_banners:
             raise UsageError(
                 f"--ignore-banners: {card.name} has a published split, and its scores stay comparable with those in "
@@ -129,7 +132,8 @@ def dataset_inputs(
             )
     if name == NANOSYNTH:
         source = out.with_name(f"{out.name}-source")
-        _render(card, source, images or PUBLISHED_IMAGES, seed, easy=easy, overwrite=overwrite, workers=workers)
+        render = partial(write_nanosynth, workers=workers or default_workers(), open_pool=open_pool)
+        _render(render, card, source, images or PUBLISHED_IMAGES, seed, easy=easy, overwrite=overwrite)
         ood, hrtem = (open_labelme(source / part).entries if (source / part).is_dir() else () for part in ASIDE)
         return Inputs(open_labelme(source / "main"), ood, hrtem, card.classes, card.ood_classes, split)
     if folder is None:
@@ -140,7 +144,7 @@ def dataset_inputs(
 
 
 def _render(
-    card: Card, source: Path, images: int, seed: int, *, easy: bool, overwrite: str, workers: int | None
+    render: Callable[..., None], card: Card, source: Path, images: int, seed: int, *, easy: bool, overwrite: str
 ) -> None:
     """Write nanosynth's LabelMe folder unless it is there: it is read as a user's own."""
     wanted = {"dataset": card.name, "generator": GENERATOR_VERSION, "images": images, "seed": seed, "easy": easy}
@@ -156,5 +160,5 @@ def _render(
                 "--overwrite always to replace it, or another --name"
             )
     with staged_folder(source, _SOURCE_MARKER) as root:
-        write_nanosynth(root, images, seed, easy=easy, workers=workers or default_workers())
+        render(root, images, seed, easy=easy)
         write_json(root / _SOURCE_MARKER, wanted)

@@ -15,13 +15,13 @@ from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.annotations.labels import check_labels
 from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.errors import NanosegError, PreparationError
-from nanoseg_bench.imageio import read_with_notes
 from nanoseg_bench.marks import Mark
 from nanoseg_bench.marks.detection import find_marks
 from nanoseg_bench.preparation.banners import unlabelled_banners
 from nanoseg_bench.preparation.fingerprint import fingerprint, write_fingerprint
 from nanoseg_bench.preparation.hashing import pixels_sha256, truth_sha256
 from nanoseg_bench.preparation.letterbox import Letterbox
+from nanoseg_bench.preparation.tiling import read_pixels
 
 FINGERPRINT_SIDE = 640
 """The longer side, in pixels, that images are compared at."""
@@ -77,6 +77,12 @@ class Inspection:
         return self.micrograph.name
 
     @property
+    def whole(self) -> str:
+        """Name of the micrograph that it is a tile of, which users' tables know; its own where it is whole."""
+        cutout = self.micrograph.cutout
+        return self.name if cutout is None else cutout.whole
+
+    @property
     def image_path(self) -> Path:
         """Where its pixels are."""
         return self.micrograph.image_path
@@ -113,16 +119,18 @@ def twice_annotated(inspections: Sequence[Inspection], entries: Sequence[Microgr
         entries: Where they come from.
     """
     names: dict[str, MicrographRef] = {}
-    images: dict[Path, MicrographRef] = {}
+    images: dict[tuple[Path, int, int], MicrographRef] = {}
     problems = {}
     for position, (inspection, entry) in enumerate(zip(inspections, entries, strict=True)):
         image = Path(os.path.realpath(inspection.image_path))
+        cutout = inspection.micrograph.cutout
+        part = (image, 0, 0) if cutout is None else (image, cutout.x, cutout.y)
         if inspection.name in names:
             error = f"{entry.path}: named {inspection.name!r}, and so is {names[inspection.name].path}; rename one"
-        elif image in images:
-            error = f"{entry.path}: annotates {image.name}, and so does {images[image].path}; keep one of the two"
+        elif part in images:
+            error = f"{entry.path}: annotates {image.name}, and so does {images[part].path}; keep one of the two"
         else:
-            names[inspection.name] = images[image] = entry
+            names[inspection.name] = images[part] = entry
             continue
         problems[position] = Problem(entry.name, entry.path, PreparationError(error))
     return problems
@@ -145,7 +153,7 @@ def _inspect(task: InspectionTask) -> Inspection:
 
 
 def _look_at_pixels(micrograph: Micrograph, fingerprint_path: Path) -> dict[str, Any]:
-    pixels, notes = read_with_notes(micrograph.image_path)
+    pixels, notes = read_pixels(micrograph)
     height, width = pixels.shape[:2]
     if (width, height) != (micrograph.width, micrograph.height):
         raise PreparationError(

@@ -36,11 +36,43 @@ def list_regions(path: Path) -> tuple[list[str], Iterator[Region]]:
     def regions() -> Iterator[Region]:
         with _faults_of(path):
             for entry in _annotations(path):
-                label = index.categories[entry["category_id"]]
-                ignored = bool(entry.get("iscrowd")) or label == IGNORE_LABEL
-                yield Region(index.images[entry["image_id"]], label, float(entry["area"]), ignored)
+                yield _region(entry, index)
 
     return list(index.images.values()), regions()
+
+
+def trusted_instances(document: Mapping[str, Any], path: Path) -> list[Instance]:
+    """The instances of a COCO document of one image, whose runs are taken as they are: see ``raster.rle_to_window``.
+
+    Checking them takes longer than all else that a training does with a particle. What computes in pycocotools reads
+    them through ``read_coco_bytes``.
+
+    Args:
+        document: As ``CocoWriter`` writes it.
+        path: What it was read from, for messages.
+
+    Raises:
+        DatasetError: It is malformed.
+    """
+    with _faults_of(path):
+        categories = {each["id"]: each["name"] for each in document["categories"]}
+        return [_instance(entry, categories) for entry in document["annotations"]]
+
+
+def regions_of(document: Mapping[str, Any], path: Path) -> list[Region]:
+    """The annotations of a COCO document that holds few images.
+
+    Args:
+        document: As ``CocoWriter`` writes it.
+        path: What it was read from, for messages.
+
+    Raises:
+        DatasetError: It is malformed.
+    """
+    with _faults_of(path):
+        images = {each["id"]: each["file_name"].removesuffix(".png") for each in document["images"]}
+        index = _Index(images, {each["id"]: each["name"] for each in document["categories"]})
+        return [_region(entry, index) for entry in document["annotations"]]
 
 
 def read_instances(path: Path, names: Collection[str]) -> dict[str, list[Instance]]:
@@ -64,6 +96,12 @@ def read_instances(path: Path, names: Collection[str]) -> dict[str, list[Instanc
             if entry["image_id"] in wanted:
                 instances[wanted[entry["image_id"]]].append(_instance(entry, index.categories))
     return instances
+
+
+def _region(entry: Mapping[str, Any], index: _Index) -> Region:
+    label = index.categories[entry["category_id"]]
+    ignored = bool(entry.get("iscrowd")) or label == IGNORE_LABEL
+    return Region(index.images[entry["image_id"]], label, float(entry["area"]), ignored)
 
 
 def _instance(entry: Mapping[str, Any], categories: Mapping[Any, str]) -> Instance:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nanoseg_bench.imageio import as_grey
+from nanoseg_bench.images import as_grey
 
 NEAR_DUPLICATE_BITS = 4
 """Two images are reported as possibly the same when their hashes differ in at most so many of 64 bits."""

@@ -5,7 +5,7 @@ its final place and renamed at the end, so a kill leaves the old set or the new 
 """
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +13,16 @@ from pathlib import Path
 from nanoseg_bench.annotations.faults import Problem, common_root
 from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.errors import DatasetError, PreparationError
-from nanoseg_bench.parallel import Workers, default_workers
+from nanoseg_bench.parallel import OpenPool, Workers, default_workers, open_processes
 from nanoseg_bench.preparation.banners import IgnoringBanners
 from nanoseg_bench.preparation.changed import set_changes
 from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.plan import HRTEM, OOD, Plan, make_plan
 from nanoseg_bench.preparation.prepared_set import MARKER, PreparedSet
-from nanoseg_bench.preparation.reading import Reader
+from nanoseg_bench.preparation.reading import Reader, Seen
 from nanoseg_bench.preparation.report import PrepareReport
+from nanoseg_bench.preparation.shard_writing import in_bytes
+from nanoseg_bench.preparation.tiling import in_tiles
 from nanoseg_bench.preparation.writing import write_set
 from nanoseg_bench.staging import hold_folder, recover_folder, scratch_folder, staged_folder
 from nanoseg_bench.wording import counted, shortened
@@ -44,6 +46,7 @@ def prepare(
     verify: Callable[[Sequence[Mapping[str, int]]], None] | None = None,
     overwrite: str = "missing",
     workers: int | None = None,
+    open_pool: OpenPool = open_processes,
 ) -> PreparedSet:
     """Write a prepared set; same input and config, same bytes.
 
@@ -64,11 +67,13 @@ def prepare(
             inputs and refuses otherwise; ``always`` writes it anew.
         workers: Processes; the number of cores, at most 8, by default. The result does not depend on it. They are
             started by ``spawn``, so a script that calls this needs the guard ``if __name__ == "__main__":``.
+        open_pool: Where they are.
 
     Raises:
         NanosegError: A micrograph cannot be used; where there are several, a PreparationError lists them.
-        PreparationError: The inputs do not fit together, the split cannot be made, the folder cannot be written, or
-            it holds a set of other inputs.
+        PreparationError: The inputs do not fit together, the split cannot be made, or the folder holds a set of other
+            inputs.
+        FolderError: The folder cannot be written.
     """
     # The folder is opened first: that it cannot be written is better known before all images are read.
     with ExitStack() as stack:
@@ -91,7 +96,9 @@ def prepare(
         scratch = stack.enter_context(scratch_folder(out))
         root = None if existing is not None else stack.enter_context(staged_folder(out, MARKER))
         # Last, so that it is left first: no worker writes into a folder that is being taken away.
-        processes = stack.enter_context(Workers(workers or default_workers()))
+        processes = stack.enter_context(Workers(workers or default_workers(), open_pool=open_pool))
+        if config.tile:
+            entries, ood, hrtem = (in_tiles(part, config.tile, processes) for part in (entries, ood, hrtem))
         reader = Reader(scratch, report, config, processes)
         known = None if classes is None else tuple(classes)
         main = reader.read(entries, known)
@@ -125,12 +132,15 @@ def prepare(
         if root is not None:
             write_set(plan, report, root, config, processes)
     if existing is not None:
-        return _same_or_refuse(existing, plan)
+        return _same_or_refuse(existing, plan, config.shards)
     return PreparedSet(out)
 
 
-def _narrow_assignment(config: PrepareConfig, report: PrepareReport, main: Collection[str]) -> PrepareConfig:
-    """A given split may name files that are faulty, or not in the subset that is asked for: no unknown names."""
+def _narrow_assignment(config: PrepareConfig, report: PrepareReport, main: Seen) -> PrepareConfig:
+    """A given split may name files that are faulty, or not in the subset that is asked for: no unknown names.
+
+    It names whole micrographs: their tiles go where these go.
+    """
     if config.assignment is None:
         return config
     skipped = {problem.name for problem in report.problems}
@@ -139,6 +149,10 @@ def _narrow_assignment(config: PrepareConfig, report: PrepareReport, main: Colle
         for name, part in config.assignment.items()
         if name not in skipped and (config.images is None or name in main)
     }
+    for name, (_, inspection) in main.items():
+        if inspection.whole != name and inspection.whole in config.assignment:
+            kept.pop(inspection.whole, None)
+            kept[name] = config.assignment[inspection.whole]
     return replace(config, assignment=kept)
 
 
@@ -151,8 +165,16 @@ def _existing(out: Path) -> PreparedSet | None:
         raise PreparationError(f"{error}; or give --overwrite always") from error
 
 
-def _same_or_refuse(existing: PreparedSet, plan: Plan) -> PreparedSet:
+def _same_or_refuse(existing: PreparedSet, plan: Plan, shards: int | None) -> PreparedSet:
     if (existing.name, existing.dataset) == (plan.name, plan.dataset) and existing.content_hash == plan.content_hash:
+        if existing.shard_bytes != shards:
+            asked = "single files" if shards is None else f"shards of {in_bytes(shards)}"
+            lies = "single files" if existing.shard_bytes is None else f"shards of {in_bytes(existing.shard_bytes)}"
+            raise PreparationError(
+                f"{existing.root}: holds the same set in {lies}, and {asked} were asked for; ask for {lies}, use "
+                "--overwrite always to write it anew, or another --out"
+            )
+        existing.require_files()
         _LOG.info("%s: up to date", existing.root)
         return existing
     changes = "; ".join(set_changes(existing, plan))

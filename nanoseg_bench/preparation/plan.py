@@ -11,7 +11,7 @@ from nanoseg_bench.annotations.masks.specks import warn_of_specks
 from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.annotations.tally import Tallies
 from nanoseg_bench.errors import PreparationError
-from nanoseg_bench.imageio import warn_of_invisible, warn_of_uneven_pixels, warn_of_unknown_units
+from nanoseg_bench.images import warn_of_invisible, warn_of_uneven_pixels, warn_of_unknown_units
 from nanoseg_bench.preparation.audit import FoundPair
 from nanoseg_bench.preparation.augment import augmentation_parameters, copies_per_image
 from nanoseg_bench.preparation.config import PrepareConfig
@@ -125,7 +125,11 @@ def make_plan(
     known = set(classes)
     more = {label for _, inspection in aside.get(OOD, {}).values() for label in inspection.labels} - known
     seen_aside = [inspection for part in aside.values() for _, inspection in part.values()]
-    warnings = [*_warnings([*seen, *seen_aside]), *_warn_of_banners([*seen, *seen_aside], config)]
+    warnings = [
+        *_warnings([*seen, *seen_aside]),
+        *_warn_of_tiles([*seen, *seen_aside]),
+        *_warn_of_banners([*seen, *seen_aside], config),
+    ]
     groups, split, folds, warnings_of_split = _split(seen, seen_aside, pairs, config)
     train = [each for each, part in split.items() if part == "train"]
     copies = copies_per_image(train, len(split), config.seed, config.augment_to, config.augment_copies)
@@ -149,6 +153,7 @@ def make_plan(
             "augmentation": augmentation_parameters() if any(copies.values()) else None,
             **({"folds": config.folds} if config.folds else {}),
             **({"ignore_banners": True} if config.ignore_banners else {}),
+            **({"tile": config.tile} if config.tile else {}),
         },
         pairs=tuple(
             FoundPair((stems[pair.names[0]], stems[pair.names[1]]), pair.check, pair.evidence) for pair in pairs
@@ -185,6 +190,20 @@ def _warnings(everything: Sequence[Inspection]) -> list[str]:
     ]
 
 
+def _warn_of_tiles(everything: Sequence[Inspection]) -> list[str]:
+    """What the numbers of a set of tiles are numbers of; nothing where all micrographs are whole."""
+    tiles = [each.micrograph.cutout for each in everything if each.micrograph.cutout is not None]
+    if not tiles:
+        return []
+    divided = sum(tile.divided for tile in tiles)
+    cut = counted(len({tile.whole for tile in tiles}), "micrograph")
+    return [
+        f"{cut} cut into {counted(len(tiles), 'tile')}, which are learnt and judged one by one; their seams cut "
+        f"{counted(divided, 'particle')}, each piece of which counts as a particle (an ignore region where it is less "
+        "than a tenth of it)"
+    ]
+
+
 def _warn_of_banners(everything: Sequence[Inspection], config: PrepareConfig) -> list[str]:
     """The proposal to ignore information bars; none where a published split says what is compared."""
     number = sum(each.unlabelled_banners > 0 for each in everything)
@@ -203,9 +222,11 @@ def _split(
     everything = [*main, *aside]
     pixels = _pixel_keys(everything, config.assignment or {})
     joining = _joining_pairs(pairs, {each.name for each in main}, config)
-    groups, joins = source_groups(everything, pixels, [(*pair.names, pair.check) for pair in joining])
+    # The tiles of a micrograph are of one source, whatever else is known of it.
+    named = {each.name: each.source_group or each.whole for each in everything}
+    groups, joins = source_groups(everything, pixels, [(*pair.names, pair.check) for pair in joining], named)
     warnings = [str(join) for join in joins]
-    if len(main) > 1 and not any(each.source_group for each in main):
+    if len({each.whole for each in main}) > 1 and not any(each.source_group for each in main):
         warnings.append(
             "nobody named source groups, so each image counts as a source of its own, and the check source-groups has "
             "nothing to look at; say which images belong to one specimen (--group-by)"

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from nanoseg_bench.annotations.readers import open_source
 from nanoseg_bench.apart import require_apart
 from nanoseg_bench.errors import UsageError
-from nanoseg_bench.parallel import default_workers
+from nanoseg_bench.parallel import OpenPool, default_workers, open_processes
 from nanoseg_bench.preparation.audit import read_reviewed
 from nanoseg_bench.preparation.auditing import audit_set
 from nanoseg_bench.preparation.config import PrepareConfig
@@ -17,7 +18,9 @@ from nanoseg_bench.preparation.prepared_set import MARKER, PreparedSet
 from nanoseg_bench.preparation.preview import write_preview
 from nanoseg_bench.preparation.scales import read_scale_table
 from nanoseg_bench.preparation.set_names import NANOSYNTH, dataset_name, set_name, slug
+from nanoseg_bench.preparation.shard_writing import parse_size
 from nanoseg_bench.preparation.split import parse_ratios, read_split_file
+from nanoseg_bench.preparation.tiling import LEAST_TILE
 from nanoseg_bench.staging import hold_folder
 
 PREVIEW = "preview.html"
@@ -45,10 +48,12 @@ def prepare_micrographs(
     scale_csv: Path | str | None = None,
     seed: int = 0,
     size: int = 640,
+    tile: int | None = None,
     augment_to: int | None = None,
     augment_copies: int | None = None,
     ignore_banners: bool = False,
     preview: bool = False,
+    shards: str | int | None = None,
     overwrite: str = "missing",
     workers: int | None = None,
 ) -> PreparedSet:
@@ -81,10 +86,15 @@ def prepare_micrographs(
         scale_csv: CSV with the columns ``name`` and ``nm_per_px``; wins over all other scales.
         seed: Of split, augmentation and ``nanosynth``.
         size: Side of the square canvas in pixels.
+        tile: Larger micrographs of the user are cut into tiles of about so many pixels, which are learnt and judged one
+            by one; joins the name.
         augment_to: Training images in all, copies included; by default 5.861 per original.
         augment_copies: Instead, exactly so many copies per training image.
         ignore_banners: Information bars that nobody labelled become ignore regions.
         preview: Write ``preview.html`` too: contact sheets and statistics.
+        shards: Write images, labels and instances into tar files of about this size (``256M``, or bytes) instead of
+            files of their own, which a file system bears no longer at 100,000 micrographs; trainings and all else read
+            them alike.
         overwrite: An existing set: ``never`` keeps it; ``missing`` keeps it if it is of the same inputs, and refuses
             otherwise; ``always`` replaces it.
         workers: Processes; by default the number of cores, at most 8.
@@ -95,15 +105,18 @@ def prepare_micrographs(
     Raises:
         UsageError: What is asked for is not there, or does not go together.
         NanosegError: A micrograph cannot be used; where there are several, a PreparationError lists them.
-        PreparationError: The split cannot be made, the folder cannot be written, or holds a set of other inputs.
+        PreparationError: The split cannot be made, or the folder holds a set of other inputs.
+        FolderError: The folder cannot be written.
     """
     own, data = _path(annotations), _path(source)
     if own is not None and (dataset is not None or data is not None or easy):
         raise UsageError(f"{own}: give your own annotations, or a dataset with its source, and not both")
+    if tile is not None and (own is None or tile < LEAST_TILE):
+        raise UsageError(f"tile {tile}: of your own annotations, and at least {LEAST_TILE} px")
     if name is not None and name != slug(name):
         raise UsageError(f"name {name!r}: letters, digits, dot, - and _ only, e.g. {slug(name)}")
     origin = dataset_name(own, dataset, name)
-    called = set_name(origin, name, easy=easy, images=images, folds=folds)
+    called = set_name(origin, name, easy=easy, images=images, folds=folds, tile=tile)
     folder = Path("data") / called if out is None else Path(out)
     require_apart(folder, {"annotations": own, "source": data, "image_folder": _path(image_folder)}, "out ")
     if overwrite == "never" and (folder / MARKER).is_file():
@@ -133,26 +146,67 @@ def prepare_micrographs(
                 skip_faulty=skip_faulty,
             )
             inputs = own_inputs(found, own, classes, keep_split=keep_split, split_given=split_file is not None)
-        config = PrepareConfig(
+        config = read_config(
+            inputs,
+            split=split,
+            split_file=_path(split_file),
+            group_by=group_by,
+            scale_csv=_path(scale_csv),
+            reviewed=_path(reviewed),
             canvas=size,
-            ratios=parse_ratios(split or "8:1:1"),
-            assignment=inputs.split if split_file is None else read_split_file(Path(split_file)),
-            extend=split_file is not None,
             folds=folds,
             seed=seed,
             images=None if origin == NANOSYNTH and own is None else images,
             augment_to=augment_to,
             augment_copies=augment_copies,
-            group_by=None if group_by is None else parse_group_rule(group_by),
-            scales=None if scale_csv is None else read_scale_table(Path(scale_csv)),
-            reviewed=() if reviewed is None else read_reviewed(Path(reviewed)),
             skip_faulty=skip_faulty,
             ignore_banners=ignore_banners,
             preview=preview,
+            tile=tile,
+            shards=shards,
         )
         return prepare_inputs(
             inputs, name=called, dataset=origin, out=folder, config=config, overwrite=overwrite, workers=workers
         )
+
+
+def read_config(
+    inputs: Inputs,
+    *,
+    split: str | None,
+    split_file: Path | None,
+    group_by: str | None,
+    scale_csv: Path | None,
+    reviewed: Path | None,
+    shards: str | int | None = None,
+    **choices: Any,
+) -> PrepareConfig:
+    """The user's choices: words are parsed, and the files that they name are read.
+
+    Args:
+        inputs: What is to be prepared; its own split holds where no other is given.
+        split: As of ``prepare_micrographs``, like all that follow.
+        split_file: Pins a split.
+        group_by: Which micrographs belong into one split.
+        scale_csv: Scales by name.
+        reviewed: Pairs that a person has looked at.
+        shards: Size of the shards.
+        **choices: Further fields of ``PrepareConfig``, as they are.
+
+    Raises:
+        UsageError: A word is not understood.
+        PreparationError: A file cannot be read.
+    """
+    return PrepareConfig(
+        ratios=parse_ratios(split or "8:1:1"),
+        assignment=inputs.split if split_file is None else read_split_file(split_file),
+        extend=split_file is not None,
+        group_by=None if group_by is None else parse_group_rule(group_by),
+        scales=None if scale_csv is None else read_scale_table(scale_csv),
+        reviewed=() if reviewed is None else read_reviewed(reviewed),
+        shards=None if shards is None else parse_size(str(shards)),
+        **choices,
+    )
 
 
 def prepare_inputs(
@@ -164,6 +218,7 @@ def prepare_inputs(
     config: PrepareConfig,
     overwrite: str = "missing",
     workers: int | None = None,
+    open_pool: OpenPool = open_processes,
 ) -> PreparedSet:
     """Write a prepared set, look again at its audit where a person has looked at pairs since, and draw its preview.
 
@@ -175,6 +230,7 @@ def prepare_inputs(
         config: The user's choices.
         overwrite: As of ``pipeline.prepare``, which says what is raised, too.
         workers: Processes; by default the number of cores, at most 8.
+        open_pool: Where they are.
     """
     existed = (out / MARKER).is_file() and overwrite == "missing"
     prepared = prepare(
@@ -192,10 +248,11 @@ def prepare_inputs(
         verify=inputs.verify,
         overwrite=overwrite,
         workers=workers,
+        open_pool=open_pool,
     )
     if existed and config.reviewed:
         # The set stays as it is; what a person has seen since then concerns its audit.
-        audit_set(prepared, config.reviewed, workers or default_workers())
+        audit_set(prepared, config.reviewed, workers or default_workers(), open_pool)
     if config.preview and not (prepared.root / PREVIEW).is_file():
         write_preview(prepared, prepared.root / PREVIEW)
     return prepared

@@ -18,7 +18,6 @@ from nanoseg_bench.drawing.outlines import class_outlines
 from nanoseg_bench.drawing.picture import draw_outlines, resized
 from nanoseg_bench.files import read_json, write_text
 from nanoseg_bench.pages import data_uri, render, svg
-from nanoseg_bench.preparation.instance_stream import read_instances
 from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
 from nanoseg_bench.preparation.set_statistics import SplitStatistics, class_shares, split_statistics
 
@@ -123,7 +122,7 @@ def _sheet(prepared: PreparedSet, statistics: SplitStatistics, colours: Mapping[
     originals = spread([image for image in images if image.parent is None], MAX_ORIGINALS)
     copies = spread([image for image in images if image.parent is not None], MAX_COPIES)
     names = {image.name for image in (*originals, *copies)}
-    instances = read_instances(prepared.coco_file("canvas", statistics.split), names)
+    instances = prepared.instances_of("canvas", statistics.split, names)
     thumbnails = {image.name: _thumbnail(image, instances[image.name], colours) for image in (*originals, *copies)}
     return {
         "split": statistics.split,
@@ -224,6 +223,6 @@ def _losses(prepared: PreparedSet) -> list[tuple[str, int, str]]:
 
 
 def _read(prepared: PreparedSet, name: str) -> dict[str, Any] | None:
-    path = prepared.root / name
+    path = prepared.file(name)
     document: dict[str, Any] | None = read_json(path) if path.is_file() else None
     return document

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +96,10 @@ class Reader:
     def _group(self, seen: Seen) -> Seen:
         if self._config.group_by is None:
             return seen
-        groups = regroup([inspection for _, inspection in seen.values()], self._config.group_by)
+        groups = regroup(_wholes(seen), self._config.group_by)
         return {
-            name: (entry, _saying(inspection, source_group=groups[name])) for name, (entry, inspection) in seen.items()
+            name: (entry, _saying(inspection, source_group=groups[inspection.whole]))
+            for name, (entry, inspection) in seen.items()
         }
 
     def _scale(self, seen: Seen, warn: bool) -> Seen:
@@ -106,15 +107,27 @@ class Reader:
         if table is None:
             return seen
         if warn:
-            for warning in table.check([inspection for _, inspection in seen.values()]):
+            for warning in table.check(_wholes(seen)):
                 _LOG.warning("%s", warning)
         scaled = {}
         for name, (entry, inspection) in seen.items():
-            scale = table.lookup(inspection)
+            scale = table.lookup(_Whole(inspection.whole, inspection.image_path))
             if scale is not None:
                 inspection = replace(_saying(inspection, nm_per_px=scale), scale_from="scale-csv")
             scaled[name] = (entry, inspection)
         return scaled
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A micrograph as the tables and rules of the user know it, who has not seen its tiles."""
+
+    name: str
+    image_path: Path
+
+
+def _wholes(seen: Seen) -> list[_Whole]:
+    return list(dict.fromkeys(_Whole(inspection.whole, inspection.image_path) for _, inspection in seen.values()))
 
 
 def _saying(inspection: Inspection, **known: Any) -> Inspection:

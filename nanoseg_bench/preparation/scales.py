@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nanoseg_bench.errors import PreparationError
-from nanoseg_bench.imageio.scale import PLAUSIBLE_NM_PER_PX
+from nanoseg_bench.images.scale import PLAUSIBLE_NM_PER_PX
 from nanoseg_bench.preparation.name_table import NAME, NameTable, read_name_table, read_rows
 from nanoseg_bench.preparation.survey import Named
 from nanoseg_bench.wording import counted, shortened

@@ -23,9 +23,15 @@ def dataset_name(own: Path | None, dataset: str | None, name: str | None) -> str
 
 
 def set_name(
-    dataset: str, name: str | None = None, *, easy: bool = False, images: int | None = None, folds: int | None = None
+    dataset: str,
+    name: str | None = None,
+    *,
+    easy: bool = False,
+    images: int | None = None,
+    folds: int | None = None,
+    tile: int | None = None,
 ) -> str:
-    """What a set is called; a subset and a set with folds say so in their names.
+    """What a set is called; a subset, a set of tiles and one with folds say so in their names.
 
     Args:
         dataset: What its annotations are called.
@@ -33,10 +39,13 @@ def set_name(
         easy: Easy scenes.
         images: Of a subset; None for all, as is their published number of the rendered data set.
         folds: For cross-validation.
+        tile: Side of tiles in pixels.
     """
     found = name or dataset + ("-easy" if easy else "")
     if images is not None and not (dataset == NANOSYNTH and images == _NANOSYNTH_IMAGES):
         found = with_ending(found, f"-{images}")
+    if tile is not None:
+        found = with_ending(found, f"-tile{tile}")
     return found if folds is None else with_ending(found, f"-{folds}fold")
 
 

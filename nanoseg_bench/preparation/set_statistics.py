@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoseg_bench.preparation.instance_stream import list_regions
 from nanoseg_bench.preparation.prepared_set import SPLITS, PreparedSet
 from nanoseg_bench.wording import counted
 
@@ -94,12 +93,11 @@ def _of_split(prepared: PreparedSet, split: str) -> SplitStatistics:
     group_of = {row.name: row.source_group for row in originals}
     ratios = {row.name: row.letterbox.ratio for row in originals}
     scales = {row.name: row.nm_per_px for row in originals if row.nm_per_px is not None}
-    _, regions = list_regions(prepared.coco_file("truth", split))
     per_image: Counter[str] = Counter(dict.fromkeys(group_of, 0))
     class_particles: Counter[str] = Counter()
     shown: set[tuple[str, str]] = set()
     pixels, canvas, nanometres, ignored = array("d"), array("d"), array("d"), 0
-    for region in regions:
+    for region in prepared.truth_regions(split):
         if region.image not in group_of:
             continue  # of another part of the fold
         if region.ignored:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from nanoseg_bench.errors import PreparationError
 from nanoseg_bench.parallel import Workers
 from nanoseg_bench.preparation.features import LocalFeatures
-from nanoseg_bench.preparation.fingerprint import read_fingerprint
+from nanoseg_bench.preparation.fingerprint import Fingerprint, read_fingerprint
 from nanoseg_bench.preparation.overlap import Overlap, find_overlap
 from nanoseg_bench.preparation.perceptual import NearDuplicate, find_near_duplicates, inverse, is_mirrored
 from nanoseg_bench.preparation.shortlist import Candidate, ImageWords, Index, image_words
@@ -52,42 +52,48 @@ class SharedSource:
     evidence: dict[str, Any]
 
 
+_Source = Path | Fingerprint
+"""A file of ``write_fingerprint``, or what would stand in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    first: Path
-    second: Path
+    first: _Source
+    second: _Source
     mirrored: bool
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Look:
-    """What is needed of every image at once: 9 kB."""
+    """What is needed of every image at once: 18 kB."""
 
     digest: bytes
     hashes: NDArray[np.bool_]
     words: ImageWords
+    mirrored: ImageWords
 
 
 @dataclass(frozen=True, slots=True)
 class _Query:
-    """Images ``first``, ``first`` + 1 … of the index in ``index``."""
+    """Images of the index in ``index``, each with its number there."""
 
     index: Path
-    first: int
-    files: tuple[Path, ...]
+    images: tuple[tuple[int, _Source], ...]
 
 
-def find_shared_sources(paths: Sequence[Path], workers: Workers, *, known: int | None = None) -> list[SharedSource]:
+def find_shared_sources(
+    paths: Sequence[Path], workers: Workers, *, known: Sequence[Fingerprint] = ()
+) -> list[SharedSource]:
     """Compare images by their fingerprints.
 
     The images are put into an order of their own first, so the result depends neither on the order of ``paths`` nor
-    on ``workers``. Fingerprints stay on disk; about 30 kB per image is kept in memory.
+    on ``workers``. Fingerprints stay on disk; about 40 kB per image is kept in memory.
 
     Args:
         paths: Files of ``write_fingerprint``; a temporary folder is made beside the first.
         workers: Processes.
-        known: The first so many are of another collection, and only pairs of one of theirs with one of the others are
-            looked for; None looks for all pairs.
+        known: Of another collection. Where there are any, only pairs of one of theirs with one of ``paths`` are looked
+            for, and positions count these first, then ``paths``.
 
     Returns:
         Sorted by position and check. A pair may be found by both checks.
@@ -95,29 +101,38 @@ def find_shared_sources(paths: Sequence[Path], workers: Workers, *, known: int |
     Raises:
         PreparationError: A file is not a fingerprint.
     """
-    if len(paths) < 2:
+    sources: list[_Source] = [*known, *paths]
+    if len(sources) < 2 or not paths:
         return []
-    looks = list(workers.each(_look, paths, "indexing images", at_once=_IMAGES_PER_TASK))
+    of_paths = workers.each(_look, paths, "indexing images", at_once=_IMAGES_PER_TASK)
+    all_looks = [*map(_look_at_known, known), *of_paths]
     # By content, so that no choice further on depends on where an image stands in the list.
-    order = sorted(range(len(paths)), key=lambda position: (looks[position].digest, str(paths[position])))
-    files = [paths[position] for position in order]
-    words = [looks[position].words for position in order]
+    names = [*map(str, range(len(known))), *map(str, paths)]
+    order = sorted(range(len(sources)), key=lambda position: (all_looks[position].digest, names[position]))
+    ordered, looks = [sources[position] for position in order], [all_looks[position] for position in order]
+
+    def is_known(number: int) -> bool:
+        return order[number] < len(known)
 
     def wanted(pair: NearDuplicate | Candidate) -> bool:
-        return known is None or (order[pair.first] < known) != (order[pair.second] < known)
+        return not known or is_known(pair.first) != is_known(pair.second)
 
-    hashes = np.stack([looks[position].hashes for position in order])
-    duplicates = [pair for pair in find_near_duplicates(hashes) if wanted(pair)]
+    asking = list(range(len(order)))
+    if known:
+        others = [number for number in asking if not is_known(number)]
+        asking = sorted([*others, *_sharing_words(list(filter(is_known, asking)), others, looks)])
+    duplicates = [pair for pair in find_near_duplicates(np.stack([look.hashes for look in looks])) if wanted(pair)]
     candidates = {Candidate(pair.first, pair.second, is_mirrored(pair.orientation)) for pair in duplicates}
     with tempfile.TemporaryDirectory(dir=paths[0].parent) as folder:
-        Index.of(words).save(Path(folder))
-        candidates |= {pair for pair in _shortlist(Path(folder), files, workers) if wanted(pair)}
+        Index.of([look.words for look in looks]).save(Path(folder))
+        queries = [(number, ordered[number]) for number in asking]
+        candidates |= {pair for pair in _shortlist(Path(folder), queries, workers) if wanted(pair)}
     found = []
     for pair in duplicates:
         orientation = pair.orientation if order[pair.first] < order[pair.second] else inverse(pair.orientation)
         evidence = {"differing_bits": pair.differing_bits, "orientation": orientation}
         found.append(_shared(order, pair.first, pair.second, NEAR_DUPLICATES, evidence))
-    found += _overlaps(files, order, sorted(candidates, key=lambda c: (c.first, c.second, c.mirrored)), workers)
+    found += _overlaps(ordered, order, sorted(candidates, key=lambda c: (c.first, c.second, c.mirrored)), workers)
     return sorted(found, key=lambda pair: (pair.first, pair.second, pair.check))
 
 
@@ -126,15 +141,39 @@ def _look(path: Path) -> _Look:
         digest = hashlib.sha256(path.read_bytes()).digest()
     except OSError as error:
         raise PreparationError(f"{path}: the fingerprint cannot be read ({error}); take it again") from error
-    stored = read_fingerprint(path)
+    return _look_at(read_fingerprint(path), digest)
+
+
+def _look_at_known(known: Fingerprint) -> _Look:
+    digest = hashlib.sha256(known.hashes.tobytes())
+    for part in (known.features.positions, known.features.descriptors):
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return _look_at(known, digest.digest())
+
+
+def _look_at(image: Fingerprint, digest: bytes) -> _Look:
     with _one_thread():
-        return _Look(digest, stored.hashes, image_words(stored.features))
+        words, mirrored = image_words(image.features), image_words(image.features.mirrored())
+    return _Look(digest, image.hashes, words, mirrored)
 
 
-def _shortlist(index: Path, files: Sequence[Path], workers: Workers) -> set[Candidate]:
+def _sharing_words(asking: Sequence[int], asked: Sequence[int], looks: Sequence[_Look]) -> list[int]:
+    """Those of ``asking`` that share a word with one of ``asked``, as they are or mirrored; the others find none."""
+    found = np.zeros(len(looks), dtype=bool)
+    owners = np.repeat(asking, [len(looks[number].words.turns) for number in asking])
+    there = np.concatenate([looks[number].words.words for number in asked], axis=1)
+    for mirrored in (False, True):
+        kept = [looks[number].mirrored if mirrored else looks[number].words for number in asking]
+        words = np.concatenate([each.words for each in kept], axis=1)
+        for table, same in zip(words, there, strict=True):
+            found[owners[np.isin(table, same)]] = True
+    return [int(number) for number in np.flatnonzero(found)]
+
+
+def _shortlist(index: Path, queries: Sequence[tuple[int, _Source]], workers: Workers) -> set[Candidate]:
     tasks = [
-        _Query(index, first, tuple(files[first : first + _IMAGES_PER_TASK]))
-        for first in range(0, len(files), _IMAGES_PER_TASK)
+        _Query(index, tuple(queries[start : start + _IMAGES_PER_TASK]))
+        for start in range(0, len(queries), _IMAGES_PER_TASK)
     ]
     return {pair for found in workers.each(_candidates, tasks, "looking for partners") for pair in found}
 
@@ -142,19 +181,15 @@ def _shortlist(index: Path, files: Sequence[Path], workers: Workers) -> set[Cand
 def _candidates(task: _Query) -> list[Candidate]:
     index = Index.open(task.index)
     with _one_thread():
-        return [
-            pair
-            for number, path in enumerate(task.files, task.first)
-            for pair in index.candidates(number, read_fingerprint(path).features)
-        ]
+        return [pair for number, source in task.images for pair in index.candidates(number, _read(source).features)]
 
 
 def _overlaps(
-    files: Sequence[Path], order: Sequence[int], candidates: Sequence[Candidate], workers: Workers
+    sources: Sequence[_Source], order: Sequence[int], candidates: Sequence[Candidate], workers: Workers
 ) -> list[SharedSource]:
     tasks = [
         [
-            _Comparison(files[each.first], files[each.second], each.mirrored)
+            _Comparison(sources[each.first], sources[each.second], each.mirrored)
             for each in candidates[start:][:_PAIRS_PER_TASK]
         ]
         for start in range(0, len(candidates), _PAIRS_PER_TASK)
@@ -163,7 +198,7 @@ def _overlaps(
     best: dict[tuple[int, int], tuple[Overlap, tuple[int, int], tuple[int, int]]] = {}
     for candidate, result in zip(candidates, results, strict=True):
         key = (candidate.first, candidate.second)
-        # A symmetric field agrees with its mirror image too; the better fit is told.
+        # A symmetric field agrees with its mirror image too; the better fit is reported.
         if result is not None and (key not in best or result[0].agreement > best[key][0].agreement):
             best[key] = result
     found = []
@@ -190,15 +225,26 @@ def _compare(task: Sequence[_Comparison]) -> list[tuple[Overlap, tuple[int, int]
 def _one_thread() -> Iterator[None]:
     """Keep OpenCV and BLAS to one thread: the processes share the cores already."""
     import cv2
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        with threadpool_limits(1):
+        with _thread_pools().limit(limits=1):
             yield
     finally:
         cv2.setNumThreads(threads)
+
+
+@cache
+def _thread_pools() -> Any:
+    """Those of the libraries that are loaded by now; looking for them takes as long as an image does."""
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()
+
+
+def _read(source: _Source) -> Fingerprint:
+    return source if isinstance(source, Fingerprint) else read_fingerprint(source)
 
 
 # Candidates are sorted by their first image, which is therefore read once for all its partners.
@@ -207,8 +253,8 @@ def _cached(path: Path, modified: int) -> LocalFeatures:
     return read_fingerprint(path).features
 
 
-def _features(path: Path) -> LocalFeatures:
-    return _cached(path, path.stat().st_mtime_ns)
+def _features(source: _Source) -> LocalFeatures:
+    return source.features if isinstance(source, Fingerprint) else _cached(source, source.stat().st_mtime_ns)
 
 
 def _shared(order: Sequence[int], first: int, second: int, check: str, evidence: dict[str, Any]) -> SharedSource:

@@ -45,10 +45,12 @@ def read_split_file(path: Path) -> dict[str, str]:
     """Read a CSV with the columns ``name`` and ``split``.
 
     Raises:
-        PreparationError: The file is missing, lacks a column, names an image twice or an unknown split.
+        PreparationError: The file is missing, lacks a column, a name is empty or there twice, or a split is unknown.
     """
     rows = [(name, part.strip(), line) for line, (name, part) in read_rows(path, ("name", "split"))]
     for name, part, line in rows:
+        if not name.strip():
+            raise PreparationError(f"{path}, line {line}: 'name' is empty; fill it in, or delete the row")
         if part not in PARTS:
             raise PreparationError(f"{path}, line {line}: {name!r} is put into {part!r}; use {', '.join(PARTS)}")
     for name, count in Counter(name for name, _, _ in rows).items():

@@ -4,14 +4,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
 from nanoseg_bench.annotations.coco.writing import CocoWriter
 from nanoseg_bench.errors import PreparationError
-from nanoseg_bench.files import write_json, write_text
+from nanoseg_bench.files import sha256_file, write_json, write_text
 from nanoseg_bench.parallel import Workers
+from nanoseg_bench.preparation.audit import write_audit
 from nanoseg_bench.preparation.audit_page import write_audit_page
 from nanoseg_bench.preparation.auditing import make_audit
 from nanoseg_bench.preparation.canvases import CanvasTask, WrittenCanvas, WrittenMicrograph, write_canvases
@@ -20,11 +21,33 @@ from nanoseg_bench.preparation.folds import FOLDS_FILE, write_folds_file
 from nanoseg_bench.preparation.hashing import PREPARATION_VERSION, fold_hash
 from nanoseg_bench.preparation.manifest import manifest_rows, manifest_writer
 from nanoseg_bench.preparation.plan import HRTEM, OOD, Plan, PlannedMicrograph
-from nanoseg_bench.preparation.prepared_set import ASIDE, FORMAT, MARKER, SPLITS, PreparedSet
+from nanoseg_bench.preparation.prepared_set import (
+    ASIDE,
+    FILES,
+    FORMAT,
+    MANIFEST,
+    MARKER,
+    REPORT_FILE,
+    SHARDED_FORMAT,
+    SPLITS,
+    PreparedSet,
+)
 from nanoseg_bench.preparation.preview import write_preview
 from nanoseg_bench.preparation.report import PrepareReport
+from nanoseg_bench.preparation.shard_writing import ShardedFiles
 from nanoseg_bench.preparation.split import PARTS, write_split_file
+from nanoseg_bench.seals import sealed
 from nanoseg_bench.wording import counted
+
+_AHEAD = 2
+"""Micrographs for each process whose files may wait to be written into a shard."""
+
+
+class _Files(Protocol):
+    """Where images, labels and instances go."""
+
+    def add(self, planned: PlannedMicrograph, written: WrittenMicrograph) -> None:
+        """Take those of the next micrograph."""
 
 
 def write_set(plan: Plan, report: PrepareReport, root: Path, config: PrepareConfig, workers: Workers) -> None:
@@ -43,19 +66,27 @@ def write_set(plan: Plan, report: PrepareReport, root: Path, config: PrepareConf
         write_folds_file(root / FOLDS_FILE, {each.seen.name: each.folds for each in main})
     else:
         write_split_file(root / "split.csv", {each.seen.name: each.split for each in main})
+    if not plan.folds and config.shards is None:  # Ultralytics reads single files
         write_text(root / "data.yaml", _data_yaml(plan))
     report.add_used(
         {planned.seen.name: planned.entry.path for planned in plan.micrographs},
         [planned.seen for planned in plan.micrographs],
     )
-    report.write(root / "prepare_report.json")
-    write_json(root / MARKER, summary)
+    report.write(root / REPORT_FILE)
+    write_json(root / MARKER, sealed({**summary, FILES: _hashes(root)}))
     prepared = PreparedSet(root)
     audit = make_audit(prepared, plan.pairs, config.reviewed)
-    write_json(root / "split_audit.json", audit)
+    write_audit(root / "split_audit.json", audit)
     write_audit_page(prepared, audit, root / "split_audit.html")
     if config.preview:
         write_preview(prepared, root / "preview.html")
+
+
+def _hashes(root: Path) -> dict[str, str]:
+    """SHA-256 of the files that are read as numbers and outlines; the manifest has those of the canvases."""
+    names = [MANIFEST, FOLDS_FILE, REPORT_FILE]
+    names += [path.relative_to(root).as_posix() for kind in ("canvas", "truth") for path in (root / kind).glob("*")]
+    return {name: sha256_file(root / name) for name in sorted(names) if (root / name).is_file()}
 
 
 def _write_images(
@@ -64,15 +95,14 @@ def _write_images(
     """Write canvases, labels, truth and manifest; return the summary."""
     statistics = _Statistics()
     tasks = _tasks(plan, root, config)
-    with manifest_writer(root / "manifest.csv") as manifest, _coco_files(plan, root) as files:
-        results = workers.each(write_canvases, tasks, "writing canvases")
+    with manifest_writer(root / "manifest.csv") as manifest, _files(plan, root, config) as files:
+        # Files that are on their way into a shard wait in memory: not those of all micrographs.
+        ahead = None if config.shards is None else _AHEAD
+        results = workers.each(write_canvases, tasks, "writing canvases", ahead=ahead)
         for planned, written in zip(plan.micrographs, results, strict=True):
-            truth, canvas = files[planned.split]
-            size = planned.seen.micrograph.width, planned.seen.micrograph.height
-            truth.add_encoded(planned.stem, size, written.truth)
             for image in written.canvases:
                 _check_loss(image, config.max_loss)
-                canvas.add_encoded(image.name, (config.canvas, config.canvas), image.annotations)
+            files.add(planned, written)
             for row in manifest_rows(planned, written, config.canvas):
                 manifest.writerow(row)
             statistics.add(planned, written)
@@ -100,20 +130,38 @@ def _check_loss(image: WrittenCanvas, most: float | None) -> None:
 
 
 @contextmanager
-def _coco_files(plan: Plan, root: Path) -> Iterator[dict[str, tuple[CocoWriter, CocoWriter]]]:
-    """(truth, canvas) of each split that has images."""
-    with ExitStack() as stack:
-        files = {}
+def _files(plan: Plan, root: Path, config: PrepareConfig) -> Iterator[_Files]:
+    if config.shards is None:
+        with ExitStack() as stack:
+            yield _SingleFiles(plan, root, config.canvas, stack)
+    else:
+        classes = {split: _classes(plan, split) for split in _splits(plan)}
+        with ShardedFiles(root, config.shards, config.canvas, classes) as sharded:
+            yield sharded
+
+
+class _SingleFiles:
+    """Two COCO files for each split, open until ``stack`` is left; images and labels have been written by workers."""
+
+    def __init__(self, plan: Plan, root: Path, canvas: int, stack: ExitStack) -> None:
+        self._size = (canvas, canvas)
+        self._writers = {}
         for split in _splits(plan):
-            classes = _classes(plan, split)
-            truth = CocoWriter(root / "truth" / f"{split}.json", classes)
-            canvas = CocoWriter(root / "canvas" / f"{split}.json", classes)
-            files[split] = (stack.enter_context(truth), stack.enter_context(canvas))
-        yield files
+            files = (root / kind / f"{split}.json" for kind in ("truth", "canvas"))
+            truth, on_canvas = (stack.enter_context(CocoWriter(file, _classes(plan, split))) for file in files)
+            self._writers[split] = truth, on_canvas
+
+    def add(self, planned: PlannedMicrograph, written: WrittenMicrograph) -> None:
+        """Add the instances of a micrograph and its copies."""
+        truth, canvas = self._writers[planned.split]
+        size = planned.seen.micrograph.width, planned.seen.micrograph.height
+        truth.add_encoded(planned.stem, size, written.truth)
+        for image in written.canvases:
+            canvas.add_encoded(image.name, self._size, image.annotations)
 
 
 def _tasks(plan: Plan, root: Path, config: PrepareConfig) -> list[CanvasTask]:
-    for split in _splits(plan):
+    for split in _splits(plan) if config.shards is None else ():
         (root / "images" / split).mkdir(parents=True)
         if split not in ASIDE:
             (root / "labels" / split).mkdir(parents=True)
@@ -128,7 +176,7 @@ def _tasks(plan: Plan, root: Path, config: PrepareConfig) -> list[CanvasTask]:
             labels=planned.split not in ASIDE,
             canvas=config.canvas,
             seed=config.seed,
-            root=root,
+            root=root if config.shards is None else None,
         )
         for planned in plan.micrographs
     ]
@@ -193,7 +241,7 @@ class _Statistics:
 def _summary(plan: Plan, config: PrepareConfig, statistics: _Statistics) -> dict[str, Any]:
     shown = plan.classes + plan.ood_classes
     return {
-        "format": FORMAT,
+        "format": FORMAT if config.shards is None else SHARDED_FORMAT,
         "name": plan.name,
         "dataset": plan.dataset,
         "classes": list(plan.classes),
@@ -203,6 +251,7 @@ def _summary(plan: Plan, config: PrepareConfig, statistics: _Statistics) -> dict
         "parameters": plan.parameters,
         "preparation": PREPARATION_VERSION,
         "content_hash": plan.content_hash,
+        **({} if config.shards is None else {"shard_bytes": config.shards}),
         "max_instances": statistics.densest,
         "counts": {split: statistics.counts(split) for split in _splits(plan)},
         **({"folds": _summaries_of_folds(plan, statistics)} if plan.folds else {}),

@@ -1,4 +1,7 @@
-"""The outlines of a report: those that count in the colour of their class, those that do not thin and grey."""
+"""The outlines of a report: those that count in the colour of their class, those that do not thin and grey.
+
+What a person changed or drew is dashed.
+"""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -7,18 +10,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nanoseg_bench.annotations.instance import BY_HAND
 from nanoseg_bench.drawing.colours import IGNORE_COLOUR, class_colours
 from nanoseg_bench.drawing.outlines import Outline, outline_of
 from nanoseg_bench.drawing.picture import draw_numbers, draw_outlines, draw_scale_bar, resized
 from nanoseg_bench.drawing.scale_bar import ScaleBar, place_scale_bar
 from nanoseg_bench.measure.columns import column_of
-from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, NO_AREA, ON_MARK
+from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, NO_AREA, ON_MARK, REMOVED
 from nanoseg_bench.report.grouping import group_of
 from nanoseg_bench.report.report_input import ReportedImage
 from nanoseg_bench.report.texts import one_line
 
 # No particle, or one that nobody asked for.
-_NOT_DRAWN = (NO_AREA, ON_MARK, BELOW_CONFIDENCE)
+_NOT_DRAWN = (NO_AREA, REMOVED, ON_MARK, BELOW_CONFIDENCE)
 
 
 def outlines_of(
@@ -37,13 +41,14 @@ def outlines_of(
     diameter = column_of("diameter", "px" if image.nm_per_px is None else "nm")
     group = group_of(table, groups_from)
     drawn = []
-    for number, name, exclusion, size in zip(
-        table["particle"], group, table["exclusion"], table[diameter.name], strict=True
+    for number, name, exclusion, size, origin in zip(
+        table["particle"], group, table["exclusion"], table[diameter.name], table["origin"], strict=True
     ):
         counts = not isinstance(exclusion, str)
         if not counts and any(reason in exclusion for reason in _NOT_DRAWN):
             continue
         reason = "" if counts else f", left out: {exclusion}"
+        by_hand = f", {origin} by hand" if origin in BY_HAND else ""
         drawn.append(
             outline_of(
                 image.instances[number - 1].region,
@@ -51,7 +56,10 @@ def outlines_of(
                 colours[name] if counts else IGNORE_COLOUR,
                 thin=not counts,
                 number=int(number) if counts else None,
-                title=one_line(f"particle {number}: {name}, {size:.{diameter.digits}f} {diameter.unit}{reason}"),
+                title=one_line(
+                    f"particle {number}: {name}, {size:.{diameter.digits}f} {diameter.unit}{by_hand}{reason}"
+                ),
+                dashed=bool(by_hand),
             )
         )
     return drawn

@@ -27,6 +27,7 @@ def write_pdf(document: Path, path: Path) -> None:
         command = [office, f"-env:UserInstallation={Path(folder, 'profile').as_uri()}", "--headless", "--norestore"]
         command += ["--convert-to", "pdf", "--outdir", folder, str(document.resolve())]
         try:
+            # No shell; what a user named is an absolute path, which is no option.
             ended = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_S, check=False)  # noqa: S603
         except subprocess.TimeoutExpired as error:
             raise NanosegError(f"{path}: LibreOffice took longer than {_LONGEST_S} s; open {document} in it") from error

@@ -7,23 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.images import Acquisition
 from nanoseg_bench.report.sample_statistics import SampleStatistics
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acquisition:
-    """How a micrograph was taken, as far as its file or the user says.
-
-    Attributes:
-        instrument: Of the microscope; empty where it is unknown.
-        voltage_kv: Acceleration voltage.
-        taken: When, as the file says it.
-    """
-
-    instrument: str = ""
-    voltage_kv: float | None = None
-    taken: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +37,11 @@ class Method:
     quality: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def begun_by(self) -> BegunBy | None:
+        """What annotations say of the model that began them; None where nobody knows it."""
+        return BegunBy(self.model_id, self.run, self.weights_sha256) if self.model_id else None
+
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class ReportedImage:
@@ -65,8 +57,9 @@ class ReportedImage:
         nm_per_px: Its scale; None where it is unknown.
         bottom: Row below the field, where an information bar begins; None where there is none.
         scale_source: How it is known, in words: ``read from the file (zeiss)``.
-        acquisition: How it was taken.
+        acquisition: How it was taken, and where that was read.
         edited: Outlines that a person changed, added or deleted after the model.
+        file_name: That people know the file by, where ``path`` is only where it is kept.
     """
 
     name: str
@@ -78,8 +71,14 @@ class ReportedImage:
     nm_per_px: float | None = None
     scale_source: str = ""
     bottom: int | None = None
-    acquisition: Acquisition = Acquisition()
+    acquisition: Acquisition = Acquisition()  # noqa: RUF009, it is frozen
     edited: int = 0
+    file_name: str = ""
+
+    @property
+    def shown_name(self) -> str:
+        """The name of its file, for people."""
+        return self.file_name or self.path.name
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)

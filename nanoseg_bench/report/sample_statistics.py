@@ -24,7 +24,7 @@ class SampleStatistics:
         by_group: ``measure.sample.summary_table`` of all particles and of each class or shape.
         groups_from: The column that names the groups.
         curve: ``measure.confidence_curve`` of the diameter; empty where particles have no confidence.
-        budget: Uncertainty of the median diameter; None without particles.
+        budget: Uncertainty of the median diameter; None without particles, and without resamples.
     """
 
     unit: Unit
@@ -53,7 +53,7 @@ def compute_sample(
         border_weighted: Whether particles stand for those of their extent that the border left out.
         confidence: From which particles count; None where they have none.
         calibration: Relative standard uncertainty of the scale; None where it is not known.
-        resamples: Of the bootstrap.
+        resamples: Of the bootstrap; 0 for no intervals.
         seed: Of its draws.
     """
     unit = pooled_unit(particles)
@@ -74,7 +74,8 @@ def compute_sample(
         seed=seed,
     )
     curve = against_confidence(particles, column, border_weighted=border_weighted)
-    budget = make_budget(particles, size, calibration=calibration, confidence=confidence) if size.count else None
+    sampled = size.count and resamples
+    budget = make_budget(particles, size, calibration=calibration, confidence=confidence) if sampled else None
     return SampleStatistics(
         unit=unit,
         size=size,

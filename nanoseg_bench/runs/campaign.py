@@ -9,17 +9,17 @@
       - {set: emps, models: [yolo11n, nsyolo], weights_from: nanosynth, about: what synthetic images bring}
 
 A step trains every model with every seed. With ``weights_from`` each starts from the weights that the same model, with
-the same preset and seed, has learnt on another set of the campaign. Every step can be left out or done before: a run is
-known by what it is made from, see ``runs.plan``.
+the same seed and preset, or that of ``weights_preset``, has learnt on a set of the campaign. Every step can be left out
+or done before: a run is known by what it is made from, see ``runs.plan``.
 """
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nanoseg_bench.errors import CampaignError
+from nanoseg_bench.files import read_yaml
 from nanoseg_bench.models.overrides import parse_overrides
 from nanoseg_bench.models.registry import resolve
 from nanoseg_bench.models.run_files import WEIGHTS_FILE
@@ -50,7 +50,8 @@ class Step(BaseModel):
         preset: In place of the campaign's.
         recipe: ``NAME=VALUE`` as of ``run --recipe``.
         robustness: Test images to judge each model on under every corruption too.
-        weights_from: The set whose run of the same model, preset and seed gives the initial weights.
+        weights_from: The set whose run of the same model and seed gives the initial weights.
+        weights_preset: Of that run; the step's own by default.
         about: What the step is for.
     """
 
@@ -63,6 +64,7 @@ class Step(BaseModel):
     recipe: tuple[str, ...] = ()
     robustness: int = Field(default=0, ge=0)
     weights_from: str | None = None
+    weights_preset: str | None = None
     about: str = ""
 
     def title(self) -> str:
@@ -105,12 +107,12 @@ def read_campaign(path: Path) -> Campaign:
         CampaignError: The file cannot be read or says something that is not understood.
     """
     try:
-        return Campaign.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Campaign.model_validate(read_yaml(path))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise CampaignError(f"{path}: {place + ': ' if place else ''}{first['msg']}") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         raise CampaignError(f"{path}: cannot be read as a campaign ({error})") from error
 
 
@@ -147,7 +149,7 @@ def _run_of(step: Step, model: str, seed: int, preset: str, origin: PreparedSet 
     what = f"{model}, seed {seed}: waits for its weights on {step.weights_from}"
     if origin is None:
         return f"{what}, which is not prepared"
-    (spec,) = plan_runs(origin, [model], preset, [seed])
+    (spec,) = plan_runs(origin, [model], step.weights_preset or preset, [seed])
     run = RunFolder(runs / origin.name / spec.run_id)
     if not (run.is_fitted and (run.path / WEIGHTS_FILE).is_file()):
         return f"{what}: {run.path} is not trained yet"

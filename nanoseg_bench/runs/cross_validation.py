@@ -8,7 +8,7 @@ from nanoseg_bench.changes import list_changes
 from nanoseg_bench.errors import RecordError
 from nanoseg_bench.evaluation.cross_validation import FoldAnswer, evaluate_folds, median_point
 from nanoseg_bench.evaluation.operating_point import choose_operating_point
-from nanoseg_bench.evaluation.result import OperatingPoint
+from nanoseg_bench.evaluation.result import OperatingPointChoice
 from nanoseg_bench.files import sha256_file, sha256_json
 from nanoseg_bench.models.identity import recipe_changes
 from nanoseg_bench.models.recipe import Side
@@ -60,7 +60,7 @@ class FoldRuns:
             return False
         return all(run.has_current_predictions(name) for name in predicted_sets(prepared))
 
-    def points(self) -> list[OperatingPoint]:
+    def points(self) -> list[OperatingPointChoice]:
         """What each fold chose on its own val.
 
         Raises:
@@ -88,7 +88,7 @@ class FoldTruth:
         self._folds: dict[int, KeptTruth] = {}
 
     def of_fold(self, fold: int) -> KeptTruth:
-        """Those of one fold."""
+        """The eval sets of one fold, loaded once."""
         if fold not in self._folds:
             self._folds[fold] = KeptTruth(self.prepared.of_fold(fold))
         return self._folds[fold]
@@ -198,7 +198,7 @@ def build_record(row: FoldRuns, truth: FoldTruth) -> Record:
         confidence_source=point.source,
         operating_point=point,
         **dict(evaluation),
-        predictions_sha256=fingerprint(row),
+        predictions_sha256=predictions_sha256(row),
         folds=len(row.folds),
         fold_results=results,
         finished=max(row.run(fold).made_from(TEST).finished for fold in row.folds),
@@ -210,10 +210,10 @@ def is_scored(row: FoldRuns, prepared: PreparedSet, leaderboards: Path) -> bool:
     path = record_path(leaderboards, prepared.name, row.row_id, TEST)
     if not path.is_file() or row.missing(prepared):
         return False
-    return is_current(path, row.run(row.folds[0]), prepared, lambda: fingerprint(row))
+    return is_current(path, row.run(row.folds[0]), prepared, lambda: predictions_sha256(row))
 
 
-def fingerprint(row: FoldRuns) -> str:
+def predictions_sha256(row: FoldRuns) -> str:
     """SHA-256 of the predictions that the record is made from; those for val decide at which confidence they count."""
     runs = [row.run(fold) for fold in row.folds]
     return sha256_json([[sha256_file(run.predictions_path(name)) for name in ("val", TEST)] for run in runs])
@@ -225,7 +225,7 @@ def _answer(run: RunFolder, truth: KeptTruth) -> FoldAnswer:
     return FoldAnswer(truth.prepared.fold, read_kept(run, truth, TEST), _choose(run, truth))
 
 
-def _choose(run: RunFolder, truth: KeptTruth) -> OperatingPoint:
+def _choose(run: RunFolder, truth: KeptTruth) -> OperatingPointChoice:
     point = choose_operating_point(truth.eval_set("val"), read_kept(run, truth, "val"))
     if point is None:
         raise RecordError(f"{run.path}: val gives no operating point")
@@ -250,7 +250,7 @@ def _is_alike(one: RunFacts, other: RunFacts) -> bool:
 
 
 def _together(trainings: Sequence[Training]) -> Training | None:
-    """What all folds cost."""
+    """What the trainings of all folds cost in sum; None where there is none."""
     if not trainings:
         return None
     core_seconds = [each.core_seconds for each in trainings if each.core_seconds is not None]

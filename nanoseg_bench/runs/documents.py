@@ -6,12 +6,13 @@ from typing import Any, TypeVar
 from pydantic import Field, ValidationError, model_validator
 
 from nanoseg_bench.errors import RecordError
-from nanoseg_bench.evaluation.result import OperatingPoint
+from nanoseg_bench.evaluation.result import OperatingPointChoice
 from nanoseg_bench.files import read_json, write_json
 from nanoseg_bench.models.base import Complexity, FitReport
 from nanoseg_bench.runs.facts import Document, MadeBy, RunFacts
 from nanoseg_bench.runs.inputs import Inputs
 from nanoseg_bench.runs.record import ConfidenceSource
+from nanoseg_bench.seals import sealed, unsealed
 
 
 def _drop_hash(document: Any) -> Any:
@@ -78,7 +79,7 @@ class MadeFrom(Document):
     _without_hash = model_validator(mode="before")(_drop_hash)
 
 
-class ChosenConfidence(Document, OperatingPoint):
+class ChosenConfidence(Document, OperatingPointChoice):
     """``operating_point.json``: what val chose, or why it could not, for those who use the model without its record."""
 
     fit_sha256: str
@@ -111,13 +112,13 @@ def read_document(path: Path, kind: type[_Kind]) -> _Kind:
 
 def write_document(path: Path, document: Document) -> None:
     """Write a document atomically; same document, same bytes."""
-    write_json(path, document.model_dump(mode="json"))
+    write_json(path, sealed(document.model_dump(mode="json")))
 
 
 def _read(path: Path) -> Any:
     try:
-        return read_json(path)
-    except (OSError, ValueError) as error:
+        return unsealed(read_json(path))
+    except (OSError, ValueError, RecursionError) as error:
         raise RecordError(
             f"{path}: cannot be read ({error}); run the model again, or hand its predictions in again"
         ) from error

@@ -1,4 +1,4 @@
-"""Where a run is carried out: in a process of its own.
+"""Where a run is carried out: in a process of its own, alone or with others of this machine.
 
 A process keeps one model's memory, random state and crash away from the next: the operating system may kill it for
 memory and the others still run.
@@ -18,20 +18,62 @@ from nanoseg_bench.runs.job import Job, job_to_json
 from nanoseg_bench.runs.side_by_side import Children
 
 
-def run_in_process(job: Job, anew: bool = False, beside: Children | None = None) -> Outcome:
+class OnThisMachine:
+    """An executor, as ``side_by_side.Executor`` says: processes that share the cores, or the GPU.
+
+    Args:
+        most: Runs at a time.
+    """
+
+    is_here = True
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._children = Children(most)
+
+    def start(self, number: int) -> int:
+        """Share out the cores among so many jobs."""
+        at_once = min(self._most, number)
+        self._children = Children(at_once)
+        return at_once
+
+    def run(self, job: Job, anew: bool) -> Outcome:
+        """Carry out a job in a process beside the others."""
+        return run_in_time(job, anew, self._children)
+
+    def stop(self) -> None:
+        """End all processes."""
+        self._children.stop()
+
+
+def run_in_time(job: Job, anew: bool, beside: Children | None = None, *, wait: bool = False) -> Outcome:
+    """Carry out a job as ``run_in_process`` does, unless its time is up: then it is skipped, and its row says so.
+
+    Args and what is raised as of ``run_in_process``.
+    """
+    if job.deadline.passed:
+        limit = job.deadline.limit
+        outcome = Outcome("skipped", f"time limit {limit} reached before it started; run the same command again")
+        record_failure(job.spec, job.data, job.leaderboards, job.device, outcome)
+        return outcome
+    return run_in_process(job, anew, beside, wait=wait)
+
+
+def run_in_process(job: Job, anew: bool = False, beside: Children | None = None, *, wait: bool = False) -> Outcome:
     """Carry out a job in a new Python process and wait for it.
 
     Args:
         job: What to run.
         anew: Forget what earlier calls have done.
         beside: The processes that run at the same time; None where it has the machine, and the terminal, to itself.
+        wait: Where another call is working on the same run, wait for its end.
 
     Raises:
-        BusyError: Another call is working on the same run.
+        BusyError: Another call is working on the same run, and ``wait`` is false.
         KeyboardInterrupt: Ctrl-C, or the others were stopped; the run's last checkpoint stays.
     """
     job.run_dir.mkdir(parents=True, exist_ok=True)
-    with hold(job.run_dir, wait=False):
+    with hold(job.run_dir, wait=wait):
         if anew:
             clear_folder(RunFolder(job.run_dir))
         return _run_locked(job, beside)

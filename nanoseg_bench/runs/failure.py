@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from nanoseg_bench.errors import RecordError
 from nanoseg_bench.models.identity import recipe_changes
 from nanoseg_bench.models.recipe import Side
 from nanoseg_bench.preparation.prepared_set import PreparedSet
@@ -51,10 +52,10 @@ def record_row_failure(spec: RunSpec, data: Path, leaderboards: Path, device: st
         path = record_path(leaderboards, prepared.name, spec.row_id, name)
         record = _record(spec, prepared, name, device, outcome)
         try:
-            if not (path.is_file() and _is_good_and_equal(read_record(path), record, prepared)):
+            if not (path.is_file() and _is_good_and_equal(path, record, prepared)):
                 write_record(path, record)
         except OSError as error:
-            # The other models still have a chance, and the outcome is told all the same.
+            # The other models still have a chance, and the outcome is reported all the same.
             _LOG.error("%s: the row cannot be written (%s); make room or give another --leaderboards", path, error)
 
 
@@ -79,6 +80,10 @@ def _record(spec: RunSpec, prepared: PreparedSet, eval_set: str, device: str, ou
     )
 
 
-def _is_good_and_equal(old: Record, new: Record, prepared: PreparedSet) -> bool:
+def _is_good_and_equal(path: Path, new: Record, prepared: PreparedSet) -> bool:
+    try:
+        old = read_record(path)
+    except RecordError:  # damaged, or of an earlier format: no row that could stay
+        return False
     changes = recipe_changes(old.recipe, new.recipe)
     return old.status == "ok" and is_of(old, prepared) and not (changes[Side.TRAINING] or changes[Side.PREDICTION])

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from nanoseg_bench.errors import RecordError
-from nanoseg_bench.evaluation.result import OperatingPoint
+from nanoseg_bench.evaluation.result import OperatingPointChoice
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.models.base import Complexity, FitReport
 from nanoseg_bench.models.identity import prediction_values, recipe_changes
@@ -73,6 +73,15 @@ class RunFolder:
             RecordError: ``run.json`` is missing, malformed, or of another version of this package.
         """
         return read_run(self.path / RUN_FILE)
+
+    @property
+    def is_external(self) -> bool:
+        """Whether its predictions were handed in.
+
+        Raises:
+            RecordError: As ``about``.
+        """
+        return isinstance(self.about(), ExternalRun)
 
     def set_hash(self) -> str:
         """Content hash of the prepared set it belongs to.
@@ -142,7 +151,7 @@ class RunFolder:
     def epochs_done(self) -> int:
         """Epochs that the training has behind it, by its history."""
         path = self.path / HISTORY_FILE
-        return max(len(path.read_text(encoding="utf-8").splitlines()) - 1, 0) if path.is_file() else 0
+        return max(len(path.read_bytes().splitlines()) - 1, 0) if path.is_file() else 0
 
     def write_fit(self, report: FitReport, complexity: Complexity | None, made_by: MadeBy) -> None:
         """Write ``fit.json``; with it the training counts as finished."""
@@ -193,7 +202,7 @@ class RunFolder:
         """Note that predictions were written now.
 
         Args:
-            eval_set: Theirs.
+            eval_set: The eval set that was predicted.
             set_hash: Of a corrupted eval set.
             origin: Of handed-in ones, fields of ``MadeFrom``; by default they come from the folder's training.
         """
@@ -224,12 +233,12 @@ class RunFolder:
         same = (made_from.fit_sha256, made_from.set_hash) == (sha256_file(self.fit_path), set_hash)
         return same and not recipe_changes(made_from.prediction, about.inputs.recipe)[Side.PREDICTION]
 
-    def keep_operating_point(self, point: OperatingPoint) -> None:
+    def keep_operating_point(self, point: OperatingPointChoice) -> None:
         """Write the operating point of the folder's training."""
         chosen = ChosenConfidence(**point.model_dump(), fit_sha256=sha256_file(self.fit_path))
         write_document(self.path / OPERATING_POINT_FILE, chosen)
 
-    def operating_point(self) -> OperatingPoint | None:
+    def operating_point(self) -> OperatingPointChoice | None:
         """What val chose for the folder's training; None where it was not asked, or for another training only.
 
         Raises:

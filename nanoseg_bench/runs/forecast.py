@@ -242,8 +242,11 @@ def _earlier_failure(run: RunFolder, record: Path | None) -> str:
     """Why the run ended the last time; empty where it did not fail."""
     outcome = run.path / OUTCOME_FILE
     if outcome.is_file():
-        ended = read_json(outcome)
-        return str(ended["reason"]) if ended["status"] in _FAILURES else ""
+        try:
+            ended = read_json(outcome)
+            return str(ended["reason"]) if ended["status"] in _FAILURES else ""
+        except (OSError, ValueError, KeyError, TypeError):  # damaged: it says nothing
+            return ""
     # A process that was killed leaves no outcome.
     try:
         row = read_record(record) if record is not None and record.is_file() else None

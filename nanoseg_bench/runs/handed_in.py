@@ -18,7 +18,7 @@ PRESET = "external"
 
 
 @dataclass(frozen=True, slots=True)
-class OperatingPoint:
+class ConfidenceOrigin:
     """Where the confidence comes from at which precision, recall, counts and sizes are read.
 
     Attributes:
@@ -30,7 +30,7 @@ class OperatingPoint:
     confidence: float | None = None
 
 
-def find_operating_point(path: Path, external: External, declared: float | None, *, has_val: bool) -> OperatingPoint:
+def confidence_origin(path: Path, external: External, declared: float | None, *, has_val: bool) -> ConfidenceOrigin:
     """How the scores of handed-in predictions become detections.
 
     A tool without scores has made the choice itself: every particle counts, which is a declared operating point.
@@ -50,10 +50,10 @@ def find_operating_point(path: Path, external: External, declared: float | None,
             raise PredictionsError(
                 f"{path}: its particles have no scores, so all of them count, and {flag} has no meaning; leave it out"
             )
-        return OperatingPoint("declared", 1.0)  # the score that particles without one get
+        return ConfidenceOrigin("declared", 1.0)  # the score that particles without one get
     if has_val:
-        return OperatingPoint("val")
-    return OperatingPoint("none") if declared is None else OperatingPoint("declared", declared)
+        return ConfidenceOrigin("val")
+    return ConfidenceOrigin("none") if declared is None else ConfidenceOrigin("declared", declared)
 
 
 def keep_predictions(
@@ -62,7 +62,7 @@ def keep_predictions(
     prepared: PreparedSet,
     path: Path,
     external: External,
-    point: OperatingPoint,
+    origin: ConfidenceOrigin,
     val: External | None = None,
 ) -> RunFolder:
     """Keep predictions below the runs of a prepared set, in place of earlier ones of the same name and eval set.
@@ -75,7 +75,7 @@ def keep_predictions(
         prepared: The prepared set.
         path: What was handed in.
         external: What was read of it.
-        point: From ``find_operating_point``.
+        origin: From ``confidence_origin``.
         val: Predictions for val, where the operating point is to be chosen on them.
     """
     run = RunFolder(runs / f"external-{name}")
@@ -86,22 +86,22 @@ def keep_predictions(
             shutil.rmtree(run.path, ignore_errors=True)
         run.write_about(about)
         if val is not None:
-            _keep(run, val, path, OperatingPoint("val"))
-        _keep(run, external, path, point)
+            _keep(run, val, path, ConfidenceOrigin("val"))
+        _keep(run, external, path, origin)
     return run
 
 
-def _keep(run: RunFolder, external: External, path: Path, point: OperatingPoint) -> None:
+def _keep(run: RunFolder, external: External, path: Path, origin: ConfidenceOrigin) -> None:
     predictions = external.predictions
     run.forget_made_from(predictions.eval_set)
     write_predictions(run.predictions_path(predictions.eval_set), predictions)
     run.write_made_from(
-        predictions.eval_set, source=path.name, confidence_source=point.source, confidence=point.confidence
+        predictions.eval_set, source=path.name, confidence_source=origin.source, confidence=origin.confidence
     )
 
 
 def _is_of(run: RunFolder, prepared: PreparedSet) -> bool:
     try:
-        return isinstance(run.about(), ExternalRun) and run.set_hash() == prepared.content_hash
+        return run.is_external and run.set_hash() == prepared.content_hash
     except RecordError:
         return False

@@ -18,11 +18,11 @@ from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from nanoseg_bench.environment import isolate_libraries
-from nanoseg_bench.errors import ModelError, NanosegError, TimeLimitReached
+from nanoseg_bench.errors import ModelError, NanosegError, PredictionsError, TimeLimitReached
 from nanoseg_bench.evaluation.eval_sets import load_eval_set
-from nanoseg_bench.evaluation.predictions import write_predictions
+from nanoseg_bench.evaluation.predictions import read_predictions, write_predictions
 from nanoseg_bench.evaluation.robustness import ROBUSTNESS, clean_set
-from nanoseg_bench.files import read_json, write_json
+from nanoseg_bench.files import read_json, unwritable, write_json
 from nanoseg_bench.locks import hold
 from nanoseg_bench.models.base import Deadline, FitContext, FitReport, Model
 from nanoseg_bench.models.registry import build
@@ -147,6 +147,7 @@ def _run(job: Job) -> None:
         keep_final_point(FoldRuns(run.path.parent, job.spec.row_id, tuple(prepared.folds)), prepared)
         return
     truth = KeptTruth(prepared)
+    _forget_damaged(run, prepared)
     stale = [name for name in predicted_sets(prepared) if not run.has_current_predictions(name)]
     clean = clean_set(truth.eval_set("test"), job.robust_images) if job.robust_images else None
     conditions = stale_conditions(run, clean) if clean else []
@@ -173,6 +174,17 @@ def _run(job: Job) -> None:
     if clean and conditions:
         predict_conditions(model, prepared, run, clean, job.deadline)
         score_run(run, truth, job.leaderboards, only_missing=True)
+
+
+def _forget_damaged(run: RunFolder, prepared: PreparedSet) -> None:
+    """Predictions that cannot be read are as good as none: the weights are there to make them anew."""
+    for name in predicted_sets(prepared):
+        if run.has_current_predictions(name):
+            try:
+                read_predictions(run.predictions_path(name))
+            except PredictionsError:
+                _LOG.warning("%s: cannot be read; predicting anew", run.predictions_path(name))
+                run.forget_made_from(name)
 
 
 def _fit(model: Model, prepared: PreparedSet, run: RunFolder, job: Job) -> FitReport:
@@ -216,10 +228,15 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error)
 
 
+class _LogFile(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, the name is that of logging
+        """On a full disk a line is lost; that the disk is full says whoever writes something that matters."""
+
+
 @contextlib.contextmanager
 def _log_to(path: Path) -> Any:
     """Append what is logged, tracebacks included, to the run's own file."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     handler.setLevel(logging.DEBUG)
     package = logging.getLogger("nanoseg_bench")
@@ -278,13 +295,16 @@ def carry_out(job_file: Path) -> int:
     """Run the job that a file holds, and write its outcome beside it.
 
     Returns:
-        An exit code: 0 however the run went, 130 when it was interrupted.
+        An exit code: 0 however the run went, 1 where its folder cannot be written, 130 when it was interrupted.
     """
     try:
         outcome = execute(job_from_json(read_json(job_file)))
+        write_json(job_file.with_name(OUTCOME_FILE), dataclasses.asdict(outcome))
     except KeyboardInterrupt:
         return 130
-    write_json(job_file.with_name(OUTCOME_FILE), dataclasses.asdict(outcome))
+    except OSError as error:
+        _LOG.error("%s", unwritable(job_file.parent, error, "--runs"))
+        return 1
     return 0
 
 

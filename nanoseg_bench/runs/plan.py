@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.models.options import check_options
 from nanoseg_bench.models.overrides import Overrides, override
-from nanoseg_bench.models.recipe import Recipe, load_recipe
+from nanoseg_bench.models.recipe import CONTINUED, Recipe, load_recipe
 from nanoseg_bench.models.registry import options_of, recipe_folder
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.inputs import Inputs
@@ -117,6 +117,24 @@ def plan_runs(
         for initial in [start.get(recipe.model)]
         for seed in seeds
         for fold, content_hash in parts.items()
+    ]
+
+
+def from_scratch_lines(specs: Sequence[RunSpec]) -> list[str]:
+    """A sentence for each preset that goes on from weights, where some of its runs are given none.
+
+    Args:
+        specs: The plan.
+    """
+    titles: dict[str, dict[str, None]] = {}
+    for spec in specs:
+        preset = spec.recipe.preset.partition("+")[0]
+        if preset in CONTINUED and spec.weights is None:
+            titles.setdefault(preset, {})[spec.recipe.title] = None
+    return [
+        f"preset {preset} goes on from weights of preset {CONTINUED[preset]}, and none are given: {', '.join(found)} "
+        "would train from scratch, for which it is too short; give --weights"
+        for preset, found in titles.items()
     ]
 
 

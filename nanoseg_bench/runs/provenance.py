@@ -4,6 +4,7 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -26,8 +27,13 @@ _PACKAGES = (
 
 def package_versions() -> dict[str, str]:
     """Versions of Python, this package and the libraries that a number may depend on."""
-    versions = {"python": platform.python_version(), "nanoseg-bench": nanoseg_bench.__version__}
-    for package in _PACKAGES:
+    return {"python": platform.python_version(), **versions_of(_PACKAGES)}
+
+
+def versions_of(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of this package and of those of others that are installed."""
+    versions = {"nanoseg-bench": nanoseg_bench.__version__}
+    for package in packages:
         try:
             versions[package] = version(package)
         except PackageNotFoundError:
@@ -55,6 +61,8 @@ def device_name(device: str) -> str:
     import torch
 
     if device.startswith("cuda"):
+        if not torch.cuda.is_available():
+            return device  # of another machine, which cannot be asked any more
         return str(torch.cuda.get_device_name(torch.device(device)))
     return f"{_cpu_name()} ({counted(torch.get_num_threads(), 'thread')})"
 
@@ -65,6 +73,7 @@ def processor_of(name: str) -> str:
 
 
 def _git(root: Path, *arguments: str) -> str:
+    # Our own words to the git that the user has; the folder is this package's.
     done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)  # noqa: S603, S607
     return done.stdout.strip()
 

@@ -90,8 +90,8 @@ def _folds(folder: Path, row_id: str, number: int) -> FoldRuns:
 def _fingerprint(folder: Path, row_id: str, record: Record) -> str | None:
     try:
         if record.folds:
-            return cross_validation.fingerprint(_folds(folder, row_id, record.folds))
-        return scored.fingerprint(RunFolder(folder / row_id), record.eval_set)
+            return cross_validation.predictions_sha256(_folds(folder, row_id, record.folds))
+        return scored.predictions_sha256(RunFolder(folder / row_id), record.eval_set)
     except FileNotFoundError:
         return None
 

@@ -43,12 +43,12 @@ if sys.platform == "win32":
 
     @contextmanager
     def at_work() -> Iterator[None]:
-        """See above."""
+        """Windows has no locks that are held together: nobody is told."""
         yield
 
     @contextmanager
     def alone() -> Iterator[str]:
-        """See above."""
+        """Keep another measurement from starting; a reason where one is under way (see the other ``alone``)."""
         from filelock import FileLock, Timeout
 
         for path in _places():

@@ -11,9 +11,10 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from nanoseg_bench.errors import RecordError
-from nanoseg_bench.evaluation.result import Details, FoldResult, Numbers, OperatingPoint, Scores
+from nanoseg_bench.evaluation.result import Details, FoldResult, Numbers, OperatingPointChoice, Scores
 from nanoseg_bench.files import read_json, write_text
 from nanoseg_bench.runs.facts import RunFacts
+from nanoseg_bench.seals import SEAL, sealed, unsealed
 
 _NUMBERS = re.compile(r"\[\s+((?:(?:null|-?\d[\d.eE+-]*),?\s+)+)\]")
 
@@ -41,7 +42,7 @@ class Record(RunFacts):
     status: Status
     reason: str = ""
     confidence_source: ConfidenceSource = "val"
-    operating_point: OperatingPoint | None = None
+    operating_point: OperatingPointChoice | None = None
     """How val chose it, and how sure that is; None where it was declared, or where there is none."""
     scores: Scores = Field(default_factory=dict)
     resampled: dict[str, Numbers] = Field(default_factory=dict)
@@ -75,36 +76,39 @@ def record_path(leaderboards: Path, set_name: str, run_id: str, eval_set: str) -
 def write_record(path: Path, record: Record) -> None:
     """Write a record atomically; a list of numbers stands on one line, so that a person can read the rest."""
     values = record.model_dump(mode="json")
-    text = json.dumps({name: values[name] for name in (*_FIRST, *values)}, indent=1, ensure_ascii=False)
+    document = sealed({name: values[name] for name in (*_FIRST, *values)})
+    text = json.dumps(document, indent=1, ensure_ascii=False)
     write_text(path, _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n")
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: Path, *, any_seal: bool = False) -> Record:
     """Read a record.
 
+    Args:
+        path: Of the file.
+        any_seal: Read it even if it is not as it was written: for a caller that holds every number against others.
+
     Raises:
-        RecordError: The file is no record of this format, or was written by another version.
+        RecordError: The file is no record of this format, is not as it was written, or is of another version.
     """
     try:
         document = read_json(path)
         known = document.get("format") if isinstance(document, dict) else None
         if known != FORMAT:
             raise ValueError(f"its format is {known!r}")
+        if any_seal:
+            document.pop(SEAL, None)
+        document = unsealed(document)
         return Record.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         reason = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         reason = str(error)
     raise RecordError(
         f"{path}: not a record of format {FORMAT} ({reason}); `nanoseg-bench score` makes it anew from the predictions "
         "that were kept, where there are none delete it and run the model again"
     )
-
-
-def read_records(leaderboards: Path, set_name: str) -> list[Record]:
-    """All records of a prepared set's name, sorted by file name."""
-    return [read_record(path) for path in find_records(leaderboards, set_name)]
 
 
 def find_records(leaderboards: Path, set_name: str) -> list[Path]:

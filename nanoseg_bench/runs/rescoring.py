@@ -3,15 +3,16 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from nanoseg_bench.errors import NanosegError, RecordError
+from nanoseg_bench.parallel import OpenPool, Workers, open_processes
 from nanoseg_bench.preparation.prepared_set import PreparedSet
-from nanoseg_bench.progress import track
 from nanoseg_bench.runs.cross_validation import FoldRuns, FoldTruth, fold_runs, row_id_of, score_folds
 from nanoseg_bench.runs.cross_validation import build_record as build_fold_record
-from nanoseg_bench.runs.documents import ExternalRun
 from nanoseg_bench.runs.folder import RunFolder
 from nanoseg_bench.runs.record import Record, find_records, read_record, record_path
 from nanoseg_bench.runs.scored import build_records, eval_sets_of, score_run
@@ -41,37 +42,39 @@ class Rescored:
     faults: tuple[NanosegError, ...]
 
 
-def score_runs(runs: Sequence[RunFolder], prepared: PreparedSet, leaderboards: Path) -> Rescored:
+def score_runs(
+    runs: Sequence[RunFolder],
+    prepared: PreparedSet,
+    leaderboards: Path,
+    workers: int = 1,
+    open_pool: OpenPool = open_processes,
+) -> Rescored:
     """Write the records of runs anew; one that cannot be scored does not keep the others from it.
 
     Args:
         runs: Of the prepared set.
         prepared: The prepared set.
         leaderboards: Folder of the records.
+        workers: Processes; 1 for this one alone.
+        open_pool: Where they are.
     """
-    truth = FoldTruth(prepared)
-
-    def score(row: _Row) -> None:
-        if isinstance(row, FoldRuns):
-            score_folds(row, truth, leaderboards)
-        else:
-            score_run(row, truth.whole, leaderboards)
-
-    return _for_each(_rows(runs, prepared), prepared, f"score on {prepared.name}", score)
+    scored = _ScoredRow(_Truth(prepared), leaderboards)
+    return _for_each(_rows(runs, prepared), scored, f"score on {prepared.name}", workers, open_pool)
 
 
-def check_runs(runs: Sequence[RunFolder], prepared: PreparedSet, leaderboards: Path) -> Rescored:
+def check_runs(
+    runs: Sequence[RunFolder],
+    prepared: PreparedSet,
+    leaderboards: Path,
+    workers: int = 1,
+    open_pool: OpenPool = open_processes,
+) -> Rescored:
     """Score runs again and compare with their records; nothing is written.
 
-    Args:
-        runs: Of the prepared set.
-        prepared: The prepared set.
-        leaderboards: Folder of the records.
+    Args as of ``score_runs``.
     """
-    truth = FoldTruth(prepared)
-    return _for_each(
-        _rows(runs, prepared), prepared, f"check on {prepared.name}", lambda row: _check_row(row, truth, leaderboards)
-    )
+    checked = _ScoredRow(_Truth(prepared), leaderboards, only_check=True)
+    return _for_each(_rows(runs, prepared), checked, f"check on {prepared.name}", workers, open_pool)
 
 
 def records_without_run(leaderboards: Path, set_name: str, runs: Sequence[RunFolder]) -> list[Path]:
@@ -90,25 +93,68 @@ def _rows(runs: Sequence[RunFolder], prepared: PreparedSet) -> list[_Row]:
 
 def _is_external(run: RunFolder) -> bool:
     try:
-        return isinstance(run.about(), ExternalRun)
+        return run.is_external
     except RecordError:
-        return True  # it is told why it cannot be read
+        return True  # scoring reports why it cannot be read
 
 
-def _for_each(rows: Sequence[_Row], prepared: PreparedSet, description: str, do: Callable[[_Row], None]) -> Rescored:
-    scored: list[str] = []
-    unfinished: list[str] = []
-    faults: list[NanosegError] = []
-    for row in track(rows, description):
+class _Truth:
+    """The truth of a set, read when it is asked for. Another process reads it once for all the rows that come there."""
+
+    def __init__(self, prepared: PreparedSet) -> None:
+        self._prepared = prepared
+        self._call = uuid4().hex
+
+    def __reduce__(self) -> tuple[Callable[..., "_Truth"], tuple[Any, ...]]:
+        return _truth_once, (self._prepared.root, self._call)
+
+    @cached_property
+    def read(self) -> FoldTruth:
+        return FoldTruth(self._prepared)
+
+
+@lru_cache(maxsize=1)
+def _truth_once(root: Path, call: str) -> _Truth:
+    """The truth of a set in a process that works for a command; ``call`` keeps it from the next command."""
+    return _Truth(PreparedSet(root))
+
+
+@dataclass(frozen=True, slots=True)
+class _ScoredRow:
+    """Scores a row, or checks what is recorded of it, here or in another process.
+
+    Called, it returns the row's id where all is well, what is not finished of it, and what is at fault with it; two of
+    them are empty.
+    """
+
+    truth: _Truth
+    leaderboards: Path
+    only_check: bool = False
+
+    def __call__(self, row: _Row) -> tuple[str, str, NanosegError | None]:
+        truth = self.truth.read
         try:
-            if lacking := _lacking(row, prepared):
-                unfinished.append(lacking)
+            if lacking := _lacking(row, truth.prepared):
+                return "", lacking, None
+            if self.only_check:
+                _check_row(row, truth, self.leaderboards)
+            elif isinstance(row, FoldRuns):
+                score_folds(row, truth, self.leaderboards)
             else:
-                do(row)
-                scored.append(_id(row))
+                score_run(row, truth.whole, self.leaderboards)
         except NanosegError as error:
-            faults.append(error)
-    return Rescored(tuple(scored), tuple(unfinished), tuple(faults))
+            return "", "", error
+        return _id(row), "", None
+
+
+def _for_each(rows: Sequence[_Row], score: _ScoredRow, description: str, workers: int, open_pool: OpenPool) -> Rescored:
+    with Workers(workers, open_pool=open_pool) as processes:
+        ends = list(processes.each(score, rows, description, least_per_worker=1))
+    return Rescored(
+        scored=tuple(row_id for row_id, _, _ in ends if row_id),
+        unfinished=tuple(lacking for _, lacking, _ in ends if lacking),
+        faults=tuple(fault for _, _, fault in ends if fault is not None),
+    )
 
 
 def _id(row: _Row) -> str:
@@ -118,7 +164,7 @@ def _id(row: _Row) -> str:
 def _lacking(row: _Row, prepared: PreparedSet) -> str:
     """The row with what is not finished of it; empty where it can be scored."""
     if not isinstance(row, FoldRuns):
-        return "" if isinstance(row.about(), ExternalRun) or row.is_fitted else row.run_id
+        return "" if row.is_external or row.is_fitted else row.run_id
     missing = row.missing(prepared)
     return f"{row.row_id} (no current predictions of fold {', '.join(map(str, missing))})" if missing else ""
 
@@ -133,7 +179,7 @@ def _check_row(row: _Row, truth: FoldTruth, leaderboards: Path) -> None:
         path = record_path(leaderboards, name, _id(row), record.eval_set)
         if not path.is_file():
             raise RecordError(f"{path}: is missing, and the predictions are there; `nanoseg-bench score` makes it")
-        _require_same(path, read_record(path), record)
+        _require_same(path, read_record(path, any_seal=True), record)
 
 
 def _require_same(path: Path, recorded: Record, rescored: Record) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,13 @@ from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.claim import differences
 from nanoseg_bench.runs.cross_validation import FoldRuns
 from nanoseg_bench.runs.ends import Ends, named_folds, record_of
-from nanoseg_bench.runs.executors import run_in_process
-from nanoseg_bench.runs.failure import Outcome, record_failure
+from nanoseg_bench.runs.executors import run_in_process, run_in_time
+from nanoseg_bench.runs.failure import Outcome
 from nanoseg_bench.runs.job import Job, is_complete
 from nanoseg_bench.runs.plan import RunSpec
-from nanoseg_bench.runs.record import read_record, record_path
+from nanoseg_bench.runs.record import find_records, read_record, record_path
 from nanoseg_bench.runs.scored import is_of, scored_sets
-from nanoseg_bench.runs.side_by_side import Children, run_side_by_side
+from nanoseg_bench.runs.side_by_side import Executor, run_side_by_side
 from nanoseg_bench.wording import counted
 
 _LOG = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def run_plan(
     overwrite: str = "missing",
     after_each: Callable[[], object] = lambda: None,
     robust_images: int = 0,
-    at_once: int = 1,
+    executor: Executor | None = None,
 ) -> dict[str, Outcome]:
     """Run every spec whose records are not there yet.
 
@@ -64,7 +64,8 @@ def run_plan(
             has no record at all, not even a failed one.
         after_each: Called after each run, when its records are written.
         robust_images: Test images on which each model is judged under every corruption too.
-        at_once: Runs at a time. Where there are several, they share the cores, and latency is measured after them all.
+        executor: Where several runs are carried out at a time; latency is measured after them all, if they were
+            carried out here. None: one after the other, each with the machine to itself.
 
     Returns:
         The outcome of each run by its id.
@@ -82,17 +83,17 @@ def run_plan(
         for spec in specs
     ]
     ends = Ends(planned, prepared, overwrite, after_each)
-    if at_once > 1:
-        _run_some_at_once(planned, at_once, ends)
+    if executor is not None:
+        _run_some_at_once(planned, executor, ends)
         return ends.outcomes
     for number, job in enumerate(planned, start=1):
         _LOG.info("[%d/%d] %s", number, len(planned), job.spec.run_id)
-        ends.add(job, _kept(job, prepared, overwrite) or _run_one(job, overwrite))
+        ends.add(job, _kept(job, prepared, overwrite) or run_in_time(job, overwrite == "always"))
     return ends.outcomes
 
 
-def _run_some_at_once(planned: Sequence[Job], at_once: int, ends: Ends) -> None:
-    """Several jobs at a time; then their latencies, one after the other, while nothing else runs."""
+def _run_some_at_once(planned: Sequence[Job], executor: Executor, ends: Ends) -> None:
+    """Several jobs at a time; then, of those of this machine, the latencies, one after the other."""
     untimed = [dataclasses.replace(job, timed=False) for job in planned]
     kept = {job.spec.run_id: _kept(job, ends.prepared, ends.overwrite) for job in untimed}
     to_do = [job for job in untimed if kept[job.spec.run_id] is None]
@@ -100,13 +101,21 @@ def _run_some_at_once(planned: Sequence[Job], at_once: int, ends: Ends) -> None:
         if (outcome := kept[job.spec.run_id]) is not None:
             ends.add(job, outcome)
     if to_do:
-        at_once = min(at_once, len(to_do))
+        at_once = executor.start(len(to_do))
         _LOG.info("%s, %d at a time", counted(len(to_do), "run"), at_once)
-        running = run_side_by_side(to_do, at_once, lambda job, beside: _run_one(job, ends.overwrite, beside))
+        running = run_side_by_side(to_do, executor, at_once, ends.overwrite == "always")
         with contextlib.closing(running):
             for number, (job, outcome) in enumerate(running, start=1):
                 _LOG.info("[%d/%d] %s: %s", number, len(to_do), job.spec.run_id, outcome.status)
                 ends.add(job, outcome)
+    if executor.is_here:
+        _measure_latencies(planned, kept, ends)
+    elif to_do:
+        _LOG.info("latency: not measured, for others work beside it there; the same command without --executor does it")
+
+
+def _measure_latencies(planned: Sequence[Job], kept: Mapping[str, Outcome | None], ends: Ends) -> None:
+    """One after the other, while nothing else of ours runs."""
     never_again = {run_id for run_id, found in kept.items() if found} if ends.overwrite == "never" else set()
     good = {run_id for run_id, outcome in ends.outcomes.items() if outcome.status == "ok"}
     for job in planned:
@@ -178,15 +187,6 @@ def _kept(job: Job, prepared: PreparedSet, overwrite: str) -> Outcome | None:
     return None
 
 
-def _run_one(job: Job, overwrite: str, beside: Children | None = None) -> Outcome:
-    if job.deadline.passed:
-        limit = job.deadline.limit
-        outcome = Outcome("skipped", f"time limit {limit} reached before it started; run the same command again")
-        record_failure(job.spec, job.data, job.leaderboards, job.device, outcome)
-        return outcome
-    return run_in_process(job, overwrite == "always", beside)
-
-
 def _require_splits(prepared: PreparedSet) -> None:
     for view in map(prepared.of_fold, prepared.folds):
         _require_splits_of(view)
@@ -211,7 +211,7 @@ def _clear_stale_records(specs: Sequence[RunSpec], leaderboards: Path, prepared:
     names = (*scored_sets(prepared), ROBUSTNESS)
     planned = {record_path(leaderboards, prepared.name, spec.row_id, name) for spec in specs for name in names}
     others = []
-    for path in sorted((leaderboards / "records" / prepared.name).glob("[!.]*.json")):
+    for path in find_records(leaderboards, prepared.name):
         if _belongs_with(path, prepared):
             continue
         if path in planned:

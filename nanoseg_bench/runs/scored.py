@@ -10,7 +10,7 @@ from nanoseg_bench.evaluation.comparison import Confidence
 from nanoseg_bench.evaluation.eval_sets import EvalSet, load_eval_set
 from nanoseg_bench.evaluation.operating_point import choose_operating_point
 from nanoseg_bench.evaluation.predictions import Predictions, read_predictions, require_complete
-from nanoseg_bench.evaluation.result import Evaluation, OperatingPoint
+from nanoseg_bench.evaluation.result import Evaluation, OperatingPointChoice
 from nanoseg_bench.evaluation.robustness import CONDITIONS, ROBUSTNESS, evaluate_robustness
 from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION, evaluate, evaluate_ood
 from nanoseg_bench.files import sha256_file, sha256_json
@@ -19,7 +19,7 @@ from nanoseg_bench.preparation.begun_truth import began_truth
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.preparation.shortcomings import shortcoming_lines, split_shortcomings
 from nanoseg_bench.runs.corrupted import kept_clean_set
-from nanoseg_bench.runs.documents import ExternalRun, MadeFrom, TrainedRun
+from nanoseg_bench.runs.documents import MadeFrom, TrainedRun
 from nanoseg_bench.runs.facts import RunFacts
 from nanoseg_bench.runs.folder import RunFolder
 from nanoseg_bench.runs.record import ConfidenceSource, Record, read_record, record_path, write_record
@@ -117,7 +117,7 @@ def is_scored(run: RunFolder, prepared: PreparedSet, eval_set: str, leaderboards
     path = record_path(leaderboards, prepared.name, run.run_id, eval_set)
     if not path.is_file() or not (eval_set == ROBUSTNESS or run.has_current_predictions(eval_set)):
         return False
-    return is_current(path, run, prepared, lambda: fingerprint(run, eval_set))
+    return is_current(path, run, prepared, lambda: predictions_sha256(run, eval_set))
 
 
 def is_current(path: Path, run: RunFolder, prepared: PreparedSet, kept: Callable[[], str]) -> bool:
@@ -169,13 +169,13 @@ def make_record(facts: RunFacts, prepared: PreparedSet, eval_set: str, **judged:
 def eval_sets_of(run: RunFolder, truth: KeptTruth) -> list[str]:
     """What is to be scored: of a model everything that it predicts, of predictions from outside what was handed in."""
     scored = scored_sets(truth.prepared)
-    if not isinstance(run.about(), ExternalRun):
+    if not run.is_external:
         return [*scored, ROBUSTNESS] if kept_clean_set(run, truth.eval_set("test")) else scored
     kept = run.predicted_sets()
     return [name for name in scored if name in kept]
 
 
-def _score(run: RunFolder, truth: KeptTruth, name: str, point: OperatingPoint | None) -> Record:
+def _score(run: RunFolder, truth: KeptTruth, name: str, point: OperatingPointChoice | None) -> Record:
     """The record of an eval set; ``point`` is that of val, None where it has no say."""
     prepared, made_from = truth.prepared, _made_from(run, name)
     source: ConfidenceSource = made_from.confidence_source if point is None else point.source
@@ -192,7 +192,7 @@ def _score(run: RunFolder, truth: KeptTruth, name: str, point: OperatingPoint | 
         confidence_source=source,
         operating_point=point,
         **dict(evaluation),
-        predictions_sha256=fingerprint(run, name),
+        predictions_sha256=predictions_sha256(run, name),
         finished=made_from.finished,
     )
 
@@ -220,7 +220,7 @@ def _made_from(run: RunFolder, name: str) -> MadeFrom:
     return run.made_from(CONDITIONS[-1].name if name == ROBUSTNESS else name)
 
 
-def fingerprint(run: RunFolder, name: str) -> str:
+def predictions_sha256(run: RunFolder, name: str) -> str:
     """SHA-256 of the predictions that a record is made from."""
     if name != ROBUSTNESS:
         return sha256_file(run.predictions_path(name))
@@ -241,7 +241,7 @@ def read_kept(run: RunFolder, truth: KeptTruth, name: str) -> Predictions:
         require_complete(predictions, truth.eval_set(name))
     except PredictionsError as error:
         raise PredictionsError(f"{path}: {error}") from error
-    if not isinstance(run.about(), ExternalRun) and not run.has_current_predictions(name):
+    if not run.is_external and not run.has_current_predictions(name):
         raise PredictionsError(
             f"{path}: made from another training than the one in {run.path}; run the model again, which predicts anew"
         )

@@ -1,16 +1,17 @@
-"""Several jobs at a time: each in its own process, with its share of the cores.
+"""Several jobs at a time: each in its own process, with its share of the cores, on this machine or elsewhere.
 
-Their processes are started, read and waited for by a thread each; nothing is forked. What they print comes out line by
-line behind the name of the run, since several progress bars on one terminal would write over each other.
+Each is started and waited for by a thread; nothing is forked. What their processes print comes out line by line behind
+the name of the run, since several progress bars on one terminal would write over each other.
 """
 
 import logging
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from typing import Protocol
 
 from nanoseg_bench.environment import share_of_cores
 from nanoseg_bench.runs.failure import Outcome
@@ -82,8 +83,39 @@ class Children:
                         process.stdin.close()
 
 
+class Executor(Protocol):
+    """Where jobs are carried out at the same time.
+
+    Attributes:
+        is_here: Whether on this machine, where latency can be measured when all have ended.
+    """
+
+    is_here: bool
+
+    def start(self, number: int) -> int:
+        """Make ready for so many jobs.
+
+        Returns:
+            How many are to run at a time.
+        """
+
+    def run(self, job: Job, anew: bool) -> Outcome:
+        """Carry out a job and wait for its end; called by a thread for each.
+
+        Args:
+            job: What to run.
+            anew: Forget what earlier calls have done.
+
+        Raises:
+            KeyboardInterrupt: It was interrupted, or all were stopped; its last checkpoint stays.
+        """
+
+    def stop(self) -> None:
+        """End what runs, and start no more."""
+
+
 def run_side_by_side(
-    jobs: Sequence[Job], at_once: int, run: Callable[[Job, Children], Outcome]
+    jobs: Sequence[Job], executor: Executor, at_once: int, anew: bool
 ) -> Generator[tuple[Job, Outcome], None, None]:
     """Carry out jobs, so many at a time, and yield each when it ends.
 
@@ -91,17 +123,17 @@ def run_side_by_side(
 
     Args:
         jobs: In the order in which they are started.
+        executor: Carries them out; made ready.
         at_once: How many run at a time.
-        run: Carries out one, its process among the children.
+        anew: Forget what earlier calls have done.
 
     Raises:
         KeyboardInterrupt: Ctrl-C, here or in a job; the others were stopped.
-        Exception: The first that ``run`` raised, after the other jobs have ended.
+        Exception: The first that a job raised, after the other jobs have ended.
     """
-    children = Children(at_once)
     error: BaseException | None = None
     with ThreadPoolExecutor(at_once) as pool:
-        of_future: dict[Future[Outcome], Job] = {pool.submit(run, job, children): job for job in jobs}
+        of_future: dict[Future[Outcome], Job] = {pool.submit(executor.run, job, anew): job for job in jobs}
         try:
             waiting = set(of_future)
             while waiting:
@@ -117,7 +149,7 @@ def run_side_by_side(
                     else:
                         raise raised
         finally:
-            children.stop()
+            executor.stop()
             pool.shutdown(wait=True, cancel_futures=True)
     if error is not None:
         raise error

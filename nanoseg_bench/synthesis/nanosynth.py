@@ -17,7 +17,7 @@ from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.annotations.labelme.writing import write_labelme
 from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.files import write_bytes
-from nanoseg_bench.parallel import each
+from nanoseg_bench.parallel import OpenPool, each, open_processes
 from nanoseg_bench.synthesis.imaging import HRTEM
 from nanoseg_bench.synthesis.scene import render_micrograph
 from nanoseg_bench.synthesis.specimen import CLASSES, OOD_CLASSES, draw_specimen
@@ -37,7 +37,7 @@ _MICROGRAPHS_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedMicrograph:
+class PlannedScene:
     """One micrograph before it is rendered.
 
     Attributes:
@@ -73,6 +73,7 @@ def write_nanosynth(
     easy: bool = False,
     workers: int = 1,
     hrtem_images: int | None = None,
+    open_pool: OpenPool = open_processes,
 ) -> None:
     """Render the data set into ``folder/<part>/<specimen>/``, a PNG and a JSON each; parts: main, ood and hrtem.
 
@@ -89,6 +90,7 @@ def write_nanosynth(
         hrtem_images: Size of the part with lattice contrast, which is to be judged on only; the other parts do not
             depend on it. By default one eighteenth of ``images``, but none where that is less than one image per
             class, and none of ``easy`` sets, since lattices have no easy form.
+        open_pool: Where the processes are.
 
     Raises:
         DatasetError: A number of images is too small, or the folder holds files of another data set.
@@ -97,11 +99,16 @@ def write_nanosynth(
     hrtem_count = default_hrtem_images(images, easy) if hrtem_images is None else hrtem_images
     plan = plan_main(images, seed) + plan_ood(ood_count, seed) + plan_hrtem(hrtem_count, seed)
     _refuse_foreign_files(folder, plan)
-    write_planned(folder, plan, seed, easy, workers)
+    write_planned(folder, plan, seed, easy, workers, open_pool)
 
 
 def write_planned(
-    folder: Path, plan: Sequence[PlannedMicrograph], seed: int, easy: bool = False, workers: int = 1
+    folder: Path,
+    plan: Sequence[PlannedScene],
+    seed: int,
+    easy: bool = False,
+    workers: int = 1,
+    open_pool: OpenPool = open_processes,
 ) -> None:
     """Render micrographs of a plan, or some of them: each comes out the same without the others.
 
@@ -111,6 +118,7 @@ def write_planned(
         seed: That the plan was made with.
         easy: Few, large, clear particles.
         workers: Processes.
+        open_pool: Where they are.
     """
     jobs = [(folder, planned, seed, easy) for planned in plan]
     rendered = each(
@@ -120,6 +128,7 @@ def write_planned(
         "render nanosynth",
         at_once=_MICROGRAPHS_AT_ONCE,
         least_per_worker=_MICROGRAPHS_AT_ONCE,
+        open_pool=open_pool,
     )
     hidden = sum(rendered)
     _LOG.info("nanosynth: %d particles were left out because others hide them or the border cuts them off", hidden)
@@ -131,7 +140,7 @@ def default_hrtem_images(images: int, easy: bool = False) -> int:
     return 0 if easy or share < len(CLASSES) else share
 
 
-def plan_main(images: int, seed: int) -> list[PlannedMicrograph]:
+def plan_main(images: int, seed: int) -> list[PlannedScene]:
     """Which specimens there are and what each micrograph shows.
 
     The published proportions (804 class presences on 721 images) are scaled to ``images`` and kept exactly.
@@ -145,7 +154,7 @@ def plan_main(images: int, seed: int) -> list[PlannedMicrograph]:
     presences = images + round(images * (sum(_PUBLISHED_COUNTS.values()) / PUBLISHED_IMAGES - 1))
     counts = dict(zip(_PUBLISHED_COUNTS, _apportion(list(_PUBLISHED_COUNTS.values()), presences), strict=True))
     mixed = _draw_pairs(counts, presences - images, rng)
-    plan: list[PlannedMicrograph] = []
+    plan: list[PlannedScene] = []
     for label in CLASSES:
         pairs = [pair for pair in mixed if pair[0] == label]
         alone = counts[label] - sum(label in pair for pair in mixed)
@@ -154,33 +163,32 @@ def plan_main(images: int, seed: int) -> list[PlannedMicrograph]:
     return plan
 
 
-def plan_ood(images: int, seed: int) -> list[PlannedMicrograph]:
+def plan_ood(images: int, seed: int) -> list[PlannedScene]:
     """Half triangles, half pentagons.
 
     Raises:
         DatasetError: ``images`` is below 0.
     """
-    if images < 0:
-        raise DatasetError(f"ood_images={images}: it cannot be negative; 0 writes no such part")
-    rng = np.random.default_rng([seed, _PLAN, 1])
-    plan: list[PlannedMicrograph] = []
-    for label, count in zip(OOD_CLASSES, (images - images // 2, images // 2), strict=True):
-        plan += _group([(label,)] * count, "ood", len(_specimens(plan)), images, rng)
-    return plan
+    return _plan_aside("ood", OOD_CLASSES, images, seed)
 
 
-def plan_hrtem(images: int, seed: int) -> list[PlannedMicrograph]:
+def plan_hrtem(images: int, seed: int) -> list[PlannedScene]:
     """Each class on a third, one class per micrograph.
 
     Raises:
         DatasetError: ``images`` is below 0.
     """
+    return _plan_aside("hrtem", CLASSES, images, seed)
+
+
+def _plan_aside(part: str, labels: Sequence[str], images: int, seed: int) -> list[PlannedScene]:
+    """A part in which each class is on its share of the micrographs, one class per micrograph."""
     if images < 0:
-        raise DatasetError(f"hrtem_images={images}: it cannot be negative; 0 writes no such part")
-    rng = np.random.default_rng([seed, _PLAN, 2])
-    plan: list[PlannedMicrograph] = []
-    for label, count in zip(CLASSES, _apportion([1] * len(CLASSES), images), strict=True):
-        plan += _group([(label,)] * count, "hrtem", len(_specimens(plan)), images, rng)
+        raise DatasetError(f"{part}_images={images}: it cannot be negative; 0 writes no such part")
+    rng = np.random.default_rng([seed, _PLAN, _PARTS.index(part)])
+    plan: list[PlannedScene] = []
+    for label, count in zip(labels, _apportion([1] * len(labels), images), strict=True):
+        plan += _group([(label,)] * count, part, len(_specimens(plan)), images, rng)
     return plan
 
 
@@ -203,11 +211,11 @@ def _draw_pairs(counts: dict[str, int], number: int, rng: np.random.Generator) -
 
 def _group(
     shown: Sequence[tuple[str, ...]], part: str, first: int, images: int, rng: np.random.Generator
-) -> list[PlannedMicrograph]:
+) -> list[PlannedScene]:
     """Cut a list of micrographs with one dominant class into specimens of two to five."""
     # Small sets keep more specimens than micrographs per specimen, or they could not be split by specimen.
     largest = int(np.clip(images // 12, 2, _LARGEST_SPECIMEN))
-    plan: list[PlannedMicrograph] = []
+    plan: list[PlannedScene] = []
     start, specimen = 0, first
     while start < len(shown):
         left = len(shown) - start
@@ -217,16 +225,16 @@ def _group(
         members = shown[start : start + size]
         minor = sorted({label for labels in members for label in labels[1:]})
         specimen_labels = (members[0][0], *minor)
-        plan += [PlannedMicrograph(part, specimen, i, specimen_labels, labels) for i, labels in enumerate(members)]
+        plan += [PlannedScene(part, specimen, i, specimen_labels, labels) for i, labels in enumerate(members)]
         start, specimen = start + size, specimen + 1
     return plan
 
 
-def _specimens(plan: Sequence[PlannedMicrograph]) -> set[int]:
+def _specimens(plan: Sequence[PlannedScene]) -> set[int]:
     return {planned.specimen for planned in plan}
 
 
-def _write_micrograph(job: tuple[Path, PlannedMicrograph, int, bool]) -> int:
+def _write_micrograph(job: tuple[Path, PlannedScene, int, bool]) -> int:
     """Render and write one micrograph; returns how many particles were left out."""
     folder, planned, seed, easy = job
     part = _PARTS.index(planned.part)
@@ -260,7 +268,7 @@ def _write_micrograph(job: tuple[Path, PlannedMicrograph, int, bool]) -> int:
     return rendered.hidden
 
 
-def _refuse_foreign_files(folder: Path, plan: Sequence[PlannedMicrograph]) -> None:
+def _refuse_foreign_files(folder: Path, plan: Sequence[PlannedScene]) -> None:
     stems = [folder / planned.part / planned.source_group / planned.stem for planned in plan]
     own = {stem.with_name(stem.name + suffix) for stem in stems for suffix in (".png", ".json")}
     for part in _PARTS:

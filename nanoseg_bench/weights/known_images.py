@@ -21,7 +21,6 @@ from PIL import Image
 
 from nanoseg_bench.errors import ModelError
 from nanoseg_bench.files import atomic_path
-from nanoseg_bench.imageio import read_image
 from nanoseg_bench.parallel import Workers, default_workers
 from nanoseg_bench.preparation.features import LocalFeatures
 from nanoseg_bench.preparation.fingerprint import Fingerprint, fingerprint, read_fingerprint, write_fingerprint
@@ -74,7 +73,7 @@ class KnownImages:
 
     @property
     def all_names(self) -> list[str]:
-        """Of all splits."""
+        """``PreparedImage.name`` of all images that were found, split by split."""
         return [name for names in self.names.values() for name in names]
 
 
@@ -140,15 +139,12 @@ def find_known_images(prepared: PreparedSet, known: Path, workers: int | None = 
     names: dict[str, list[str]] = {split: [] for split in splits}
     split_of = {image.name: split for split in splits for image in prepared.judged_images(split)}
     with tempfile.TemporaryDirectory() as folder, Workers(workers or default_workers()) as processes:
-        theirs = [Path(folder) / f"known-{number:06d}.npz" for number in range(len(seen))]
-        for path, each in zip(theirs, seen, strict=True):
-            write_fingerprint(path, each)
         ours = _take(images, Path(folder), processes, "comparing with the weights' training images")
-        found = find_shared_sources([*theirs, *ours], processes, known=len(theirs))
+        found = find_shared_sources(ours, processes, known=seen)
     for position in sorted({pair.second for pair in found}):
-        name = images[position - len(theirs)].name
+        name = images[position - len(seen)].name
         first = min(pair.first for pair in found if pair.second == position)
-        if first < (trained if split_of[name] == "val" else len(theirs)):
+        if first < (trained if split_of[name] == "val" else len(seen)):
             names[split_of[name]].append(name)
     return KnownImages(names, dict(Counter(split_of[image.name] for image in images)))
 
@@ -184,7 +180,7 @@ def _take(images: Sequence[PreparedImage], folder: Path, processes: Workers, des
 def _fingerprint(task: _Task) -> None:
     """As the split audit takes it from a prepared set."""
     box = task.image.letterbox
-    content = box.content(read_image(task.image.image_path))
+    content = box.content(task.image.read_pixels())
     write_fingerprint(task.path, fingerprint(Letterbox(box.width, box.height, FINGERPRINT_SIDE).resize(content)))
 
 

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from nanoseg_bench.errors import UsageError
-from nanoseg_bench.weights.release import Release, read_release
-from nanoseg_bench.wording import nearest
+from nanoseg_bench.wording import did_you_mean
 
 FOLDER = Path(__file__).resolve().parent
 DEFAULT = "nsyolo"
@@ -35,23 +34,10 @@ def shipped_weights(name: str = DEFAULT) -> Path:
             f"no weights come with this installation ({FOLDER} holds none); train a model with `nanoseg-bench run`, "
             "and give its folder"
         )
-    near = nearest(name, names)
-    hint = f"there are {', '.join(names)}" if near is None else f"did you mean {near!r}?"
+    hint = did_you_mean(name, names).rstrip() or f"there are {', '.join(names)}"
     raise UsageError(f"no weights called {name!r} come with this installation; {hint}")
 
 
 def is_shipped(weights: Path) -> bool:
     """Whether this file is one of the shipped ones."""
     return weights.suffix == _SUFFIX and weights.resolve().parent == FOLDER.resolve()
-
-
-def shipped_release(weights: Path) -> Release:
-    """What is said of shipped weights.
-
-    Raises:
-        UsageError: Nothing is: they were put there by hand.
-    """
-    release = read_release(weights)
-    if release is None:
-        raise UsageError(f"{weights}: is of no release; write it with `nanoseg-bench export RUN --to release`")
-    return release

@@ -4,12 +4,11 @@ import csv
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_process import command_process
 from PIL import Image
 
 import nanoseg_bench
@@ -64,7 +63,7 @@ from nanoseg_bench.annotations.predictions import PredictionReader, Regions, Reg
 from nanoseg_bench.annotations.raster import area, polygons_to_rle, rle_to_mask, to_rle
 from nanoseg_bench.annotations.writer import Encoded, Writer, particles_of
 from nanoseg_bench.errors import AnnotationError
-from nanoseg_bench.imageio import image_size
+from nanoseg_bench.images import image_size
 
 ANGLES = 2 * np.pi * np.arange(180) / 180
 
@@ -154,17 +153,15 @@ def bench(tmp_path_factory):
         text = text.replace(place, added)
     registry.write_text(text, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "200", "PYTHONDONTWRITEBYTECODE": "1"}
+    with command_process(environment) as carry_out:
 
-    def run(*arguments, code=0):
-        done = subprocess.run(
-            [sys.executable, "-m", "nanoseg_bench", *map(str, arguments)],
-            cwd=folder, env=environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        def run(*arguments, code=0):
+            end = carry_out(folder, *arguments)
+            assert end.code == code, end.out + end.err
+            return end.out + end.err
 
-    run.folder = folder
-    return run
+        run.folder = folder
+        yield run
 
 
 @pytest.fixture(scope="module")

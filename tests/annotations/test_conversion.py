@@ -25,7 +25,7 @@ from nanoseg_bench.annotations.labelme.writing import write_labelme
 from nanoseg_bench.annotations.raster import mask_to_rle, to_mask
 from nanoseg_bench.annotations.readers import open_source
 from nanoseg_bench.annotations.source import LoadedMicrograph, Source
-from nanoseg_bench.errors import AnnotationError, ImageError, PreparationError, UsageError
+from nanoseg_bench.errors import AnnotationError, FolderError, ImageError, UsageError
 
 SIZE = (60, 40)
 
@@ -280,7 +280,7 @@ def test_earlier_output_is_replaced_only_when_asked_for(folder, tmp_path):
     assert not (tmp_path / "out" / "labels").exists()
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("mine")
-    with pytest.raises(PreparationError, match="holds other files"):
+    with pytest.raises(FolderError, match="holds other files"):
         convert(source, tmp_path / "thesis", "coco", overwrite=True, workers=1)
     (tmp_path / REPORT_FILE).write_text("{}")
     with pytest.raises(UsageError, match="which is to be converted"):

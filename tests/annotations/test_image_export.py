@@ -8,7 +8,7 @@ from PIL import Image, PngImagePlugin
 
 from nanoseg_bench.annotations.image_export import export_image, is_plain
 from nanoseg_bench.errors import ImageError
-from nanoseg_bench.imageio import read_image
+from nanoseg_bench.images import read_image
 
 GREY = np.arange(600, dtype=np.uint16).reshape(20, 30)
 EIGHT = (GREY % 256).astype(np.uint8)

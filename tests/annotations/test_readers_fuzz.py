@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from odd_documents import damaged, mutated, odd_numbers, odd_values
 from PIL import Image
 
 from nanoseg_bench.annotations.coco.reading import read_coco
@@ -120,79 +121,6 @@ def coco_document():
 VALID = {"labelme": labelme_document(), "via": via_document(), "coco": coco_document()}
 YOLO_LABEL = "0 0.1 0.1 0.4 0.1 0.25 0.6\n1 0.5 0.5 0.6 0.5 0.6 0.6 0.5 0.6\n"
 YOLO_DATA = "path: .\ntrain: images\nval: images\nnames:\n  0: cube\n  1: rod\n"
-
-odd_numbers = st.one_of(
-    st.sampled_from([0, -1, 1, 0.5, 2**31, 2**32, 2**63, 10**30, 10**400, 1e12, 1e308, -1e308, 5e-324]),
-    st.sampled_from([float("nan"), float("inf"), -float("inf")]),
-    st.integers(-100, 100),
-    st.floats(),
-)
-odd_texts = st.one_of(
-    st.sampled_from(["", " ", "a.png", "../a.png", "C:\\a.png", "http://[x/a.png", "\0", "\ud800", "x" * 300, "AAAA"]),
-    st.sampled_from(["polygon", "circle", "rectangle", "mask", "ellipse", "rect", "ignore", "é", "%00", "/"]),
-    st.text(max_size=20),
-)
-odd_values = st.recursive(
-    st.one_of(st.none(), st.booleans(), odd_numbers, odd_texts),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=6),
-        st.dictionaries(st.one_of(odd_texts, st.sampled_from(["name", "size", "counts", "points"])), inner, max_size=4),
-    ),
-    max_leaves=12,
-)
-
-
-def places(value, path=()):
-    """Every place inside a JSON value."""
-    yield path
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, child in inner:
-        yield from places(child, (*path, key))
-
-
-def changed(document, path, value, delete):
-    document = copy.deepcopy(document)
-    if not path:
-        return value
-    holder = document
-    for key in path[:-1]:
-        if not isinstance(holder, (dict, list)) or (isinstance(holder, list) and key >= len(holder)):
-            return document
-        if isinstance(holder, dict) and key not in holder:
-            return document
-        holder = holder[key]
-    if isinstance(holder, dict) or (isinstance(holder, list) and isinstance(path[-1], int) and path[-1] < len(holder)):
-        if delete:
-            holder.pop(path[-1], None) if isinstance(holder, dict) else holder.pop(path[-1])
-        else:
-            holder[path[-1]] = value
-    return document
-
-
-@st.composite
-def mutated(draw, document):
-    """A valid document with one to three places replaced or removed."""
-    for _ in range(draw(st.integers(1, 3))):
-        path = draw(st.sampled_from(list(places(document))))
-        document = changed(document, path, draw(odd_values), draw(st.booleans()) and bool(path))
-        if not isinstance(document, (dict, list)):
-            break
-    return json.dumps(document).encode("utf-8", "surrogatepass")
-
-
-@st.composite
-def damaged(draw, data):
-    """Valid bytes: cut, with some overwritten, or with some put in."""
-    data = bytearray(data)
-    for _ in range(draw(st.integers(1, 4))):
-        position = draw(st.integers(0, max(len(data) - 1, 0)))
-        piece = draw(st.binary(min_size=1, max_size=8))
-        action = draw(st.sampled_from(["cut", "overwrite", "insert"]))
-        if action == "cut":
-            del data[position:]
-        else:
-            data[position : position + (len(piece) if action == "overwrite" else 0)] = piece
-    return bytes(data)
 
 
 def document_bytes(format_):

@@ -1,6 +1,7 @@
 """Every format that is written × every oddity of a particle: written, read by its door, compared pixel by pixel."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -134,6 +135,28 @@ def test_labelme_keeps(oddity, image, tmp_path):
     assert masks_of(after) == masks_of(before)
     assert roles_of(after) == roles_of(before)
     assert [instance.label for instance in after.instances] == [instance.label for instance in before.instances]
+
+
+@pytest.mark.parametrize("through", [through_coco, through_labelme])
+def test_what_a_person_outlined_is_told(through, image, tmp_path):
+    drawn = [replace(each, origin=origin) for origin, each in zip(("drawn", "changed"), ODDITIES["plain"], strict=True)]
+    before = replace(micrograph_of("plain", image), instances=tuple(drawn))
+    after = through(before, tmp_path)
+    assert [each.origin for each in after.instances] == ["drawn", "changed"]
+    assert after.not_carried == ()
+
+
+@pytest.mark.parametrize("through", [through_coco, through_labelme])
+def test_what_a_model_outlined_is_written_as_ever(through, image, tmp_path):
+    written = []
+    for origin in (None, "model"):
+        folder = tmp_path / str(origin)
+        folder.mkdir()
+        instances = tuple(replace(each, origin=origin) for each in ODDITIES["plain"])
+        after = through(replace(micrograph_of("plain", image), instances=instances), folder)
+        assert {each.origin for each in after.instances} == {None}
+        written.append([path.read_bytes() for path in sorted(folder.rglob("*.json"))])
+    assert written[0] == written[1] != []
 
 
 @pytest.mark.parametrize("oddity", ODDITIES)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nanoseg_bench.imageio import read_image
+from nanoseg_bench.images import read_image
 from nanoseg_bench.parallel import Workers
 from nanoseg_bench.preparation.fingerprint import fingerprint, write_fingerprint
 from nanoseg_bench.preparation.letterbox import Letterbox

@@ -25,7 +25,7 @@ EMPS = ROOT.parent / "shared" / "data" / "emps"
 def make_folder(folder, emps, copies):
     from nanoseg_bench.annotations.masks.reading import read_instance_map
     from nanoseg_bench.annotations.tracing import trace
-    from nanoseg_bench.imageio import image_size
+    from nanoseg_bench.images import image_size
 
     folder.mkdir(parents=True)
     for image in sorted((emps / "images").glob("*.png")):

@@ -186,7 +186,7 @@ def predict(arguments: argparse.Namespace) -> dict[str, Task]:
         raise SystemExit("--groups predict needs --nsyolo, --yolo11n and --images")
     from ultralytics import YOLO
 
-    from nanoseg_bench.imageio import IMAGE_SUFFIXES, as_rgb, read_image
+    from nanoseg_bench.images import IMAGE_SUFFIXES, as_rgb, read_image
     from nanoseg_bench.inference.predictor import open_predictor
     from nanoseg_bench.models.trained import open_trained
 

@@ -18,7 +18,7 @@ import torch
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.raster import iou_matrix
 from nanoseg_bench.environment import isolate_libraries
-from nanoseg_bench.imageio import IMAGE_SUFFIXES, read_image
+from nanoseg_bench.images import IMAGE_SUFFIXES, read_image
 from nanoseg_bench.models.base import MIN_SCORE
 from nanoseg_bench.models.engine import Engine, TorchEngine
 from nanoseg_bench.models.onnx_engine import OnnxEngine

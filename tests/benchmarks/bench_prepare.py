@@ -22,8 +22,11 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import psutil
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
+
+from process_memory import tree_memory
 
 SIDE = 1024
 DISCS = 30
@@ -85,17 +88,6 @@ def prepare(folder: Path, workers: int, look: Callable[[int], None] | None = Non
         raise SystemExit(f"prepare ended with {process.returncode}")
     shutil.rmtree(out)
     return spent
-
-
-def tree_memory(pid: int) -> int:
-    total = 0
-    try:
-        root = psutil.Process(pid)
-        for process in [root, *root.children(recursive=True)]:
-            total += process.memory_full_info().pss
-    except psutil.NoSuchProcess:
-        pass
-    return total
 
 
 def render_all(folder: Path, images: int) -> None:

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import cv2
 
-from nanoseg_bench.imageio import read_image
+from nanoseg_bench.images import read_image
 from nanoseg_bench.measure.scale import GATE, INFO_BAR, find_scale
 
 TRUTH = Path(__file__).parents[1] / "measure" / "scale" / "emps_scale_bars.csv"

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from nanoseg_bench.catalog.emps import read_metadata
-from nanoseg_bench.catalog.registry import load_card, read_split
+from nanoseg_bench.catalog.registry import load_card, split_path
 from nanoseg_bench.errors import DatasetError
+from nanoseg_bench.preparation.split import read_split_file
 from nanoseg_bench.resources import resource_dir
 
 _found = importlib.util.spec_from_file_location(
@@ -63,7 +64,7 @@ def test_split_of_a_folder(emps_folder):
 
 
 def test_no_paper_straddles_the_official_split(real_emps):
-    split = read_split(load_card("emps"), "official")
+    split = read_split_file(split_path(load_card("emps"), "official"))
     parts = {}
     for row in read_metadata(real_emps):
         parts.setdefault(row["doi"], set()).add(split[row["filename"].removesuffix(".png")])

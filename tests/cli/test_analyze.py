@@ -14,14 +14,13 @@ import openpyxl
 import pandas as pd
 import pytest
 import tifffile
+from finished_runs import write_otsu_run
 from lxml import etree
 from PIL import Image
 
 from nanoseg_bench.annotations.readers import open_source
 from nanoseg_bench.cli import main
-from nanoseg_bench.files import write_json
 from nanoseg_bench.measure.columns import COLUMNS
-from nanoseg_bench.models.recipe import load_recipe
 
 HEIGHT, WIDTH = 480, 600
 NM_PER_PX = 0.5
@@ -32,12 +31,7 @@ COUNTED = 8
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A finished run of Otsu, which needs no training."""
-    folder = tmp_path_factory.mktemp("runs") / "otsu-smoke-seed0"
-    folder.mkdir()
-    recipe = load_recipe("otsu", "smoke").model_copy(update={"canvas": 640}).model_dump(mode="json")
-    write_json(folder / "run.json", {"inputs": {"recipe": recipe}})
-    write_json(folder / "fit.json", {"report": {"checkpoint": None}})
-    return folder
+    return write_otsu_run(tmp_path_factory.mktemp("runs"))
 
 
 def discs_of(seed):
@@ -358,3 +352,48 @@ def test_no_table_is_named_that_is_not_there(tmp_path, capsys):
     assert "not analysed: " in shown and "ab ä.png" in shown
     named = shown.strip().splitlines()[-1].split(": ")[-1].split(", ")
     assert named == sorted(path.name for path in out.glob("*.csv"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "no image with one of the endings"),
+        (["--sample-by", "day"], "--sample-by"),
+        (["--scale-csv", "twice.csv"], "twice.csv"),
+        (["--out", "thesis"], "holds other things"),
+    ],
+)
+def test_inputs_are_looked_at_before_a_model_is_opened(tmp_path, capsys, monkeypatch, arguments, message):
+    """The model is damaged, and whoever opened it would say so first."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in" / "b").mkdir(parents=True)
+    if arguments:
+        for name in ("a", "b/a"):
+            write_field(tmp_path / "in" / f"{name}.png", 0)
+    (tmp_path / "twice.csv").write_text("name,nm_per_px\na,2\n")
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("mine")
+    (tmp_path / "damaged.onnx").write_bytes(b"no model")
+    given = ["analyze", "in", "--model", "damaged.onnx", *arguments]
+    assert main(given) in (1, 2)
+    said = capsys.readouterr().err
+    assert message in said and "damaged.onnx" not in said
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["in", "thesis"]
+
+
+FEI = "[User]\nDate=03/12/2019\nTime=10:22:13 AM\n[System]\nSystemType=Helios G4\n[Beam]\nHV=5000\n[Scan]\n"
+
+
+def test_the_cover_says_what_the_files_say_of_the_microscope(run, tmp_path):
+    (tmp_path / "in").mkdir()
+    tag = f"{FEI}PixelWidth=0.5e-9\nPixelHeight=0.5e-9\n".encode() + b"\0"
+    for number in range(2):
+        path = tmp_path / "in" / f"{number}.tif"
+        tifffile.imwrite(path, field(number), extratags=[(34682, 2, len(tag), tag, True)])
+    for call in range(2):  # as found, and as kept from the call before
+        assert analyze(run, tmp_path / "out", tmp_path / "in", "--kv", "200") == 0, call
+        report = docx.Document(tmp_path / "out" / "reports" / "in.docx")
+        facts = {row.cells[0].text: row.cells[1].text for row in report.tables[0].rows}
+        assert facts["Instrument"] == "Helios G4, read from the file (fei)"
+        assert facts["Acceleration voltage"] == "200 kV", "the user goes before the file"
+        assert facts["Micrographs taken"] == "03/12/2019 10:22:13 AM, read from the file (fei)"

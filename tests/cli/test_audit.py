@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -83,10 +84,16 @@ def test_a_shared_field_fails_the_audit_until_a_person_has_looked(leaky, tmp_pat
     assert "a person looked at 1 further pair" in capsys.readouterr().out
 
 
-def test_without_a_given_split_they_share_a_group(leaky, tmp_path):
-    folder, source = leaky
-    assert prepare(folder, tmp_path / "set") == 0
-    prepared = PreparedSet(tmp_path / "set")
+@pytest.fixture(scope="module")
+def grouped(leaky, tmp_path_factory):
+    """Its set without a given split."""
+    out = tmp_path_factory.mktemp("grouped") / "set"
+    assert prepare(leaky[0], out) == 0
+    return PreparedSet(out)
+
+
+def test_without_a_given_split_they_share_a_group(leaky, grouped):
+    (_, source), prepared = leaky, grouped
     group = {image.micrograph: (image.source_group, image.split) for image in prepared.all_images}
     assert group["crop"] == group[source]
     assert any("crop" in warning and "overlapping-fields" in warning for warning in prepared.summary["warnings"])
@@ -94,9 +101,8 @@ def test_without_a_given_split_they_share_a_group(leaky, tmp_path):
     assert [sorted(pair["images"]) for pair in document["related"]] == [["crop", source]]
 
 
-def test_changed_missing_and_stray_files_are_found(leaky, tmp_path, capsys):
-    assert prepare(leaky[0], tmp_path / "set") == 0
-    prepared = PreparedSet(tmp_path / "set")
+def test_changed_missing_and_stray_files_are_found(grouped, tmp_path, capsys):
+    prepared = PreparedSet(shutil.copytree(grouped.root, tmp_path / "set"))
     assert main(["audit", str(prepared.root), "--workers", "1"]) == 0
     first, second, *_ = prepared.all_images
     pixels = np.asarray(Image.open(first.image_path)).copy()

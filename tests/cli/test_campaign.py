@@ -4,16 +4,17 @@ import shutil
 from pathlib import Path
 
 import pytest
+from kept_records import read_records
 
 from nanoseg_bench.cli import main
 from nanoseg_bench.errors import CampaignError
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.leaderboard.document_section import BEGIN, END
 from nanoseg_bench.preparation.prepared_set import PreparedSet
-from nanoseg_bench.runs.campaign import plan_step, read_campaign
+from nanoseg_bench.runs.campaign import Step, plan_step, read_campaign
 from nanoseg_bench.runs.failure import Outcome, record_failure
 from nanoseg_bench.runs.plan import plan_runs
-from nanoseg_bench.runs.record import find_records, read_records
+from nanoseg_bench.runs.record import find_records
 
 pytestmark = pytest.mark.usefixtures("runs_in_this_process")
 
@@ -52,7 +53,6 @@ class Desk:
 @pytest.fixture
 def desk(tiny_set, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("NANOSEG_BENCH_LOCKS", str(tmp_path / "locks"))
     return Desk(tmp_path, tiny_set)
 
 
@@ -145,7 +145,14 @@ def test_every_step_of_our_campaign_can_be_planned(tiny_set, tmp_path, preset):
     sets = dict.fromkeys(campaign.sets, PreparedSet(tiny_set))
     planned = [each for step in campaign.steps for each in plan_step(step, preset, sets, tmp_path)]
     waiting = [each for each in planned if isinstance(each, str)]
-    assert len(waiting) == 2 and all("waits for its weights on nanosynth" in each for each in waiting)
+    needed = [
+        f"waits for its weights on {step.weights_from}"
+        for step in campaign.steps
+        for _ in step.models
+        if step.weights_from
+    ]
+    assert needed == ["waits for its weights on emps"] * 2 + ["waits for its weights on nanosynth"] * 2
+    assert len(waiting) == len(needed) and all(told in each for told, each in zip(needed, waiting, strict=True))
     assert [spec.run_id for spec in planned[:2]] == [f"yolo11n-{preset}-seed0", f"nsyolo-{preset}-seed0"]
 
 
@@ -166,3 +173,9 @@ def test_a_run_starts_from_the_weights_of_the_same_model_on_another_set(desk, ti
         if each.eval_set == "test" and each.initial_weights
     ]
     assert record.status == "ok" and record.initial_weights.endswith(sha256_file(weights))
+
+
+def test_weights_may_come_from_a_run_of_another_preset(tiny_set, tmp_path):
+    step = Step(set="tiny", models=("unet",), weights_from="tiny", weights_preset="quick")
+    (waits,) = plan_step(step, "smoke", {"tiny": PreparedSet(tiny_set)}, tmp_path)
+    assert "unet-quick-seed0 is not trained yet" in waits

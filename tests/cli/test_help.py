@@ -16,6 +16,7 @@ HEAVY = (
     "albumentations",
     "pydantic",
     "matplotlib",
+    "flask",
 )
 VERBS = (
     "prepare",
@@ -27,6 +28,8 @@ VERBS = (
     "leaderboard",
     "figures",
     "predict",
+    "analyze",
+    "serve",
     "explain",
     "export",
     "list",

@@ -25,8 +25,9 @@ def folder(tmp_path):
         root = tmp_path / f"own{len(list(tmp_path.glob('own*')))}"
         root.mkdir()
         for k in range(number):
-            pixels = np.random.default_rng(k).integers(0, 255, (60, 80)).astype(np.uint8)
-            Image.fromarray(pixels).save(root / f"a{k}.png")
+            # Coarse: in finer noise each pixel is a feature, and comparing takes most of the time.
+            coarse = Image.fromarray(np.random.default_rng(k).integers(0, 255, (12, 16)).astype(np.uint8))
+            coarse.resize((80, 60)).save(root / f"a{k}.png")
             shape = {"label": "cube", "points": [[5, 5], [45, 5], [25, 45]], "shape_type": "polygon"}
             document = {"shapes": [shape, *(more if k == 0 else ())], "imagePath": f"a{k}.png"}
             (root / f"a{k}.json").write_text(json.dumps(document))

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from earlier_files import rewrite
 from PIL import Image
 
 from nanoseg_bench.annotations.begun_by import BegunBy
@@ -239,6 +240,7 @@ def test_other_weights_predict_all_anew(images, weights, tmp_path, capsys):
     document = json.loads((out / "predictions.json").read_text())
     del document["weights_sha256"]
     (out / "predictions.json").write_text(json.dumps(document))
+    rewrite(out / "predictions.json")
     assert predict(images, model, out, *both, "--confidence", "0.2", "--overwrite", "missing") == 0
     assert "weights (not recorded) -> " in " ".join(capsys.readouterr().out.split())
 
@@ -374,8 +376,7 @@ def test_a_model_whose_scores_only_rank_keeps_every_particle_where_val_cannot_de
     # Where val chose, the model is cut where it was judged.
     path = run / "operating_point.json"
     middle = sorted(every)[len(every) // 2]
-    document = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**document, "confidence": middle, "source": "val", "reason": ""}), encoding="utf-8")
+    rewrite(path, confidence=middle, source="val", reason="")
     found = scores(tmp_path / "cut")
     assert sorted(found) == sorted(score for score in every if score >= middle)
     assert 0 < len(found) < len(every) and f"(chosen on val, see {path.resolve()})" in caplog.text
@@ -420,9 +421,8 @@ def test_links_that_lead_nowhere_are_told(target, images, weights, tmp_path, cap
 def test_a_call_that_was_killed_leaves_a_folder_that_the_next_one_goes_on_in(images, weights, tmp_path):
     out = tmp_path / "found"
     assert predict(images, weights, out, "--format", "coco,overlay") == 0
-    document = json.loads((out / "predictions.json").read_text())
     # What a kill leaves: predictions.json as it was at the beginning, pictures, and half of one.
-    (out / "predictions.json").write_text(json.dumps({**document, "images": []}))
+    rewrite(out / "predictions.json", images=[])
     shutil.rmtree(out / "coco")
     (out / "overlay" / ".deep.abcd1234.png").write_bytes(b"half")
     (out / ".predictions.abcd1234.json").write_bytes(b"half")

@@ -24,7 +24,9 @@ def annotate(folder, name, seed=0, labels=("cube", "sphere"), group=None, points
     """A LabelMe JSON as LabelMe writes it, and its image."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(rng.integers(0, 255, (60, 80)).astype(np.uint8)).save(folder / f"{name}.png")
+    # Coarse: in finer noise each pixel is a feature, and comparing takes most of the time.
+    coarse = Image.fromarray(rng.integers(0, 255, (12, 16)).astype(np.uint8))
+    coarse.resize((80, 60)).save(folder / f"{name}.png")
     shapes = []
     for label in labels:
         x, y = rng.uniform(5, 50), rng.uniform(5, 30)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from earlier_files import rewrite
 from safetensors.torch import load_file
 from skimage.io import imsave
 
@@ -143,6 +144,7 @@ def test_weights_in_single_precision_are_rounded_and_predicted_anew_first(copied
     document = json.loads(fit.read_text())
     del document["weights_sha256"]  # as an earlier version left it
     fit.write_text(json.dumps(document))
+    rewrite(fit)
     assert copied.release("--overwrite", "always") == 2
     assert "its weights are in single precision; --round rounds them" in capsys.readouterr().err
     assert copied.release("--round") == 0

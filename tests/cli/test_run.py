@@ -1,6 +1,5 @@
 """The main job for real: prepare, run, leaderboard through the command line."""
 
-import json
 import os
 import shlex
 import signal
@@ -11,12 +10,13 @@ import time
 import pandas as pd
 import psutil
 import pytest
+from earlier_files import rewrite
+from kept_records import read_records
 
 from nanoseg_bench.cli import main
 from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.registry import ABLATION, BUILT_IN
 from nanoseg_bench.preparation.prepared_set import PreparedSet
-from nanoseg_bench.runs.record import read_records
 
 
 def run_arguments(data, root, *more):
@@ -75,6 +75,14 @@ def test_bad_flags_are_usage_errors(tiny_set, tmp_path, capsys, flags, part):
     assert part in capsys.readouterr().err
 
 
+def test_a_preset_that_goes_on_from_weights_is_not_begun_from_scratch_without_a_word(tiny_set, tmp_path, capsys):
+    command = run_arguments(tiny_set, tmp_path, "--models", "nsyolo", "--preset", "fine", "--dry-run")
+    assert main(command) == 0
+    assert "warning: preset fine goes on from weights of preset cpu, and none are given" in capsys.readouterr().out
+    assert main([*command, "--weights", "shipped"]) == 0
+    assert "preset fine goes on" not in capsys.readouterr().out
+
+
 def test_a_missing_set_and_a_missing_preset_say_what_to_do(tiny_set, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where no other sets lie
     assert main(run_arguments(tmp_path / "nothing", tmp_path, "--models", "otsu")) == 2
@@ -94,8 +102,7 @@ def test_a_set_without_its_audit_is_refused(tiny_set, tmp_path, capsys):
     assert "no split audit" in capsys.readouterr().err
 
     shutil.copy(tiny_set / "split_audit.json", copy)
-    audit = json.loads((copy / "split_audit.json").read_text())
-    (copy / "split_audit.json").write_text(json.dumps({**audit, "content_hash": "0" * 64}))
+    rewrite(copy / "split_audit.json", content_hash="0" * 64)
     assert main(run_arguments(copy, tmp_path, "--models", "otsu")) == 1
     assert "made for content" in capsys.readouterr().err
 

@@ -12,7 +12,7 @@ from PIL import Image
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon
 from nanoseg_bench.annotations.labelme.writing import write_labelme
 from nanoseg_bench.cli import main
-from nanoseg_bench.evaluation.result import OperatingPoint
+from nanoseg_bench.evaluation.result import OperatingPointChoice
 from nanoseg_bench.files import read_json
 from nanoseg_bench.inference.operating_point import find_operating_point
 from nanoseg_bench.preparation.prepared_set import PreparedSet
@@ -274,7 +274,7 @@ def test_the_last_model_is_trained_on_everything_and_used_at_the_median(bench, c
     told = caplog.text
     assert ("the median of what the folds chose" if median.source == "folds" else "in every fold") in told
     assert bench.score("--check") == 0, "the last model is passed over"
-    run.keep_operating_point(OperatingPoint(confidence=0.4, source="folds", reason="the default in 1 of 3 folds"))
+    run.keep_operating_point(OperatingPointChoice(confidence=0.4, source="folds", reason="the default in 1 of 3 folds"))
     found = find_operating_point(model)
     assert (found.confidence, found.chosen) == (0.4, True)
     assert found.source.startswith("the median of what the folds chose (the default in 1 of 3 folds), see ")

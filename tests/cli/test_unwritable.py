@@ -1,30 +1,18 @@
 """Places that cannot be written: each verb names the place and the way out; reading needs no permission to write."""
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_process import command_process
 from PIL import Image
 
 from nanoseg_bench.cli import main
 
 pytestmark = pytest.mark.usefixtures("runs_in_this_process")
-
-EACH = """
-import contextlib, io, json, sys
-from nanoseg_bench.cli import main
-for command in json.load(sys.stdin):
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main(command)
-    print(json.dumps([code, out.getvalue(), err.getvalue()]))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -54,22 +42,20 @@ def read_only(made):
     shutil.rmtree(root)
 
 
-def run_unprivileged(commands, cwd):
-    """(exit code, standard output, standard error) of each command, in a process that permissions bind."""
-    start = [sys.executable, "-c", EACH]
+@pytest.fixture(scope="module")
+def run_unprivileged():
+    """call(commands, folder): the ends of commands in a process that permissions bind."""
+    before = []
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         if shutil.which("setpriv") is None:
             pytest.skip("root may write anywhere, and setpriv is not there to change that")
-        start = ["setpriv", "--bounding-set", "-all", *start]
-    done = subprocess.run(
-        start, input=json.dumps([list(map(str, each)) for each in commands]), capture_output=True, text=True, cwd=cwd
-    )
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+        before = ["setpriv", "--bounding-set", "-all"]
+    with command_process(before=before) as run:
+        yield lambda commands, folder: [run(folder, *command) for command in commands]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
-def test_a_shared_table_is_shown_to_those_who_may_only_read(read_only):
+def test_a_shared_table_is_shown_to_those_who_may_only_read(read_only, run_unprivileged):
     boards = read_only / "shared" / "boards"
     (table, markdown, page, elsewhere), before = (
         run_unprivileged(
@@ -93,7 +79,7 @@ def test_a_shared_table_is_shown_to_those_who_may_only_read(read_only):
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
 @pytest.mark.parametrize("kind", ["read-only", "a file"])
-def test_each_verb_names_the_place_and_the_way_out(read_only, kind):
+def test_each_verb_names_the_place_and_the_way_out(read_only, run_unprivileged, kind):
     shared = read_only / "shared"
     place = shared if kind == "read-only" else read_only / "mine" / "file"
     if kind == "a file":

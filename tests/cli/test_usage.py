@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from nanoseg_bench.cli import build_parser, main
 from nanoseg_bench.cli.names import split_integers
 from nanoseg_bench.cli.nearest import nearest_path
 from nanoseg_bench.cli.sets import find_name, find_set
+from nanoseg_bench.cli.shipped import find_initial_weights, find_model
 from nanoseg_bench.cli.sources import parse_classes
 from nanoseg_bench.errors import UsageError
 
@@ -96,6 +98,19 @@ def test_a_path_is_offered_the_nearest_that_exists(here):
         assert nearest_path(here / misspelt) == here / found
     assert nearest_path(Path("elsewhere/images/sample_01.tif")) is None
     assert nearest_path(Path("Größe 2/images/nope.tif")) is None
+
+
+def test_nearly_the_name_of_shipped_weights(here):
+    hint = "give a run's folder"
+    for given, part in (
+        ("nsyol", "did you mean 'nsyolo'?"),
+        ("YOLO_11n", "did you mean 'yolo11n'?"),
+        ("elsewhere/nsyol", hint),
+    ):
+        with pytest.raises(UsageError, match=re.escape(f"--model {given}: no such file or folder; {part}")):
+            find_model(Path(given), hint)
+    with pytest.raises(UsageError, match=re.escape("--weights nsyol: no such file or folder; did you mean 'nsyolo'?")):
+        find_initial_weights("nsyol", ["nsyolo"])
 
 
 def test_a_set_goes_by_its_name_or_its_path(here, monkeypatch):

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kept_records import read_records
 from PIL import Image
 
 from nanoseg_bench.files import read_json
 from nanoseg_bench.metrics.size_distribution import equivalent_diameters
-from nanoseg_bench.runs.record import read_records
 
 DOCS = Path(__file__).parents[2] / "docs" / "images"
 

@@ -104,3 +104,17 @@ def test_numbers_stand_in_particles_that_have_room():
     assert np.abs((written.min(axis=0) + written.max(axis=0)) / 2 - (35, 30)).max() <= 1.5
     without = [outline_of(square(5, 10, 50, "a").region, (100, 100), (255, 0, 0))]
     assert (draw_numbers(CANVAS, without) == 128).all()
+
+
+def test_a_dashed_line_has_gaps_along_all_of_it():
+    colour = (255, 170, 0)
+    region = square(20, 20, 60, "a").region
+    shares = []
+    for dashed in (False, True):
+        picture = draw_outlines(CANVAS, [outline_of(region, (100, 100), colour, dashed=dashed)])
+        line = np.abs(picture.astype(int) - colour).sum(axis=2) < 120
+        sides = [line[17:23, 25:75].any(axis=0), line[77:83, 25:75].any(axis=0), line[25:75, 17:23].any(axis=1)]
+        shares.append([float(side.mean()) for side in sides])
+        assert (picture[18:22, 25:75].min(axis=(0, 2)) < 80).all()  # the dark rim is whole
+    assert shares[0] == [1, 1, 1]
+    assert all(0.4 < share < 0.85 for share in shares[1])

@@ -84,3 +84,11 @@ def test_a_picture_holds_micrograph_outlines_and_scale_bar():
     assert root.find(f".//{NAME_SPACE}text").text == "50 nm"
     assert not root.findall(f".//{NAME_SPACE}g[@class='scale-bar']//{NAME_SPACE}path")
     assert "text" not in svg_picture(pixels, [outline], SIZE)
+
+
+def test_a_dashed_outline_has_a_whole_rim():
+    region = mask_to_rle(scattered_mask())
+    plain, dashed = (outline_of(region, SIZE, (255, 0, 0), dashed=each) for each in (False, True))
+    rims_and_lines = str(outline_paths([plain, dashed])).splitlines()
+    assert ["stroke-dasharray" in path for path in rims_and_lines] == [False, False, False, True]
+    assert 'stroke-dasharray="8 6"' in rims_and_lines[-1]

@@ -12,7 +12,7 @@ from nanoseg_bench.evaluation.cross_validation import (
     median_point,
 )
 from nanoseg_bench.evaluation.resampling import draw
-from nanoseg_bench.evaluation.result import OperatingPoint
+from nanoseg_bench.evaluation.result import OperatingPointChoice
 from nanoseg_bench.evaluation.scoring import evaluate
 from nanoseg_bench.evaluation.strata import answers_to, part_of
 from nanoseg_bench.evaluation.timing import Timing
@@ -38,7 +38,7 @@ def answer(eval_set, predictions, fold, **changes):
 
 
 def point(confidence, source="val"):
-    return OperatingPoint(confidence=confidence, source=source, reason="why" if source == "default" else "")
+    return OperatingPointChoice(confidence=confidence, source=source, reason="why" if source == "default" else "")
 
 
 def answers(eval_set, predictions):

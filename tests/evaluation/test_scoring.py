@@ -11,9 +11,9 @@ from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.marks import COLUMNS as MARKS_COLUMNS
 from nanoseg_bench.evaluation.predictions import Predictions, read_predictions, write_predictions
 from nanoseg_bench.evaluation.scoring import evaluate, evaluate_ood
-from nanoseg_bench.evaluation.size_scores import POOLED_COLUMNS
 from nanoseg_bench.evaluation.timing import Timing
 from nanoseg_bench.metrics.size_distribution import touches_border
+from nanoseg_bench.metrics.table import of_groups
 
 CLASSES = ("cube", "sphere")
 AWARE = (
@@ -220,7 +220,7 @@ def test_sizes_of_the_few_that_are_found_are_no_size_distribution(make_eval_set,
 
     few, enough = found(11), found(12)
     assert (few.scores["recall"], enough.scores["recall"]) == (11 / 24, 0.5)
-    for name in POOLED_COLUMNS:
+    for name in [each.name for each in of_groups("sizes") if each.needs_recall]:
         assert few.scores[name] is None and enough.scores[name] == pytest.approx(0, abs=1e-9), name
     assert few.scores["diameter_median_error_relative_lo"] is None
     assert (

@@ -10,7 +10,7 @@ from nanoseg_bench.explanation.explanation import explain
 from nanoseg_bench.explanation.figure import draw_explanation
 from nanoseg_bench.explanation.panels import bar_ticks
 from nanoseg_bench.explanation.points import choose_points
-from nanoseg_bench.imageio import as_rgb
+from nanoseg_bench.images import as_rgb
 from nanoseg_bench.inference.predictor import Predictor
 from nanoseg_bench.models.base import CanvasImage
 from nanoseg_bench.models.recipe import load_recipe

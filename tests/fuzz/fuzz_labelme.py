@@ -20,7 +20,7 @@ import atheris
 import numpy as np
 from PIL import Image
 
-with atheris.instrument_imports(include=["nanoseg_bench.annotations", "nanoseg_bench.imageio", "nanoseg_bench.files"]):
+with atheris.instrument_imports(include=["nanoseg_bench.annotations", "nanoseg_bench.images", "nanoseg_bench.files"]):
     from nanoseg_bench.annotations.labelme.reading import embedded_image, open_labelme, read_labelme
     from nanoseg_bench.annotations.raster import rle_to_mask, to_rle
     from nanoseg_bench.errors import NanosegError

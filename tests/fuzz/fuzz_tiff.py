@@ -16,13 +16,13 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["nanoseg_bench.imageio", "tifffile", "PIL.TiffImagePlugin"]):
+with atheris.instrument_imports(include=["nanoseg_bench.images", "tifffile", "PIL.TiffImagePlugin"]):
     import numpy as np
     import tifffile
     from PIL import Image
 
     from nanoseg_bench.errors import NanosegError
-    from nanoseg_bench.imageio import image_size, read_scale, read_with_notes
+    from nanoseg_bench.images import image_size, read_scale, read_with_notes
 
 
 def seeds():

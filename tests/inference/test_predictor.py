@@ -6,7 +6,7 @@ import torch
 from nanoseg_bench.annotations.raster import iou_matrix, rle_to_mask
 from nanoseg_bench.errors import ModelError, UsageError
 from nanoseg_bench.files import write_json
-from nanoseg_bench.imageio import read_image
+from nanoseg_bench.images import read_image
 from nanoseg_bench.inference.predictor import open_predictor
 from nanoseg_bench.models.base import MIN_SCORE, FitContext
 from nanoseg_bench.models.checkpoint import describe, save_weights
@@ -26,9 +26,9 @@ def run_dir(prepared_set, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def micrograph(prepared_set):
+def micrograph(prepared_set, discs):
     (image,) = prepared_set.images("test")
-    return read_image(prepared_set.root.parent / f"{image.micrograph}.png")
+    return read_image({each.name: each.image_path for each in discs}[image.micrograph])
 
 
 def seen(instances):

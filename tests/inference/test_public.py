@@ -1,6 +1,7 @@
 """The room as a Python user sees it: arrays and folders in, particles with masks, confidences and classes out."""
 
 import json
+import pickle
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from finished_runs import write_otsu_run
 from PIL import Image, ImageDraw, ImageFont
 
 from nanoseg_bench import inference
@@ -44,12 +46,7 @@ def pixels():
 @pytest.fixture
 def run(tmp_path):
     """A finished run of Otsu, which needs no training."""
-    folder = tmp_path / "runs" / "otsu-smoke-seed0"
-    folder.mkdir(parents=True)
-    recipe = load_recipe("otsu", "smoke").model_copy(update={"canvas": 640}).model_dump(mode="json")
-    write_json(folder / "run.json", {"inputs": {"recipe": recipe}})
-    write_json(folder / "fit.json", {"report": {"checkpoint": None}})
-    return folder
+    return write_otsu_run(tmp_path / "runs")
 
 
 @pytest.fixture
@@ -211,6 +208,24 @@ def test_a_model_from_no_file_works_too(pixels, tmp_path):
     image = tmp_path / "a.png"
     Image.fromarray(pixels).save(image)
     assert predict_folder(predictor, image, tmp_path / "found").found[0].particles
+
+
+def test_another_process_opens_the_same_model_once(run, pixels):
+    predictor = open_predictor(run, confidence=0.2)
+    twice = [pickle.loads(pickle.dumps(predictor)) for _ in range(2)]
+    assert twice[0] is twice[1]
+    assert twice[0].operating_point == predictor.operating_point
+    found, expected = (
+        [(each.score, each.region.counts) for each in one.find_particles(pixels).instances]
+        for one in (twice[0], predictor)
+    )
+    assert found == expected and len(found) >= len(DISCS)
+
+
+def test_a_model_from_no_file_stays_in_its_process():
+    model = build(load_recipe("otsu", "smoke"), ("disc",), 9)
+    with pytest.raises(TypeError, match="cannot go to another process"):
+        pickle.dumps(inference.Predictor(model))
 
 
 def test_what_is_public_is_there_and_nothing_is_loaded_before():

@@ -71,7 +71,7 @@ def same_masks(found, masks):
     return ious.shape == (len(masks), len(masks)) and bool(((ious == 1.0).sum(axis=0) == 1).all())
 
 
-@pytest.mark.parametrize("size", [(100, 40), (640, 480), (1000, 333), (4096, 4096), (513, 512)])
+@pytest.mark.parametrize("size", [(100, 40), (640, 480), (1000, 333), (4096, 400), (513, 512)])
 @pytest.mark.parametrize(("side", "overlap"), [(512, 128), (100, 0), (333, 332)])
 def test_tiles_cover_the_micrograph_and_share_the_overlap(size, side, overlap):
     width, height = size

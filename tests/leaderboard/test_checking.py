@@ -1,4 +1,5 @@
 import pytest
+from earlier_files import rewrite
 
 from nanoseg_bench.cli import main
 from nanoseg_bench.leaderboard.build import write_leaderboards
@@ -59,9 +60,12 @@ def test_missing_and_additional_tables_are_found(boards):
     ]
 
 
-def test_an_edited_record_shows_in_its_table(boards):
+def test_an_edited_record_is_refused_and_shows_in_its_table(boards, capsys):
     path = boards / "records" / "toy" / "unet-quick-seed0-test.json"
     path.write_text(path.read_text().replace("0.125", "0.875"))
+    assert main(["leaderboard", "--check", "--leaderboards", str(boards)]) == 1
+    assert f"{path}: not a record" in capsys.readouterr().err
+    rewrite(path)  # one of an earlier version has no hash of itself
     fault, _ = check_leaderboards(boards, "toy")  # the ablation's ranks change too
     assert fault == f"{boards / 'toy-test.csv'}, line 2, column model: holds 'yolo11n', the records give 'unet'"
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from nanoseg_bench.evaluation.cross_validation import RULE as CROSS_VALIDATION_RULE
 from nanoseg_bench.evaluation.cross_validation import FoldAnswer, evaluate_folds
 from nanoseg_bench.evaluation.operating_point import FLAT, RULE
-from nanoseg_bench.evaluation.result import OperatingPoint
+from nanoseg_bench.evaluation.result import OperatingPointChoice
 from nanoseg_bench.evaluation.robustness import corrupted_hash, evaluate_robustness
 from nanoseg_bench.evaluation.scoring import evaluate, evaluate_ood
 from nanoseg_bench.evaluation.size_scores import LEAST_RECALL
@@ -84,7 +84,7 @@ def test_every_score_of_the_test_set_has_a_column_and_every_column_a_score(small
 def test_every_score_of_a_cross_validation_has_a_column_and_every_column_a_score(small_test):
     eval_set, predictions = small_test
     answers = [
-        FoldAnswer(fold, answers_to(predictions, [name]), OperatingPoint(confidence=0.5))
+        FoldAnswer(fold, answers_to(predictions, [name]), OperatingPointChoice(confidence=0.5))
         for fold, name in enumerate(eval_set.images, start=1)
     ]
     evaluation, _ = evaluate_folds(eval_set, answers, resamples=5)

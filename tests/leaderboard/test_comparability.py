@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from earlier_files import rewrite
 
 from nanoseg_bench.errors import RecordError
 from nanoseg_bench.evaluation.operating_point import DEFAULT_CONFIDENCE, EVERY_PARTICLE
@@ -100,14 +101,14 @@ def test_a_threshold_picked_on_test_is_refused(tmp_path, make_record, keep_recor
     honest = make_record("b", scores={"confidence": 0.5})
     failed = make_record("b", eval_set="ood", scores={}, status="failed")
     keep_records(tmp_path, honest, failed, make_record("a", eval_set="ood", scores={"confidence": 0.25}))
-    (path,) = keep_records(tmp_path, make_record("a", scores={"confidence": 0.25}))
+    keep_records(tmp_path, make_record("a", scores={"confidence": 0.25}))
     assert len(comparable_records(tmp_path, "toy")) == 4
-    path.write_text(path.read_text().replace("0.25", "0.125"))
+    (path,) = keep_records(tmp_path, make_record("a", scores={"confidence": 0.125}))
     with pytest.raises(
         RecordError,
         match=r"a-quick-seed0-test\.json: its operating point is 0\.125, that of a-quick-seed0-ood\.json is 0\.25",
     ):
         comparable_records(tmp_path, "toy")
-    path.write_text(path.read_text().replace('"confidence_source": "val"', '"confidence_source": "test"'))
+    rewrite(path, confidence_source="test")
     with pytest.raises(RecordError, match=r"a-quick-seed0-test\.json: .*confidence_source: Input should be 'val'"):
         comparable_records(tmp_path, "toy")

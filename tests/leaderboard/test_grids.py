@@ -8,7 +8,7 @@ from nanoseg_bench.leaderboard.grids import (
     BAD,
     GOOD,
     class_grid,
-    confusion_matrix,
+    confusion_grid,
     contrast,
     modality_grid,
     ood_grid,
@@ -94,7 +94,7 @@ def test_confusion_with_background_and_shares_of_a_row(make_record):
     counts = ((6, 2, 2), (0, 0, 0), (1, 1234, 0))
     confusion = Confusion(truth=("cube", "rod"), predicted=("cube", "rod"), counts=counts)
     (entry,) = entries([make_record("a", 0.4, details=Details(confusion=confusion))])
-    matrix = confusion_matrix(entry)
+    matrix = confusion_grid(entry)
     assert matrix.predicted == ("cube", "rod", "background")
     cells = {name: [(cell.text, cell.below) for cell in row] for name, row in matrix.rows}
     assert cells == {
@@ -102,4 +102,4 @@ def test_confusion_with_background_and_shares_of_a_row(make_record):
         "rod": [("0", ""), ("0", ""), ("0", "")],
         "background": [("1", ""), ("1\u202f234", ""), ("", "")],
     }
-    assert confusion_matrix(entries([make_record("a", 0.4)])[0]) is None
+    assert confusion_grid(entries([make_record("a", 0.4)])[0]) is None

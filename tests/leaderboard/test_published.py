@@ -12,7 +12,7 @@ from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.folder import RunFolder
 from nanoseg_bench.runs.record import read_record
 from nanoseg_bench.runs.rescoring import differences
-from nanoseg_bench.runs.scored import KeptTruth, build_records, fingerprint
+from nanoseg_bench.runs.scored import KeptTruth, build_records, predictions_sha256
 
 LEADERBOARDS = Path(__file__).parents[2] / "leaderboards"
 EMPS = Path(__file__).parents[3] / "shared" / "data" / "emps"
@@ -64,7 +64,7 @@ def test_a_published_record_has_the_predictions_it_is_made_from_beside_it(path):
     assert record.evaluator == EVALUATOR_VERSION
     if record.status != "ok":
         pytest.skip(f"{record.status}: there is nothing to score")
-    assert fingerprint(run, record.eval_set) == record.predictions_sha256
+    assert predictions_sha256(run, record.eval_set) == record.predictions_sha256
     assert record.confidence_source not in ("val", "default") or run.predictions_path("val").is_file()
 
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from nanoseg_bench.annotations.raster import mask_to_rle, to_mask
-from nanoseg_bench.imageio import read_image
+from nanoseg_bench.images import read_image
 from nanoseg_bench.marks import BANNER, BAR, BOX, TEXT, Mark
 from nanoseg_bench.marks.coverage import lies_on_marks
 from nanoseg_bench.marks.detection import MAX_SIDE, find_banners, find_marks
@@ -143,7 +143,7 @@ def rendered(folder, images, seed):
         yield pixels, particles, banners
 
 
-@pytest.mark.parametrize(("images", "seed"), [(16, 3), pytest.param(240, 7, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("images", "seed"), [(10, 3), pytest.param(240, 7, marks=pytest.mark.slow)])
 def test_no_particle_of_a_rendered_micrograph_is_taken_for_a_mark(tmp_path, images, seed):
     seen = with_marks = 0
     for pixels, particles, banners in rendered(tmp_path, images, seed):

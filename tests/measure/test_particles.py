@@ -5,22 +5,27 @@ import pandas as pd
 import pytest
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Rle
-from nanoseg_bench.annotations.raster import mask_to_rle
+from nanoseg_bench.annotations.raster import mask_to_rle, rle_to_mask
 from nanoseg_bench.errors import MeasurementError
 from nanoseg_bench.marks.mark import BANNER, TEXT, Mark
 from nanoseg_bench.measure.columns import COLUMNS
 from nanoseg_bench.measure.field import Field, find_field
 from nanoseg_bench.measure.length import Length
+from nanoseg_bench.measure.outlines import measure_outlines
 from nanoseg_bench.measure.particles import (
     AT_BORDER,
     BELOW_CONFIDENCE,
     IGNORED,
     NO_AREA,
     ON_MARK,
+    REMOVED,
+    TOO_LARGE,
     TOO_SMALL,
+    Decisions,
     Rules,
     count_exclusions,
     counted,
+    judge_particles,
     measure_particles,
 )
 
@@ -137,6 +142,72 @@ def test_the_rules_in_words():
         "Particles count that touch no border of the field, lie on no information bar, scale bar or lettering, have a "
         "confidence of 0.25 or more and have a diameter of 5 nm or more."
     )
+
+
+def test_rules_that_leave_nothing_out_in_words():
+    assert Rules(keep_marks=True).describe(border_counts=True) == "All particles count."
+    assert Rules(max_diameter=Length(9, "px")).describe(border_counts=True) == (
+        "Particles count that lie on no information bar, scale bar or lettering and have a diameter of 9 px or less."
+    )
+
+
+def test_large_ones_and_marks_by_rule():
+    boxes = (box(20, 20, 20, 20), box(60, 20, 40, 40), box(20, 60, 20, 20, on_mark=True))
+    assert measure(*boxes, rules=Rules(max_diameter=Length(30, "px")))["exclusion"].fillna("").tolist() == [
+        "", TOO_LARGE, ON_MARK,
+    ]  # fmt: skip
+    assert len(counted(measure(*boxes, rules=Rules(keep_marks=True)))) == 3
+    rules = (Rules(), Rules(max_diameter=Length(30, "px")))
+    nearest = [measure(*boxes, rules=each)["nearest_neighbour_px"][0] for each in rules]
+    assert nearest[0] == nearest[1] > 0
+
+
+def test_what_a_person_decides_goes_before_rules():
+    instances = (
+        box(0, 20, 20, 20, score=0.9, origin="model"),
+        box(30, 20, 20, 20, score=0.1, origin="changed"),
+        box(60, 20, 20, 20, score=0.1, origin="model"),
+        box(90, 20, 20, 20, origin="drawn", on_mark=True),
+        box(120, 20, 20, 20, score=0.1, origin="model"),
+    )
+    table = judge_particles(
+        measure_outlines(instances, HEIGHT, WIDTH),
+        rules=Rules(confidence=0.5),
+        decisions=Decisions(removed=frozenset({5}), counted=frozenset({1, 4})),
+    )
+    assert table["exclusion"].fillna("").tolist() == ["", "", BELOW_CONFIDENCE, "", f"{REMOVED}; {BELOW_CONFIDENCE}"]
+    assert table["origin"].tolist() == ["model", "changed", "model", "drawn", "model"]
+    assert table["border_weight"][0] == 1
+    assert (table["border_weight"][1:] > 1).all()
+    assert count_exclusions(table) == {REMOVED: 1, BELOW_CONFIDENCE: 1}
+
+
+def test_an_outline_that_stayed_the_same_object_is_not_measured_again():
+    one, other, third = box(20, 20, 20, 20), box(50, 20, 20, 20), box(30, 30, 25, 25)
+    first = measure_outlines((one, other), HEIGHT, WIDTH)
+    again = measure_outlines((one, third, other), HEIGHT, WIDTH, known=first)
+    assert (again.outlines[0], again.outlines[2]) == first.outlines
+    pd.testing.assert_frame_equal(judge_particles(again), measure(one, third, other), check_exact=True)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_overlaps_against_counted_pixels(seed):
+    """Of each pair, the pixels that both hold, as far as both are there."""
+    rng = np.random.default_rng(seed)
+    boxes = [box(*rng.integers(0, 90, 2), *rng.integers(8, 50, 2), score=float(rng.uniform())) for _ in range(14)]
+    table = measure(*boxes, rules=Rules(confidence=0.4))
+    masks = [rle_to_mask(each.region) for each in boxes]
+    there = table["exclusion"].isna() | (table["exclusion"] == AT_BORDER)
+    expected = [
+        bool(there[one])
+        and any(
+            there[other] and other != one and (masks[one] & masks[other]).sum() > 0.05 * masks[one].sum()
+            for other in range(len(masks))
+        )
+        for one in range(len(masks))
+    ]
+    assert table["overlaps"].tolist() == expected
+    assert 0 < sum(expected) < len(masks)
 
 
 def test_the_edge_of_an_information_bar_is_a_border():

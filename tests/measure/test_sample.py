@@ -243,3 +243,11 @@ def test_a_ratio_has_no_budget():
         make_budget(table, summarise(table, "circularity", resamples=10))
     with pytest.raises(ValueError, match="gsd of diameter_nm is no length"):
         make_budget(table, summarise(table, "diameter_nm", resamples=10), statistic="gsd")
+
+
+def test_what_a_person_answers_for_counts_at_every_confidence():
+    table = table_of([20.0, 30.0, 40.0, 50.0])
+    table["confidence"], table["origin"] = [0.3, 0.9, 0.3, np.nan], ["model", "model", "changed", "drawn"]
+    curve = against_confidence(table, "diameter_px", [0.2, 0.5, 0.95])
+    assert curve["count"].tolist() == [4, 3, 2]
+    assert curve["d50"].tolist() == [35, 40, 45]

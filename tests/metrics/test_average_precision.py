@@ -1,5 +1,6 @@
 import contextlib
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from nanoseg_bench.metrics.average_precision import (
     IGNORED,
     NOT_MEASURED,
     SIZE_STRATA,
+    ClassMatches,
     SizeRange,
     average_precision,
     average_precision_by_size,
@@ -294,3 +296,21 @@ def test_resample_without_particles_is_not_a_number(scene, overlap):
     values = resampled_precision(matches[0], np.array([0, 1]), np.array([[2.0, 0.0], [0.0, 2.0]]))
     assert np.isfinite(values[0]).all()
     assert np.isnan(values[1]).all()
+
+
+def test_memory_of_resampling_does_not_grow_with_the_source_groups():
+    """A matrix of groups by hits would take 240 MB here, and a hundred times as much of ten times as many images."""
+    groups, hits, rng = 1500, 20_000, np.random.default_rng(0)
+    matches = ClassMatches(
+        label=None,
+        scores=-np.sort(-rng.random(hits)),
+        image=rng.integers(0, groups, hits),
+        outcome=rng.choice(np.array([0, 1], dtype=np.int8), (10, hits)),
+        truth_count=np.full(groups, 20),
+    )
+    weights = rng.multinomial(groups, np.full(groups, 1 / groups), 5).astype(np.float64)
+    tracemalloc.start()
+    resampled_map([matches], np.arange(groups), weights)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6

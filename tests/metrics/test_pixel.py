@@ -3,7 +3,7 @@ import pytest
 
 from nanoseg_bench.annotations.raster import rle_to_mask
 from nanoseg_bench.metrics.matching import image_overlap
-from nanoseg_bench.metrics.pixel import pixel_iou, pixel_scores
+from nanoseg_bench.metrics.pixel import pixel_scores
 
 
 def test_agrees_with_boolean_arrays_pooled_over_images(scene, overlap):
@@ -19,13 +19,12 @@ def test_agrees_with_boolean_arrays_pooled_over_images(scene, overlap):
         both += (predicted & truth & ~ignore).sum()
         either += ((predicted | truth) & ~ignore).sum()
         areas += (predicted & ~ignore).sum() + (truth & ~ignore).sum()
-    assert pixel_iou(overlaps) == pytest.approx(both / either)
-    assert pixel_scores(overlaps).iou == pixel_iou(overlaps)
+    assert pixel_scores(overlaps).iou == pytest.approx(both / either)
     assert pixel_scores(overlaps).dice == pytest.approx(2 * both / areas)
 
 
 def test_empty_sides(scene):
     predicted, truth = scene(np.random.default_rng(1), regions=False)
-    assert pixel_iou([image_overlap([], truth, 120, 90)]) == 0
-    assert pixel_iou([image_overlap(predicted, [], 120, 90)]) == 0
-    assert pixel_iou([image_overlap([], [], 120, 90)]) is None
+    assert pixel_scores([image_overlap([], truth, 120, 90)]).iou == 0
+    assert pixel_scores([image_overlap(predicted, [], 120, 90)]).iou == 0
+    assert pixel_scores([image_overlap([], [], 120, 90)]) is None

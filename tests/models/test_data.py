@@ -6,7 +6,7 @@ from PIL import Image
 from nanoseg_bench.annotations.instance import Instance, Micrograph
 from nanoseg_bench.annotations.raster import mask_to_rle
 from nanoseg_bench.annotations.source import LoadedMicrograph
-from nanoseg_bench.imageio import read_image
+from nanoseg_bench.images import read_image
 from nanoseg_bench.models.data import TrainingImages, network_input, normalise, shrink_instance
 from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.pipeline import prepare

@@ -9,6 +9,7 @@ from nanoseg_bench.models.pixels import (
     fill_small_holes,
     instances_from_probability,
     restore_instances,
+    split_at_middles,
     split_touching,
 )
 from nanoseg_bench.preparation.letterbox import Letterbox
@@ -116,3 +117,22 @@ def test_distances_are_exact_wherever_the_mask_lies_in_memory():
     for size in range(1, 60_000, 3_000):
         blocks.append(np.empty(size, dtype=np.uint8))  # moves what is allocated next
         assert np.array_equal(distance_to_background(mask), exact)
+
+
+def test_middles_cut_what_the_outline_does_not():
+    """A bar of two squares side by side has no neck; what has no middle of its own stays whole."""
+    mask = np.zeros((60, 100), dtype=bool)
+    mask[10:30, 10:50] = mask[40:50, 60:90] = True
+    depth = np.zeros(mask.shape, dtype=np.float32)
+    for left in (10, 30):
+        ys, xs = np.mgrid[10:30, left : left + 20] + 0.5
+        depth[10:30, left : left + 20] = 1 - np.maximum(abs(ys - 20), abs(xs - left - 10)) / 10
+    labels = split_at_middles(mask, depth, 0.5)
+    assert len(np.unique(labels)) == 1 + 3 and ((labels > 0) == mask).all()
+    left, right = (labels == labels[20, x] for x in (20, 40))
+    assert left.sum() == right.sum() == 400 and not (left & right).any()
+    assert (labels[40:50, 60:90] == labels[45, 75]).all()
+    assert not split_at_middles(np.zeros_like(mask), depth, 0.5).any()
+    ripples = (depth * (1 + 0.1 * np.sin(np.arange(100)))).clip(0, 1).astype(np.float32)
+    assert len(np.unique(split_at_middles(mask, ripples, 0.5))) == 1 + 3
+    assert len(np.unique(split_at_middles(mask, 0.45 * depth, 0.5))) == 1 + 2, "no middle is deep enough"

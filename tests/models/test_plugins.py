@@ -35,7 +35,7 @@ class TinyNet(SemanticModel):
         return nn.Sequential(
             nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(),
             nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(),
-            nn.Conv2d(8, len(self.classes) + 1, 1),
+            nn.Conv2d(8, self.channels, 1),
         )
 '''
 NET_RECIPE = """
@@ -50,7 +50,7 @@ import json
 
 import numpy as np
 
-from nanoseg_bench.imageio import as_grey
+from nanoseg_bench.images import as_grey
 from nanoseg_bench.models import CanvasImage, FitReport, Model, PostProcessing, Prediction, Training
 from nanoseg_bench.models import instances_from_probability, restore_instances
 

@@ -8,7 +8,7 @@ from nanoseg_bench.models.base import MIN_SCORE, Deadline, FitContext
 from nanoseg_bench.models.data import Particle, Sample
 from nanoseg_bench.models.otsu import Otsu
 from nanoseg_bench.models.recipe import load_recipe
-from nanoseg_bench.models.semantic import SemanticModel, class_map, dice_loss
+from nanoseg_bench.models.semantic import SemanticModel, class_map, dice_loss, owners
 
 MODELS = ("unet", "deeplabv3plus")
 PASSED = Deadline(at=0.0, limit="1s")
@@ -28,14 +28,14 @@ def pixel_iou(predicted, truth) -> float:
     return float((ours & theirs).sum() / (ours | theirs).sum())
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_fit_predict_load(name, prepared_set, test_images, tmp_path):
-    model = make(name, prepared_set)
+@pytest.mark.parametrize(("name", "distance"), [("unet", False), ("unet", True), ("deeplabv3plus", True)])
+def test_fit_predict_load(name, distance, prepared_set, test_images, tmp_path):
+    model = make(name, prepared_set, options={"distance": distance})
     report = model.fit(prepared_set, FitContext(tmp_path))
     assert report.images_seen == 32
     predictions = model.predict(test_images)
     assert len(predictions) == len(test_images)
-    fresh = make(name, prepared_set)
+    fresh = make(name, prepared_set, options={"distance": distance})
     fresh.load(report.checkpoint, "cpu")
     for ours, theirs, image in zip(predictions, fresh.predict(test_images), test_images, strict=True):
         assert [(i.label, i.score, i.region) for i in ours] == [(i.label, i.score, i.region) for i in theirs]
@@ -47,9 +47,10 @@ def test_fit_predict_load(name, prepared_set, test_images, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("distance", [False, True])
 @pytest.mark.parametrize("name", MODELS)
-def test_learns_to_find_particles_and_their_classes(name, prepared_set, test_images, tmp_path):
-    model = make(name, prepared_set, images_seen=240, images_per_epoch=240)
+def test_learns_to_find_particles_and_their_classes(name, distance, prepared_set, test_images, tmp_path):
+    model = make(name, prepared_set, images_seen=240, images_per_epoch=240, options={"distance": distance})
     model.fit(prepared_set, FitContext(tmp_path))
     (found,) = model.predict(test_images)
     truth = prepared_set.truth("test")[test_images[0].name]
@@ -99,7 +100,8 @@ def test_class_map_holds_classes_and_ignored_pixels(batch_of):
         (Particle(0, ones, 1, 1), Particle(1, ones, 4, 5), Particle(0, ones, 5, 6)),
         (Particle(-1, np.ones((3, 3), dtype=bool), 2, 2),),
     )
-    target = class_map(batch_of(sample, Sample(sample.pixels, (), ()), ignored=True))
+    batch = batch_of(sample, Sample(sample.pixels, (), ()), ignored=True)
+    target = class_map(batch, owners(batch))
     expected = np.zeros((8, 8), dtype=int)
     expected[2:5, 2:5] = 255
     expected[1:3, 1:3] = 1

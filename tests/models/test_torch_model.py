@@ -7,7 +7,7 @@ from torch import nn
 
 from nanoseg_bench.annotations.raster import iou_matrix, mask_to_rle
 from nanoseg_bench.errors import TimeLimitReached
-from nanoseg_bench.imageio import as_rgb
+from nanoseg_bench.images import as_rgb
 from nanoseg_bench.models.base import CanvasImage, Deadline, FitContext
 from nanoseg_bench.models.recipe import Augmentation, load_recipe
 from nanoseg_bench.models.registry import build

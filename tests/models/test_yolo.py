@@ -5,7 +5,7 @@ import torch
 
 from nanoseg_bench.annotations.raster import iou_matrix
 from nanoseg_bench.errors import ModelError, RecipeError, TimeLimitReached
-from nanoseg_bench.imageio import as_rgb, read_image
+from nanoseg_bench.images import as_rgb, read_image
 from nanoseg_bench.models.augmentation import Draw
 from nanoseg_bench.models.base import MIN_SCORE, CanvasImage, Deadline, FitContext
 from nanoseg_bench.models.checkpoint import save_weights, seed_everything

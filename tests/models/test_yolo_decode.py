@@ -115,3 +115,17 @@ def test_three_hundred_candidates_take_well_under_a_second():
     found = decode_instances(detections, prototypes, letterbox, CLASSES)
     assert len(found) > 200
     assert time.process_time() - start < 1
+
+
+def test_pixels_that_two_masks_claim_go_to_the_surer_one_where_that_is_asked_for():
+    letterbox = Letterbox(128, 128, canvas=128)
+    prototypes = disc_prototypes((32, 32), [(10, 16, 6), (20, 16, 6)])
+    # The left particle's mask runs on into the right one as far as its box reaches.
+    rows = [[16, 40, 76, 88, 0.9, 0, 1.0, 0.5], [56, 40, 104, 88, 0.8, 1, 0.0, 1.0]]
+    detections = np.array(rows, dtype=np.float32)
+    both = decode_instances(detections, prototypes, letterbox, CLASSES)
+    surer = decode_instances(detections, prototypes, letterbox, CLASSES, "surer")
+    shared = lambda found: np.logical_and(*(rle_to_mask(each.region) for each in found)).sum()  # noqa: E731
+    assert shared(both) > 20
+    assert shared(surer) == 0
+    assert [(each.label, each.score) for each in surer] == [(each.label, each.score) for each in both]

@@ -29,7 +29,9 @@ def micrograph(tmp_path):
     def make(name, seed=0, width=96, height=72, discs=3, labels=("a",), group=None, rgb=False, **fields):
         rng = np.random.default_rng(seed)
         rows, columns = np.mgrid[:height, :width] + 0.5
-        pixels = rng.integers(20, 60, (height, width)).astype(np.uint8)
+        # Coarse: in finer noise each pixel is a feature, and comparing takes most of the time.
+        coarse = rng.integers(20, 60, (height, width)).astype(np.uint8)[::6, ::6]
+        pixels = np.array(Image.fromarray(coarse).resize((width, height)))
         instances = []
         for number in range(discs):
             x, y, radius = rng.uniform(5, width - 5), rng.uniform(5, height - 5), rng.uniform(4, 12)

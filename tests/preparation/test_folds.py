@@ -14,7 +14,7 @@ from nanoseg_bench.annotations.source import LoadedMicrograph
 from nanoseg_bench.errors import AuditError, DatasetError, PreparationError, UsageError
 from nanoseg_bench.evaluation.eval_sets import load_eval_set
 from nanoseg_bench.files import read_json, write_json
-from nanoseg_bench.imageio import read_image
+from nanoseg_bench.images import read_image
 from nanoseg_bench.preparation.audit import FoundPair, ReviewedPair
 from nanoseg_bench.preparation.auditing import audit_set, make_audit
 from nanoseg_bench.preparation.begun_truth import begun_truth

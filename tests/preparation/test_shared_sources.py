@@ -2,6 +2,7 @@
 
 import csv
 import io
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from nanoseg_bench.errors import PreparationError
-from nanoseg_bench.imageio import as_grey, read_image
+from nanoseg_bench.images import as_grey, read_image
 from nanoseg_bench.parallel import Workers
 from nanoseg_bench.preparation.fingerprint import fingerprint, write_fingerprint
 from nanoseg_bench.preparation.letterbox import Letterbox
@@ -96,12 +97,23 @@ def compare(paths, workers):
         return find_shared_sources(paths, processes)
 
 
-def found_pairs(images, folder, check, workers=1):
-    paths = []
-    for number, image in enumerate(images):
-        paths.append(folder / f"{number:03d}.npz")
-        write_fingerprint(paths[-1], fingerprint(content(image)))
-    return {(pair.first, pair.second): pair.evidence for pair in compare(paths, workers) if pair.check == check}
+@cache
+def fingerprint_of(data, shape):
+    """Most collections hold the same originals."""
+    return fingerprint(content(np.frombuffer(data, np.uint8).reshape(shape)))
+
+
+def write_fingerprints(images, folder):
+    paths = [folder / f"{number:03d}.npz" for number in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        write_fingerprint(path, fingerprint_of(image.tobytes(), image.shape))
+    return paths
+
+
+def found_pairs(images, folder, *checks):
+    """Of each check, by pair."""
+    found = compare(write_fingerprints(images, folder), 1)
+    return [{(pair.first, pair.second): pair.evidence for pair in found if pair.check == check} for check in checks]
 
 
 def planted(plant, images):
@@ -112,14 +124,15 @@ def planted(plant, images):
 @pytest.mark.parametrize("kind", COPIES)
 def test_copies_are_near_duplicates_and_confirmed(kind, micrographs, tmp_path):
     images, expected = planted(COPIES[kind], micrographs)
-    assert set(found_pairs(images, tmp_path, "near-duplicates")) >= expected
-    assert set(found_pairs(images, tmp_path, "overlapping-fields")) == expected
+    copies, overlaps = found_pairs(images, tmp_path, "near-duplicates", "overlapping-fields")
+    assert set(copies) >= expected
+    assert set(overlaps) == expected
 
 
 @pytest.mark.parametrize("kind", PARTS)
 def test_parts_share_a_field(kind, micrographs, tmp_path):
     images, expected = planted(PARTS[kind], micrographs)
-    found = found_pairs(images, tmp_path, "overlapping-fields")
+    (found,) = found_pairs(images, tmp_path, "overlapping-fields")
     assert set(found) == expected
     for evidence in found.values():
         assert 0 < evidence["shared_first"] <= 1
@@ -131,7 +144,7 @@ def test_the_outline_says_where_the_second_image_lies(micrographs, tmp_path):
     image = micrographs[0]
     height, width = image.shape
     part = image[height // 4 : height // 4 + height // 2, width // 4 : width // 4 + width // 2]
-    found = found_pairs([image, part[:, ::-1]], tmp_path, "overlapping-fields")
+    (found,) = found_pairs([image, part[:, ::-1]], tmp_path, "overlapping-fields")
     zoom = CANVAS / max(image.shape)
     left, top, right, bottom = (
         side * zoom for side in (width // 4, height // 4, width // 4 + width // 2, height // 4 + height // 2)
@@ -149,7 +162,7 @@ def test_the_outline_says_where_the_second_image_lies(micrographs, tmp_path):
 def test_micrographs_of_the_same_kind_are_not_matched(tmp_path):
     specimen = draw_specimen("one", (CLASSES[0],), np.random.default_rng(3))
     images = [render_micrograph(specimen, (CLASSES[0],), np.random.default_rng(seed)).pixels for seed in range(10)]
-    assert found_pairs(images, tmp_path, "overlapping-fields") == {}
+    assert found_pairs(images, tmp_path, "overlapping-fields") == [{}]
 
 
 def test_a_shared_info_bar_is_no_match(micrographs, tmp_path):
@@ -162,16 +175,13 @@ def test_a_shared_info_bar_is_no_match(micrographs, tmp_path):
         cv2.putText(bar, text, (8, bar.shape[0] - 12), cv2.FONT_HERSHEY_SIMPLEX, 0.55 * size, 255, 1, cv2.LINE_AA)
         cv2.rectangle(bar, (width - 120, bar.shape[0] // 2), (width - 20, bar.shape[0] // 2 + 4), 255, -1)
         images.append(np.vstack([image, bar]))
-    assert found_pairs(images, tmp_path, "overlapping-fields") == {}
+    assert found_pairs(images, tmp_path, "overlapping-fields") == [{}]
 
 
 def test_neither_order_nor_workers_change_what_is_found(micrographs, tmp_path):
     images, _ = planted(PARTS["crop-60-side-flipped"], micrographs)
     images += [oriented(image, 5) for image in micrographs[:6]]
-    paths = []
-    for number, image in enumerate(images):
-        paths.append(tmp_path / f"{number:03d}.npz")
-        write_fingerprint(paths[-1], fingerprint(content(image)))
+    paths = write_fingerprints(images, tmp_path)
     alone = compare(paths, 1)
 
     def as_rows(found, order):
@@ -199,7 +209,7 @@ def test_neither_order_nor_workers_change_what_is_found(micrographs, tmp_path):
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_images_share_nothing(count, micrographs, tmp_path):
-    assert found_pairs(micrographs[:count], tmp_path, "near-duplicates") == {}
+    assert found_pairs(micrographs[:count], tmp_path, "near-duplicates") == [{}]
 
 
 def test_a_missing_fingerprint_is_an_error(tmp_path):
@@ -221,7 +231,8 @@ def real_micrographs():
 @pytest.mark.parametrize("kind", [*COPIES, *PARTS])
 def test_leaks_among_real_micrographs(kind, real_micrographs, tmp_path):
     images, expected = planted({**COPIES, **PARTS}[kind], real_micrographs)
-    found = set(found_pairs(images, tmp_path, "overlapping-fields"))
+    (overlaps,) = found_pairs(images, tmp_path, "overlapping-fields")
+    found = set(overlaps)
     assert found <= expected, "a false alarm"
     # Copies without exception; of parts, those of nearly empty or featureless fields may be missed.
     assert len(found) >= (len(expected) if kind in COPIES else 0.9 * len(expected))

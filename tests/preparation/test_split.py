@@ -186,6 +186,9 @@ def test_split_file(tmp_path):
     path.write_text("name,split\na,training\n")
     with pytest.raises(PreparationError, match=r"line 2: 'a' is put into 'training'; use train, val, test"):
         read_split_file(path)
+    path.write_text("name,split\na,train\n,test\n")
+    with pytest.raises(PreparationError, match=r"line 3: 'name' is empty"):
+        read_split_file(path)
     path.write_text("name,split\na\n")
     with pytest.raises(PreparationError, match=r"line 2: 1 cells where the header has 2"):
         read_split_file(path)

@@ -11,8 +11,9 @@ from PIL import Image
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.raster import mask_to_rle
 from nanoseg_bench.files import sha256_file
+from nanoseg_bench.images import Acquisition
 from nanoseg_bench.measure.particles import Rules, measure_particles
-from nanoseg_bench.report.report_input import Acquisition, Method, ReportedImage, ReportInput
+from nanoseg_bench.report.report_input import Method, ReportedImage, ReportInput
 from nanoseg_bench.report.sample_statistics import compute_sample
 
 HEIGHT, WIDTH = 300, 420

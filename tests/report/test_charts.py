@@ -69,6 +69,18 @@ def test_histogram_counts_the_particles(sizes):
     assert "180 particles" in chart.alt_text and "median" in chart.alt_text
 
 
+def test_sizes_of_very_different_micrographs_have_logarithmic_bins(sizes):
+    chart = distribution_chart({"small": sizes["sphere"] / 10, "large": 20 * sizes["rod"]}, "Diameter", "nm")
+    assert_workbook_holds_what_is_drawn(chart)
+    drawn = next(drawn for reference, drawn in references(chart) if reference.startswith("Sheet1!$A$2"))
+    ratios = np.divide(drawn[1:], drawn[:-1])
+    assert np.ptp(ratios) < 0.05 * ratios.mean() and drawn[-1] > 200 * drawn[0]
+    assert {name: sum(counts) for name, counts in series_of(chart, "barChart").items()} == {"small": 120, "large": 60}
+    titles = ["".join(title.itertext()).strip() for title in etree.fromstring(chart.xml).iterfind(".//c:title", C)]
+    assert "Diameter (nm), logarithmic" in titles
+    assert chart.alt_text.startswith("Histogram of logarithmic bins with the cumulative curve: Diameter of 180")
+
+
 def test_fit_is_a_curve_of_expected_numbers(sizes):
     from scipy import stats
 
@@ -147,3 +159,16 @@ def test_no_particle_no_chart():
         distribution_chart({"a": np.empty(0)}, "diameter", "nm")
     with pytest.raises(ValueError, match="no points"):
         scatter_chart({"a": np.empty((0, 2))}, "x", "y")
+
+
+def test_what_a_histogram_leaves_out_is_said_in_the_chart_itself():
+    values = np.append(np.random.default_rng(7).normal(40, 4, 99), 900.0)
+    chart = distribution_chart({"particle": values}, "Diameter", "nm")
+    assert_workbook_holds_what_is_drawn(chart)
+    assert sum(series_of(chart, "barChart")["particle"]) == 99
+    assert series_of(chart, "lineChart")["Cumulative (%)"][-1] == pytest.approx(99)
+    titles = ["".join(each.itertext()) for each in etree.fromstring(chart.xml).iterfind(".//c:catAx/c:title", C)]
+    (said,) = (title.split("; ")[1] for title in titles if "not shown" in title)
+    assert re.fullmatch(r"1 particle above \d+ nm is not shown", said)
+    cells = openpyxl.load_workbook(io.BytesIO(chart.workbook)).active
+    assert said in [cell.value for cell in cells[1]] and said in chart.alt_text and "to 900 nm" in chart.alt_text

@@ -9,7 +9,7 @@ import tifffile
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.raster import mask_to_rle
 from nanoseg_bench.errors import NanosegError
-from nanoseg_bench.imageio.scale import tiff_scale
+from nanoseg_bench.images.scale import tiff_scale
 from nanoseg_bench.report.label_image import as_tiff, label_image
 
 

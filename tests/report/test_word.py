@@ -249,6 +249,25 @@ def test_large_micrographs_become_small_pictures(report, tmp_path):
     assert pictures and all(max(Image.open(io.BytesIO(data)).size) <= 1400 for data in pictures.values())
 
 
+@pytest.mark.parametrize("several", [True, False])
+def test_no_word_of_a_head_and_no_number_breaks(report, single, several):
+    """In DejaVu Sans Bold, which is wider than the fonts that Word and LibreOffice have."""
+    import matplotlib
+    from PIL import ImageFont
+
+    document = opened(word_report(report if several else single))
+    font = ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans-Bold.ttf", 100)
+    for table in document.tables:
+        for number, row in enumerate(table.rows[:8]):
+            for cell in row.cells:
+                paragraph = cell.paragraphs[0]
+                points = paragraph.style.font.size.pt
+                inside = cell.width.pt - 2 * 4
+                if number == 0 or paragraph.alignment is not None:
+                    assert all(font.getlength(word) / 100 * points <= inside for word in cell.text.split()), cell.text
+        assert sum(column.width.mm for column in table.columns) <= 170.1
+
+
 @pytest.mark.skipif(find_office() is None, reason="LibreOffice (soffice) is not installed")
 def test_office_renders_every_page(report, tmp_path):
     document, pdf = tmp_path / "report.docx", tmp_path / "report.pdf"

@@ -7,6 +7,7 @@ import shutil
 import pandas as pd
 import pytest
 import torch
+from earlier_files import rewrite
 
 from nanoseg_bench.cli import main
 from nanoseg_bench.errors import ModelError, TimeLimitReached
@@ -18,7 +19,6 @@ from nanoseg_bench.models.mask_cleaning import clean_masks
 from nanoseg_bench.models.recipe import Recipe, Training
 from nanoseg_bench.models.registry import BUILT_IN, build
 from nanoseg_bench.models.trained import open_trained
-from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.claim import claim_folder
 from nanoseg_bench.runs.folder import RunFolder, find_runs
 from nanoseg_bench.runs.inputs import input_differences, training_hash
@@ -26,15 +26,14 @@ from nanoseg_bench.runs.job import Job, execute, is_complete
 from nanoseg_bench.runs.plan import plan_runs
 from nanoseg_bench.runs.record import read_record, record_path
 
+pytestmark = pytest.mark.usefixtures("runs_in_this_process")
+
 VALUES = {"canvas": 64, "batch": 2, "images_seen": 4, "images_per_epoch": 4}
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    root = tmp_path_factory.mktemp("identity")
-    arguments = ["prepare", "--dataset", "nanosynth", "--easy", "--images", "12", "--size", "64", "--workers", "1"]
-    assert main([*arguments, "--augment-copies", "0", "--out", str(root / "data")]) == 0
-    return PreparedSet(root / "data")
+def prepared(rendered_set):
+    return rendered_set
 
 
 class Bench:
@@ -216,11 +215,13 @@ def test_a_run_of_an_earlier_version_stays_finished(bench):
     for key in ("classes", "max_instances"):
         del about[key]
     about["inputs"]["recipe"]["options"] = {"encoder": "resnet34", "dice_weight": 1.0}
-    path.write_text(json.dumps({"inputs_hash": "0" * 64, **about}), encoding="utf-8")
+    path.write_text(json.dumps(about), encoding="utf-8")
+    rewrite(path, inputs_hash="0" * 64)
     for made_from in (bench.path / "predictions").glob("*.made-from.json"):
         document = json.loads(made_from.read_text(encoding="utf-8"))
         del document["prediction"]
-        made_from.write_text(json.dumps({"inputs_hash": "0" * 64, **document}), encoding="utf-8")
+        made_from.write_text(json.dumps(document), encoding="utf-8")
+        rewrite(made_from, inputs_hash="0" * 64)
     kept = contents(bench.path, "**/*.gz") | contents(bench.path, "weights.*")
     assert "test" in bench.run().predicted_sets()
     assert contents(bench.path, "**/*.gz") | contents(bench.path, "weights.*") == kept
@@ -259,11 +260,13 @@ def test_the_command_tells_what_changed_and_predicts_alone(trained, tmp_path, ca
     about = json.loads(path.read_text(encoding="utf-8"))
     about["inputs"]["recipe"]["options"]["smoothing"] = 2.5
     path.write_text(json.dumps(about), encoding="utf-8")
+    rewrite(path)
     assert main([*command, "--dry-run"]) == 0
     shown = capsys.readouterr().out
     assert "otsu-smoke-seed0: predicts anew, the training stays: options.smoothing 2.5 -> 1.0" in shown
     about["inputs"]["set_hash"] = "0" * 64
     path.write_text(json.dumps(about), encoding="utf-8")
+    rewrite(path)
     assert main([*command, "--dry-run"]) == 0
     assert "content of the prepared set 000000000000 -> " in capsys.readouterr().out
     assert main(command) == 0

@@ -4,9 +4,9 @@ import pytest
 
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.models.options import BUILT_IN_OPTIONS, SemanticOptions
-from nanoseg_bench.models.recipe import Augmentation, Prediction, Recipe, Side, Training, load_recipe
+from nanoseg_bench.models.recipe import CONTINUED, Augmentation, Prediction, Recipe, Side, Training, load_recipe
 from nanoseg_bench.runs.inputs import input_differences, training_hash
-from nanoseg_bench.runs.plan import RunSpec, plan_runs
+from nanoseg_bench.runs.plan import RunSpec, from_scratch_lines, plan_runs
 
 VALUES = {"epochs": 50, "canvas": 320, "augmentation.mosaic": 0.3, "options.neck": 0.8}
 
@@ -175,3 +175,17 @@ def test_values_from_the_command_line_are_a_run_of_their_own():
 def test_an_unknown_preset_is_named():
     with pytest.raises(UsageError, match="no preset 'huge'"):
         load_recipe("unet", "huge")
+
+
+def test_a_preset_that_goes_on_from_weights_says_where_none_are_given(tmp_path):
+    weights, models = tmp_path / "cpu.safetensors", ["nsyolo", "yolo11n"]
+    weights.write_bytes(b"weights")
+
+    def lines(preset, **start):
+        return from_scratch_lines(plan_runs(FakeSet(), models, preset, [0, 1], overrides={"batch": 8}, **start))
+
+    for preset, earlier in CONTINUED.items():
+        assert lines(earlier) == lines(preset, weights=weights) == []
+        (told,) = lines(preset, weights={"nsyolo": weights})
+        title = load_recipe("yolo11n", preset).title
+        assert f"preset {preset} goes on from weights of preset {earlier}, and none are given: {title} would" in told

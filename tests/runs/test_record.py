@@ -1,6 +1,7 @@
 """What lies on disk stays what it is: records and run folders are read and written byte for byte."""
 
 import json
+import re
 
 import pytest
 
@@ -11,6 +12,7 @@ from nanoseg_bench.runs.documents import Fit, read_document, read_run, write_doc
 from nanoseg_bench.runs.facts import MadeBy, RunFacts, Training
 from nanoseg_bench.runs.folder import RunFolder
 from nanoseg_bench.runs.record import Record, read_record, write_record
+from nanoseg_bench.seals import SEAL
 
 LEADERBOARDS = resource_dir("datasets").parent / "leaderboards"
 PUBLISHED = sorted((LEADERBOARDS / "records").glob("*/*.json"))
@@ -24,10 +26,15 @@ def facts():
     return RunFacts.of_recipe(recipe, made_by, seed=0, training=training, parameters=7, device="CPU")
 
 
+def text_without_seal(path):
+    """What was published before there were seals has none."""
+    return re.sub(f',\n "{SEAL}": "[0-9a-f]{{64}}"', "", path.read_text(encoding="utf-8"))
+
+
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
 def test_a_published_record_is_written_as_it_lies_there(path, tmp_path):
     write_record(tmp_path / "record.json", read_record(path))
-    assert (tmp_path / "record.json").read_bytes() == path.read_bytes()
+    assert text_without_seal(tmp_path / "record.json") == text_without_seal(path)
 
 
 @pytest.mark.parametrize("path", RUNS, ids=lambda path: path.parent.name)
@@ -35,8 +42,8 @@ def test_the_folder_of_a_published_run_is_written_as_it_lies_there(path, tmp_pat
     for name, document in (("run.json", read_run(path)), ("fit.json", read_document(path.with_name("fit.json"), Fit))):
         write_document(tmp_path / name, document)
         # One of them was indented by another hand: the same keys in the same order are the same layout.
-        there = json.loads(path.with_name(name).read_text(encoding="utf-8"))
-        assert (tmp_path / name).read_text(encoding="utf-8") == json.dumps(there, indent=1, ensure_ascii=False) + "\n"
+        there = json.loads(text_without_seal(path.with_name(name)))
+        assert text_without_seal(tmp_path / name) == json.dumps(there, indent=1, ensure_ascii=False) + "\n"
 
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
@@ -53,7 +60,7 @@ def test_every_record_has_the_fields_of_its_run_and_they_come_back(tmp_path):
     write_record(tmp_path / "record.json", record)
     assert read_record(tmp_path / "record.json") == record
     document = json.loads((tmp_path / "record.json").read_text(encoding="utf-8"))
-    assert set(document) == set(Record.model_fields) > set(RunFacts.model_fields)
+    assert set(document) == {*Record.model_fields, SEAL} > set(RunFacts.model_fields)
     assert (document["model"], document["title"], document["preset"]) == ("unet", "U-Net", "smoke")
     assert document["training"]["images_seen"] == 8
 
@@ -62,3 +69,15 @@ def test_a_record_with_a_field_that_nobody_knows_is_refused_by_its_name(tmp_path
     (tmp_path / "record.json").write_text(json.dumps({"format": "nanoseg-record/3", "colour": 1}), encoding="utf-8")
     with pytest.raises(RecordError, match=r"record\.json: not a record of format nanoseg-record/3"):
         read_record(tmp_path / "record.json")
+
+
+def test_a_record_of_which_a_digit_is_another_one_is_refused_by_its_name(tmp_path):
+    judged = {"evaluator": "3", "set_name": "s", "dataset": "d", "set_hash": "0", "classes": ("a",), "eval_set": "test"}
+    scores = {"map_50_95": 0.613}
+    record = Record(**dict(facts()), **judged, images=3, status="ok", scores=scores, finished="2026-01-01T00:00:00Z")
+    path = tmp_path / "record.json"
+    write_record(path, record)
+    path.write_text(path.read_text(encoding="utf-8").replace("0.613", "0.713"), encoding="utf-8")
+    with pytest.raises(RecordError, match=r"record\.json: .* it was edited or is damaged.*`nanoseg-bench score` makes"):
+        read_record(path)
+    assert read_record(path, any_seal=True).scores == {"map_50_95": 0.713}

@@ -6,24 +6,24 @@ import subprocess
 import sys
 
 import pytest
+from earlier_files import rewrite
+from kept_records import read_records
 
-from nanoseg_bench.cli import main
 from nanoseg_bench.errors import BusyError, DatasetError, NanosegError, RecordError
 from nanoseg_bench.models.base import Deadline
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.failure import Outcome, record_failure
 from nanoseg_bench.runs.job import Job
 from nanoseg_bench.runs.plan import plan_runs
-from nanoseg_bench.runs.record import read_record, read_records, record_path, write_record
+from nanoseg_bench.runs.record import read_record, record_path, write_record
 from nanoseg_bench.runs.runner import BenchmarkFolders, run_plan
+
+pytestmark = pytest.mark.usefixtures("runs_in_this_process")
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    root = tmp_path_factory.mktemp("runner")
-    arguments = ["prepare", "--dataset", "nanosynth", "--easy", "--images", "12", "--size", "64", "--workers", "1"]
-    assert main([*arguments, "--augment-copies", "0", "--out", str(root / "data")]) == 0
-    return PreparedSet(root / "data")
+def prepared(rendered_set):
+    return rendered_set
 
 
 def places(prepared, root):
@@ -83,6 +83,7 @@ def test_a_set_without_val_is_refused_before_training(prepared, tmp_path):
     shutil.copytree(prepared.root, copy)
     lines = (copy / "manifest.csv").read_text(encoding="utf-8").splitlines(keepends=True)
     (copy / "manifest.csv").write_text("".join(line for line in lines if ",val," not in line), encoding="utf-8")
+    rewrite(copy / "prepared.json")
     with pytest.raises(DatasetError, match="no split 'val'"):
         run(PreparedSet(copy), tmp_path)
 

@@ -10,11 +10,11 @@ import time
 import pandas as pd
 import psutil
 import pytest
+from kept_records import read_records
 
 from nanoseg_bench.cli import main
 from nanoseg_bench.environment import available_cores
 from nanoseg_bench.preparation.prepared_set import PreparedSet
-from nanoseg_bench.runs.record import read_records
 from nanoseg_bench.runs.side_by_side import Children
 
 LONG = ("--recipe", "images_seen=120", "images_per_epoch=8", "batch=2")

@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from nanoseg_bench.annotations.raster import to_mask
 from nanoseg_bench.errors import DatasetError
-from nanoseg_bench.imageio import read_image
+from nanoseg_bench.images import read_image
 from nanoseg_bench.synthesis.nanosynth import default_hrtem_images, plan_hrtem, plan_main, plan_ood, write_nanosynth
 
 

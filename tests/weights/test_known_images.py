@@ -21,7 +21,7 @@ def micrograph(seed):
     return render_micrograph(specimen, label, np.random.default_rng(1000 + seed)).pixels
 
 
-def prepare(folder, images, splits):
+def prepare(folder, images, splits, copies=0):
     """A set of these images with one particle each, split as told."""
     for name, pixels in images.items():
         mask = np.zeros(pixels.shape[:2], np.uint8)
@@ -31,7 +31,8 @@ def prepare(folder, images, splits):
             Image.fromarray(values).save(folder / "source" / kind / f"{name}.png")
     (folder / "split.csv").write_text("name,split\n" + "".join(f"{name},{part}\n" for name, part in splits.items()))
     arguments = ["prepare", str(folder / "source"), "--split-file", str(folder / "split.csv"), "--out"]
-    assert main([*arguments, str(folder / "set"), "--size", "640", "--augment-copies", "1", "--workers", "1"]) == 0
+    arguments += [str(folder / "set"), "--size", "640", "--augment-copies", str(copies), "--workers", "1"]
+    assert main(arguments) == 0
     return PreparedSet(folder / "set")
 
 
@@ -44,7 +45,7 @@ def seen(tmp_path_factory):
     """(prepared set that weights were trained on, its fingerprints)."""
     root = tmp_path_factory.mktemp("seen")
     images = {f"seen{number}": micrograph(number) for number in range(COUNT)}
-    prepared = prepare(root, images, parts(images))
+    prepared = prepare(root, images, parts(images), copies=1)
     path = root / "seen.known-images.npz"
     assert write_known_images(path, prepared, 1) == 8, "four of train, four of val, no copies, none of test"
     return prepared, path

@@ -10,7 +10,7 @@ from typing import Any
 
 from nanoseg_bench.annotations.coco.regions import read_region
 from nanoseg_bench.annotations.faults import refuse_faults
-from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.annotations.instance import BY_HAND, Instance
 from nanoseg_bench.annotations.json_values import (
     further_keys,
     is_number,
@@ -29,7 +29,9 @@ _LONGEST_ID = 20
 _FILE_KEYS = frozenset({"images", "annotations", "categories"})
 _IMAGE_KEYS = frozenset({"id", "file_name", "width", "height"})
 # What is computed anew from the region counts as read.
-_ANNOTATION_KEYS = frozenset({"id", "image_id", "category_id", "segmentation", "iscrowd", "score", "area", "bbox"})
+_ANNOTATION_KEYS = frozenset(
+    {"id", "image_id", "category_id", "segmentation", "iscrowd", "score", "area", "bbox", "origin"}
+)
 
 Numbered = tuple[int, dict[str, Any]]
 """An annotation, and its number in the file."""
@@ -88,7 +90,11 @@ def read_document(path: Path) -> CocoDocument:
         AnnotationError: The file is missing or no COCO instance file, or a category is malformed: what the classes are
             concerns all images. All faults are named, those of images and annotations too.
     """
-    document = read_json_object(path, WHAT)
+    return understand_document(read_json_object(path, WHAT), path)
+
+
+def understand_document(document: dict[str, Any], path: Path) -> CocoDocument:
+    """What a COCO instance document lists; ``path`` is the file that it was read from, and errors are the same."""
     faults: list[str] = []
     categories = _read_categories(_list_of(document, "categories", path), faults)
     without_class = bool(faults)
@@ -265,4 +271,11 @@ def _read_instance(
     if score is not None and not is_number(score):
         raise AnnotationError(f"{where}: 'score' is {score!r}, which a COCO file does not allow")
     region = read_region(entry.get("segmentation"), size, where)
-    return Instance(categories[category_id], region, None if score is None else float(score), crowd=is_crowd(entry))
+    return Instance(
+        categories[category_id],
+        region,
+        None if score is None else float(score),
+        crowd=is_crowd(entry),
+        # Another tool's word under this key is none of ours.
+        origin=next((name for name in BY_HAND if name == entry.get("origin")), None),
+    )

@@ -5,18 +5,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nanoseg_bench.annotations.coco.document import (
+    WHAT,
     CocoDocument,
     Numbered,
     further_keys_of,
     is_crowd,
     read_document,
     read_instances,
+    understand_document,
 )
 from nanoseg_bench.annotations.coco.parts import CocoPart, find_parts
 from nanoseg_bench.annotations.errors import MissingImageError
 from nanoseg_bench.annotations.faults import Problem, faults_error, refuse_faults, refuse_shapes
 from nanoseg_bench.annotations.image_files import ImageFinder, checked_size, without_suffix
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograph
+from nanoseg_bench.annotations.json_values import parse_json_object
 from nanoseg_bench.annotations.labels import without_background
 from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.annotations.tally import Tally
@@ -45,8 +48,24 @@ def read_coco(path: Path) -> CocoFile:
     Raises:
         AnnotationError: The file is missing or malformed; the message names every annotation at fault.
     """
-    document = read_document(path)
-    faults = list(document.faults)
+    return _whole(read_document(path))
+
+
+def read_coco_bytes(data: bytes, path: Path) -> CocoFile:
+    """Read a COCO instance document that lies inside another file, as ``read_coco`` reads one of its own.
+
+    Args:
+        data: The JSON.
+        path: The file that holds it, for messages.
+
+    Raises:
+        AnnotationError: It is malformed; the message names every annotation at fault.
+    """
+    return _whole(understand_document(parse_json_object(data, path, WHAT), path))
+
+
+def _whole(document: CocoDocument) -> CocoFile:
+    path, faults = document.path, list(document.faults)
     images: dict[str, tuple[int, int]] = {}
     instances: dict[str, list[Instance]] = {}
     for identifier, image in document.images.items():

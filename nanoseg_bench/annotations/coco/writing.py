@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self, TextIO
 
 from nanoseg_bench.annotations.clipping import points_outside
-from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograph
+from nanoseg_bench.annotations.instance import BY_HAND, IGNORE_LABEL, Instance, Micrograph
 from nanoseg_bench.annotations.loss import ImageLoss
 from nanoseg_bench.annotations.raster import area, bounding_box, to_rle
 from nanoseg_bench.annotations.writer import IMAGES, Encoded, Share, WriteOptions, Writer, count_pixels, particles_of
@@ -74,7 +74,7 @@ class CocoWriter:
         self._suffix = suffix
         self._images: dict[str, str] = {}
         self._annotations = 0
-        self._ignore_prefix = f'{{"category_id":{len(self._classes) + 1},'
+        self._ignore_prefix = _ignore_prefix(self._classes)
         self._any_ignored = False
         self._open = ExitStack()
         self._stream: TextIO | None = None
@@ -83,7 +83,7 @@ class CocoWriter:
         with ExitStack() as stack:
             temporary = stack.enter_context(atomic_path(self._path))
             self._stream = stack.enter_context(temporary.open("w", encoding="utf-8", newline="\n"))
-            self._stream.write('{"annotations":[')
+            self._stream.write(_BEGIN)
             self._open = stack.pop_all()
         return self
 
@@ -120,22 +120,59 @@ class CocoWriter:
             raise ValueError(f"{self._path}: CocoWriter is used outside of its with block")
         if name in self._images:
             raise AnnotationError(f"{self._path}: image {name!r} is there twice; keep one of them")
-        image_id, (width, height) = len(self._images) + 1, size
-        image = {"id": image_id, "file_name": name + self._suffix, "width": width, "height": height}
-        self._images[name] = _compact(image)
+        image_id = len(self._images) + 1
+        self._images[name] = _image(image_id, name + self._suffix, size)
         for fragment in fragments:
             self._annotations += 1
             self._any_ignored = self._any_ignored or fragment.startswith(self._ignore_prefix)
-            comma = ",\n" if self._annotations > 1 else "\n"
-            self._stream.write(f'{comma}{{"id":{self._annotations},"image_id":{image_id},{fragment[1:]}')
+            self._stream.write(_annotation(self._annotations, image_id, fragment))
 
     def _write_end(self, stream: TextIO) -> None:
-        names = (*self._classes, IGNORE_LABEL) if self._any_ignored else self._classes
-        categories = [{"id": position, "name": name} for position, name in enumerate(names, start=1)]
-        stream.write('\n],\n"images":[')
-        for position, image in enumerate(self._images.values()):
-            stream.write(f"{',' if position else ''}\n{image}")
-        stream.write(f'\n],\n"categories":{_compact(categories)}}}\n')
+        stream.writelines(_end(self._images.values(), self._classes, self._any_ignored))
+
+
+def coco_text(
+    name: str, size: tuple[int, int], fragments: Sequence[str], classes: Sequence[str], image_id: int = 1
+) -> str:
+    """The COCO file of one image, as ``CocoWriter`` would write it: same arguments, same text.
+
+    Args:
+        name: Image name, without suffix.
+        size: (width, height) in pixels.
+        fragments: Its instances, through ``encode_annotations`` with the same size and classes.
+        classes: Class names.
+        image_id: Its id, where the image is one of several that have such a file.
+    """
+    prefix = _ignore_prefix(classes)
+    lines = [_annotation(number, image_id, fragment) for number, fragment in enumerate(fragments, start=1)]
+    end = _end([_image(image_id, f"{name}.png", size)], classes, any(each.startswith(prefix) for each in fragments))
+    return "".join([_BEGIN, *lines, *end])
+
+
+_BEGIN = '{"annotations":['
+
+
+def _ignore_prefix(classes: Sequence[str]) -> str:
+    """What the fragment of an ignore region begins with."""
+    return f'{{"category_id":{len(classes) + 1},'
+
+
+def _annotation(number: int, image_id: int, fragment: str) -> str:
+    comma = ",\n" if number > 1 else "\n"
+    return f'{comma}{{"id":{number},"image_id":{image_id},{fragment[1:]}'
+
+
+def _image(image_id: int, file_name: str, size: tuple[int, int]) -> str:
+    return _compact({"id": image_id, "file_name": file_name, "width": size[0], "height": size[1]})
+
+
+def _end(images: Iterable[str], classes: Sequence[str], any_ignored: bool) -> Iterator[str]:
+    names = (*classes, IGNORE_LABEL) if any_ignored else classes
+    categories = [{"id": position, "name": name} for position, name in enumerate(names, start=1)]
+    yield '\n],\n"images":['
+    for position, image in enumerate(images):
+        yield f"{',' if position else ''}\n{image}"
+    yield f'\n],\n"categories":{_compact(categories)}}}\n'
 
 
 def encode_annotations(
@@ -191,4 +228,6 @@ def _region_fields(instance: Instance, height: int, width: int, where: str) -> d
     }
     if instance.score is not None:
         fields["score"] = instance.score
+    if instance.origin in BY_HAND:
+        fields["origin"] = instance.origin
     return fields

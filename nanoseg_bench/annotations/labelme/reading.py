@@ -29,7 +29,7 @@ from nanoseg_bench.annotations.errors import (
 )
 from nanoseg_bench.annotations.faults import refuse_faults, refuse_shapes
 from nanoseg_bench.annotations.image_files import find_file, same_name, unusable_image
-from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon, Rle
+from nanoseg_bench.annotations.instance import BY_HAND, Instance, Micrograph, Origin, Polygon, Rle
 from nanoseg_bench.annotations.json_values import further_keys, is_number
 from nanoseg_bench.annotations.labelme.shapes import WITHOUT_AREA, plain_polygons, shape_region
 from nanoseg_bench.annotations.labels import own_label, without_background
@@ -39,13 +39,13 @@ from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.annotations.tally import Tally
 from nanoseg_bench.errors import AnnotationError
 from nanoseg_bench.files import broken_link, read_json, write_bytes
-from nanoseg_bench.imageio import IMAGE_SUFFIXES, image_size, open_image
+from nanoseg_bench.images import IMAGE_SUFFIXES, image_size, open_image
 
 # Colours of early releases are those of the screen.
 _KEYS = frozenset({"version", "shapes", "imagePath", "imageData", "imageHeight", "imageWidth", "nanoseg"})
 _KEYS |= {"lineColor", "fillColor"}
 _SHAPE_KEYS = frozenset({"label", "points", "shape_type", "group_id", "mask", "flags", "line_color", "fill_color"})
-_READ_FLAGS = frozenset({"crowd", "on_mark"})
+_READ_FLAGS = frozenset({"crowd", "on_mark", *BY_HAND})
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,6 +323,7 @@ def _read_instances(shapes: list[Any], height: int, width: int, *, scored: bool 
     crowds: set[tuple[str, Any]] = set()
     scores: dict[tuple[str, Any], float] = {}
     on_marks: set[tuple[str, Any]] = set()
+    origins: dict[tuple[str, Any], Origin] = {}
     without_area: Counter[str] = Counter()
     faults: list[str] = []
     polygons = plain_polygons(shapes)
@@ -347,11 +348,21 @@ def _read_instances(shapes: list[Any], height: int, width: int, *, scored: bool 
             crowds.add(key)
         if flags.get("on_mark") is True:
             on_marks.add(key)
+        for origin in BY_HAND:
+            if flags.get(origin) is True:
+                origins[key] = origin
         score = _score(shape) if scored else None
         if score is not None:
             scores[key] = max(score, scores.get(key, score))
     instances = [
-        Instance(key[0], _merge(regions, height, width), scores.get(key), crowd=key in crowds, on_mark=key in on_marks)
+        Instance(
+            key[0],
+            _merge(regions, height, width),
+            scores.get(key),
+            crowd=key in crowds,
+            on_mark=key in on_marks,
+            origin=origins.get(key),
+        )
         for key, regions in parts.items()
     ]
     return _Shapes(tuple(instances), without_area, tuple(faults))
@@ -435,5 +446,5 @@ def _unannotated(folder: Path, documents: Sequence[str], images: Sequence[str]) 
         try:
             named.add(os.path.realpath(_find_image(path, _read_document(path).get("imagePath"), None)[0]))
         except AnnotationError:
-            continue  # it is told when the file's turn comes
+            continue  # reported when the file's turn comes
     return tuple(path for path in candidates if os.path.realpath(path) not in named)

@@ -15,7 +15,7 @@ from nanoseg_bench.annotations.instance import Polygon, Rle
 from nanoseg_bench.annotations.json_values import first_wrong_point
 from nanoseg_bench.annotations.raster import mask_to_rle, window_to_rle
 from nanoseg_bench.errors import AnnotationError
-from nanoseg_bench.imageio import open_image
+from nanoseg_bench.images import open_image
 
 WITHOUT_AREA = ("line", "linestrip", "point", "points")
 """Shape types that outline nothing."""

@@ -22,7 +22,8 @@ from nanoseg_bench.annotations.raster import area, to_rle
 from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.annotations.twins import find_twins
 from nanoseg_bench.errors import NanosegError
-from nanoseg_bench.imageio import IMAGE_SUFFIXES
+from nanoseg_bench.files import visible_files
+from nanoseg_bench.images import IMAGE_SUFFIXES
 from nanoseg_bench.progress import track
 from nanoseg_bench.wording import counted
 
@@ -154,17 +155,11 @@ def first_crossing(outline: NDArray[np.float64]) -> tuple[float, float] | None:
 
 
 def _open(folder: Path, extract_to: Path) -> Source:
-    if not folder.is_dir() or any(_visible(folder, (".json",))):
+    if not folder.is_dir() or any(path.is_file() for path in visible_files(folder, ".json")):
         return open_labelme(folder, extract_to)
     # Nothing is drawn yet: all that can be said is which images wait for it.
-    return Source("labelme", (), unannotated=tuple(sorted(_visible(folder, IMAGE_SUFFIXES))))
-
-
-def _visible(folder: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in suffixes and not hidden and path.is_file():
-            yield path
+    images = sorted(path for path in visible_files(folder, IMAGE_SUFFIXES) if path.is_file())
+    return Source("labelme", (), unannotated=tuple(images))
 
 
 def _check_labels(instances: Sequence[Instance], classes: Sequence[str]) -> Iterator[tuple[Severity, str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon, Rle
+from nanoseg_bench.annotations.instance import BY_HAND, Instance, Micrograph, Polygon, Rle
 from nanoseg_bench.annotations.labelme.shapes import encode_mask
 from nanoseg_bench.annotations.loss import ImageLoss, round_iou, worst_and_mean
 from nanoseg_bench.annotations.raster import to_mask
@@ -43,7 +43,8 @@ def write_labelme(path: Path, micrograph: Micrograph, image_file: str) -> None:
 
     Polygons stay polygons, the parts of one particle share a ``group_id``. Masks, and polygons with holes, become
     LabelMe ``mask`` shapes, since LabelMe's polygons have no holes; ``simplification`` makes polygons of masks, whose
-    vertices can be moved. A score goes into the shape's ``description``.
+    vertices can be moved. A score goes into the shape's ``description``, and ``changed`` or ``drawn`` into its flags
+    where a person corrected the model's outlines.
 
     Args:
         path: The JSON file.
@@ -70,6 +71,7 @@ def labelme_bytes(path: Path, micrograph: Micrograph, image_file: str) -> bytes:
             groups += 1
             group_id = groups
         flags = {name: True for name in ("crowd", "on_mark") if getattr(instance, name)}
+        flags |= {name: True for name in BY_HAND if name == instance.origin}
         description = "" if instance.score is None else _describe(instance.score, instance.label)
         shapes += [_shape(instance.label, region, group_id, flags, description) for region in regions]
     document: dict[str, Any] = {

@@ -1,13 +1,13 @@
 """Which mask belongs to which image: by folders, or by what is added to the image's name."""
 
-import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from nanoseg_bench.annotations.errors import NoAnnotationsError, UnclearFormatError
-from nanoseg_bench.imageio import IMAGE_SUFFIXES
+from nanoseg_bench.files import visible_files
+from nanoseg_bench.images import IMAGE_SUFFIXES
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img")
 MASK_FOLDERS = ("masks", "mask", "segmaps", "labels", "instances")
@@ -62,8 +62,8 @@ def find_mask_pairs(folder: Path, mask_folder: Path | None = None) -> list[MaskP
         images, masks = _in_one_folder(folder)
     else:
         inside = mask_folder if mask_folder.is_relative_to(image_folder) else None
-        images = _by_name(_files(image_folder, IMAGE_SUFFIXES, inside), image_folder)
-        masks = _matched(_by_name(_files(mask_folder, _MASK_SUFFIXES), mask_folder), images)
+        images = _by_name(visible_files(image_folder, IMAGE_SUFFIXES, inside), image_folder)
+        masks = _matched(_by_name(visible_files(mask_folder, _MASK_SUFFIXES), mask_folder), images)
     if not masks:
         raise NoAnnotationsError(
             f"{folder}: no masks; lay them into a folder 'masks' beside 'images', under the images' names, or call "
@@ -81,7 +81,9 @@ def find_mask_folders(folder: Path) -> tuple[Path, Path | None]:
     """
     inner = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
     images = next((inner[name] for name in IMAGE_FOLDERS if name in inner), None)
-    masks = [inner[name] for name in MASK_FOLDERS if name in inner and next(_files(inner[name], _MASK_SUFFIXES), None)]
+    masks = [
+        inner[name] for name in MASK_FOLDERS if name in inner and next(visible_files(inner[name], _MASK_SUFFIXES), None)
+    ]
     if images is None or not masks:
         return folder, None
     if len(masks) > 1:
@@ -101,7 +103,7 @@ def image_name_of(mask_name: str) -> str:
 
 
 def _in_one_folder(folder: Path) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
-    files = list(_files(folder, IMAGE_SUFFIXES))
+    files = list(visible_files(folder, IMAGE_SUFFIXES))
     images = _by_name([path for path in files if not is_mask_name(path)], folder)
     return images, _matched(_by_name([path for path in files if is_mask_name(path)], folder), images)
 
@@ -120,15 +122,6 @@ def _by_name(paths: Iterable[Path], folder: Path) -> dict[str, list[Path]]:
     for path in paths:
         named.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
     return named
-
-
-def _files(folder: Path, suffixes: tuple[str, ...], but: Path | None = None) -> Iterator[Path]:
-    """Visible files below a folder, sorted, without those below another."""
-    for top, inner, names in os.walk(folder):
-        inner[:] = sorted(name for name in inner if not name.startswith(".") and Path(top, name) != but)
-        for name in sorted(names):
-            if not name.startswith(".") and name.lower().endswith(suffixes):
-                yield Path(top, name)
 
 
 def _names(paths: tuple[Path, ...]) -> str:

@@ -14,7 +14,7 @@ from nanoseg_bench.annotations.masks.specks import warn_of_specks
 from nanoseg_bench.annotations.predictions import PredictionOptions, PredictionReader, Regions, RegionsRef, name_below
 from nanoseg_bench.annotations.tracing import trace
 from nanoseg_bench.errors import PredictionsError
-from nanoseg_bench.imageio import IMAGE_SUFFIXES
+from nanoseg_bench.images import IMAGE_SUFFIXES
 
 
 class MaskPredictions(PredictionReader):

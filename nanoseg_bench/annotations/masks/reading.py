@@ -17,7 +17,7 @@ from nanoseg_bench.annotations.masks.values import read_mask_values
 from nanoseg_bench.annotations.masks.writing import LABELS_COLUMNS, LABELS_FILE
 from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.errors import AnnotationError
-from nanoseg_bench.imageio import image_size
+from nanoseg_bench.images import image_size
 
 
 def read_instance_map(path: Path, label: str | None, *, colours: bool = False) -> list[Instance]:

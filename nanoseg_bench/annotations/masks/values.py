@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nanoseg_bench.errors import AnnotationError, ImageError
-from nanoseg_bench.imageio import image_errors, open_image
-from nanoseg_bench.imageio.errors import check_size
+from nanoseg_bench.images import image_errors, open_image
+from nanoseg_bench.images.errors import check_size
 
 _TIFF_SUFFIXES = (".tif", ".tiff")
 _ONE_CHANNEL = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "F")

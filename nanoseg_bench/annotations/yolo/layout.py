@@ -14,8 +14,8 @@ from typing import Any
 from nanoseg_bench.annotations.errors import NoAnnotationsError
 from nanoseg_bench.annotations.image_files import find_file, find_other_form, unusable_image
 from nanoseg_bench.errors import AnnotationError
-from nanoseg_bench.files import broken_link
-from nanoseg_bench.imageio import IMAGE_SUFFIXES
+from nanoseg_bench.files import broken_link, read_yaml, visible_files
+from nanoseg_bench.images import IMAGE_SUFFIXES
 from nanoseg_bench.wording import counted
 
 _SPLITS = ("train", "val", "test")
@@ -123,11 +123,9 @@ def _read_data_yaml(folder: Path) -> tuple[Path | None, dict[str, Any]]:
         if len(others) != 1:
             return None, {}
         found = others[0]
-    import yaml
-
     try:
-        document = yaml.safe_load(found.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        document = read_yaml(found)
+    except ValueError as error:
         raise AnnotationError(f"{found}: not a YAML file in UTF-8 ({error}); mend it") from error
     if not isinstance(document, dict):
         raise AnnotationError(f"{found}: holds no keys; it needs at least 'names', the list of classes")
@@ -165,7 +163,7 @@ def _images(folder: Path, path: Path | None, document: dict[str, Any]) -> Iterat
     """The part that ``data.yaml`` names, empty where it names none, and an image of it."""
     named = [(key, entry) for key in _SPLITS for entry in _as_list(document.get(key))]
     if path is None or not named:
-        below = _images_below(folder / "images" if (folder / "images").is_dir() else folder)
+        below = visible_files(folder / "images" if (folder / "images").is_dir() else folder, IMAGE_SUFFIXES)
         yield from (("", image) for image in below)
         return
     roots = [path.parent]
@@ -180,7 +178,7 @@ def _images(folder: Path, path: Path | None, document: dict[str, Any]) -> Iterat
             Path(os.path.realpath(place)) in Path(os.path.realpath(path.parent)).parents[1:]
         ):  # such as the root: all of the disk would be searched
             raise AnnotationError(f"{path}: {key} is {entry!r}, far above the data set; name the folder of its images")
-        found = _images_below(place) if place.is_dir() else _listed_images(place)
+        found = visible_files(place, IMAGE_SUFFIXES) if place.is_dir() else _listed_images(place)
         yield from ((key, image) for image in found)
 
 
@@ -199,14 +197,6 @@ def _resolve(roots: Sequence[Path], entry: str) -> Path | None:
             if os.path.exists(place):  # noqa: PTH110
                 return Path(os.path.normpath(place))
     return None
-
-
-def _images_below(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("."):
-                yield Path(parent, name)
 
 
 def _listed_images(path: Path) -> Iterator[Path]:

@@ -20,7 +20,7 @@ from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.annotations.tally import Tally
 from nanoseg_bench.annotations.yolo.layout import find_layout
 from nanoseg_bench.errors import AnnotationError
-from nanoseg_bench.imageio import image_size
+from nanoseg_bench.images import image_size
 from nanoseg_bench.wording import counted
 
 # A share of the width or height that lies farther out of [0, 1] was meant as pixels.

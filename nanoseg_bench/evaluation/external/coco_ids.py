@@ -98,8 +98,7 @@ def _meaning(
         note = f"image and category ids are those of {beside_path.name}, which lies beside the results"
         return _Meaning(beside.images, beside.sizes, beside.categories, frozenset(beside.images), note)
     given: Ids | None = None if classes is None else dict(enumerate(classes, start=1))
-    truth = prepared.coco_file("truth", eval_set.name)
-    own = read_coco_index(truth)
+    truth, own = prepared.instances_file("truth", eval_set.name), prepared.truth_ids(eval_set.name)
     named = all(answers.knows(str(each)) for each in ids)
     numbered = all(each in own.images for each in ids)
     if ids and named and numbered:

@@ -1,15 +1,15 @@
 """What was handed in: the format of a file or folder of predictions, and the files that belong to it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nanoseg_bench.annotations.predictions import PredictionReader
 from nanoseg_bench.annotations.registry import FORMATS
-from nanoseg_bench.errors import NanosegError, PredictionsError, UsageError
+from nanoseg_bench.errors import PredictionsError, UsageError
 from nanoseg_bench.evaluation.external.ours import OURS, SUFFIX
-from nanoseg_bench.files import read_json
+from nanoseg_bench.files import read_json, visible_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def _in_folder(folder: Path, eval_set: str, readers: Mapping[str, PredictionRead
     for ours in (folder / f"{eval_set}{SUFFIX}", folder / "predictions" / f"{eval_set}{SUFFIX}"):
         if ours.is_file():
             return {OURS: [ours]}
-    files = list(_files(folder))
+    files = sorted(path for path in visible_files(folder) if path.is_file())
     ranked: dict[str, dict[int, list[Path]]] = {}
     for file in files:
         if file.suffix.lower() == ".json":
@@ -106,13 +106,3 @@ def _read(path: Path) -> Any:
         return read_json(path)
     except (OSError, ValueError, RecursionError) as error:
         raise PredictionsError(f"{path}: not JSON ({error}); the file may be cut off, copy it again") from error
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Visible files below a folder, sorted."""
-    try:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
-                yield path
-    except OSError as error:
-        raise NanosegError(f"{folder}: cannot be read ({error}); give a folder of predictions") from error

@@ -125,7 +125,7 @@ def draw_bars(contenders: Sequence[Contender], classes: Sequence[str]) -> Drawn:
 
 
 def _panels(one_class: bool, folds: int | None) -> list[_Panel]:
-    """All that a figure may have."""
+    """All panels that a figure may have, in order."""
     others = in_order(lambda shown: shown.figure)
     first = [each for each in others if (each.shown.figure or 0) < _PLACE_OF_AP]
     precisions = ("50_95_agnostic", "50_agnostic", "75_agnostic") if one_class else ("50_95", "50", "50_95_agnostic")

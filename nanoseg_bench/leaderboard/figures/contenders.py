@@ -30,12 +30,12 @@ class ScoredRun:
 
     @property
     def test(self) -> Record:
-        """Its record on the test set."""
+        """The record on the test set."""
         return self.records["test"]
 
     @property
     def seed(self) -> int | None:
-        """Its seed."""
+        """Of the training; None where it was unseeded, or from outside."""
         return self.test.seed
 
     @property

@@ -21,7 +21,6 @@ from nanoseg_bench.leaderboard.figures.page_grid import rows_that_fit
 from nanoseg_bench.leaderboard.figures.robustness import draw_robustness
 from nanoseg_bench.leaderboard.figures.sizes import draw_sizes
 from nanoseg_bench.leaderboard.figures.style import figure_style
-from nanoseg_bench.preparation.instance_stream import read_instances
 from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
 from nanoseg_bench.wording import counted, did_you_mean
 
@@ -103,7 +102,7 @@ class Materials:
             UsageError, DatasetError: As ``images``.
         """
         image = choose_image(self.prepared, self.contenders, self._names)
-        truth = read_instances(self.prepared.coco_file("truth", image.split), {image.name})[image.name]
+        truth = self.prepared.instances_of("truth", image.split, {image.name})[image.name]
         width, height = image.letterbox.width, image.letterbox.height
         ignored = tuple(to_rle(each, height, width) for each in truth if each.ignored)
         seen, missing = [], []

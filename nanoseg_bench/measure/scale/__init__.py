@@ -4,7 +4,7 @@
 read with RapidOCR where it is installed; its models come with it, nothing is fetched.
 """
 
-from nanoseg_bench.measure.scale.chain import find_scale
+from nanoseg_bench.measure.scale.chain import find_scale, restate
 from nanoseg_bench.measure.scale.given import parse_length, parse_line, parse_scale
 from nanoseg_bench.measure.scale.reader import has_reader
 from nanoseg_bench.measure.scale.result import (
@@ -36,4 +36,5 @@ __all__ = [
     "parse_length",
     "parse_line",
     "parse_scale",
+    "restate",
 ]

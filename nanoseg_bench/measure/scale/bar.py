@@ -23,6 +23,14 @@ _BEYOND = (2, 6)
 
 _LEAST_CONTRAST = 18
 
+_RIDGE = 0.45
+_BESIDE = (2, 4)
+_CAP = 3
+_LEAST_RUN = 6
+"""Where a bar crosses what is brighter or darker, it goes on as long as it stands out on both sides by so much of what
+it does elsewhere. Rows from its soft edge in which its sides are looked at; px that a stroke at its end is broad, at
+least; and px of a part of it that tells something."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:
@@ -61,17 +69,17 @@ class Bar:
 
     @property
     def length(self) -> float:
-        """Px."""
+        """From end to end, px."""
         return self.x1 - self.x0
 
     @property
     def thickness(self) -> float:
-        """Px."""
+        """Across the bar, px."""
         return self.bottom - self.top
 
     @property
     def y(self) -> float:
-        """Its middle row, px."""
+        """Middle row of the bar, px."""
         return (self.top + self.bottom) / 2
 
     @property
@@ -106,13 +114,14 @@ def measure_bar(grey: NDArray[np.uint8], left: int, top: int, right: int, bottom
     run = _run(np.abs(profile - level) <= same, (left + right) // 2, left, right)
     if run is None:
         return None
-    first, after = run
+    first, after = _continued(grey, core, run, profile, same, bright=bright)
     around, stands_out = _around(grey, core, first, after, level, bright=bright)
     contrast = level - around
     if (contrast if bright else -contrast) < _LEAST_CONTRAST:
         return None
-    x0, left_contrast = _end(profile, first, -1, level, bright=bright)
-    x1, right_contrast = _end(profile, after - 1, 1, level, bright=bright)
+    near = min(max(_BEYOND[1], (after - first) // 8), after - first)
+    x0, left_contrast = _end(profile, first, -1, float(np.median(profile[first : first + near])), bright=bright)
+    x1, right_contrast = _end(profile, after - 1, 1, float(np.median(profile[after - near : after])), bright=bright)
     upper, lower = _edges(grey, core, first, after, level, bright=bright)
     box = grey[round(upper) : max(round(lower), round(upper) + 1), first:after].astype(np.float32)
     return Bar(
@@ -160,6 +169,51 @@ def _run(same: NDArray[np.bool_], seed: int, left: int, right: int) -> tuple[int
     if not runs:
         return None
     return max(runs, key=lambda each: (each[1] - each[0], each[0] <= seed < each[1]))
+
+
+def _continued(
+    grey: NDArray[np.uint8],
+    core: slice,
+    run: tuple[int, int],
+    profile: NDArray[np.float32],
+    same: float,
+    *,
+    bright: bool,
+) -> tuple[int, int]:
+    """A run as far as it goes on over other ground: thin lines are mixed with what they cross.
+
+    There it is a ridge, which stands out from the rows above and below. The stroke at an end of a bar stands out from
+    nothing there, and has the grey value of the bar.
+    """
+    above = grey[max(core.start - _BESIDE[1], 0) : max(core.start - _BESIDE[0], 0)]
+    below = grey[core.stop + _BESIDE[0] : core.stop + _BESIDE[1]]
+    first, after = run
+    if not len(above) or not len(below) or after - first < _LEAST_RUN:
+        return run
+    sides = above.mean(axis=0), below.mean(axis=0)
+    ridge = profile - np.maximum(*sides) if bright else np.minimum(*sides) - profile
+    least = max(_RIDGE * float(np.median(ridge[first:after])), _LEAST_CONTRAST / 2)
+    # Neighbours speak against noise, and a column for itself against the soft edge of its neighbours.
+    stands_out = (np.convolve(ridge, np.full(3, 1 / 3), mode="same") >= least) & (ridge >= least / 2)
+    longest_cap = max(_CAP, core.stop - core.start)
+
+    def go_on(inside: int, step: int) -> int:
+        """The last column in this direction."""
+        last = column = inside
+        missing = 0
+        while 0 <= column + step < len(profile) and missing <= _GAP:
+            column += step
+            missing = 0 if stands_out[column] else missing + 1
+            last = last if missing else column
+        if abs(last - inside) < _LEAST_RUN:
+            return inside
+        level = float(np.median(profile[min(last, last - step * _LEAST_RUN) : max(last, last - step * _LEAST_RUN) + 1]))
+        for column in range(last + step, last + step * (longest_cap + 1), step):
+            if not 0 <= column < len(profile) or abs(profile[column] - level) > same:
+                return column - step
+        return last
+
+    return go_on(first, -1), go_on(after - 1, 1) + 1
 
 
 def _around(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.errors import ScaleError
-from nanoseg_bench.imageio import ImageNotes, read_with_notes, warn_of_uneven_pixels, warn_of_unknown_units
+from nanoseg_bench.images import ImageNotes, read_with_notes, warn_of_uneven_pixels, warn_of_unknown_units
 from nanoseg_bench.measure.scale.finder import likeness
 from nanoseg_bench.measure.scale.given import line_length
 from nanoseg_bench.measure.scale.info_bar import InfoText
@@ -70,7 +70,7 @@ def find_scale(
 
     Args:
         micrograph: Its file, or its pixels, (H, W) or (H, W, 3) uint8.
-        notes: What ``imageio.read_with_notes`` said of the pixels; of a file it is read.
+        notes: What ``images.read_with_notes`` said of the pixels; of a file it is read.
         nm_per_px: The scale as the user states it, see ``parse_scale``.
         bar_nm: Length of the bar or line as the user states it, nm, see ``parse_length``.
         line: Both ends of the line that ``bar_nm`` is the length of, px, see ``parse_line``.
@@ -89,10 +89,9 @@ def find_scale(
         raise ScaleError("a line alone tells no scale; say how long it is, too (--scale-bar 200nm)")
     stated = _from_metadata(said, str(micrograph) if isinstance(micrograph, Path | str) else "the image")
     if nm_per_px is not None:
-        return _compared(FoundScale(nm_per_px, TYPED, 1.0, text=f"{nm_per_px:g} nm/px"), [stated])
+        return _compared(_typed(nm_per_px), [stated])
     if line is not None and bar_nm is not None:
-        line_length(line)
-        return _compared(_from_bar(LabelledBar(line, f"{bar_nm:g} nm", bar_nm, 1.0), LINE), [stated])
+        return _compared(_drawn(line, bar_nm), [stated])
     written = read_written(pixels, read_text=has_reader() if read_text is None else read_text)
     if bar_nm is not None:
         return _compared(_with_length(written, bar_nm), [stated])
@@ -108,6 +107,43 @@ def find_scale(
         # The words hold for the whole field; a bar is right of a part that was cut out of it, too.
         return _compared(_by_bars(written, bars), candidates)
     return _compared(candidates[0], [*candidates[1:], *bars[:1]], shown=written)
+
+
+def restate(
+    found: FoundScale, *, nm_per_px: float | None = None, bar_nm: float | None = None, line: Ends | None = None
+) -> FoundScale:
+    """The scale as somebody states it who sees what was found; the image is not looked at again.
+
+    Args:
+        found: By ``find_scale``, without anything given.
+        nm_per_px: As for ``find_scale``, like what follows.
+        bar_nm: Length of ``line``, or of the bar that was found.
+        line: Both ends, px.
+
+    Raises:
+        ScaleError: There is no bar whose length it could be, a line of no length, or nothing is stated.
+    """
+    if nm_per_px is not None:
+        given = replace(_typed(nm_per_px), bar=found.bar, value_nm=found.value_nm)
+    elif bar_nm is None:
+        raise ScaleError("a line alone tells no scale; say how long it is, too")
+    elif line is not None:
+        given = _drawn(line, bar_nm)
+    elif found.bar is not None:
+        given = _drawn(found.bar, bar_nm)
+    else:
+        raise ScaleError("no scale bar was found in this micrograph; draw a line along it, and say how long it is")
+    # What is read in the image is what the person corrects: it contradicts nothing. The file's own scale does.
+    return replace(_compared(given, [found] if found.source == METADATA else []), others=found.others)
+
+
+def _typed(nm_per_px: float) -> FoundScale:
+    return FoundScale(nm_per_px, TYPED, 1.0, text=f"{nm_per_px:g} nm/px")
+
+
+def _drawn(line: Ends, bar_nm: float) -> FoundScale:
+    line_length(line)
+    return _from_bar(LabelledBar(line, f"{bar_nm:g} nm", bar_nm, 1.0), LINE)
 
 
 def _from_metadata(notes: ImageNotes, name: str) -> FoundScale:

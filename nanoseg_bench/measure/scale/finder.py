@@ -94,7 +94,9 @@ def _strips(grey: NDArray[np.uint8]) -> Iterator[tuple[int, int, int, int, float
         for label in np.flatnonzero(sized).tolist():
             box = _box(stats[label])
             inside = labels[box] == label
-            yield box[1].start, box[0].start, box[1].stop, box[0].stop, float(strips[box][inside].mean())
+            # Noise has strips, too, of any contrast, but small ones.
+            stands_out = float(strips[box][inside].mean()) * float(inside.sum()) ** 0.5
+            yield box[1].start, box[0].start, box[1].stop, box[0].stop, stands_out
 
 
 def _box(stats: NDArray[np.int32]) -> tuple[slice, slice]:

@@ -4,7 +4,7 @@ import math
 import re
 
 from nanoseg_bench.errors import ScaleError
-from nanoseg_bench.imageio.scale import PLAUSIBLE_NM_PER_PX, nm_per_unit
+from nanoseg_bench.images.scale import PLAUSIBLE_NM_PER_PX, nm_per_unit
 from nanoseg_bench.measure.scale.text import parse_number
 
 _QUANTITY = re.compile(

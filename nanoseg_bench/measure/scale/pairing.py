@@ -1,5 +1,6 @@
 """Which bar a text belongs to: both have one grey value, and stand together."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,7 +26,14 @@ _THIN = 3.0
 
 _INKED_ROW = 0.04
 _AT_EDGES = 3.0
-"""Part of a row of a line of text that is ink; how much ink at the edges of a line speaks against its being ink."""
+_THICK_STROKE = (0.25, 2)
+_THICKS = 2.0
+_COVERED = 0.5
+_HARDLY = 0.1
+"""Part of a row of a line of text that is ink; how much ink at the edges of a line speaks against its being ink; width
+in heights of the line, and px of soft edges, that no stroke of a letter has in both directions; how much what is so
+wide speaks against it; part of the box that letters cover at most; and what each of these leaves of the trust at
+least."""
 
 _SHORTEST = 0.35
 _ASPECT = 1.8
@@ -41,11 +49,16 @@ _LEAST_PART = 0.4
 _WITHIN_LINE = 0.15
 _OFF_MIDDLE = 0.2
 _ACROSS = 0.3
+_LONG = 6.0
+_SHORT = (0.4, 0.5)
 _LEAST_PIECE = 4
+_PIECE = 0.5
 """Trust in a pair falls to one half at these distances of a bar and its text and this thickness beyond the usual, in
 heights of the text, and this difference of grey values; where one is bright and the other dark it is multiplied. A bar
 has a least length in heights of its text and, within the box of the text, in widths of it; it lies off the middle row
-of the letters, or across them. Px of a piece of a bar beside its text."""
+of the letters, or across them. Bars are seldom so many times as long as their text, or shorter than so much of it: of
+one without a length so much trust would be left. Px of a piece of a bar beside its text, and heights of the text by
+which it reaches beyond the box of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +69,13 @@ class Ink:
         box: (left, top, right, bottom) of the letters themselves, px.
         grey: Their grey value.
         ground: That of what they are written on.
+        trust: From 0 to 1: how likely it is this one, and not another.
     """
 
     box: tuple[int, int, int, int]
     grey: float
     ground: float
+    trust: float = 1.0
 
     @property
     def bright(self) -> bool:
@@ -69,12 +84,14 @@ class Ink:
 
     @property
     def height(self) -> float:
-        """Of the letters, px."""
+        """Height of the letters, px."""
         return float(max(self.box[3] - self.box[1], 1))
 
 
-def find_ink(grey: NDArray[np.uint8], line: Line) -> Ink:
-    """Grey value, ground and extent of the letters of a line.
+def find_inks(grey: NDArray[np.uint8], line: Line) -> list[Ink]:
+    """Grey value, ground and extent of the letters of a line, the likeliest first.
+
+    Outlined letters have two inks, and of letters on particles nobody knows whether the ground shows between them.
 
     Args:
         grey: (H, W) uint8.
@@ -85,30 +102,39 @@ def find_ink(grey: NDArray[np.uint8], line: Line) -> Ink:
     right, bottom = int(min(np.ceil(line.right), width)), int(min(np.ceil(line.bottom), height))
     window = grey[top:bottom, left:right].astype(np.float32)
     if window.size < 4:
-        return Ink((left, top, right, bottom), 0.0, 255.0)
-    value, ground = _ink_and_ground(window)
-    written = np.abs(window - value) < abs(value - ground) / 2
-    first, after = _largest_group(written.mean(axis=1) >= _INKED_ROW)
-    top, bottom = top + first, top + after
-    return Ink((left, top, right, bottom), value, ground)
+        return [Ink((left, top, right, bottom), 0.0, 255.0)]
+    values, ground = _inks_and_ground(window)
+    inks = []
+    for value, trust in values:
+        written = np.abs(window - value) < abs(value - ground) / 2
+        first, after = _largest_group(written.mean(axis=1) >= _INKED_ROW)
+        inks.append(Ink((left, top + first, right, top + after), value, ground, trust))
+    return inks
 
 
-def _ink_and_ground(window: NDArray[np.float32]) -> tuple[float, float]:
-    """Grey values of the letters and of what they are written on.
+def _inks_and_ground(window: NDArray[np.float32]) -> tuple[list[tuple[float, float]], float]:
+    """Grey values that the letters may have, each with its trust, and that of what they are written on.
 
-    Letters are the darkest or the brightest there is, and hardly any of their pixels lie at the edges of their box; one
-    edge may run along a bar.
+    Letters are the darkest or the brightest there is, made of strokes, and hardly any of their pixels lie at the edges
+    of their box; one edge may run along a bar. The ground that shows between two particles, on which letters stand, is
+    brighter than these, but wider than a stroke; the paper of a label covers most of the box.
     """
     edges = (window[0], window[-1], window[:, 0], window[:, -1])
     ground = float(np.median(np.concatenate(edges)))
+    side = round(_THICK_STROKE[0] * min(window.shape)) + _THICK_STROKE[1]
+    stroke = np.ones((side, side), np.uint8)
 
     def merit(value: float) -> float:
         reach = max(0.35 * abs(value - ground), 1.0)
         at_edges = float(np.median([float((np.abs(edge - value) < reach).mean()) for edge in edges]))
-        return abs(value - ground) * (1.0 - _AT_EDGES * at_edges)
+        near = (np.abs(window - value) < reach).astype(np.uint8)
+        wide = float(cv2.morphologyEx(near, cv2.MORPH_OPEN, stroke).sum() / max(near.sum(), 1))
+        doubts = (1.0 - _AT_EDGES * at_edges, 1.0 - _THICKS * wide, float(near.mean() <= _COVERED))
+        return abs(value - ground) * math.prod(max(each, _HARDLY) for each in doubts)
 
-    dark, bright = (float(value) for value in np.percentile(window, (3, 97)))
-    return max(dark, bright, key=merit), ground
+    merits = sorted(((merit(float(value)), float(value)) for value in np.percentile(window, (3, 97))), reverse=True)
+    best = max(merits[0][0], 1e-6)
+    return [(value, each / best) for each, value in merits if each >= _OTHER_POLARITY * merits[0][0]], ground
 
 
 def _largest_group(rows: NDArray[np.bool_]) -> tuple[int, int]:
@@ -118,8 +144,14 @@ def _largest_group(rows: NDArray[np.bool_]) -> tuple[int, int]:
     return max(groups, key=lambda each: each[1] - each[0], default=(0, len(rows)))
 
 
-def bars_near(grey: NDArray[np.uint8], ink: Ink) -> list[Bar]:
-    """Strips and rows of ticks near a text in its ink; of a bar that the text interrupts, also the whole."""
+def bars_near(grey: NDArray[np.uint8], ink: Ink, known: Sequence[Bar] = ()) -> list[Bar]:
+    """Strips and rows of ticks near a text in its ink; of a bar that the text interrupts, also the whole.
+
+    Args:
+        grey: (H, W) uint8.
+        ink: Of the text.
+        known: Further strips that may be pieces of such a bar.
+    """
     height = grey.shape[0]
     top, bottom = ink.box[1], ink.box[3]
     rows = slice(max(int(top - _REACH * ink.height), 0), min(int(bottom + _REACH * ink.height) + 1, height))
@@ -133,7 +165,7 @@ def bars_near(grey: NDArray[np.uint8], ink: Ink) -> list[Bar]:
     ruler = find_ruler(grey[rows], ink.height, ink.grey, ink.ground) if ink.grey != ink.ground else None
     if ruler is not None:
         found.append(replace(ruler, top=ruler.top + rows.start, bottom=ruler.bottom + rows.start))
-    return [*found, *_joined(found, ink)]
+    return [*found, *_joined([*found, *known], ink)]
 
 
 def _strips(grey: NDArray[np.uint8], near: NDArray[np.bool_], first_row: int, ink: Ink) -> Iterable[Bar]:
@@ -176,12 +208,27 @@ def is_in_line(bar: Bar, line: Line) -> bool:
     return level and bar.kind == PLAIN and bar.x0 >= line.left - 1 and bar.x1 <= line.right + 1
 
 
+def without_pieces(bars: Sequence[Bar]) -> list[Bar]:
+    """The same without the pieces of bars that their text interrupts: only the whole is as long as the text says."""
+    wholes = [bar for bar in bars if bar.kind == SPLIT]
+
+    def is_piece(bar: Bar, whole: Bar) -> bool:
+        level = whole.top - 1 <= bar.y <= whole.bottom + 1
+        return level and bar.x0 >= whole.x0 - 1 and bar.x1 <= whole.x1 + 1
+
+    return [bar for bar in bars if bar.kind != PLAIN or not any(is_piece(bar, whole) for whole in wholes)]
+
+
 def _joined(bars: Sequence[Bar], ink: Ink) -> list[Bar]:
-    """Bars that the text interrupts: two pieces of equal height and grey value on both sides of it."""
+    """Bars that the text interrupts: two pieces of equal height and grey value on both sides of it.
+
+    The box of the text may hold the ends of the pieces, which readers take for dashes.
+    """
     left, top, right, bottom = ink.box
+    middle = (left + right) / 2
     on_level = [bar for bar in bars if bar.kind == PLAIN and top <= bar.y <= bottom]
-    before = [bar for bar in on_level if bar.x1 <= left + 0.4 * ink.height]
-    after = [bar for bar in on_level if bar.x0 >= right - 0.4 * ink.height]
+    before = [bar for bar in on_level if bar.x1 <= middle and bar.x0 <= left - _PIECE * ink.height]
+    after = [bar for bar in on_level if bar.x0 >= middle and bar.x1 >= right + _PIECE * ink.height]
     whole = []
     for one in before:
         for other in after:
@@ -233,8 +280,8 @@ def belongs(bar: Bar, ink: Ink) -> float:
         alike = _OTHER_POLARITY
     thick = 1.0 if bar.kind == RULER else _falling(max(bar.thickness / unit - _THICK[0], 0.0), _THICK[1], 2)
     long = bar.length / max(right - left, 1)
-    sized = 1.0 if 0.3 <= long <= 6 else 0.7
-    return float(quality(bar) ** 0.5 * near * aligned * alike * thick * sized)
+    sized = 0.7 if long > _LONG and bar.kind != SPLIT else min(1.0, _SHORT[1] + long / _SHORT[0] * (1.0 - _SHORT[1]))
+    return float(ink.trust * quality(bar) ** 0.5 * near * aligned * alike * thick * sized)
 
 
 def _falling(value: float, half: float, power: int = 4) -> float:

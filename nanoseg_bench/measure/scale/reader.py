@@ -27,6 +27,9 @@ _MARGIN = 0.12
 """Lines that are read of one image at most, and ground around a line, in its heights, that is read with it."""
 
 
+_ON_LEVEL = 0.6
+"""Part of the height of a box that another one has, or stands beside it, where both are one line."""
+
 _NUMBER = 1.5
 """Ground on the left of a unit, in its heights, that its number may stand in."""
 
@@ -108,7 +111,7 @@ class Reader:
         if found.boxes is None:
             return []
         corners = np.asarray(found.boxes, dtype=np.float64) / factor
-        return [(*map(float, each.min(axis=0)), *map(float, each.max(axis=0))) for each in corners]  # type: ignore[misc]
+        return _joined([(*each.min(axis=0).tolist(), *each.max(axis=0).tolist()) for each in corners])
 
     def _texts(self, crops: Sequence[NDArray[np.uint8]]) -> list[tuple[str, float]]:
         """Text and score of images that show one line each."""
@@ -118,6 +121,22 @@ class Reader:
                 found = self._engine(crop, use_det=False, use_cls=False, use_rec=True)
                 read.append((str(found.txts[0]), float(found.scores[0])) if found.txts else ("", 0.0))
         return read
+
+
+def _joined(boxes: Sequence[_Box]) -> list[_Box]:
+    """Boxes of lines, those that lie over each other as one: the half of a number is another number."""
+    joined: list[_Box] = []
+    for box in sorted(boxes):
+        for place, other in enumerate(joined):
+            across = min(box[2], other[2]) - max(box[0], other[0])
+            down = min(box[3], other[3]) - max(box[1], other[1])
+            lower, higher = sorted((box[3] - box[1], other[3] - other[1]))
+            if across > 0 and down > _ON_LEVEL * lower and lower > _ON_LEVEL * higher:
+                joined[place] = (*np.minimum(box, other)[:2].tolist(), *np.maximum(box, other)[2:].tolist())
+                break
+        else:
+            joined.append(box)
+    return joined
 
 
 def _wider(line: Line) -> _Box:

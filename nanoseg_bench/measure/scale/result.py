@@ -38,7 +38,7 @@ class LabelledBar:
 
     @property
     def length_px(self) -> float:
-        """From end to end."""
+        """From end to end, px."""
         x0, y0, x1, y1 = self.ends
         return float(((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5)
 

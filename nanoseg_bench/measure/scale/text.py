@@ -15,7 +15,9 @@ _MICRO = "\N{GREEK SMALL LETTER MU}"
 # Brackets and rules that belong to the bar, and punctuation that noise is read as.
 _ORNAMENT = " \t.,:;*'\"`´’‘“”_~=<>«»()[]{}|/\\+^-–—−°•·!&#→←↔⟷▶◀"
 _POINTS = str.maketrans(
-    {"。": ".", "·": ".", "•": ".", "．": ".", "、": ".", "‚": ",", "−": "-", "–": "-", "—": "-"} | {"_": " "}
+    {"。": ".", "·": ".", "•": ".", "．": ".", "、": ".", "‚": ",", "−": "-", "–": "-", "—": "-"}
+    # Pieces of the bar are read as Chinese strokes, which are letters.
+    | {"_": " ", "一": "-", "ー": "-", "丨": "|", "亅": "|"}
 )
 _LIKE_DIGITS = str.maketrans(
     {"O": "0", "o": "0", "Q": "0", "D": "0", "l": "1", "I": "1", "|": "1", "i": "1", "!": "1", "S": "5", "s": "5"}

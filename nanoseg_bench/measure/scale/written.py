@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoseg_bench.imageio import as_grey
+from nanoseg_bench.images import as_grey
 from nanoseg_bench.marks import Mark
 from nanoseg_bench.marks.detection import find_banners
 from nanoseg_bench.measure.scale.bar import Bar
 from nanoseg_bench.measure.scale.finder import find_bars, likeness
 from nanoseg_bench.measure.scale.info_bar import InfoText, read_info
 from nanoseg_bench.measure.scale.line import Line
-from nanoseg_bench.measure.scale.pairing import Ink, bars_near, belongs, find_ink, is_in_line
+from nanoseg_bench.measure.scale.pairing import Ink, bars_near, belongs, find_inks, is_in_line, without_pieces
 from nanoseg_bench.measure.scale.reader import Reader, open_reader
 from nanoseg_bench.measure.scale.result import LabelledBar
 from nanoseg_bench.measure.scale.text import ScaleText, read_lengths
@@ -35,6 +35,11 @@ what can hold letters, and distance of a line from the edge of its window, in it
 _LARGE, _SMALL, _SMALLEST = 1600, 960, 480
 """Longer sides in px at which text is looked for; small print is found in large pictures, bold print in small ones."""
 
+_RIVAL = 0.5
+_DOUBT = 0.5
+"""A strip elsewhere that goes as well with a text as its bar leaves so little of the confidence; one that goes so much
+less well leaves all of it."""
+
 _MOST_BARS = 2
 _CLEAR = 0.5
 _LIKELY = 0.3
@@ -48,13 +53,13 @@ class StatedLength:
     Attributes:
         text: What it says.
         score: How surely it was read, from 0 to 1.
-        ink: What it is written in.
+        inks: What it may be written in, the likeliest first.
         line: Where it stands.
     """
 
     text: ScaleText
     score: float
-    ink: Ink
+    inks: tuple[Ink, ...]
     line: Line
 
     @property
@@ -198,7 +203,7 @@ def stated_lengths(grey: NDArray[np.uint8], lines: Sequence[Line]) -> list[State
         for text in read_lengths(line.text):
             left, right = line.left + text.start * line.width, line.left + text.end * line.width
             part = Line(line.text, line.score, left, line.top, right, line.bottom)
-            found.append(StatedLength(text, line.score, find_ink(grey, part), line))
+            found.append(StatedLength(text, line.score, tuple(find_inks(grey, part)), line))
     return found
 
 
@@ -216,11 +221,22 @@ def label_bars(
     found = []
     for length in stated:
         others = [line for line in lines if line is not length.line and len(line.text) > 1]
-        near = [
-            bar for bar in (*bars, *bars_near(grey, length.ink)) if not any(is_in_line(bar, line) for line in others)
-        ]
-        fit, bar = max(((belongs(bar, length.ink), bar) for bar in near), key=lambda each: each[0], default=(0.0, None))
+        pairs = []
+        for ink in length.inks:
+            near = [*bars, *bars_near(grey, ink, bars)]
+            near = without_pieces([bar for bar in near if not any(is_in_line(bar, line) for line in others)])
+            pairs += [(belongs(bar, ink), bar) for bar in near]
+        fit, bar = max(pairs, key=lambda each: each[0], default=(0.0, None))
         if bar is not None and fit >= _LEAST_BELONGS:
-            confidence = min(fit * length.sureness, 1.0)
+            rival = max((other for other, each in pairs if not _is_near(each, bar)), default=0.0)
+            doubt = max(rival / fit - _RIVAL, 0.0) / (1.0 - _RIVAL)
+            confidence = min(fit * length.sureness, 1.0) * (1.0 - _DOUBT * doubt)
             found.append(LabelledBar(bar.line, length.text.text, length.text.nm, float(confidence)))
     return sorted(found, key=lambda each: -each.confidence)
+
+
+def _is_near(one: Bar, other: Bar) -> bool:
+    """Whether two strips may be parts of one bar: its edges, its middle, a piece of it."""
+    across = min(one.x1, other.x1) - max(one.x0, other.x0)
+    thick = max(one.thickness, other.thickness, _LEAST_SIDE)
+    return across > 0 and abs(one.y - other.y) <= thick

@@ -181,7 +181,7 @@ def _tilt(rng: np.random.Generator, flat: float = 0.9) -> tuple[float, float]:
 
 
 def _waves(amplitude: float, rng: np.random.Generator) -> list[tuple[int, float, float]]:
-    """As nanosynth makes spheres not round."""
+    """(order, amplitude, phase) of the waves that make an outline not quite round, drawn as nanosynth draws them."""
     orders = rng.choice([2, 3, 4, 5, 6, 7], 3, replace=False).tolist()
     amplitudes = (amplitude * rng.uniform(0.2, 1.0, 3) / [1, 1.5, 2]).tolist()
     return list(zip(orders, amplitudes, rng.uniform(0, 2 * math.pi, 3).tolist(), strict=True))

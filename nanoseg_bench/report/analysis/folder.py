@@ -2,9 +2,10 @@
 
 import datetime
 import logging
-import os
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +14,21 @@ import pandas as pd
 from nanoseg_bench import __version__
 from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.conversion import convert
-from nanoseg_bench.annotations.file_names import UniqueNames
 from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.changes import dict_changes, list_changes
 from nanoseg_bench.errors import NanosegError, UsageError
 from nanoseg_bench.files import atomic_path, read_json, sha256_file, sha256_json, unwritable, write_json
-from nanoseg_bench.imageio import read_image
+from nanoseg_bench.images import read_image
 from nanoseg_bench.inference.corrections import labelme_hashes, require_uncorrected
-from nanoseg_bench.inference.image_files import find_images
 from nanoseg_bench.inference.predictor import Predictor
-from nanoseg_bench.measure.columns import COLUMNS, column_of
+from nanoseg_bench.measure.columns import COLUMNS
 from nanoseg_bench.measure.particles import counted as counted_in
-from nanoseg_bench.measure.sample import Unit, particle_weights, warnings_of
-from nanoseg_bench.measure.sampling_by import assign_samples
-from nanoseg_bench.measure.statistics import compute_statistics
+from nanoseg_bench.measure.sample import Unit
+from nanoseg_bench.parallel import OpenPool, Workers, open_processes
 from nanoseg_bench.preparation.scales import ScaleTable
 from nanoseg_bench.progress import track
+from nanoseg_bench.report.analysis.members import Member, find_members
 from nanoseg_bench.report.analysis.method import method_of
 from nanoseg_bench.report.analysis.micrograph import (
     AnalysedMicrograph,
@@ -38,13 +37,13 @@ from nanoseg_bench.report.analysis.micrograph import (
     filter_sentences,
 )
 from nanoseg_bench.report.analysis.outputs import file_names, write_documents, write_pictures
+from nanoseg_bench.report.analysis.pooling import median_diameter, report_on
 from nanoseg_bench.report.analysis.state import read_key, read_state, write_state
 from nanoseg_bench.report.delimited import csv_of, write_csv
 from nanoseg_bench.report.formats import ANNOTATIONS, DEFAULT_FORMATS, PICTURES, require_writers
 from nanoseg_bench.report.report_input import Method, ReportInput
-from nanoseg_bench.report.sample_statistics import compute_sample
+from nanoseg_bench.seals import sealed, unsealed
 from nanoseg_bench.staging import hold_folder
-from nanoseg_bench.wording import counted, shortened
 
 FILE = "analysis.json"
 """Settings and results; also says that a folder is ours."""
@@ -55,29 +54,13 @@ STATE, IMAGES, SAMPLES, PARTICLES = "state", "images.csv", "samples.csv", "parti
 
 OK, FAILED = "ok", "failed"
 
+_LEAST = 4
+"""Micrographs that pay for the start of one more worker, which opens the model."""
+
 _SHOWN_OUTLINES = 4
 """Micrographs of a sample whose outlines its Word report shows."""
 
-_MOST_IMAGE_WARNINGS = 5
-
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A micrograph that was asked for.
-
-    Attributes:
-        name: Its path below the folder that was given, without suffix, as tables of the user name it.
-        image_path: The file.
-        stem: In all tables, and of the files that are written of it.
-        sample: That it belongs to.
-    """
-
-    name: str
-    image_path: Path
-    stem: str
-    sample: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +153,8 @@ class AnalysisTask:
         operator: Who makes the analysis.
         made: When, with a time zone.
         overwrite: ``missing``: go on where an earlier call with the same settings ended. ``always``: begin anew.
+        workers: Processes that analyse micrographs, where there are many; 1 for this one alone.
+        open_pool: Where they are. ``predictor`` then comes from ``open_predictor``.
     """
 
     predictor: Predictor
@@ -182,6 +167,24 @@ class AnalysisTask:
     operator: str = ""
     made: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
     overwrite: str = "missing"
+    workers: int = 1
+    open_pool: OpenPool = open_processes
+
+
+def check_inputs(
+    images: Sequence[Path], out: Path, *, sample_by: str | None = None, scales: ScaleTable | None = None
+) -> None:
+    """Refuse what ``analyse_folder`` would refuse, before a model is opened for it, which takes seconds.
+
+    Raises:
+        UsageError: There is no image, no sample for one, or the folder must not be written.
+        PreparationError: A table of the user does not fit the images.
+    """
+    members = find_members(images, out, sample_by)
+    if scales is not None:
+        scales.check(members)
+    with hold_folder(out):
+        _earlier(out)
 
 
 def analyse_folder(task: AnalysisTask) -> Analysis:
@@ -196,33 +199,17 @@ def analyse_folder(task: AnalysisTask) -> Analysis:
     """
     out = task.out
     require_writers(tuple(task.formats))
-    sources = find_images(task.images, out)
-    names = UniqueNames()
-    root = _root(task.images, sources)
-    found = assign_samples(sources, root, task.sample_by)
-    if len(sources) == 1 and task.sample_by is None:
-        found = {sources[0]: sources[0].stem}  # a folder's name says nothing of a single micrograph
-    members = [
-        Member(path.relative_to(root).with_suffix("").as_posix(), path, names.take(path.stem), found[path])
-        for path in sources
-    ]
+    members = find_members(task.images, out, task.sample_by)
     warnings = [] if task.scales is None else task.scales.check(members)
     with hold_folder(out):
         settings = _settings(task)
         written = _open(out, settings, task.overwrite)
         try:
             # At once: a call that is killed leaves a folder that the next one knows as ours.
-            write_json(out / FILE, {"format": FORMAT, "settings": settings, "labelme_sha256": written})
+            write_json(out / FILE, sealed({"format": FORMAT, "settings": settings, "labelme_sha256": written}))
             return _Run(task, settings, method_of(task.predictor)).carry_out(members, tuple(warnings))
         except OSError as error:
             raise unwritable(out, error, "--out") from error
-
-
-def _root(given: Sequence[Path], sources: Sequence[Path]) -> Path:
-    """The folder that was given, or the one that holds all that was."""
-    if len(given) == 1 and given[0].is_dir():
-        return given[0].absolute()
-    return Path(os.path.commonpath([path.parent for path in sources]))
 
 
 def _settings(task: AnalysisTask) -> dict[str, Any]:
@@ -240,25 +227,41 @@ def _settings(task: AnalysisTask) -> dict[str, Any]:
         "read_text": choices.read_text,
         "keep_marks": choices.keep_marks,
         "tiles": choices.tiles,
-        "acquisition": asdict(choices.acquisition),
+        "acquisition": {name: getattr(choices.acquisition, name) for name in ("instrument", "voltage_kv", "taken")},
     }
 
 
-def _open(out: Path, settings: Mapping[str, Any], overwrite: str) -> Mapping[str, str] | None:
-    """Look whether the folder may be written; hashes of the LabelMe files that it holds, where there are any."""
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """What an earlier call left: its settings, None of another format, and hashes of its LabelMe files."""
+
+    settings: Mapping[str, Any] | None
+    labelme: Mapping[str, str] | None
+
+
+def _earlier(out: Path) -> _Earlier | None:
+    """Look whether the folder may be written, whatever the settings; None where it is new."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     if not (out / FILE).is_file():
         raise UsageError(f"--out {out}: holds other things (no {FILE}); choose another folder")
     try:
-        earlier = read_json(out / FILE)
-        before = earlier["settings"] if earlier["format"] == FORMAT else None
-        written: Mapping[str, str] | None = earlier.get("labelme_sha256")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        document = unsealed(read_json(out / FILE))
+        before = document["settings"] if document["format"] == FORMAT else None
+        earlier = _Earlier(before, document.get("labelme_sha256"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"--out {out}: {FILE} cannot be read ({error}); choose another folder") from error
-    require_uncorrected(out, written)
-    if overwrite != "always" and before != settings:
-        changes = list_changes(dict_changes(before or {}, settings))
+    require_uncorrected(out, earlier.labelme)
+    return earlier
+
+
+def _open(out: Path, settings: Mapping[str, Any], overwrite: str) -> Mapping[str, str] | None:
+    """Look whether the folder may be written with these settings; hashes of the LabelMe files that it holds."""
+    earlier = _earlier(out)
+    if earlier is None:
+        return None
+    if overwrite != "always" and earlier.settings != settings:
+        changes = list_changes(dict_changes(earlier.settings or {}, settings))
         raise UsageError(
             f"--out {out}: holds an analysis that differs from this one: {changes}; choose another folder, or give "
             "--overwrite always to replace it"
@@ -266,7 +269,7 @@ def _open(out: Path, settings: Mapping[str, Any], overwrite: str) -> Mapping[str
     if overwrite == "always":
         for state in (out / STATE).glob("*.json"):
             state.unlink()
-    return written
+    return earlier.labelme
 
 
 class _Run:
@@ -280,10 +283,7 @@ class _Run:
         self._earlier = 0
 
     def carry_out(self, members: Sequence[Member], warnings: tuple[str, ...]) -> Analysis:
-        rows = {}
-        title = self._task.predictor.model.recipe.title
-        for member in track(members, f"analyse with {title}"):
-            rows[member.stem] = self._analyse(member)
+        rows = self._analyse(members)
         done = [member for member in members if rows[member.stem].status == OK]
         stems = [member.stem for member in done]
         self._write_particles(stems)
@@ -293,44 +293,25 @@ class _Run:
         images = tuple(rows.values())
         return Analysis(folder=self._out, images=images, samples=found, earlier=self._earlier, warnings=warnings)
 
-    def _analyse(self, member: Member) -> AnalysedImage:
-        path = self._out / STATE / f"{member.stem}.json"
-        try:
-            scale = None if self._task.scales is None else self._task.scales.lookup(member)
-            key = self._key(member, scale)
-            if read_key(path) == key and self._has_pictures(member):
-                self._earlier += 1
-                return self._row(read_state(path, outlines=False), member)
-            analysed = analyse_micrograph(
-                member.image_path, self._task.predictor, self._task.choices, name=member.stem, nm_per_px=scale
-            )
-            if any(name in self._task.formats for name in PICTURES):
-                pixels = read_image(member.image_path)
-                write_pictures(self._out, analysed, pixels, self._task.formats, self._task.predictor.classes)
-            write_state(path, analysed, key)
-            return self._row(analysed, member)
-        except OSError:
-            raise  # the folder cannot be written: no micrograph's fault
-        except NanosegError as error:
-            reason = str(error)
-        except Exception as error:
-            # One micrograph that nobody thought of must not cost the other thousand.
-            _LOG.debug("", exc_info=True)
-            reason = f"{type(error).__name__}: {error}"
-        return AnalysedImage(
-            image=member.stem, source=str(member.image_path), sample=member.sample, status=FAILED, reason=reason
-        )
-
-    def _row(self, analysed: AnalysedMicrograph, member: Member) -> AnalysedImage:
-        return _row(analysed, member, self._task.choices.border == "weight")
-
-    def _key(self, member: Member, scale: float | None) -> str:
-        file = sha256_file(member.image_path) if member.image_path.is_file() else None
-        return sha256_json({"file": file, "path": str(member.image_path), "scale": scale, **self._settings})
-
-    def _has_pictures(self, member: Member) -> bool:
-        wanted = [(name, suffix) for name, suffix in PICTURES.items() if name in self._task.formats]
-        return all((self._out / name / f"{member.stem}.{suffix}").is_file() for name, suffix in wanted)
+    def _analyse(self, members: Sequence[Member]) -> dict[str, AnalysedImage]:
+        """A row for each micrograph by its stem; what is large of it is in files by then."""
+        task, rows = self._task, {}
+        scales = (None if task.scales is None else task.scales.lookup(member) for member in members)
+        title = task.predictor.model.recipe.title
+        # To other processes goes what one micrograph needs, and not what is known of all.
+        one = partial(_analyse_member, replace(task, images=(), scales=None, open_pool=open_processes), self._settings)
+        with (
+            Workers(task.workers, open_pool=task.open_pool) as workers,
+            closing(
+                workers.each(
+                    one, list(zip(members, scales, strict=True)), f"analyse with {title}", least_per_worker=_LEAST
+                )
+            ) as results,
+        ):
+            for member, (row, is_earlier) in zip(members, results, strict=True):
+                rows[member.stem] = row
+                self._earlier += is_earlier
+        return rows
 
     def _state(self, name: str, *, outlines: bool = True) -> AnalysedMicrograph:
         return read_state(self._out / STATE / f"{name}.json", outlines=outlines)
@@ -360,33 +341,21 @@ class _Run:
         return written
 
     def _report(self, sample: str, names: Sequence[str]) -> ReportInput:
-        every = [self._state(name, outlines=number < _SHOWN_OUTLINES) for number, name in enumerate(names)]
-        analysed, unscaled = _pooled(every)
-        particles = pd.concat([each.table for each in analysed], ignore_index=True)
-        uncertainties = [each.scale.relative_uncertainty for each in analysed]
-        known = [each for each in uncertainties if each is not None]
-        statistics = compute_sample(
-            particles,
-            border_weighted=self._task.choices.border == "weight",
-            confidence=self._method.confidence,
-            calibration=max(known) if known and len(known) == len(analysed) else None,
-        )
-        return ReportInput(
-            sample=sample,
-            images=tuple(each.image for each in analysed),
-            particles=particles,
-            statistics=statistics,
+        return report_on(
+            sample,
+            [self._state(name, outlines=number < _SHOWN_OUTLINES) for number, name in enumerate(names)],
             method=self._method,
             filters=filter_sentences(self._task.predictor, self._task.choices),
+            border_weighted=self._task.choices.border == "weight",
             made=self._task.made,
             operator=self._task.operator,
             classes=self._task.predictor.classes,
-            warnings=(*unscaled, *warnings_of(particles), *_image_warnings(every)),
+            further_warnings_in=IMAGES,
         )
 
     def _write_annotations(self, names: Sequence[str]) -> None:
         method = self._method
-        begun_by = BegunBy(method.model_id, method.run, method.weights_sha256) if method.model_id else None
+        begun_by = method.begun_by
         entries = tuple(_Entry(self._out / STATE / f"{name}.json", name, method.confidence, begun_by) for name in names)
         classes = self._task.predictor.classes
         # LabelMe last: its files are known by their hashes, which are written next.
@@ -410,7 +379,59 @@ class _Run:
             "images": [asdict(image) for image in images],
             "samples": [_sample_json(each) for each in samples],
         }
-        write_json(self._out / FILE, document)
+        write_json(self._out / FILE, sealed(document))
+
+
+def _analyse_member(
+    task: AnalysisTask, settings: Mapping[str, Any], about: tuple[Member, float | None]
+) -> tuple[AnalysedImage, bool]:
+    """Analyse a micrograph into the folder, unless an earlier call has.
+
+    Args:
+        task: The call's.
+        settings: The same for all.
+        about: The micrograph, and its scale in the user's table.
+
+    Returns:
+        Its row, and whether an earlier call had analysed it.
+    """
+    member, scale = about
+    path = task.out / STATE / f"{member.stem}.json"
+    border_weighted = task.choices.border == "weight"
+    try:
+        key = _key(member, scale, settings)
+        if read_key(path) == key and _has_pictures(task, member):
+            return _row(read_state(path, outlines=False), member, border_weighted), True
+        analysed = analyse_micrograph(
+            member.image_path, task.predictor, task.choices, name=member.stem, nm_per_px=scale
+        )
+        if any(name in task.formats for name in PICTURES):
+            write_pictures(task.out, analysed, read_image(member.image_path), task.formats, task.predictor.classes)
+        write_state(path, analysed, key)
+        return _row(analysed, member, border_weighted), False
+    except OSError:
+        raise  # the folder cannot be written: no micrograph's fault
+    except NanosegError as error:
+        reason = str(error)
+    except Exception as error:
+        # One micrograph that nobody thought of must not cost the other thousand.
+        _LOG.debug("", exc_info=True)
+        reason = f"{type(error).__name__}: {error}"
+    failed = AnalysedImage(
+        image=member.stem, source=str(member.image_path), sample=member.sample, status=FAILED, reason=reason
+    )
+    return failed, False
+
+
+def _key(member: Member, scale: float | None, settings: Mapping[str, Any]) -> str:
+    """What the analysis of a micrograph depends on."""
+    file = sha256_file(member.image_path) if member.image_path.is_file() else None
+    return sha256_json({"file": file, "path": str(member.image_path), "scale": scale, **settings})
+
+
+def _has_pictures(task: AnalysisTask, member: Member) -> bool:
+    wanted = [(name, suffix) for name, suffix in PICTURES.items() if name in task.formats]
+    return all((task.out / name / f"{member.stem}.{suffix}").is_file() for name, suffix in wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -440,9 +461,7 @@ def _row(analysed: AnalysedMicrograph, member: Member, border_weighted: bool) ->
     kept = counted_in(table)
     others = table["exclusion"].notna() & ~table["exclusion"].fillna("").str.contains("below the confidence")
     # Weighted as the sample's, so that one micrograph alone is told with one number.
-    values = kept[column_of("diameter", unit).name].to_numpy()
-    weights = particle_weights(kept, "number", border_weighted)
-    median = float(compute_statistics(values, weights[None])["d50"][0]) if len(kept) else None
+    median = median_diameter(table, image.nm_per_px, border_weighted=border_weighted)
     return AnalysedImage(
         image=member.stem,
         source=str(member.image_path),
@@ -459,31 +478,6 @@ def _row(analysed: AnalysedMicrograph, member: Member, border_weighted: bool) ->
         sha256=image.sha256,
         warnings=analysed.warnings,
     )
-
-
-def _pooled(analysed: Sequence[AnalysedMicrograph]) -> tuple[Sequence[AnalysedMicrograph], tuple[str, ...]]:
-    """The micrographs whose particles can be put together, and a sentence on the others.
-
-    Lengths in px of different magnifications are no sample: where some micrographs have a scale, the others stay out.
-    """
-    scaled = [each for each in analysed if each.image.nm_per_px is not None]
-    if not scaled or len(scaled) == len(analysed):
-        return analysed, ()
-    others = [each.image.path.name for each in analysed if each.image.nm_per_px is None]
-    return scaled, (
-        f"{counted(len(others), 'image')} without a scale left out of this sample of {len(analysed)}: "
-        f"{shortened(others)}; give the scale (--scale-csv) to count them",
-    )
-
-
-def _image_warnings(analysed: Sequence[AnalysedMicrograph]) -> list[str]:
-    found = [
-        sentence if len(analysed) == 1 else f"{each.image.path.name}: {sentence}"
-        for each in analysed
-        for sentence in each.warnings
-    ]
-    more = len(found) - _MOST_IMAGE_WARNINGS
-    return found if more <= 0 else [*found[:_MOST_IMAGE_WARNINGS], f"{more} more warnings stand in {IMAGES}"]
 
 
 def _sample_json(analysed: AnalysedSample) -> dict[str, Any]:

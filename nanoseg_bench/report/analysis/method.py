@@ -1,11 +1,8 @@
 """What a report says of the model that found the particles."""
 
-from importlib.metadata import PackageNotFoundError, version
-
-from nanoseg_bench import __version__
 from nanoseg_bench.inference.predictor import Predictor
-from nanoseg_bench.models.run_files import RUN_FILE
 from nanoseg_bench.report.report_input import Method
+from nanoseg_bench.runs.provenance import versions_of
 from nanoseg_bench.weights.release import Judged, Release, read_release
 from nanoseg_bench.weights.shipped import is_shipped
 
@@ -19,12 +16,12 @@ def method_of(predictor: Predictor) -> Method:
     return Method(
         model=f"{predictor.model.recipe.title} ({_origin(predictor)})",
         model_id=predictor.model.recipe.model,
-        run=_run_of(predictor),
+        run=predictor.run,
         weights_sha256=predictor.weights_sha256,
         confidence=point.confidence if predictor.model.has_confidence else None,
         confidence_source=point.source,
         quality=() if release is None else quality_of(release),
-        versions=_versions(),
+        versions=versions_of(_PACKAGES),
     )
 
 
@@ -62,20 +59,3 @@ def _origin(predictor: Predictor) -> str:
     if path is None:
         return "from no file"
     return f"shipped weights {path.stem}" if is_shipped(path) else path.name
-
-
-def _run_of(predictor: Predictor) -> str | None:
-    if predictor.path is None:
-        return None
-    folder = (predictor.path if predictor.path.is_dir() else predictor.path.parent).resolve()
-    return folder.name if (folder / RUN_FILE).is_file() else None
-
-
-def _versions() -> dict[str, str]:
-    versions = {"nanoseg-bench": __version__}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions

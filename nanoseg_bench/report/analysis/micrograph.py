@@ -1,8 +1,8 @@
 """The particles of one micrograph, found and measured."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -10,16 +10,20 @@ from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.files import sha256_file
-from nanoseg_bench.imageio import read_with_notes
-from nanoseg_bench.inference.predictor import Predictor
+from nanoseg_bench.images import Acquisition, read_acquisition, read_with_notes
 from nanoseg_bench.inference.tiles import AUTO, Tiles
 from nanoseg_bench.marks.detection import find_banners
-from nanoseg_bench.measure.field import find_field
+from nanoseg_bench.measure.field import Field, find_field
 from nanoseg_bench.measure.length import Length
-from nanoseg_bench.measure.particles import AT_BORDER, BETWEEN_REASONS, Rules, measure_particles
+from nanoseg_bench.measure.outlines import MeasuredOutlines, measure_outlines
+from nanoseg_bench.measure.particles import AT_BORDER, BETWEEN_REASONS, Decisions, Rules, judge_particles
 from nanoseg_bench.measure.scale import INFO_BAR, LINE, METADATA, SCALE_BAR, TYPED, FoundScale, find_scale
 from nanoseg_bench.measure.shape_names.namer import shipped_namer
-from nanoseg_bench.report.report_input import Acquisition, ReportedImage
+from nanoseg_bench.report.report_input import ReportedImage
+
+if TYPE_CHECKING:
+    # For types alone: who reads what was analysed, as the web page does, needs no torch.
+    from nanoseg_bench.inference.predictor import Predictor
 
 Border = Literal["weight", "exclude", "keep"]
 """One of ``formats.BORDERS``."""
@@ -48,7 +52,7 @@ class Choices:
         read_text: Whether texts of scale bars are read; None where RapidOCR is installed.
         keep_marks: What lies on information bars, scale bars and lettering counts.
         tiles: Whether large micrographs are looked at in tiles, too.
-        acquisition: What the user says of the microscope.
+        acquisition: What the user says of the microscope; what is missing is read from each file.
     """
 
     min_diameter: Length | None = None
@@ -66,20 +70,30 @@ class AnalysedMicrograph:
     """What one micrograph gave.
 
     Attributes:
-        image: With its outlines, also those below the confidence, down to ``_CURVE_FROM``.
+        image: With its outlines, also those below the confidence, down to ``_CURVE_FROM``; a person's own come last.
         table: One row per outline.
         scale: How the scale was found; below the gate it is a proposal that was not used.
         warnings: Sentences that the user must see.
+        rules: By which particles count.
+        border: What becomes of those that touch the border.
+        field: The part that shows the specimen; None where only ``image.bottom`` is known of it.
+        decisions: Of a person about single particles.
+        measured: What ``table`` was made of, as long as it is in memory; None where it was read from a file.
     """
 
     image: ReportedImage
     table: pd.DataFrame
     scale: FoundScale
     warnings: tuple[str, ...] = ()
+    rules: Rules = Rules()  # noqa: RUF009, it is frozen
+    border: Border = "weight"
+    field: Field | None = None
+    decisions: Decisions = Decisions()  # noqa: RUF009, it is frozen
+    measured: MeasuredOutlines | None = None
 
 
 def analyse_micrograph(
-    path: Path, predictor: Predictor, choices: Choices = Choices(), *, name: str = "", nm_per_px: float | None = None
+    path: Path, predictor: "Predictor", choices: Choices = Choices(), *, name: str = "", nm_per_px: float | None = None
 ) -> AnalysedMicrograph:
     """Find the scale and the particles of a micrograph, and measure them.
 
@@ -108,11 +122,7 @@ def analyse_micrograph(
     )
     used = scale.nm_per_px if scale.is_sure else None
     instances = find_instances(pixels, predictor, choices, str(path))
-    rules = Rules(confidence=_confidence_of(predictor), min_diameter=choices.min_diameter)
     field = find_field(find_banners(pixels), height, width)
-    table = measure_particles(
-        instances, height, width, image=name, nm_per_px=used, rules=rules, field=field, shapes=shipped_namer()
-    )
     image = ReportedImage(
         name=name,
         path=path,
@@ -123,29 +133,58 @@ def analyse_micrograph(
         nm_per_px=used,
         scale_source=scale_sentence(scale),
         bottom=field.bottom if field.bottom < height else None,
-        acquisition=choices.acquisition,
+        acquisition=choices.acquisition.or_else(read_acquisition(path)),
     )
-    proposal = (
-        (f"the scale is unsure: {scale.nm_per_px:.4g} nm/px, {_read_from(scale)}; give it (--scale) to use it",)
-        if scale.nm_per_px is not None and not scale.is_sure
-        else ()
-    )
-    return AnalysedMicrograph(
+    found = AnalysedMicrograph(
         image=image,
-        table=keep_border(table) if choices.border == "keep" else table,
+        table=pd.DataFrame(),
         scale=scale,
-        warnings=(*scale.warnings, *proposal),
+        warnings=scale_warnings(scale),
+        rules=_rules_of(predictor, choices),
+        border=choices.border,
+        field=field,
     )
+    return judged(found)
 
 
 def find_instances(
-    pixels: NDArray[np.uint8], predictor: Predictor, choices: Choices, name: str = ""
+    pixels: NDArray[np.uint8], predictor: "Predictor", choices: Choices, name: str = ""
 ) -> tuple[Instance, ...]:
     """What the model outlines, down to the confidence that the curve of count and D50 begins at."""
+    from nanoseg_bench.inference.predictor import Predictor
+
     confidence = predictor.operating_point.confidence
     lowest = min(confidence, _CURVE_FROM) if predictor.model.has_confidence else confidence
     wider = Predictor(predictor.model, path=predictor.path, confidence=lowest)
-    return wider.find_particles(pixels, keep_marks=choices.keep_marks, tiles=choices.tiles, name=name).instances
+    found = wider.find_particles(pixels, keep_marks=choices.keep_marks, tiles=choices.tiles, name=name).instances
+    return tuple(replace(each, origin="model") for each in found)
+
+
+def judged(analysed: AnalysedMicrograph, **changes: Any) -> AnalysedMicrograph:
+    """The same with other outlines, rules or scale, and the table that follows; what is measured is not measured again.
+
+    Args:
+        analysed: With its outlines.
+        **changes: Its attributes, without ``table`` and ``measured``.
+
+    Raises:
+        MeasurementError: A diameter of the rules is in nm, and the scale is unknown.
+    """
+    changed = replace(analysed, **changes)
+    image, measured = changed.image, analysed.measured
+    if measured is None or measured.instances is not image.instances:
+        measured = measure_outlines(
+            image.instances,
+            image.height,
+            image.width,
+            field=changed.field or Field(right=image.width, bottom=image.bottom or image.height),
+            shapes=shipped_namer(),
+            known=measured,
+        )
+    table = judge_particles(
+        measured, image=image.name, nm_per_px=image.nm_per_px, rules=changed.rules, decisions=changed.decisions
+    )
+    return replace(changed, table=keep_border(table) if changed.border == "keep" else table, measured=measured)
 
 
 def keep_border(table: pd.DataFrame) -> pd.DataFrame:
@@ -161,20 +200,21 @@ def keep_border(table: pd.DataFrame) -> pd.DataFrame:
     return kept
 
 
-def filter_sentences(predictor: Predictor, choices: Choices) -> tuple[str, ...]:
+def filter_sentences(predictor: "Predictor", choices: Choices) -> tuple[str, ...]:
     """Which particles count, for the report."""
-    rules = Rules(confidence=_confidence_of(predictor), min_diameter=choices.min_diameter)
-    border = {
+    return rule_sentences(_rules_of(predictor, choices), choices.border)
+
+
+def rule_sentences(rules: Rules, border: Border) -> tuple[str, ...]:
+    """Which particles count by rules, for the report."""
+    of_border = {
         "exclude": (),
         "weight": (
             "Those that count stand for those of their extent that the border left out (Miles–Lantuéjoul weight).",
         ),
         "keep": ("Particles that touch the border count, too, as they are cut.",),
-    }[choices.border]
-    sentence = rules.sentence
-    if choices.border == "keep":
-        sentence = sentence.replace("touch no border of the field, ", "")
-    return (sentence, *border)
+    }[border]
+    return (rules.describe(border_counts=border == "keep"), *of_border)
 
 
 def scale_sentence(scale: FoundScale) -> str:
@@ -186,10 +226,19 @@ def scale_sentence(scale: FoundScale) -> str:
     return _read_from(scale)
 
 
+def scale_warnings(scale: FoundScale) -> tuple[str, ...]:
+    """What a user must see of a scale: its own warnings, and a proposal that was not used."""
+    if scale.nm_per_px is None or scale.is_sure:
+        return scale.warnings
+    proposal = f"the scale is unsure: {scale.nm_per_px:.4g} nm/px, {_read_from(scale)}; give it (--scale) to use it"
+    return (*scale.warnings, proposal)
+
+
 def _read_from(scale: FoundScale) -> str:
     text = f" ({scale.text})" if scale.text and scale.source != TYPED else ""
     return f"{_SOURCES[scale.source]}{text}"
 
 
-def _confidence_of(predictor: Predictor) -> float | None:
-    return predictor.operating_point.confidence if predictor.model.has_confidence else None
+def _rules_of(predictor: "Predictor", choices: Choices) -> Rules:
+    confidence = predictor.operating_point.confidence if predictor.model.has_confidence else None
+    return Rules(confidence=confidence, min_diameter=choices.min_diameter, keep_marks=choices.keep_marks)

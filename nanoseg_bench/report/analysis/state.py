@@ -1,5 +1,6 @@
 """What is kept of an analysed micrograph, so that the same call goes on where an earlier one ended."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,15 @@ import pandas as pd
 from nanoseg_bench.annotations.instance import Instance, Rle
 from nanoseg_bench.annotations.raster import to_rle
 from nanoseg_bench.files import read_json, write_bytes
-from nanoseg_bench.measure.columns import COLUMNS
-from nanoseg_bench.measure.scale import FoundScale
+from nanoseg_bench.images import Acquisition
+from nanoseg_bench.measure.columns import COLUMNS, Column
+from nanoseg_bench.measure.field import Field
+from nanoseg_bench.measure.length import Length
+from nanoseg_bench.measure.particles import Decisions, Rules
+from nanoseg_bench.measure.scale import FoundScale, LabelledBar
 from nanoseg_bench.report.analysis.micrograph import AnalysedMicrograph
-from nanoseg_bench.report.report_input import Acquisition, ReportedImage
+from nanoseg_bench.report.report_input import ReportedImage
+from nanoseg_bench.seals import sealed, unsealed
 
 _KINDS = {"text": "str", "whole": "int64", "flag": "bool", "number": "float64"}
 
@@ -28,7 +34,7 @@ def write_state(path: Path, analysed: AnalysedMicrograph, key: str) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    image, scale = analysed.image, analysed.scale
+    image = analysed.image
     document = {
         "key": key,
         "name": image.name,
@@ -37,29 +43,40 @@ def write_state(path: Path, analysed: AnalysedMicrograph, key: str) -> None:
         "width": image.width,
         "height": image.height,
         "bottom": image.bottom,
-        "scale": {"nm_per_px": scale.nm_per_px, "source": scale.source, "confidence": scale.confidence,
-                  "text": scale.text, "relative_uncertainty": scale.relative_uncertainty, "bar": scale.bar},
+        "scale": asdict(analysed.scale),
         "used_nm_per_px": image.nm_per_px,
         "scale_source": image.scale_source,
-        "acquisition": {"instrument": image.acquisition.instrument, "voltage_kv": image.acquisition.voltage_kv,
-                        "taken": image.acquisition.taken},
+        "acquisition": asdict(image.acquisition),
+        "edited": image.edited,
+        "file_name": image.file_name,
         "warnings": analysed.warnings,
+        "rules": asdict(analysed.rules),
+        "border": analysed.border,
+        "field": None if analysed.field is None else asdict(analysed.field),
+        "decisions": {name: sorted(numbers) for name, numbers in asdict(analysed.decisions).items()},
         "instances": [
-            {"label": each.label, "score": each.score, "on_mark": each.on_mark,
-             "counts": to_rle(each, image.height, image.width).counts.decode("ascii")}
+            {
+                "label": each.label,
+                "score": each.score,
+                "on_mark": each.on_mark,
+                "origin": each.origin,
+                "counts": to_rle(each, image.height, image.width).counts.decode("ascii"),
+            }
             for each in image.instances
         ],
-        "table": {name: [None if value != value else value for value in analysed.table[name].tolist()]
-                  for name in analysed.table.columns},
-    }  # fmt: skip
-    write_bytes(path, orjson.dumps(document))
+        "table": {
+            name: [None if value != value else value for value in analysed.table[name].tolist()]
+            for name in analysed.table.columns
+        },
+    }
+    write_bytes(path, orjson.dumps(sealed(document)))
 
 
 def read_key(path: Path) -> str | None:
-    """The key that a micrograph was kept with; None where there is none, or the file is no state."""
+    """The key that a micrograph was kept with; None where there is none, or the file is not as it was written."""
     try:
-        key = read_json(path)["key"]
-    except (OSError, ValueError, KeyError, TypeError):
+        key = unsealed(read_json(path))["key"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return key if isinstance(key, str) else None
 
@@ -70,8 +87,11 @@ def read_state(path: Path, *, outlines: bool = True) -> AnalysedMicrograph:
     Args:
         path: The JSON file.
         outlines: Whether the outlines are needed; without them a sample of a thousand micrographs stays small.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: It is missing, damaged, or not as it was written.
     """
-    kept: dict[str, Any] = read_json(path)
+    kept: dict[str, Any] = unsealed(read_json(path))
     width, height = kept["width"], kept["height"]
     instances = tuple(
         Instance(
@@ -79,11 +99,10 @@ def read_state(path: Path, *, outlines: bool = True) -> AnalysedMicrograph:
             Rle(height, width, each["counts"].encode("ascii")),
             each["score"],
             on_mark=each["on_mark"],
+            origin=each.get("origin", "model"),
         )
         for each in (kept["instances"] if outlines else ())
     )
-    bar = kept["scale"]["bar"]
-    scale = FoundScale(**{**kept["scale"], "bar": None if bar is None else tuple(bar)})
     image = ReportedImage(
         name=kept["name"],
         path=Path(kept["path"]),
@@ -95,8 +114,35 @@ def read_state(path: Path, *, outlines: bool = True) -> AnalysedMicrograph:
         scale_source=kept["scale_source"],
         bottom=kept["bottom"],
         acquisition=Acquisition(**kept["acquisition"]),
+        edited=kept.get("edited", 0),
+        file_name=kept.get("file_name", ""),
     )
-    table = pd.DataFrame(
-        {column.name: pd.Series(kept["table"][column.name], dtype=_KINDS[column.kind]) for column in COLUMNS}
+    return AnalysedMicrograph(
+        image=image,
+        table=pd.DataFrame({column.name: _column(kept["table"], column) for column in COLUMNS}),
+        scale=_scale(kept["scale"]),
+        warnings=tuple(kept["warnings"]),
+        rules=_rules(kept.get("rules", {})),
+        border=kept.get("border", "weight"),
+        field=Field(**kept["field"]) if kept.get("field") else None,
+        decisions=Decisions(**{name: frozenset(numbers) for name, numbers in kept.get("decisions", {}).items()}),
     )
-    return AnalysedMicrograph(image=image, table=table, scale=scale, warnings=tuple(kept["warnings"]))
+
+
+def _column(table: dict[str, Any], column: Column) -> pd.Series:
+    values = table.get(column.name)
+    if values is None:
+        # The only column that earlier files lack; they hold what models outlined.
+        values = ["model"] * len(table["particle"])
+    return pd.Series(values, dtype=_KINDS[column.kind])
+
+
+def _scale(kept: dict[str, Any]) -> FoundScale:
+    bars = [LabelledBar(**{**each, "ends": tuple(each["ends"])}) for each in kept.get("others", ())]
+    bar = None if kept["bar"] is None else tuple(kept["bar"])
+    return FoundScale(**{**kept, "bar": bar, "others": tuple(bars), "warnings": tuple(kept.get("warnings", ()))})
+
+
+def _rules(kept: dict[str, Any]) -> Rules:
+    lengths = {name: Length(**value) for name, value in kept.items() if isinstance(value, dict)}
+    return Rules(**{**kept, **lengths})

@@ -54,7 +54,9 @@ def distribution_chart(
     """Numbers of particles per bin, one colour per class, and the share of all that is smaller.
 
     The cumulative curve passes the middle of each bar at the share of particles that are smaller than that middle, so
-    that every point of it is true at its place.
+    that every point of it is true at its place. Sizes that differ widely have logarithmic bins, drawn as wide as each
+    other, and the title of the axis says so. A few values far from all others are not shown, and that title says how
+    many; the bins, their numbers and what is not shown stand in the workbook, too.
 
     Args:
         values: By class, in the order of the legend; finite; at least one in all.
@@ -73,6 +75,8 @@ def distribution_chart(
     every = np.concatenate(list(values.values()))
     bins = make_histogram(every, least)
     axis = f"{quantity} ({unit})" if unit else quantity
+    missing = bins.not_shown(unit)
+    title = f"{axis}, logarithmic" if bins.is_logarithmic else axis
     data = CategoryChartData(number_format="General")
     data.categories = bins.middles.tolist()
     for name, of_class in values.items():
@@ -83,13 +87,14 @@ def distribution_chart(
     if cumulative:
         data.add_series(CUMULATIVE, np.round(100 * bins.below_middle, 3).tolist())
     chart = start_chart(XL_CHART_TYPE.COLUMN_STACKED, data)
-    _style(chart, len(values), axis, bins)
+    # Below the axis, since a chart that is copied elsewhere leaves its caption behind.
+    _style(chart, len(values), f"{title}; {missing}" if missing else title, bins)
     if cumulative:
         right = RightAxis(CUMULATIVE, 0, 100, 20)
         move_to_line(chart, len(values) + (fit is not None), CURVE_COLOUR, axis=right)
     if fit is not None:
         move_to_line(chart, len(values), FIT_COLOUR, smooth=True, dash="dash")
-    return finish_chart(chart, _cells(data, axis, bins), _alt_text(every, quantity, unit, bins, cumulative))
+    return finish_chart(chart, _cells(data, axis, bins, unit), _alt_text(every, quantity, unit, bins, cumulative))
 
 
 def _style(chart: "Chart", classes: int, axis_title: str, bins: Histogram) -> None:
@@ -126,13 +131,15 @@ def label_some(axis: Any, categories: Sequence[float]) -> None:
             after.addprevious(skip)
 
 
-def _cells(data: Any, axis: str, bins: Histogram) -> list[Column]:
+def _cells(data: Any, axis: str, bins: Histogram, unit: str) -> list[Column]:
     series = list(data)
     columns = [column_at(data.categories_ref, "", f"{axis}: middle of the bin", bins.middles.tolist())]
     columns += [column_at(each.values_ref, each.name_ref, each.name, list(each.values)) for each in series]
     after = len(series) + 2  # one empty column between what is drawn and what explains it
     columns.append(Column(0, after, "bin from", bins.edges[:-1].tolist()))
     columns.append(Column(0, after + 1, "bin to, without it", bins.edges[1:].tolist()))
+    if missing := bins.not_shown(unit):
+        columns.append(Column(0, after + 2, missing, []))
     return columns
 
 
@@ -141,8 +148,11 @@ def _alt_text(values: NDArray[np.float64], quantity: str, unit: str, bins: Histo
     fullest = int(np.argmax(bins.counts))
     span = f"{bins.edges[fullest]:g} to {bins.edges[fullest + 1]:g}"
     in_unit = f" {unit}" if unit else ""
+    kind = "Histogram of logarithmic bins" if bins.is_logarithmic else "Histogram"
     curve = " with the cumulative curve" if cumulative else ""
+    missing = bins.not_shown(unit)
     return (
-        f"Histogram{curve}: {quantity} of {values.size} particles, from {low} to {high}{in_unit}, median "
+        f"{kind}{curve}: {quantity} of {values.size} particles, from {low} to {high}{in_unit}, median "
         f"{middle}{in_unit}; most particles ({bins.counts[fullest]}) lie in the bin from {span}{in_unit}."
+        f"{f' {missing}.' if missing else ''}"
     )

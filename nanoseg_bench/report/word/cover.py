@@ -1,17 +1,21 @@
 """First page: what was measured, how it was taken, what found the particles, and what must not be overlooked."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
+from typing import Any
 
+from nanoseg_bench.images import Acquisition
+from nanoseg_bench.report.by_hand import hand_work
 from nanoseg_bench.report.report_input import ReportedImage, ReportInput
 from nanoseg_bench.report.word.page import Page
 from nanoseg_bench.report.word.styles import NOTE, TEXT_WIDTH_MM
 from nanoseg_bench.report.word.tables import TableColumn, add_table
-from nanoseg_bench.wording import counted
+from nanoseg_bench.wording import counted, shortened
 
 _LABEL_MM = 42.0
 _NOT_STATED = "not stated"
 _SHOWN_DIGITS = 12  # of a hash, in a table of many images
 _MOST_IMAGES = 30
+_MOST_FACTS = 3  # of many micrographs that differ
 
 
 def write_cover(page: Page) -> None:
@@ -38,20 +42,20 @@ def facts_of(report: ReportInput) -> list[tuple[str, str]]:
     """Label and value of each fact; empty values are left out of the document."""
     method, images = report.method, report.images
     acquisitions = [image.acquisition for image in images]
-    edited = sum(image.edited for image in images)
+    work = hand_work(report.particles)
     confidence = "" if method.confidence is None else f"{method.confidence:.3g} ({method.confidence_source})"
     rows = [
         ("Sample", report.sample),
         ("Operator", report.operator or _NOT_STATED),
-        ("Instrument", _joined(each.instrument for each in acquisitions) or _NOT_STATED),
-        ("Acceleration voltage", _joined(_kilovolts(each.voltage_kv) for each in acquisitions) or _NOT_STATED),
-        ("Micrographs taken", _joined(each.taken for each in acquisitions) or _NOT_STATED),
+        ("Instrument", _stated(acquisitions, "instrument")),
+        ("Acceleration voltage", _stated(acquisitions, "voltage_kv", lambda voltage: f"{voltage:g} kV")),
+        ("Micrographs taken", _stated(acquisitions, "taken")),
         ("Analysed", f"{report.made:%Y-%m-%d %H:%M %Z}"),
     ]
     if len(images) == 1:
         image = images[0]
         rows += [
-            ("Micrograph", f"{image.path.name}, {image.width} × {image.height} px"),
+            ("Micrograph", f"{image.shown_name}, {image.width} × {image.height} px"),
             ("SHA-256 of the file", image.sha256),
             ("Scale", scale_text(image)),
         ]
@@ -63,7 +67,10 @@ def facts_of(report: ReportInput) -> list[tuple[str, str]]:
         ("SHA-256 of the weights", method.weights_sha256 or "none: a method without weights"),
         ("Confidence from", confidence),
         ("Which particles count", " ".join(report.filters)),
-        ("Changed by hand", f"{counted(edited, 'outline')}" if edited else "no outline"),
+        (
+            "Changed by hand",
+            f"{counted(work.total, 'outline')}: a person {work.sentence}" if work.total else "no outline",
+        ),
         ("Software", ", ".join(f"{name} {version}" for name, version in method.versions.items())),
     ]
 
@@ -85,12 +92,12 @@ def _write_images(page: Page) -> None:
         TableColumn("Micrograph", 36),
         TableColumn("Size (px)", 24, is_number=True),
         TableColumn("Particles", 22, is_number=True),
-        TableColumn("Scale", 60),
-        TableColumn("SHA-256", 28),
+        TableColumn("Scale", 57),
+        TableColumn("SHA-256", 31),
     )
     rows = [
         (
-            image.path.name,
+            image.shown_name,
             f"{image.width} × {image.height}",
             str(int(numbers.get(image.name, 0))),
             scale_text(image),
@@ -101,10 +108,11 @@ def _write_images(page: Page) -> None:
     add_table(page.document, columns, rows, description="One row per micrograph.")
 
 
-def _joined(texts: Iterable[str]) -> str:
-    """Each different text once."""
-    return ", ".join(dict.fromkeys(filter(None, texts)))
-
-
-def _kilovolts(voltage: float | None) -> str:
-    return "" if voltage is None else f"{voltage:g} kV"
+def _stated(acquisitions: Sequence[Acquisition], name: str, shown: Callable[[Any], str] = str) -> str:
+    """Each different value of an attribute once, with where it was read; what the user said stands alone."""
+    texts: dict[str, None] = {}
+    for each in acquisitions:
+        value, source = getattr(each, name), each.sources.get(name)
+        if value:
+            texts[f"{shown(value)}, read from {source}" if source else shown(value)] = None
+    return shortened(list(texts), _MOST_FACTS, between="; ") or _NOT_STATED

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nanoseg_bench.drawing.colours import class_colours, css
-from nanoseg_bench.imageio import read_image
+from nanoseg_bench.images import read_image
 from nanoseg_bench.report.outlining import outlines_of, overlay
 from nanoseg_bench.report.report_input import ReportedImage
 from nanoseg_bench.report.texts import one_line
@@ -32,8 +32,7 @@ def write_pictures(page: Page) -> None:
     page.heading("Micrographs" if len(images) > 1 else "Micrograph")
     if len(images) < len(page.report.images):
         page.text(
-            f"The first {len(images)} of {len(page.report.images)} micrographs are shown; the overlays of all lie "
-            "beside this report.",
+            f"The first {len(images)} of {len(page.report.images)} micrographs are shown.",
             keep_with_next=True,
         )
     for image in images:
@@ -47,9 +46,11 @@ def _write_image(page: Page, image: ReportedImage, pixels: NDArray[np.uint8], *,
     width_mm = _PAIR_MM if side_by_side else min(TEXT_WIDTH_MM, _HIGHEST_MM * image.width / image.height)
     width = round(_DOTS_PER_MM * width_mm)
     original, drawn = (overlay(pixels, image, each, width) for each in ([], outlines))
-    name = one_line(image.path.name)
+    name = one_line(image.shown_name)
     bar = " with a scale bar drawn by this software" if image.nm_per_px is not None else ""
     grey = f" Thin grey: {others} more that {'does' if others == 1 else 'do'} not count." if others else ""
+    dashed = sum(each.dashed for each in outlines)
+    grey += f" Dashed: {dashed} that a person changed or drew." if dashed else ""
     found = f"the outlines of the {counted(counts, 'particle')} that count"
     legend = _legend(page)
     paragraph = page.figure_paragraph()

@@ -3,7 +3,7 @@
 The XML is written at once: python-docx looks for each cell anew, which takes seconds for a hundred particles.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
@@ -18,6 +18,12 @@ STYLE = "NanosegTable"
 
 _TWIPS_PER_MM = 56.6929
 _FIRST_ROW, _FIRST_COLUMN, _NO_VERTICAL_BANDS = 0x20, 0x80, 0x400
+_CELL_MARGINS_MM = 2 * 80 / _TWIPS_PER_MM
+_EM_PER_LETTER = 0.63
+"""Width of a bold letter in DejaVu Sans, which is the widest font that programs take where Calibri is missing."""
+
+_MM_PER_POINT = 25.4 / 72
+
 _SHORT = 12
 """Rows of a table that stays on one page."""
 
@@ -28,7 +34,7 @@ class TableColumn:
 
     Attributes:
         heading: Its first cell; empty in a table without head.
-        width_mm: Of the cells.
+        width_mm: Of the cells; others give way where a word would break otherwise.
         is_number: Numbers stand at the right.
     """
 
@@ -62,8 +68,9 @@ def add_table(
     from docx.oxml.ns import nsdecls
 
     has_head = any(column.heading for column in columns)
-    style_id = document.styles[text_style].style_id
-    widths = [round(column.width_mm * _TWIPS_PER_MM) for column in columns]
+    style = document.styles[text_style]
+    style_id = style.style_id
+    widths = [round(width * _TWIPS_PER_MM) for width in fitted_widths(columns, rows, style.font.size.pt)]
     # The same twice: older programs read the sum, newer ones the attributes.
     value = _FIRST_ROW * has_head + _FIRST_COLUMN * bold_first + _NO_VERTICAL_BANDS
     look = (
@@ -98,6 +105,41 @@ def add_table(
     parts.append("</w:tbl>")
     # Before the properties of the section, which are the body's last element.
     document.element.body.sectPr.addprevious(parse_xml("".join(parts)))
+
+
+def fitted_widths(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]], points: float) -> list[float]:
+    """Widths in which no word of a head and no number breaks; the table stays as wide as it is meant to be.
+
+    Columns that are wider than their words give what the others lack, each in proportion to what it has to spare. Where
+    that is not enough, words of the columns that lack it may break.
+
+    Args:
+        columns: With the widths that they should have.
+        rows: Texts of the cells.
+        points: Size of the letters.
+
+    Returns:
+        In mm.
+    """
+    letter = _EM_PER_LETTER * points * _MM_PER_POINT
+
+    def needed(texts: Iterable[str]) -> float:
+        longest = max((len(word) for text in texts for word in text.split()), default=0)
+        return longest * letter + _CELL_MARGINS_MM
+
+    lacking, spare = [], []
+    for number, column in enumerate(columns):
+        cells = [row[number] for row in rows]
+        whole = needed([column.heading, *(cells if column.is_number else ())])
+        lacking.append(max(whole - column.width_mm, 0.0))
+        spare.append(max(column.width_mm - max(whole, needed(cells)), 0.0))
+    moved = min(sum(lacking), sum(spare))
+    return [
+        column.width_mm
+        + (moved * lacks / sum(lacking) if lacks else 0.0)
+        - (moved * spares / sum(spare) if spares else 0.0)
+        for column, lacks, spares in zip(columns, lacking, spare, strict=True)
+    ]
 
 
 def _cell(text: str, width: int, style_id: str, is_number: bool, keep: bool) -> str:

@@ -6,6 +6,7 @@ from PIL import Image
 from scipy import ndimage
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Polygon
+from nanoseg_bench.annotations.masks import writing
 from nanoseg_bench.annotations.masks.options import MaskOptions
 from nanoseg_bench.annotations.masks.reading import open_masks, read_instance_map
 from nanoseg_bench.annotations.raster import rle_to_mask, to_mask, window_to_rle
@@ -204,8 +205,11 @@ def test_loss_of_a_map_counts_overlaps_and_what_vanishes(tmp_path, square):
     assert [(values == value).sum() for value in range(5)] == [2400 - 50 - 100 - 36, 50, 100, 0, 36]
 
 
-def test_more_particles_than_16_bits_become_a_tiff(tmp_path):
-    side = 257  # 66,049 particles of one pixel
+@pytest.mark.parametrize(("side", "most"), [(17, 288), pytest.param(257, 65_535, marks=pytest.mark.slow)])
+def test_more_particles_than_16_bits_become_a_tiff(tmp_path, monkeypatch, side, most):
+    """Of one pixel each; quick where 16 bits are taken for fewer."""
+    assert writing._LARGEST_16_BIT == 2**16 - 1
+    monkeypatch.setattr(writing, "_LARGEST_16_BIT", most)
     numbers = np.arange(side * side).reshape(side, side)
     pixel = np.ones((1, 1))
     instances = [

@@ -7,10 +7,8 @@ import pytest
 from PIL import Image
 
 from nanoseg_bench.annotations.raster import to_mask
-from nanoseg_bench.cli import main
 from nanoseg_bench.evaluation.eval_sets import load_eval_set
 from nanoseg_bench.evaluation.external.reading import read_external
-from nanoseg_bench.preparation.prepared_set import PreparedSet
 
 
 class Tool:
@@ -50,14 +48,6 @@ class Tool:
         return json.loads((self.prepared.root / "truth" / "test.json").read_text(encoding="utf-8"))
 
 
-@pytest.fixture(scope="session")
-def small_set(tmp_path_factory):
-    root = tmp_path_factory.mktemp("external")
-    arguments = ["prepare", "--dataset", "nanosynth", "--easy", "--images", "12", "--size", "64", "--workers", "1"]
-    assert main([*arguments, "--augment-copies", "1", "--out", str(root / "data")]) == 0
-    return PreparedSet(root / "data")
-
-
 @pytest.fixture
-def tool(small_set, tmp_path):
-    return Tool(small_set, tmp_path)
+def tool(rendered_set, tmp_path):
+    return Tool(rendered_set, tmp_path)

@@ -6,7 +6,7 @@ import tifffile
 from PIL import Image
 
 from nanoseg_bench.errors import ImageError, ScaleError
-from nanoseg_bench.imageio import ImageNotes
+from nanoseg_bench.images import ImageNotes
 from nanoseg_bench.measure.scale import INFO_BAR, LINE, METADATA, NONE, SCALE_BAR, TYPED, find_scale
 
 BAR_PX, BAR_NM = 120, 200.0

@@ -4,8 +4,10 @@ import pytest
 from nanoseg_bench.measure.scale.bar import RULER, SPLIT
 from nanoseg_bench.measure.scale.finder import find_bars, likeness
 from nanoseg_bench.measure.scale.line import Line
-from nanoseg_bench.measure.scale.pairing import bars_near, belongs, find_ink
+from nanoseg_bench.measure.scale.pairing import bars_near, belongs, find_inks
+from nanoseg_bench.measure.scale.result import GATE
 from nanoseg_bench.measure.scale.ruler import find_ruler
+from nanoseg_bench.measure.scale.written import label_bars, stated_lengths
 
 
 def bar_at(image, y):
@@ -73,10 +75,24 @@ def test_of_two_strips_the_one_in_the_ink_of_the_text_belongs_to_it(field, write
     write(image, "100 nm", (480, 400), 255, 28)
     draw_bar(image, 470.0, 590.0, 440.0, 448.0, 255)
     draw_bar(image, 470.0, 620.0, 385.0, 393.0, 0)
-    ink = find_ink(image, Line("100 nm", 1.0, 475, 398, 580, 432))
+    ink = find_inks(image, Line("100 nm", 1.0, 475, 398, 580, 432))[0]
     assert ink.bright and ink.grey > 245
     best = max(bars_near(image, ink) + find_bars(image), key=lambda bar: belongs(bar, ink))
     assert (best.x0, best.x1) == pytest.approx((470, 590), abs=0.3)
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_text_on_particles_is_not_read_in_the_ground_that_shows_between_them(field, write, draw_bar, inverted):
+    """Letters near the grey of the particles below them stand out less than the gap, which is no stroke."""
+    image = field(level=215, spread=6)
+    image[300:, 380:500], image[300:, 545:620] = 60, 60
+    write(image, "100 nm", (440, 390), 0, 34)
+    draw_bar(image, 420.0, 600.0, 384.0, 390.0, 0)
+    image = 255 - image if inverted else image
+    ink = find_inks(image, Line("100 nm", 1.0, 436, 386, 560, 430))[0]
+    assert abs(ink.grey - (255 if inverted else 0)) < 10 and ink.bright == inverted
+    best = max(bars_near(image, ink) + find_bars(image), key=lambda bar: belongs(bar, ink))
+    assert (best.x0, best.x1) == pytest.approx((420, 600), abs=0.3) and belongs(best, ink) > 0.8
 
 
 def test_a_bar_that_its_text_interrupts_is_one(field, write, draw_bar):
@@ -84,10 +100,67 @@ def test_a_bar_that_its_text_interrupts_is_one(field, write, draw_bar):
     write(image, "200 nm", (400, 420), 255, 24)
     draw_bar(image, 300.0, 390.0, 434.0, 436.0, 255)
     draw_bar(image, 485.0, 575.0, 434.0, 436.0, 255)
-    ink = find_ink(image, Line("200 nm", 1.0, 397, 420, 482, 448))
+    ink = find_inks(image, Line("200 nm", 1.0, 397, 420, 482, 448))[0]
     best = max(bars_near(image, ink), key=lambda bar: belongs(bar, ink))
     assert best.kind == SPLIT
     assert (best.x0, best.x1) == pytest.approx((300, 575), abs=0.4)
+
+
+def test_a_bar_that_its_text_interrupts_is_one_where_the_text_was_read_with_dashes(field, write, draw_bar):
+    """The box of "– 200 nm –" holds ends of the pieces; a piece by itself is no bar of that length."""
+    image = field()
+    write(image, "200 nm", (400, 420), 255, 24)
+    draw_bar(image, 245.0, 390.0, 434.0, 436.0, 255)
+    draw_bar(image, 485.0, 630.0, 434.0, 436.0, 255)
+    [length] = stated_lengths(image, [Line("– 200 nm –", 0.95, 375, 420, 505, 448)])
+    [found] = label_bars(image, find_bars(image), [length], [length.line])
+    assert (found.ends[0], found.ends[2]) == pytest.approx((245, 630), abs=0.5)
+    assert found.confidence > 0.7
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_a_thin_line_is_followed_over_what_it_crosses(field, draw_bar, inverted):
+    """A line that is mixed with its ground has another grey value on each particle."""
+    image = field(level=70, spread=3)
+    image[380:, 260:330], image[380:, 360:380] = 150, 120
+    ground = image.astype(float)
+    draw_bar(image, 200.0, 420.0, 430.0, 432.0, 255)
+    image = np.rint(0.5 * image + 0.5 * ground).astype(np.uint8)
+    image = 255 - image if inverted else image
+    best = max(find_bars(image), key=lambda bar: bar.length)
+    assert (best.x0, best.x1) == pytest.approx((200, 420), abs=0.6)
+
+
+@pytest.mark.parametrize("stroke", [0, 2])
+def test_small_and_bold_letters_are_ink(field, write, stroke):
+    from PIL import Image, ImageDraw, ImageFont
+
+    picture = Image.fromarray(field(level=90, spread=6))
+    ImageDraw.Draw(picture).text((300, 300), "3 um", 250, ImageFont.load_default(size=20), stroke_width=stroke)
+    [ink, *_] = find_inks(np.asarray(picture), Line("3 um", 1.0, 296, 298, 352, 326))
+    assert ink.bright and ink.grey > 230
+
+
+def test_letters_on_a_label_are_not_its_paper(field, write, draw_bar):
+    image = field(level=110, spread=8)
+    image[380:440, 30:150] = 226
+    write(image, "50 um", (40, 400), 40, 30)
+    draw_bar(image, 54.0, 105.0, 386.0, 396.0, 30)
+    [length] = stated_lengths(image, [Line("50 um", 0.95, 26, 398, 150, 446)])
+    [found] = label_bars(image, find_bars(image), [length], [length.line])
+    assert (found.ends[0], found.ends[2]) == pytest.approx((54, 105), abs=0.4)
+
+
+def test_two_bars_that_go_with_a_text_are_a_question(field, write, draw_bar):
+    image = field()
+    write(image, "100 nm", (300, 300), 255, 28)
+    draw_bar(image, 290.0, 410.0, 340.0, 346.0, 255)
+    alone, line = image.copy(), Line("100 nm", 0.95, 295, 298, 402, 332)
+    draw_bar(image, 280.0, 420.0, 284.0, 290.0, 255)
+    one, two = (
+        label_bars(each, find_bars(each), stated_lengths(each, [line]), [line])[0].confidence for each in (alone, image)
+    )
+    assert one > 0.8 and two < GATE + 0.05
 
 
 @pytest.mark.parametrize("missing", [None, 4])

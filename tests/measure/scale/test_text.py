@@ -25,6 +25,9 @@ SURE = 0.75
         ("|-200nm-|", 200),
         ("(100 nm)*", 100),
         ("bar = 50 nm", 50),
+        # Pieces of a bar beside its text, as readers that know Chinese read them.
+        ("—1.00um一", 1000),
+        ("丨200 nm丨", 200),
     ],
 )
 def test_lengths_as_they_are_written(line, nm):

@@ -1,0 +1,179 @@
+"""Large annotated micrographs in tiles, each a micrograph of its own: ``prepare --tile``.
+
+A field of 4096 px that is letterboxed to a canvas of 640 px loses its small particles. Its tiles adjoin and do not
+overlap, so that no part of it is learnt or judged twice. Nothing is resampled: a pixel of a tile is a pixel of the
+micrograph, and scores are in original pixels as ever. All tiles of a micrograph are one source group. A particle that a
+seam cuts becomes one particle on each side of it, as at the border of any field; where a piece is hardly anything of
+its particle, nobody knows what it is, so that it is an ignore region.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanoseg_bench.annotations.instance import IGNORE_LABEL, Cutout, Instance, Micrograph, Polygon
+from nanoseg_bench.annotations.raster import rle_to_window, to_rle, window_to_rle
+from nanoseg_bench.annotations.source import MicrographRef
+from nanoseg_bench.annotations.tally import Tally
+from nanoseg_bench.errors import NanosegError
+from nanoseg_bench.images import ImageNotes, read_with_notes
+from nanoseg_bench.parallel import Workers
+
+LEAST_TILE = 64
+"""Pixels: in smaller ones seams cut nearly everything."""
+
+_SLIVER = 0.1
+"""Part of a particle below which what a tile shows of it is an ignore region."""
+
+
+@dataclass(frozen=True, slots=True)
+class TileRef:
+    """A MicrographRef to one tile of a micrograph.
+
+    Attributes:
+        entry: The whole micrograph.
+        row: Of the tile, from 1.
+        column: Likewise.
+        x: First column of pixels.
+        y: First row.
+        width: Columns.
+        height: Rows.
+    """
+
+    entry: MicrographRef
+    row: int
+    column: int
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def name(self) -> str:
+        """That of the whole, with the tile's place."""
+        return f"{self.entry.name}~{self.row}-{self.column}"
+
+    @property
+    def path(self) -> Path:
+        """The file to name in messages."""
+        return self.entry.path
+
+    def read(self) -> Micrograph:
+        """Read the whole annotation, and keep what the tile shows; raises what the entry raises."""
+        whole = self.entry.read()
+        first = self.x == 0 and self.y == 0
+        instances, divided = self._cut(whole.instances, whole.height, whole.width, first)
+        tile = replace(
+            whole,
+            name=self.name,
+            width=self.width,
+            height=self.height,
+            instances=instances,
+            cutout=Cutout(whole.name, self.x, self.y, whole.width, whole.height, divided),
+        )
+        # What was noted of the whole file is told once.
+        once = replace(tile, notes=(), tally=Tally(), pieces={}, without_area={}, not_carried=())
+        return tile if first else once
+
+    def _cut(
+        self, instances: Sequence[Instance], height: int, width: int, first: bool
+    ) -> tuple[tuple[Instance, ...], int]:
+        """What the tile shows, and how many particles are divided whose middle lies in it."""
+        shown: list[Instance] = []
+        divided = 0
+        for instance in instances:
+            window, x, y = rle_to_window(to_rle(instance, height, width))
+            rows, columns = window.shape
+            if not window.size:
+                # Without a pixel in the image, which is counted where it is read.
+                shown += [self._moved(instance)] if first else []
+                continue
+            left, top = max(self.x - x, 0), max(self.y - y, 0)
+            piece = window[top : max(self.y + self.height - y, 0), left : max(self.x + self.width - x, 0)]
+            if piece.shape == window.shape:
+                shown.append(self._moved(instance))
+                continue
+            middle = self.x <= x + columns / 2 < self.x + self.width and self.y <= y + rows / 2 < self.y + self.height
+            divided += middle and not instance.ignored
+            if piece.any():
+                region = window_to_rle(piece, x + left - self.x, y + top - self.y, self.height, self.width)
+                sliver = piece.sum() < _SLIVER * window.sum() and not instance.ignored
+                shown.append(replace(instance, region=region, label=IGNORE_LABEL if sliver else instance.label))
+        return tuple(shown), divided
+
+    def _moved(self, instance: Instance) -> Instance:
+        """One that no seam cuts, with its own outline."""
+        if isinstance(instance.region, tuple):
+            place = np.array([self.x, self.y], dtype=np.float64)
+            parts = (
+                Polygon(part.exterior - place, tuple(hole - place for hole in part.holes)) for part in instance.region
+            )
+            return replace(instance, region=tuple(parts))
+        window, x, y = rle_to_window(instance.region)
+        return replace(instance, region=window_to_rle(window, x - self.x, y - self.y, self.height, self.width))
+
+
+def in_tiles(entries: Sequence[MicrographRef], side: int, workers: Workers) -> list[MicrographRef]:
+    """The tiles of all micrographs that are larger than one; the others, and those that cannot be read, as they are.
+
+    Args:
+        entries: Whole micrographs.
+        side: About so many pixels is each tile long and wide: from two thirds to one and a half times as many.
+        workers: Processes.
+    """
+    found: list[MicrographRef] = []
+    for entry, size in zip(entries, workers.each(_size, entries, "measuring micrographs"), strict=True):
+        found += [entry] if size is None else lay_tiles(entry, *size, side)
+    return found
+
+
+def lay_tiles(entry: MicrographRef, width: int, height: int, side: int) -> Sequence[MicrographRef]:
+    """Adjoining tiles of nearly equal size that cover a micrograph, row by row; itself where one covers it.
+
+    Args:
+        entry: The micrograph.
+        width: Its columns.
+        height: Its rows.
+        side: Wanted side of a tile in pixels.
+    """
+    across, down = _starts(width, side), _starts(height, side)
+    if len(across) == len(down) == 2:
+        return [entry]
+    return [
+        TileRef(entry, row, column, left, top, right - left, bottom - top)
+        for row, (top, bottom) in enumerate(pairwise(down), start=1)
+        for column, (left, right) in enumerate(pairwise(across), start=1)
+    ]
+
+
+def read_pixels(micrograph: Micrograph) -> tuple[NDArray[np.uint8], ImageNotes]:
+    """The pixels of a micrograph, which may be a part of its file; contrast is mapped on the whole.
+
+    Raises:
+        ImageError: The file cannot be read.
+    """
+    pixels, notes = read_with_notes(micrograph.image_path)
+    cutout = micrograph.cutout
+    if cutout is None or pixels.shape[:2] != (cutout.whole_height, cutout.whole_width):
+        return pixels, notes  # refused by whoever compares the sizes
+    part = pixels[cutout.y : cutout.y + micrograph.height, cutout.x : cutout.x + micrograph.width]
+    return np.ascontiguousarray(part), notes
+
+
+def _starts(length: int, side: int) -> list[int]:
+    """First pixels of adjoining tiles, and where the last one ends."""
+    number = max(round(length / side), 1)
+    return [round(step * length / number) for step in range(number + 1)]
+
+
+def _size(entry: MicrographRef) -> tuple[int, int] | None:
+    """(width, height); None where the entry cannot be read, which is told when it is read again."""
+    try:
+        micrograph = entry.read()
+    except NanosegError:
+        return None
+    return micrograph.width, micrograph.height

@@ -1,0 +1,93 @@
+// Figures of the result, what a reader must know of them, and the table of statistics.
+
+import { activeSummary, changed, on, sampleIds, state } from "./state.js";
+import { byId, h, put } from "./dom.js";
+import { interval, length, ratio, statistic } from "./format.js";
+import { hint, hinted, withHint } from "./hints.js";
+import { hasText, t } from "./language.js";
+
+/** Keep figures and table up to date. */
+export function startResult() {
+  for (const radio of document.querySelectorAll('input[name="scope"]')) {
+    radio.addEventListener("change", () => { state.scope = radio.value; changed("scope"); });
+  }
+  on("statistics filters", draw);
+  on("micrographs excluded active scope", drawScope);
+}
+
+function drawScope() {
+  const many = sampleIds().length > 1;
+  byId("scope").hidden = !many && state.scope === "one";
+  byId("scope-all").textContent = t("scope.all", { n: sampleIds().length });
+  for (const radio of document.querySelectorAll('input[name="scope"]')) radio.checked = radio.value === state.scope;
+}
+
+function draw() {
+  const statistics = state.statistics;
+  const figures = byId("figures");
+  if (!statistics) {
+    put(figures, h("p", { class: "soft" }, t(activeSummary() ? "stage.loading" : "result.empty")));
+    put(byId("warnings"));
+    put(byId("statistics-body"));
+    return;
+  }
+  const { estimates, unit, count } = statistics;
+  const of = (name) => estimates.find((each) => each.name === name);
+  const tile = (id, value, label, more = "") => h("div", { class: "figure-tile", id },
+    h("p", { class: "value" }, value), h("p", { class: "label" }, label), h("p", { class: "more" }, more));
+  const median = of("d50");
+  const between = median ? interval(median.lo, median.hi, unit) : "";
+  put(figures,
+    tile("figure-count", String(count), hinted("result.count", { n: count }), statistics.images > 1 ? t("result.images", { n: statistics.images }) : ""),
+    median && median.value !== null ? tile("figure-d50", [h("span", {}, length(median.value)), h("small", {}, ` ${unit}`)], hinted("result.median"), between ? t("result.interval", { between }) : statistics.intervals ? t("result.no-interval") : t("result.interval.soon")) : null,
+    of("d10")?.value !== null && of("d10") ? tile("figure-range", [h("span", {}, `${length(of("d10").value)} – ${length(of("d90").value)}`), h("small", {}, ` ${unit}`)], hinted("result.range")) : null,
+    of("gsd")?.value !== null && of("gsd") ? tile("figure-gsd", ratio(of("gsd").value), hinted("result.gsd")) : null);
+  const notes = [...statistics.warnings];
+  put(byId("warnings"), leftOut(statistics), notes.length ? h("details", { class: "notes", open: notes.length < 3 }, h("summary", {}, t("result.notes", { n: notes.length })), h("ul", {}, notes.map((text) => h("li", {}, text)))) : null);
+  drawTable(statistics);
+}
+
+function leftOut(statistics) {
+  const rows = statistics.left_out ?? [];
+  if (!rows.length) return null;
+  const all = rows.reduce((sum, each) => sum + each.count, 0);
+  return h("details", { class: "notes" }, h("summary", {}, t("result.left-out", { n: all })), h("ul", {}, rows.map((each) => h("li", {}, t("result.left-out.of", { n: each.count, reason: each.reason })))));
+}
+
+function drawTable(statistics) {
+  const { unit } = statistics;
+  const rows = statistics.estimates.map((each) => [
+    h("th", { scope: "row" }, withHint(inUnit(each.heading, each.unit), hint(`statistic.${each.name}`, hasText(`statistic.${each.name}`) ? t(`statistic.${each.name}`) : each.meaning ?? ""))),
+    h("td", { class: "figure", data: { statistic: each.name } }, statistic(each.value, each.unit)),
+    h("td", { class: "figure soft" }, interval(each.lo, each.hi, each.unit) || (statistics.intervals ? "–" : "…")),
+  ]);
+  const sizes = h("table", { id: "size-table" }, h("caption", {}, hinted("statistics.sizes")),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("statistics.quantity")), h("th", { scope: "col", class: "figure" }, t("statistics.value")), h("th", { scope: "col", class: "figure" }, hinted("statistics.interval")))),
+    h("tbody", {}, rows.map((cells) => h("tr", {}, cells))));
+  put(byId("statistics-body"), h("p", { class: "soft" }, statistics.sentence), h("div", { class: "tables" }, scrolled(sizes, t("statistics.sizes")), groupsTable(statistics, unit)));
+}
+
+const inUnit = (text, unit) => (unit ? `${text} (${unit})` : text);
+
+/** A line for each group and quantity. */
+function groupsTable(statistics) {
+  const rows = statistics.groups.flatMap((group) => group.quantities.map((each, i) => ({ group, each, first: i === 0 })));
+  if (!rows.length) return null;
+  // As in the Word report: SD without an interval.
+  const value = (name, { value: number, lo, hi }, unit) => [statistic(number, unit), lo === null || name === "sd" ? null : h("span", { class: "soft" }, ` [${statistic(lo, unit)}, ${statistic(hi, unit)}]`)];
+  const table = h("table", { id: "group-table" }, h("caption", {}, t("statistics.groups")),
+    h("thead", {}, h("tr", {}, ["statistics.group", "statistics.quantity", "statistics.count", "statistics.mean", "statistics.sd", "statistics.median"].map((key, i) => h("th", { scope: "col", class: i > 1 ? "figure" : null }, t(key))))),
+    h("tbody", {}, rows.map(({ group, each, first }) => h("tr", { class: first ? "first" : null },
+      h("th", { scope: "row" }, group.name === "all" ? t("statistics.all") : group.name),
+      h("td", {}, withHint(inUnit(each.heading, each.unit), hint(`quantity.${each.quantity}`, meaningOf(each.quantity)))),
+      h("td", { class: "figure" }, String(each.count)),
+      ...["mean", "sd", "d50"].map((name) => h("td", { class: "figure" }, value(name, each.estimates[name], each.unit)))))));
+  return scrolled(table, t("statistics.groups"));
+}
+
+const meaningOf = (quantity) => state.about.columns.find((each) => each.quantity === quantity)?.meaning ?? "";
+
+/** A table that may be wider than the screen: the keyboard scrolls it, too. */
+export function scrolled(table, label) {
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, table);
+}

@@ -1,0 +1,1 @@
+"""The functions below ``/api/v1``, by what they are about."""

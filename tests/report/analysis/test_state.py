@@ -1,0 +1,78 @@
+"""What is kept of an analysed micrograph, by this version and by earlier ones."""
+
+from dataclasses import replace
+
+import orjson
+import pandas as pd
+import pytest
+
+from nanoseg_bench.measure.field import Field
+from nanoseg_bench.measure.length import Length
+from nanoseg_bench.measure.particles import Decisions, Rules
+from nanoseg_bench.measure.scale import SCALE_BAR, FoundScale, LabelledBar
+from nanoseg_bench.report.analysis.micrograph import AnalysedMicrograph, judged
+from nanoseg_bench.report.analysis.state import read_key, read_state, write_state
+from nanoseg_bench.seals import SEAL
+
+
+@pytest.fixture
+def analysed(tmp_path, make_image):
+    image, table = make_image(tmp_path, "first", 0, 0.5)
+    origins = ["model", "changed", "drawn"]
+    instances = tuple(replace(each, origin=origins[n % 3]) for n, each in enumerate(image.instances))
+    scale = FoundScale(
+        0.5, SCALE_BAR, 0.9, (10.0, 290.0, 110.0, 290.0), "50 nm", 50.0, 0.005,
+        (LabelledBar((1.0, 2.0, 30.0, 2.0), "20 nm", 20.0, 0.2),), ("look",),
+    )  # fmt: skip
+    return judged(
+        AnalysedMicrograph(
+            image=replace(image, instances=instances, edited=7, file_name="erstes.png"),
+            table=table,
+            scale=scale,
+            warnings=("look",),
+            rules=Rules(confidence=0.4, max_diameter=Length(40, "px"), keep_marks=True),
+            border="keep",
+            field=Field(top=5, right=420, bottom=290),
+            decisions=Decisions(removed=frozenset({3}), counted=frozenset({8, 2})),
+        )
+    )
+
+
+def test_all_of_it_is_read_again(analysed, tmp_path):
+    path = tmp_path / "state.json"
+    write_state(path, analysed, "key")
+    again = read_state(path)
+    assert read_key(path) == "key"
+    pd.testing.assert_frame_equal(again.table, analysed.table, check_exact=True)
+    for name in ("scale", "warnings", "rules", "border", "field", "decisions"):
+        assert getattr(again, name) == getattr(analysed, name), name
+    for name in ("name", "path", "sha256", "width", "height", "nm_per_px", "scale_source", "bottom", "acquisition",
+                 "edited", "file_name"):  # fmt: skip
+        assert getattr(again.image, name) == getattr(analysed.image, name), name
+    about = [(each.label, each.score, each.on_mark, each.origin, each.region) for each in again.image.instances]
+    assert about == [
+        (each.label, each.score, each.on_mark, each.origin, each.region) for each in analysed.image.instances
+    ]
+    pd.testing.assert_frame_equal(judged(again).table, analysed.table, check_exact=True)
+    assert read_state(path, outlines=False).image.instances == ()
+
+
+def test_a_state_of_an_earlier_version_is_what_a_model_found(analysed, tmp_path):
+    """Written without origins, rules and decisions, and with less of the scale."""
+    path = tmp_path / "state.json"
+    write_state(path, analysed, "key")
+    kept = orjson.loads(path.read_bytes())
+    for name in ("rules", "border", "field", "decisions", "edited", "file_name", SEAL):
+        del kept[name]
+    for name in ("value_nm", "others", "warnings"):
+        del kept["scale"][name]
+    del kept["table"]["origin"]
+    for each in kept["instances"]:
+        del each["origin"]
+    path.write_bytes(orjson.dumps(kept))
+    again = read_state(path)
+    assert set(again.table["origin"]) == {each.origin for each in again.image.instances} == {"model"}
+    assert again.scale.nm_per_px == 0.5
+    assert again.scale.others == ()
+    columns = [name for name in again.table if name != "origin"]
+    pd.testing.assert_frame_equal(again.table[columns], analysed.table[columns], check_exact=True)

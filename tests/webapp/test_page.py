@@ -1,0 +1,533 @@
+"""The page in a real browser, with the real server and the shipped weights: what a person does, and what comes of it.
+
+Chromium is the system's (``apt-get install chromium``). Without it these tests are skipped, except where
+``NANOSEG_BENCH_CHROMIUM=required``, as in ``.ci/run``.
+"""
+
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from shutil import which
+
+import pytest
+
+import nanoseg_bench
+
+CHROMIUM = which("chromium") or which("chromium-browser")
+REQUIRED = os.environ.get("NANOSEG_BENCH_CHROMIUM") == "required"
+SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+EMPS = SHARED / "emps" / "images" / "2cd773d930.png"
+LIST = SHARED / "list" / "image_c_01.png"
+EXAMPLE = Path(nanoseg_bench.__file__).parent / "webapp" / "example" / "example.png"
+
+pytestmark = pytest.mark.slow
+
+if not REQUIRED:
+    pytest.importorskip("playwright", reason="the extra test is not installed")
+    pytest.importorskip("flask", reason="the extra app is not installed")
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed (apt-get install chromium)", allow_module_level=True)
+
+from playwright.sync_api import TimeoutError as PlaywrightTimeout  # noqa: E402
+from playwright.sync_api import expect, sync_playwright  # noqa: E402
+
+expect.set_options(timeout=20_000)
+
+ANALYSED_MS = 240_000  # with one core for all
+WIDTHS = {1280: 900, 390: 844}
+THEMES = ("light", "dark")
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    """The address of ``nanoseg-bench serve``."""
+    command = [sys.executable, "-m", "nanoseg_bench", "serve", "--port", "0", "--no-browser"]
+    folder = tmp_path_factory.mktemp("page")
+    with (folder / "log.txt").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "--data-dir", str(folder / "data")], stdout=subprocess.PIPE, stderr=log, text=True
+        )
+        told = process.stdout.readline()
+        found = re.search(r"http://\S+", told)
+        assert found, (told, (folder / "log.txt").read_text())
+        yield found[0]
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    assert CHROMIUM is not None, "Chromium is required here (apt-get install chromium)"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Troubles(list):
+    """What the browser complained of: scripts that fail, and what the Content-Security-Policy refuses."""
+
+    def watch(self, page):
+        page.on("pageerror", lambda error: self.append(str(error)))
+        page.on("console", lambda message: self.append(message.text) if message.type == "error" else None)
+        page.on("requestfailed", lambda request: self._failed(request))
+
+    def _failed(self, request):
+        if request.failure != "net::ERR_ABORTED":
+            self.append(f"{request.url}: {request.failure}")
+
+
+@pytest.fixture(scope="module")
+def analysed(chromium, url):
+    """A session in which the example is analysed, as a cookie."""
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(url)
+    page.get_by_role("button", name="Try the example").click()
+    expect(page.locator("#figure-count .value")).to_have_text(re.compile(r"\d"), timeout=ANALYSED_MS)
+    page.close()
+    yield context.storage_state()
+    context.close()
+
+
+@pytest.fixture
+def open_page(chromium, url, analysed):
+    """Opens the page of that session, or of a new one, at a width and in a theme."""
+    contexts, troubles = [], Troubles()
+
+    def open_(width=1280, theme="light", fresh=False, **more):
+        state = None if fresh else analysed
+        size = {"width": width, "height": WIDTHS.get(width, 900)}
+        context = chromium.new_context(
+            viewport=size, color_scheme=theme, storage_state=state, accept_downloads=True, **more
+        )
+        contexts.append(context)
+        page = context.new_page()
+        troubles.watch(page)
+        page.goto(url)
+        expect(page.locator("body")).not_to_have_class("starting")
+        if not fresh:
+            expect(page.locator("#figure-d50 .more")).to_contain_text("–")  # its interval, which comes last
+        return page
+
+    open_.troubles = troubles
+    yield open_
+    for context in contexts:
+        context.close()
+    assert not troubles
+
+
+def median_of(page):
+    return float(page.locator("#figure-d50 .value").inner_text().split()[0])
+
+
+def count_of(page):
+    return int(page.locator("#figure-count .value").inner_text())
+
+
+def centre_of(page, number):
+    """Where a particle lies on the screen."""
+    box = page.locator(f'[data-number="{number}"]').bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def wait_saved(page):
+    expect(page.locator("#saved")).to_contain_text("saved")
+
+
+def rows_of_word(path):
+    """The table of key figures of a Word report: {quantity: (value, interval)}."""
+    from docx import Document
+
+    (table,) = [
+        each for each in Document(path).tables if each.rows[0].cells[0].text == "Quantity" and "D50" in _text(each)
+    ]
+    return {row.cells[0].text: (row.cells[1].text, row.cells[2].text) for row in table.rows[1:]}
+
+
+def _text(table):
+    return " ".join(cell.text for row in table.rows for cell in row.cells)
+
+
+def test_a_click_before_the_page_listens_is_not_lost(chromium, url):
+    context = chromium.new_context()
+    page = context.new_page()
+    held = []
+    page.route("**/lang/en.json", lambda route: held.append(route))
+    page.goto(url)
+    example = page.locator("#choose-example")
+    with pytest.raises(PlaywrightTimeout, match=r"inert|intercepts pointer events"):
+        example.click(timeout=1_000)
+    held[0].continue_()
+    example.click()
+    expect(page.locator("#strip .item")).to_have_count(1)
+    context.close()
+
+
+def test_a_list_that_comes_late_does_not_undo_a_later_one(chromium, url):
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(url)
+    page.locator("#choose-example").click()
+    expect(page.locator("#strip .item")).to_have_count(1)
+    held = []
+    page.route("**/micrographs", lambda route: held.append(route))
+    page.evaluate(f"import('{url}static/js/uploads.js').then((uploads) => {{ uploads.poll(); uploads.poll(); }})")
+    while len(held) < 2:
+        page.wait_for_timeout(50)
+    *early, late = held
+    with page.expect_response("**/micrographs"):
+        late.continue_()
+    for each in early:
+        each.fulfill(json={"micrographs": []})
+    page.wait_for_timeout(300)
+    expect(page.locator("#strip .item")).to_have_count(1)
+    context.close()
+
+
+def test_from_upload_to_word_by_mouse(open_page, tmp_path):
+    page = open_page()
+    page.locator("#files").set_input_files(EXAMPLE)
+    expect(page.locator("#strip .told.done")).to_have_count(2, timeout=ANALYSED_MS)
+    page.locator("#strip .open").nth(1).click()
+    expect(page.locator("#figure-d50 .more")).to_contain_text("–")
+    before = count_of(page)
+    assert before > 20
+
+    # The slider: fewer count, and what no longer counts is gone from the micrograph.
+    page.locator("#confidence").fill("0.97")
+    expect(page.locator("#figure-count .value")).not_to_have_text(str(before))
+    assert count_of(page) < before
+    expect(page.locator("#legend .unsure")).to_be_visible()
+    page.locator("#filters-reset").click()
+    expect(page.locator("#figure-count .value")).to_have_text(str(before))
+
+    # Delete, undo, redo.
+    first = page.locator(".outlines path.in").first.get_attribute("data-number")
+    page.mouse.click(*centre_of(page, first))
+    expect(page.locator("#selection")).to_contain_text(f"Particle {first}")
+    page.keyboard.press("Delete")
+    expect(page.locator("#figure-count .value")).to_have_text(str(before - 1))
+    page.keyboard.press("Control+z")
+    expect(page.locator("#figure-count .value")).to_have_text(str(before))
+    page.locator("#do-redo").click()
+    expect(page.locator("#figure-count .value")).to_have_text(str(before - 1))
+
+    # Draw it again, corner by corner, where it was.
+    page.locator("#show-left-out").click()
+    x, y = centre_of(page, first)
+    page.locator("#tool-draw").click()
+    for dx, dy in ((-14, -14), (14, -14), (14, 14), (-14, 14), (-14, -14)):
+        page.mouse.click(x + dx, y + dy)
+    expect(page.locator("#selection")).to_contain_text("drawn by hand")
+    expect(page.locator("#figure-count .value")).to_have_text(str(before))
+    wait_saved(page)
+    drawn = page.locator(".outlines .selected").get_attribute("data-number")
+    size = page.locator("#selection .facts dd").first.inner_text()
+
+    # Drag one of its corners out: it is larger then.
+    page.keyboard.press("e")
+    page.mouse.move(x + 14, y + 14)
+    page.mouse.down()
+    page.mouse.move(x + 30, y + 30, steps=4)
+    page.mouse.up()
+    expect(page.locator("#selection .facts dd").first).not_to_have_text(size)
+    assert float(page.locator("#selection .facts dd").first.inner_text().split()[0]) > float(size.split()[0])
+    page.keyboard.press("Escape")
+
+    # The scale: twice the length of the bar, twice the sizes.
+    scale, median = float(page.locator("#scale-value").inner_text()), median_of(page)
+    page.locator("#scale-edit").click()
+    bar = page.locator("#scale-bar-input")
+    length, unit = bar.input_value().split()
+    bar.fill(f"{2 * float(length):g} {unit}")
+    bar.press("Enter")
+    expect(page.locator("#scale-value")).not_to_have_text(f"{scale:g}")
+    assert float(page.locator("#scale-value").inner_text()) == pytest.approx(2 * scale, rel=1e-3)
+    expect(page.locator("#figure-d50 .value")).not_to_contain_text(f"{median:.4g}")
+    assert median_of(page) == pytest.approx(2 * median, rel=1e-3)
+
+    # The Word report has the numbers of the page, digit by digit.
+    expect(page.locator("#figure-d50 .more")).to_contain_text("–")
+    shown = {
+        row.locator("th").inner_text().split("\n")[0].removesuffix("?").strip(): row.locator("td").all_inner_texts()
+        for row in page.locator("#size-table tbody tr").all()
+    }
+    count = page.locator("#figure-count .value").inner_text()
+    page.locator("#operator").fill("A. Chemist")
+    with page.expect_download(timeout=ANALYSED_MS) as download:
+        page.locator("#download-word").click()
+    path = tmp_path / "report.docx"
+    download.value.save_as(path)
+    told = rows_of_word(path)
+    assert told.pop("Number of particles")[0] == count
+    assert {name: [value, interval.replace(" to ", " – ")] for name, (value, interval) in told.items()} == shown
+    words = zipfile.ZipFile(path).read("word/document.xml").decode()
+    assert "A. Chemist" in words
+    assert drawn
+
+
+@pytest.mark.skipif(not EMPS.is_file(), reason="shared/data/emps is not here")
+def test_real_micrographs_are_pooled(open_page):
+    page = open_page(fresh=True)
+    page.locator("#files").set_input_files([EMPS, LIST])
+    expect(page.locator("#strip .told.done")).to_have_count(2, timeout=ANALYSED_MS)
+    counts = []
+    for number in range(2):
+        page.locator("#strip .open").nth(number).click()
+        expect(page.locator("#micrograph-heading")).to_have_text([EMPS, LIST][number].name)
+        expect(page.locator("body.stale")).to_have_count(0)
+        expect(page.locator("#figure-d50 .more")).to_contain_text("–")
+        counts.append(count_of(page))
+    assert min(counts) > 3
+    page.get_by_role("radio", name="All 2 images").check()
+    expect(page.locator("#figure-count")).to_contain_text("of 2 images")
+    page.locator("#strip input[type=checkbox]").first.uncheck()
+    expect(page.locator("#figure-count .value")).to_have_text(str(counts[1]))
+
+
+def test_all_of_it_by_keyboard(open_page):
+    page = open_page()
+    before = count_of(page)
+    page.locator("#viewport").focus()
+    page.keyboard.press("n")
+    expect(page.locator("#announcer")).to_contain_text("Particle")
+    page.keyboard.press("Shift+n")
+    expect(page.locator("#selection")).to_contain_text("2 particles selected")
+    page.keyboard.press("m")
+    expect(page.locator("#selection")).to_contain_text("drawn by hand")
+    page.keyboard.press("Control+z")
+    expect(page.locator("#figure-count .value")).to_have_text(str(before))
+    # Draw a square with the arrows.
+    page.keyboard.press("d")
+    for key in ("ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp"):
+        for _ in range(2):
+            page.keyboard.press(f"Shift+{key}")
+        page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    expect(page.locator("#selection")).to_contain_text("drawn by hand")
+    # A corner of it, one step to the right.
+    outline = page.locator(".outlines .selected").get_attribute("d")
+    page.keyboard.press("e")
+    page.keyboard.press(".")
+    page.keyboard.press("Shift+ArrowRight")
+    expect(page.locator(".outlines .selected")).not_to_have_attribute("d", outline)
+    page.keyboard.press("Escape")
+    page.keyboard.press("Delete")
+    expect(page.locator("#figure-count .value")).to_have_text(str(before))
+    for _ in range(3):
+        page.keyboard.press("Control+z")
+    wait_or_clean(page)
+    page.keyboard.press("?")
+    expect(page.locator("#help")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#help")).not_to_be_visible()
+
+
+def wait_or_clean(page):
+    """All edits are taken back, and the server knows it."""
+    expect(page.locator("#saved")).to_have_text("")
+
+
+def test_a_line_splits_a_particle(open_page):
+    page = open_page()
+    before = count_of(page)
+    first = page.locator(".outlines path.in").first.get_attribute("data-number")
+    x, y = centre_of(page, first)
+    box = page.locator(f'[data-number="{first}"]').bounding_box()
+    page.mouse.click(x, y)
+    page.keyboard.press("s")
+    page.mouse.click(x, y - box["height"])
+    page.mouse.click(x, y + box["height"])
+    expect(page.locator("#figure-count .value")).to_have_text(str(before + 1))
+    page.keyboard.press("Control+z")
+    expect(page.locator("#figure-count .value")).to_have_text(str(before))
+    wait_or_clean(page)
+
+
+def delete_first(page):
+    number = page.locator(".outlines path.in").first.get_attribute("data-number")
+    page.mouse.click(*centre_of(page, number))
+    page.keyboard.press("Delete")
+
+
+def take_back(page):
+    """No edits, whatever other tests left."""
+    page.evaluate(
+        """async () => {
+          const { micrographs: [{ id }] } = await (await fetch("api/v1/micrographs")).json();
+          const { revision } = await (await fetch(`api/v1/micrographs/${id}`)).json();
+          const token = document.querySelector('meta[name="csrf-token"]').content;
+          const headers = { "Content-Type": "application/json", "X-CSRF-Token": token };
+          await fetch(`api/v1/micrographs/${id}/edits`,
+            { method: "PUT", headers, body: JSON.stringify({ revision, edits: {} }) });
+        }"""
+    )
+
+
+def test_the_slower_of_two_windows_is_told(open_page):
+    first, second = open_page(), open_page()
+    before = count_of(first)
+    delete_first(first)
+    wait_saved(first)
+    delete_first(second)
+    expect(second.locator("#alerts")).to_contain_text("changed in another window")
+    expect(second.locator("#figure-count .value")).to_have_text(str(before - 1))
+    expect(second.locator("#saved")).to_contain_text("1 edit, saved")
+    take_back(second)
+    assert all("409" in each for each in open_page.troubles)
+    open_page.troubles.clear()
+
+
+def test_edits_wait_for_a_server_that_is_away(open_page):
+    page = open_page()
+    page.route("**/edits", lambda route: route.abort())
+    delete_first(page)
+    expect(page.locator("#alerts")).to_contain_text("does not answer")
+    expect(page.locator("#saved")).to_have_text("Saving…")
+    page.unroute("**/edits")
+    wait_saved(page)
+    take_back(page)
+    assert all("ERR_FAILED" in each for each in open_page.troubles)
+    open_page.troubles.clear()
+
+
+def test_fingers_zoom_select_and_draw(open_page):
+    page = open_page(390, has_touch=True, is_mobile=True)
+    number = page.locator(".outlines path.in").first.get_attribute("data-number")
+    page.touchscreen.tap(*centre_of(page, number))
+    expect(page.locator("#selection")).to_contain_text(f"Particle {number}")
+    fingers = page.context.new_cdp_session(page)
+    box = page.locator("#viewport").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def touch(kind, *points):
+        spots = [{"x": x + dx, "y": y + dy, "id": number} for number, (dx, dy) in enumerate(points)]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": spots})
+
+    # Two fingers that part zoom in.
+    before = int(page.locator("#zoom-level").inner_text().split()[0])
+    touch("touchStart", (-20, 0), (20, 0))
+    for far in (40, 60, 80):
+        touch("touchMove", (-far, 0), (far, 0))
+    touch("touchEnd")
+    expect(page.locator("#zoom-level")).not_to_have_text(f"{before} %")
+    assert int(page.locator("#zoom-level").inner_text().split()[0]) > 2 * before
+    # One finger draws round a particle.
+    page.locator("#tool-draw").tap()
+    ring = [(40 * math.cos(angle / 4), 40 * math.sin(angle / 4)) for angle in range(25)]
+    touch("touchStart", ring[0])
+    for point in ring[1:]:
+        touch("touchMove", point)
+    touch("touchEnd")
+    expect(page.locator("#selection")).to_contain_text("drawn by hand")
+    # Chromium makes no click of a tap within a quarter of a second of the finger that drew; no hand is so fast.
+    page.wait_for_timeout(400)
+    page.locator("#do-undo").tap()
+    wait_or_clean(page)
+
+
+def test_a_chart_picks_particles_out(open_page):
+    page = open_page()
+    plot = page.locator("#chart-sizes .plot")
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 90, steps=4)
+    page.mouse.up()
+    found = page.locator(".outlines .brushed")
+    expect(found.first).to_be_visible()
+    number = found.count()
+    assert 0 < number < count_of(page)
+    expect(page.locator("#brush-text")).to_contain_text(f"{number} particle")
+    expect(page.locator("#particle-table tbody tr")).to_have_count(number)
+    # The same by typing.
+    low, high = (page.locator(f"#sizes-{end}").input_value() for end in ("from", "to"))
+    page.locator("#brush-clear").click()
+    expect(page.locator(".outlines .brushed")).to_have_count(0)
+    page.locator("#sizes-from").fill(low)
+    page.locator("#sizes-to").fill(high)
+    page.locator("#sizes-to").press("Enter")
+    expect(page.locator(".outlines .brushed")).to_have_count(number)
+
+
+def test_the_table_sorts_and_shows_what_is_selected(open_page):
+    page = open_page()
+    page.locator('[id^="sort-diameter"]').click()
+    cells = page.locator('#particle-table td[data-column^="diameter"]')
+    values = [float(text) for text in cells.all_inner_texts() if text]
+    assert values == sorted(values)
+    page.locator('[id^="sort-diameter"]').click()
+    values = [float(text) for text in cells.all_inner_texts() if text]
+    assert values == sorted(values, reverse=True)
+    page.locator("#particle-table tbody tr").first.locator("td").nth(2).click()
+    expect(page.locator(".outlines .selected")).to_have_count(1)
+
+
+def test_what_cannot_be_read_says_why(open_page):
+    page = open_page(fresh=True)
+    files = [
+        {"name": "=evil().png", "mimeType": "image/png", "buffer": b"no image"},
+        {"name": "<img src=x onerror=alert(1)>.png", "mimeType": "image/png", "buffer": b"GIF89a"},
+    ]
+    page.locator("#files").set_input_files(files)
+    expect(page.locator("#strip .told.failed")).to_have_count(2)
+    expect(page.locator("#strip .name").nth(1)).to_have_text("<img src=x onerror=alert(1)>.png")
+
+
+def test_another_language_is_one_file(chromium, url):
+    """A file beside ``en.json``, which the server names in the page; here a browser gets both as if it were there."""
+    context = chromium.new_context(locale="de-AT")
+    page = context.new_page()
+
+    def add_language(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, body=answer.text().replace('data-languages="en"', 'data-languages="de en"'))
+
+    page.route(url, add_language)
+    page.route("**/lang/de.json", lambda route: route.fulfill(json={"add.heading": "Aufnahmen hierher ziehen"}))
+    page.goto(url)
+    expect(page.locator("#add-heading")).to_have_text("Aufnahmen hierher ziehen")
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    expect(page.get_by_role("button", name="Choose a folder")).to_be_visible()  # not translated yet
+    page.get_by_label("Language").select_option("en")
+    expect(page.locator("#add-heading")).to_have_text("Drop micrographs here")
+    context.close()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("theme", THEMES)
+def test_axe_finds_nothing(open_page, width, theme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = open_page(width, theme, fresh=True)
+    _look(Axe(), page, "the empty page")
+    page = open_page(width, theme)
+    page.locator("#scale-edit").click()
+    page.locator("#viewport").focus()
+    page.keyboard.press("n")
+    for details in page.locator("details").all():
+        details.evaluate("element => { element.open = true; }")
+    _look(Axe(), page, "the result")
+    assert page.evaluate(_TOO_WIDE) == []
+    page.locator("#help-button").click()
+    _look(Axe(), page, "the help")
+
+
+_TOO_WIDE = """() => document.documentElement.scrollWidth <= innerWidth ? [] :
+  [...document.querySelectorAll("body *")].filter((each) => each.getBoundingClientRect().right > innerWidth
+    && !each.closest(".scroll, .strip, .scene")).map((each) => `${each.tagName}#${each.id}.${each.className}`)"""
+"""What makes the page scroll sideways."""
+
+
+def _look(axe, page, where):
+    found = axe.run(page).response["violations"]
+    assert not found, f"{where}: " + json.dumps(
+        [{each["id"]: [node["html"] for node in each["nodes"]]} for each in found], indent=1
+    )
