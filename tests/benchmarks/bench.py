@@ -5,6 +5,7 @@
     make bench PARTS=commands,speed
     python tests/benchmarks/bench.py --list    the parts, how long they take, what they measure
     python tests/benchmarks/bench.py --write   the documents from figures.json, without measuring
+    python tests/benchmarks/bench.py --adopt --parts scale     figures.json from the documents, as for a new number
 
 Figures lie in ``figures.json`` beside this file, each with its command, date and processor. A document shows one as
 ``<!--NAME-->0.955<!--/-->``, and what stands between is written from the figure. A marked number without a figure is
@@ -84,12 +85,14 @@ class Bench:
             raise SystemExit(f"{shlex.join(command)}: exit code {done.returncode}\n{said}")
         return time.perf_counter() - began
 
-    def own_micrographs(self) -> None:
-        """30 rendered ones in a folder as a lab has them."""
+    def own_micrographs(self) -> int:
+        """Render some into a folder as a lab has them; how many."""
         sys.path.insert(0, str(ROOT / "docs" / "images"))
         from strip import render
 
-        render(self.folder / OWN, 12 if self.tiny else 30)
+        images = 12 if self.tiny else 30
+        render(self.folder / OWN, images)
+        return images
 
 
 def records(_: Bench | None = None) -> list[dict]:
@@ -149,9 +152,9 @@ def records(_: Bench | None = None) -> list[dict]:
 
 def commands(bench: Bench) -> list[dict]:
     """README's four commands, as they stand there; ``annotate`` only checks, as LabelMe would wait for a person."""
-    bench.own_micrographs()
+    images, found = bench.own_micrographs(), []
+    units = {"annotate": ("s", 1), "prepare": ("s", 0), "run": ("minutes", 1), "predict": ("s", 0)}
     lines = re.findall(r"^    (nanoseg-bench .*)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)[:4]
-    found = []
     for line in lines:
         words = shlex.split(MARKED.sub(r"\2", line), comments=True)[1:]
         words += ["--check"] if words[0] == "annotate" else []
@@ -159,11 +162,9 @@ def commands(bench: Bench) -> list[dict]:
         if bench.tiny:
             words = [word.replace("-quick-", "-smoke-") for word in words]
             words += {"prepare": ["--size", "128"], "run": ["--preset", "smoke"]}.get(words[0], [])
-        seconds = bench.command(words)
-        minutes = {"unit": "minutes", "digits": 1} if words[0] == "run" else {"unit": "s", "digits": 0}
-        minutes |= {"digits": 1} if words[0] == "annotate" else {}
-        value = seconds / 60 if words[0] == "run" else seconds
-        found.append({**figure(words[0], value, n=30, **minutes), "command": shown})
+        unit, digits = units[words[0]]
+        value = bench.command(words) / (60 if unit == "minutes" else 1)
+        found.append({**figure(words[0], value, unit=unit, digits=digits, n=images), "command": shown})
     return found
 
 
@@ -177,7 +178,7 @@ def demo(bench: Bench) -> list[dict]:
 
 def shipped(bench: Bench) -> list[dict]:
     """AP50 (any class) of NSYOLO from scratch and from the shipped weights, and of Otsu: the mean of five folds."""
-    bench.own_micrographs()
+    images = bench.own_micrographs()
     preset = "smoke" if bench.tiny else "quick"
     run = ["run", "gold-5fold", "--preset", preset, "--models"]
     calls = [["prepare", OWN, "--name", "gold", "--folds", "5"], [*run, "nsyolo", "otsu"]]
@@ -190,8 +191,8 @@ def shipped(bench: Bench) -> list[dict]:
             start = "otsu" if row["model"] == "otsu" else "scratch" if row["initial_weights"] == "none" else "shipped"
             ends = [float(row[f"map_50_agnostic_fold_mean{end}"]) for end in ("", "_lo", "_hi")]
             command = shlex.join(["nanoseg-bench", *calls[2 if start == "shipped" else 1]])
-            found.append({**figure(f"{start}-with-interval", *ends, n=30), "command": command})
-            found.append({**figure(start, ends[0], n=30), "command": command})
+            found.append({**figure(f"{start}-with-interval", *ends, n=images), "command": command})
+            found.append({**figure(start, ends[0], n=images), "command": command})
     return found
 
 
@@ -322,6 +323,9 @@ def main() -> None:
     parser.add_argument("--parts", help="with commas between them (default: those of the documents, see --list)")
     parser.add_argument("--list", action="store_true", help="print the parts")
     parser.add_argument("--write", action="store_true", help="write the documents from figures.json, measure nothing")
+    parser.add_argument(
+        "--adopt", action="store_true", help="take the marked numbers of --parts as documents have them"
+    )
     parser.add_argument("--busy", action="store_true", help="whatever else is at work; for a look only")
     parser.add_argument("--tiny", action="store_true", help="in seconds, to see whether the parts work; implies --busy")
     parser.add_argument("--emps", type=Path, default=EMPS, help="a copy of the EMPS repository (default: %(default)s)")
@@ -333,9 +337,13 @@ def main() -> None:
     chosen = arguments.parts.split(",") if arguments.parts else [name for name, part in PARTS.items() if part.default]
     if unknown := set(chosen) - set(PARTS):
         parser.error(f"{', '.join(sorted(unknown))}: no part; the parts are {', '.join(PARTS)}")
+    if arguments.adopt and not arguments.parts:
+        parser.error("--adopt: say by --parts of which parts; what was measured of them is forgotten")
     look = arguments.busy or arguments.tiny
     path, kept = (BUSY_FIGURES, {}) if look else (FIGURES, read_figures(FIGURES))
-    for name in [] if arguments.write else chosen:
+    if arguments.adopt:
+        kept = {name: each for name, each in kept.items() if name.split(".")[0] not in chosen}
+    for name in [] if arguments.write or arguments.adopt else chosen:
         print(f"{name}: {PARTS[name].about}, about {PARTS[name].takes}", flush=True)
         found = measure(name, arguments.emps.resolve(), tiny=arguments.tiny, busy=look)
         if not look and any(each.quiet is False for each in found.values()):

@@ -23,7 +23,7 @@ _COMMENT = re.compile(r"<!--(?:[a-z0-9.-]+|/)-->")
 def script(*words):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, bench.__file__, *words]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=850)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
@@ -141,3 +141,25 @@ def test_the_parts_are_listed_and_a_misspelt_one_is_refused():
     refused = script("--parts", "record")
     assert refused.returncode == 2
     assert "record: no part; the parts are records, commands" in refused.stderr
+
+
+def test_what_is_adopted_is_named():
+    refused = script("--adopt")
+    assert refused.returncode == 2
+    assert "say by --parts of which parts" in refused.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_look_measures_and_touches_no_document():
+    kept = [FIGURES, *DOCUMENTS]
+    before = [path.read_bytes() for path in kept]
+    done = script("--tiny", "--parts", "prepare,analyze")
+    assert done.returncode == 0, done.stderr
+    found = read_figures(bench.BUSY_FIGURES)
+    assert {"prepare.one-worker", "prepare.speed-up", "analyze.find-particles", "analyze.word"} <= set(found)
+    assert all(name in done.stdout and each.value > 0 and each.origin == "measured" for name, each in found.items())
+    assert found["prepare.speed-up"].command.startswith(
+        "python tests/benchmarks/bench_prepare.py --images 400 --pairs 5"
+    )
+    assert [path.read_bytes() for path in kept] == before
