@@ -3,9 +3,9 @@
     make bench                                 the parts whose figures stand in documents, some hours
     make bench PARTS=records                   numbers from the published tables: seconds, computes nothing
     make bench PARTS=commands,speed
-    python tests/benchmarks/bench.py --list    the parts, how long they take, what they measure
-    python tests/benchmarks/bench.py --write   the documents from figures.json, without measuring
-    python tests/benchmarks/bench.py --adopt --parts scale     figures.json from the documents, as for a new number
+    make bench BENCH=--list                    the parts, how long they take, what they measure
+    make bench BENCH=--write                   the documents from figures.json, without measuring
+    make bench BENCH=--adopt PARTS=scale       figures.json from the documents, where a number was changed by hand
 
 Figures lie in ``figures.json`` beside this file, each with its command, date and processor. A document shows one as
 ``<!--NAME-->0.955<!--/-->``, and what stands between is written from the figure. A marked number without a figure is
@@ -276,13 +276,9 @@ def measure(name: str, emps: Path, *, tiny: bool, busy: bool) -> dict[str, Figur
     """Figures of a part.
 
     Raises:
-        SystemExit: Others are at work, something that it needs is missing, or a command failed.
+        SystemExit: Others are at work, or a command failed.
     """
     part = PARTS[name]
-    if part.needs == "emps" and not (emps / "images").is_dir():
-        raise SystemExit(f"{name}: no EMPS in {emps}; give its repository by --emps, or other PARTS")
-    if part.needs == "cuda" and shutil.which("nvidia-smi") is None:
-        raise SystemExit(f"{name}: needs a GPU of NVIDIA, and there is none here")
     shares = [busy_share()] if part.timed else []
     if max(shares, default=0) > MOST_BUSY and not busy:
         raise SystemExit(
@@ -300,6 +296,14 @@ def measure(name: str, emps: Path, *, tiny: bool, busy: bool) -> dict[str, Figur
 
         same["processor"] = device_name("cuda" if part.needs == "cuda" else "cpu")
     return {f"{name}.{each.pop('name')}": Figure(**same | each) for each in found}
+
+
+def require(name: str, emps: Path) -> None:
+    """SystemExit where a part cannot be measured here."""
+    if PARTS[name].needs == "emps" and not (emps / "images").is_dir():
+        raise SystemExit(f"{name}: no EMPS in {emps}; give its repository by --emps, or other PARTS")
+    if PARTS[name].needs == "cuda" and shutil.which("nvidia-smi") is None:
+        raise SystemExit(f"{name}: needs a GPU of NVIDIA, and there is none here; give other PARTS")
 
 
 def busy_share() -> float:
@@ -339,24 +343,35 @@ def main() -> None:
         parser.error(f"{', '.join(sorted(unknown))}: no part; the parts are {', '.join(PARTS)}")
     if arguments.adopt and not arguments.parts:
         parser.error("--adopt: say by --parts of which parts; what was measured of them is forgotten")
-    look = arguments.busy or arguments.tiny
-    path, kept = (BUSY_FIGURES, {}) if look else (FIGURES, read_figures(FIGURES))
+    look, emps = arguments.busy or arguments.tiny, arguments.emps.resolve()
+    kept = {} if look else read_figures(FIGURES)
     if arguments.adopt:
         kept = {name: each for name, each in kept.items() if name.split(".")[0] not in chosen}
-    for name in [] if arguments.write or arguments.adopt else chosen:
+    if arguments.adopt or arguments.write:
+        chosen = []
+        keep(kept)
+    for name in chosen:
+        require(name, emps)
+    for name in chosen:
         print(f"{name}: {PARTS[name].about}, about {PARTS[name].takes}", flush=True)
-        found = measure(name, arguments.emps.resolve(), tiny=arguments.tiny, busy=look)
+        found = measure(name, emps, tiny=arguments.tiny, busy=look)
         if not look and any(each.quiet is False for each in found.values()):
             print(f"{name}: others began to work meanwhile, so its figures are not kept")
             print_table(found)
             continue
         kept |= found
-        write_figures(path, kept)  # after each part: the next one may fail
-    if not look:
-        kept |= adopt(kept, documents(), tuple(PARTS))
-        write_figures(path, kept)
-        write_documents(kept, documents())
+        if look:
+            write_figures(BUSY_FIGURES, kept)
+        else:
+            keep(kept)  # after each part: the next one may fail
     print_table(kept)
+
+
+def keep(figures: dict[str, Figure]) -> None:
+    """Write figures.json and the documents; what is marked there and has no figure yet becomes one."""
+    figures |= adopt(figures, documents(), tuple(PARTS))
+    write_figures(FIGURES, figures)
+    write_documents(figures, documents())
 
 
 if __name__ == "__main__":
