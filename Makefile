@@ -4,6 +4,8 @@
 # make docs   the documentation as a site, with the reference of all functions, in site/ (extra `docs`)
 # make leaderboards EMPS=DIR     the runs behind the published tables, as far as they are not done (days on a CPU), e.g.
 #                                with CAMPAIGN='--device cuda --time-limit 12m --jobs 2', or CAMPAIGN=--dry-run
+# make bench  the numbers of README and docs, measured anew, in one table: hours, on a quiet machine; some of them with
+#             PARTS=records,commands; needs EMPS=DIR where it is not beside this folder; BENCH=--list names the parts
 # Each does its whole set-up from nothing and is quick when repeated.
 
 PYTHON ?= python3
@@ -27,8 +29,10 @@ QUICK := tests/annotations tests/catalog tests/evaluation tests/images tests/lea
 
 EMPS ?=
 CAMPAIGN ?= --jobs 2
+PARTS ?=
+BENCH ?=
 
-.PHONY: setup demo leaderboards quick test test-slow test-faults coverage lint types docs clean
+.PHONY: setup demo bench leaderboards quick test test-slow test-faults coverage lint types docs clean
 
 setup: $(READY)
 
@@ -46,6 +50,9 @@ demo: $(READY)
 		--out $(DEMO_DATA)
 	$(BIN)/nanoseg-bench run $(DEMO_DATA) --models unet yolo11n nsyolo otsu --preset quick --jobs 2 \
 		--runs $(DEMO_RUNS) --leaderboards $(DEMO_RUNS)/leaderboards
+
+bench: $(READY)
+	$(BIN)/python tests/benchmarks/bench.py $(if $(PARTS),--parts '$(PARTS)') $(if $(EMPS),--emps '$(EMPS)') $(BENCH)
 
 leaderboards: $(READY)
 	$(BIN)/nanoseg-bench campaign --readme README.md $(if $(EMPS),--source 'emps=$(EMPS)') $(CAMPAIGN)

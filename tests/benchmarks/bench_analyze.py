@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from figure_list import add_json_option, figure, hand_over
 from PIL import Image
 
 from nanoseg_bench.environment import isolate_libraries
@@ -27,6 +28,8 @@ from nanoseg_bench.report.word.report import word_report
 from nanoseg_bench.report.workbook import particle_workbook
 
 SIDE, PER_ROW = 1024, 10
+FIGURES: list[dict] = []
+"""What was timed."""
 
 
 def render() -> np.ndarray:
@@ -42,13 +45,16 @@ def render() -> np.ndarray:
 
 
 def timed(name: str, step: Callable[[], object], repeats: int) -> object:
-    """Run a step, print its times, give back what it made."""
+    """Run a step, print and keep its times, give back what it made."""
     best = (np.inf, np.inf)
     for _ in range(repeats):
         wall, cpu = time.perf_counter(), time.process_time()
         made = step()
         best = min(best, (time.perf_counter() - wall, time.process_time() - cpu))
     print(f"{name:42s} {best[0]:7.3f} s wall {best[1]:7.3f} s CPU")
+    label = name.lower().replace(",", "").replace(" ", "-")
+    FIGURES.append(figure(f"{label}", best[0], unit="s", digits=2, n=repeats))
+    FIGURES.append(figure(f"{label}-cpu", best[1], unit="s", digits=2, n=repeats))
     return made
 
 
@@ -56,7 +62,9 @@ def main() -> None:
     """Print one line per step."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
-    repeats = parser.parse_args().repeats
+    add_json_option(parser)
+    arguments = parser.parse_args()
+    repeats = arguments.repeats
     isolate_libraries()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "rendered.png")
@@ -85,6 +93,7 @@ def main() -> None:
         timed("Word", lambda: word_report(report), repeats)
         timed("Excel", lambda: particle_workbook(table, [], [], report.made), repeats)
         print(f"{statistics.size.count} particles count, of {len(table)} outlines")
+    hand_over(arguments.json, FIGURES)
 
 
 if __name__ == "__main__":

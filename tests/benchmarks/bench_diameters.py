@@ -16,6 +16,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from figure_list import add_json_option, figure, hand_over
 
 from nanoseg_bench.annotations.raster import rle_to_window, to_rle
 from nanoseg_bench.environment import isolate_libraries
@@ -31,9 +32,13 @@ def main():
     parser.add_argument("--emps", type=Path, required=True, help="a copy of the EMPS repository")
     parser.add_argument("--model", help="as for analyze (default: the shipped weights)")
     parser.add_argument("--no-ocr", action="store_true", help="read no text: no scales")
+    parser.add_argument("--limit", type=int, help="so many images only")
+    add_json_option(parser)
     arguments = parser.parse_args()
     isolate_libraries()
-    compare(arguments.emps, arguments.model, read_text=False if arguments.no_ocr else None)
+    hand = dict(list(read_hand().items())[: arguments.limit])
+    read_text = False if arguments.no_ocr else None
+    hand_over(arguments.json, compare(arguments.emps, arguments.model, hand, read_text=read_text))
 
 
 def read_hand(path=HAND):
@@ -47,14 +52,14 @@ def read_hand(path=HAND):
     return images
 
 
-def compare(emps, model, read_text):
+def compare(emps, model, hand, *, read_text):
     from nanoseg_bench.inference import open_predictor
     from nanoseg_bench.report.analysis.micrograph import Choices, analyse_micrograph
 
     predictor = open_predictor(model)
     print("image       by hand   annotated       analyze               scale")
     differences, annotated = [], []
-    for name, particles in read_hand().items():
+    for name, particles in hand.items():
         analysed = analyse_micrograph(emps / "images" / f"{name}.png", predictor, Choices(read_text=read_text))
         scale = analysed.image.nm_per_px
         truth = cv2.imread(str(emps / "segmaps" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
@@ -76,11 +81,20 @@ def compare(emps, model, read_text):
             print(f"{name} {by_hand:6.1f} px {beside} {measured:6.1f} px {100 * share:+5.1f} %   {in_nm}{left_out}")
     shares = [100 * share for share, _, _ in differences]
     by_eye = 100 * statistics.mean(uncertain for *_, uncertain in differences)
-    print(f"{len(shares)} of {sum(map(len, read_hand().values()))} found; differences: mean", end=" ")
+    print(f"{len(shares)} of {sum(map(len, hand.values()))} found; differences: mean", end=" ")
     print(f"{statistics.mean(shares):+.1f} %, median {statistics.median(shares):+.1f} %, standard deviation", end=" ")
     print(f"{statistics.stdev(shares):.1f} %, largest {max(shares, key=abs):+.1f} %; by eye {by_eye:.1f} %")
     print(f"annotated: {len(annotated)}; differences: mean {statistics.mean(annotated):+.1f} %, median", end=" ")
     print(f"{statistics.median(annotated):+.1f} %, standard deviation {statistics.stdev(annotated):.1f} %")
+    percent = {"unit": "%", "n": len(shares)}
+    return [
+        figure("found", len(shares), digits=0),
+        figure("mean", statistics.mean(shares), digits=1, **percent),
+        figure("median", statistics.median(shares), digits=1, **percent),
+        figure("largest", max(shares, key=abs), digits=0, **percent),
+        figure("by-eye", by_eye, digits=1, **percent),
+        figure("annotated", statistics.mean(annotated), unit="%", digits=1, n=len(annotated)),
+    ]
 
 
 def diameter_at(truth, middle):

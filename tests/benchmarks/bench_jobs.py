@@ -18,6 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from figure_list import add_json_option, figure, hand_over
+
 from nanoseg_bench.runs.quiet import at_work
 
 
@@ -27,6 +29,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--model", default="yolo11n")
     parser.add_argument("--work", type=Path, help="folder for the set and the runs (default: a temporary one)")
+    add_json_option(parser)
     arguments = parser.parse_args()
     seconds: dict[int, list[float]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory(dir=arguments.work) as name, at_work():
@@ -40,6 +43,7 @@ def main() -> None:
                 print(f"--jobs {jobs}: {spent:.1f} s", flush=True)
     one, two = statistics.median(seconds[1]), statistics.median(seconds[2])
     print(f"two trainings: median {one:.1f} s one after the other, {two:.1f} s side by side: {one / two:.2f} times")
+    hand_over(arguments.json, [figure("side-by-side", one / two, unit="times", digits=2, n=arguments.pairs)])
 
 
 def train(folder: Path, jobs: int, arguments: argparse.Namespace) -> float:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from figure_list import add_json_option, figure, hand_over
 from numpy.typing import NDArray
 from torch import nn
 
@@ -33,12 +34,15 @@ NOISE_LIMIT = 0.01
 DUPLICATE = "yolo11n again"
 
 Task = Callable[[], object]
+Interval = tuple[float, float, float]
+"""Median, and the ends of its interval of 95 %."""
 
 
 @dataclass(frozen=True)
 class Row:
     """One comparison: the ratio of two networks, and the ratio that is wanted."""
 
+    name: str
     title: str
     goal: float
     candidate: str = "nsyolo"
@@ -65,6 +69,7 @@ def main() -> None:
     parser.add_argument("--nsyolo", type=Path, help="a run's folder, for predict")
     parser.add_argument("--yolo11n", type=Path, help="a run's folder, for predict")
     parser.add_argument("--images", type=Path, help="a folder of micrographs, for predict")
+    add_json_option(parser)
     arguments = parser.parse_args()
     if arguments.device == "cpu":
         torch.set_num_threads(1)
@@ -73,19 +78,25 @@ def main() -> None:
     chosen = arguments.groups or [
         name for name, group in GROUPS.items() if group.device == arguments.device and name != "predict"
     ]
-    lines = []
+    lines, figures = [], []
     for name in chosen:
         group = GROUPS[name]
         if group.device != arguments.device:
             raise SystemExit(f"--groups {name} is for --device {group.device}")
-        lines += measure(group, arguments)
-        print("\n".join(lines[-len(group.rows) :]), flush=True)
+        seconds = measure(group, arguments)
+        for row in group.rows:
+            ratio, noise = compare(row, group, seconds)
+            lines.append(line(row, group, ratio, noise, arguments.pairs))
+            figures.append(figure(row.name, *ratio, n=arguments.pairs))
+            print(lines[-1], flush=True)
+        figures.append(figure(f"noise-{name}", *noise, n=arguments.pairs))  # of a group, whichever the row
     print("\n| row | ratio [95 %] | noise [95 %] | goal | |\n|---|---|---|---|---|")
     print("\n".join(lines))
+    hand_over(arguments.json, figures)
 
 
-def measure(group: Group, arguments: argparse.Namespace) -> list[str]:
-    """Time a group; its lines of the table."""
+def measure(group: Group, arguments: argparse.Namespace) -> dict[str, NDArray[np.float64]]:
+    """Seconds of each network of a group, round by round."""
     tasks = group.build(arguments)
     for task in tasks.values():
         for _ in range(3):
@@ -95,17 +106,21 @@ def measure(group: Group, arguments: argparse.Namespace) -> list[str]:
     for number in range(arguments.pairs):
         for place in np.roll(range(len(names)), number):
             seconds[names[place]][number] = clock(tasks[names[place]], arguments.device)
-    return [line(row, group, seconds) for row in group.rows]
+    return seconds
 
 
-def line(row: Row, group: Group, seconds: dict[str, NDArray[np.float64]]) -> str:
-    """What a row's ratios say of its goal."""
+def compare(row: Row, group: Group, seconds: dict[str, NDArray[np.float64]]) -> tuple[Interval, Interval]:
+    """A row's ratio, and that of the same network twice, each with its interval."""
     candidate = seconds[row.candidate] / seconds[row.baseline]
     duplicate = seconds[DUPLICATE] / seconds["yolo11n"]
     if group.higher_is_better:
         candidate, duplicate = 1 / candidate, 1 / duplicate
-    median, low, high = with_interval(candidate)
-    noise, noise_low, noise_high = with_interval(duplicate)
+    return with_interval(candidate), with_interval(duplicate)
+
+
+def line(row: Row, group: Group, ratio: Interval, same: Interval, rounds: int) -> str:
+    """What a row's ratios say of its goal."""
+    (median, low, high), (noise, noise_low, noise_high) = ratio, same
     if max(abs(noise_low - noise), abs(noise_high - noise)) >= NOISE_LIMIT:
         verdict = "not resolved"
     else:
@@ -113,7 +128,7 @@ def line(row: Row, group: Group, seconds: dict[str, NDArray[np.float64]]) -> str
     sign = "≥" if group.higher_is_better else "≤"
     return (
         f"| {row.title} | {median:.3f} [{low:.3f}, {high:.3f}] | {noise:.3f} [{noise_low:.3f}, {noise_high:.3f}] "
-        f"| {sign} {row.goal:.2f} | {verdict} ({len(candidate)} rounds) |"
+        f"| {sign} {row.goal:.2f} | {verdict} ({rounds} rounds) |"
     )
 
 
@@ -130,7 +145,7 @@ def clock(task: Task, device: str) -> float:
     return time.perf_counter() - start
 
 
-def with_interval(ratios: NDArray[np.float64]) -> tuple[float, float, float]:
+def with_interval(ratios: NDArray[np.float64]) -> Interval:
     """Median, and the 95 % bootstrap interval of it."""
     drawn = np.random.default_rng(0).integers(0, len(ratios), (RESAMPLES, len(ratios)))
     low, high = np.quantile(np.median(ratios[drawn], axis=1), (0.025, 0.975))
@@ -320,29 +335,34 @@ def total(outputs: object) -> torch.Tensor:
 
 
 GROUPS = {
-    "eager": Group("cpu", eager, (Row("PyTorch eager, batch 1, 640 px: NSYOLO / YOLO11n-seg", 1.02),)),
-    "training": Group(
-        "cpu",
-        training,
-        (
-            Row("forward + backward, batch 4: NSYOLO / YOLO11n-seg", 1.03),
-            Row("the same, both as `run` trains them (channels_last)", 1.03, "nsyolo as trained", "yolo11n as trained"),
-            Row("forward + backward, batch 4: NSYOLO / published code, same layout", 0.85, baseline="published"),
-            Row("the same, NSYOLO as `run` trains it / published code", 0.85, "nsyolo as trained", "published"),
-        ),
-    ),
-    "onnx": Group("cpu", onnx, (Row("ONNX Runtime: NSYOLO / YOLO11n-seg", 1.04),)),
-    "predict": Group("cpu", predict, (Row("`predict` of NSYOLO / Ultralytics' predict of YOLO11n-seg", 0.60),)),
-    "graph": Group("cuda", graph, (Row("batch 1, compiled, CUDA graph: NSYOLO / YOLO11n-seg alike", 1.05),)),
-    "throughput": Group("cuda", throughput, (Row("batch 64, inference: NSYOLO / YOLO11n-seg", 0.97),), True),
-    "throughput-compiled": Group("cuda", throughput_compiled, (Row("batch 64, inference, both compiled", 0.97),), True),
-    "training-throughput": Group(
-        "cuda", training_throughput, (Row("batch 64, forward + backward: NSYOLO / YOLO11n-seg", 0.97),), True
-    ),
-    "training-throughput-compiled": Group(
-        "cuda", training_throughput_compiled, (Row("batch 64, forward + backward, both compiled", 0.97),), True
-    ),
-}
+    "eager": Group("cpu", eager, (Row("eager", "PyTorch eager, batch 1, 640 px: NSYOLO / YOLO11n-seg", 1.02),)),
+    "training": Group("cpu", training, (
+        Row("training", "forward + backward, batch 4: NSYOLO / YOLO11n-seg", 1.03),
+        Row("training-as-trained", "the same, both as `run` trains them (channels_last)", 1.03,
+            "nsyolo as trained", "yolo11n as trained"),
+        Row("published", "forward + backward, batch 4: NSYOLO / published code, same layout", 0.85,
+            baseline="published"),
+        Row("published-as-trained", "the same, NSYOLO as `run` trains it / published code", 0.85,
+            "nsyolo as trained", "published"),
+    )),
+    "onnx": Group("cpu", onnx, (Row("onnx", "ONNX Runtime: NSYOLO / YOLO11n-seg", 1.04),)),
+    "predict": Group("cpu", predict, (
+        Row("predict", "`predict` of NSYOLO / Ultralytics' predict of YOLO11n-seg", 0.60),
+    )),
+    "graph": Group("cuda", graph, (Row("graph", "batch 1, compiled, CUDA graph: NSYOLO / YOLO11n-seg alike", 1.05),)),
+    "throughput": Group("cuda", throughput, (
+        Row("throughput", "batch 64, inference: NSYOLO / YOLO11n-seg", 0.97),
+    ), True),
+    "throughput-compiled": Group("cuda", throughput_compiled, (
+        Row("throughput-compiled", "batch 64, inference, both compiled", 0.97),
+    ), True),
+    "training-throughput": Group("cuda", training_throughput, (
+        Row("training-throughput", "batch 64, forward + backward: NSYOLO / YOLO11n-seg", 0.97),
+    ), True),
+    "training-throughput-compiled": Group("cuda", training_throughput_compiled, (
+        Row("training-throughput-compiled", "batch 64, forward + backward, both compiled", 0.97),
+    ), True),
+}  # fmt: skip
 
 
 if __name__ == "__main__":

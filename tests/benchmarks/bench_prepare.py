@@ -17,11 +17,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from figure_list import add_json_option, figure, hand_over
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
@@ -37,17 +38,20 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=400)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--memory", type=int, nargs="+", metavar="N")
+    parser.add_argument("--workers", type=int, nargs="+", default=[2], help="with --memory (default: 2)")
     parser.add_argument("--work", type=Path, help="folder for the images (default: a temporary one)")
+    add_json_option(parser)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.work) as name:
         folder = Path(name)
         if arguments.memory:
-            measure_memory(folder, arguments.memory)
+            figures = list(measure_memory(folder, arguments.memory, arguments.workers))
         else:
-            measure_scaling(folder, arguments.images, arguments.pairs)
+            figures = measure_scaling(folder, arguments.images, arguments.pairs)
+    hand_over(arguments.json, figures)
 
 
-def measure_scaling(folder: Path, images: int, pairs: int) -> None:
+def measure_scaling(folder: Path, images: int, pairs: int) -> list[dict]:
     render_all(folder / "source", images)
     seconds: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(pairs):
@@ -57,10 +61,15 @@ def measure_scaling(folder: Path, images: int, pairs: int) -> None:
             print(f"{workers} worker(s): {spent:.1f} s", flush=True)
     one, two = statistics.median(seconds[1]), statistics.median(seconds[2])
     print(f"{images} images: median {one:.1f} s with one worker, {two:.1f} s with two: {one / two:.2f} times")
+    return [
+        figure("one-worker", one, unit="s", digits=1, n=images),
+        figure("two-workers", two, unit="s", digits=1, n=images),
+        figure("speed-up", one / two, unit="times", digits=2, n=pairs),
+    ]
 
 
-def measure_memory(folder: Path, sizes: list[int]) -> None:
-    for size in sorted(sizes):
+def measure_memory(folder: Path, sizes: list[int], workers: list[int]) -> Iterator[dict]:
+    for size, number in ((size, number) for size in sorted(sizes) for number in workers):
         render_all(folder / "source", size)
         peak = 0
 
@@ -68,8 +77,10 @@ def measure_memory(folder: Path, sizes: list[int]) -> None:
             nonlocal peak
             peak = max(peak, tree_memory(pid))
 
-        spent = prepare(folder, 2, look)
-        print(f"{size} images: peak {peak / 2**20:.0f} MiB, {spent:.0f} s", flush=True)
+        spent = prepare(folder, number, look)
+        print(f"{size} images, {number} worker(s): peak {peak / 2**20:.0f} MiB, {spent:.0f} s", flush=True)
+        yield figure(f"peak-{size}-workers-{number}", peak / 2**20, unit="MiB", digits=0, n=size)
+        yield figure(f"seconds-{size}-workers-{number}", spent, unit="s", digits=0, n=size)
 
 
 def prepare(folder: Path, workers: int, look: Callable[[int], None] | None = None) -> float:

@@ -26,6 +26,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import cv2
+from figure_list import add_json_option, figure, hand_over
 
 from nanoseg_bench.images import read_image
 from nanoseg_bench.measure.scale import GATE, INFO_BAR, find_scale
@@ -42,10 +43,12 @@ def main():
     parser.add_argument("--part", choices=("development", "held_out"), default="development")
     parser.add_argument("--truth", type=Path, default=TRUTH)
     parser.add_argument("--limit", type=int, help="so many images only")
+    add_json_option(parser)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     truth = read_truth(arguments.truth, arguments.part)
-    measure(arguments.emps, arguments.part, dict(list(truth.items())[: arguments.limit]))
+    figures = measure(arguments.emps, arguments.part, dict(list(truth.items())[: arguments.limit]))
+    hand_over(arguments.json, figures)
 
 
 def read_truth(path, part):
@@ -92,6 +95,19 @@ def measure(emps, part, truth):
         px = f"{found.bar[2] - found.bar[0]:.1f} px" if found.bar else "no bar"
         answer = f"{found.text or '-'} over {px} ({found.confidence:.2f})"
         print(f"  {'filled' if found.is_sure else 'asked '} {name}: {answer}; truth {said}")
+    counts = {
+        "images": len(truth),
+        "labelled": labelled,
+        "filled": filled,
+        "filled-right": filled_right,
+        "right": right,
+    }
+    shares = {"right-of-labelled": (right, labelled), "right-of-filled": (filled_right, filled)}
+    return [figure(name, value, digits=0) for name, value in counts.items()] + [
+        figure(name, *(100 * each for each in interval_of(*share)), unit="%", digits=1, n=share[1])
+        for name, share in shares.items()
+        if share[1]
+    ]
 
 
 def timed(pixels, **options):
@@ -125,10 +141,15 @@ def wilson(hits, trials):
     """Share with its 95 % interval by Wilson's score."""
     if not trials:
         return "0 of 0"
+    share, low, high = interval_of(hits, trials)
+    return f"{hits} of {trials}: {share:.1%} [{low:.1%}, {high:.1%}]"
+
+
+def interval_of(hits, trials):
     share = hits / trials
     centre = (share + Z**2 / (2 * trials)) / (1 + Z**2 / trials)
     half = Z / (1 + Z**2 / trials) * math.sqrt(share * (1 - share) / trials + Z**2 / (4 * trials**2))
-    return f"{hits} of {trials}: {share:.1%} [{centre - half:.1%}, {centre + half:.1%}]"
+    return share, centre - half, centre + half
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+from figure_list import add_json_option, figure, hand_over
 from scipy import ndimage
 
 from nanoseg_bench.annotations.instance import Instance
@@ -96,7 +97,8 @@ def wilson(right, of):
     return (middle - half) / (1 + z * z / of), (middle + half) / (1 + z * z / of)
 
 
-def print_table(title, found):
+def print_table(title, found, label):
+    """Print it; figures of each shape, whose names begin with ``label``."""
     rows, poor = [], []
     for shape in [name for name in NAMES if (found["truth"] == name).any()]:
         outlines = found[found["truth"] == shape]
@@ -121,6 +123,11 @@ def print_table(title, found):
         poor += [
             f"{image or 'all'} ({shape}: {row['mean']:.0%} of {row['size']:.0f})" for image, row in below.iterrows()
         ]
+    figures = []
+    for row in rows:
+        interval = (100 * each for each in wilson(row["right %"] / 100 * row["outlines"], row["outlines"]))
+        name = f"{label}-{row['truth']}"
+        figures.append(figure(name, row["right %"], *interval, unit="%", digits=1, n=row["outlines"]))
     print(f"\n{title}\n{pd.DataFrame(rows).to_string(index=False, float_format='%.1f')}")
     if poor:
         print("under 80 %:", ", ".join(poor))
@@ -131,6 +138,7 @@ def print_table(title, found):
         "share right by certainty:",
         ", ".join(f"{at} {row['mean']:.3f} of {row['size']:.0f}" for at, row in right.iterrows()),
     )
+    return figures
 
 
 def time_naming(particles=500, repeats=7):
@@ -155,6 +163,7 @@ def time_naming(particles=500, repeats=7):
         f"\n{particles} particles: table {times[0]:.3f} s, with names {times[1]:.3f} s, "
         f"names alone {1000 * (times[1] - times[0]):.0f} ms"
     )
+    return [figure("cpu", 1000 * (times[1] - times[0]), unit="ms", digits=0, n=particles)]
 
 
 def main():
@@ -163,18 +172,20 @@ def main():
     parser.add_argument("--split", nargs="+", choices=("train", "test"), default=["test"])
     parser.add_argument("--predictions", type=Path, nargs="*", default=[], help="folders of runs on EMPS")
     parser.add_argument("--per-name", type=int, default=1000, help="rendered outlines of each name")
+    add_json_option(parser)
     arguments = parser.parse_args()
+    figures = []
     print(f"least certainty {shipped_namer().least_certainty:.2f}")
     if arguments.per_name:
-        print_table("rendered, held out", on_rendered(arguments.per_name))
+        figures += print_table("rendered, held out", on_rendered(arguments.per_name), "rendered")
     for split in arguments.split if arguments.emps else []:
         shapes = read_shapes(arguments.emps, split)
-        print_table(f"EMPS {split}, true masks", on_truth(arguments.emps, shapes))
+        figures += print_table(f"EMPS {split}, true masks", on_truth(arguments.emps, shapes), f"emps-{split}")
         for run in arguments.predictions:
             found = on_predictions(run, split, shapes) if split == "test" else None
             if found is not None and len(found):
-                print_table(f"EMPS {split}, outlines of {run.name}", found)
-    time_naming()
+                figures += print_table(f"EMPS {split}, outlines of {run.name}", found, f"emps-{split}-{run.name}")
+    hand_over(arguments.json, figures + time_naming())
 
 
 if __name__ == "__main__":

@@ -22,9 +22,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from figure_list import add_json_option, figure, hand_over
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
 
@@ -48,6 +50,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--work", type=Path, help="folder for the sets, which stay there (default: a temporary one)")
     parser.add_argument("--train", type=Path, help=argparse.SUPPRESS)  # in the process whose memory is looked at
+    add_json_option(parser)
     arguments = parser.parse_args()
     if arguments.train:
         train(arguments)
@@ -55,12 +58,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.work or Path(temporary)
         if arguments.memory:
-            measure_memory(folder, arguments)
+            figures = list(measure_memory(folder, arguments))
         else:
-            measure_speed(folder, arguments)
+            figures = list(measure_speed(folder, arguments))
+    hand_over(arguments.json, figures)
 
 
-def measure_memory(folder: Path, arguments: argparse.Namespace) -> None:
+def measure_memory(folder: Path, arguments: argparse.Namespace) -> Iterator[dict]:
     for images in arguments.memory:
         rendered = render(folder, images, arguments)
         out = folder / f"shards-{images}"
@@ -76,6 +80,8 @@ def measure_memory(folder: Path, arguments: argparse.Namespace) -> None:
             f"peak {training / 2**20:.0f} MiB; {sum(1 for path in out.rglob('*') if path.is_file())} files",
             flush=True,
         )
+        yield figure(f"prepare-peak-{images}", preparing / 2**20, unit="MiB", digits=0, n=images)
+        yield figure(f"training-peak-{images}", training / 2**20, unit="MiB", digits=0, n=images)
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -100,7 +106,7 @@ def recipe_of(arguments: argparse.Namespace, augmentation: dict | None):
     return type(found).model_validate({**found.model_dump(), "augmentation": None, **changes})
 
 
-def measure_speed(folder: Path, arguments: argparse.Namespace) -> None:
+def measure_speed(folder: Path, arguments: argparse.Namespace) -> Iterator[dict]:
     from nanoseg_bench.environment import isolate_libraries
     from nanoseg_bench.models import training_batches
     from nanoseg_bench.models.registry import build
@@ -125,7 +131,7 @@ def measure_speed(folder: Path, arguments: argparse.Namespace) -> None:
         sources["single files"] = source_of(sets["single"], model)
         training_batches.MEMORY_SHARE = share
         sources["shards"] = source_of(sets["shards"], model)
-        report(views, sources, model, arguments)
+        yield from report(views, sources, model, arguments)
 
 
 def source_of(prepared, model):
@@ -136,7 +142,7 @@ def source_of(prepared, model):
     return source
 
 
-def report(views: str, sources: dict, model, arguments: argparse.Namespace) -> None:
+def report(views: str, sources: dict, model, arguments: argparse.Namespace) -> Iterator[dict]:
     from nanoseg_bench.models.augmentation import Draw
 
     recipe, step = model.recipe, step_of(model)
@@ -164,6 +170,8 @@ def report(views: str, sources: dict, model, arguments: argparse.Namespace) -> N
             f"{ratio:.3f} [{low:.3f}, {high:.3f}]",
             flush=True,
         )
+        if name != "memory":
+            yield figure(f"{views}-{name.replace(' ', '-')}-to-memory", ratio, low, high, n=arguments.batches)
 
 
 def step_of(model):

@@ -27,8 +27,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+
+from figure_list import add_json_option, figure, hand_over
 
 ROWS = ("ultralytics", "ultralytics-compiled", "ours-stock", "ours-gpu", "ours-gpu-compiled")
 CPU_ROWS = ("ultralytics", "ours-stock", "ours-gpu")
@@ -48,6 +51,7 @@ def main() -> None:
     parser.add_argument("--time-limit", type=float, default=3600, metavar="SECONDS")
     parser.add_argument("--work", type=Path, help="folder for the set and the runs (default: a temporary one)")
     parser.add_argument("--row", choices=ROWS, help=argparse.SUPPRESS)  # in the process of one row
+    add_json_option(parser)
     arguments = parser.parse_args()
     if arguments.row:
         print(json.dumps(measure(arguments)), flush=True)
@@ -56,7 +60,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=arguments.work) as name:
         folder = Path(name)
         data = arguments.data or generate(folder / "set", arguments)
-        report(arguments, {row: run_row(row, data, folder, ends) for row in chosen_rows(arguments)})
+        results = {row: run_row(row, data, folder, ends) for row in chosen_rows(arguments)}
+    report(arguments, results)
+    hand_over(arguments.json, list(figures_of(results)))
+
+
+def figures_of(results: dict[str, dict[str, float] | str]) -> Iterator[dict]:
+    """Images per second of each row, and its ratio to Ultralytics'."""
+    measured = {row: result for row, result in results.items() if isinstance(result, dict)}
+    for row, result in measured.items():
+        yield figure(f"{row}-images-per-second", result["median"], digits=1)
+        if row != "ultralytics" and "ultralytics" in measured:
+            yield figure(f"epoch-{row}", result["median"] / measured["ultralytics"]["median"], unit="times", digits=2)
 
 
 def chosen_rows(arguments: argparse.Namespace) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 import psutil
 import requests
+from figure_list import add_json_option, figure, hand_over
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
@@ -29,6 +30,8 @@ from page_kills import kill_at_random
 from page_server import Process, Script
 
 SIDE, PER_ROW = 512, 8
+FIGURES: list[dict] = []
+"""What --json hands over."""
 PARTS = ("start", "uploads", "queue", "answers", "memory", "kills")
 
 
@@ -86,6 +89,10 @@ def measure_start(folder: Path, serve: Serve) -> None:
             while script.get("/about").json()["model"] is None:
                 time.sleep(0.05)
             ready.append(time.perf_counter() - server.began)
+    FIGURES.extend(
+        figure(name, statistics.median(each), unit="s", digits=2, n=3)
+        for name, each in (("start", times), ("start-cpu", work), ("start-with-model", ready))
+    )
     say("start to first page", ", ".join(f"{each:.2f} s" for each in times))
     say("start to first page, processor time", ", ".join(f"{each:.2f} s" for each in work))
     say("start to open model", ", ".join(f"{each:.2f} s" for each in ready))
@@ -129,6 +136,7 @@ def measure_queue(folder: Path, serve: Serve, pictures: list[bytes]) -> None:
         seconds = time.perf_counter() - began
         say("200 in the queue, ended as", f"{dict(Counter(each['status'] for each in found))}, in order: {ordered}")
         say("200 in the queue, each", f"{seconds / 200:.2f} s")
+        FIGURES.append(figure("each-in-queue", seconds / 200, unit="s", digits=2, n=200))
 
 
 def measure_answers(folder: Path, serve: Serve, pictures: list[bytes], asks: int) -> None:
@@ -168,6 +176,9 @@ def measure_answers(folder: Path, serve: Serve, pictures: list[bytes], asks: int
             every += times
             say(f"while the worker is busy: {name}", spread(times))
         busy = any(each["status"] == "running" for each in script.micrographs())
+        for name, at in (("answer-median", 0.5), ("answer-p95", 0.95)):
+            value = 1000 * float(np.quantile(every, at))
+            FIGURES.append(figure(name, value, unit="ms", digits=0, n=len(every)))
         say("while the worker is busy: all", f"{spread(every)}; busy to the end: {busy}")
 
 
@@ -219,6 +230,7 @@ def main() -> None:
         "--no-ocr", action="store_true", help="read no text in the images, which takes most of the time"
     )
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    add_json_option(parser)
     given = parser.parse_args()
     if given.images:
         pictures = [path.read_bytes() for path in sorted(given.images.glob("*.png"))[:50]]
@@ -237,6 +249,7 @@ def main() -> None:
         }
         for name in given.only:
             parts[name]()
+    hand_over(given.json, FIGURES)
 
 
 if __name__ == "__main__":
