@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from nanoseg_bench.environment import isolate_libraries
-from nanoseg_bench.errors import ModelError, NanosegError, PredictionsError, TimeLimitReached
+from nanoseg_bench.errors import ModelError, NanosegError, PredictionsError, TimeLimitReached, WorkerMemoryError
 from nanoseg_bench.evaluation.eval_sets import load_eval_set
 from nanoseg_bench.evaluation.predictions import read_predictions, write_predictions
 from nanoseg_bench.evaluation.robustness import ROBUSTNESS, clean_set
@@ -36,7 +36,7 @@ from nanoseg_bench.runs.folder import LOG_FILE, OUTCOME_FILE, RunFolder
 from nanoseg_bench.runs.inference import predict_eval_set
 from nanoseg_bench.runs.latency import add_latency, could_be_measured, untimed_sets
 from nanoseg_bench.runs.plan import RunSpec
-from nanoseg_bench.runs.provenance import device_name
+from nanoseg_bench.runs.provenance import device_name, devices_name
 from nanoseg_bench.runs.quiet import at_work
 from nanoseg_bench.runs.record import Status, record_path
 from nanoseg_bench.runs.scored import KeptTruth, is_scored, predicted_sets, score_run, scored_sets
@@ -59,6 +59,7 @@ class Job:
         deadline: When to stop with a checkpoint.
         robust_images: Test images to predict under every corruption too.
         timed: Whether latency is measured too: not while others run beside it.
+        beside: Further devices that train with ``device``, which then predicts alone.
     """
 
     spec: RunSpec
@@ -69,6 +70,7 @@ class Job:
     deadline: Deadline = dataclasses.field(default_factory=Deadline)
     robust_images: int = 0
     timed: bool = True
+    beside: tuple[str, ...] = ()
 
     def prepared(self) -> PreparedSet:
         """What is trained and judged on: the set, or one of its folds."""
@@ -87,6 +89,8 @@ def execute(job: Job) -> Outcome:
             outcome = Outcome("ok")
         except TimeLimitReached as error:
             outcome = Outcome("timeout", str(error))
+        except WorkerMemoryError as error:
+            outcome = Outcome("oom", str(error))
         except NanosegError as error:
             outcome = Outcome("failed", str(error))
         except Exception as error:
@@ -201,10 +205,10 @@ def _fit(model: Model, prepared: PreparedSet, run: RunFolder, job: Job) -> FitRe
         return dataclasses.replace(report, checkpoint=checkpoint)
     if run.is_fitted:
         _LOG.warning("%s: its weights are gone, or it is of an earlier version; training again", run.fit_path)
-    run.add_device(device_name(job.device))
+    run.add_device(devices_name((job.device, *job.beside)))
     # It would be of the training before, and this call may not be asked to make it anew.
     _forget_robustness(job, prepared)
-    context = FitContext(job.run_dir, job.spec.seed, job.device, job.deadline, job.spec.weights)
+    context = FitContext(job.run_dir, job.spec.seed, job.device, job.deadline, job.spec.weights, job.beside)
     report = model.fit(prepared, context)
     run.write_fit(report, model.complexity(), MadeBy.now())
     return report
