@@ -17,9 +17,19 @@ from nanoseg_bench.nsyolo import weights
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write a training state (tensors, numbers, strings, lists, dicts) atomically."""
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+    """Write a training state (tensors, numbers, strings, lists, dicts) atomically.
+
+    Raises:
+        OSError: It cannot be written, as on a full disk.
+    """
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        try:
+            torch.save(state, stream)
+        except RuntimeError as error:
+            # torch says of a full disk that a position in its archive is another one than expected.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from error
+            raise
 
 
 def load_state(path: Path) -> dict[str, Any] | None:

@@ -208,8 +208,8 @@ def _cause(members: Sequence[_Member]) -> Exception:
                 seen.append(failure)
         if any(isinstance(each, WorkerMemoryError) for each in seen) or time.monotonic() > until:
             return min(seen, key=_gravity)  # of equal ones, the first that was seen
-        if all(not member.process.is_alive() for member in members):
-            until = min(until, time.monotonic() + 0.1)
+        if all(member.is_done or member.failure() is not None for member in members):
+            until = 0.0  # nothing more can come
         time.sleep(0.05)
 
 
@@ -285,8 +285,8 @@ def _take_part(seat: _Seat, connection: Connection, function: Callable[..., Any]
             _LOG.debug("%s", traceback.format_exc())
             connection.send(("error", _portable(error, seat)))
     sys.stdout.flush()
-    # Leaving the group in an orderly way waits for all of its processes, some of which may be gone.
-    os._exit(0)
+    # Until it is ended: a neighbour may still be reading what this one has sent, and takes its end for a failure.
+    threading.Event().wait()
 
 
 def _portable(error: Exception, seat: _Seat) -> Exception:

@@ -22,7 +22,7 @@ from nanoseg_bench.errors import ModelError, NanosegError, PredictionsError, Tim
 from nanoseg_bench.evaluation.eval_sets import load_eval_set
 from nanoseg_bench.evaluation.predictions import read_predictions, write_predictions
 from nanoseg_bench.evaluation.robustness import ROBUSTNESS, clean_set
-from nanoseg_bench.files import read_json, unwritable, write_json
+from nanoseg_bench.files import FULL, read_json, unwritable, write_json
 from nanoseg_bench.locks import hold
 from nanoseg_bench.models.base import Deadline, FitContext, FitReport, Model
 from nanoseg_bench.models.registry import build
@@ -41,6 +41,9 @@ from nanoseg_bench.runs.quiet import at_work
 from nanoseg_bench.runs.record import Status, record_path
 from nanoseg_bench.runs.scored import KeptTruth, is_scored, predicted_sets, score_run, scored_sets
 from nanoseg_bench.verbosity import start_logging
+
+UNWRITABLE = 74
+"""Exit code of a job whose folder cannot be written; that of an input or output error by ``sysexits.h``."""
 
 # By name: as a process of its own this module is called __main__, and would log past the run's file.
 _LOG = logging.getLogger("nanoseg_bench.runs.job")
@@ -95,9 +98,8 @@ def execute(job: Job) -> Outcome:
             outcome = Outcome("failed", str(error))
         except Exception as error:
             _LOG.debug("%s", traceback.format_exc())
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
             status: Status = "oom" if _is_out_of_memory(error) else "failed"
-            outcome = Outcome(status, f"{reason}; see {job.run_dir / LOG_FILE}")
+            outcome = Outcome(status, _reason_of(error, job))
         if outcome.status != "ok":
             record_failure(job.spec, job.data, job.leaderboards, job.device, outcome)
     return outcome
@@ -227,6 +229,14 @@ def _load(model: Model, report: FitReport, job: Job) -> None:
         raise ModelError(f"{error}; `nanoseg-bench run --overwrite always` trains the model anew") from error
 
 
+def _reason_of(error: Exception, job: Job) -> str:
+    if isinstance(error, OSError) and error.errno in FULL:
+        file = Path(error.filename) if error.filename else job.run_dir
+        return f"{unwritable(file, error, '--runs')}; the same command goes on"
+    first, *_ = f"{type(error).__name__}: {error}".splitlines()
+    return f"{first}; see {job.run_dir / LOG_FILE}"
+
+
 def _is_out_of_memory(error: Exception) -> bool:
     # torch raises a RuntimeError for the CPU and its own class for the GPU.
     return isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error)
@@ -299,7 +309,8 @@ def carry_out(job_file: Path) -> int:
     """Run the job that a file holds, and write its outcome beside it.
 
     Returns:
-        An exit code: 0 however the run went, 1 where its folder cannot be written, 130 when it was interrupted.
+        An exit code: 0 however the run went, ``UNWRITABLE`` where its folder cannot be written, 130 when it was
+        interrupted.
     """
     try:
         outcome = execute(job_from_json(read_json(job_file)))
@@ -308,7 +319,7 @@ def carry_out(job_file: Path) -> int:
         return 130
     except OSError as error:
         _LOG.error("%s", unwritable(job_file.parent, error, "--runs"))
-        return 1
+        return UNWRITABLE
     return 0
 
 
