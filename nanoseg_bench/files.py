@@ -1,6 +1,7 @@
 """Files that are either old or new, never half-written; and content hashes."""
 
 import codecs
+import errno
 import hashlib
 import json
 import os
@@ -13,6 +14,9 @@ from typing import Any
 import orjson
 
 from nanoseg_bench.errors import NanosegError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""A disk is full, or what this user may have of it."""
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Command line: one module per verb. Verbs import what they need when they run, so ``--help`` is instant."""
 
 import argparse
-import errno
 import logging
 import sys
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from nanoseg_bench.cli import (
 from nanoseg_bench.cli.parser import Parser
 from nanoseg_bench.cli.pipes import READER_GONE, flush_output, has_lost_reader
 from nanoseg_bench.errors import NanosegError, UsageError
+from nanoseg_bench.files import FULL
 from nanoseg_bench.runs.quiet import at_work
 from nanoseg_bench.terminal import print_any_name
 from nanoseg_bench.verbosity import QUIET, VERBOSE, verbosity
@@ -38,9 +38,6 @@ OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 # What computes, so that no latency is measured beside it. The jobs of ``run`` say so themselves, since they measure it.
 _AT_WORK = ("prepare", "convert", "audit", "score", "predict", "analyze", "explain", "export", "figures")
-
-# A disk, or what this user may have of it.
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _EPILOG = """\
 examples:
@@ -127,7 +124,7 @@ def _carry_out(arguments: argparse.Namespace) -> int:
             raise
         _LOG.debug("", exc_info=True)
         named = f"{error.filename}: " if error.filename is not None else ""
-        way_out = "; make room, and give the same command again" if error.errno in _FULL else ""
+        way_out = "; make room, and give the same command again" if error.errno in FULL else ""
         return _complain(f"{named}cannot be read or written ({error.strerror}){way_out}", FAILED)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)

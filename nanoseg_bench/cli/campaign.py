@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nanoseg_bench.cli.executor_options import open_cluster
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sets import DATA, is_set
-from nanoseg_bench.cli.training_options import add_training_options, device_of, executor_of, read_time_limit
+from nanoseg_bench.cli.training_options import add_training_options, devices_of, executor_of, read_time_limit
 from nanoseg_bench.errors import NanosegError, UsageError
 
 if TYPE_CHECKING:
@@ -100,11 +100,11 @@ def run(arguments: argparse.Namespace) -> int:
     _require_known(sources, campaign)
     deadline = Deadline(deadline_at, limit)
     if arguments.dry_run:
-        arguments.device = device_of(arguments, None)
-        return _Call(arguments, campaign, sources, deadline).show()
+        devices = devices_of(arguments, None)
+        return _Call(arguments, campaign, sources, deadline, devices).show()
     with open_cluster(arguments) as cluster:
-        arguments.device = device_of(arguments, cluster)
-        return _Call(arguments, campaign, sources, deadline, executor_of(arguments, cluster)).carry_out()
+        devices = devices_of(arguments, cluster)
+        return _Call(arguments, campaign, sources, deadline, devices, executor_of(arguments, cluster)).carry_out()
 
 
 def _sources(given: list[str]) -> dict[str, Path]:
@@ -142,6 +142,7 @@ class _Call:
         campaign: What is to be done.
         sources: Folder of each data set that was given.
         deadline: Of the whole call.
+        devices: torch device names; several train each model together.
         executor: Where several runs are carried out at a time, if they are.
     """
 
@@ -151,12 +152,14 @@ class _Call:
         campaign: "Campaign",
         sources: Mapping[str, Path],
         deadline: "Deadline",
+        devices: tuple[str, ...],
         executor: "Executor | None" = None,
     ) -> None:
         self._arguments = arguments
         self._campaign = campaign
         self._sources = sources
         self._deadline = deadline
+        self._device, *self._beside = devices
         self._executor = executor
         self._sets: dict[str, PreparedSet] = {}
         self._refused: dict[str, str] = {}
@@ -171,7 +174,7 @@ class _Call:
         from nanoseg_bench.runs.provenance import device_name
         from nanoseg_bench.terminal import open_console
 
-        name = device_name(self._arguments.device)
+        name = device_name(self._device)
         console = open_console(piped_width=140)
         forecasts: list[RunForecast] = []
         unplanned = 0
@@ -241,8 +244,9 @@ class _Call:
             specs,
             places,
             prepared.name,
-            self._arguments.device,
+            self._device,
             self._deadline,
+            beside=self._beside,
             robust_images=step.robustness,
             executor=self._executor,
         )

@@ -11,7 +11,7 @@ from nanoseg_bench.cli.names import split_integers, split_names
 from nanoseg_bench.cli.next_commands import print_next
 from nanoseg_bench.cli.sets import DEFAULT, add_set, find_set, is_set
 from nanoseg_bench.cli.shipped import find_initial_weights
-from nanoseg_bench.cli.training_options import add_training_options, device_of, executor_of, read_time_limit
+from nanoseg_bench.cli.training_options import add_training_options, devices_of, executor_of, read_time_limit
 from nanoseg_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ examples:
   nanoseg-bench run                                        every model of the paper on data/nanosynth, preset quick
   nanoseg-bench run mine --models nsyolo unet              two of them on your own data
   nanoseg-bench run --preset paper --device cuda:0 --seeds 0 1 2
+  nanoseg-bench run --preset paper --device 0,1            each model on two GPUs at a time
   nanoseg-bench run --preset paper --dry-run               what is done, what is to do, how long it will take
   nanoseg-bench run --recipe epochs=50 canvas=320 augmentation.mosaic=0.3 options.neck=0.8
                                                            other values than the preset's, as rows of their own
@@ -160,7 +161,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         from nanoseg_bench.cli.forecast import print_forecast
 
-        device = device_of(arguments, None)
+        device, *_ = devices_of(arguments, None)
         print_forecast(specs, places, device, arguments.overwrite, arguments.robustness, arguments.jobs or 1)
         return 0
     print_shortcomings(split_shortcomings(prepared))
@@ -171,12 +172,14 @@ def run(arguments: argparse.Namespace) -> int:
     for sentence in warn_of_known_images(prepared, list(weights.values())):
         print_sentence(f"warning: {sentence}")
     with open_cluster(arguments) as cluster:
+        device, *beside = devices_of(arguments, cluster)
         outcomes = carry_out(
             specs,
             places,
             prepared.name,
-            device_of(arguments, cluster),
+            device,
             Deadline(deadline_at, limit),
+            beside=beside,
             overwrite=arguments.overwrite,
             robust_images=arguments.robustness,
             executor=executor_of(arguments, cluster),

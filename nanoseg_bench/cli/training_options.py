@@ -20,7 +20,12 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--device``, ``--jobs``, ``--executor``, ``--address``, ``--time-limit`` and ``--dry-run``."""
-    add_device(parser)
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="auto, cpu, cuda or cuda:N; 0,1 trains each model on both GPUs, which share every batch (default: "
+        "%(default)s)",
+    )
     parser.add_argument(
         "--jobs",
         type=int,
@@ -77,8 +82,8 @@ def executor_of(arguments: argparse.Namespace, cluster: "Cluster | None") -> "Ex
     return OnThisMachine(arguments.jobs) if (arguments.jobs or 1) > 1 else None
 
 
-def device_of(arguments: argparse.Namespace, cluster: "Cluster | None") -> str:
-    """The torch device that ``--device`` means: on this machine, or as a task on the cluster sees it.
+def devices_of(arguments: argparse.Namespace, cluster: "Cluster | None") -> tuple[str, ...]:
+    """The torch devices that ``--device`` means, usually one: on this machine, or as a task on the cluster sees it.
 
     Args:
         arguments: With ``--device``.
@@ -88,7 +93,7 @@ def device_of(arguments: argparse.Namespace, cluster: "Cluster | None") -> str:
         UsageError: There is no such device.
     """
     if cluster is not None:
-        return cluster.resolve_device(arguments.device)
-    from nanoseg_bench.models.device import resolve_device
+        return (cluster.resolve_device(arguments.device),)
+    from nanoseg_bench.models.device import resolve_devices
 
-    return resolve_device(arguments.device)
+    return resolve_devices(arguments.device)

@@ -14,7 +14,7 @@ from nanoseg_bench.leaderboard.build import TABLES, build_tables, write_leaderbo
 from nanoseg_bench.leaderboard.cells import csv_text
 from nanoseg_bench.leaderboard.comparability import comparable_records
 from nanoseg_bench.models.base import Deadline
-from nanoseg_bench.models.device import resolve_device
+from nanoseg_bench.models.device import resolve_devices
 from nanoseg_bench.models.overrides import Overrides
 from nanoseg_bench.models.registry import resolve
 from nanoseg_bench.preparation.prepared_set import PreparedSet
@@ -80,7 +80,7 @@ def run_models(
         recipe: Values of the recipe other than the preset's: ``{"epochs": 50, "options.neck": 0.8}``.
         seeds: One run of each model for each.
         weights: Initial weights, a ``.safetensors`` file; None trains from scratch.
-        device: Of PyTorch; ``auto`` takes a GPU where there is one.
+        device: Of PyTorch; ``auto`` takes a GPU where there is one, and ``0,1`` trains each model on both.
         final: Of a set with folds that are run: train on everything, for use.
         robust_images: Test images on which each model is judged under every corruption too.
         runs: Folder of the runs; by default ``runs/<name of the set>``.
@@ -112,11 +112,13 @@ def run_models(
     places = BenchmarkFolders(
         opened.root, Path("runs") / opened.name if runs is None else Path(runs), Path(leaderboards)
     )
+    first, *beside = resolve_devices(device)
     outcomes = carry_out(
         specs,
         places,
         opened.name,
-        resolve_device(device),
+        first,
+        beside=beside,
         overwrite=overwrite,
         robust_images=robust_images,
         executor=OnThisMachine(jobs) if jobs > 1 else None,
@@ -134,6 +136,7 @@ def carry_out(
     overwrite: str = "missing",
     robust_images: int = 0,
     executor: Executor | None = None,
+    beside: Sequence[str] = (),
 ) -> dict[str, Outcome]:
     """Run a plan, and write the CSV files of the set after each run, so that they show what is done.
 
@@ -146,6 +149,7 @@ def carry_out(
         overwrite: What is done of what is there.
         robust_images: Test images for corruptions.
         executor: Where several runs are carried out at a time, if they are.
+        beside: Further devices that train each model.
 
     Returns:
         The outcome of each run by its id.
@@ -159,6 +163,7 @@ def carry_out(
         after_each=lambda: write_leaderboards(places.leaderboards, set_name),
         robust_images=robust_images,
         executor=executor,
+        beside=beside,
     )
 
 

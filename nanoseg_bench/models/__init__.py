@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nanoseg_bench.models.batches import InstanceBatch
     from nanoseg_bench.models.options import Options, PostProcessing, SemanticOptions
     from nanoseg_bench.models.pixels import instances_from_probability, restore_instances
+    from nanoseg_bench.models.process_group import mean_of_all, summed
     from nanoseg_bench.models.recipe import Prediction, Recipe, Training
     from nanoseg_bench.models.semantic import SemanticModel
     from nanoseg_bench.models.torch_model import TorchModel
@@ -37,7 +38,9 @@ __all__ = [
     "Training",
     "YoloModel",
     "instances_from_probability",
+    "mean_of_all",
     "restore_instances",
+    "summed",
 ]
 
 _HOMES = {
@@ -46,6 +49,7 @@ _HOMES = {
     "models.base": ("CanvasImage", "Complexity", "FitContext", "FitReport", "Model"),
     "models.options": ("Options", "PostProcessing", "SemanticOptions"),
     "models.pixels": ("instances_from_probability", "restore_instances"),
+    "models.process_group": ("mean_of_all", "summed"),
     "models.recipe": ("Prediction", "Recipe", "Training"),
     "models.semantic": ("SemanticModel",),
     "models.torch_model": ("TorchModel",),

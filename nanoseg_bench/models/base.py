@@ -119,6 +119,7 @@ class FitContext:
         device: torch device name: ``cpu`` or ``cuda:0``.
         deadline: When to stop with a checkpoint.
         weights: Initial weights; None trains from scratch.
+        beside: Further devices, each of which takes its share of every batch.
     """
 
     run_dir: Path
@@ -126,6 +127,12 @@ class FitContext:
     device: str = "cpu"
     deadline: Deadline = field(default_factory=Deadline)
     weights: Path | None = None
+    beside: tuple[str, ...] = ()
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """All devices that train."""
+        return self.device, *self.beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +144,7 @@ class FitReport:
         epochs: Epochs trained in all.
         images_seen: Training images that went through the network, repeats counted.
         seconds: Wall time of training, all sessions of a resumed run added up.
-        core_seconds: The same of all processor cores that the training's process kept busy.
+        core_seconds: The same of all processor cores that the training's processes kept busy.
         resumes: How often training went on from a checkpoint.
         precision: Of the arithmetic: ``float32`` or ``bfloat16``; None for a model that does not train.
     """

@@ -17,9 +17,19 @@ from nanoseg_bench.nsyolo import weights
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write a training state (tensors, numbers, strings, lists, dicts) atomically."""
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+    """Write a training state (tensors, numbers, strings, lists, dicts) atomically.
+
+    Raises:
+        OSError: It cannot be written, as on a full disk.
+    """
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        try:
+            torch.save(state, stream)
+        except RuntimeError as error:
+            # torch says of a full disk that a position in its archive is another one than expected.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from error
+            raise
 
 
 def load_state(path: Path) -> dict[str, Any] | None:
@@ -79,7 +89,7 @@ def restore_rng(state: dict[str, Any]) -> None:
     version, internal, gauss_next = state["python"]
     random.setstate((version, tuple(internal), gauss_next))
     if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
+        torch.cuda.set_rng_state_all(state["cuda"][: torch.cuda.device_count()])  # it may go on with fewer
 
 
 def seed_everything(seed: int | None) -> None:

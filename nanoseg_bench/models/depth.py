@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nanoseg_bench.models.pixels import distance_to_background
+from nanoseg_bench.models.process_group import summed
 
 
 def depth_map(owner: Tensor) -> Tensor:
@@ -44,7 +45,7 @@ def _distance_to_edge(owner: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 def depth_loss(logits: Tensor, depth: Tensor, counted: Tensor) -> Tensor:
-    """Mean binary cross entropy with the depth as soft target.
+    """Mean binary cross entropy with the depth as soft target, over the pixels of all processes.
 
     Args:
         logits: (B, s, s).
@@ -52,4 +53,4 @@ def depth_loss(logits: Tensor, depth: Tensor, counted: Tensor) -> Tensor:
         counted: (B, s, s) bool; other pixels are left out.
     """
     each = functional.binary_cross_entropy_with_logits(logits, depth, reduction="none")
-    return (each * counted).sum() / counted.sum().clamp(min=1)
+    return summed((each * counted).sum()) / summed(counted.sum()).clamp(min=1)

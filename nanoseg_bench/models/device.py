@@ -1,6 +1,7 @@
-"""The device that a network runs on, by its name on the command line."""
+"""The device that a network runs on, or the devices that train one, by their names on the command line."""
 
 from nanoseg_bench.errors import UsageError
+from nanoseg_bench.wording import counted
 
 
 def resolve_device(name: str) -> str:
@@ -22,3 +23,40 @@ def resolve_device(name: str) -> str:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(f"--device {name}: this machine shows {torch.cuda.device_count()} CUDA devices; use cpu")
     return "cpu" if device.type == "cpu" else f"cuda:{device.index or 0}"
+
+
+def resolve_devices(name: str) -> tuple[str, ...]:
+    """What ``resolve_device`` takes, or several that train one network together: ``0,1`` or ``cuda:0,cuda:1``.
+
+    ``cpu,cpu`` is there to try it out: two processes on the cores of this machine.
+
+    Raises:
+        UsageError: One is no device or not there, a GPU is named twice, or CPU and GPU are mixed.
+    """
+    words = [word.strip() for word in name.split(",")]
+    if len(words) == 1:
+        return (resolve_device(name),)
+    devices = tuple(_one_of_several(word, name) for word in words)
+    if len({device.partition(":")[0] for device in devices}) > 1:
+        raise UsageError(f"--device {name}: CPU and GPU do not train together; name GPUs alone, such as 0,1")
+    if devices[0] != "cpu" and len(set(devices)) < len(devices):
+        raise UsageError(f"--device {name}: names a GPU twice; each takes one share of every batch")
+    return devices
+
+
+def _one_of_several(word: str, name: str) -> str:
+    import torch
+
+    there = torch.cuda.device_count()
+    if word == "cpu":
+        return word
+    number = word.removeprefix("cuda:")
+    if not (number.isascii() and number.isdigit()):
+        raise UsageError(f"--device {name}: {word or 'nothing'!r} is not one of several devices; write such as 0,1")
+    if int(number) >= there:
+        raise UsageError(
+            f"--device {name}: this machine shows {counted(there, 'CUDA device')}"
+            + (f", 0 to {there - 1}" if there > 1 else "")
+            + f"; use {'cuda:0' if there else 'cpu'}"
+        )
+    return f"cuda:{int(number)}"

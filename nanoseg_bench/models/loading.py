@@ -4,6 +4,7 @@
 the set on the training device and assembles there. Both run the same code on the same draws.
 """
 
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nanoseg_bench.environment import available_cores
+from nanoseg_bench.models import process_group
 from nanoseg_bench.models.augmentation import Draw
 from nanoseg_bench.models.base import FitContext
 from nanoseg_bench.models.budget import Budget, batches_of
@@ -45,7 +47,7 @@ class Loader:
     """
 
     def __init__(self, source: BatchSource, recipe: Recipe, context: FitContext, budget: Budget) -> None:
-        self._order = Order(budget, context.seed, recipe.batch)
+        self._order = Order(budget, _common_seed(context.seed), recipe.batch)
         self._device = context.device
         self._streams = getattr(source, "streams", False)
         self._batches: Iterable[Any]
@@ -70,7 +72,7 @@ class Loader:
 
 
 class Order:
-    """The draws of the current epoch, from its current step on."""
+    """The draws of the current epoch, from its current step on; of several processes, each has its share of each."""
 
     def __init__(self, budget: Budget, seed: int | None, batch: int) -> None:
         self._budget = budget
@@ -84,8 +86,16 @@ class Order:
         batches = batches_of(self._budget.epoch_indices(self.epoch, self._seed), self._batch)
         for step, images in enumerate(batches):
             if step >= self.first_step:
-                yield Draw(images, position, self._budget.images_seen)
+                first, own = process_group.share_of(images)
+                yield Draw(own, position + first, self._budget.images_seen)
             position += len(images)
+
+
+def _common_seed(seed: int | None) -> int | None:
+    """A seed of the order that all processes have: without one, each would shuffle by itself."""
+    if seed is None and process_group.size() > 1:
+        return process_group.first_says(secrets.randbits(32))
+    return seed
 
 
 def worker_batches(source: BatchSource, order: Order, workers: int, *, pinned: bool) -> Iterable[Any]:

@@ -24,6 +24,7 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.models import process_group
 from nanoseg_bench.models.base import MIN_SCORE, CanvasImage, Complexity
 from nanoseg_bench.models.batches import InstanceBatch
 from nanoseg_bench.models.data import network_input, normalise
@@ -49,6 +50,8 @@ class MaskRCNN(TorchModel):
 
     Options = MaskRCNNOptions
     options: MaskRCNNOptions
+
+    losses_of_all = True
 
     def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
         super().__init__(recipe, classes, max_instances)
@@ -97,6 +100,8 @@ class MaskRCNN(TorchModel):
             mask_head=MaskRCNNHeads(_PYRAMID_CHANNELS, _MASK_LAYERS, dilation=1, norm_layer=_group_norm),
         )
         network.transform = _SameSize(self.recipe.canvas)
+        network.rpn.fg_bg_sampler = _CountedSamples(network.rpn.fg_bg_sampler)
+        network.roi_heads.fg_bg_sampler = _CountedSamples(network.roi_heads.fg_bg_sampler)
         return network
 
     def targets(self, batch: InstanceBatch) -> tuple[Tensor, list[dict[str, Tensor]]]:
@@ -106,7 +111,19 @@ class MaskRCNN(TorchModel):
     def losses(self, network: nn.Module, batch: tuple[Tensor, list[dict[str, Tensor]]]) -> Mapping[str, Tensor]:
         """Torchvision's losses of proposals, boxes, classes and masks."""
         pixels, targets = batch
-        return network(list(normalise(pixels)), targets)
+        losses: dict[str, Tensor] = network(list(normalise(pixels)), targets)
+        if process_group.size() == 1:
+            return losses
+        # Each is a mean over the samples that its part of the network learns from.
+        anchors, proposals = network.rpn.fg_bg_sampler, network.roi_heads.fg_bg_sampler
+        counts = {
+            "loss_objectness": anchors.number,
+            "loss_rpn_box_reg": anchors.number,
+            "loss_classifier": proposals.number,
+            "loss_box_reg": proposals.number,
+            "loss_mask": proposals.positives,
+        }
+        return {name: process_group.mean_of_all(loss, counts[name]) for name, loss in losses.items()}
 
     def _instances(self, detected: Mapping[str, Tensor], seen: Letterbox, canvas: Letterbox) -> list[Instance]:
         corners = detected["boxes"].double().cpu().numpy().reshape(-1, 2)
@@ -171,6 +188,26 @@ def boxes_and_masks(batch: InstanceBatch) -> list[dict[str, Tensor]]:
         {"boxes": boxes, "labels": labels, "masks": image_masks}
         for boxes, labels, image_masks in zip(*(part.split(counts) for part in parts), strict=True)
     ]
+
+
+class _CountedSamples:
+    """A sampler of torchvision, called ``sampler``, that keeps how many samples it gave last time.
+
+    Attributes:
+        number: In all images together, an int64 scalar.
+        positives: Of them, those that show a particle.
+    """
+
+    def __init__(self, sampler: Any) -> None:
+        self._sampler = sampler
+        self.number = self.positives = torch.zeros((), dtype=torch.int64)
+
+    def __call__(self, labels: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        positive, negative = self._sampler(labels)
+        if process_group.size() > 1:
+            self.positives = torch.stack([each.sum() for each in positive]).sum()
+            self.number = self.positives + torch.stack([each.sum() for each in negative]).sum()
+        return positive, negative
 
 
 class _SameSize(GeneralizedRCNNTransform):

@@ -22,6 +22,7 @@ from nanoseg_bench.models.data import network_input, normalise
 from nanoseg_bench.models.depth import depth_loss, depth_map
 from nanoseg_bench.models.options import SemanticOptions
 from nanoseg_bench.models.pixels import instances_from_probability, restore_instances, split_at_middles
+from nanoseg_bench.models.process_group import mean_of_all, summed
 from nanoseg_bench.models.torch_model import TorchModel
 from nanoseg_bench.preparation.letterbox import Letterbox
 
@@ -50,6 +51,8 @@ class SemanticModel(TorchModel):
     options: SemanticOptions
 
     uses_ignored = True
+
+    losses_of_all = True
 
     @property
     def channels(self) -> int:
@@ -109,8 +112,9 @@ class SemanticModel(TorchModel):
         """Cross entropy and Dice loss; that of the depth where it is learnt."""
         pixels, target, *depths = batch
         logits, depth = self._parts(network(normalise(pixels)).float())
+        cross_entropy = functional.cross_entropy(logits, target, ignore_index=_IGNORED)
         losses = {
-            "cross_entropy": functional.cross_entropy(logits, target, ignore_index=_IGNORED),
+            "cross_entropy": mean_of_all(cross_entropy, (target != _IGNORED).sum()),
             "dice": self.options.dice_weight * dice_loss(logits, target),
         }
         if depth is not None:
@@ -166,7 +170,7 @@ def class_map(batch: InstanceBatch, owner: Tensor) -> Tensor:
 
 
 def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """1 - mean Dice coefficient of the classes that occur in the batch, background left out.
+    """1 - mean Dice coefficient of the classes that occur in the batch of all processes, background left out.
 
     Args:
         logits: (N, C + 1, H, W).
@@ -177,8 +181,9 @@ def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
     probability = (logits.softmax(dim=1) * counted)[:, 1:]
     truth = (truth * counted)[:, 1:].to(probability.dtype)
     dims = (0, 2, 3)
-    overlap = (probability * truth).sum(dims)
-    dice = (2 * overlap + 1) / (probability.sum(dims) + truth.sum(dims) + 1)
-    present = truth.sum(dims) > 0
+    overlap = summed((probability * truth).sum(dims))
+    covered = summed(truth.sum(dims))
+    dice = (2 * overlap + 1) / (summed(probability.sum(dims)) + covered + 1)
+    present = covered > 0
     # An absent class has no overlap to reward; cross entropy already teaches its absence.
     return 1 - dice[present].mean() if bool(present.any()) else logits.sum() * 0

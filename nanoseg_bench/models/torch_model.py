@@ -37,8 +37,8 @@ class TorchModel(Model):
     - ``predict(images)``: particles in original pixels (``network``, ``device`` and ``crop_padding`` help).
 
     May be written: ``fast_parameters``, ``adapt``, ``class_layer`` and ``check_training_images``; ``Options``,
-    ``least_canvas``, ``weight_average`` and ``uses_ignored`` may be set. A network that says of each pixel what it is
-    needs less: see ``SemanticModel``.
+    ``least_canvas``, ``weight_average``, ``uses_ignored`` and ``losses_of_all`` may be set. A network that says of each
+    pixel what it is needs less: see ``SemanticModel``.
 
     Raises:
         RecipeError: A canvas or the crop is no multiple of 32, or below ``least_canvas``, or an option is unknown.
@@ -55,6 +55,16 @@ class TorchModel(Model):
     uses_ignored: bool = False
     """Whether ``targets`` wants the regions that are to be ignored; without it they are background."""
 
+    losses_of_all: bool = False
+    """Whether ``losses`` are those of the whole batch where several processes share it: every sum and mean over images
+    or particles goes through ``process_group.summed`` or ``mean_of_all``. Without it, one device trains the model. A
+    class that writes ``losses`` anew says it anew."""
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        if "losses" in vars(cls) and "losses_of_all" not in vars(cls):
+            cls.losses_of_all = False
+
     def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:
         super().__init__(recipe, classes, max_instances)
         sides = {"canvas": recipe.canvas, "crop": recipe.crop, "judged_canvas": recipe.judged_canvas}
@@ -69,6 +79,8 @@ class TorchModel(Model):
 
     def fit(self, prepared: PreparedSet, context: FitContext) -> FitReport:
         """Train on the split ``train``; see ``Model.fit``."""
+        if context.beside:
+            return self._fit_on_devices(prepared, context)
         seed_everything(context.seed)
         network = self.build_network()
         batches = TrainingBatches(prepared, self.recipe, context.seed, self.targets, ignored=self.uses_ignored)
@@ -87,6 +99,18 @@ class TorchModel(Model):
             class_layer=self.class_layer(network),
         )
         self.adopt(network, context.device)
+        return report
+
+    def _fit_on_devices(self, prepared: PreparedSet, context: FitContext) -> FitReport:
+        from nanoseg_bench.models.multi_device import fit_on_devices
+
+        if not self.losses_of_all:
+            raise ModelError(
+                f"{self.recipe.model}: {', '.join(context.devices)} cannot train it together, since its losses are not "
+                "said to be those of the whole batch (losses_of_all); give one device"
+            )
+        report = fit_on_devices(self, prepared, context)
+        self.load(report.checkpoint, context.device)
         return report
 
     def load(self, checkpoint: Path | None, device: str) -> None:

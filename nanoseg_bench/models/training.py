@@ -4,6 +4,9 @@ A checkpoint (``state.pt``) is written after each epoch, every minute within one
 holds all that the next step depends on, so a training that was stopped or killed and then went on ends with the weights
 of one that ran through; without a seed it goes on in another order. When it is done, the checkpoint gives way to
 ``weights.safetensors`` with its JSON: parameters in half precision, and it is these that predict and are judged.
+
+Several processes may share every batch (``process_group``). All of them carry this loop out, step by step; process 0
+alone looks at the clock and writes.
 """
 
 import csv
@@ -15,19 +18,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from enum import Flag, auto
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from nanoseg_bench.changes import MISSING, Change, list_changes
 from nanoseg_bench.environment import available_cores, threads_are_given
-from nanoseg_bench.errors import ModelError
+from nanoseg_bench.errors import ModelError, TimeLimitReached
 from nanoseg_bench.files import read_json, sha256_file, write_text
-from nanoseg_bench.models import threads
+from nanoseg_bench.models import process_group, threads
 from nanoseg_bench.models.base import FitContext, FitReport
 from nanoseg_bench.models.budget import Budget, batches_of, plan_budget
 from nanoseg_bench.models.checkpoint import (
@@ -38,6 +44,7 @@ from nanoseg_bench.models.checkpoint import (
     round_parameters,
     save_state,
     save_weights,
+    seed_everything,
 )
 from nanoseg_bench.models.compilation import compile_errors, compiled
 from nanoseg_bench.models.identity import recipe_changes
@@ -99,7 +106,9 @@ def train(
     """
     if len(source) == 0:
         raise ModelError(f"{recipe.model}: the split 'train' holds no images; prepare the set with more")
-    training = _Training(network, recipe, context, plan_budget(recipe, len(source)), about, ema)
+    budget = plan_budget(recipe, len(source))
+    _require_shares(network, recipe, context, budget)
+    training = _Training(network, recipe, context, budget, about, ema)
     if (report := training.finished_report()) is not None:
         return report
     training.start(fast or FastParameters(), adapt, class_layer)
@@ -110,8 +119,30 @@ def train(
             training.run_epoch(loader, loss_step)
             training.save()
             if not training.done:
-                context.deadline.check(training.progress)
+                training.check_deadline()
     return training.finish()
+
+
+def _require_shares(network: nn.Module, recipe: Recipe, context: FitContext, budget: Budget) -> None:
+    """Refuse what several processes cannot share.
+
+    Raises:
+        ModelError: A batch has fewer images than there are processes, or each would normalise by its own images.
+    """
+    processes = process_group.size()
+    if processes == 1:
+        return
+    smallest = min(map(len, batches_of(range(budget.images_per_epoch), recipe.batch)), default=processes)
+    if smallest < processes:
+        raise ModelError(
+            f"{recipe.model}: {processes} devices cannot share a batch of {smallest}, which an epoch of "
+            f"{budget.images_per_epoch} images in batches of {recipe.batch} has; give fewer devices, or another batch "
+            "in the recipe"
+        )
+    if not context.device.startswith("cuda") and any(isinstance(each, _BatchNorm) for each in network.modules()):
+        raise ModelError(
+            f"{recipe.model}: has batch normalisation, whose means PyTorch shares between GPUs alone; give one CPU"
+        )
 
 
 def load_initial_weights(
@@ -217,6 +248,14 @@ class LossSums:
         self._sums = torch.tensor(list(sums.values()), dtype=torch.float64, device=device) if sums else None
 
 
+class _Due(Flag):
+    """What is to be done between two steps."""
+
+    CHECK = auto()
+    STOP = auto()
+    SAVE = auto()
+
+
 @dataclass
 class _Counters:
     """What a checkpoint counts, and the report tells."""
@@ -241,6 +280,8 @@ class _Training:
         ema: bool,
     ) -> None:
         self.budget = budget
+        if process_group.size() > 1:
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         self._network = network.to(context.device)
         self._recipe = recipe
         self._context = context
@@ -301,13 +342,18 @@ class _Training:
             load_initial_weights(self._network, self._context.weights, adapt, classes, class_layer)
         if self._on_cuda:
             self._network.to(memory_format=torch.channels_last)  # the layout that tensor cores want
-        self._average = WeightAverage(self._network) if self._ema else None
+        process_group.copy_from_first(self._network.state_dict().values())
+        self._average = WeightAverage(self._network) if self._ema and self._writes else None
         self._optimizer = Optimizer(self._network, self._recipe, self.budget.epochs * self._steps, fast)
-        self._trained = compiled(self._network, self._context.device, self._recipe.compile)
+        # The compiler does not know what batch normalisation says to the other processes.
+        wanted = self._recipe.compile if process_group.size() == 1 else False
+        self._trained = compiled(self._network, self._context.device, wanted)
         if state is not None:
             self._resume(state)
+        else:
+            self._draw_apart()
         self._began = time.monotonic() - self._counters.seconds
-        self._cores_began = time.process_time() - self._counters.core_seconds
+        self._cores_began = time.process_time() - (self._counters.core_seconds if self._writes else 0.0)
         self._next_checkpoint = time.monotonic() + _SECONDS_BETWEEN_CHECKPOINTS
 
     @contextmanager
@@ -319,7 +365,8 @@ class _Training:
         before = torch.get_num_threads()
         if self._threads is None:
             self._threads = before
-            if before > 1 and not self._on_cuda and not threads_are_given() and not self.done:
+            alone = process_group.size() == 1
+            if alone and before > 1 and not self._on_cuda and not threads_are_given() and not self.done:
                 self._threads = self._quickest_threads(loader, loss_step)
                 _LOG.info("%s: trained with %d of %d cores", self._recipe.model, self._threads, before)
         torch.set_num_threads(min(self._threads, available_cores()))
@@ -353,34 +400,62 @@ class _Training:
         for batch in track(batches, description, total=self._steps - self._step):
             self._take_step(batch, loss_step)
             self._step += 1
-            if time.monotonic() - checked > _SECONDS_BETWEEN_CHECKS:
+            due = self._due(checked)
+            if _Due.CHECK in due:
                 self._mean_losses()  # a lost training is not carried on for hours
                 checked = time.monotonic()
-            if self._context.deadline.passed:
+            if _Due.STOP in due:
                 break
-            if time.monotonic() > self._next_checkpoint and self._step < self._steps:
+            if _Due.SAVE in due:
                 self.save()
         means = self._mean_losses()
         if self._step == self._steps:
             self._close_epoch(means)
             _LOG.info("%s: loss %.4f after %d images", description, means["loss"], self._counters.images_seen)
 
+    def _due(self, checked: float) -> "_Due":
+        """What is to be done between two steps, by the clock of process 0."""
+        due = _Due(0)
+        if self._writes:
+            if time.monotonic() - checked > _SECONDS_BETWEEN_CHECKS:
+                due |= _Due.CHECK
+            if self._context.deadline.passed:
+                due |= _Due.STOP
+            elif time.monotonic() > self._next_checkpoint and self._step < self._steps:
+                due |= _Due.SAVE
+        return _Due(process_group.first_says(due.value))
+
+    def check_deadline(self) -> None:
+        """Raise ``TimeLimitReached`` in all processes when the time of process 0 is up."""
+        try:
+            self._context.deadline.check(self.progress)
+        except TimeLimitReached:
+            process_group.first_says(True)
+            raise
+        if process_group.first_says(False):
+            raise TimeLimitReached(f"time limit reached at {self.progress}")
+
     def save(self) -> None:
         """Write the checkpoint, then the history."""
         began = time.monotonic()
         self._mean_losses()  # a lost training is not kept
         self._read_clocks()
+        random, *others = process_group.gather(rng_state()) or [{}]
+        if not self._writes:
+            return
         state: dict[str, Any] = {
             "signature": self._signature,
             "precision": self._precision,
             "threads": self._threads,
             "network": self._network.state_dict(),
             "optimizer": self._optimizer.state_dict(),
-            "rng": rng_state(),
+            "rng": random,
             "counters": vars(self._counters).copy(),
             "within_epoch": {"step": self._step, "sums": self._sums.read()},
             "history": self._history,
         }
+        if others:
+            state["rng_of_others"] = others
         if self._average is not None:
             state["average"] = {"values": self._average.values, "updates": self._average.updates}
         save_state(self._state_path, state)
@@ -395,12 +470,18 @@ class _Training:
             self._network.load_state_dict(self._average.values, strict=False)
         self._network.eval()
         counters = self._counters
+        if not self._writes:
+            return self._report(counters)
         training = {"signature": self._signature, "precision": self._precision, "report": vars(counters)}
         about = {**self._about, "training": training}
         save_weights(self._weights_path, round_parameters(self._network), about)
         # The optimizer's moments are twice the size of the weights and of no further use.
         self._state_path.unlink(missing_ok=True)
         return self._report(counters)
+
+    @property
+    def _writes(self) -> bool:
+        return process_group.rank() == 0
 
     @property
     def _on_cuda(self) -> bool:
@@ -411,13 +492,14 @@ class _Training:
 
     def _read_clocks(self) -> None:
         self._counters.seconds = time.monotonic() - self._began
-        self._counters.core_seconds = time.process_time() - self._cores_began
+        self._counters.core_seconds = process_group.total(time.process_time() - self._cores_began)
 
     def _take_step(self, batch: Any, loss_step: LossStep) -> None:
         """Train on one batch; nothing here waits for the device."""
         losses, total = self._losses(batch, loss_step)
         with compile_errors(self._recipe.model):
             total.backward()
+        process_group.sum_gradients(self._network.parameters())
         nn.utils.clip_grad_norm_(self._network.parameters(), _MAX_GRADIENT_NORM)
         self._optimizer.step(self._counters.epochs * self._steps + self._step)
         if self._average is not None:
@@ -467,6 +549,13 @@ class _Training:
         )
         self._step, self._sums = 0, LossSums()
 
+    def _draw_apart(self) -> None:
+        """Let each process but the first draw its own: two would drop the same parts of a network for their images."""
+        seed = self._context.seed
+        if seed is not None and not self._writes:
+            words = np.random.SeedSequence([seed, process_group.rank(), self._counters.epochs, self._step])
+            seed_everything(int(words.generate_state(1)[0]))
+
     def _changes(self, other: Any) -> list[Change]:
         """In what another training's signature differs: recipe, seed, training set or initial weights."""
         if not isinstance(other, Mapping) or "recipe" not in other:
@@ -500,5 +589,17 @@ class _Training:
         self._step = state["within_epoch"]["step"]
         self._sums.restore(state["within_epoch"]["sums"], self._context.device)
         self._history = list(state["history"])
-        restore_rng(state["rng"])
+        states = [state["rng"], *state.get("rng_of_others", [])]
+        if process_group.size() > 1 and len(states) != process_group.size():
+            _LOG.info(
+                "%s: goes on with %d processes, and went with %d before: the same steps, but for rounding and what "
+                "each draws by chance",
+                self._recipe.model,
+                process_group.size(),
+                len(states),
+            )
+        if process_group.rank() < len(states):
+            restore_rng(states[process_group.rank()])
+        else:
+            self._draw_apart()
         _LOG.info("%s: going on after %s", self._recipe.model, self.progress)

@@ -48,6 +48,8 @@ class YoloModel(TorchModel):
 
     weight_average = True
 
+    losses_of_all = True
+
     exports_onnx = True
 
     def __init__(self, recipe: Recipe, classes: Sequence[str], max_instances: int) -> None:

@@ -3,16 +3,53 @@
 Ultralytics multiplies the mask of each positive anchor out on the whole prototype grid, image by image, and then zeroes
 what lies outside of the anchor's box. Here only the pixels inside of the boxes are looked at, of all images together:
 the same sum from far fewer pixels, and a GPU is not stopped several times per image to say how many anchors there are.
+
+Ultralytics divides by what the batch holds, and where several processes share it, that is what all of them hold.
 """
 
+from typing import Any
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from ultralytics.utils.loss import v8SegmentationLoss
 
+from nanoseg_bench.models import process_group
+
 
 class SegmentationLoss(v8SegmentationLoss):
-    """Ultralytics' loss for ``overlap_mask=False``, equal to it but for rounding."""
+    """Ultralytics' loss for ``overlap_mask=False``, equal to it but for rounding.
+
+    Args:
+        model: The network.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__(model)
+        self._divisors: Tensor | None = None
+        self.assigner.register_forward_hook(self._take_divisors)
+
+    def loss(self, preds: dict[str, Tensor], batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Ultralytics' parts of the loss, of the batch of all processes, times its number of images.
+
+        Box, class and distance distribution are divided by the sum of the target scores, the mask by the number of
+        positive anchors: linear in both, so each process' own parts are brought to the divisors of all.
+        """
+        parts, items = super().loss(preds, batch)
+        if process_group.size() == 1 or self._divisors is None:
+            return parts, items
+        own = torch.cat([self._divisors.to(parts.dtype), parts.new_tensor([len(preds["boxes"])])])
+        of_all = process_group.summed(own)
+        scores = own[0].clamp(min=1) / of_all[0].clamp(min=1)  # Ultralytics divides by no less than 1
+        anchors = own[1] / of_all[1].clamp(min=1)
+        images = of_all[2] / own[2]
+        return process_group.summed(parts * torch.stack([scores, anchors, scores, scores, anchors]) * images), items
+
+    def _take_divisors(self, assigner: nn.Module, given: Any, assigned: tuple[Tensor, ...]) -> None:
+        """Keep the sum of the target scores and the number of positive anchors."""
+        if process_group.size() > 1:
+            _, _, scores, positive, _ = assigned
+            self._divisors = torch.stack([scores.sum(), positive.sum().to(scores.dtype)])
 
     def calculate_segmentation_loss(
         self,

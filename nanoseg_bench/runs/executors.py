@@ -14,7 +14,7 @@ from nanoseg_bench.locks import hold
 from nanoseg_bench.runs.claim import clear_folder
 from nanoseg_bench.runs.failure import Outcome, record_failure
 from nanoseg_bench.runs.folder import LOG_FILE, OUTCOME_FILE, RunFolder
-from nanoseg_bench.runs.job import Job, job_to_json
+from nanoseg_bench.runs.job import UNWRITABLE, Job, job_to_json
 from nanoseg_bench.runs.side_by_side import Children
 
 
@@ -105,6 +105,9 @@ def _run_alone(job_file: Path) -> int:
 
 def _outcome_of_death(code: int, job: Job) -> Outcome:
     log = job.run_dir / LOG_FILE
+    if code == UNWRITABLE:
+        way_out = "make room, or give another --runs; the same command goes on"
+        return Outcome("failed", f"{job.run_dir}: cannot be written; {way_out}")
     if code == -signal.SIGTERM:
         return Outcome("failed", f"the process was terminated (SIGTERM); the same command goes on; see {log}")
     if code < 0:

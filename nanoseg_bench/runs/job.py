@@ -18,11 +18,11 @@ from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from nanoseg_bench.environment import isolate_libraries
-from nanoseg_bench.errors import ModelError, NanosegError, PredictionsError, TimeLimitReached
+from nanoseg_bench.errors import ModelError, NanosegError, PredictionsError, TimeLimitReached, WorkerMemoryError
 from nanoseg_bench.evaluation.eval_sets import load_eval_set
 from nanoseg_bench.evaluation.predictions import read_predictions, write_predictions
 from nanoseg_bench.evaluation.robustness import ROBUSTNESS, clean_set
-from nanoseg_bench.files import read_json, unwritable, write_json
+from nanoseg_bench.files import FULL, read_json, unwritable, write_json
 from nanoseg_bench.locks import hold
 from nanoseg_bench.models.base import Deadline, FitContext, FitReport, Model
 from nanoseg_bench.models.registry import build
@@ -36,11 +36,14 @@ from nanoseg_bench.runs.folder import LOG_FILE, OUTCOME_FILE, RunFolder
 from nanoseg_bench.runs.inference import predict_eval_set
 from nanoseg_bench.runs.latency import add_latency, could_be_measured, untimed_sets
 from nanoseg_bench.runs.plan import RunSpec
-from nanoseg_bench.runs.provenance import device_name
+from nanoseg_bench.runs.provenance import device_name, devices_name
 from nanoseg_bench.runs.quiet import at_work
 from nanoseg_bench.runs.record import Status, record_path
 from nanoseg_bench.runs.scored import KeptTruth, is_scored, predicted_sets, score_run, scored_sets
 from nanoseg_bench.verbosity import start_logging
+
+UNWRITABLE = 74
+"""Exit code of a job whose folder cannot be written; that of an input or output error by ``sysexits.h``."""
 
 # By name: as a process of its own this module is called __main__, and would log past the run's file.
 _LOG = logging.getLogger("nanoseg_bench.runs.job")
@@ -59,6 +62,7 @@ class Job:
         deadline: When to stop with a checkpoint.
         robust_images: Test images to predict under every corruption too.
         timed: Whether latency is measured too: not while others run beside it.
+        beside: Further devices that train with ``device``, which then predicts alone.
     """
 
     spec: RunSpec
@@ -69,6 +73,7 @@ class Job:
     deadline: Deadline = dataclasses.field(default_factory=Deadline)
     robust_images: int = 0
     timed: bool = True
+    beside: tuple[str, ...] = ()
 
     def prepared(self) -> PreparedSet:
         """What is trained and judged on: the set, or one of its folds."""
@@ -87,13 +92,14 @@ def execute(job: Job) -> Outcome:
             outcome = Outcome("ok")
         except TimeLimitReached as error:
             outcome = Outcome("timeout", str(error))
+        except WorkerMemoryError as error:
+            outcome = Outcome("oom", str(error))
         except NanosegError as error:
             outcome = Outcome("failed", str(error))
         except Exception as error:
             _LOG.debug("%s", traceback.format_exc())
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
             status: Status = "oom" if _is_out_of_memory(error) else "failed"
-            outcome = Outcome(status, f"{reason}; see {job.run_dir / LOG_FILE}")
+            outcome = Outcome(status, _reason_of(error, job))
         if outcome.status != "ok":
             record_failure(job.spec, job.data, job.leaderboards, job.device, outcome)
     return outcome
@@ -201,10 +207,10 @@ def _fit(model: Model, prepared: PreparedSet, run: RunFolder, job: Job) -> FitRe
         return dataclasses.replace(report, checkpoint=checkpoint)
     if run.is_fitted:
         _LOG.warning("%s: its weights are gone, or it is of an earlier version; training again", run.fit_path)
-    run.add_device(device_name(job.device))
+    run.add_device(devices_name((job.device, *job.beside)))
     # It would be of the training before, and this call may not be asked to make it anew.
     _forget_robustness(job, prepared)
-    context = FitContext(job.run_dir, job.spec.seed, job.device, job.deadline, job.spec.weights)
+    context = FitContext(job.run_dir, job.spec.seed, job.device, job.deadline, job.spec.weights, job.beside)
     report = model.fit(prepared, context)
     run.write_fit(report, model.complexity(), MadeBy.now())
     return report
@@ -221,6 +227,14 @@ def _load(model: Model, report: FitReport, job: Job) -> None:
         model.load(report.checkpoint, job.device)
     except ModelError as error:
         raise ModelError(f"{error}; `nanoseg-bench run --overwrite always` trains the model anew") from error
+
+
+def _reason_of(error: Exception, job: Job) -> str:
+    if isinstance(error, OSError) and error.errno in FULL:
+        file = Path(error.filename) if error.filename else job.run_dir
+        return f"{unwritable(file, error, '--runs')}; the same command goes on"
+    first, *_ = f"{type(error).__name__}: {error}".splitlines()
+    return f"{first}; see {job.run_dir / LOG_FILE}"
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -295,7 +309,8 @@ def carry_out(job_file: Path) -> int:
     """Run the job that a file holds, and write its outcome beside it.
 
     Returns:
-        An exit code: 0 however the run went, 1 where its folder cannot be written, 130 when it was interrupted.
+        An exit code: 0 however the run went, ``UNWRITABLE`` where its folder cannot be written, 130 when it was
+        interrupted.
     """
     try:
         outcome = execute(job_from_json(read_json(job_file)))
@@ -304,7 +319,7 @@ def carry_out(job_file: Path) -> int:
         return 130
     except OSError as error:
         _LOG.error("%s", unwritable(job_file.parent, error, "--runs"))
-        return 1
+        return UNWRITABLE
     return 0
 
 

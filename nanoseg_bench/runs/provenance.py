@@ -4,7 +4,8 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -65,6 +66,12 @@ def device_name(device: str) -> str:
             return device  # of another machine, which cannot be asked any more
         return str(torch.cuda.get_device_name(torch.device(device)))
     return f"{_cpu_name()} ({counted(torch.get_num_threads(), 'thread')})"
+
+
+def devices_name(devices: Sequence[str]) -> str:
+    """Names of the devices that train together: ``2 x NVIDIA H200``."""
+    names = Counter(map(device_name, devices))
+    return " + ".join(name if number == 1 else f"{number} x {name}" for name, number in names.items())
 
 
 def processor_of(name: str) -> str:

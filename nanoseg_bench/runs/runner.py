@@ -52,6 +52,7 @@ def run_plan(
     after_each: Callable[[], object] = lambda: None,
     robust_images: int = 0,
     executor: Executor | None = None,
+    beside: Sequence[str] = (),
 ) -> dict[str, Outcome]:
     """Run every spec whose records are not there yet.
 
@@ -66,6 +67,7 @@ def run_plan(
         robust_images: Test images on which each model is judged under every corruption too.
         executor: Where several runs are carried out at a time; latency is measured after them all, if they were
             carried out here. None: one after the other, each with the machine to itself.
+        beside: Further torch devices, which train each model together with ``device``.
 
     Returns:
         The outcome of each run by its id.
@@ -79,7 +81,16 @@ def run_plan(
     _clear_stale_records(specs, places.leaderboards, prepared)
     _require_folds(specs, places, prepared)
     planned = [
-        Job(spec, places.data, places.runs / spec.run_id, places.leaderboards, device, deadline, robust_images)
+        Job(
+            spec,
+            places.data,
+            places.runs / spec.run_id,
+            places.leaderboards,
+            device,
+            deadline,
+            robust_images,
+            beside=tuple(beside),
+        )
         for spec in specs
     ]
     ends = Ends(planned, prepared, overwrite, after_each)

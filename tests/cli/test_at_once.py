@@ -140,3 +140,40 @@ def test_a_killed_prepare_is_followed_by_one_that_works(annotated, tmp_path):
     assert again.returncode == 0, out + err
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
     require_whole(tmp_path / "set")
+
+
+@pytest.fixture(scope="module")
+def run_of_otsu(annotated, tmp_path_factory):
+    """A folder with a prepared set, a run of Otsu on it, and its records."""
+    root = tmp_path_factory.mktemp("finished")
+    prepare = ["prepare", "--labelme", str(annotated), "--out", str(root / "set"), "--size", "64"]
+    assert main([*prepare, "--augment-copies", "0", "--workers", "1"]) == 0
+    runs = ["--runs", str(root / "runs"), "--leaderboards", str(root / "boards")]
+    assert main(["run", "--data", str(root / "set"), "--models", "otsu", "--preset", "smoke", *runs]) == 0
+    return root
+
+
+@pytest.mark.faults
+def test_two_of_score_give_the_records_of_one(run_of_otsu, tmp_path):
+    command = ("score", "--data", run_of_otsu / "set", "--runs", run_of_otsu / "runs", "--leaderboards", "boards")
+    ends = both(0, command, command, tmp_path)
+    assert [code for code, _ in ends] == [0, 0], ends
+    rows = [path.read_text().splitlines() for path in sorted((tmp_path / "boards").glob("*-test.csv"))]
+    assert [len(each) for each in rows] == [2], "a heading, and one row"
+    assert [path.name for path in tmp_path.iterdir()] == ["boards"]
+    assert [path for path in (tmp_path / "boards").rglob(".*") if path.is_file()] == []
+
+
+@pytest.mark.faults
+def test_two_of_analyze_give_each_particle_once(run_of_otsu, annotated, tmp_path):
+    model = ("--model", run_of_otsu / "runs" / "otsu-smoke-seed0", "--no-ocr", "--out", "sizes")
+    command = ("analyze", annotated / "00.png", annotated / "01.png", *model)
+    ends = both(0, command, command, tmp_path)
+    assert 0 in [code for code, _ in ends], ends
+    for code, told in ends:
+        assert code == 0 or "sizes: another nanoseg-bench command" in told, told
+    assert main([*map(str, command[:-1]), str(tmp_path / "sizes")]) == 0
+    again = (tmp_path / "sizes" / "particles.csv").read_bytes()
+    assert main([*map(str, command[:-1]), str(tmp_path / "alone")]) == 0
+    assert again == (tmp_path / "alone" / "particles.csv").read_bytes()
+    assert hidden(tmp_path / "sizes") == hidden(tmp_path) == []

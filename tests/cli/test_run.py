@@ -66,6 +66,7 @@ def test_an_unknown_model_is_a_usage_error_with_a_suggestion(tiny_set, tmp_path,
     [
         (("--time-limit", "soon"), "--time-limit soon"),
         (("--device", "cuda:99"), "--device cuda:99"),
+        (("--device", "98,99"), "--device 98,99: this machine shows"),
         (("--seeds", "0", "-1"), "--seeds -1"),
         (("--weights", "nowhere.safetensors"), "nowhere.safetensors"),
     ],

@@ -13,7 +13,7 @@ from nanoseg_bench.runs.plan import RunSpec
 
 WRITTEN = (
     *("recipe", "seed", "weights", "weights_sha256", "set_hash", "fold", "final"),
-    *("data", "run_dir", "leaderboards", "device", "seconds_left", "limit", "robust_images", "timed"),
+    *("data", "run_dir", "leaderboards", "device", "seconds_left", "limit", "robust_images", "timed", "beside"),
 )
 
 
@@ -42,8 +42,9 @@ def test_what_is_left_of_the_time_is_what_travels(job):
 
 def test_a_job_of_an_earlier_version_has_the_defaults_of_what_came_since(job):
     document = job_to_json(job)
-    for later in ("fold", "final", "robust_images", "timed"):
+    for later in ("fold", "final", "robust_images", "timed", "beside"):
         del document[later]
     read = job_from_json(document)
     assert (read.spec.fold, read.spec.final, read.robust_images, read.timed) == (None, False, 0, True)
+    assert read.beside == ()
     assert "fold" not in read.spec.inputs()

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nanoseg_bench.errors import NanosegError
-from nanoseg_bench.files import atomic_path, write_text
+from nanoseg_bench.files import atomic_path, unwritable, write_text
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -78,7 +78,7 @@ def write_drawn(drawn: Drawn, folder: Path, file_format: str) -> list[Path]:
                 arrays: dict[str, Any] = dict(drawn.arrays)
                 np.savez_compressed(temporary, **arrays)
     except OSError as error:
-        raise NanosegError(f"{folder}: cannot be written ({error.strerror or error}); give another --out") from error
+        raise unwritable(folder, error, "--out") from error
     return paths
 
 
