@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,12 +40,14 @@ def modules_named(node):
     return []
 
 
+@cache
 def imported_rooms(text):
     """Rooms that a module imports anything of, also inside functions and for type checkers alone."""
     names = [name.split(".") for node in ast.walk(ast.parse(text)) for name in modules_named(node)]
     return {parts[1] for parts in names if parts[0] == "nanoseg_bench" and len(parts) > 1} & set(ROOMS)
 
 
+@cache
 def modules():
     return [path for path in sorted(PACKAGE.rglob("*.py")) if "_data" not in path.parts]
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 import time
 
 import pytest
@@ -47,3 +49,11 @@ def test_a_job_of_an_earlier_version_has_the_defaults_of_what_came_since(job):
     read = job_from_json(document)
     assert (read.spec.fold, read.spec.final, read.robust_images, read.timed) == (None, False, 0, True)
     assert "fold" not in read.spec.inputs()
+
+
+def test_what_few_runs_need_is_not_imported_by_all():
+    code = (
+        "import sys, nanoseg_bench.runs.job\nfrom nanoseg_bench.models.device import resolve_device\n"
+        "print(resolve_device('cpu'), *sorted({'pandas', 'scipy.signal', 'torch', 'ultralytics'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "cpu\n"
