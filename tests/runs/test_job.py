@@ -53,7 +53,9 @@ def test_a_job_of_an_earlier_version_has_the_defaults_of_what_came_since(job):
 
 def test_what_few_runs_need_is_not_imported_by_all():
     code = (
-        "import sys, nanoseg_bench.runs.job\nfrom nanoseg_bench.models.device import resolve_device\n"
-        "print(resolve_device('cpu'), *sorted({'pandas', 'scipy.signal', 'torch', 'ultralytics'} & set(sys.modules)))"
+        "import sys\nfrom nanoseg_bench.models.device import resolve_device\nfrom nanoseg_bench.runs import job\n"
+        "print(resolve_device('cpu'), bool(job.device_name('cpu')))\n"
+        "print(*sorted({'pandas', 'scipy.signal', 'torch', 'ultralytics'} & set(sys.modules)))"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "cpu\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "cpu True\n\n"
