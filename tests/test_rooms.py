@@ -60,7 +60,10 @@ def test_every_room_has_its_place():
 def test_a_relative_import_stays_in_its_room():
     """It would go unseen here otherwise."""
     for path in modules():
-        nodes = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.ImportFrom)]
+        text = path.read_text("utf-8")
+        if not re.search(r"\bfrom[\s\\]*\.", text):
+            continue  # no relative import, and no need to parse all of it
+        nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
         assert all(node.level < len(path.relative_to(PACKAGE).parts) for node in nodes), path
 
 
