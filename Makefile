@@ -19,7 +19,8 @@ DEMO_RUNS := runs/demo
 # A worker for each core, each with one thread. Each begins with its half, quarter … of the files, so that what the tests
 # of a file share is made once, and takes over some of another's when it is done.
 WORKERS ?= -n logical --maxprocesses 4 --dist worksteal
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+# Compiled code is kept even where the shell forbids it: the processes that tests start need not compile all of it anew.
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
 # Rooms without networks, and of them not what fuzzes or starts processes.
 QUICK := tests/annotations tests/catalog tests/evaluation tests/images tests/leaderboard tests/metrics \

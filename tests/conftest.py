@@ -8,6 +8,7 @@ synced, for which a disk takes longer than the test. A folder that the user name
 ``--basetemp`` counts.
 """
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -39,6 +40,17 @@ if has_room_in_memory():
 
 CLASSES = ("disc", "square")
 HEIGHT, WIDTH = 96, 120
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What collection makes lives to the end, thousands of tests and all libraries: no garbage is looked for in it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m is looked at

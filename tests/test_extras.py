@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -40,18 +41,38 @@ def waits(node):
     return isinstance(node, ast.FunctionDef) or for_types
 
 
+@cache
 def imports_of(path):
-    """(top-level name, whether it is imported with the module) of all absolute imports of a file."""
-    tree = ast.parse(path.read_text("utf-8"))
-    within = {id(node) for each in ast.walk(tree) if waits(each) for node in ast.walk(each)}
-    for node in ast.walk(tree):
+    """(dotted name, whether it is imported with the module) of all absolute imports of a file, which is read once."""
+    found = []
+
+    def look(node, at_once):
+        at_once = at_once and not waits(node)
         if isinstance(node, ast.Import):
-            names = [each.name for each in node.names]
+            found.extend((each.name, at_once) for each in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
-            names = [node.module]
-        else:
-            continue
-        yield from ((name.partition(".")[0], id(node) not in within) for name in names)
+            found.append((node.module, at_once))
+        for child in ast.iter_child_nodes(node):
+            if not isinstance(child, ast.expr):  # an import is a statement
+                look(child, at_once)
+
+    look(ast.parse(path.read_text("utf-8")), True)
+    return found
+
+
+def test_imports_are_seen_wherever_they_stand(tmp_path):
+    path = tmp_path / "module.py"
+    path.write_text(
+        "import a.b, c\n"
+        "if TYPE_CHECKING:\n    from d.e import f\n"
+        "try:\n    import g\nexcept ImportError:\n    from h import i\n"
+        "class J:\n    import k\n    def l(self):\n        with m:\n            import n.o\n"
+        "match p:\n    case 1:\n        import q\n",
+        encoding="utf-8",
+    )
+    at_once = {name for name, early in imports_of(path) if early}
+    assert at_once == {"a.b", "c", "g", "h", "k", "q"}
+    assert {name for name, _ in imports_of(path)} - at_once == {"d.e", "n.o"}
 
 
 def test_every_package_that_is_imported_is_declared():
@@ -59,7 +80,7 @@ def test_every_package_that_is_imported_is_declared():
     declared, distributions = names_of(PROJECT["dependencies"]), packages_distributions()
     undeclared = {}
     for path in PACKAGE.rglob("*.py"):
-        for name, _ in imports_of(path):
+        for name in {each.partition(".")[0] for each, _ in imports_of(path)}:
             if name in sys.stdlib_module_names or name == "nanoseg_bench" or name in {*EXTRAS, *WITH_TORCH}:
                 continue
             if not declared & {canonicalize_name(each) for each in distributions.get(name, [name])}:
@@ -69,10 +90,10 @@ def test_every_package_that_is_imported_is_declared():
 
 def test_packages_of_extras_are_imported_only_where_they_are_needed():
     early = {
-        (path.relative_to(PACKAGE).parts[0], name)
+        (path.relative_to(PACKAGE).parts[0], name.partition(".")[0])
         for path in PACKAGE.rglob("*.py")
         for name, at_once in imports_of(path)
-        if at_once and name in EXTRAS
+        if at_once and name.partition(".")[0] in EXTRAS
     }
     assert early == OF_ROOMS
 
@@ -80,14 +101,12 @@ def test_packages_of_extras_are_imported_only_where_they_are_needed():
 def test_a_room_that_is_made_of_a_package_is_imported_where_it_is_needed():
     """But its settings, which need no package: the command line has their defaults in its help."""
     rooms = {room for room, _ in OF_ROOMS}
-    early = set()
-    for path in PACKAGE.rglob("*.py"):
-        tree = ast.parse(path.read_text("utf-8"))
-        within = {id(node) for each in ast.walk(tree) if waits(each) for node in ast.walk(each)}
-        for node in ast.walk(tree):
-            parts = (node.module or "").split(".") if isinstance(node, ast.ImportFrom) else []
-            if parts[:1] == ["nanoseg_bench"] and len(parts) > 1 and parts[1] in rooms and id(node) not in within:
-                early.add((path.relative_to(PACKAGE).parts[0], node.module))
+    early = {
+        (path.relative_to(PACKAGE).parts[0], name)
+        for path in PACKAGE.rglob("*.py")
+        for name, at_once in imports_of(path)
+        if at_once and [*name.split("."), ""][1] in rooms and name.startswith("nanoseg_bench.")
+    }
     assert {each for each in early if each[0] not in rooms} == {("cli", "nanoseg_bench.webapp.settings")}
 
 

@@ -1,5 +1,6 @@
 """Where a number comes from: versions, commit of this package, device."""
 
+import os
 import platform
 import re
 import subprocess
@@ -10,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import nanoseg_bench
+from nanoseg_bench.environment import available_cores
 from nanoseg_bench.wording import counted
 
 _THREADS = re.compile(r" \(\d+ threads?\)$")
@@ -59,13 +61,13 @@ def package_commit() -> str | None:
 
 def device_name(device: str) -> str:
     """Name of the processor or GPU behind a torch device, with the number of CPU threads."""
-    import torch
-
     if device.startswith("cuda"):
+        import torch
+
         if not torch.cuda.is_available():
             return device  # of another machine, which cannot be asked any more
         return str(torch.cuda.get_device_name(torch.device(device)))
-    return f"{_cpu_name()} ({counted(torch.get_num_threads(), 'thread')})"
+    return f"{_cpu_name()} ({counted(_threads(), 'thread')})"
 
 
 def devices_name(devices: Sequence[str]) -> str:
@@ -77,6 +79,16 @@ def devices_name(devices: Sequence[str]) -> str:
 def processor_of(name: str) -> str:
     """A name from ``device_name`` without the number of threads, which is another one where runs share the cores."""
     return _THREADS.sub("", name)
+
+
+def _threads() -> int:
+    """Threads of torch; where no model has imported it, which takes a second, those that it would have."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        return int(torch.get_num_threads())
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    cores = available_cores()
+    return min(int(given), cores) if given.isdecimal() and int(given) else cores
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -19,7 +19,7 @@ def _reproducible():
     torch.set_num_threads(threads)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def unsettle():
     """Give every parameter and BN statistic a random value, so that no default hides an error; returns the module."""
 

@@ -1,4 +1,5 @@
 import copy
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,7 @@ def test_other_modules_stay():
     assert exported_form(OtherProto(8, 16, 12)) is None
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def make(unsettle):
     def build(scheme="nsyolo", images=None, **options):
         network = unsettle(build_network(scheme, 3, **options)).train()
@@ -104,11 +105,33 @@ def make(unsettle):
     return build
 
 
-def run(path, images):
+@pytest.fixture(scope="module")
+def exported(make, tmp_path_factory):
+    """exported(scheme, **options): a network and its file, made once for all tests; no test changes either."""
+
+    @lru_cache
+    def build(scheme="nsyolo", **options):
+        torch.manual_seed(0)
+        network = make(scheme, **options)
+        before = copy.deepcopy(network.state_dict())
+        path = tmp_path_factory.mktemp("exported") / "network.onnx"
+        export_onnx(network, path, size=64)
+        assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+        assert not hasattr(network.model[-1], "export") or not network.model[-1].export
+        return network, path
+
+    return build
+
+
+@lru_cache(maxsize=1)  # the opening of a file takes longer than an image
+def session_of(path):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return session.run(list(OUTPUTS), {INPUT: images.numpy()})
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def run(path, images):
+    return session_of(path).run(list(OUTPUTS), {INPUT: images.numpy()})
 
 
 def compare(output, expected, side):
@@ -149,15 +172,10 @@ def assert_as_exact_as_pytorch(network, path, images):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_file_is_the_network_at_any_batch_and_size(scheme, make, tmp_path):
-    network = make(scheme)
-    before = copy.deepcopy(network.state_dict())
-    path = tmp_path / "network.onnx"
-    export_onnx(network, path, size=64)
+def test_the_file_is_the_network_at_any_batch_and_size(scheme, exported):
+    network, path = exported(scheme)
     for shape in ((1, 3, 64, 64), (2, 3, 96, 160), (3, 3, 32, 32), (1, 3, 160, 224)):
         assert_as_exact_as_pytorch(network, path, torch.rand(shape))
-    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-    assert not hasattr(network.model[-1], "export") or not network.model[-1].export
     operators = {node.op_type for node in onnx.load(path).graph.node}
     assert "GridSample" not in operators and "BatchNormalization" not in operators
 
@@ -175,20 +193,18 @@ def test_a_network_in_training_mode_and_channels_last(make, tmp_path):
     assert_as_exact_as_pytorch(network.eval(), tmp_path / "network.onnx", torch.rand(1, 3, 64, 64))
 
 
-def test_constant_images(make, tmp_path):
-    network = make()
-    export_onnx(network, tmp_path / "network.onnx", size=64)
+def test_constant_images(exported):
+    network, path = exported("nsyolo")
     for value in (0.0, 1.0, 114 / 255):
         images = torch.full((1, 3, 64, 64), value)
-        assert_as_exact_as_pytorch(network, tmp_path / "network.onnx", images)
-        assert all(np.isfinite(array).all() for array in run(tmp_path / "network.onnx", images))
+        assert_as_exact_as_pytorch(network, path, images)
+        assert all(np.isfinite(array).all() for array in run(path, images))
 
 
 @pytest.mark.parametrize("kernel", [3, 9])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_an_image_that_holds_no_number_leaves_the_others_alone(kernel, value, make, tmp_path):
-    path = tmp_path / "network.onnx"
-    export_onnx(make(kernel=kernel), path, size=64)
+def test_an_image_that_holds_no_number_leaves_the_others_alone(kernel, value, exported):
+    _, path = exported("nsyolo", kernel=kernel)
     images = torch.rand(3, 3, 64, 96)
     expected = run(path, images)
     images[1, :, 20, 30] = value

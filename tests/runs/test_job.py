@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 import time
 
 import pytest
@@ -48,3 +50,13 @@ def test_a_job_of_an_earlier_version_has_the_defaults_of_what_came_since(job):
     assert (read.spec.fold, read.spec.final, read.robust_images, read.timed) == (None, False, 0, True)
     assert read.beside == ()
     assert "fold" not in read.spec.inputs()
+
+
+def test_what_few_runs_need_is_not_imported_by_all():
+    code = (
+        "import sys\nfrom nanoseg_bench.models.device import resolve_device\nfrom nanoseg_bench.runs import job\n"
+        "print(resolve_device('cpu'), bool(job.device_name('cpu')))\n"
+        "print(*sorted({'pandas', 'scipy.signal', 'torch', 'ultralytics'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "cpu True\n\n"

@@ -1,5 +1,8 @@
 import re
 import subprocess
+import sys
+
+import pytest
 
 import nanoseg_bench
 from nanoseg_bench.runs.provenance import device_name, package_commit, package_versions, processor_of
@@ -25,3 +28,23 @@ def test_the_cpu_has_a_name():
     name = device_name("cpu")
     assert re.search(r" \(\d+ threads?\)$", name)
     assert processor_of(name) and f"{processor_of(name)} (1 thread)" != processor_of(name)
+
+
+def test_the_threads_are_those_of_torch_before_it_is_imported(monkeypatch):
+    code = (
+        "import sys\nfrom nanoseg_bench.environment import isolate_libraries\nisolate_libraries()\n"
+        "from nanoseg_bench.runs.provenance import device_name\n"
+        "before = device_name('cpu')\nassert 'torch' not in sys.modules\n"
+        "import torch\nassert before == device_name('cpu'), (before, device_name('cpu'))"
+    )
+    for name in ("MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(("given", "threads"), [("1", 1), ("4", 4), ("99", 8), ("", 8), ("0", 8), ("4,2", 8)])
+def test_the_variable_of_openmp_is_the_number_of_threads_up_to_the_cores(given, threads, monkeypatch):
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    monkeypatch.setattr("nanoseg_bench.runs.provenance.available_cores", lambda: 8)
+    assert device_name("cpu").endswith(f"({threads} thread{'s' * (threads > 1)})")

@@ -51,10 +51,12 @@ def wait_for(condition, seconds=240):
 SEEDS = ("--models", "otsu", "--seeds", "0", "1")
 
 
-def test_runs_side_by_side_are_all_in_the_table_with_a_latency_that_was_measured_after_them(tiny_set, tmp_path, caplog):
+def test_runs_side_by_side_are_all_in_the_table_with_a_latency_that_was_measured_after_them(
+    rendered_set, tmp_path, caplog
+):
     caplog.set_level("INFO")
-    assert main(arguments(tiny_set, tmp_path, *SEEDS)) == 0
-    table = pd.read_csv(tmp_path / "boards" / f"{PreparedSet(tiny_set).name}-test.csv")
+    assert main(arguments(rendered_set.root, tmp_path, *SEEDS)) == 0
+    table = pd.read_csv(tmp_path / "boards" / f"{rendered_set.name}-test.csv")
     assert sorted(table["seed"]) == [0, 1] and table["latency_ms_per_image"].notna().all()
     told = caplog.text
     assert "2 runs, 2 at a time" in told
@@ -63,7 +65,7 @@ def test_runs_side_by_side_are_all_in_the_table_with_a_latency_that_was_measured
     assert max(ends) < min(measured), "latency comes after all runs"
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*.json.gz")}
     assert before
-    assert main(arguments(tiny_set, tmp_path, *SEEDS)) == 0
+    assert main(arguments(rendered_set.root, tmp_path, *SEEDS)) == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before, "nothing is left to be done"
 
 
