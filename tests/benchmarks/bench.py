@@ -265,7 +265,7 @@ PARTS = {
     "prepare": Part(of_script("bench_prepare", "--images 400 --pairs 5", "--images 12 --pairs 1"), "15 min",
                     "prepare on 1 and 2 workers", default=False),
     "archive": Part(_MEMORY, "15 min", "time and memory of prepare over the number of micrographs", default=False),
-    "shards": Part(of_script("bench_shards", "", "--images 12 --easy --size 128 --batches 2"), "15 min",
+    "shards": Part(of_script("bench_shards", "", "--images 12 --easy --size 64 --crop 64 --batches 2"), "15 min",
                    "training from shards beside from memory", default=False),
     "gpu": Part(gpu, "20 min", "NSYOLO and training epochs on a GPU", default=False, needs="cuda"),
 }  # fmt: skip
