@@ -215,7 +215,9 @@ def analyse_folder(task: AnalysisTask) -> Analysis:
 def _settings(task: AnalysisTask) -> dict[str, Any]:
     """What makes an outline or a number another one."""
     choices = task.choices
+    line = {} if choices.line is None else {"line": list(choices.line)}  # earlier folders have none
     return {
+        **line,
         "model": task.predictor.model.recipe.model,
         "weights_sha256": task.predictor.weights_sha256,
         "confidence": task.predictor.operating_point.confidence,

@@ -48,7 +48,8 @@ class Choices:
         min_diameter: Smaller particles do not count.
         border: What becomes of particles that touch the border.
         nm_per_px: The scale of all micrographs; None where it is to be found.
-        bar_nm: Length of the scale bar that is found.
+        bar_nm: Length of ``line``, or of the scale bar that is found.
+        line: Both ends of the scale bar, px, where it is not to be found; with ``bar_nm``.
         read_text: Whether texts of scale bars are read; None where RapidOCR is installed.
         keep_marks: What lies on information bars, scale bars and lettering counts.
         tiles: Whether large micrographs are looked at in tiles, too.
@@ -59,6 +60,7 @@ class Choices:
     border: Border = "weight"
     nm_per_px: float | None = None
     bar_nm: float | None = None
+    line: tuple[float, float, float, float] | None = None
     read_text: bool | None = None
     keep_marks: bool = False
     tiles: Tiles = AUTO
@@ -118,6 +120,7 @@ def analyse_micrograph(
         notes=notes,
         nm_per_px=nm_per_px if nm_per_px is not None else choices.nm_per_px,
         bar_nm=choices.bar_nm,
+        line=choices.line,
         read_text=choices.read_text,
     )
     used = scale.nm_per_px if scale.is_sure else None
