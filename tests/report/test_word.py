@@ -225,7 +225,7 @@ def test_without_a_scale_all_is_in_pixels(unscaled):
     assert "nm)" not in every and "nm²" not in every
 
 
-@pytest.mark.parametrize("kept", [0, 1, 2])
+@pytest.mark.parametrize("kept", [0, 1, 3])
 def test_few_particles(make_image, make_report, tmp_path, kept):
     image, _ = make_image(tmp_path, "few", 3, 0.5)
     inside = [each for each in image.instances if each.score > 0.5 and not each.on_mark][8 : 8 + kept]
@@ -236,6 +236,11 @@ def test_few_particles(make_image, make_report, tmp_path, kept):
     assert sum("No particle counts" in text for text in texts(data)) == (2 if not counted(table).size else 0)
     for name, content in unzipped(data).items():
         assert not name.startswith("word/charts/chart") or b"nan" not in content.lower()
+    if kept:
+        figures = {row[0]: row[1:] for table in tables(data) for row in table if len(row) == 3}
+        assert figures["D10 (nm)"] == figures["D90 (nm)"] == figures["Span"] == ["–", "–"]
+        assert figures["D50 (nm)"][0] != "–" and figures["D50 (nm)"][1] == "–"
+        assert any("Below 10 particles, D10, D90, span and intervals are not given." in text for text in texts(data))
 
 
 def test_large_micrographs_become_small_pictures(report, tmp_path):
