@@ -100,6 +100,7 @@ def test_sizes_are_those_of_the_discs(run, tmp_path, capsys):
     images = rows_of(out, "images.csv").set_index("image")
     assert images["status"].eq("ok").all() and images["particles"].eq(COUNTED).all()
     assert images["nm_per_px"].to_numpy() == pytest.approx(NM_PER_PX)
+    assert images["left_out_for"].tolist() == [f"touches the border ({number})" for number in images["left_out"]]
     sample = rows_of(out, "samples.csv")
     size = sample[sample["quantity"] == "diameter"].iloc[0]
     assert size["sample"] == "in" and size["count"] == 2 * COUNTED
@@ -108,6 +109,9 @@ def test_sizes_are_those_of_the_discs(run, tmp_path, capsys):
     )
 
     report = docx.Document(out / "reports" / "in.docx")
+    number = int(images["left_out"].sum())
+    told = f"Left out: {number} outlines, each by its first reason: touches the border ({number})."
+    assert number and told in [each.text for each in report.paragraphs]
     cells = [cell.text for table in report.tables for row in table.rows for cell in row.cells]
     assert str(2 * COUNTED) in cells and "=O" in cells and "200 kV" in cells
     book = openpyxl.load_workbook(out / "reports" / "in.xlsx")

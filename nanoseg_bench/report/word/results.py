@@ -6,7 +6,7 @@ from typing import Any
 
 from nanoseg_bench.measure.columns import column_of
 from nanoseg_bench.measure.fits import better_fit
-from nanoseg_bench.measure.particles import count_exclusions
+from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, count_exclusions, count_left_out, in_words
 from nanoseg_bench.measure.resampling import Estimate
 from nanoseg_bench.measure.sample import ALL, WEIGHTINGS
 from nanoseg_bench.measure.statistics import STATISTICS
@@ -19,6 +19,7 @@ from nanoseg_bench.report.word.chart_parts import add_chart
 from nanoseg_bench.report.word.page import Page
 from nanoseg_bench.report.word.styles import SMALL_TABLE_TEXT, TABLE_NOTE, TEXT_WIDTH_MM
 from nanoseg_bench.report.word.tables import TableColumn, add_table
+from nanoseg_bench.wording import counted
 
 _CHART_MM = (150.0, 64.0)
 _LEAST_STEPS = 3  # of a curve that is worth a chart
@@ -157,10 +158,16 @@ def write_uncertainty(page: Page) -> None:
 
 
 def _write_exclusions(page: Page) -> None:
-    left_out = count_exclusions(page.report.particles)
+    left_out = count_left_out(page.report.particles)
+    below = count_exclusions(page.report.particles).get(BELOW_CONFIDENCE, 0)
+    sentences = []
     if left_out:
-        reasons = ", ".join(f"{reason} ({number})" for reason, number in left_out.items())
-        page.text(f"Outlines that do not count, each by its first reason: {reasons}.", TABLE_NOTE)
+        number = counted(sum(left_out.values()), "outline")
+        sentences.append(f"Left out: {number}, each by its first reason: {in_words(left_out)}.")
+    if below:
+        sentences.append(f"Not among them: {counted(below, 'outline')} below the confidence.")
+    if sentences:
+        page.text(" ".join(sentences), TABLE_NOTE)
 
 
 def _write_weightings(page: Page) -> None:
