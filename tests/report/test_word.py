@@ -20,6 +20,7 @@ from PIL import Image
 from nanoseg_bench.measure.particles import counted
 from nanoseg_bench.report.formats import find_office
 from nanoseg_bench.report.pdf import write_pdf
+from nanoseg_bench.report.sample_statistics import compute_sample
 from nanoseg_bench.report.word.appendix import MOST_ROWS
 from nanoseg_bench.report.word.report import word_report, write_word_report
 
@@ -111,6 +112,17 @@ def test_key_figures_are_those_of_the_particles(single):
     median = float(key["D50 (nm)"][0])
     below = weights[values < median].sum() / weights.sum()
     assert abs(below - 0.5) < 1.5 * weights.max() / weights.sum()
+
+
+def test_sizes_without_border_weights_stand_beside_those_with_them(single):
+    kept = counted(single.particles)["diameter_nm"].to_numpy()
+    weights = counted(single.particles)["border_weight"].to_numpy()
+    rows = {row[0]: row[1:] for table in tables(word_report(single)) for row in table if len(row) == 5}
+    plain, weighted = (float(rows[name][3].split(" ")[0]) for name in ("number, unweighted", "number"))
+    assert plain == pytest.approx(kept.mean(), rel=1e-3)
+    assert weighted == pytest.approx((kept * weights).sum() / weights.sum(), rel=1e-3) and plain < weighted
+    alike = replace(single, statistics=compute_sample(single.particles, border_weighted=False, resamples=20))
+    assert not any("unweighted" in cell for table in tables(word_report(alike)) for row in table for cell in row)
 
 
 def test_particles_stand_in_the_appendix(report):
