@@ -219,7 +219,9 @@ def warnings_of(table: pd.DataFrame) -> list[str]:
     """What a reader of the sample must know, one sentence each; of the whole sample, not of its classes."""
     known = counted(table)
     found: list[str] = []
-    if len(known) < FEW:
+    if not len(known):
+        found.append("no particle counts; look at the outlines, and try a lower confidence (--confidence 0.25)")
+    elif len(known) < FEW:
         few = "" if len(known) >= MIN_PARTICLES else f"; below {MIN_PARTICLES}, D10, D90 and intervals are not given"
         told = f"{in_words(len(known), 'particle')}: below {FEW}, the distribution is a rough guess"
         found.append(f"{told}{few}; measure more images")

@@ -241,7 +241,8 @@ def _nothing(bare: Ends | None) -> FoundScale:
         found = "no scale was found, so lengths are in pixels"
         ways = f"give both ends of the scale bar and its length {_BY_LINE}"
     else:
-        found = f"a scale bar of {line_length(bare):.4g} px was found, but not how long it is, so lengths are in pixels"
+        strip = f"a strip of {line_length(bare):.4g} px"
+        found = f"{strip} may be the scale bar, but no length was read, so lengths are in pixels"
         ways = f"give its length (--scale-bar 200nm), both ends of the right bar and its length {_BY_LINE}"
     return FoundScale(None, NONE, 0.0, bare).with_warnings(f"{found}; {ways}, or {_BY_NUMBER}")
 

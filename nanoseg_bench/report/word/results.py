@@ -167,7 +167,7 @@ def _write_exclusions(page: Page) -> None:
         number = counted(sum(left_out.values()), "outline")
         sentences.append(f"Left out: {number}, each by its first reason: {in_words(left_out)}.")
     if below:
-        sentences.append(f"Not among them: {counted(below, 'outline')} below the confidence.")
+        sentences.append(f"Below the confidence: {counted(below, 'outline')}.")
     if sentences:
         page.text(" ".join(sentences), TABLE_NOTE)
 
@@ -186,7 +186,7 @@ def _write_weightings(page: Page) -> None:
     explained = "; ".join(f"{name}: {meaning}" for name, meaning in WEIGHTINGS.items())
     add_table(
         page.document,
-        (TableColumn("Distribution", 26), *(TableColumn(head, 36, True) for head in ("D10", "D50", "D90", "Mean"))),
+        (TableColumn("Distribution", 34), *(TableColumn(head, 34, True) for head in ("D10", "D50", "D90", "Mean"))),
         rows,
         description=explained,
         text_style=SMALL_TABLE_TEXT,

@@ -130,7 +130,7 @@ def test_without_reading_a_bar_is_found_and_asks_for_its_length(micrograph):
     found = find_scale(image, read_text=False)
     assert found.nm_per_px is None and found.value_nm is None
     assert found.bar[2] - found.bar[0] == pytest.approx(BAR_PX, abs=0.4)
-    assert re.match(r"a scale bar of 1(19|20)(\.\d)? px was found, but not how long it is", found.warnings[0])
+    assert re.match(r"a strip of 1(19|20)(\.\d)? px may be the scale bar, but no length was read", found.warnings[0])
     assert "give its length (--scale-bar 200nm)" in found.warnings[0]
     given = find_scale(image, read_text=False, bar_nm=BAR_NM)
     assert given.source == LINE and given.is_sure
