@@ -26,13 +26,14 @@ examples:
   nanoseg-bench analyze my_images --out sizes            with the weights that ship with this package
   nanoseg-bench analyze sample.tif --scale 0.42nm --operator "A. Chemist"
   nanoseg-bench analyze my_images --scale-bar 200nm --min-diameter 5nm --border exclude
+  nanoseg-bench analyze sample.tif --scale-line 812,1003,1012,1003 --scale-bar 200nm
   nanoseg-bench analyze batches --sample-by 'regex:(.+)_[0-9]+' --to word excel labelme overlay svg
   nanoseg-bench analyze archive --executor ray --address auto
                                                          on the cores of all machines of a Ray cluster
 
 The scale is taken from the file, from the words of its information bar, or from the scale bar and its text, in this
 order; where it is unsure, lengths are in pixels and analyze says what it proposes. --scale, --scale-bar and
---scale-csv go before all of them.
+--scale-csv go before all of them; --scale-line says where the bar is, where it is not found.
 
 DIR gets images.csv (one row per micrograph, with the reason where one failed), samples.csv (statistics with 95 %
 intervals), particles.csv (every outline, with the reason of those that do not count), analysis.json, and what --to
@@ -57,7 +58,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "--confidence",
         type=float,
         metavar="C",
-        help="particles below do not count (default: as chosen on val for the run, else 0.25)",
+        help="particles below do not count (default: where the model did best on its validation images, else 0.25)",
     )
     parser.add_argument(
         "--keep-marks",
@@ -68,6 +69,11 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     scale = parser.add_argument_group("scale")
     scale.add_argument("--scale", metavar="0.42nm", help="what one pixel spans, of all micrographs")
     scale.add_argument("--scale-bar", metavar="200nm", help="length of the scale bar that is found in each micrograph")
+    scale.add_argument(
+        "--scale-line",
+        metavar="X0,Y0,X1,Y1",
+        help="both ends of the scale bar in pixels, where it is not found; with its length as --scale-bar",
+    )
     scale.add_argument(
         "--scale-csv", type=Path, metavar="CSV", help="scale of single micrographs: columns name and nm_per_px"
     )
@@ -131,6 +137,8 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.device = "cpu"
     if arguments.confidence is not None and not 0 <= arguments.confidence <= 1:
         raise UsageError(f"--confidence {arguments.confidence:g}: lies between 0 and 1")
+    if arguments.scale_line is not None and arguments.scale_bar is None:
+        raise UsageError(f"--scale-line {arguments.scale_line}: say how long it is, too (--scale-bar 200nm)")
     require_there({"": arguments.images, "--scale-csv": arguments.scale_csv})
     arguments.model = find_model(arguments.model, "give a run's folder, its weights, or an .onnx file")
     from nanoseg_bench.environment import isolate_libraries
@@ -166,7 +174,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _choices(arguments: argparse.Namespace) -> "Choices":
     from nanoseg_bench.images import Acquisition
     from nanoseg_bench.measure.length import parse_min_diameter
-    from nanoseg_bench.measure.scale import parse_length, parse_scale
+    from nanoseg_bench.measure.scale import parse_length, parse_line, parse_scale
     from nanoseg_bench.report.analysis.micrograph import Choices
 
     return Choices(
@@ -174,6 +182,7 @@ def _choices(arguments: argparse.Namespace) -> "Choices":
         border=arguments.border,
         nm_per_px=None if arguments.scale is None else parse_scale(arguments.scale),
         bar_nm=None if arguments.scale_bar is None else parse_length(arguments.scale_bar),
+        line=None if arguments.scale_line is None else parse_line(arguments.scale_line),
         read_text=False if arguments.no_ocr else None,
         keep_marks=arguments.keep_marks,
         tiles=arguments.tiles,

@@ -61,7 +61,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "--confidence",
         type=float,
         metavar="C",
-        help="leave out particles below (default: as chosen on val for the run, else 0.25)",
+        help="leave out particles below (default: where the model did best on its validation images, else 0.25)",
     )
     parser.add_argument("--arrays", type=Path, metavar="FILE.npz", help="write the maps and positions, too")
     parser.add_argument(

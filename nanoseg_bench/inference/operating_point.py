@@ -8,6 +8,10 @@ from nanoseg_bench.models.run_files import WEIGHTS_FILE
 from nanoseg_bench.runs.folder import OPERATING_POINT_FILE, RunFolder
 from nanoseg_bench.weights.release import read_release
 
+# "Chosen on val" says nothing to a chemist who only uses the model.
+_BEST = "the model did best with it on its validation images"
+_UNDECIDED = "since the model's validation images cannot decide"
+
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
@@ -15,7 +19,7 @@ class OperatingPoint:
 
     Attributes:
         confidence: Particles with a lower score are left out.
-        source: For the user: ``as given``, ``chosen on val, see ...``, ``the median of what the folds chose, ...``.
+        source: For the user, in the same words on the command line, in reports and on the page: ``as given``.
         chosen: Whether it is the choice of val, or of the folds' vals.
     """
 
@@ -43,13 +47,11 @@ def choose_confidence(
     if model is not None and (point := find_operating_point(model)) is not None:
         return point
     if of_the_file is not None:
-        return OperatingPoint(of_the_file, "chosen on val, as the file says", chosen=True)
+        return OperatingPoint(of_the_file, _BEST, chosen=True)
     if only_ranks:
         every = default_confidence(has_confidence=False)
-        return OperatingPoint(every, "every particle: no operating point came with the model, whose scores only rank")
-    return OperatingPoint(
-        default_confidence(has_confidence=True), "the default: no operating point came with the model"
-    )
+        return OperatingPoint(every, "every particle: none was chosen with the model, whose scores only rank them")
+    return OperatingPoint(default_confidence(has_confidence=True), "a default: none was chosen with the model")
 
 
 def find_operating_point(model: Path) -> OperatingPoint | None:
@@ -66,17 +68,18 @@ def find_operating_point(model: Path) -> OperatingPoint | None:
     """
     if (release := read_release(model)) is not None:
         chosen = release.confidence_source == "val"
-        how = "chosen on val" if chosen else "the default, since val cannot decide"
-        return OperatingPoint(release.confidence, f"{how}, as {model.with_suffix('.json').name} says", chosen=chosen)
+        return OperatingPoint(release.confidence, _BEST if chosen else f"a default, {_UNDECIDED}", chosen=chosen)
     run = RunFolder((model.parent if model.name == WEIGHTS_FILE else model).resolve())
     point = run.operating_point()
     if point is None:
         return None
     path = run.path / OPERATING_POINT_FILE
     if point.source == "default":
-        what = "every particle" if point.confidence == EVERY_PARTICLE else "the default"
-        return OperatingPoint(point.confidence, f"{what}, since val cannot decide: {point.reason}; see {path}")
+        what = "every particle" if point.confidence == EVERY_PARTICLE else "a default"
+        return OperatingPoint(point.confidence, f"{what}, {_UNDECIDED}: {point.reason}; see {path}")
     if point.source == "folds":
         but = f" ({point.reason})" if point.reason else ""
-        return OperatingPoint(point.confidence, f"the median of what the folds chose{but}, see {path}", chosen=True)
-    return OperatingPoint(point.confidence, f"chosen on val, see {path}", chosen=True)
+        return OperatingPoint(
+            point.confidence, f"the median of the choices of its cross-validation{but}, see {path}", chosen=True
+        )
+    return OperatingPoint(point.confidence, f"{_BEST}, see {path}", chosen=True)

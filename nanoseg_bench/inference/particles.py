@@ -24,12 +24,14 @@ class Particles:
         instances: Each with ``label`` (its class), ``score`` (the confidence) and ``region`` (its mask); best score
             first; those that lie on marks are flagged.
         magnification: Of the tiles that it was looked at in, over the whole on one canvas; 1 without tiles.
+        cut: Those of ``instances`` that may be pieces of larger particles, as the network outlined them.
     """
 
     width: int
     height: int
     instances: tuple[Instance, ...]
     magnification: float = 1.0
+    cut: tuple[Instance, ...] = ()
 
     @property
     def particles(self) -> tuple[Instance, ...]:

@@ -16,6 +16,7 @@ from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import MissingExtraError, ModelError, UsageError
 from nanoseg_bench.extras import require_packages
 from nanoseg_bench.files import sha256_file
+from nanoseg_bench.inference.far import longest_whole, look_from_afar, may_be_cut
 from nanoseg_bench.inference.model_path import resolve_model
 from nanoseg_bench.inference.operating_point import OperatingPoint, choose_confidence
 from nanoseg_bench.inference.particles import Particles, flag_marks
@@ -136,7 +137,8 @@ class Predictor:
             pixels: (H, W) grey or (H, W, 3) RGB, uint8, as ``read_image`` returns it.
             keep_marks: What lies on information bars, scale bars and lettering counts; by default it is flagged.
             tiles: ``auto``: a micrograph is looked at in overlapping tiles, too, where its particles are too small to
-                be seen on one canvas; ``off``: never; a number: so many along its longer side. See ``tiles``.
+                be seen on one canvas, and from afar where they are too large for one; ``off``: never; a number: so many
+                along its longer side. See ``tiles`` and ``far``.
             name: For messages.
 
         Returns:
@@ -147,11 +149,19 @@ class Predictor:
         def find(part: NDArray[np.uint8]) -> list[Instance]:
             return self.predict(part, confidence, name)
 
-        found, magnification = find_everywhere(find, pixels, self.model.recipe.canvas, tiles)
-        labelled = tuple(each if each.label else replace(each, label=CLASSLESS) for each in found)
+        recipe = self.model.recipe
+        found, magnification = find_everywhere(find, pixels, recipe.canvas, tiles)
         height, width = pixels.shape[:2]
+        cut: list[Instance] = []
+        if recipe.crop is not None:
+            limit = longest_whole(recipe.crop, recipe.canvas, height, width)
+            if tiles == AUTO:
+                found, cut = look_from_afar(find, pixels, found, limit)
+            else:
+                cut = [each for each, may in zip(found, may_be_cut(found, limit), strict=True) if may]
+        labelled = tuple(each if each.label else replace(each, label=CLASSLESS) for each in found)
         instances = labelled if keep_marks else flag_marks(labelled, pixels)
-        return Particles(width=width, height=height, instances=instances, magnification=magnification)
+        return Particles(width=width, height=height, instances=instances, magnification=magnification, cut=tuple(cut))
 
 
 def open_predictor(

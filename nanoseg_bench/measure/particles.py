@@ -190,6 +190,16 @@ def count_exclusions(table: pd.DataFrame) -> dict[str, int]:
     return {reason: int(found[reason]) for reason in EXCLUSIONS if reason in found.index}
 
 
+def count_left_out(table: pd.DataFrame) -> dict[str, int]:
+    """``count_exclusions`` of what the model was sure of: outlines below the confidence are no findings of it."""
+    return {reason: number for reason, number in count_exclusions(table).items() if reason != BELOW_CONFIDENCE}
+
+
+def in_words(left_out: Mapping[str, int]) -> str:
+    """``on a mark (1), touches the border (37)``: the same in tables and reports."""
+    return ", ".join(f"{reason} ({number})" for reason, number in left_out.items())
+
+
 def _holding(
     measured: MeasuredOutlines,
     rules: Rules,

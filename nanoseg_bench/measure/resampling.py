@@ -9,11 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 
-from nanoseg_bench.measure.statistics import STATISTICS, compute_statistics
+from nanoseg_bench.measure.statistics import OF_TENTHS, STATISTICS, compute_statistics
 from nanoseg_bench.metrics.bootstrap import percentile_interval
 
 MIN_IMAGES = 5
 """From so many images on, images are drawn, not particles: 4 have 35 different resamples, 5 have 126."""
+
+MIN_PARTICLES = 10
+"""Below so many, a tenth of the sample is less than one particle: D10 and D90 would be the smallest and the largest
+one, and an interval little more than the span between them."""
 
 LEVEL = 0.95
 
@@ -60,14 +64,18 @@ def estimate(
         seed: Of the draws.
 
     Returns:
-        By the statistic's name; and what was drawn.
+        By the statistic's name; and what was drawn. Below ``MIN_PARTICLES``, D10, D90 and span are NaN, and there are
+        no intervals.
     """
     names = [each.name for each in STATISTICS]
     observed = compute_statistics(values, weights[None])
+    few = len(values) < MIN_PARTICLES
+    if few:
+        observed |= {name: np.array([math.nan]) for name in OF_TENTHS}
     image_count = int(images.max()) + 1 if len(images) else 0
     units: Literal["images", "particles"] = "images" if image_count >= MIN_IMAGES else "particles"
     draw_from = image_count if units == "images" else len(values)
-    if draw_from < 2 or not resamples:
+    if few or not resamples:
         return {name: Estimate(float(observed[name][0]), *[math.nan] * 3) for name in names}, units
     owner = images if units == "images" else np.arange(len(values))
     chunks = [

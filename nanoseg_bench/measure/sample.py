@@ -12,7 +12,7 @@ from nanoseg_bench.measure.columns import SHAPE_FROM_PX, SHAPE_SURE_FROM_PX, col
 from nanoseg_bench.measure.fits import Fit, fit_distributions
 from nanoseg_bench.measure.kinds import is_rod
 from nanoseg_bench.measure.particles import AT_BORDER, TOO_SMALL, count_exclusions, counted
-from nanoseg_bench.measure.resampling import MIN_IMAGES, Estimate, estimate
+from nanoseg_bench.measure.resampling import MIN_IMAGES, MIN_PARTICLES, Estimate, estimate
 from nanoseg_bench.measure.statistics import STATISTICS
 from nanoseg_bench.wording import counted as in_words
 
@@ -28,6 +28,8 @@ WEIGHTINGS: dict[Weighting, str] = {
 
 FEW = 30
 """Particles below which a distribution says little: intervals of D10 and D90 reach to the ends of the sample then."""
+
+TOO_FEW = f"Below {MIN_PARTICLES} particles, D10, D90, span and intervals are not given"
 
 RESAMPLES = 2000
 
@@ -82,6 +84,8 @@ class Summary:
     @property
     def sentence(self) -> str:
         """``subject``, and what the intervals are, for a report."""
+        if self.count < MIN_PARTICLES:
+            return f"{self.subject}. {TOO_FEW}."
         reason = "" if self.drawn == "images" else f", since there are fewer than {MIN_IMAGES} images"
         return f"{self.subject}. Intervals of 95 % by bootstrap over {self.drawn}{reason}."
 
@@ -215,10 +219,12 @@ def warnings_of(table: pd.DataFrame) -> list[str]:
     """What a reader of the sample must know, one sentence each; of the whole sample, not of its classes."""
     known = counted(table)
     found: list[str] = []
-    if len(known) < FEW:
-        found.append(
-            f"{in_words(len(known), 'particle')}: below {FEW}, the distribution is a rough guess; measure more images"
-        )
+    if not len(known):
+        found.append("no particle counts; look at the outlines, and try a lower confidence (--confidence 0.25)")
+    elif len(known) < FEW:
+        few = "" if len(known) >= MIN_PARTICLES else f"; below {MIN_PARTICLES}, D10, D90 and intervals are not given"
+        told = f"{in_words(len(known), 'particle')}: below {FEW}, the distribution is a rough guess"
+        found.append(f"{told}{few}; measure more images")
     if len(known):
         median = float(known["diameter_px"].median())
         if median < SHAPE_FROM_PX:

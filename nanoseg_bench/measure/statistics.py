@@ -44,6 +44,9 @@ STATISTICS = (
 )
 """In the order of the tables."""
 
+OF_TENTHS = ("d10", "d90", "span")
+"""Those that are read at a tenth of the sample from its ends."""
+
 
 def compute_statistics(values: NDArray[np.float64], weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """All of ``STATISTICS`` of one sample under several sets of weights.

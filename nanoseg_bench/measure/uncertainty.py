@@ -8,6 +8,7 @@ import pandas as pd
 
 from nanoseg_bench.measure.confidence_curve import against_confidence
 from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, counted
+from nanoseg_bench.measure.resampling import MIN_PARTICLES
 from nanoseg_bench.measure.sample import Summary
 from nanoseg_bench.measure.statistics import STATISTICS
 
@@ -106,7 +107,7 @@ def make_budget(
     components = (
         _calibration(known.value, calibration, in_nm),
         _edge(table, edge_px, in_nm),
-        Component("sampling", known.standard_error, f"bootstrap over {summary.drawn}"),
+        _sampling(summary, known.standard_error),
         _threshold(table, summary, statistic, confidence, confidence_range),
     )
     return Budget(statistic, known.value, summary.unit, components)
@@ -118,6 +119,12 @@ def _calibration(value: float, relative: float | None, in_nm: bool) -> Component
     if relative is None:
         return Component("calibration", math.nan, "not known: the scale came without an uncertainty")
     return Component("calibration", value * relative, f"{100 * relative:.2g} % of the scale")
+
+
+def _sampling(summary: Summary, standard_error: float) -> Component:
+    if math.isnan(standard_error):
+        return Component("sampling", math.nan, f"not known: fewer than {MIN_PARTICLES} particles")
+    return Component("sampling", standard_error, f"bootstrap over {summary.drawn}")
 
 
 def _edge(table: pd.DataFrame, edge_px: float, in_nm: bool) -> Component:

@@ -32,7 +32,7 @@ def parse_size(text: str) -> int:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", text.strip(), re.IGNORECASE)
     size = round(float(found[1]) * _UNITS[found[2].upper()]) if found else 0
     if size < 1:
-        raise UsageError(f"shards {text!r}: give their size, such as 256M or 1G")
+        raise UsageError(f"--shards {text!r}: give their size, such as 256M or 1G")
     return size
 
 

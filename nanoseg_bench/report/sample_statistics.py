@@ -19,6 +19,7 @@ class SampleStatistics:
     Attributes:
         unit: Of all lengths.
         size: Diameter, each particle counted the same.
+        plain: ``size`` without border weights; None where it has none.
         by_area: Diameter, each counted with its area.
         by_volume: Diameter, each counted with the volume of its sphere.
         by_group: ``measure.sample.summary_table`` of all particles and of each class or shape.
@@ -29,6 +30,7 @@ class SampleStatistics:
 
     unit: Unit
     size: Summary
+    plain: Summary | None
     by_area: Summary
     by_volume: Summary
     by_group: pd.DataFrame
@@ -64,6 +66,7 @@ def compute_sample(
         )
         for weighting in ("number", "area", "volume")
     )
+    plain = summarise(particles, column, border_weighted=False, resamples=resamples, seed=seed, fit=False)
     groups_from = grouping_column(particles)
     by_group = summary_table(
         particles,
@@ -79,6 +82,7 @@ def compute_sample(
     return SampleStatistics(
         unit=unit,
         size=size,
+        plain=plain if border_weighted else None,
         by_area=by_area,
         by_volume=by_volume,
         by_group=by_group,

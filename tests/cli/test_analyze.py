@@ -100,6 +100,7 @@ def test_sizes_are_those_of_the_discs(run, tmp_path, capsys):
     images = rows_of(out, "images.csv").set_index("image")
     assert images["status"].eq("ok").all() and images["particles"].eq(COUNTED).all()
     assert images["nm_per_px"].to_numpy() == pytest.approx(NM_PER_PX)
+    assert images["left_out_for"].tolist() == [f"touches the border ({number})" for number in images["left_out"]]
     sample = rows_of(out, "samples.csv")
     size = sample[sample["quantity"] == "diameter"].iloc[0]
     assert size["sample"] == "in" and size["count"] == 2 * COUNTED
@@ -108,6 +109,9 @@ def test_sizes_are_those_of_the_discs(run, tmp_path, capsys):
     )
 
     report = docx.Document(out / "reports" / "in.docx")
+    number = int(images["left_out"].sum())
+    told = f"Left out: {number} outlines, each by its first reason: touches the border ({number})."
+    assert number and told in [each.text for each in report.paragraphs]
     cells = [cell.text for table in report.tables for row in table.rows for cell in row.cells]
     assert str(2 * COUNTED) in cells and "=O" in cells and "200 kV" in cells
     book = openpyxl.load_workbook(out / "reports" / "in.xlsx")
@@ -249,8 +253,27 @@ def test_the_border_and_the_scale_are_the_users(run, tmp_path, capsys):
     table.write_text("name,nm_per_px\na,2\n")
     assert analyze(run, tmp_path / "csv", tmp_path / "in", "--scale-csv", table, "--to", "excel") == 0
     assert rows_of(tmp_path / "csv", "images.csv")["nm_per_px"].tolist() == [2]
-    assert analyze(run, tmp_path / "none", tmp_path / "in", "--to", "excel") == 0
+    line = ("--scale-line", "100,450,180,390", "--scale-bar", "40nm", "--to", "excel")
+    assert analyze(run, tmp_path / "line", tmp_path / "in", *line) == 0
+    assert rows_of(tmp_path / "line", "images.csv")["nm_per_px"].tolist() == [0.4], "40 nm over 100 px"
+    other = ("--scale-line", "100,450,200,450", *line[2:])
+    assert analyze(run, tmp_path / "line", tmp_path / "in", *other) == 2, "another line is another analysis"
+    capsys.readouterr()
+    assert analyze(run, tmp_path / "none", tmp_path / "in", "--to", "word") == 0
     assert rows_of(tmp_path / "none", "samples.csv")["unit"].iloc[0] == "px"
+
+
+def test_where_no_scale_was_found_every_file_says_what_to_do(run, tmp_path, capsys):
+    for number in range(7):
+        write_field(tmp_path / "in" / f"{number}.png", number)
+    assert analyze(run, tmp_path / "out", tmp_path / "in") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count("0.png, 1.png, 2.png and 4 more: no scale was found, so lengths are in pixels; give") == 1
+    told = rows_of(tmp_path / "out", "images.csv")["warnings"]
+    report = docx.Document(tmp_path / "out" / "reports" / "in.docx")
+    notes = " ".join(each.text for each in report.paragraphs if each.style.name == "Note")
+    for option in ("--scale-line 12,480,112,480 --scale-bar 200nm", "--scale 0.42nm", "--scale-csv"):
+        assert option in said and option in notes and told.str.contains(option, regex=False).all()
 
 
 @pytest.mark.parametrize(
@@ -259,6 +282,8 @@ def test_the_border_and_the_scale_are_the_users(run, tmp_path, capsys):
         (["--to", "doc"], "give formats of word"),
         (["--confidence", "1.5"], "lies between 0 and 1"),
         (["--scale", "fast"], "fast"),
+        (["--scale-line", "1,2,30,2"], "--scale-line 1,2,30,2: say how long it is"),
+        (["--scale-line", "1,2,30", "--scale-bar", "9nm"], "'1,2,30' is no line"),
         (["--min-diameter", "5"], "no length with a unit"),
         (["--sample-by", "day"], "--sample-by"),
         (["--border", "cut"], "there is no 'cut'"),
@@ -313,7 +338,7 @@ def test_lengths_in_nm_and_px_are_not_put_together(run, tmp_path, capsys):
     out = tmp_path / "out"
     assert analyze(run, out, tmp_path / "in", "--to", "excel") == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "1 image without a scale left out of this sample of 2: b.png; give the scale" in said
+    assert "1 image without a scale left out of this sample of 2: b.png; give their scale" in said
     samples = rows_of(out, "samples.csv")
     size = samples[samples["quantity"] == "diameter"].iloc[0]
     assert (size["unit"], size["count"], size["images"]) == ("nm", COUNTED, 1)

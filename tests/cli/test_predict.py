@@ -337,7 +337,7 @@ def test_the_operating_point_of_a_run_is_found(tiny_set, tmp_path, caplog, monke
     assert predict(picture, folder, tmp_path / "found") == 0
     # The val of this set is of one specimen: it was asked, and cannot decide.
     assert record.confidence_source == "default"
-    told = f"the default, since val cannot decide: {record.operating_point.reason}; see"
+    told = f"a default, since the model's validation images cannot decide: {record.operating_point.reason}; see"
     assert told in caplog.text
     caplog.clear()
     assert main(["explain", str(picture), "--model", str(folder)]) == 0
@@ -372,14 +372,19 @@ def test_a_model_whose_scores_only_rank_keeps_every_particle_where_val_cannot_de
     every = scores(tmp_path / "every", "--confidence", "0")
     caplog.set_level("INFO")
     assert sorted(scores(tmp_path / "found")) == sorted(every) != []
-    assert "every particle, since val cannot decide: val is of one source group" in caplog.text
+    assert (
+        "every particle, since the model's validation images cannot decide: val is of one source group" in caplog.text
+    )
     # Where val chose, the model is cut where it was judged.
     path = run / "operating_point.json"
     middle = sorted(every)[len(every) // 2]
     rewrite(path, confidence=middle, source="val", reason="")
     found = scores(tmp_path / "cut")
     assert sorted(found) == sorted(score for score in every if score >= middle)
-    assert 0 < len(found) < len(every) and f"(chosen on val, see {path.resolve()})" in caplog.text
+    assert (
+        0 < len(found) < len(every)
+        and f"(the model did best with it on its validation images, see {path.resolve()})" in caplog.text
+    )
     (run / "operating_point.json").write_text('{"confidence": "high", "fit_sha256": ""}', encoding="utf-8")
     assert main(["predict", *micrographs, "--model", str(run), "--out", str(tmp_path / "damaged")]) == 1
     assert "operating_point.json: confidence: Input should be a valid number" in capsys.readouterr().err

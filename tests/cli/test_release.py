@@ -174,9 +174,8 @@ def test_predict_takes_the_shipped_weights_and_says_which(ships, micrograph, tmp
         assert document["weights_sha256"] == sha256_file(ships.weights)
     assert "weights nsyolo: NSYOLO, trained on" in caplog.text
     assert "cite the data: nanoseg-bench, see CITATION.cff" in caplog.text
-    assert (
-        f"confidence {ships.record().operating_point.confidence:g} (the default, since val cannot decide" in caplog.text
-    )
+    confidence = ships.record().operating_point.confidence
+    assert f"confidence {confidence:g} (a default, since the model's validation images cannot decide)" in caplog.text
 
 
 def test_the_exported_network_stays_out_of_the_package(ships, micrograph, tmp_path, monkeypatch):

@@ -24,7 +24,7 @@ def prepare(out, *more):
 @pytest.mark.parametrize("size", ["many", "0", "5 apples"])
 def test_a_size_is_asked_for_before_anything_is_rendered(tmp_path, capsys, size):
     assert prepare(tmp_path / "set", "--shards", size) == 2
-    assert f"shards '{size}': give their size, such as 256M or 1G" in capsys.readouterr().err
+    assert f"--shards '{size}': give their size, such as 256M or 1G" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

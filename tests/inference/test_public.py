@@ -96,7 +96,7 @@ def test_bars_and_lettering_are_flagged_unless_they_are_kept(run, pixels):
 
 def test_the_operating_point_is_the_users_the_runs_or_a_default(run, pixels):
     every = open_predictor(run)
-    assert every.operating_point.confidence == 0 and "only rank" in every.operating_point.source
+    assert every.operating_point.confidence == 0 and "only rank them" in every.operating_point.source
     scores = [each.score for each in every.find_particles(pixels, keep_marks=True).particles]
     given = open_predictor(run, confidence=scores[2])
     assert given.operating_point.source == "as given"
@@ -106,7 +106,9 @@ def test_the_operating_point_is_the_users_the_runs_or_a_default(run, pixels):
         run / "operating_point.json", {"confidence": scores[1], "source": "val", "reason": "", "fit_sha256": fit}
     )
     chosen = open_predictor(run)
-    assert chosen.operating_point.chosen and "chosen on val" in chosen.operating_point.source
+    assert (
+        chosen.operating_point.chosen and "did best with it on its validation images" in chosen.operating_point.source
+    )
     assert len(chosen.find_particles(pixels, keep_marks=True).particles) == 2
     with pytest.raises(UsageError, match=r"confidence 1\.2: lies between 0 and 1"):
         open_predictor(run, confidence=1.2)

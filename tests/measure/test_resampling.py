@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from nanoseg_bench.measure.resampling import MIN_IMAGES, _draw, estimate
+from nanoseg_bench.measure.resampling import MIN_IMAGES, MIN_PARTICLES, _draw, estimate
 
 SETS = 250
 
@@ -80,3 +80,14 @@ def test_one_particle_has_no_interval():
     assert math.isnan(found["mean"].lo)
     nothing, _ = estimate(np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.intp), resamples=10, seed=0)
     assert math.isnan(nothing["mean"].value)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 9, 10])
+def test_few_particles_carry_no_tenths_and_no_intervals(count):
+    values = np.linspace(10.0, 20.0, count)
+    found, _ = estimate(values, np.ones(count), np.zeros(count, dtype=np.intp), resamples=50, seed=0)
+    few = count < MIN_PARTICLES
+    assert [math.isnan(found[name].value) for name in ("d10", "d90", "span")] == [few] * 3
+    assert math.isnan(found["d50"].value) == (count == 0) and math.isnan(found["d50"].lo) == few
+    if count:
+        assert found["d50"].value == pytest.approx(15 if count > 1 else 10)

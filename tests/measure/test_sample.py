@@ -135,7 +135,12 @@ def test_a_table_per_image_without_intervals():
 def test_few_particles_are_a_warning():
     assert any(f"below {FEW}" in each for each in warnings_of(table_of(DIAMETERS[: FEW - 1])))
     assert warnings_of(table_of(DIAMETERS[:FEW])) == []
-    assert "0 particles" in warnings_of(table_of([]))[0]
+    assert "no particle counts" in warnings_of(table_of([]))[0]
+
+
+def test_no_particle_is_a_warning_of_its_own():
+    (sentence,) = warnings_of(table_of([10.0], exclusion=[AT_BORDER]))[:1]
+    assert sentence.startswith("no particle counts") and "--confidence" in sentence
 
 
 def test_other_warnings():

@@ -20,6 +20,7 @@ from PIL import Image
 from nanoseg_bench.measure.particles import counted
 from nanoseg_bench.report.formats import find_office
 from nanoseg_bench.report.pdf import write_pdf
+from nanoseg_bench.report.sample_statistics import compute_sample
 from nanoseg_bench.report.word.appendix import MOST_ROWS
 from nanoseg_bench.report.word.report import word_report, write_word_report
 
@@ -111,6 +112,17 @@ def test_key_figures_are_those_of_the_particles(single):
     median = float(key["D50 (nm)"][0])
     below = weights[values < median].sum() / weights.sum()
     assert abs(below - 0.5) < 1.5 * weights.max() / weights.sum()
+
+
+def test_sizes_without_border_weights_stand_beside_those_with_them(single):
+    kept = counted(single.particles)["diameter_nm"].to_numpy()
+    weights = counted(single.particles)["border_weight"].to_numpy()
+    rows = {row[0]: row[1:] for table in tables(word_report(single)) for row in table if len(row) == 5}
+    plain, weighted = (float(rows[name][3].split(" ")[0]) for name in ("number, unweighted", "number"))
+    assert plain == pytest.approx(kept.mean(), rel=1e-3)
+    assert weighted == pytest.approx((kept * weights).sum() / weights.sum(), rel=1e-3) and plain < weighted
+    alike = replace(single, statistics=compute_sample(single.particles, border_weighted=False, resamples=20))
+    assert not any("unweighted" in cell for table in tables(word_report(alike)) for row in table for cell in row)
 
 
 def test_particles_stand_in_the_appendix(report):
@@ -225,7 +237,7 @@ def test_without_a_scale_all_is_in_pixels(unscaled):
     assert "nm)" not in every and "nm²" not in every
 
 
-@pytest.mark.parametrize("kept", [0, 1, 2])
+@pytest.mark.parametrize("kept", [0, 1, 3])
 def test_few_particles(make_image, make_report, tmp_path, kept):
     image, _ = make_image(tmp_path, "few", 3, 0.5)
     inside = [each for each in image.instances if each.score > 0.5 and not each.on_mark][8 : 8 + kept]
@@ -236,6 +248,11 @@ def test_few_particles(make_image, make_report, tmp_path, kept):
     assert sum("No particle counts" in text for text in texts(data)) == (2 if not counted(table).size else 0)
     for name, content in unzipped(data).items():
         assert not name.startswith("word/charts/chart") or b"nan" not in content.lower()
+    if kept:
+        figures = {row[0]: row[1:] for table in tables(data) for row in table if len(row) == 3}
+        assert figures["D10 (nm)"] == figures["D90 (nm)"] == figures["Span"] == ["–", "–"]
+        assert figures["D50 (nm)"][0] != "–" and figures["D50 (nm)"][1] == "–"
+        assert any("Below 10 particles, D10, D90, span and intervals are not given." in text for text in texts(data))
 
 
 def test_large_micrographs_become_small_pictures(report, tmp_path):
@@ -249,21 +266,36 @@ def test_large_micrographs_become_small_pictures(report, tmp_path):
     assert pictures and all(max(Image.open(io.BytesIO(data)).size) <= 1400 for data in pictures.values())
 
 
-@pytest.mark.parametrize("several", [True, False])
-def test_no_word_of_a_head_and_no_number_breaks(report, single, several):
+def with_long_names_and_by_hand(report):
+    """The same of files with names as laboratories give them, where a person drew some of the outlines."""
+    names = {each.name: f"2026-03-01_AuNR_batch12_x200k_{number:03d}" for number, each in enumerate(report.images)}
+    particles = report.particles.assign(
+        image=report.particles["image"].map(names), origin=["drawn", "changed"] * (len(report.particles) // 2)
+    )
+    images = tuple(
+        replace(each, name=names[each.name], file_name=f"{names[each.name]}.tif", edited=3) for each in report.images
+    )
+    return replace(report, images=images, particles=particles)
+
+
+@pytest.mark.parametrize("which", ["several", "single", "long names and by hand"])
+def test_no_word_of_a_head_and_no_number_breaks(report, single, which):
     """In DejaVu Sans Bold, which is wider than the fonts that Word and LibreOffice have."""
     import matplotlib
     from PIL import ImageFont
 
-    document = opened(word_report(report if several else single))
-    font = ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans-Bold.ttf", 100)
+    told = {"several": report, "single": single, "long names and by hand": with_long_names_and_by_hand(report)}[which]
+    document = opened(word_report(told))
+    fonts = f"{matplotlib.get_data_path()}/fonts/ttf"
+    bold, plain = (ImageFont.truetype(f"{fonts}/DejaVuSans{kind}.ttf", 100) for kind in ("-Bold", ""))
     for table in document.tables:
         for number, row in enumerate(table.rows[:8]):
             for cell in row.cells:
                 paragraph = cell.paragraphs[0]
                 points = paragraph.style.font.size.pt
                 inside = cell.width.pt - 2 * 4
-                if number == 0 or paragraph.alignment is not None:
+                font = plain if cell.text in ("drawn", "changed", "disc", "square") else bold
+                if number == 0 or paragraph.alignment is not None or font is plain:
                     assert all(font.getlength(word) / 100 * points <= inside for word in cell.text.split()), cell.text
         assert sum(column.width.mm for column in table.columns) <= 170.1
 

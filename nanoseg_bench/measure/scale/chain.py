@@ -48,6 +48,9 @@ _RIVAL = 0.4
 _END_PX = 0.35
 """Standard uncertainty of one end of a bar: bars are drawn over whole pixels."""
 
+_BY_LINE = "(--scale-line 12,480,112,480 --scale-bar 200nm)"
+_BY_NUMBER = "what one pixel spans (--scale 0.42nm; for each of many images --scale-csv)"
+
 _PRINT_MM = (20.0, 1000.0)
 """Width of the print or screen that a field is enlarged to by the magnification of its information bar."""
 
@@ -78,7 +81,7 @@ def find_scale(
 
     Raises:
         ImageError: The file cannot be read.
-        ScaleError: ``line`` without ``bar_nm``, or a line of no length.
+        ScaleError: ``line`` without ``bar_nm``, or a line of no length, or that ends outside of the image.
         MissingExtraError: ``read_text`` is True and RapidOCR is not installed.
     """
     if isinstance(micrograph, np.ndarray):
@@ -87,6 +90,8 @@ def find_scale(
         pixels, said = read_with_notes(Path(micrograph))
     if line is not None and bar_nm is None:
         raise ScaleError("a line alone tells no scale; say how long it is, too (--scale-bar 200nm)")
+    if line is not None:
+        _require_inside(line, pixels.shape[1], pixels.shape[0])
     stated = _from_metadata(said, str(micrograph) if isinstance(micrograph, Path | str) else "the image")
     if nm_per_px is not None:
         return _compared(_typed(nm_per_px), [stated])
@@ -102,7 +107,8 @@ def find_scale(
     candidates = [each for each in (stated, _from_info(written.info, pixels.shape[1])) if each.nm_per_px is not None]
     bars = [_from_bar(bar, SCALE_BAR) for bar in written.bars]
     if not candidates:
-        return _by_bars(written, bars).with_warnings(*stated.warnings)
+        found = _by_bars(written, bars)
+        return replace(found, warnings=(*stated.warnings, *found.warnings))
     if candidates[0].source == INFO_BAR and bars and bars[0].is_sure and _differs(candidates[0], bars[0]):
         # The words hold for the whole field; a bar is right of a part that was cut out of it, too.
         return _compared(_by_bars(written, bars), candidates)
@@ -135,6 +141,16 @@ def restate(
         raise ScaleError("no scale bar was found in this micrograph; draw a line along it, and say how long it is")
     # What is read in the image is what the person corrects: it contradicts nothing. The file's own scale does.
     return replace(_compared(given, [found] if found.source == METADATA else []), others=found.others)
+
+
+def _require_inside(line: Ends, width: int, height: int) -> None:
+    """One line is given for many images: in one of another size it is another line, or none."""
+    x0, y0, x1, y1 = line
+    if not (min(x0, x1) >= 0 and max(x0, x1) <= width and min(y0, y1) >= 0 and max(y0, y1) <= height):
+        raise ScaleError(
+            f"the line {','.join(f'{each:g}' for each in line)} ends outside of the image of {width} × {height} px; "
+            "give both ends of its scale bar in pixels, from the upper left corner on"
+        )
 
 
 def _typed(nm_per_px: float) -> FoundScale:
@@ -213,11 +229,22 @@ def _from_bar(bar: LabelledBar, source: str) -> FoundScale:
 def _by_bars(written: Written, bars: Sequence[FoundScale]) -> FoundScale:
     """The scale of the surest bar; another one that differs is a question."""
     if not bars:
-        bare = None if written.bare is None else written.bare.line
-        return FoundScale(None, NONE, 0.0, bare)
+        return _nothing(None if written.bare is None else written.bare.line)
     best = replace(bars[0], others=written.bars[1:])
     rivals = [each for each in bars[1:] if each.confidence >= _RIVAL * best.confidence]
     return _compared(best, rivals[:1])
+
+
+def _nothing(bare: Ends | None) -> FoundScale:
+    """No scale, and what a user can do about it."""
+    if bare is None:
+        found = "no scale was found, so lengths are in pixels"
+        ways = f"give both ends of the scale bar and its length {_BY_LINE}"
+    else:
+        strip = f"a strip of {line_length(bare):.4g} px"
+        found = f"{strip} may be the scale bar, but no length was read, so lengths are in pixels"
+        ways = f"give its length (--scale-bar 200nm), both ends of the right bar and its length {_BY_LINE}"
+    return FoundScale(None, NONE, 0.0, bare).with_warnings(f"{found}; {ways}, or {_BY_NUMBER}")
 
 
 def _with_length(written: Written, bar_nm: float) -> FoundScale:
@@ -230,7 +257,8 @@ def _with_length(written: Written, bar_nm: float) -> FoundScale:
         return found
     if written.bare is None:
         return FoundScale(None, NONE, 0.0).with_warnings(
-            f"no scale bar of {bar_nm:g} nm was found; give both ends of it, or the scale itself (--scale 0.42nm)"
+            f"no scale bar of {bar_nm:g} nm was found, so lengths are in pixels; give both ends of it (--scale-line "
+            f"12,480,112,480), or {_BY_NUMBER}"
         )
     return _from_bar(LabelledBar(written.bare.line, f"{bar_nm:g} nm", bar_nm, likeness(written.bare)), LINE)
 

@@ -23,6 +23,7 @@ from nanoseg_bench.images import read_image
 from nanoseg_bench.inference.corrections import labelme_hashes, require_uncorrected
 from nanoseg_bench.inference.predictor import Predictor
 from nanoseg_bench.measure.columns import COLUMNS
+from nanoseg_bench.measure.particles import count_left_out, in_words
 from nanoseg_bench.measure.particles import counted as counted_in
 from nanoseg_bench.measure.sample import Unit
 from nanoseg_bench.parallel import OpenPool, Workers, open_processes
@@ -79,6 +80,7 @@ class AnalysedImage:
         scale_source: How it is known.
         particles: That count.
         left_out: Outlines of the model that do not count, without those below the confidence.
+        left_out_for: Why, each by its first reason, with their numbers.
         d50: Median diameter.
         unit: Of ``d50``.
         sha256: Of the file.
@@ -96,6 +98,7 @@ class AnalysedImage:
     scale_source: str = ""
     particles: int | None = None
     left_out: int | None = None
+    left_out_for: str = ""
     d50: float | None = None
     unit: str = ""
     sha256: str = ""
@@ -215,7 +218,9 @@ def analyse_folder(task: AnalysisTask) -> Analysis:
 def _settings(task: AnalysisTask) -> dict[str, Any]:
     """What makes an outline or a number another one."""
     choices = task.choices
+    line = {} if choices.line is None else {"line": list(choices.line)}  # earlier folders have none
     return {
+        **line,
         "model": task.predictor.model.recipe.model,
         "weights_sha256": task.predictor.weights_sha256,
         "confidence": task.predictor.operating_point.confidence,
@@ -459,7 +464,7 @@ def _row(analysed: AnalysedMicrograph, member: Member, border_weighted: bool) ->
     image, table = analysed.image, analysed.table
     unit: Unit = "px" if image.nm_per_px is None else "nm"
     kept = counted_in(table)
-    others = table["exclusion"].notna() & ~table["exclusion"].fillna("").str.contains("below the confidence")
+    left_out = count_left_out(table)
     # Weighted as the sample's, so that one micrograph alone is told with one number.
     median = median_diameter(table, image.nm_per_px, border_weighted=border_weighted)
     return AnalysedImage(
@@ -472,7 +477,8 @@ def _row(analysed: AnalysedMicrograph, member: Member, border_weighted: bool) ->
         nm_per_px=image.nm_per_px,
         scale_source=image.scale_source,
         particles=len(kept),
-        left_out=int(others.sum()),
+        left_out=sum(left_out.values()),
+        left_out_for=in_words(left_out),
         d50=median,
         unit=unit,
         sha256=image.sha256,

@@ -35,7 +35,12 @@ def quality_of(release: Release) -> tuple[str, ...]:
 def _sentence(judged: Judged) -> str:
     scores = judged.scores
     found = [
-        f"{name} {scores[key]:.3f}" for key, name in (("precision", "precision"), ("recall", "recall")) if key in scores
+        f"{100 * scores[key]:.1f} % of {name}"
+        for key, name in (
+            ("precision", "its outlines are particles (precision)"),
+            ("recall", "the particles are found (recall)"),
+        )
+        if key in scores
     ]
     for key, name in (
         ("count_error_relative", "error of the number of particles"),
@@ -48,8 +53,9 @@ def _sentence(judged: Judged) -> str:
         found.append(f"{name} {100 * scores[key]:+.1f} %{interval}")
     if not found:
         return ""
+    which = "" if judged.eval_set == "test" else f" ({judged.eval_set})"
     return (
-        f"On {judged.images} micrographs that it has not seen (eval set {judged.eval_set}): {', '.join(found)}. How "
+        f"On {judged.images} micrographs that it has not seen{which}: {', '.join(found)}. How "
         "good it is on other micrographs, these numbers do not tell."
     )
 

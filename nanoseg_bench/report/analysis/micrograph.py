@@ -20,6 +20,7 @@ from nanoseg_bench.measure.particles import AT_BORDER, BETWEEN_REASONS, Decision
 from nanoseg_bench.measure.scale import INFO_BAR, LINE, METADATA, SCALE_BAR, TYPED, FoundScale, find_scale
 from nanoseg_bench.measure.shape_names.namer import shipped_namer
 from nanoseg_bench.report.report_input import ReportedImage
+from nanoseg_bench.wording import counted as counted_in_words
 
 if TYPE_CHECKING:
     # For types alone: who reads what was analysed, as the web page does, needs no torch.
@@ -48,7 +49,8 @@ class Choices:
         min_diameter: Smaller particles do not count.
         border: What becomes of particles that touch the border.
         nm_per_px: The scale of all micrographs; None where it is to be found.
-        bar_nm: Length of the scale bar that is found.
+        bar_nm: Length of ``line``, or of the scale bar that is found.
+        line: Both ends of the scale bar, px, where it is not to be found; with ``bar_nm``.
         read_text: Whether texts of scale bars are read; None where RapidOCR is installed.
         keep_marks: What lies on information bars, scale bars and lettering counts.
         tiles: Whether large micrographs are looked at in tiles, too.
@@ -59,6 +61,7 @@ class Choices:
     border: Border = "weight"
     nm_per_px: float | None = None
     bar_nm: float | None = None
+    line: tuple[float, float, float, float] | None = None
     read_text: bool | None = None
     keep_marks: bool = False
     tiles: Tiles = AUTO
@@ -118,10 +121,11 @@ def analyse_micrograph(
         notes=notes,
         nm_per_px=nm_per_px if nm_per_px is not None else choices.nm_per_px,
         bar_nm=choices.bar_nm,
+        line=choices.line,
         read_text=choices.read_text,
     )
     used = scale.nm_per_px if scale.is_sure else None
-    instances = find_instances(pixels, predictor, choices, str(path))
+    instances, cut = find_instances(pixels, predictor, choices, str(path))
     field = find_field(find_banners(pixels), height, width)
     image = ReportedImage(
         name=name,
@@ -139,7 +143,7 @@ def analyse_micrograph(
         image=image,
         table=pd.DataFrame(),
         scale=scale,
-        warnings=scale_warnings(scale),
+        warnings=(*scale_warnings(scale), *_cut_warnings(cut, choices.tiles)),
         rules=_rules_of(predictor, choices),
         border=choices.border,
         field=field,
@@ -149,15 +153,32 @@ def analyse_micrograph(
 
 def find_instances(
     pixels: NDArray[np.uint8], predictor: "Predictor", choices: Choices, name: str = ""
-) -> tuple[Instance, ...]:
-    """What the model outlines, down to the confidence that the curve of count and D50 begins at."""
+) -> tuple[tuple[Instance, ...], int]:
+    """What the model outlines, down to the confidence that the curve of count and D50 begins at.
+
+    Returns:
+        The outlines; and how many of those from the operating point on may be pieces of larger particles.
+    """
     from nanoseg_bench.inference.predictor import Predictor
 
     confidence = predictor.operating_point.confidence
     lowest = min(confidence, _CURVE_FROM) if predictor.model.has_confidence else confidence
     wider = Predictor(predictor.model, path=predictor.path, confidence=lowest)
-    found = wider.find_particles(pixels, keep_marks=choices.keep_marks, tiles=choices.tiles, name=name).instances
-    return tuple(replace(each, origin="model") for each in found)
+    found = wider.find_particles(pixels, keep_marks=choices.keep_marks, tiles=choices.tiles, name=name)
+    cut = sum(each.score is None or each.score >= confidence for each in found.cut)
+    return tuple(replace(each, origin="model") for each in found.instances), cut
+
+
+def _cut_warnings(cut: int, tiles: Tiles) -> tuple[str, ...]:
+    """What a user must see of particles that are too large for the model."""
+    if not cut:
+        return ()
+    closer = "" if tiles == AUTO else " (--tiles auto looks whether they are one from afar)"
+    return (
+        f"{counted_in_words(cut, 'outline is', 'outlines are')} as long as the longest that the model has learnt to "
+        f"outline, and may be pieces of larger particles: look at them, and put the pieces together by hand{closer}, "
+        "or take the image at a lower magnification",
+    )
 
 
 def judged(analysed: AnalysedMicrograph, **changes: Any) -> AnalysedMicrograph:

@@ -21,6 +21,7 @@ from nanoseg_bench.report.pdf import write_pdf
 from nanoseg_bench.report.report_input import ReportInput
 from nanoseg_bench.report.word.cover import facts_of
 from nanoseg_bench.report.word.report import write_word_report
+from nanoseg_bench.report.word.results import distributions
 from nanoseg_bench.report.workbook import Summary, particle_workbook
 
 REPORTS = "reports"
@@ -88,8 +89,8 @@ def summaries_of(report: ReportInput) -> list[Summary]:
     for each in STATISTICS:
         head += [f"{each.heading} ({statistics.unit})" if each.of_unit else each.heading, "from", "to"]
     rows = []
-    for summary in (statistics.size, statistics.by_area, statistics.by_volume):
-        row: list[str | float] = [f"diameter, {summary.weighting} distribution", summary.count]
+    for name, summary in distributions(statistics).items():
+        row: list[str | float] = [f"diameter, {name} distribution", summary.count]
         for each in STATISTICS:
             estimate = summary.estimates[each.name]
             row += [estimate.value, estimate.lo, estimate.hi]

@@ -15,6 +15,7 @@ from nanoseg_bench.report.sample_statistics import compute_sample
 from nanoseg_bench.wording import counted, shortened
 
 _MOST_IMAGE_WARNINGS = 5
+_MOST_NAMES = 3  # of micrographs that share a warning
 
 
 def report_on(
@@ -81,15 +82,18 @@ def pooled(every: Sequence[AnalysedMicrograph]) -> tuple[Sequence[AnalysedMicrog
     others = [each.image.shown_name for each in every if each.image.nm_per_px is None]
     return scaled, (
         f"{counted(len(others), 'image')} without a scale left out of this sample of {len(every)}: "
-        f"{shortened(others)}; give the scale (--scale-csv) to count them",
+        f"{shortened(others)}; give their scale (--scale-csv, or --scale where they share it) to count them",
     )
 
 
 def _image_warnings(every: Sequence[AnalysedMicrograph], further_in: str) -> list[str]:
+    named: dict[str, list[str]] = {}
+    for each in every:
+        for sentence in each.warnings:
+            named.setdefault(sentence, []).append(each.image.shown_name)
     found = [
-        sentence if len(every) == 1 else f"{each.image.shown_name}: {sentence}"
-        for each in every
-        for sentence in each.warnings
+        sentence if len(every) == 1 else f"{shortened(names, _MOST_NAMES)}: {sentence}"
+        for sentence, names in named.items()
     ]
     more = len(found) - _MOST_IMAGE_WARNINGS
     if more <= 0 or not further_in:

@@ -73,7 +73,9 @@ def rescale(analysed: AnalysedMicrograph, choice: ScaleChoice) -> AnalysedMicrog
         scale = _stated(found, choice)
         sentence = f"{scale_sentence(scale)}, by hand"
     image = replace(analysed.image, nm_per_px=scale.nm_per_px if scale.is_sure else None, scale_source=sentence)
-    return judged(analysed, image=image, scale=scale, warnings=scale_warnings(scale))
+    of_scale = scale_warnings(found)
+    others = [sentence for sentence in analysed.warnings if sentence not in of_scale]
+    return judged(analysed, image=image, scale=scale, warnings=(*scale_warnings(scale), *others))
 
 
 def _stated(found: FoundScale, choice: ScaleChoice) -> FoundScale:

@@ -42,7 +42,7 @@ def write_appendix(page: Page, all_rows_in: str) -> None:
         *([TableColumn("Micrograph", 30)] if several else []),
         TableColumn("No.", 10, is_number=True),
         TableColumn("Class" if page.report.statistics.groups_from == "class" else "Shape", 22),
-        *([TableColumn("By hand", 14)] if by_hand else []),
+        *([TableColumn("By hand", 16)] if by_hand else []),
     ]
     room = TEXT_WIDTH_MM - sum(column.width_mm for column in first)
     width = min(room / len(columns), 18 if several else 22)

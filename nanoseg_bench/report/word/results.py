@@ -1,29 +1,32 @@
 """Key figures with their intervals, charts, classes, uncertainty."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nanoseg_bench.measure.columns import column_of
 from nanoseg_bench.measure.fits import better_fit
-from nanoseg_bench.measure.particles import count_exclusions
+from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, count_exclusions, count_left_out, in_words
 from nanoseg_bench.measure.resampling import Estimate
-from nanoseg_bench.measure.sample import ALL, WEIGHTINGS
+from nanoseg_bench.measure.sample import ALL, WEIGHTINGS, Summary
 from nanoseg_bench.measure.statistics import STATISTICS
 from nanoseg_bench.report.charts.distribution import FittedCurve, distribution_chart
 from nanoseg_bench.report.charts.native import NativeChart
 from nanoseg_bench.report.charts.scatter import MOST_POINTS, scatter_chart
 from nanoseg_bench.report.charts.threshold import threshold_chart
 from nanoseg_bench.report.grouping import has_values, points_by_group, values_by_group
+from nanoseg_bench.report.sample_statistics import SampleStatistics
 from nanoseg_bench.report.word.chart_parts import add_chart
 from nanoseg_bench.report.word.page import Page
 from nanoseg_bench.report.word.styles import SMALL_TABLE_TEXT, TABLE_NOTE, TEXT_WIDTH_MM
 from nanoseg_bench.report.word.tables import TableColumn, add_table
+from nanoseg_bench.wording import counted
 
 _CHART_MM = (150.0, 64.0)
 _LEAST_STEPS = 3  # of a curve that is worth a chart
 _RATIO_DIGITS = 3
 _LENGTH_DIGITS = 4  # significant ones
+_UNWEIGHTED = "number, unweighted"
 
 
 def write_key_figures(page: Page) -> None:
@@ -157,29 +160,61 @@ def write_uncertainty(page: Page) -> None:
 
 
 def _write_exclusions(page: Page) -> None:
-    left_out = count_exclusions(page.report.particles)
+    left_out = count_left_out(page.report.particles)
+    below = count_exclusions(page.report.particles).get(BELOW_CONFIDENCE, 0)
+    sentences = []
     if left_out:
-        reasons = ", ".join(f"{reason} ({number})" for reason, number in left_out.items())
-        page.text(f"Outlines that do not count, each by its first reason: {reasons}.", TABLE_NOTE)
+        number = counted(sum(left_out.values()), "outline")
+        sentences.append(f"Left out: {number}, each by its first reason: {in_words(left_out)}.")
+    if below:
+        sentences.append(f"Below the confidence: {counted(below, 'outline')}.")
+    if sentences:
+        page.text(" ".join(sentences), TABLE_NOTE)
 
 
 def _write_weightings(page: Page) -> None:
     statistics = page.report.statistics
+    shown = distributions(statistics)
     page.captions.table(
         f"Diameter ({statistics.unit}) of the number, area and volume distribution, with 95 % intervals in brackets."
+        f"{_border_sentence(shown)}"
     )
     rows = []
-    for summary in (statistics.size, statistics.by_area, statistics.by_volume):
-        cells = [_with_interval(summary.estimates[name], True) for name in ("d10", "d50", "d90", "mean")]
-        rows.append((summary.weighting, *cells))
+    for name, summary in shown.items():
+        cells = [_with_interval(summary.estimates[each], True) for each in ("d10", "d50", "d90", "mean")]
+        rows.append((name, *cells))
     explained = "; ".join(f"{name}: {meaning}" for name, meaning in WEIGHTINGS.items())
     add_table(
         page.document,
-        (TableColumn("Distribution", 26), *(TableColumn(head, 36, True) for head in ("D10", "D50", "D90", "Mean"))),
+        (TableColumn("Distribution", 34), *(TableColumn(head, 34, True) for head in ("D10", "D50", "D90", "Mean"))),
         rows,
         description=explained,
         text_style=SMALL_TABLE_TEXT,
         bold_first=True,
+    )
+
+
+def distributions(statistics: SampleStatistics) -> dict[str, Summary]:
+    """The diameter's distributions by their names in tables; without border weights, too, where those change it."""
+    of_number: dict[str, Summary] = {statistics.size.weighting: statistics.size}
+    if statistics.plain is not None and _differ(statistics.size, statistics.plain):
+        of_number[_UNWEIGHTED] = statistics.plain
+    return {**of_number, **{each.weighting: each for each in (statistics.by_area, statistics.by_volume)}}
+
+
+def _differ(one: Summary, other: Summary) -> bool:
+    """Whether a reader would see it in the digits that are shown."""
+    return any(
+        _number(one.estimates[each.name].value) != _number(other.estimates[each.name].value) for each in STATISTICS
+    )
+
+
+def _border_sentence(shown: Mapping[str, Summary]) -> str:
+    if _UNWEIGHTED not in shown:
+        return ""
+    return (
+        " Large particles touch the border, and are left out, more often than small ones: those that count are "
+        "weighted for them (Miles–Lantuéjoul); unweighted, each counts once."
     )
 
 

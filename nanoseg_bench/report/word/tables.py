@@ -19,10 +19,13 @@ STYLE = "NanosegTable"
 _TWIPS_PER_MM = 56.6929
 _FIRST_ROW, _FIRST_COLUMN, _NO_VERTICAL_BANDS = 0x20, 0x80, 0x400
 _CELL_MARGINS_MM = 2 * 80 / _TWIPS_PER_MM
-_EM_PER_LETTER = 0.63
-"""Width of a bold letter in DejaVu Sans, which is the widest font that programs take where Calibri is missing."""
+_EM_PER_LETTER = 0.66
+"""Width of a letter of a bold word in DejaVu Sans, the widest font that programs take where Calibri is missing."""
 
 _MM_PER_POINT = 25.4 / 72
+
+_LONGEST_WORD = 20
+"""Letters from which what has no space is no word, but the name of a file: it may break."""
 
 _SHORT = 12
 """Rows of a table that stays on one page."""
@@ -108,10 +111,10 @@ def add_table(
 
 
 def fitted_widths(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]], points: float) -> list[float]:
-    """Widths in which no word of a head and no number breaks; the table stays as wide as it is meant to be.
+    """Widths in which no word of a head and no number breaks, and no other word as far as there is room.
 
-    Columns that are wider than their words give what the others lack, each in proportion to what it has to spare. Where
-    that is not enough, words of the columns that lack it may break.
+    The table stays as wide as it is meant to be: columns that are wider than their words give what the others lack,
+    each in proportion to what it has to spare. Names of files may break, since they are as long as people like.
 
     Args:
         columns: With the widths that they should have.
@@ -123,22 +126,32 @@ def fitted_widths(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]],
     """
     letter = _EM_PER_LETTER * points * _MM_PER_POINT
 
-    def needed(texts: Iterable[str]) -> float:
-        longest = max((len(word) for text in texts for word in text.split()), default=0)
+    def needed(texts: Iterable[str], most: int | None = None) -> float:
+        lengths = (len(word) for text in texts for word in text.split())
+        longest = max((length for length in lengths if most is None or length <= most), default=0)
         return longest * letter + _CELL_MARGINS_MM
 
-    lacking, spare = [], []
+    least, whole = [], []
     for number, column in enumerate(columns):
         cells = [row[number] for row in rows]
-        whole = needed([column.heading, *(cells if column.is_number else ())])
-        lacking.append(max(whole - column.width_mm, 0.0))
-        spare.append(max(column.width_mm - max(whole, needed(cells)), 0.0))
+        least.append(needed([column.heading, *(cells if column.is_number else ())]))
+        whole.append(max(least[-1], needed(cells, _LONGEST_WORD)))
+    widths = [column.width_mm for column in columns]
+    for wanted, kept in ((least, whole), (least, least), (whole, whole)):
+        widths = _balanced(widths, wanted, kept)
+    return widths
+
+
+def _balanced(widths: Sequence[float], wanted: Sequence[float], kept: Sequence[float]) -> list[float]:
+    """Widths of the same sum, in which columns that have more than ``kept`` give to those with less than ``wanted``."""
+    lacking = [max(wants - width, 0.0) for width, wants in zip(widths, wanted, strict=True)]
+    spare = [max(width - keeps, 0.0) for width, keeps in zip(widths, kept, strict=True)]
     moved = min(sum(lacking), sum(spare))
+    if not moved:
+        return list(widths)
     return [
-        column.width_mm
-        + (moved * lacks / sum(lacking) if lacks else 0.0)
-        - (moved * spares / sum(spare) if spares else 0.0)
-        for column, lacks, spares in zip(columns, lacking, spare, strict=True)
+        width + moved * lacks / sum(lacking) - moved * spares / sum(spare)
+        for width, lacks, spares in zip(widths, lacking, spare, strict=True)
     ]
 
 

@@ -1,5 +1,7 @@
 """The chain by files and pictures that the tests write; text is really read, where RapidOCR is installed."""
 
+import re
+
 import numpy as np
 import pytest
 import tifffile
@@ -107,8 +109,20 @@ class TestRead:
 
 def test_an_image_without_a_scale_is_an_answer(field):
     found = find_scale(field())
-    assert (found.nm_per_px, found.source, found.is_sure, found.warnings) == (None, NONE, False, ())
-    assert found.bar is None
+    assert (found.nm_per_px, found.source, found.is_sure, found.bar) == (None, NONE, False, None)
+    (sentence,) = found.warnings
+    assert sentence.startswith("no scale was found")
+    assert all(option in sentence for option in ("--scale-line ", "--scale-bar 200nm", "--scale 0.42nm", "--scale-csv"))
+
+
+def test_both_ends_and_a_length_are_a_scale(field):
+    image = field()
+    found = find_scale(image, line=(12, 30, 42, 70), bar_nm=100.0)
+    assert (found.nm_per_px, found.source, found.is_sure) == (2.0, LINE, True), "a line of 50 px"
+    height, width = image.shape
+    for line in ((12, 30, width + 1, 30), (12, 30, 42, height + 1), (-1, 30, 42, 70)):
+        with pytest.raises(ScaleError, match=f"ends outside of the image of {width} × {height} px"):
+            find_scale(image, line=line, bar_nm=100.0)
 
 
 def test_without_reading_a_bar_is_found_and_asks_for_its_length(micrograph):
@@ -116,6 +130,8 @@ def test_without_reading_a_bar_is_found_and_asks_for_its_length(micrograph):
     found = find_scale(image, read_text=False)
     assert found.nm_per_px is None and found.value_nm is None
     assert found.bar[2] - found.bar[0] == pytest.approx(BAR_PX, abs=0.4)
+    assert re.match(r"a strip of 1(19|20)(\.\d)? px may be the scale bar, but no length was read", found.warnings[0])
+    assert "give its length (--scale-bar 200nm)" in found.warnings[0]
     given = find_scale(image, read_text=False, bar_nm=BAR_NM)
     assert given.source == LINE and given.is_sure
     assert given.nm_per_px == pytest.approx(BAR_NM / BAR_PX, rel=0.004)

@@ -46,7 +46,7 @@ function standing(scale) {
     : h("p", {}, hinted("scale.none"));
   return [
     value,
-    scale.used ? h("p", { class: "soft" }, hinted("scale.source", { source: scale.sentence })) : null,
+    h("p", { class: "soft" }, scale.used ? hinted("scale.source", { source: scale.sentence }) : t("scale.none.ways")),
     editing ? null : h("div", { class: "row" },
       h("button", { type: "button", class: "small", id: "scale-edit", onclick: edit }, icon("ruler"), t(scale.used ? "scale.edit" : "scale.set")),
       scale.used && sampleIds().length > 1 ? h("button", { type: "button", class: "small", id: "scale-all", title: t("scale.all.title"), onclick: () => useForAll(scale.used) }, t("scale.all", { n: sampleIds().length })) : null),
