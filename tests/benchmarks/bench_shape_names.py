@@ -1,17 +1,16 @@
 """How often outlines are named right, on rendered and on real outlines, and how long it takes.
 
-    python tests/benchmarks/bench_shape_names.py --emps ../shared/data/emps \
-        --predictions runs/emps/nsyolo-cpu-seed0 --split test
+    python tests/benchmarks/bench_shape_names.py --emps ../shared/data/emps --model nsyolo --split train val
 
 Rendered outlines are those that were held out from the fit. Real ones are the true masks of the EMPS micrographs of
-tests/measure/emps_single_shape.csv, which show one shape each, and the outlines of a model there (those of its
-operating point that overlap no other one). Outlines that the border cuts, and those under 20 px of diameter, get no
-name and are left out. A few particles of a micrograph are of another shape than most; they count as wrong all the same.
+tests/measure/emps_single_shape.csv, which show one shape each, and the outlines of models there (those of the
+operating point that overlap no other one). Those of the training part flatter a model that was trained on it.
+Outlines that the border cuts, and those under 20 px of diameter, get no name and are left out. A few particles of a
+micrograph are of another shape than most; they count as wrong all the same. Settings are chosen on train and val alone.
 """
 
 import argparse
 import csv
-import json
 import math
 import time
 from pathlib import Path
@@ -24,21 +23,23 @@ from scipy import ndimage
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.raster import window_to_rle
-from nanoseg_bench.evaluation.predictions import read_predictions
-from nanoseg_bench.measure.particles import Rules, counted, measure_particles
+from nanoseg_bench.catalog.registry import load_card, split_path
+from nanoseg_bench.environment import isolate_libraries
+from nanoseg_bench.measure.particles import counted, measure_particles
 from nanoseg_bench.measure.shape_names.forms import NAMES
 from nanoseg_bench.measure.shape_names.namer import OTHER, shipped_namer
 from nanoseg_bench.measure.shape_names.training import HELD_OUT, described, draw_silhouettes
+from nanoseg_bench.preparation.split import read_split_file
 
 SINGLE_SHAPE = Path(__file__).resolve().parents[1] / "measure" / "emps_single_shape.csv"
 FOUND = ["truth", "shape", "certainty", "image"]
 
 
-def read_shapes(emps, split):
-    """Shape of each micrograph of an official part of EMPS."""
-    part = set((emps / f"{split}.csv").read_text("utf-8").split())
+def read_shapes(part):
+    """Shape of each micrograph of a part of EMPS: train, val or test."""
+    parts = read_split_file(split_path(load_card("emps"), "official"))
     with SINGLE_SHAPE.open(encoding="utf-8") as file:
-        return {row["image"]: row["shape"] for row in csv.DictReader(file) if row["image"] in part}
+        return {row["image"]: row["shape"] for row in csv.DictReader(file) if parts[row["image"]] == part}
 
 
 def true_instances(path):
@@ -69,18 +70,18 @@ def on_truth(emps, shapes):
     return pd.concat(tables)
 
 
-def on_predictions(run, split, shapes):
-    predictions = read_predictions(run / "predictions" / f"{split}.json.gz")
-    confidence = json.loads((run / "operating_point.json").read_text("utf-8"))["confidence"]
+def on_predictions(model, emps, shapes):
+    from nanoseg_bench.inference import open_predictor, read_image
+
+    predictor = open_predictor(model)
+    confidence = predictor.operating_point.confidence
     tables = []
     for image, shape in shapes.items():
-        if image not in predictions.images:
-            continue
-        width, height = predictions.sizes[image]
-        kept = [each for each in predictions.images[image] if each.score >= confidence]
-        table = measure_particles(kept, height, width, shapes=shipped_namer(), rules=Rules(confidence=confidence))
+        pixels = read_image(emps / "images" / f"{image}.png")
+        instances = predictor.predict(pixels, confidence, image)
+        table = measure_particles(instances, *pixels.shape[:2], shapes=shipped_namer())
         tables.append(named(table[~table["overlaps"]], shape, image))
-    return pd.concat(tables) if tables else pd.DataFrame(columns=FOUND)
+    return pd.concat(tables)
 
 
 def on_rendered(per_name):
@@ -169,22 +170,22 @@ def time_naming(particles=500, repeats=7):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--emps", type=Path, help="folder of EMPS; without it, rendered outlines alone")
-    parser.add_argument("--split", nargs="+", choices=("train", "test"), default=["test"])
-    parser.add_argument("--predictions", type=Path, nargs="*", default=[], help="folders of runs on EMPS")
+    parser.add_argument("--split", nargs="+", choices=("train", "val", "test"), default=["val"])
+    parser.add_argument("--model", nargs="*", default=[], help="as for predict: models whose outlines are named")
     parser.add_argument("--per-name", type=int, default=1000, help="rendered outlines of each name")
     add_json_option(parser)
     arguments = parser.parse_args()
+    isolate_libraries()
     figures = []
     print(f"least certainty {shipped_namer().least_certainty:.2f}")
     if arguments.per_name:
         figures += print_table("rendered, held out", on_rendered(arguments.per_name), "rendered")
     for split in arguments.split if arguments.emps else []:
-        shapes = read_shapes(arguments.emps, split)
+        shapes = read_shapes(split)
         figures += print_table(f"EMPS {split}, true masks", on_truth(arguments.emps, shapes), f"emps-{split}")
-        for run in arguments.predictions:
-            found = on_predictions(run, split, shapes) if split == "test" else None
-            if found is not None and len(found):
-                figures += print_table(f"EMPS {split}, outlines of {run.name}", found, f"emps-{split}-{run.name}")
+        for model in arguments.model:
+            found = on_predictions(model, arguments.emps, shapes)
+            figures += print_table(f"EMPS {split}, outlines of {model}", found, f"emps-{split}-{model}")
     hand_over(arguments.json, figures + time_naming())
 
 

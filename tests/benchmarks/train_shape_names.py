@@ -22,7 +22,7 @@ def main():
     start = time.process_time()
     namer = fit_namer(arguments.per_name)
     namer.write(arguments.out)
-    print(f"{arguments.out}: least certainty {namer.least_certainty:.2f}, {time.process_time() - start:.0f} s")
+    print(f"{arguments.out}: {len(namer.names) * arguments.per_name} silhouettes, {time.process_time() - start:.0f} s")
 
 
 if __name__ == "__main__":

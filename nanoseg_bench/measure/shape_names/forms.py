@@ -1,9 +1,9 @@
 """Forms of particles, from nanosynth's solids, with the names that they should get.
 
 Particles lie as in nanosynth's specimens: flat, or tilted by up to 0.6 rad. Real ones vary more than rendered ones, so
-spheres are stretched a little, cubes are hollow-sided or bulge, rods are long, bent, tapered or spindles. ``other`` is
-what has none of the names: particles that were joined, covered by others or cut off, blobs, stars, crescents, hexagons,
-and what lies between sphere or cube and rod.
+spheres are stretched a little, cubes are hollow-sided or bulge, rods are bent, tapered or spindles. A rod is 1.5 times
+as long as wide or more. ``other`` is what has none of the names: particles that were joined, covered by others or cut
+off, blobs, stars, crescents, hexagons, and what lies between sphere or cube and rod.
 """
 
 import math
@@ -19,6 +19,11 @@ from nanoseg_bench.synthesis.shapes import Points
 
 SPHERE, ROD, CUBE, TRIANGLE, PENTAGON = "sphere", "rod", "cube", "triangle", "pentagon"
 NAMES = (SPHERE, ROD, CUBE, TRIANGLE, PENTAGON, OTHER)
+
+
+_ROD_ASPECTS = (1.5, 25.0)
+_BETWEEN_ASPECTS = (1.25, 1.45)
+"""Of ellipsoids and bricks that are too long for a sphere or a cube and too short for a rod."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ def draw_form(name: str, rng: np.random.Generator) -> Form:
 
 def _sphere(rng: np.random.Generator) -> Form:
     irregularity = float(rng.choice([0.006, 0.015, 0.03, 0.05]))
-    stretch = np.array([1.0, 1 / rng.uniform(1.0, 1.15)])
+    stretch = np.array([1.0, 1 / rng.uniform(1.0, 1.2)])
     return Form(shapes.nanosphere(100, _waves(irregularity, rng)).outline() * stretch)
 
 
@@ -59,7 +64,9 @@ def _cube(rng: np.random.Generator) -> Form:
 
 
 def _rod(rng: np.random.Generator) -> Form:
-    aspect = math.exp(rng.uniform(math.log(1.75), math.log(25)))
+    # Half of them below 3: that is where real rods crowd, and where they are hardest to tell from what is shorter.
+    shortest, longest = _ROD_ASPECTS
+    aspect = shortest * (longest / shortest) ** (rng.random() ** 2)
     lift = float(np.clip(rng.normal(0, 0.15), -0.45, 0.45))
     kind = rng.random()
     if kind < 0.15:
@@ -148,12 +155,12 @@ def _blob(rng: np.random.Generator) -> Form:
 
 
 def _ellipsoid(rng: np.random.Generator) -> Form:
-    stretch = np.array([1.0, 1 / rng.uniform(1.3, 1.65)])
+    stretch = np.array([1.0, 1 / rng.uniform(*_BETWEEN_ASPECTS)])
     return Form(shapes.nanosphere(100, _waves(0.015, rng)).outline() * stretch)
 
 
 def _brick(rng: np.random.Generator) -> Form:
-    stretch = np.array([1.0, 1 / rng.uniform(1.35, 1.65)])
+    stretch = np.array([1.0, 1 / rng.uniform(*_BETWEEN_ASPECTS)])
     return Form(shapes.nanocube(100, 100 * rng.uniform(0.03, 0.25), _tilt(rng)).outline() * stretch)
 
 

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,27 +13,40 @@ from nanoseg_bench.measure.morphology import find_hull, measure_mask
 from nanoseg_bench.measure.shape_names.descriptors import describe
 from nanoseg_bench.measure.shape_names.forms import NAMES
 from nanoseg_bench.measure.shape_names.main_part import describe_main_part
-from nanoseg_bench.measure.shape_names.namer import OTHER, Floats, ShapeNamer, with_products
+from nanoseg_bench.measure.shape_names.namer import Floats, ShapeNamer, with_products
 from nanoseg_bench.measure.shape_names.silhouettes import Silhouette, draw_silhouette
 
-WRONG_UP_TO = 0.01
-"""Share of rendered outlines with a name that may have a wrong one; it sets the least certainty."""
+LEAST_CERTAINTY = 0.5
+"""A name is given where it is likelier right than wrong."""
 
-_TRAINING, _VALIDATION, HELD_OUT = range(3)
+_TRAINING, HELD_OUT = range(2)
 """Streams of chance. Those held out are for tests and tables alone."""
 
 _ITERATIONS = 2000
 
 
 def fit_namer(per_name: int) -> ShapeNamer:
-    """Fit the regression to one set of silhouettes, and choose its least certainty on another one.
+    """Fit the regression to silhouettes.
 
     Args:
-        per_name: Silhouettes of each name that it is fitted to; for the least certainty there are a quarter as many.
+        per_name: How many of each name.
     """
-    namer = _fit(*described(draw_silhouettes(per_name, _TRAINING)))
-    return replace(
-        namer, least_certainty=_choose_certainty(namer, *described(draw_silhouettes(per_name // 4, _VALIDATION)))
+    require_packages("fitting names of shapes", "sklearn")
+    from sklearn.linear_model import LogisticRegression
+
+    descriptors, names = described(draw_silhouettes(per_name, _TRAINING))
+    mean, scale = descriptors.mean(axis=0), descriptors.std(axis=0)
+    features = with_products((descriptors - mean) / scale)
+    regression = LogisticRegression(C=1.0, tol=1e-5, max_iter=_ITERATIONS).fit(features, names)
+    return ShapeNamer(
+        names=NAMES,
+        least_certainty=LEAST_CERTAINTY,
+        low=descriptors.min(axis=0),
+        high=descriptors.max(axis=0),
+        mean=mean,
+        scale=scale,
+        weights=regression.coef_,
+        intercepts=regression.intercept_,
     )
 
 
@@ -60,33 +72,3 @@ def described(silhouettes: Iterator[Silhouette], *, main_part: bool = False) -> 
         values.append(describe_main_part(each.mask, hull, numbers) if main_part else describe(hull, numbers))
         names.append(NAMES.index(each.name))
     return np.array(values), np.array(names)
-
-
-def _fit(descriptors: Floats, names: NDArray[np.int64]) -> ShapeNamer:
-    require_packages("fitting names of shapes", "sklearn")
-    from sklearn.linear_model import LogisticRegression
-
-    mean, scale = descriptors.mean(axis=0), descriptors.std(axis=0)
-    features = with_products((descriptors - mean) / scale)
-    regression = LogisticRegression(C=1.0, tol=1e-5, max_iter=_ITERATIONS).fit(features, names)
-    return ShapeNamer(
-        names=NAMES,
-        least_certainty=0.0,
-        low=descriptors.min(axis=0),
-        high=descriptors.max(axis=0),
-        mean=mean,
-        scale=scale,
-        weights=regression.coef_,
-        intercepts=regression.intercept_,
-    )
-
-
-def _choose_certainty(namer: ShapeNamer, descriptors: Floats, names: NDArray[np.int64]) -> float:
-    """The least certainty from which at most ``WRONG_UP_TO`` of the outlines that get a name get a wrong one."""
-    probabilities = namer.probabilities(descriptors)
-    likeliest, certainty = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    named = likeliest != namer.names.index(OTHER)
-    falling = np.argsort(-certainty[named], kind="stable")
-    wrong = np.cumsum((likeliest != names)[named][falling])
-    good = np.flatnonzero(wrong <= WRONG_UP_TO * np.arange(1, len(wrong) + 1))
-    return float(np.ceil(100 * certainty[named][falling][good[-1]]) / 100) if len(good) else 1.0

@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -43,6 +44,24 @@ def test_discs_squares_and_rods_have_their_names_at_all_sizes(disc, rectangle, r
         assert names_of(rods) == ["rod"] * len(SIZES)
 
 
+def test_short_rods_have_their_name(rod, rng):
+    """From 1.6 times as long as wide on; 1.5 is the border itself."""
+    short = [rod(1.6 * width, width, angle, rng) for width in (30, 45, 80, 120) for angle in (0, 20, 45)]
+    assert names_of(short) == ["rod"] * len(short)
+
+
+def test_a_bite_or_a_piece_too_many_does_not_hide_a_rod(rod, rng):
+    """As a model outlines rods that touch: a quarter of the width is gone from the middle of a side, or too much."""
+    masks = []
+    for width in (30, 45, 80):
+        bitten = np.pad(rod(3 * width, width, 0, rng), 30)
+        rows, columns = np.nonzero(bitten)
+        y, x = np.ogrid[: bitten.shape[0], : bitten.shape[1]]
+        near = (x - columns.mean() - width / 2) ** 2 + (y - rows.min()) ** 2 <= (width / 4) ** 2
+        masks += [bitten & ~near, bitten | near]
+    assert names_of(masks) == ["rod"] * len(masks)
+
+
 @pytest.mark.parametrize(("name", "corners", "least"), [("triangle", 3, 22), ("pentagon", 5, 30)])
 def test_polygons_have_their_names(name, corners, least):
     for angle in (0.0, 0.4, 1.1):
@@ -66,14 +85,15 @@ def test_what_lies_far_from_all_that_it_was_fitted_to_is_not_named_at_random():
 
 
 def test_an_unsure_name_is_other_and_its_certainty_low(rectangle, rng):
-    """Between a brick and a rod."""
+    """From a cube over a brick, which is "other", to a rod."""
     values = [
         describe(find_hull(mask), measure_mask(mask))
         for mask in (rectangle(100 * ratio, 100, 10, rng, 15) for ratio in np.linspace(1.0, 2.5, 31))
     ]
-    namer = shipped_namer()
+    namer = replace(shipped_namer(), least_certainty=0.9)
     found, probabilities = namer.name(values), namer.probabilities(np.array(values))
     assert [each.name for each in found][:2] == ["cube", "cube"]
+    assert found[8].name == OTHER
     assert [each.name for each in found][-2:] == ["rod", "rod"]
     unsure = [each for each, row in zip(found, probabilities, strict=True) if row.max() < namer.least_certainty]
     assert unsure
