@@ -10,7 +10,7 @@ import pandas as pd
 
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import UsageError
-from nanoseg_bench.leaderboard.build import TABLES, build_tables, write_leaderboards
+from nanoseg_bench.leaderboard.build import TABLES, build_tables, table_paths, write_leaderboards
 from nanoseg_bench.leaderboard.cells import csv_text
 from nanoseg_bench.leaderboard.comparability import comparable_records
 from nanoseg_bench.models.base import Deadline
@@ -23,8 +23,10 @@ from nanoseg_bench.runs.cleaned_truth import cleaned_truth_lines
 from nanoseg_bench.runs.executors import OnThisMachine
 from nanoseg_bench.runs.failure import Outcome
 from nanoseg_bench.runs.plan import RunSpec, from_scratch_lines, plan_runs
+from nanoseg_bench.runs.record import find_records
 from nanoseg_bench.runs.runner import BenchmarkFolders, run_plan
 from nanoseg_bench.runs.side_by_side import Executor
+from nanoseg_bench.runs.stored import Shared
 from nanoseg_bench.weights.known_warnings import warn_of_known_images
 
 _LOG = logging.getLogger(__name__)
@@ -134,6 +136,7 @@ def carry_out(
     overwrite: str = "missing",
     robust_images: int = 0,
     executor: Executor | None = None,
+    shared: Shared | None = None,
 ) -> dict[str, Outcome]:
     """Run a plan, and write the CSV files of the set after each run, so that they show what is done.
 
@@ -146,19 +149,30 @@ def carry_out(
         overwrite: What is done of what is there.
         robust_images: Test images for corruptions.
         executor: Where several runs are carried out at a time, if they are.
+        shared: The storage that ``places`` stand for, if they do; it is open.
 
     Returns:
         The outcome of each run by its id.
     """
+
+    def after_each() -> None:
+        if shared is not None:
+            shared.publish()
+        if shared is None or find_records(places.leaderboards, set_name):
+            write_leaderboards(places.leaderboards, set_name)
+        if shared is not None:
+            shared.share_tables(table_paths(places.leaderboards, set_name))
+
     return run_plan(
         specs,
         places,
         device,
         deadline or Deadline(),
         overwrite,
-        after_each=lambda: write_leaderboards(places.leaderboards, set_name),
+        after_each=after_each,
         robust_images=robust_images,
         executor=executor,
+        sharing=shared,
     )
 
 
