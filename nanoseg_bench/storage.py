@@ -5,6 +5,7 @@ those of the library that opens the URL: for S3 ``AWS_ACCESS_KEY_ID``, ``AWS_PRO
 """
 
 import hashlib
+import logging
 import os
 import posixpath
 import random
@@ -20,7 +21,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from nanoseg_bench.errors import NanosegError, StorageError
+from nanoseg_bench.errors import NanosegError, StorageError, UsageError
 from nanoseg_bench.extras import require_packages
 from nanoseg_bench.files import parse_json, sha256_file, sha256_json
 from nanoseg_bench.seals import SEAL, sealed, unsealed
@@ -40,6 +41,9 @@ _LIBRARIES = {"s3": "s3fs", "s3a": "s3fs"}
 
 _OBEYS: dict[str, bool] = {}
 """Whether a bucket's server obeys, as it was found out."""
+
+_TALKATIVE = ("aiobotocore", "botocore")
+"""Loggers that tell at each start where credentials were found."""
 
 _DIGITS = 8  # of a hash in a folder's name
 _AT_ONCE = 500  # files that one call of fsspec carries
@@ -61,6 +65,19 @@ def is_url(given: object) -> bool:
 def path_or_url(given: str) -> Path | str:
     """What an option for a folder holds: a URL as it is, without the slash at its end; anything else as a path."""
     return given.rstrip("/") if is_url(given) else Path(given)
+
+
+def require_folder(given: object, option: str) -> None:
+    """Refuse a URL where only a folder of this machine will do; as a path it would become one of a strange name.
+
+    Raises:
+        UsageError: It is a URL.
+    """
+    if is_url(given):
+        raise UsageError(
+            f"{option} {given}: takes a folder of this machine; URLs are what the verbs prepare, run and leaderboard "
+            "of the command line take"
+        )
 
 
 def cache_folder(kind: str, url: str) -> Path:
@@ -109,6 +126,8 @@ class StoredFolder:
         require_packages(self.url, "fsspec", *([_LIBRARIES[protocol]] if protocol in _LIBRARIES else []))
         import fsspec
 
+        for library in _TALKATIVE:
+            logging.getLogger(library).setLevel(logging.WARNING)
         with self._told():
             self._fs, root = fsspec.url_to_fs(self.url)
         self._root = root.rstrip("/")

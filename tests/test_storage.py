@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from nanoseg_bench import storage
-from nanoseg_bench.errors import MissingExtraError, StorageError
+from nanoseg_bench.errors import MissingExtraError, StorageError, UsageError
 from nanoseg_bench.extras import way_to
 from nanoseg_bench.files import parse_json
 from nanoseg_bench.storage import (
@@ -234,3 +234,19 @@ def test_what_cannot_be_opened_says_so(monkeypatch):
     with pytest.raises(MissingExtraError) as told:
         StoredFolder("s3://bucket/set")
     assert "s3://bucket/set needs s3fs" in str(told.value) and way_to("s3") in str(told.value)
+
+
+def test_python_takes_folders(tmp_path, monkeypatch):
+    """A URL would become a folder that is called ``s3:``."""
+    from nanoseg_bench import prepare, read_leaderboard, run
+
+    monkeypatch.chdir(tmp_path)
+    for call in (
+        lambda: run("set", ["otsu"], runs="s3://lab/runs"),
+        lambda: run("s3://lab/set", ["otsu"]),
+        lambda: read_leaderboard("mine", "s3://lab/leaderboards"),
+        lambda: prepare(images=12, out="s3://lab/set"),
+    ):
+        with pytest.raises(UsageError, match=r"s3://lab/.*takes a folder of this machine"):
+            call()
+    assert not list(tmp_path.iterdir())

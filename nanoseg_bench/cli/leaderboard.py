@@ -10,7 +10,7 @@ from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.cli.parser import OLD_SPELLING
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sets import add_set, find_name, find_set, sets_with_records
-from nanoseg_bench.cli.shared import set_name_at
+from nanoseg_bench.cli.shared import set_name_at, told_as
 from nanoseg_bench.errors import RecordError, StorageError, UsageError
 from nanoseg_bench.storage import is_url, name_of, path_or_url
 
@@ -89,9 +89,6 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the tables of the records and print them; where the folder cannot be written, only print them."""
-    from nanoseg_bench.leaderboard.build import leaderboard_texts, write_leaderboards
-    from nanoseg_bench.leaderboard.dropping import failed_runs
-
     url = arguments.leaderboards if is_url(arguments.leaderboards) else None
     names = _names(arguments) if url is None else _names_at(url, arguments)
     _require_consistent(arguments, names)
@@ -103,6 +100,17 @@ def run(arguments: argparse.Namespace) -> int:
         return _drop(arguments, names)
     if arguments.publish:
         return _publish(arguments, names)
+    with told_as(arguments.leaderboards, url):
+        _write_and_show(arguments, names, stored, url)
+    return 0
+
+
+def _write_and_show(
+    arguments: argparse.Namespace, names: list[str], stored: "Mapping[str, StoredRecords]", url: str | None
+) -> None:
+    from nanoseg_bench.leaderboard.build import leaderboard_texts, write_leaderboards
+    from nanoseg_bench.leaderboard.dropping import failed_runs
+
     for name in names:
         texts = None
         try:
@@ -120,12 +128,12 @@ def run(arguments: argparse.Namespace) -> int:
         if name in stored:
             _share_tables(stored[name], arguments.leaderboards, name)
         print_tables(arguments.leaderboards, name, texts, url)
-        for run_id, status in failed_runs(arguments.leaderboards, name).items():
+        failed = failed_runs(arguments.leaderboards, name) if url is None else {}  # nothing is dropped from a URL
+        for run_id, status in failed.items():
             print(f"{run_id}: {status}; without its row: nanoseg-bench leaderboard {name} --drop {run_id}")
         if arguments.html is not None:
             # The folder of a URL is a cache, where nobody looks for a page.
             _write_page(arguments, name, arguments.leaderboards if url is None else Path())
-    return 0
 
 
 def _names(arguments: argparse.Namespace) -> list[str]:

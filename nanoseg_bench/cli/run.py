@@ -11,7 +11,7 @@ from nanoseg_bench.cli.executor_options import open_cluster
 from nanoseg_bench.cli.names import split_integers, split_names
 from nanoseg_bench.cli.next_commands import print_next
 from nanoseg_bench.cli.sets import DEFAULT, add_set, find_set, is_set
-from nanoseg_bench.cli.shared import fetch_set, open_shared
+from nanoseg_bench.cli.shared import fetch_set, open_shared, told_as
 from nanoseg_bench.cli.shipped import find_initial_weights
 from nanoseg_bench.cli.training_options import add_training_options, device_of, executor_of, read_time_limit
 from nanoseg_bench.errors import UsageError
@@ -184,7 +184,12 @@ def run(arguments: argparse.Namespace) -> int:
         tell_release(path)
     for sentence in warn_of_known_images(prepared, list(weights.values())):
         print_sentence(f"warning: {sentence}")
-    with open_cluster(arguments) as cluster, nullcontext() if shared is None else shared.open(specs):
+    with (
+        told_as(places.leaderboards, arguments.leaderboards),
+        told_as(places.runs, arguments.runs),
+        open_cluster(arguments) as cluster,
+        nullcontext() if shared is None else shared.open(specs),
+    ):
         outcomes = carry_out(
             specs,
             places,

@@ -52,15 +52,18 @@ def _listed(value: object) -> Iterable[object]:
 
 
 @contextmanager
-def told_as(folder: Path, url: str) -> Iterator[None]:
-    """Errors about a folder of this machine as those of the URL that it stands for."""
+def told_as(folder: Path, url: object) -> Iterator[None]:
+    """Errors about a folder of this machine as those of the URL that it stands for, if it stands for one."""
+    if not is_url(url):
+        yield
+        return
     try:
         yield
     except NanosegError as error:
         text = str(error)
         if str(folder) not in text:
             raise
-        raise type(error)(text.replace(str(folder), url)) from error
+        raise type(error)(text.replace(str(folder), str(url))) from error
 
 
 def set_name_at(url: str) -> str:

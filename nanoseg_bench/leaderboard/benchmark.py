@@ -27,6 +27,7 @@ from nanoseg_bench.runs.record import find_records
 from nanoseg_bench.runs.runner import BenchmarkFolders, run_plan
 from nanoseg_bench.runs.side_by_side import Executor
 from nanoseg_bench.runs.stored import Shared
+from nanoseg_bench.storage import require_folder
 from nanoseg_bench.weights.known_warnings import warn_of_known_images
 
 _LOG = logging.getLogger(__name__)
@@ -98,6 +99,8 @@ def run_models(
         UsageError: A model, a preset or a value of the recipe is not known.
         NanosegError: Nothing can be run on this set, or nothing written.
     """
+    for option, given in (("prepared", prepared), ("runs", runs), ("leaderboards", leaderboards)):
+        require_folder(given, option)
     isolate_libraries()
     opened = prepared if isinstance(prepared, PreparedSet) else PreparedSet(Path(prepared))
     if final and not opened.folds:
@@ -192,6 +195,7 @@ def read_leaderboard(
         RecordError: There are no records, or they do not belong in one table.
         UsageError: There is no such table, or no ranked row is of the reference.
     """
+    require_folder(leaderboards, "leaderboards")
     if table not in TABLES:
         raise UsageError(f"table {table!r}: is one of {', '.join(TABLES)}")
     tables = build_tables(comparable_records(Path(leaderboards), set_name), reference)
