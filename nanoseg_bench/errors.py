@@ -29,6 +29,10 @@ class FolderError(NanosegError):
     """A folder that is to be written is a file, holds other things, or cannot be written."""
 
 
+class StorageError(NanosegError):
+    """What lies at a URL is missing, damaged, somebody else's, or cannot be reached."""
+
+
 class WorkerError(NanosegError):
     """One of several processes that share the work was killed from outside, as for memory."""
 

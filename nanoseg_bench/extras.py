@@ -7,6 +7,7 @@ from nanoseg_bench.errors import MissingExtraError
 EXTRAS = {
     "docx": "app",
     "flask": "app",
+    "fsspec": "s3",
     "h5py": "em",
     "labelme": "annotate",
     "lxml": "app",
@@ -16,6 +17,7 @@ EXTRAS = {
     "rapidocr": "app",
     "ray": "ray",
     "rsciio": "em",
+    "s3fs": "s3",
     "sklearn": "fit",
     "sparse": "em",
     "waitress": "app",

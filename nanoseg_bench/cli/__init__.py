@@ -26,6 +26,7 @@ from nanoseg_bench.cli import (
 )
 from nanoseg_bench.cli.parser import Parser
 from nanoseg_bench.cli.pipes import READER_GONE, flush_output, has_lost_reader
+from nanoseg_bench.cli.shared import refuse_other_urls
 from nanoseg_bench.errors import NanosegError, UsageError
 from nanoseg_bench.files import FULL
 from nanoseg_bench.runs.quiet import at_work
@@ -106,6 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _carry_out(arguments: argparse.Namespace) -> int:
     try:
+        refuse_other_urls(arguments)
         with at_work() if arguments.verb in _AT_WORK else nullcontext():
             code: int = arguments.run(arguments)
         return code

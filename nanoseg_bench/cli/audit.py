@@ -61,8 +61,13 @@ def print_shortcomings(shortcomings: "Sequence[Shortcoming]") -> None:
         print_sentence(f"- {line}")
 
 
-def show_audit(document: dict[str, Any], root: Path) -> int:
+def show_audit(document: dict[str, Any], root: Path, url: str | None = None) -> int:
     """Print an audit in a few lines.
+
+    Args:
+        document: The audit.
+        root: Folder of the set.
+        url: What it stands for, if it does.
 
     Returns:
         0 when it passed, 1 when it failed.
@@ -79,7 +84,7 @@ def show_audit(document: dict[str, Any], root: Path) -> int:
     print_shortcomings(audited_shortcomings(document) or [])
     page = root / "split_audit.html"
     if page.is_file():
-        console.print(f"  each pair that was looked at: {page}")
+        console.print(f"  each pair that was looked at: {page if url is None else f'{url}/{page.name}'}")
     if document["passed"]:
         return 0
     console.print("the split audit failed: no model will be trained on this set; mend the split")

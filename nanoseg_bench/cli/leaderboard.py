@@ -4,12 +4,18 @@ import argparse
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.cli.parser import OLD_SPELLING
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sets import add_set, find_name, find_set, sets_with_records
-from nanoseg_bench.errors import RecordError, UsageError
+from nanoseg_bench.cli.shared import set_name_at, told_as
+from nanoseg_bench.errors import RecordError, StorageError, UsageError
+from nanoseg_bench.storage import is_url, name_of, path_or_url
+
+if TYPE_CHECKING:
+    from nanoseg_bench.runs.stored import StoredRecords
 
 _LOG = logging.getLogger(__name__)
 
@@ -25,13 +31,17 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "  nanoseg-bench leaderboard data/emps --html page.html --runs runs/emps      with images, too\n"
         "  nanoseg-bench leaderboard emps --markdown             the table for a README\n"
         "  nanoseg-bench leaderboard --check\n"
+        "  nanoseg-bench leaderboard emps --leaderboards s3://lab/leaderboards    records of several machines\n"
         "  nanoseg-bench leaderboard emps --publish              what each row was scored from, beside the records\n"
         "  nanoseg-bench leaderboard emps --drop unet-paper-seed0\n"
         "                                                        without the row of a run that failed",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--leaderboards", type=Path, default=Path("leaderboards"), help="records and CSVs (default: %(default)s)"
+        "--leaderboards",
+        type=path_or_url,
+        default=Path("leaderboards"),
+        help="records and CSVs, a folder or its URL (default: %(default)s)",
     )
     add_set(parser, "every set with records", old=["--set"])
     parser.add_argument(
@@ -79,11 +89,10 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the tables of the records and print them; where the folder cannot be written, only print them."""
-    from nanoseg_bench.leaderboard.build import leaderboard_texts, write_leaderboards
-    from nanoseg_bench.leaderboard.dropping import failed_runs
-
-    names = _names(arguments)
+    url = arguments.leaderboards if is_url(arguments.leaderboards) else None
+    names = _names(arguments) if url is None else _names_at(url, arguments)
     _require_consistent(arguments, names)
+    stored = {} if url is None else _fetch_records(url, arguments, names)
     if arguments.check:
         _check(arguments, names)
         return 0
@@ -91,6 +100,17 @@ def run(arguments: argparse.Namespace) -> int:
         return _drop(arguments, names)
     if arguments.publish:
         return _publish(arguments, names)
+    with told_as(arguments.leaderboards, url):
+        _write_and_show(arguments, names, stored, url)
+    return 0
+
+
+def _write_and_show(
+    arguments: argparse.Namespace, names: list[str], stored: "Mapping[str, StoredRecords]", url: str | None
+) -> None:
+    from nanoseg_bench.leaderboard.build import leaderboard_texts, write_leaderboards
+    from nanoseg_bench.leaderboard.dropping import failed_runs
+
     for name in names:
         texts = None
         try:
@@ -105,12 +125,15 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.markdown:
             _print_markdown(arguments, name)
             continue
-        print_tables(arguments.leaderboards, name, texts)
-        for run_id, status in failed_runs(arguments.leaderboards, name).items():
+        if name in stored:
+            _share_tables(stored[name], arguments.leaderboards, name)
+        print_tables(arguments.leaderboards, name, texts, url)
+        failed = failed_runs(arguments.leaderboards, name) if url is None else {}  # nothing is dropped from a URL
+        for run_id, status in failed.items():
             print(f"{run_id}: {status}; without its row: nanoseg-bench leaderboard {name} --drop {run_id}")
         if arguments.html is not None:
-            _write_page(arguments, name)
-    return 0
+            # The folder of a URL is a cache, where nobody looks for a page.
+            _write_page(arguments, name, arguments.leaderboards if url is None else Path())
 
 
 def _names(arguments: argparse.Namespace) -> list[str]:
@@ -123,7 +146,56 @@ def _names(arguments: argparse.Namespace) -> list[str]:
     given = [each for each in (arguments.set, arguments.old_set) if each is not None]
     if len({*given}) > 1:
         raise UsageError(f"{arguments.set} and --set {arguments.old_set}: name one set, or none for all of them")
-    return [find_name(given[0], known, "records")] if given else known
+    return [_find_name(given[0], known)] if given else known
+
+
+def _find_name(given: str, known: list[str]) -> str:
+    """The name among those that have records; of a set at a URL, the name that it has there."""
+    return find_name((set_name_at(given) or name_of(given)) if is_url(given) else given, known, "records")
+
+
+def _names_at(url: str, arguments: argparse.Namespace) -> list[str]:
+    """As ``_names``, of the records at a URL."""
+    from nanoseg_bench.runs.stored import stored_sets
+
+    if arguments.drop is not None or arguments.publish:
+        option = "--publish" if arguments.publish else "--drop"
+        raise UsageError(
+            f"{option}: works on a folder of this machine; what lies at {url} is written once, and a run that is "
+            "repeated writes the record that follows"
+        )
+    known = stored_sets(url)
+    if not known:
+        raise UsageError(
+            f"{url}: no records; look at the URL, or write some: nanoseg-bench run SET --leaderboards {url}"
+        )
+    given = [each for each in (arguments.set, arguments.old_set) if each is not None]
+    if len({*given}) > 1:
+        raise UsageError(f"{arguments.set} and --set {arguments.old_set}: name one set, or none for all of them")
+    return [_find_name(given[0], known)] if given else known
+
+
+def _fetch_records(url: str, arguments: argparse.Namespace, names: list[str]) -> dict[str, "StoredRecords"]:
+    """Fetch what lies at a URL; from here on ``arguments.leaderboards`` is the folder that stands for it."""
+    from nanoseg_bench.leaderboard.build import table_paths
+    from nanoseg_bench.runs.stored import StoredRecords
+
+    stored = {name: StoredRecords(url, name) for name in names}
+    for name, records in stored.items():
+        records.sync(publish=False)
+        if arguments.check:
+            records.fetch_tables([path.name for path in table_paths(records.local, name)])
+        arguments.leaderboards = records.local
+    return stored
+
+
+def _share_tables(records: "StoredRecords", leaderboards: Path, name: str) -> None:
+    from nanoseg_bench.leaderboard.build import table_paths
+
+    try:
+        records.share_tables(table_paths(leaderboards, name))
+    except StorageError as error:
+        _LOG.warning("the tables are only shown: %s", error)
 
 
 def _require_consistent(arguments: argparse.Namespace, names: list[str]) -> None:
@@ -189,14 +261,14 @@ def _print_markdown(arguments: argparse.Namespace, name: str) -> None:
     print(markdown_table(records, build_tables(records, arguments.reference)["test"]), end="")
 
 
-def _write_page(arguments: argparse.Namespace, name: str) -> None:
+def _write_page(arguments: argparse.Namespace, name: str, folder: Path) -> None:
     from nanoseg_bench.files import require_writable
     from nanoseg_bench.leaderboard.build import build_tables
     from nanoseg_bench.leaderboard.comparability import comparable_records
     from nanoseg_bench.leaderboard.page import open_pictures, write_page
 
     records = comparable_records(arguments.leaderboards, name)
-    path = Path(arguments.html) if arguments.html else arguments.leaderboards / f"{name}.html"
+    path = Path(arguments.html) if arguments.html else folder / f"{name}.html"
     require_writable(path.parent, "--html FILE")
     pictures = None if arguments.data is None else open_pictures(arguments.data, arguments.runs, records)
     write_page(path, records, build_tables(records, arguments.reference), pictures)
@@ -220,13 +292,16 @@ def _check(arguments: argparse.Namespace, names: list[str]) -> None:
     print(f"{', '.join(names)}: the CSV files are what the records give")
 
 
-def print_tables(leaderboards: Path, set_name: str, texts: Mapping[Path, str | None] | None = None) -> None:
+def print_tables(
+    leaderboards: Path, set_name: str, texts: Mapping[Path, str | None] | None = None, url: str | None = None
+) -> None:
     """Print the CSV files of a set as tables that fit a terminal: the columns a reader looks at first.
 
     Args:
         leaderboards: Folder of the files.
         set_name: Whose.
         texts: What the files would hold, where they could not be written; by default they are read.
+        url: What the folder stands for, if it does.
     """
     import csv
     import io
@@ -252,7 +327,8 @@ def print_tables(leaderboards: Path, set_name: str, texts: Mapping[Path, str | N
             console.print()
         for note in [*footnotes(rows), *(notes_on_the_set(rows) if kind == "test" else [])]:
             print_sentence(note)
-        told = f"all columns: {path}" if texts is None else f"{path} (not written)"
+        place = path if url is None else f"{url}/{path.name}"
+        told = f"all columns: {place}" if texts is None else f"{place} (not written)"
         console.print(Text(told, style="dim"), soft_wrap=True)
         console.print()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.sets import short_name
+from nanoseg_bench.storage import is_url
 
 if TYPE_CHECKING:
     from nanoseg_bench.runs.failure import Outcome
@@ -36,7 +37,7 @@ def print_next(
         name: Of the set.
     """
     ended_well = [spec for spec in specs if outcomes[spec.run_id].status == "ok"]
-    commands = [_page(places, name)] if ended_well else []
+    commands = [_page(arguments, places, name)] if ended_well else []
     best = _best(ended_well, places.leaderboards, name)
     if best is not None and best.fold is None:
         commands.append(_predict(places.runs / best.run_id))
@@ -46,9 +47,11 @@ def print_next(
         print(f"{'next: ' if number == 0 else ' ' * 6}{shlex.join(['nanoseg-bench', *words])}   # {what}")
 
 
-def _page(places: "BenchmarkFolders", name: str) -> _Command:
+def _page(arguments: argparse.Namespace, places: "BenchmarkFolders", name: str) -> _Command:
+    if any(map(is_url, (_set(arguments, places), arguments.runs, arguments.leaderboards))):
+        return ["leaderboard", name, "--html", *_leaderboards(arguments, places)], "the table as a page"
     words = ["leaderboard", short_name(places.data), "--html", str(places.leaderboards / f"{name}.html")]
-    words += ["--runs", str(places.runs), *_leaderboards(places)]
+    words += ["--runs", str(places.runs), *_leaderboards(arguments, places)]
     return words, "the table as a page, with images"
 
 
@@ -58,7 +61,7 @@ def _predict(model: Path) -> _Command:
 
 def _final(arguments: argparse.Namespace, best: "RunSpec", places: "BenchmarkFolders", name: str) -> _Command:
     """The same call for the best model alone, trained on everything: that of a fold lacks a part of the images."""
-    words = ["run", short_name(places.data), "--models", best.recipe.model, "--preset", arguments.preset]
+    words = ["run", _set(arguments, places), "--models", best.recipe.model, "--preset", arguments.preset]
     words += ["--seeds", str(best.seed)]
     if arguments.recipe:
         words += ["--recipe", *arguments.recipe]
@@ -66,12 +69,24 @@ def _final(arguments: argparse.Namespace, best: "RunSpec", places: "BenchmarkFol
         words += ["--weights", str(best.weights)]
     if arguments.device != "auto":
         words += ["--device", arguments.device]
-    if places.runs != Path("runs") / name:
-        words += ["--runs", str(places.runs)]
-    return [*words, *_leaderboards(places), "--final"], "train the best on everything: the model for other images"
+    if is_url(arguments.runs) or places.runs != Path("runs") / name:
+        words += ["--runs", str(arguments.runs if is_url(arguments.runs) else places.runs)]
+    return [
+        *words,
+        *_leaderboards(arguments, places),
+        "--final",
+    ], "train the best on everything: the model for other images"
 
 
-def _leaderboards(places: "BenchmarkFolders") -> list[str]:
+def _set(arguments: argparse.Namespace, places: "BenchmarkFolders") -> str:
+    """The set as it is given: the URL, where its folder only stands for one."""
+    urls = [each for each in (arguments.set, arguments.old_set) if is_url(each)]
+    return str(urls[0]) if urls else short_name(places.data)
+
+
+def _leaderboards(arguments: argparse.Namespace, places: "BenchmarkFolders") -> list[str]:
+    if is_url(arguments.leaderboards):
+        return ["--leaderboards", arguments.leaderboards]
     return [] if places.leaderboards == _LEADERBOARDS else ["--leaderboards", str(places.leaderboards)]
 
 

@@ -11,9 +11,11 @@ from nanoseg_bench.cli.audit import show_audit
 from nanoseg_bench.cli.executor_options import add_executor, open_cluster, pool_of
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sets import is_set, short_name
+from nanoseg_bench.cli.shared import fetch_set, told_as
 from nanoseg_bench.cli.sources import CLASS_WITH_COMMA, add_source_options, open_from, parse_classes
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.preparation.set_names import NANOSYNTH, dataset_name, set_name, slug, with_ending
+from nanoseg_bench.storage import is_url, path_or_url
 from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ examples:
                                                                rendered and prepared by all machines of a cluster
   nanoseg-bench prepare --dataset emps --source emps/          EMPS with its official test set -> data/emps
   nanoseg-bench prepare --dataset emps --source emps/ --split 8:1:1 --name emps-resplit
+  nanoseg-bench prepare MY_FOLDER --out s3://lab/mine           into a bucket that several machines share
   nanoseg-bench prepare ARCHIVE/ --shards 256M                 very many: a few large files instead of three for each
 
 Images of one specimen, session, figure or paper belong into one split, or the test only shows what was learnt by
@@ -93,7 +96,9 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     add_source_options(parser)
     where = parser.add_argument_group("where")
     where.add_argument("--name", help="of the set (default: the data set's or the folder's)")
-    where.add_argument("--out", type=Path, metavar="DIR", help="folder of the set (default: data/<name>)")
+    where.add_argument(
+        "--out", type=path_or_url, metavar="DIR", help="folder of the set, or its URL (default: data/<name>)"
+    )
     where.add_argument(
         "--overwrite",
         choices=("never", "missing", "always"),
@@ -167,6 +172,8 @@ def run(arguments: argparse.Namespace) -> int:
     _understand(arguments)
     _check(arguments)
     name = _set_name(arguments)
+    if is_url(arguments.out):
+        return _prepare_at(arguments.out, arguments, name)
     out: Path = arguments.out or Path("data") / name
     inputs_given = {
         "--labelme": arguments.labelme,
@@ -183,6 +190,39 @@ def run(arguments: argparse.Namespace) -> int:
     with hold_folder(out), open_cluster(arguments) as cluster:
         prepared = _prepare(arguments, name, out, *pool_of(cluster, arguments.workers))
     return _show(prepared, arguments)
+
+
+def _prepare_at(url: str, arguments: argparse.Namespace, name: str) -> int:
+    """Prepare a set beside the cache, and carry it to a URL; what is there is kept or replaced as a folder would be."""
+    import shutil
+
+    from nanoseg_bench.preparation.prepared_set import MARKER, PreparedSet
+    from nanoseg_bench.staging import hold_folder
+    from nanoseg_bench.storage import StoredFolder, cache_folder, contents_of, name_of, read_contents, upload_folder
+
+    if arguments.executor == "ray":
+        raise UsageError(
+            f"--out {url}: --executor ray writes into a folder that all its machines see; give one, or leave it out"
+        )
+    target = StoredFolder(url)
+    exists = target.read(MARKER) is not None
+    if exists and arguments.overwrite == "never":
+        return _show(PreparedSet(fetch_set(url)), arguments, url)
+    staging = cache_folder("staging", url)
+    out = staging / name_of(url)
+    with hold_folder(staging):
+        try:
+            shutil.rmtree(staging, ignore_errors=True)  # what a kill left
+            staging.mkdir(parents=True)
+            if exists and arguments.overwrite == "missing":
+                shutil.copytree(fetch_set(url), out)
+            with told_as(out, url):
+                prepared = _prepare(arguments, name, out, *pool_of(None, arguments.workers))
+            if not exists or read_contents(target) != contents_of(out)["files"]:
+                upload_folder(out, target, MARKER, replace=exists)
+            return _show(prepared, arguments, url)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def _prepare(
@@ -347,7 +387,8 @@ def _tell_losses(losses: Mapping[str, int], console: "Console") -> None:
             console.print(f"{counted(losses[key], 'particle')} {what}")
 
 
-def _show(prepared: "PreparedSet", arguments: argparse.Namespace) -> int:
+def _show(prepared: "PreparedSet", arguments: argparse.Namespace, url: str | None = None) -> int:
+    """Print what a set is; ``url`` is what its folder stands for, if it does."""
     from nanoseg_bench.files import read_json
     from nanoseg_bench.preparation.audit import read_audit
     from nanoseg_bench.preparation.begun_truth import begun_truth
@@ -390,13 +431,14 @@ def _show(prepared: "PreparedSet", arguments: argparse.Namespace) -> int:
 
         for sentence in warn_of_known_images(prepared, workers=arguments.workers):
             console.print(f"warning: {sentence}")
-    code = show_audit(read_audit(prepared.root / "split_audit.json"), prepared.root)
+    code = show_audit(read_audit(prepared.root / "split_audit.json"), prepared.root, url)
     if code == 0:
         _advise_folds(prepared, arguments)
         page = prepared.root / "preview.html"
         more = ["nanoseg-bench", *arguments.given, "--preview"]
-        console.print(f"pictures: {page}" if page.is_file() else f"pictures: {shlex.join(more)}")
-        console.print(f"next: nanoseg-bench run {shlex.quote(short_name(prepared.root))} --models all")
+        seen_at = page if url is None else f"{url}/{page.name}"
+        console.print(f"pictures: {seen_at}" if page.is_file() else f"pictures: {shlex.join(more)}")
+        console.print(f"next: nanoseg-bench run {shlex.quote(url or short_name(prepared.root))} --models all")
     return code
 
 

@@ -3,6 +3,7 @@
 import argparse
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,11 @@ from nanoseg_bench.cli.executor_options import open_cluster
 from nanoseg_bench.cli.names import split_integers, split_names
 from nanoseg_bench.cli.next_commands import print_next
 from nanoseg_bench.cli.sets import DEFAULT, add_set, find_set, is_set
+from nanoseg_bench.cli.shared import fetch_set, open_shared, told_as
 from nanoseg_bench.cli.shipped import find_initial_weights
 from nanoseg_bench.cli.training_options import add_training_options, devices_of, executor_of, read_time_limit
 from nanoseg_bench.errors import UsageError
+from nanoseg_bench.storage import is_url, path_or_url
 
 if TYPE_CHECKING:
     from nanoseg_bench.preparation.prepared_set import PreparedSet
@@ -38,6 +41,8 @@ examples:
   nanoseg-bench run --preset cpu --jobs 2                  two trainings side by side, each with half of the cores
   nanoseg-bench run --preset paper --seeds 0 1 2 --executor ray --address auto
                                                            on all machines of a Ray cluster
+  nanoseg-bench run s3://lab/mine --runs s3://lab/runs --leaderboards s3://lab/leaderboards
+                                                           all in a bucket that several machines share
   nanoseg-bench run mine-5fold --models unet               a set with folds: each fold is trained, one row per model
   nanoseg-bench run mine-5fold --models unet --final
                                                            then the model to use: trained on everything
@@ -89,9 +94,12 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="initial weights: a .safetensors file; nsyolo or yolo11n, which ship with this package; or `shipped`, "
         "each model from its own (default: train from scratch)",
     )
-    parser.add_argument("--runs", type=Path, help="folder of the runs (default: runs/<set name>)")
+    parser.add_argument("--runs", type=path_or_url, help="folder of the runs, or its URL (default: runs/<set name>)")
     parser.add_argument(
-        "--leaderboards", type=Path, default=Path("leaderboards"), help="records and CSVs (default: %(default)s)"
+        "--leaderboards",
+        type=path_or_url,
+        default=Path("leaderboards"),
+        help="records and CSVs, a folder or its URL (default: %(default)s)",
     )
     parser.add_argument(
         "--overwrite",
@@ -128,7 +136,7 @@ def run(arguments: argparse.Namespace) -> int:
     for name in names:
         if is_set(Path(name)):
             raise UsageError(f"--models {name}: is a prepared set; write it first: nanoseg-bench run {name} --models …")
-    arguments.data = find_set(arguments.set, arguments.old_set)
+    arguments.data = _find_set(arguments)
     from nanoseg_bench.environment import isolate_libraries
 
     isolate_libraries()
@@ -155,14 +163,20 @@ def run(arguments: argparse.Namespace) -> int:
     _require_fitting(arguments, prepared)
     overrides = parse_overrides(arguments.recipe)
     specs = plan_runs(prepared, models, arguments.preset, arguments.seeds, weights, overrides, final=arguments.final)
-    places = BenchmarkFolders(arguments.data, arguments.runs or Path("runs") / prepared.name, arguments.leaderboards)
+    shared = open_shared(arguments, prepared.name)
+    places = BenchmarkFolders(
+        arguments.data,
+        (shared and shared.runs) or arguments.runs or Path("runs") / prepared.name,
+        (shared and shared.leaderboards) or arguments.leaderboards,
+    )
     for line in from_scratch_lines(specs):
         print_sentence(f"warning: {line}")
     if arguments.dry_run:
         from nanoseg_bench.cli.forecast import print_forecast
 
         device, *_ = devices_of(arguments, None)
-        print_forecast(specs, places, device, arguments.overwrite, arguments.robustness, arguments.jobs or 1)
+        with nullcontext() if shared is None else shared.open(specs, only_look=True):
+            print_forecast(specs, places, device, arguments.overwrite, arguments.robustness, arguments.jobs or 1)
         return 0
     print_shortcomings(split_shortcomings(prepared))
     for line in cleaned_truth_lines([spec.recipe for spec in specs], prepared):
@@ -171,7 +185,12 @@ def run(arguments: argparse.Namespace) -> int:
         tell_release(path)
     for sentence in warn_of_known_images(prepared, list(weights.values())):
         print_sentence(f"warning: {sentence}")
-    with open_cluster(arguments) as cluster:
+    with (
+        told_as(places.leaderboards, arguments.leaderboards),
+        told_as(places.runs, arguments.runs),
+        open_cluster(arguments) as cluster,
+        nullcontext() if shared is None else shared.open(specs),
+    ):
         device, *beside = devices_of(arguments, cluster)
         outcomes = carry_out(
             specs,
@@ -183,17 +202,29 @@ def run(arguments: argparse.Namespace) -> int:
             overwrite=arguments.overwrite,
             robust_images=arguments.robustness,
             executor=executor_of(arguments, cluster),
+            shared=shared,
         )
+    problems = [] if shared is None else shared.problems
+    shared_records = is_url(arguments.leaderboards)
     if arguments.final:
-        return _print_models(specs, places, outcomes)
+        return _print_models(specs, places, outcomes) or bool(problems)
     from nanoseg_bench.cli.leaderboard import print_tables
 
-    print_tables(places.leaderboards, prepared.name)
+    print_tables(places.leaderboards, prepared.name, url=str(arguments.leaderboards) if shared_records else None)
     stopped = [outcome for outcome in outcomes.values() if outcome.status in ("timeout", "skipped")]
     print_next(arguments, specs, places, outcomes, prepared.name)
     if stopped and arguments.overwrite == "always":
         print("to go on from here, repeat the command without --overwrite always")
-    return 0 if all(outcome.status == "ok" for outcome in outcomes.values()) else 1
+    return 0 if all(outcome.status == "ok" for outcome in outcomes.values()) and not problems else 1
+
+
+def _find_set(arguments: argparse.Namespace) -> Path:
+    given = [each for each in (arguments.set, arguments.old_set) if each is not None]
+    if not any(map(is_url, given)):
+        return find_set(arguments.set, arguments.old_set)
+    if len({*given}) > 1:
+        raise UsageError(f"{' and '.join(given)}: name one set")
+    return fetch_set(given[0])
 
 
 def _require_fitting(arguments: argparse.Namespace, prepared: "PreparedSet") -> None:

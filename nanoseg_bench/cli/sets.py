@@ -8,6 +8,7 @@ from pathlib import Path
 from nanoseg_bench.cli.nearest import nearest_path
 from nanoseg_bench.cli.parser import OLD_SPELLING, keep_spelling
 from nanoseg_bench.errors import UsageError
+from nanoseg_bench.storage import is_url
 from nanoseg_bench.wording import did_you_mean
 
 DATA = Path("data")
@@ -101,6 +102,8 @@ def is_set(folder: Path) -> bool:
 
 
 def _folder(given: str) -> Path:
+    if is_url(given):
+        raise UsageError(f"{given}: prepare, run and leaderboard take URLs; give a folder of this machine here")
     path = Path(given)
     for folder in (path, DATA / path):
         if is_set(folder):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import UsageError
-from nanoseg_bench.leaderboard.build import TABLES, build_tables, write_leaderboards
+from nanoseg_bench.leaderboard.build import TABLES, build_tables, table_paths, write_leaderboards
 from nanoseg_bench.leaderboard.cells import csv_text
 from nanoseg_bench.leaderboard.comparability import comparable_records
 from nanoseg_bench.models.base import Deadline
@@ -23,8 +23,11 @@ from nanoseg_bench.runs.cleaned_truth import cleaned_truth_lines
 from nanoseg_bench.runs.executors import OnThisMachine
 from nanoseg_bench.runs.failure import Outcome
 from nanoseg_bench.runs.plan import RunSpec, from_scratch_lines, plan_runs
+from nanoseg_bench.runs.record import find_records
 from nanoseg_bench.runs.runner import BenchmarkFolders, run_plan
 from nanoseg_bench.runs.side_by_side import Executor
+from nanoseg_bench.runs.stored import Shared
+from nanoseg_bench.storage import require_folder
 from nanoseg_bench.weights.known_warnings import warn_of_known_images
 
 _LOG = logging.getLogger(__name__)
@@ -96,6 +99,8 @@ def run_models(
         UsageError: A model, a preset or a value of the recipe is not known.
         NanosegError: Nothing can be run on this set, or nothing written.
     """
+    for option, given in (("prepared", prepared), ("runs", runs), ("leaderboards", leaderboards)):
+        require_folder(given, option)
     isolate_libraries()
     opened = prepared if isinstance(prepared, PreparedSet) else PreparedSet(Path(prepared))
     if final and not opened.folds:
@@ -137,6 +142,7 @@ def carry_out(
     robust_images: int = 0,
     executor: Executor | None = None,
     beside: Sequence[str] = (),
+    shared: Shared | None = None,
 ) -> dict[str, Outcome]:
     """Run a plan, and write the CSV files of the set after each run, so that they show what is done.
 
@@ -150,20 +156,31 @@ def carry_out(
         robust_images: Test images for corruptions.
         executor: Where several runs are carried out at a time, if they are.
         beside: Further devices that train each model.
+        shared: The storage that ``places`` stand for, if they do; it is open.
 
     Returns:
         The outcome of each run by its id.
     """
+
+    def after_each() -> None:
+        if shared is not None:
+            shared.publish()
+        if shared is None or find_records(places.leaderboards, set_name):
+            write_leaderboards(places.leaderboards, set_name)
+        if shared is not None:
+            shared.share_tables(table_paths(places.leaderboards, set_name))
+
     return run_plan(
         specs,
         places,
         device,
         deadline or Deadline(),
         overwrite,
-        after_each=lambda: write_leaderboards(places.leaderboards, set_name),
+        after_each=after_each,
         robust_images=robust_images,
         executor=executor,
         beside=beside,
+        sharing=shared,
     )
 
 
@@ -183,6 +200,7 @@ def read_leaderboard(
         RecordError: There are no records, or they do not belong in one table.
         UsageError: There is no such table, or no ranked row is of the reference.
     """
+    require_folder(leaderboards, "leaderboards")
     if table not in TABLES:
         raise UsageError(f"table {table!r}: is one of {', '.join(TABLES)}")
     tables = build_tables(comparable_records(Path(leaderboards), set_name), reference)

@@ -64,10 +64,15 @@ def write_leaderboards(leaderboards: Path, set_name: str, reference: str | None 
     return [path for path, text in texts.items() if text is not None]
 
 
+def table_paths(leaderboards: Path, set_name: str) -> list[Path]:
+    """Where the CSV files of a prepared set's name lie, those too that its records do not give."""
+    return [leaderboards / f"{set_name}-{name}.csv" for name in TABLES]
+
+
 def clear_leaderboards(leaderboards: Path, set_name: str) -> None:
     """Remove the CSV files of a set that has no records any more, and the empty folder of its records."""
-    for name in TABLES:
-        (leaderboards / f"{set_name}-{name}.csv").unlink(missing_ok=True)
+    for path in table_paths(leaderboards, set_name):
+        path.unlink(missing_ok=True)
     with suppress(OSError):  # something else lies there
         (leaderboards / "records" / set_name).rmdir()
 

@@ -139,6 +139,25 @@ def _audit(
     return document
 
 
+def require_intact(prepared: PreparedSet) -> None:
+    """Refuse a set of which anything is missing or not as it was written, canvases and shards too; nothing is written.
+
+    Raises:
+        DatasetError: Names the file, or the canvas.
+    """
+    prepared.require_files()
+    faults = [fault for image in prepared.all_images if (fault := _look(_Look(image, None)))]
+    if prepared.shards is not None:
+        looked = ((shard, damaged_shard(shard)) for shard in prepared.shards.shards)
+        faults += [{"image": shard.path.name, "split": shard.split, "fault": fault} for shard, fault in looked if fault]
+    if faults:
+        first = faults[0]
+        raise DatasetError(
+            f"{prepared.root}: {first['image']} ({first['split']}): {first['fault']}; {len(faults)} in all; put an "
+            "intact copy there, or prepare the set again"
+        )
+
+
 def _look(look: _Look) -> dict[str, Any] | None:
     """Compare a canvas with its manifest row, and write its fingerprint; what is wrong comes back."""
     image = look.image

@@ -22,6 +22,7 @@ from nanoseg_bench.preparation.shard_writing import parse_size
 from nanoseg_bench.preparation.split import parse_ratios, read_split_file
 from nanoseg_bench.preparation.tiling import LEAST_TILE
 from nanoseg_bench.staging import hold_folder
+from nanoseg_bench.storage import require_folder
 
 PREVIEW = "preview.html"
 
@@ -108,6 +109,8 @@ def prepare_micrographs(
         PreparationError: The split cannot be made, or the folder holds a set of other inputs.
         FolderError: The folder cannot be written.
     """
+    for option, given in (("annotations", annotations), ("source", source), ("out", out)):
+        require_folder(given, option)
     own, data = _path(annotations), _path(source)
     if own is not None and (dataset is not None or data is not None or easy):
         raise UsageError(f"{own}: give your own annotations, or a dataset with its source, and not both")

@@ -18,6 +18,9 @@ from nanoseg_bench.seals import SEAL, sealed, unsealed
 
 _NUMBERS = re.compile(r"\[\s+((?:(?:null|-?\d[\d.eE+-]*),?\s+)+)\]")
 
+WRITTEN_BY = "written_by"
+"""Of a record in a shared storage: the machine that wrote it, beside what is sealed."""
+
 FORMAT: Literal["nanoseg-record/3"] = "nanoseg-record/3"
 
 Status = Literal["ok", "failed", "timeout", "oom", "skipped"]
@@ -96,6 +99,7 @@ def read_record(path: Path, *, any_seal: bool = False) -> Record:
         known = document.get("format") if isinstance(document, dict) else None
         if known != FORMAT:
             raise ValueError(f"its format is {known!r}")
+        document.pop(WRITTEN_BY, None)
         if any_seal:
             document.pop(SEAL, None)
         document = unsealed(document)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from nanoseg_bench.errors import DatasetError, RecordError, UsageError
 from nanoseg_bench.evaluation.robustness import ROBUSTNESS
@@ -17,7 +17,7 @@ from nanoseg_bench.runs.claim import differences
 from nanoseg_bench.runs.cross_validation import FoldRuns
 from nanoseg_bench.runs.ends import Ends, named_folds, record_of
 from nanoseg_bench.runs.executors import run_in_process, run_in_time
-from nanoseg_bench.runs.failure import Outcome
+from nanoseg_bench.runs.failure import Outcome, record_failure
 from nanoseg_bench.runs.job import Job, is_complete
 from nanoseg_bench.runs.plan import RunSpec
 from nanoseg_bench.runs.record import find_records, read_record, record_path
@@ -43,6 +43,16 @@ class BenchmarkFolders:
     leaderboards: Path
 
 
+class Sharing(Protocol):
+    """What is done around each run where its folder, or its records, are shared with other machines."""
+
+    def begin(self, spec: RunSpec) -> str:
+        """Before anything of the run is looked at; says why it cannot be carried out here, if so."""
+
+    def end(self, spec: RunSpec, outcome: Outcome) -> Outcome:
+        """After it has ended, before its row is; how it has ended."""
+
+
 def run_plan(
     specs: Sequence[RunSpec],
     places: BenchmarkFolders,
@@ -53,6 +63,7 @@ def run_plan(
     robust_images: int = 0,
     executor: Executor | None = None,
     beside: Sequence[str] = (),
+    sharing: Sharing | None = None,
 ) -> dict[str, Outcome]:
     """Run every spec whose records are not there yet.
 
@@ -68,6 +79,7 @@ def run_plan(
         executor: Where several runs are carried out at a time; latency is measured after them all, if they were
             carried out here. None: one after the other, each with the machine to itself.
         beside: Further torch devices, which train each model together with ``device``.
+        sharing: What is done around each run; None where all is this machine's.
 
     Returns:
         The outcome of each run by its id.
@@ -95,12 +107,42 @@ def run_plan(
     ]
     ends = Ends(planned, prepared, overwrite, after_each)
     if executor is not None:
-        _run_some_at_once(planned, executor, ends)
+        _run_shared_at_once(planned, executor, ends, sharing)
         return ends.outcomes
     for number, job in enumerate(planned, start=1):
         _LOG.info("[%d/%d] %s", number, len(planned), job.spec.run_id)
-        ends.add(job, _kept(job, prepared, overwrite) or run_in_time(job, overwrite == "always"))
+        refused = None if sharing is None else _begin(job, sharing)
+        outcome = refused or _kept(job, prepared, overwrite) or run_in_time(job, overwrite == "always")
+        ends.add(job, outcome if refused or sharing is None else sharing.end(job.spec, outcome))
     return ends.outcomes
+
+
+def _begin(job: Job, sharing: Sharing) -> Outcome | None:
+    """The outcome of a job that another machine is carrying out; None where it can be carried out here."""
+    reason = sharing.begin(job.spec)
+    if not reason:
+        return None
+    outcome = Outcome("skipped", reason)
+    record_failure(job.spec, job.data, job.leaderboards, job.device, outcome)
+    return outcome
+
+
+def _run_shared_at_once(planned: Sequence[Job], executor: Executor, ends: Ends, sharing: Sharing | None) -> None:
+    """Several jobs at a time, each begun before all and ended after all."""
+    if sharing is None:
+        _run_some_at_once(planned, executor, ends)
+        return
+    refused = [(job, _begin(job, sharing)) for job in planned]
+    begun = [job for job, outcome in refused if outcome is None]
+    for job, outcome in refused:
+        if outcome is not None:
+            ends.add(job, outcome)
+    _run_some_at_once(begun, executor, ends)
+    for job in begun:
+        outcome = ends.outcomes[job.spec.run_id]
+        ended = sharing.end(job.spec, outcome)
+        if ended != outcome:
+            ends.add(job, ended, again=True)
 
 
 def _run_some_at_once(planned: Sequence[Job], executor: Executor, ends: Ends) -> None:

@@ -1,0 +1,446 @@
+"""Folders that several machines share: in a bucket (``s3://``, ``gs://``), or at any other URL that fsspec opens.
+
+Everything else works on folders of this machine; what is here carries files to and fro. Credentials and addresses are
+those of the library that opens the URL: for S3 ``AWS_ACCESS_KEY_ID``, ``AWS_PROFILE``, ``AWS_ENDPOINT_URL`` and so on.
+"""
+
+import hashlib
+import logging
+import os
+import posixpath
+import random
+import secrets
+import socket
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import orjson
+
+from nanoseg_bench.errors import NanosegError, StorageError, UsageError
+from nanoseg_bench.extras import require_packages
+from nanoseg_bench.files import parse_json, sha256_file, sha256_json
+from nanoseg_bench.seals import SEAL, sealed, unsealed
+from nanoseg_bench.staging import staged_folder
+
+CONTENTS = "contents.json"
+"""Of an uploaded folder: the size and SHA-256 of each of its files, sealed. It is written first, the marker last."""
+
+_CONTENTS_FORMAT = "nanoseg-contents/1"
+
+_CONDITIONAL = {"s3", "s3a", "gs", "gcs"}
+"""Protocols whose fsspec implementation hands "only if it is not there" to the server. Whether the server obeys is
+tried out: some that speak S3 do not."""
+
+_LIBRARIES = {"s3": "s3fs", "s3a": "s3fs"}
+"""What an extra brings beside fsspec."""
+
+_OBEYS: dict[str, bool] = {}
+"""Whether a bucket's server obeys, as it was found out."""
+
+_TALKATIVE = ("aiobotocore", "botocore")
+"""Loggers that tell at each start where credentials were found."""
+
+_DIGITS = 8  # of a hash in a folder's name
+_AT_ONCE = 500  # files that one call of fsspec carries
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An object as it is listed: its size in bytes, and what changes when it is written again (``ETag``, or a time)."""
+
+    size: int
+    tag: str
+
+
+def is_url(given: object) -> bool:
+    """Whether a path on the command line is a URL, and no path of this machine."""
+    return isinstance(given, str) and "://" in given
+
+
+def path_or_url(given: str) -> Path | str:
+    """What an option for a folder holds: a URL as it is, without the slash at its end; anything else as a path."""
+    return given.rstrip("/") if is_url(given) else Path(given)
+
+
+def require_folder(given: object, option: str) -> None:
+    """Refuse a URL where only a folder of this machine will do; as a path it would become one of a strange name.
+
+    Raises:
+        UsageError: It is a URL.
+    """
+    if is_url(given):
+        raise UsageError(
+            f"{option} {given}: takes a folder of this machine; URLs are what the verbs prepare, run and leaderboard "
+            "of the command line take"
+        )
+
+
+def cache_folder(kind: str, url: str) -> Path:
+    """The folder of this machine that stands for a URL, by the XDG rules; it need not exist.
+
+    Args:
+        kind: ``sets``, ``runs``, ``leaderboards``, or ``staging``.
+        url: Two URLs have two folders.
+    """
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    digest = hashlib.sha256(url.encode("utf-8")).hexdigest()[:_DIGITS]
+    return caches / "nanoseg-bench" / "storage" / kind / f"{name_of(url)}-{digest}"
+
+
+def name_of(url: str) -> str:
+    """The last part of a URL."""
+    return posixpath.basename(url.rstrip("/")) or "root"
+
+
+def this_machine() -> dict[str, Any]:
+    """Who writes, for others to read: name of the machine, number of the process, time."""
+    return {"machine": socket.gethostname(), "process": os.getpid(), "at": _now()}
+
+
+def named(who: object) -> str:
+    """``lab-3 (process 4711), at 2026-11-29T07:00:00+00:00``, of what ``this_machine`` gave there."""
+    if not isinstance(who, dict) or "machine" not in who:
+        return "another machine"
+    return f"{who['machine']} (process {who.get('process')}), at {who.get('at')}"
+
+
+class StoredFolder:
+    """A folder at a URL; it need not exist. Names are below it, with forward slashes.
+
+    Args:
+        url: As fsspec opens it.
+
+    Raises:
+        MissingExtraError: What opens such URLs is not installed.
+        StorageError: fsspec knows no such URLs; so do all methods where the place cannot be reached, read or written.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        protocol = url.partition("://")[0].lower()
+        require_packages(self.url, "fsspec", *([_LIBRARIES[protocol]] if protocol in _LIBRARIES else []))
+        import fsspec
+
+        for library in _TALKATIVE:
+            logging.getLogger(library).setLevel(logging.WARNING)
+        with self._told():
+            self._fs, root = fsspec.url_to_fs(self.url)
+        self._root = root.rstrip("/")
+        self._is_local = protocol in ("file", "local")
+        self._may_be_conditional = protocol in _CONDITIONAL
+        self._bucket = f"{protocol}://{self._root.partition('/')[0]}"
+        if self._is_local:
+            self._fs.auto_mkdir = True
+
+    def below(self, *parts: str) -> "StoredFolder":
+        """A folder in this one."""
+        return StoredFolder("/".join((self.url, *parts)))
+
+    def url_of(self, name: str) -> str:
+        """The URL of a file, for messages."""
+        return f"{self.url}/{name}"
+
+    def list(self) -> dict[str, Entry]:
+        """All files by name, those of folders below too; empty where the folder is not there."""
+        with self._told():
+            self._fs.invalidate_cache()
+            found = self._fs.find(self._root, detail=True)
+        entries = {}
+        for path, about in sorted(found.items()):
+            name = path[len(self._root) :].lstrip("/")
+            if name and about.get("type") == "file" and not name.endswith("/"):
+                keys = ("ETag", "etag", "md5Hash", "mtime", "created", "LastModified")
+                tag = next((str(about[key]) for key in keys if about.get(key)), "")
+                entries[name] = Entry(int(about.get("size") or 0), tag)
+        return entries
+
+    def read(self, name: str) -> bytes | None:
+        """The bytes of a file; None where it is not there."""
+        with self._told(name):
+            try:
+                self._fs.invalidate_cache()
+                data: bytes = self._fs.cat_file(self._path(name))
+            except FileNotFoundError:
+                return None
+            return data
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file, over one that is there."""
+        with self._told(name):
+            self._fs.pipe_file(self._path(name), data)
+
+    def put_if_absent(self, name: str, data: bytes) -> bool:
+        """Write a file unless it is there, so that of several who try exactly one succeeds.
+
+        By a conditional write (``If-None-Match: *``, on Google ``ifGenerationMatch=0``) where the server obeys it,
+        which is tried out; by a hard link in a folder of this machine, or one that is mounted. Elsewhere under a claim:
+        whoever finds no claim but its own may look and write; with others', it takes its own back and tries again. That
+        takes a listing that shows what was written before, as object stores have it today.
+
+        Returns:
+            Whether the file is this call's.
+
+        Raises:
+            StorageError: Also where a claim stays that somebody left who was killed in between; names it.
+        """
+        with self._told(name):
+            if self._is_local:
+                return self._link(name, data)
+            if self._obeys_conditions():
+                return self._put_conditionally(name, data)
+        return self._put_under_claim(name, data)
+
+    def delete(self, names: Collection[str]) -> None:
+        """Delete files; those that are not there are passed over."""
+        for name in names:
+            with self._told(name), suppress(FileNotFoundError):
+                self._fs.rm_file(self._path(name))
+
+    def upload(self, folder: Path, names: Sequence[str]) -> None:
+        """Carry files of a folder of this machine here, over those that are there; many at once, in no order."""
+        for batch in _batches(names):
+            with self._told(batch[0] if len(batch) == 1 else ""):
+                self._fs.put([str(folder / name) for name in batch], [self._path(name) for name in batch])
+
+    def download(self, names: Sequence[str], folder: Path) -> None:
+        """Carry files into a folder of this machine.
+
+        Raises:
+            StorageError: One of them is not there, too.
+        """
+        for name in names:
+            target = folder / name
+            if not target.resolve().is_relative_to(folder.resolve()):
+                raise StorageError(f"{self.url_of(name)}: leads out of its folder; it is not of this package")
+            target.parent.mkdir(parents=True, exist_ok=True)
+        for batch in _batches(names):
+            with self._told(batch[0] if len(batch) == 1 else ""):
+                self._fs.get([self._path(name) for name in batch], [str(folder / name) for name in batch])
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def _link(self, name: str, data: bytes) -> bool:
+        """A link appears whole or not at all, on network file systems too."""
+        place = Path(self._path(name))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
+        try:
+            temporary.write_bytes(data)
+            os.link(temporary, place)
+        except FileExistsError:
+            return False
+        finally:
+            temporary.unlink(missing_ok=True)
+        return True
+
+    def _obeys_conditions(self) -> bool:
+        """Whether a second conditional write of a name is refused here; tried once for each bucket."""
+        if not self._may_be_conditional:
+            return False
+        if self._bucket not in _OBEYS:
+            trial = f".conditional-write-{secrets.token_hex(8)}"
+            try:
+                self._fs.pipe_file(self._path(trial), b"1", mode="create")
+                _OBEYS[self._bucket] = not self._created(trial, b"2")
+            except (NotImplementedError, TypeError):
+                _OBEYS[self._bucket] = False
+            finally:
+                self.delete([trial])
+        return _OBEYS[self._bucket]
+
+    def _put_conditionally(self, name: str, data: bytes) -> bool:
+        # An answer that got lost is asked for again, and then the file is there: our own.
+        return self._created(name, data) or self.read(name) == data
+
+    def _created(self, name: str, data: bytes) -> bool:
+        try:
+            self._fs.pipe_file(self._path(name), data, mode="create")
+        except FileExistsError:
+            return False
+        except OSError:
+            # Servers name the refusal in different ways; what counts is that the file is there.
+            if self.read(name) is None:
+                raise
+            return False
+        return True
+
+    def _put_under_claim(self, name: str, data: bytes) -> bool:
+        folder, _, last = name.rpartition("/")
+        prefix = f"{folder}/.claim-{last}-" if folder else f".claim-{last}-"
+        for turn in range(_TURNS):
+            if self.read(name) is not None:
+                return False
+            claim = prefix + secrets.token_hex(8)
+            self.write(claim, orjson.dumps(this_machine()))
+            try:
+                others = [each for each in self.list() if each.startswith(prefix) and each != claim]
+                if not others:
+                    if self.read(name) is not None:
+                        return False
+                    self.write(name, data)
+                    return True
+            finally:
+                self.delete([claim])
+            time.sleep(random.uniform(0, 0.05 * 2 ** min(turn, 5)))  # noqa: S311, only to be out of step
+        raise StorageError(
+            f"{self.url_of(others[0])}: somebody is writing {name}, or was killed while doing so: "
+            f"{named(_document(self.read(others[0])))}; if nobody is, delete that file"
+        )
+
+    @contextmanager
+    def _told(self, name: str = "") -> Iterator[None]:
+        """What libraries raise, which may be anything, as one error with the URL."""
+        try:
+            yield
+        except NanosegError:
+            raise
+        except Exception as error:
+            self._refuse(name, error)
+
+    def _refuse(self, name: str, error: Exception) -> NoReturn:
+        url = self.url_of(name) if name else self.url
+        cause = str(error.strerror or error) if isinstance(error, OSError) else str(error)
+        way = "look at the URL, the rights and the credentials"
+        if url.startswith(("s3:", "s3a:")):
+            way += " (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_PROFILE; AWS_ENDPOINT_URL where it is not Amazon's)"
+        raise StorageError(
+            f"{url}: cannot be reached, read or written ({cause or type(error).__name__}); {way}"
+        ) from error
+
+
+_TURNS = 12
+
+
+def upload_folder(folder: Path, target: StoredFolder, marker: str, *, replace: bool = False) -> None:
+    """Carry a whole folder to a URL; until all of it is there, nobody takes what is there for it.
+
+    The list of contents goes first, ``marker`` last. Where one is replaced, its marker goes before all.
+
+    Args:
+        folder: On this machine, with ``marker`` in it. Hidden files stay here.
+        target: Where to.
+        marker: The file that says what the folder is.
+        replace: Put it in the place of one that is there.
+
+    Raises:
+        StorageError: One is there already, or something else; another machine writes there meanwhile; or it cannot be
+            written.
+    """
+    there = target.list()
+    if marker in there and not replace:
+        raise StorageError(f"{target.url}: exists already; use --overwrite always to replace it, or another URL")
+    if there and not {marker, CONTENTS} & set(there):
+        raise StorageError(f"{target.url}: holds other files (no {marker}); choose another URL")
+    contents = orjson.dumps(contents_of(folder))
+    names = [name for name in _files(folder) if name != marker]
+    target.delete([marker] if marker in there else [])
+    target.write(CONTENTS, contents)
+    target.upload(folder, names)
+    target.delete([name for name in there if name not in {*names, marker, CONTENTS}])
+    if target.read(CONTENTS) != contents:
+        raise StorageError(f"{target.url}: another machine writes it at the same time; look which one is wanted")
+    if not target.put_if_absent(marker, (folder / marker).read_bytes()):
+        raise StorageError(f"{target.url}: another machine has written it at the same time; that one stays")
+
+
+def contents_of(folder: Path) -> dict[str, Any]:
+    """The list of contents of a folder of this machine: size and SHA-256 of each file, sealed."""
+    files = {
+        name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_file(folder / name)} for name in _files(folder)
+    }
+    return sealed({"format": _CONTENTS_FORMAT, "files": files})
+
+
+def read_contents(source: StoredFolder) -> Mapping[str, Mapping[str, Any]] | None:
+    """Size and SHA-256 of each file of an uploaded folder; None where it came there in another way.
+
+    Raises:
+        StorageError: The list is damaged.
+    """
+    data = source.read(CONTENTS)
+    if data is None:
+        return None
+    try:
+        found = parse_json(data)
+        found[SEAL]  # one without is none of ours
+        document = unsealed(found)
+        if document["format"] != _CONTENTS_FORMAT:
+            raise ValueError(f"its format is {document['format']!r}")
+        files: Mapping[str, Mapping[str, Any]] = document["files"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise StorageError(f"{source.url_of(CONTENTS)}: damaged ({error}); upload the folder again") from error
+    return files
+
+
+def fetch_folder(
+    source: StoredFolder, kind: str, marker: str, check: Callable[[Path], object] = lambda folder: None
+) -> Path:
+    """The folder of this machine that holds what lies at a URL now; it is carried here unless it was before.
+
+    Every file is held against the list of contents. A folder that was changed there has another place here, so what
+    reads the earlier one is not disturbed.
+
+    Args:
+        source: Where from.
+        kind: As of ``cache_folder``.
+        marker: The file that says what the folder is.
+        check: Looks at a folder that came there without a list of contents, and raises what is wrong.
+
+    Raises:
+        StorageError: There is no such folder, a file of it is missing or damaged, or it cannot be read.
+    """
+    listing = source.list()
+    if marker not in listing:
+        raise StorageError(f"{source.url}: nothing to read there (no {marker}); look at the URL, or write it first")
+    place = cache_folder(kind, source.url)
+    digest = sha256_json({name: [entry.size, entry.tag] for name, entry in listing.items()})[:_DIGITS]
+    target = place.with_name(f"{place.name}-{digest}")
+    if (target / marker).is_file():
+        return target
+    contents = read_contents(source)
+    names = sorted(contents) if contents is not None else [name for name in listing if not _is_hidden(name)]
+    for name in names:
+        if name not in listing:
+            raise StorageError(f"{source.url_of(name)}: is missing; upload the folder again")
+    with staged_folder(target, marker) as folder:
+        source.download(names, folder)
+        for name, about in (contents or {}).items():
+            path = folder / name
+            if path.stat().st_size != about["bytes"] or sha256_file(path) != about["sha256"]:
+                raise StorageError(
+                    f"{source.url_of(name)}: damaged: not as it was uploaded (its SHA-256 is not that in {CONTENTS}); "
+                    "upload the folder again"
+                )
+        if contents is None:
+            check(folder)
+    return target
+
+
+def _files(folder: Path) -> list[str]:
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(name for name in found if not _is_hidden(name))
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in name.split("/"))
+
+
+def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(names), _AT_ONCE):
+        yield names[start : start + _AT_ONCE]
+
+
+def _document(data: bytes | None) -> object:
+    with suppress(ValueError):
+        return parse_json(data or b"")
+    return None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

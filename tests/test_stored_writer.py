@@ -1,0 +1,104 @@
+"""One writer at a time: who is alive keeps the folder, who is gone loses it, and sees that if it comes back."""
+
+import threading
+import time
+
+import pytest
+
+from nanoseg_bench import stored_writer
+from nanoseg_bench.storage import StoredFolder
+from nanoseg_bench.stored_writer import Writer, is_writer, last_writer
+
+pytest.importorskip("fsspec")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(stored_writer, "LEASE", 0.6)
+    monkeypatch.setattr(stored_writer, "BEAT", 0.15)
+    return StoredFolder(f"file://{tmp_path}/run")
+
+
+def test_numbers_follow_each_other(folder):
+    first, second = Writer(folder), Writer(folder)
+    assert last_writer(folder) == (0, {}) and first.take() == "" and first.before == ""
+    first.release()
+    assert second.take() == "" and second.before == first.token
+    assert list(folder.list()) == ["writer-2.json"] and is_writer("writer-2.json") and not is_writer("writer-x.json")
+
+
+def test_a_writer_that_lives_keeps_the_folder(folder):
+    first, second = Writer(folder), Writer(folder)
+    first.take()
+    stop = threading.Event()
+
+    def live():
+        while not stop.wait(stored_writer.BEAT):
+            first.beat()
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    try:
+        who = second.take()
+    finally:
+        stop.set()
+        thread.join()
+    assert "(process " in who and first.is_mine() == ""
+
+
+def test_a_writer_that_is_gone_loses_the_folder_and_learns_of_it(folder):
+    first, second = Writer(folder), Writer(folder)
+    first.take()
+    began = time.monotonic()
+    assert second.take() == "" and second.before == first.token
+    assert time.monotonic() - began >= stored_writer.LEASE
+    assert "(process " in first.is_mine() and second.is_mine() == ""
+    first.beat()  # it lives after all
+    assert "(process " in first.is_mine() and second.is_mine() == ""
+
+
+def test_nobody_waits_for_a_writer_of_another_day(folder, monkeypatch):
+    first = Writer(folder)
+    monkeypatch.setattr(stored_writer, "this_machine", lambda: {"machine": "old", "at": "2020-01-01T00:00:00+00:00"})
+    first.take()
+    monkeypatch.setattr(stored_writer, "LEASE", 3600.0)
+    assert Writer(folder).take() == ""
+
+
+def test_a_sign_of_life_after_the_release_does_not_take_it_back(folder):
+    first = Writer(folder)
+    first.take()
+    first.release()
+    first.beat()
+    assert last_writer(folder)[1]["released"]
+
+
+def test_a_release_that_is_seen_ends_the_wait(folder, monkeypatch):
+    monkeypatch.setattr(stored_writer, "LEASE", 60.0)
+    first, second = Writer(folder), Writer(folder)
+    first.take()
+    threading.Timer(0.3, first.release).start()
+    assert second.take() == ""
+
+
+def test_of_several_that_ask_one_becomes_the_writer(folder):
+    writers, got = [Writer(folder) for _ in range(3)], []
+    barrier = threading.Barrier(len(writers))
+
+    def ask(writer):
+        barrier.wait()
+        got.append(writer.take())
+        while not done.wait(stored_writer.BEAT):
+            if not writer.is_mine():
+                writer.beat()
+
+    done = threading.Event()
+    threads = [threading.Thread(target=ask, args=(writer,)) for writer in writers]
+    for thread in threads:
+        thread.start()
+    while len(got) < len(writers):
+        time.sleep(0.05)
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert got.count("") == 1 and sum(writer.is_mine() == "" for writer in writers) == 1
