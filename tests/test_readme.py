@@ -103,7 +103,8 @@ def test_every_link_leads_somewhere(document):
 
 
 def test_readme_takes_two_screens():
-    assert len(text_of(README).splitlines()) <= 110
+    words = re.sub(r"<!-- results:begin -->.*<!-- results:end -->", "", text_of(README), flags=re.DOTALL)
+    assert len(words.splitlines()) <= 100, "besides the tables, which have a line for each model"
 
 
 def test_plug_in_options_stand_on_their_sides():
