@@ -272,12 +272,16 @@ def test_the_last_model_is_trained_on_everything_and_used_at_the_median(bench, c
     caplog.set_level("INFO")
     assert main(["predict", str(image), "--model", str(model), "--out", str(bench.root / "found")]) == 0
     told = caplog.text
-    assert ("the median of what the folds chose" if median.source == "folds" else "in every fold") in told
+    assert (
+        "the median of the choices of its cross-validation" if median.source == "folds" else "in every fold"
+    ) in told
     assert bench.score("--check") == 0, "the last model is passed over"
     run.keep_operating_point(OperatingPointChoice(confidence=0.4, source="folds", reason="the default in 1 of 3 folds"))
     found = find_operating_point(model)
     assert (found.confidence, found.chosen) == (0.4, True)
-    assert found.source.startswith("the median of what the folds chose (the default in 1 of 3 folds), see ")
+    assert found.source.startswith(
+        "the median of the choices of its cross-validation (the default in 1 of 3 folds), see "
+    )
 
 
 @pytest.mark.slow

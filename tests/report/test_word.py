@@ -202,7 +202,7 @@ def test_headings_and_limits(report):
     ]  # fmt: skip
     every = "\n".join(each.text for each in document.paragraphs)
     assert "section 3.4" in every and "Precision 0.9 on 7 images." in every and "Too few images." in every
-    assert "below the confidence" in every and "touches the border" in every
+    assert "Below the confidence: " in every and "touches the border" in every
 
 
 def test_names_of_users_neither_run_nor_break(report):
