@@ -20,6 +20,7 @@ from nanoseg_bench.wording import counted
 if TYPE_CHECKING:
     from nanoseg_bench.inference.particles import PredictedImage
     from nanoseg_bench.inference.task import Outcome
+    from nanoseg_bench.inference.tiles import Tiles
 
 _EPILOG = """\
 examples:
@@ -127,6 +128,7 @@ def _predict(arguments: argparse.Namespace, sources: Sequence[Path], formats: Se
     print(f"{out / FILE}: {counted(len(outcome.kept) + len(outcome.found), 'image')}")
     if OVERLAY in outcome.formats and outcome.found:
         print(f"{out / OVERLAY}: the images with the outlines of their particles")
+    _warn_of_pieces(outcome.found, arguments.tiles)
     _advise(outcome.found, point.confidence)
     for error in outcome.unreadable:
         print(f"could not be read: {error}")
@@ -164,6 +166,17 @@ def _advise(images: Sequence["PredictedImage"], confidence: float) -> None:
         "about as large in pixels (magnification), and as bright or dark against the background (contrast), as the "
         "training's"
     )
+
+
+def _warn_of_pieces(images: Sequence["PredictedImage"], tiles: "Tiles") -> None:
+    from nanoseg_bench.inference.far import warn_of_pieces
+    from nanoseg_bench.terminal import print_sentence
+    from nanoseg_bench.wording import shortened
+
+    with_cuts = [image for image in images if image.cut]
+    if sentence := warn_of_pieces(sum(len(image.cut) for image in with_cuts), tiles):
+        names = names_apart([image.source for image in with_cuts])
+        print_sentence(f"warning: {shortened(names)}: {sentence}")
 
 
 def _show(images: Sequence["PredictedImage"], earlier: int) -> None:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from nanoseg_bench.annotations.extents import extents_of
 from nanoseg_bench.annotations.instance import Instance, Rle
 from nanoseg_bench.annotations.raster import area, iou_matrix, rle_to_window, to_rle, window_to_rle
-from nanoseg_bench.inference.tiles import Find
+from nanoseg_bench.inference.tiles import AUTO, Find, Tiles
 from nanoseg_bench.preparation.letterbox import PADDING_GREY
+from nanoseg_bench.wording import counted
 
 _LONGEST = 0.94
 """Of the length of a training view: outlines from here on may be pieces.
@@ -50,6 +51,18 @@ def may_be_cut(found: Sequence[Instance], limit: float) -> NDArray[np.bool_]:
     """(N,) which outlines reach ``longest_whole``."""
     boxes = extents_of(found).boxes
     return np.asarray((boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) >= limit)
+
+
+def warn_of_pieces(number: int, tiles: Tiles) -> str:
+    """What a user must be told of so many outlines that may be pieces; empty of none."""
+    if not number:
+        return ""
+    closer = "" if tiles == AUTO else " (--tiles auto looks whether they are one from afar)"
+    return (
+        f"{counted(number, 'outline is', 'outlines are')} as long as the longest that the model has learnt to "
+        f"outline, and may be pieces of larger particles: look at them, and put the pieces together by hand{closer}, "
+        "or take the image at a lower magnification"
+    )
 
 
 def look_from_afar(

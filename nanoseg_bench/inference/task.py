@@ -125,6 +125,7 @@ class PredictionTask:
                 height=there.height,
                 instances=there.instances,
                 magnification=there.magnification,
+                cut=there.cut,
             )
             if OVERLAY in self.formats:
                 path = self.folder / OVERLAY / f"{image.name}.png"

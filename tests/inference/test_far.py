@@ -6,6 +6,7 @@ import pytest
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.raster import mask_to_rle, to_mask
+from nanoseg_bench.cli import main
 from nanoseg_bench.inference.far import longest_whole, look_from_afar, may_be_cut
 from nanoseg_bench.inference.predictor import open_predictor
 
@@ -117,3 +118,14 @@ def test_the_shipped_network_sees_large_discs_whole_and_ordinary_ones_as_before(
     discs = [(x, y, 70) for x in range(90, 1200, 180) for y in range(90, 900, 180)]
     ordinary = predictor.find_particles(rendered(*discs))
     assert len(ordinary.particles) == len(discs) and not ordinary.cut
+
+
+@pytest.mark.slow
+def test_predict_warns_of_pieces(tmp_path, capsys):
+    cv2.imwrite(str(tmp_path / "large.png"), cv2.GaussianBlur(field((320, 240, 220)), (0, 0), 1.5))
+    command = ["predict", str(tmp_path / "large.png"), "--to", "coco", "--out"]
+    assert main([*command, str(tmp_path / "near"), "--tiles", "off"]) == 0
+    near = " ".join(capsys.readouterr().out.split())
+    assert "warning: " in near and "may be pieces of larger particles" in near and "--tiles auto" in near
+    assert main([*command, str(tmp_path / "far")]) == 0
+    assert "may be pieces" not in capsys.readouterr().out

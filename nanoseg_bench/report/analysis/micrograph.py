@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.images import Acquisition, read_acquisition, read_with_notes
+from nanoseg_bench.inference.far import warn_of_pieces
 from nanoseg_bench.inference.tiles import AUTO, Tiles
 from nanoseg_bench.marks.detection import find_banners
 from nanoseg_bench.measure.field import Field, find_field
@@ -20,7 +21,6 @@ from nanoseg_bench.measure.particles import AT_BORDER, BETWEEN_REASONS, Decision
 from nanoseg_bench.measure.scale import INFO_BAR, LINE, METADATA, SCALE_BAR, TYPED, FoundScale, find_scale
 from nanoseg_bench.measure.shape_names.namer import shipped_namer
 from nanoseg_bench.report.report_input import ReportedImage
-from nanoseg_bench.wording import counted as counted_in_words
 
 if TYPE_CHECKING:
     # For types alone: who reads what was analysed, as the web page does, needs no torch.
@@ -143,7 +143,7 @@ def analyse_micrograph(
         image=image,
         table=pd.DataFrame(),
         scale=scale,
-        warnings=(*scale_warnings(scale), *_cut_warnings(cut, choices.tiles)),
+        warnings=(*scale_warnings(scale), *filter(None, [warn_of_pieces(cut, choices.tiles)])),
         rules=_rules_of(predictor, choices),
         border=choices.border,
         field=field,
@@ -167,18 +167,6 @@ def find_instances(
     found = wider.find_particles(pixels, keep_marks=choices.keep_marks, tiles=choices.tiles, name=name)
     cut = sum(each.score is None or each.score >= confidence for each in found.cut)
     return tuple(replace(each, origin="model") for each in found.instances), cut
-
-
-def _cut_warnings(cut: int, tiles: Tiles) -> tuple[str, ...]:
-    """What a user must see of particles that are too large for the model."""
-    if not cut:
-        return ()
-    closer = "" if tiles == AUTO else " (--tiles auto looks whether they are one from afar)"
-    return (
-        f"{counted_in_words(cut, 'outline is', 'outlines are')} as long as the longest that the model has learnt to "
-        f"outline, and may be pieces of larger particles: look at them, and put the pieces together by hand{closer}, "
-        "or take the image at a lower magnification",
-    )
 
 
 def judged(analysed: AnalysedMicrograph, **changes: Any) -> AnalysedMicrograph:
