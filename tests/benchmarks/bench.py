@@ -135,6 +135,7 @@ def records(_: Bench | None = None) -> list[dict]:
     for model, runs in trained.items():
         add(f"seeds-{model}", runs, len(runs), digits=0, spelled=True)
         ap(f"ap-{model}-fine", fine[model])
+    ap("ap-imagedataextractor", rows["imagedataextractor", "external", ""])
     hours = [float(row["training_core_seconds"]) / 3600 for row in every]
     add("core-hours", every, sum(hours) / len(hours), unit="hours", digits=0, n=len(hours), spelled=True)
     minutes = float(fine["nsyolo"]["training_core_seconds"]) / 60
