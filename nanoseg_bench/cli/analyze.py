@@ -139,6 +139,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--confidence {arguments.confidence:g}: lies between 0 and 1")
     if arguments.scale_line is not None and arguments.scale_bar is None:
         raise UsageError(f"--scale-line {arguments.scale_line}: say how long it is, too (--scale-bar 200nm)")
+    if arguments.scale is not None and arguments.scale_bar is not None:
+        raise UsageError(f"--scale {arguments.scale}, --scale-bar {arguments.scale_bar}: give one of them")
     require_there({"": arguments.images, "--scale-csv": arguments.scale_csv})
     arguments.model = find_model(arguments.model, "give a run's folder, its weights, or an .onnx file")
     from nanoseg_bench.environment import isolate_libraries
@@ -215,12 +217,28 @@ def _show(outcome: "Analysis") -> None:
             print(path)
     for sentence in outcome.warnings:
         print_sentence(sentence)
+    _advise_scale(outcome)
     for image in outcome.images:
         if image.status != "ok":
-            print(f"not analysed: {image.reason}")
+            about = "" if image.image in image.reason else f"{image.image}: "
+            print_sentence(f"not analysed: {about}{image.reason}")
     # Without a micrograph that could be analysed there are no statistics.
     tables = ("images.csv", *(("samples.csv",) if outcome.samples else ()), "particles.csv")
     print(f"{outcome.folder}: {', '.join(tables)}")
+
+
+def _advise_scale(outcome: "Analysis") -> None:
+    """What to do about micrographs without a scale; reports only say that they have none."""
+    from nanoseg_bench.terminal import print_sentence
+
+    done = [image for image in outcome.images if image.status == "ok"]
+    without = sum(image.nm_per_px is None for image in done)
+    if without:
+        print_sentence(
+            f"no scale: {without} of {counted(len(done), 'image')}. What helps: the length of the scale bar, where the "
+            "bar was found (--scale-bar 200nm); else both ends of it, too (--scale-line 12,480,112,480 --scale-bar "
+            "200nm); or what one pixel spans (--scale 0.42nm, for each of many images --scale-csv)"
+        )
 
 
 def _show_sample(sample: "AnalysedSample") -> None:

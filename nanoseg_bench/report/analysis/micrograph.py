@@ -239,7 +239,7 @@ def scale_warnings(scale: FoundScale) -> tuple[str, ...]:
     """What a user must see of a scale: its own warnings, and a proposal that was not used."""
     if scale.nm_per_px is None or scale.is_sure:
         return scale.warnings
-    proposal = f"the scale is unsure: {scale.nm_per_px:.4g} nm/px, {_read_from(scale)}; give it (--scale) to use it"
+    proposal = f"the scale is unsure: {scale.nm_per_px:.4g} nm/px, {_read_from(scale)}; lengths are in pixels"
     return (*scale.warnings, proposal)
 
 

@@ -81,8 +81,7 @@ def pooled(every: Sequence[AnalysedMicrograph]) -> tuple[Sequence[AnalysedMicrog
         return every, ()
     others = [each.image.shown_name for each in every if each.image.nm_per_px is None]
     return scaled, (
-        f"{counted(len(others), 'image')} without a scale left out of this sample of {len(every)}: "
-        f"{shortened(others)}; give their scale (--scale-csv, or --scale where they share it) to count them",
+        f"{counted(len(others), 'image')} without a scale left out of this sample of {len(every)}: {shortened(others)}",
     )
 
 

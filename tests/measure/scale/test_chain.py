@@ -92,7 +92,7 @@ class TestRead:
     def test_the_length_that_the_user_gives_counts(self, micrograph):
         found = find_scale(micrograph(), bar_nm=100.0)
         assert found.source == LINE and found.nm_per_px == pytest.approx(100 / BAR_PX, rel=0.004)
-        assert "labelled 200 nm" in found.warnings[0]
+        assert "labelled 200 nm" in found.warnings[0] and found.text == "100 nm"
 
     def test_nothing_is_fetched(self, micrograph, monkeypatch):
         import socket
@@ -111,8 +111,16 @@ def test_an_image_without_a_scale_is_an_answer(field):
     found = find_scale(field())
     assert (found.nm_per_px, found.source, found.is_sure, found.bar) == (None, NONE, False, None)
     (sentence,) = found.warnings
-    assert sentence.startswith("no scale was found")
-    assert all(option in sentence for option in ("--scale-line ", "--scale-bar 200nm", "--scale 0.42nm", "--scale-csv"))
+    assert sentence == "no scale was found, so lengths are in pixels"
+
+
+@pytest.mark.parametrize(("length", "is_bar"), [(16, False), (60, True)])
+def test_a_strip_without_a_text_is_a_bar_from_a_length_on(field, length, is_bar):
+    image = field()
+    image[430:436, 40 : 40 + length] = 255
+    found = find_scale(image, bar_nm=200.0, read_text=False)
+    assert found.nm_per_px == (pytest.approx(200 / length, rel=0.02) if is_bar else None)
+    assert is_bar or found.warnings == ("no scale bar of 200 nm was found, so lengths are in pixels",)
 
 
 def test_both_ends_and_a_length_are_a_scale(field):
@@ -131,7 +139,7 @@ def test_without_reading_a_bar_is_found_and_asks_for_its_length(micrograph):
     assert found.nm_per_px is None and found.value_nm is None
     assert found.bar[2] - found.bar[0] == pytest.approx(BAR_PX, abs=0.4)
     assert re.match(r"a strip of 1(19|20)(\.\d)? px may be the scale bar, but no length was read", found.warnings[0])
-    assert "give its length (--scale-bar 200nm)" in found.warnings[0]
+    assert "may be the scale bar, but no length was read" in found.warnings[0]
     given = find_scale(image, read_text=False, bar_nm=BAR_NM)
     assert given.source == LINE and given.is_sure
     assert given.nm_per_px == pytest.approx(BAR_NM / BAR_PX, rel=0.004)
