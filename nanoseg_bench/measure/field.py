@@ -32,6 +32,13 @@ class Field:
         """Rows."""
         return self.bottom - self.top
 
+    def inset(self, margin: int) -> "Field":
+        """The same without ``margin`` pixels along each edge; itself where nothing would be left."""
+        if 2 * margin >= min(self.width, self.height):
+            return self
+        left, top, right, bottom = self.left + margin, self.top + margin, self.right - margin, self.bottom - margin
+        return Field(left=left, top=top, right=right, bottom=bottom)
+
 
 def find_field(marks: Sequence[Mark], height: int, width: int) -> Field:
     """The micrograph without the information bars along its upper and lower edge.

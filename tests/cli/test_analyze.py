@@ -263,6 +263,19 @@ def test_the_border_and_the_scale_are_the_users(run, tmp_path, capsys):
     assert rows_of(tmp_path / "none", "samples.csv")["unit"].iloc[0] == "px"
 
 
+@pytest.mark.parametrize(("gap", "is_cut"), [(0, True), (1, True), (4, False)])
+def test_an_outline_that_ends_at_the_border_is_cut(run, tmp_path, gap, is_cut):
+    image = np.full((HEIGHT, WIDTH), 60, np.uint8)
+    cv2.circle(image, (WIDTH // 2, HEIGHT // 2), 30, 200, -1)
+    image[200:260, gap : gap + 60] = 200
+    (tmp_path / "in").mkdir()
+    Image.fromarray(image).save(tmp_path / "in" / "a.png")
+    assert analyze(run, tmp_path / "out", tmp_path / "in", "--scale", "1nm", "--to", "excel") == 0
+    particles = rows_of(tmp_path / "out", "particles.csv").sort_values("x_px")
+    assert particles["touches_border"].tolist() == [is_cut, False]
+    assert particles["exclusion"].fillna("").tolist() == ["touches the border" if is_cut else "", ""]
+
+
 def test_where_no_scale_was_found_every_file_says_so_and_the_console_what_to_do(run, tmp_path, capsys):
     for number in range(7):
         write_field(tmp_path / "in" / f"{number}.png", number)

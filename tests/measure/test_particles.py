@@ -216,6 +216,8 @@ def test_the_edge_of_an_information_bar_is_a_border():
     assert field == Field(right=WIDTH, bottom=100)
     assert find_field([Mark(BANNER, 0, 0, WIDTH, 15), bar], HEIGHT, WIDTH) == Field(top=15, right=WIDTH, bottom=100)
     assert find_field([], HEIGHT, WIDTH) == Field(right=WIDTH, bottom=HEIGHT)
+    assert field.inset(2) == Field(left=2, top=2, right=WIDTH - 2, bottom=98)
+    assert field.inset(50) == field, "nothing would be left"
     table = measure(box(20, 80, 20, 20), box(60, 79, 20, 20), field=field)
     assert table["touches_border"].tolist() == [True, False]
     whole = measure(box(20, 80, 20, 20), box(60, 79, 20, 20))

@@ -32,6 +32,11 @@ Border = Literal["weight", "exclude", "keep"]
 _CURVE_FROM = 0.25
 """Confidence down to which outlines are kept for the curve of count and D50, where the one that is used is higher."""
 
+_EDGE_PX = 1
+"""Pixels of the canvas by which the field is taken smaller: what reaches beyond is cut. Outlines of networks often end
+before the border: of those of 98 cut particles of EMPS' validation images, 76 % touch it, and 92 % come within a pixel.
+The border weights are of the smaller field, so that sizes are not biased."""
+
 _SOURCES = {
     METADATA: "read from the file",
     INFO_BAR: "read in the information bar",
@@ -126,7 +131,8 @@ def analyse_micrograph(
     )
     used = scale.nm_per_px if scale.is_sure else None
     instances, cut = find_instances(pixels, predictor, choices, str(path))
-    field = find_field(find_banners(pixels), height, width)
+    shown = find_field(find_banners(pixels), height, width)
+    field = shown.inset(max(round(_EDGE_PX * max(height, width) / predictor.model.recipe.canvas), 1))
     image = ReportedImage(
         name=name,
         path=path,
@@ -136,7 +142,7 @@ def analyse_micrograph(
         instances=instances,
         nm_per_px=used,
         scale_source=scale_sentence(scale),
-        bottom=field.bottom if field.bottom < height else None,
+        bottom=shown.bottom if shown.bottom < height else None,
         acquisition=choices.acquisition.or_else(read_acquisition(path)),
     )
     found = AnalysedMicrograph(
