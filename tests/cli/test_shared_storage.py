@@ -6,6 +6,7 @@ A machine is a folder to work in and a cache of its own.
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -248,7 +249,14 @@ def test_of_two_writers_of_a_record_one_wins(bucket, machine, start, tmp_path):
     assert machine("a")("prepare", *SMALL, "--out", "set")[0] == 0
     words = ["run", tmp_path / "a" / "set", "--models", "otsu", "--preset", "smoke", "--device", "cpu"]
     command = command_of(*words, "--leaderboards", bucket.at("leaderboards"))
-    processes = {name: start(name, command) for name in ("b", "c")}
+    processes = {"c": start("c", command)}
+    while "otsu-smoke-seed0" not in processes["c"].log.read_text():  # it has looked which records there are
+        time.sleep(0.02)
+        assert processes["c"].poll() is None
+    processes["c"].send_signal(signal.SIGSTOP)
+    processes["b"] = start("b", command)
+    assert processes["b"].wait(300) == 0, processes["b"].log.read_text()
+    processes["c"].send_signal(signal.SIGCONT)
     codes = {name: process.wait(300) for name, process in processes.items()}
     told = {name: process.log.read_text() for name, process in processes.items()}
     assert sorted(codes.values()) == [0, 1], told

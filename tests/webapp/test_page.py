@@ -132,7 +132,10 @@ def count_of(page):
 
 def centre_of(page, number):
     """Where a particle lies on the screen."""
-    box = page.locator(f'[data-number="{number}"]').bounding_box()
+    outline = page.locator(f'[data-number="{number}"]')
+    expect(outline).to_be_visible()
+    # An answer of the server draws the outlines anew: there may be none for a moment.
+    box = next(each for each in (outline.bounding_box() for _ in range(100)) if each is not None)
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
