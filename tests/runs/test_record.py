@@ -39,7 +39,10 @@ def test_a_published_record_is_written_as_it_lies_there(path, tmp_path):
 
 @pytest.mark.parametrize("path", RUNS, ids=lambda path: path.parent.name)
 def test_the_folder_of_a_published_run_is_written_as_it_lies_there(path, tmp_path):
-    for name, document in (("run.json", read_run(path)), ("fit.json", read_document(path.with_name("fit.json"), Fit))):
+    documents = {"run.json": read_run(path)}
+    if not path.parent.name.startswith("external-"):  # what was handed in was fitted elsewhere
+        documents["fit.json"] = read_document(path.with_name("fit.json"), Fit)
+    for name, document in documents.items():
         write_document(tmp_path / name, document)
         # One of them was indented by another hand: the same keys in the same order are the same layout.
         there = json.loads(text_without_seal(path.with_name(name)))
