@@ -64,7 +64,10 @@ def is_url(given: object) -> bool:
 
 def path_or_url(given: str) -> Path | str:
     """What an option for a folder holds: a URL as it is, without the slash at its end; anything else as a path."""
-    return given.rstrip("/") if is_url(given) else Path(given)
+    if not is_url(given):
+        return Path(given)
+    url = given.rstrip("/")
+    return url if is_url(url) else given  # a scheme alone stays one, for ``StoredFolder`` to refuse
 
 
 def require_folder(given: object, option: str) -> None:
@@ -117,10 +120,13 @@ class StoredFolder:
 
     Raises:
         MissingExtraError: What opens such URLs is not installed.
-        StorageError: fsspec knows no such URLs; so do all methods where the place cannot be reached, read or written.
+        StorageError: It names no place, or fsspec knows no such URLs; so do all methods where the place cannot be
+            reached, read or written.
     """
 
     def __init__(self, url: str) -> None:
+        if not url.partition("://")[2].strip("/"):
+            raise StorageError(f"{url}: names no place; give a bucket and a folder, such as s3://lab/mine")
         self.url = url.rstrip("/")
         protocol = url.partition("://")[0].lower()
         require_packages(self.url, "fsspec", *([_LIBRARIES[protocol]] if protocol in _LIBRARIES else []))

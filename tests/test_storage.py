@@ -71,6 +71,9 @@ def test_a_url_is_told_from_a_path(tmp_path):
     assert is_url("s3://bucket/set") and is_url("file:///data") and not is_url("data/set") and not is_url(tmp_path)
     assert path_or_url("s3://bucket/set/") == "s3://bucket/set"
     assert path_or_url("data/set").parts == ("data", "set")
+    for scheme in ("s3://", "s3:///"):
+        with pytest.raises(StorageError, match=f"^{scheme}: names no place; give a bucket and a folder"):
+            StoredFolder(path_or_url(scheme))
     assert not is_url(path_or_url(str(tmp_path)))
 
 
