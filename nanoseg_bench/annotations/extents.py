@@ -73,3 +73,8 @@ def place_of(instance: Instance) -> str:
     """``cube near (117, 52)``: the label, and the middle of the box in pixels."""
     left, top, right, bottom = extents_of([instance]).boxes[0].tolist()
     return f"{instance.label} near ({(left + right) / 2:.0f}, {(top + bottom) / 2:.0f})"
+
+
+def boxes_near(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Numbers of the boxes (N, 4: x0, y0, x1, y1) that overlap one (4,)."""
+    return np.flatnonzero((others[:, :2] < box[2:]).all(axis=1) & (others[:, 2:] > box[:2]).all(axis=1))

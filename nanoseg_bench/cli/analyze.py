@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.executor_options import add_executor, open_cluster, pool_of
-from nanoseg_bench.cli.model_options import add_model_options, add_trust_pickle, open_model
+from nanoseg_bench.cli.model_options import add_model_options, add_trust_pickle, add_views, open_model
 from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
@@ -66,6 +66,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="count what lies on information bars, scale bars and lettering (default: leave it out)",
     )
     add_tiles(parser)
+    add_views(parser)
     scale = parser.add_argument_group("scale")
     scale.add_argument("--scale", metavar="0.42nm", help="what one pixel spans, of all micrographs")
     scale.add_argument("--scale-bar", metavar="200nm", help="length of the scale bar that is found in each micrograph")

@@ -30,6 +30,17 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
 
 
+def add_views(parser: argparse.ArgumentParser) -> None:
+    """Add ``--views``."""
+    parser.add_argument(
+        "--views",
+        type=int,
+        choices=(1, 4, 8),
+        help="look at each micrograph as it is (1), turned by quarters (4), and mirrored, too (8), and let them vote: "
+        "closer outlines, in 4 or 8 times the time (default: as the model was judged, which is 1 of the shipped ones)",
+    )
+
+
 def add_trust_pickle(parser: argparse.ArgumentParser) -> None:
     """Add ``--trust-pickle``."""
     parser.add_argument(
@@ -53,6 +64,7 @@ def open_model(arguments: argparse.Namespace) -> "Predictor":
         engine=arguments.engine,
         device=device,
         trust_pickle=arguments.trust_pickle,
+        views=getattr(arguments, "views", None),  # `explain` looks once
     )
     point = predictor.operating_point
     engine = f"in {_ENGINES[predictor.engine]} on {device}" if predictor.model.has_network else "without a network"

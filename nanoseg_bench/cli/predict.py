@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nanoseg_bench.cli.model_options import add_model_options, add_trust_pickle, open_model
+from nanoseg_bench.cli.model_options import add_model_options, add_trust_pickle, add_views, open_model
 from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
@@ -69,6 +69,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="count what lies on information bars, scale bars and lettering (default: flag it and leave it out)",
     )
     add_tiles(parser)
+    add_views(parser)
     parser.add_argument(
         "--out", type=Path, default=Path("predictions"), metavar="DIR", help="folder to write (default: %(default)s)"
     )

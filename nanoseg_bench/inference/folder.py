@@ -38,6 +38,7 @@ class Settings:
         keep_marks: Detections on information bars, scale bars and lettering count as particles.
         weights_sha256: Of the weights; None of a model without any, or where an earlier version did not keep it.
         tiles: How large micrographs are looked at, see ``tiles.find_everywhere``; earlier versions never used any.
+        views: Sides that each micrograph is looked at from, see ``models.judged_views``.
     """
 
     model: str
@@ -46,6 +47,7 @@ class Settings:
     keep_marks: bool = False
     weights_sha256: str | None = None
     tiles: Tiles = AUTO
+    views: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,7 @@ def _choices(settings: Settings) -> dict[str, Any]:
         "classes": list(settings.classes),
         "what lies on marks": "counted" if settings.keep_marks else "left out",
         "tiles": settings.tiles,
+        "views": settings.views,
     }
 
 
@@ -202,6 +205,7 @@ def _document(settings: Settings, images: Sequence[PredictedImage], labelme: Map
         "classes": list(settings.classes),
         "keep_marks": settings.keep_marks,
         "tiles": settings.tiles,
+        "views": settings.views,
         "weights_sha256": settings.weights_sha256,
         "labelme_sha256": labelme,
         "images": [
@@ -246,6 +250,7 @@ def read_folder(folder: Path | str) -> Contents:
             document.get("keep_marks", True),
             document.get("weights_sha256"),
             document.get("tiles", OFF),
+            document.get("views", 1),
         )
         images = tuple(_read_image(entry) for entry in document["images"])
         regions = [each.region for image in images for each in image.instances if isinstance(each.region, Rle)]

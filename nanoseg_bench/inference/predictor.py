@@ -45,6 +45,7 @@ class _Opening:
     engine: EngineChoice
     device: str
     trust_pickle: bool
+    views: int | None
 
 
 class Predictor:
@@ -99,6 +100,11 @@ class Predictor:
             return None
         folder = (self.path if self.path.is_dir() else self.path.parent).resolve()
         return folder.name if (folder / RUN_FILE).is_file() else None
+
+    @property
+    def views(self) -> int:
+        """Sides that it looks at a micrograph from; see ``models.judged_views``."""
+        return self.model.recipe.judged_views
 
     @cached_property
     def operating_point(self) -> OperatingPoint:
@@ -171,6 +177,7 @@ def open_predictor(
     engine: EngineChoice = "auto",
     device: str = "cpu",
     trust_pickle: bool = False,
+    views: int | None = None,
 ) -> Predictor:
     """Open a finished model for micrographs.
 
@@ -183,13 +190,14 @@ def open_predictor(
             where only the extra ``onnx`` is missing.
         device: ``cpu``, ``cuda:N``, or ``auto`` for the first GPU where there is one and the engine runs on it.
         trust_pickle: Read a ``.pt``, which runs whatever code stands in it.
+        views: Sides to look at each micrograph from, 1, 4 or 8; None for those of the model's recipe.
 
     Raises:
-        UsageError: Model, engine and device do not go together, or no such weights ship.
+        UsageError: Model, engine, device and views do not go together, or no such weights ship.
         MissingExtraError: ONNX Runtime is asked for and not installed.
         ModelError: There is no finished model, it is damaged, or cannot be exported for ``onnx``.
     """
-    opening = _Opening(model, confidence, engine, device, trust_pickle)
+    opening = _Opening(model, confidence, engine, device, trust_pickle, views)
     path = resolve_model(model)
     if device == "auto":
         device = fitting_device(path, engine, device)
@@ -204,11 +212,13 @@ def open_predictor(
         from nanoseg_bench.models.onnx_file import open_onnx
 
         exported, about = open_onnx(path)
+        _look_from(exported, views)
         return Predictor(exported, about.confidence, about.weights_sha256, path, confidence, opening)
     if engine == "torch" or device != "cpu":
         opened = open_trained(path, device, trust_pickle=trust_pickle)
     else:
         opened = _open_for_onnx(path, trust_pickle, required=engine == "onnx")
+    _look_from(opened, views)
     weights = _weights_of(path)
     digest = sha256_file(weights) if weights.is_file() else None
     return Predictor(opened, None, digest, path, confidence, opening)
@@ -227,6 +237,7 @@ def _open_once(opening: _Opening, weights_sha256: str | None) -> Predictor:
         engine=opening.engine,
         device=opening.device,
         trust_pickle=opening.trust_pickle,
+        views=opening.views,
     )
     if predictor.weights_sha256 != weights_sha256:
         raise ModelError(f"{predictor.path}: has other weights on {platform.node()} than where the command was given")
@@ -241,6 +252,19 @@ def fitting_device(path: Path, engine: EngineChoice, device: str) -> str:
     """
     needs_cpu = engine == "onnx" or path.suffix.lower() == _ONNX_SUFFIX
     return "cpu" if device == "auto" and needs_cpu else resolve_device(device)
+
+
+def _look_from(model: Model, views: int | None) -> None:
+    """Let a model look from so many sides.
+
+    Raises:
+        UsageError: It has no confidences to vote with.
+    """
+    if views is None:
+        return
+    if views != 1 and not model.has_confidence:
+        raise UsageError(f"--views {views}: {model.recipe.title} has no confidences that views could vote with")
+    model.recipe = model.recipe.model_copy(update={"judged_views": views})
 
 
 def _weights_of(path: Path) -> Path:

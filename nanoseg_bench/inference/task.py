@@ -166,6 +166,7 @@ def plan_task(
         keep_marks,
         predictor.weights_sha256,
         tiles,
+        predictor.views,
     )
     before = () if earlier is None else earlier.images
     change = changed_weights(folder, None if earlier is None else earlier.settings, settings)

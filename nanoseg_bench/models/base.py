@@ -188,7 +188,8 @@ class Model(ABC):
 
     Raises:
         RecipeError: The recipe has an option that ``Options`` does not know, or a value that it does not allow; or it
-            gives a ``judged_canvas``, and the model cannot be judged at any size.
+            gives a ``judged_canvas``, and the model cannot be judged at any size; or several ``judged_views``, and the
+            model has no confidence.
     """
 
     Options: ClassVar[type[Options]] = Options
@@ -211,6 +212,11 @@ class Model(ABC):
             raise RecipeError(
                 f"{recipe.model}, preset {recipe.preset!r}: judged_canvas {recipe.judged_canvas}: this model has no "
                 "network whose input could be of another size; leave it out"
+            )
+        if recipe.judged_views != 1 and not self.has_confidence:
+            raise RecipeError(
+                f"{recipe.model}, preset {recipe.preset!r}: judged_views {recipe.judged_views}: its scores are "
+                "no confidences that sides could vote with; leave it out"
             )
         self.recipe = recipe
         self.options = check_options(recipe, self.Options)
@@ -265,7 +271,7 @@ class Model(ABC):
         ]
 
     def find_particles(self, images: Sequence[CanvasImage], confidence: float | None = None) -> list[list[Instance]]:
-        """What the model finds, with masks cleaned as the recipe says: what is kept, timed, scored and used.
+        """What the model finds, looking and cleaning as the recipe says: what is kept, timed, scored and used.
 
         Args:
             images: As for ``predict``.
@@ -274,11 +280,28 @@ class Model(ABC):
         """
         from nanoseg_bench.models.mask_cleaning import clean_masks
 
-        predicted = self.predict(images) if confidence is None else self.predict_confident(images, confidence)
+        predicted = self._look(images, confidence)
         return [
             clean_masks(found, self.recipe.mask_cleaning, image.letterbox.height, image.letterbox.width)
             for image, found in zip(images, predicted, strict=True)
         ]
+
+    def _look(self, images: Sequence[CanvasImage], confidence: float | None) -> list[list[Instance]]:
+        """What the model finds, from as many sides as the recipe says."""
+        from nanoseg_bench.models.judged_views import LEAST_SCORE, find_from_sides
+
+        sides = self.recipe.judged_views
+        if sides == 1:
+            return self.predict(images) if confidence is None else self.predict_confident(images, confidence)
+        if confidence is None:
+            found = [find_from_sides(lambda each: self.predict([each])[0], image, sides) for image in images]
+            return [of_image[: self.max_detections] for of_image in found]
+        # A side that is less sure than ``confidence`` votes, too: the same particles as in a benchmark.
+        found = [
+            find_from_sides(lambda each: self.predict_confident([each], LEAST_SCORE)[0], image, sides)
+            for image in images
+        ]
+        return [[each for each in of_image if each.score and each.score >= confidence] for of_image in found]
 
     @property
     def has_network(self) -> bool:

@@ -101,6 +101,11 @@ class Recipe(BaseModel):
         description="Side of the network's input in prediction, in pixels, where it is not that of the canvas: larger "
         "than it, the same network sees particles magnified. Chosen on val.",
     )
+    judged_views: Prediction[Literal[1, 4, 8]] = Field(
+        default=1,
+        description="Sides that a micrograph is looked at from in prediction: as it is, or turned by quarters (4) and "
+        "mirrored, too (8), with a vote on what is found.",
+    )
     precision: Training[Literal["auto", "float32", "bfloat16"]] = Field(
         default="auto",
         description="Of the training's arithmetic; `auto` is bfloat16 where the processor or GPU computes in it.",

@@ -4,6 +4,7 @@
 - A prediction field of the recipe changed: the training stays, predictions and records are made anew.
 - Training would be another one: the folder moves to ``runs/<set>/replaced/<run id>-<training hash>`` and an empty one
   takes its place. Where the training that is wanted was moved there earlier, it comes back.
+- Another run beside it is of the same training, and only judges otherwise: its weights are taken over.
 """
 
 import shutil
@@ -11,10 +12,18 @@ from pathlib import Path
 
 from nanoseg_bench.changes import list_changes
 from nanoseg_bench.errors import RecordError
-from nanoseg_bench.models.run_files import FIT_FILE, RUN_FILE, STATE_FILE, WEIGHTS_FILE
+from nanoseg_bench.files import atomic_path
+from nanoseg_bench.models.run_files import (
+    FIT_FILE,
+    HISTORY_FILE,
+    RUN_FILE,
+    STATE_FILE,
+    WEIGHTS_ABOUT_FILE,
+    WEIGHTS_FILE,
+)
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.documents import TrainedRun
-from nanoseg_bench.runs.folder import LOG_FILE, REPLACED, RunFolder
+from nanoseg_bench.runs.folder import LOG_FILE, REPLACED, RunFolder, find_runs
 from nanoseg_bench.runs.inputs import Differences, Inputs, input_differences, training_hash
 from nanoseg_bench.runs.plan import RunSpec
 
@@ -86,8 +95,38 @@ def _start(run: RunFolder, spec: RunSpec, prepared: PreparedSet, found: Differen
         ]
     clear_folder(run)
     run.path.mkdir(parents=True, exist_ok=True)
-    run.write_about(_describe(spec, prepared))
-    return told
+    like = _trained_alike(run, spec)
+    if like is None:
+        run.write_about(_describe(spec, prepared))
+        return told
+    run.write_about(_describe(spec, prepared, _devices(like)))
+    for name in (WEIGHTS_FILE, WEIGHTS_ABOUT_FILE, HISTORY_FILE, FIT_FILE):  # last what says that it is finished
+        with atomic_path(run.path / name) as temporary:
+            shutil.copyfile(like.path / name, temporary)
+    return [*told, f"{run.path}: trained already, as {like.run_id}, whose weights are judged here"]
+
+
+def _trained_alike(run: RunFolder, spec: RunSpec) -> RunFolder | None:
+    """A finished run beside this one whose training is the one that is wanted; None where there is none."""
+    for other in find_runs(run.path.parent):
+        found = differences(other, spec)
+        if found is None or found.training or other.path == run.path:
+            continue
+        has_files = all((other.path / name).is_file() for name in (WEIGHTS_ABOUT_FILE, HISTORY_FILE))
+        if has_files and other.has_weights() and not other.has_other_weights() and _has_own_kind(other):
+            return other
+    return None
+
+
+def _has_own_kind(run: RunFolder) -> bool:
+    """Whether the weights are of our own training loop, whose files are known; a plug-in's may be any."""
+    checkpoint = run.fit().report.checkpoint
+    return checkpoint is not None and checkpoint.name == WEIGHTS_FILE
+
+
+def _devices(run: RunFolder) -> tuple[str, ...]:
+    about = _about(run)
+    return about.devices if about else ()
 
 
 def _move_aside(run: RunFolder) -> Path:

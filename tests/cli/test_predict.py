@@ -486,3 +486,17 @@ def test_large_micrographs_are_looked_at_in_tiles(images, weights, tmp_path, cap
         with pytest.raises(SystemExit):
             predict(folder, weights, tmp_path / "none", "--tiles", wrong)
         assert "give auto, off, or a number of tiles from 2 on" in capsys.readouterr().err
+
+
+def test_micrographs_are_looked_at_from_several_sides(images, weights, tmp_path, capsys):
+    out = tmp_path / "four"
+    assert predict(images, weights, out, "--confidence", "0.1", "--views", "4") == 0
+    assert json.loads((out / "predictions.json").read_text())["views"] == 4
+    assert any(image["instances"] for image in found_in(out))
+    capsys.readouterr()
+    assert predict(images, weights, out, "--confidence", "0.1", "--overwrite", "missing") == 2
+    assert "views 4 -> 1" in capsys.readouterr().err
+    assert predict(images, weights, out, "--confidence", "0.1", "--views", "4", "--overwrite", "missing") == 0
+    with pytest.raises(SystemExit):
+        predict(images, weights, tmp_path / "three", "--views", "3")
+    assert "invalid choice: 3" in capsys.readouterr().err

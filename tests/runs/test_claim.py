@@ -314,3 +314,27 @@ def test_other_weights_are_predicted_anew_and_the_training_stays(bench, caplog):
     assert after.predictions_sha256 != before.predictions_sha256
     assert after.training == before.training
     assert is_complete(bench.job())
+
+
+def test_a_run_that_only_judges_otherwise_takes_over_the_weights_beside_it(bench):
+    (spec,) = plan_runs(bench.prepared, ["unet"], "smoke", [0], overrides={**VALUES, "judged_views": 4})
+    recipe = spec.recipe.model_copy(update={"preset": "smoke+judged_views=4"})
+    job = dataclasses.replace(bench.job(), spec=dataclasses.replace(spec, recipe=recipe))
+    folder = bench.path.with_name(spec.run_id)
+    job = dataclasses.replace(job, run_dir=folder)
+    before = contents(bench.path)
+    assert execute(job).status == "ok"
+    assert f"trained already, as {bench.path.name}" in (folder / "log.txt").read_text(encoding="utf-8")
+    assert contents(bench.path) == before
+    trained = {"fit.json", "weights.safetensors", "weights.json", "history.csv"}
+    assert {name: digest for name, digest in contents(folder).items() if name in trained} == {
+        name: before[name] for name in trained
+    }
+    assert contents(folder)["predictions/test.json.gz"] != before["predictions/test.json.gz"]
+    assert open_trained(folder).recipe.judged_views == 4 and open_trained(bench.path).recipe.judged_views == 1
+    assert is_complete(job) and is_complete(bench.job())
+    # Weights that somebody changed since are nobody's.
+    shutil.rmtree(folder)
+    (bench.path / "weights.safetensors").write_bytes(b"other")
+    claim_folder(RunFolder(folder), job.spec, bench.prepared)
+    assert not (folder / "fit.json").exists()

@@ -218,9 +218,12 @@ def analyse_folder(task: AnalysisTask) -> Analysis:
 def _settings(task: AnalysisTask) -> dict[str, Any]:
     """What makes an outline or a number another one."""
     choices = task.choices
-    line = {} if choices.line is None else {"line": list(choices.line)}  # earlier folders have none
+    # Earlier folders have neither.
+    line = {} if choices.line is None else {"line": list(choices.line)}
+    views = {} if task.predictor.views == 1 else {"views": task.predictor.views}
     return {
         **line,
+        **views,
         "model": task.predictor.model.recipe.model,
         "weights_sha256": task.predictor.weights_sha256,
         "confidence": task.predictor.operating_point.confidence,

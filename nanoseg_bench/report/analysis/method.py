@@ -14,7 +14,7 @@ def method_of(predictor: Predictor) -> Method:
     path, point = predictor.path, predictor.operating_point
     release = None if path is None else read_release(path)
     return Method(
-        model=f"{predictor.model.recipe.title} ({_origin(predictor)})",
+        model=f"{predictor.model.recipe.title} ({_origin(predictor)}){_views(predictor)}",
         model_id=predictor.model.recipe.model,
         run=predictor.run,
         weights_sha256=predictor.weights_sha256,
@@ -58,6 +58,10 @@ def _sentence(judged: Judged) -> str:
         f"On {judged.images} micrographs that it has not seen{which}: {', '.join(found)}. How "
         "good it is on other micrographs, these numbers do not tell."
     )
+
+
+def _views(predictor: Predictor) -> str:
+    return "" if predictor.views == 1 else f", each micrograph looked at from {predictor.views} sides"
 
 
 def _origin(predictor: Predictor) -> str:
