@@ -60,6 +60,7 @@ def write_definitions(page: Page) -> None:
         [(column.title, column.meaning) for column in columns],
         description="The formula of each quantity.",
         bold_first=True,
+        may_break=True,
     )
 
 
