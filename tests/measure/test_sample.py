@@ -17,7 +17,7 @@ from nanoseg_bench.measure.sample import (
     warnings_of,
 )
 from nanoseg_bench.measure.statistics import STATISTICS
-from nanoseg_bench.measure.uncertainty import make_budget
+from nanoseg_bench.measure.uncertainty import OutlineErrors, make_budget
 
 
 def table_of(diameters, images=1, nm_per_px=0.5, **columns):
@@ -186,19 +186,24 @@ def test_the_curve_leaves_out_what_is_left_out_for_other_reasons():
 def test_the_budget_of_a_median():
     table, diameters, scores = scored()
     summary = summarise(table, "diameter_nm", resamples=200)
-    budget = make_budget(table, summary, calibration=0.02, confidence=0.5)
+    errors = OutlineErrors(typical=0.03, bias=-0.005, bias_interval=(-0.011, 0.001), images=99)
+    budget = make_budget(table, summary, calibration=0.02, outlines=errors, confidence=0.5)
     parts = {each.name: each.standard_uncertainty for each in budget.components}
     d50 = {level: np.median(diameters[scores >= level]) / 2 for level in (0.4, 0.5, 0.6)}
     assert budget.value == pytest.approx(d50[0.5])
     assert parts["calibration"] == pytest.approx(0.02 * d50[0.5])
+    normal = np.random.default_rng(0).normal(0, 1, 200_000)
+    assert parts["outlines"] == pytest.approx(0.03 * d50[0.5] / np.median(abs(normal)), rel=0.01)
+    basis = next(each.basis for each in budget.components if each.name == "outlines")
+    assert "3.0 % in the typical of 99 micrographs" in basis and "−0.5 % (95 % interval −1.1 to +0.1 %)" in basis
     assert parts["edge"] == pytest.approx(2 * 0.5 * 0.5 / math.sqrt(3))
     assert parts["sampling"] == summary.estimates["d50"].standard_error
     change = max(abs(d50[0.4] - d50[0.5]), abs(d50[0.6] - d50[0.5]))
     assert parts["threshold"] == pytest.approx(change / math.sqrt(3))
     wide = make_budget(table, summary, calibration=0.02, confidence=0.5, confidence_range=(0.1, 0.6))
     d50[0.1] = np.median(diameters[scores >= 0.1]) / 2
-    assert wide.components[3].standard_uncertainty == pytest.approx(abs(d50[0.1] - d50[0.5]) / math.sqrt(3))
-    assert wide.components[3].basis == "largest change for a confidence of 0.1 to 0.6"
+    assert wide.components[-1].standard_uncertainty == pytest.approx(abs(d50[0.1] - d50[0.5]) / math.sqrt(3))
+    assert wide.components[-1].basis == "largest change for a confidence of 0.1 to 0.6"
     assert budget.combined == pytest.approx(math.sqrt(sum(part**2 for part in parts.values())))
     assert budget.expanded == 2 * budget.combined
     assert budget.unknown == ()
@@ -208,17 +213,17 @@ def test_a_budget_without_particles_below_the_confidence_says_so():
     table, _, _ = scored()
     known = table[table["exclusion"].isna()]
     budget = make_budget(known, summarise(known, "diameter_nm", resamples=20), confidence=0.5)
-    assert budget.components[3].basis.endswith("0.5 to 0.6; particles below were not looked for")
-    assert budget.components[3].standard_uncertainty > 0
+    assert budget.components[-1].basis.endswith("0.5 to 0.6; particles below were not looked for")
+    assert budget.components[-1].standard_uncertainty > 0
 
 
 def test_what_is_not_known_is_said():
     table = table_of(DIAMETERS)
     budget = make_budget(table, summarise(table, "diameter_nm", resamples=50))
-    assert budget.unknown == ("calibration",)
+    assert budget.unknown == ("calibration", "outlines")
     assert budget.combined > 0
     in_px = make_budget(table, summarise(table, "diameter_px", resamples=50), statistic="mean")
-    assert in_px.unknown == ()
+    assert in_px.unknown == ("outlines",)
     assert [each.standard_uncertainty for each in in_px.components if each.name in ("calibration", "threshold")] == [
         0,
         0,
