@@ -6,7 +6,7 @@ import pytest
 
 from nanoseg_bench.measure.columns import COLUMNS
 from nanoseg_bench.measure.confidence_curve import against_confidence
-from nanoseg_bench.measure.particles import AT_BORDER, BELOW_CONFIDENCE, TOO_SMALL, Rules, measure_particles
+from nanoseg_bench.measure.particles import AT_BORDER, BELOW_CONFIDENCE, ON_MARK, TOO_SMALL, Rules, measure_particles
 from nanoseg_bench.measure.sample import (
     ALL,
     FEW,
@@ -155,6 +155,29 @@ def test_other_warnings():
     assert pooled_unit(scales) == "px"
     zooms = table_of(DIAMETERS, images=3, nm_per_px=np.resize([0.5, 0.5, 0.2], 90))
     assert "Images of 0.2 to 0.5 nm per px" in warnings_of(zooms)[0]
+
+
+def test_a_steep_curve_below_the_confidence_is_a_warning():
+    """Marks taken for particles have no part in it, cut ones have; few outlines, or a gentle curve, say nothing."""
+
+    def told(*, sure, unsure, on_mark=0):
+        exclusion = [None] * sure + [f"{BELOW_CONFIDENCE}; {AT_BORDER}"] + [BELOW_CONFIDENCE] * (unsure - 1)
+        exclusion += [f"{BELOW_CONFIDENCE}; {ON_MARK}"] * on_mark
+        scores = np.concatenate([np.full(sure, 0.9), np.linspace(0.26, 0.5, unsure), np.full(on_mark, 0.4)])
+        table = table_of(np.full(len(scores), 50.0), confidence=scores, exclusion=exclusion)
+        return [each for each in warnings_of(table) if "hangs on the confidence" in each]
+
+    (sentence,) = told(sure=40, unsure=20)
+    assert sentence.startswith("20 outlines of a confidence of 0.26 to 0.50 do not count, beside 40 of which")
+    assert "(--confidence 0.26)" in sentence
+    assert told(sure=41, unsure=20) == told(sure=12, unsure=9) == told(sure=40, unsure=19, on_mark=10) == []
+
+
+def test_of_several_images_those_with_a_steep_curve_are_named():
+    steep, calm = (table_of(np.full(40, 50.0), confidence=0.9).assign(image=name) for name in ("steep", "calm"))
+    below = steep.assign(confidence=0.3, exclusion=BELOW_CONFIDENCE)
+    found = warnings_of(pd.concat([steep, below, calm], ignore_index=True))
+    assert "40 outlines of a confidence of 0.30 to 0.30 do not count in steep, beside 40 of which" in found[0]
 
 
 def scored():
