@@ -284,6 +284,17 @@ def test_what_does_not_count_has_no_place_in_legends_and_tables(single):
     assert len(discs) > 2 and any("\N{BLACK SQUARE}\N{NO-BREAK SPACE}square" in text for text in texts(data))
 
 
+def test_ragged_outlines_are_told(single):
+    """How many they are; nothing where there are none."""
+    table = single.particles.assign(convexity=0.99)
+    assert not any("ragged" in text for text in texts(word_report(replace(single, particles=table))))
+    rows = table.index[table["exclusion"].isna()]
+    table.loc[rows[:2], "convexity"] = 0.73
+    table.loc[table.index[table["exclusion"].notna()], "convexity"] = 0.5
+    (sentence,) = (text for text in texts(word_report(replace(single, particles=table))) if "ragged" in text)
+    assert sentence.startswith(f"2 particles of {len(rows)} (") and "convexity below 0.96" in sentence
+
+
 @pytest.mark.parametrize(("warnings", "below"), [(7, True), (30, False)])
 def test_the_micrograph_takes_the_room_below_the_cover(single, warnings, below):
     """As high as there is room, never so small that nothing is seen in it; the outlines are larger."""
