@@ -23,7 +23,7 @@ _MOST_IMAGES = 4
 _DOTS_PER_MM = 8  # 200 per inch
 _PAIR_MM = 84.0  # two of them and a space are as wide as the text
 _HIGHEST_MM = 104.0  # the outlines, their caption and the key figures fill a page
-_ORIGINAL_MM = (55.0, 95.0)  # least and largest height of the micrograph as it is, which stands below the cover
+_ORIGINAL_MM = (45.0, 95.0)  # least and largest height of the micrograph as it is, which stands below the cover
 _AROUND_MM = 30.0  # of heading and caption, and because the room is an estimate
 _JPEG_QUALITY = 88
 
@@ -36,7 +36,9 @@ def write_pictures(page: Page, room_mm: float = 0.0) -> None:
         room_mm: What is left of the page: a single micrograph becomes small enough for it, where that can be seen well.
     """
     images = page.report.images[:_MOST_IMAGES]
-    page.heading("Micrographs" if len(images) > 1 else "Micrograph")
+    # Said outright, since LibreOffice leaves a heading behind whose picture goes to the next page.
+    no_room = len(images) == 1 and room_mm - _AROUND_MM < _ORIGINAL_MM[0]
+    page.heading("Micrographs" if len(images) > 1 else "Micrograph", on_new_page=no_room)
     if len(images) < len(page.report.images):
         page.text(
             f"The first {len(images)} of {len(page.report.images)} micrographs are shown.",
