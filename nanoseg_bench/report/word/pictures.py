@@ -28,12 +28,15 @@ _AROUND_MM = 30.0  # of heading and caption, and because the room is an estimate
 _JPEG_QUALITY = 88
 
 
-def write_pictures(page: Page, room_mm: float = 0.0) -> None:
+def write_pictures(page: Page, room_mm: float = 0.0) -> bool:
     """Original and overlay of the first micrographs.
 
     Args:
         page: Where they go.
         room_mm: What is left of the page: a single micrograph becomes small enough for it, where that can be seen well.
+
+    Returns:
+        Whether the outlines of a single micrograph begin a page, which they fill together with the key figures.
     """
     images = page.report.images[:_MOST_IMAGES]
     # Said outright, since LibreOffice leaves a heading behind whose picture goes to the next page.
@@ -46,6 +49,7 @@ def write_pictures(page: Page, room_mm: float = 0.0) -> None:
         )
     for image in images:
         _write_image(page, image, read_image(image.path), room_mm if len(images) == 1 else None)
+    return len(images) == 1 and not no_room
 
 
 def _write_image(page: Page, image: ReportedImage, pixels: NDArray[np.uint8], room_mm: float | None) -> None:

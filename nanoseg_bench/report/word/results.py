@@ -59,10 +59,10 @@ def write_key_figures(page: Page) -> None:
     _write_weightings(page)
 
 
-def write_charts(page: Page) -> None:
+def write_charts(page: Page, *, on_new_page: bool = False) -> None:
     """Histogram with cumulative curve, circularity against area, aspect ratio."""
-    page.heading("Distributions")
     statistics = page.report.statistics
+    page.heading("Distributions", on_new_page=on_new_page and bool(statistics.size.count))
     shown, group, unit = page.counted, page.group_of(page.counted), page.unit
     sizes = values_by_group(shown, group, "diameter", unit, page.groups)
     if has_values(sizes):
