@@ -1,4 +1,4 @@
-"""What a size of a sample is uncertain by: calibration, edge, sampling, threshold (after the GUM, JCGM 100)."""
+"""What a size of a sample is uncertain by: calibration, outlines, edge, sampling, threshold (GUM, JCGM 100)."""
 
 import math
 from dataclasses import dataclass
@@ -22,6 +22,25 @@ COVERAGE_FACTOR = 2.0
 """From the combined standard uncertainty to the expanded one, about 95 %."""
 
 _RECTANGULAR = 1 / math.sqrt(3)
+_OF_ABSOLUTE_MEDIAN = 1.4826
+"""From the median of absolute errors to the standard deviation of normal ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutlineErrors:
+    """How a model's outlines differ from those of annotators, in micrographs that it has not seen; relative.
+
+    Attributes:
+        typical: Median, over the micrographs, of the absolute error of the median diameter.
+        bias: Median of (found − true) / true diameter over the particles that were found.
+        bias_interval: Ends of its 95 % interval; None where there is none.
+        images: Micrographs.
+    """
+
+    typical: float
+    bias: float
+    bias_interval: tuple[float, float] | None
+    images: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +48,7 @@ class Component:
     """One source of uncertainty.
 
     Attributes:
-        name: ``calibration``, ``edge``, ``sampling`` or ``threshold``.
+        name: ``calibration``, ``outlines``, ``edge``, ``sampling`` or ``threshold``.
         standard_uncertainty: In the statistic's unit; NaN where it is not known.
         basis: Where the number comes from, or why there is none.
     """
@@ -81,6 +100,7 @@ def make_budget(
     *,
     statistic: str = "d50",
     calibration: float | None = None,
+    outlines: OutlineErrors | None = None,
     edge_px: float = EDGE_PX,
     confidence: float | None = None,
     confidence_range: tuple[float, float] | None = None,
@@ -92,6 +112,7 @@ def make_budget(
         summary: Of a length of it (``sample.summarise``).
         statistic: A statistic with the unit of the values.
         calibration: Relative standard uncertainty of the scale (0.01: 1 %); None where it is not known.
+        outlines: What is known of the model that drew them; None where nothing is.
         edge_px: How far outlines may lie outside or inside of the edge everywhere.
         confidence: From which particles count; None where they have none.
         confidence_range: Where another choice of it may lie: the interval of an operating point. By default
@@ -106,6 +127,7 @@ def make_budget(
     in_nm = summary.unit == "nm"
     components = (
         _calibration(known.value, calibration, in_nm),
+        _outlines(known.value, outlines),
         _edge(table, edge_px, in_nm),
         _sampling(summary, known.standard_error),
         _threshold(table, summary, statistic, confidence, confidence_range),
@@ -121,6 +143,25 @@ def _calibration(value: float, relative: float | None, in_nm: bool) -> Component
     return Component("calibration", value * relative, f"{100 * relative:.2g} % of the scale")
 
 
+def _outlines(value: float, errors: OutlineErrors | None) -> Component:
+    if errors is None:
+        return Component("outlines", math.nan, "not known for this model")
+    ends = errors.bias_interval
+    interval = "" if ends is None else f" (95 % interval {in_percent(ends[0])} to {in_percent(ends[1])} %)"
+    return Component(
+        "outlines",
+        value * _OF_ABSOLUTE_MEDIAN * errors.typical,
+        f"the model misses the median diameter by {100 * errors.typical:.1f} % in the typical of {errors.images} "
+        "micrographs that it has not seen, against annotators' outlines; 1.48 times that, as of normal errors. "
+        f"Bias of single particles: {in_percent(errors.bias)} %{interval}, not corrected",
+    )
+
+
+def in_percent(share: float) -> str:
+    """A signed share in per cent, with a minus sign and not a hyphen."""
+    return f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
 def _sampling(summary: Summary, standard_error: float) -> Component:
     if math.isnan(standard_error):
         return Component("sampling", math.nan, f"not known: fewer than {MIN_PARTICLES} particles")
@@ -132,7 +173,8 @@ def _edge(table: pd.DataFrame, edge_px: float, in_nm: bool) -> Component:
     return Component(
         "edge",
         2 * edge_px * scale * _RECTANGULAR,
-        f"outlines up to {edge_px:g} px outside or inside of the edge, on both sides, equally likely (assumed)",
+        f"outlines, annotators' too, up to {edge_px:g} px outside or inside of the edge, on both sides, equally "
+        "likely (assumed)",
     )
 
 

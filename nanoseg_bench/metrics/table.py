@@ -293,7 +293,7 @@ _SIZES = (
         hint="Median of (predicted − true) / true diameter of the particles that are found",
         heading="size error of pairs, bias", short="size error %",
         unit="%", digits=1, factor=100, signed=True, better="zero", interval=True, also=("modality",),
-        shown=Shown(page=130, terminal=Terminal(40, 2)),
+        shown=Shown(page=130, terminal=Terminal(40, 2), card=160),
     ),
     Metric(
         "diameter_pair_error_spread", "sizes",
@@ -329,7 +329,8 @@ _SIZES = (
     ),
     Metric(
         "diameter_median_error_image_typical", "sizes", explained_with="diameter_median_error_image_bias",
-        unit="%", digits=1, factor=100, better="lower",
+        title="median diameter error of the typical image", unit="%", digits=1, factor=100, better="lower",
+        shown=Shown(card=170),
     ),
     Metric(
         "diameter_d10_error_image_bias", "sizes", "the same of the 10th and 90th percentile",

@@ -4,12 +4,14 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.images import Acquisition
+from nanoseg_bench.measure.uncertainty import OutlineErrors
 from nanoseg_bench.report.sample_statistics import SampleStatistics
 
 
@@ -25,6 +27,7 @@ class Method:
         confidence: From which particles count; None for outlines without confidence.
         confidence_source: Who chose it.
         quality: What is known of how good it is, one sentence each.
+        outlines: How its outlines differ from annotators', for the budget of uncertainty; None where nobody knows.
         versions: Of the software, by name.
     """
 
@@ -35,7 +38,19 @@ class Method:
     confidence: float | None = None
     confidence_source: str = ""
     quality: tuple[str, ...] = ()
+    outlines: OutlineErrors | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Method":
+        """What ``dataclasses.asdict`` made of one, after JSON."""
+        known = dict(document)
+        known["quality"] = tuple(known.get("quality", ()))
+        outlines = known.get("outlines")
+        if outlines is not None:
+            ends = outlines["bias_interval"]
+            known["outlines"] = OutlineErrors(**{**outlines, "bias_interval": None if ends is None else tuple(ends)})
+        return cls(**known)
 
     @property
     def begun_by(self) -> BegunBy | None:

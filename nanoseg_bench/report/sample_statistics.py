@@ -8,7 +8,7 @@ import pandas as pd
 from nanoseg_bench.measure.columns import column_of
 from nanoseg_bench.measure.confidence_curve import against_confidence
 from nanoseg_bench.measure.sample import RESAMPLES, Summary, Unit, pooled_unit, summarise, summary_table
-from nanoseg_bench.measure.uncertainty import Budget, make_budget
+from nanoseg_bench.measure.uncertainty import Budget, OutlineErrors, make_budget
 from nanoseg_bench.report.grouping import grouping_column
 
 
@@ -45,6 +45,7 @@ def compute_sample(
     border_weighted: bool,
     confidence: float | None = None,
     calibration: float | None = None,
+    outlines: OutlineErrors | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> SampleStatistics:
@@ -55,6 +56,7 @@ def compute_sample(
         border_weighted: Whether particles stand for those of their extent that the border left out.
         confidence: From which particles count; None where they have none.
         calibration: Relative standard uncertainty of the scale; None where it is not known.
+        outlines: How the model's outlines differ from annotators'; None where it is not known.
         resamples: Of the bootstrap; 0 for no intervals.
         seed: Of its draws.
     """
@@ -78,7 +80,11 @@ def compute_sample(
     )
     curve = against_confidence(particles, column, border_weighted=border_weighted)
     sampled = size.count and resamples
-    budget = make_budget(particles, size, calibration=calibration, confidence=confidence) if sampled else None
+    budget = (
+        make_budget(particles, size, calibration=calibration, outlines=outlines, confidence=confidence)
+        if sampled
+        else None
+    )
     return SampleStatistics(
         unit=unit,
         size=size,

@@ -143,6 +143,14 @@ def records(_: Bench | None = None) -> list[dict]:
     diameter, count = "diameter_median_error_image_typical", "count_error_image_typical"
     percent("diameter-error-least", every, diameter, min)
     percent("diameter-error-most", every, diameter)
+    shipped = fine["nsyolo"]
+    for name, column, sign in (
+        ("typical", diameter, 1),
+        ("pooled", "diameter_median_error_relative", 1),
+        ("pairs-smaller", "diameter_pair_error_bias", -1),
+    ):
+        value = sign * 100 * float(shipped[column])
+        add(f"diameter-{name}-shipped", [shipped], value, unit="%", digits=1, n=int(shipped["images"]))
     percent("count-error-yolo11n", trained["yolo11n"], count)
     percent("count-error-nsyolo-least", trained["nsyolo"], count, min)
     percent("count-error-nsyolo-most", trained["nsyolo"], count)

@@ -6,7 +6,7 @@ import pytest
 
 from nanoseg_bench.measure.columns import COLUMNS
 from nanoseg_bench.measure.confidence_curve import against_confidence
-from nanoseg_bench.measure.particles import AT_BORDER, BELOW_CONFIDENCE, TOO_SMALL, Rules, measure_particles
+from nanoseg_bench.measure.particles import AT_BORDER, BELOW_CONFIDENCE, ON_MARK, TOO_SMALL, Rules, measure_particles
 from nanoseg_bench.measure.sample import (
     ALL,
     FEW,
@@ -17,7 +17,7 @@ from nanoseg_bench.measure.sample import (
     warnings_of,
 )
 from nanoseg_bench.measure.statistics import STATISTICS
-from nanoseg_bench.measure.uncertainty import make_budget
+from nanoseg_bench.measure.uncertainty import OutlineErrors, make_budget
 
 
 def table_of(diameters, images=1, nm_per_px=0.5, **columns):
@@ -157,6 +157,29 @@ def test_other_warnings():
     assert "Images of 0.2 to 0.5 nm per px" in warnings_of(zooms)[0]
 
 
+def test_a_steep_curve_below_the_confidence_is_a_warning():
+    """Marks taken for particles have no part in it, cut ones have; few outlines, or a gentle curve, say nothing."""
+
+    def told(*, sure, unsure, on_mark=0):
+        exclusion = [None] * sure + [f"{BELOW_CONFIDENCE}; {AT_BORDER}"] + [BELOW_CONFIDENCE] * (unsure - 1)
+        exclusion += [f"{BELOW_CONFIDENCE}; {ON_MARK}"] * on_mark
+        scores = np.concatenate([np.full(sure, 0.9), np.linspace(0.26, 0.5, unsure), np.full(on_mark, 0.4)])
+        table = table_of(np.full(len(scores), 50.0), confidence=scores, exclusion=exclusion)
+        return [each for each in warnings_of(table) if "hangs on the confidence" in each]
+
+    (sentence,) = told(sure=40, unsure=20)
+    assert sentence.startswith("20 outlines of a confidence of 0.26 to 0.50 do not count, beside 40 of which")
+    assert "(--confidence 0.26)" in sentence
+    assert told(sure=41, unsure=20) == told(sure=12, unsure=9) == told(sure=40, unsure=19, on_mark=10) == []
+
+
+def test_of_several_images_those_with_a_steep_curve_are_named():
+    steep, calm = (table_of(np.full(40, 50.0), confidence=0.9).assign(image=name) for name in ("steep", "calm"))
+    below = steep.assign(confidence=0.3, exclusion=BELOW_CONFIDENCE)
+    found = warnings_of(pd.concat([steep, below, calm], ignore_index=True))
+    assert "40 outlines of a confidence of 0.30 to 0.30 do not count in steep, beside 40 of which" in found[0]
+
+
 def scored():
     """Confidences fall with size: what is added below 0.5 is small."""
     scores = np.linspace(0.95, 0.05, 90)
@@ -186,19 +209,24 @@ def test_the_curve_leaves_out_what_is_left_out_for_other_reasons():
 def test_the_budget_of_a_median():
     table, diameters, scores = scored()
     summary = summarise(table, "diameter_nm", resamples=200)
-    budget = make_budget(table, summary, calibration=0.02, confidence=0.5)
+    errors = OutlineErrors(typical=0.03, bias=-0.005, bias_interval=(-0.011, 0.001), images=99)
+    budget = make_budget(table, summary, calibration=0.02, outlines=errors, confidence=0.5)
     parts = {each.name: each.standard_uncertainty for each in budget.components}
     d50 = {level: np.median(diameters[scores >= level]) / 2 for level in (0.4, 0.5, 0.6)}
     assert budget.value == pytest.approx(d50[0.5])
     assert parts["calibration"] == pytest.approx(0.02 * d50[0.5])
+    normal = np.random.default_rng(0).normal(0, 1, 200_000)
+    assert parts["outlines"] == pytest.approx(0.03 * d50[0.5] / np.median(abs(normal)), rel=0.01)
+    basis = next(each.basis for each in budget.components if each.name == "outlines")
+    assert "3.0 % in the typical of 99 micrographs" in basis and "−0.5 % (95 % interval −1.1 to +0.1 %)" in basis
     assert parts["edge"] == pytest.approx(2 * 0.5 * 0.5 / math.sqrt(3))
     assert parts["sampling"] == summary.estimates["d50"].standard_error
     change = max(abs(d50[0.4] - d50[0.5]), abs(d50[0.6] - d50[0.5]))
     assert parts["threshold"] == pytest.approx(change / math.sqrt(3))
     wide = make_budget(table, summary, calibration=0.02, confidence=0.5, confidence_range=(0.1, 0.6))
     d50[0.1] = np.median(diameters[scores >= 0.1]) / 2
-    assert wide.components[3].standard_uncertainty == pytest.approx(abs(d50[0.1] - d50[0.5]) / math.sqrt(3))
-    assert wide.components[3].basis == "largest change for a confidence of 0.1 to 0.6"
+    assert wide.components[-1].standard_uncertainty == pytest.approx(abs(d50[0.1] - d50[0.5]) / math.sqrt(3))
+    assert wide.components[-1].basis == "largest change for a confidence of 0.1 to 0.6"
     assert budget.combined == pytest.approx(math.sqrt(sum(part**2 for part in parts.values())))
     assert budget.expanded == 2 * budget.combined
     assert budget.unknown == ()
@@ -208,17 +236,17 @@ def test_a_budget_without_particles_below_the_confidence_says_so():
     table, _, _ = scored()
     known = table[table["exclusion"].isna()]
     budget = make_budget(known, summarise(known, "diameter_nm", resamples=20), confidence=0.5)
-    assert budget.components[3].basis.endswith("0.5 to 0.6; particles below were not looked for")
-    assert budget.components[3].standard_uncertainty > 0
+    assert budget.components[-1].basis.endswith("0.5 to 0.6; particles below were not looked for")
+    assert budget.components[-1].standard_uncertainty > 0
 
 
 def test_what_is_not_known_is_said():
     table = table_of(DIAMETERS)
     budget = make_budget(table, summarise(table, "diameter_nm", resamples=50))
-    assert budget.unknown == ("calibration",)
+    assert budget.unknown == ("calibration", "outlines")
     assert budget.combined > 0
     in_px = make_budget(table, summarise(table, "diameter_px", resamples=50), statistic="mean")
-    assert in_px.unknown == ()
+    assert in_px.unknown == ("outlines",)
     assert [each.standard_uncertainty for each in in_px.components if each.name in ("calibration", "threshold")] == [
         0,
         0,

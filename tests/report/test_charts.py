@@ -120,7 +120,9 @@ def test_scatter_has_a_point_per_particle(sizes):
 def test_colours_of_classes_are_the_same_in_all_charts(sizes):
     histogram = distribution_chart({"sphere": np.empty(0), "rod": sizes["rod"]}, "diameter", "nm")
     scatter = scatter_chart({"sphere": np.empty((0, 2)), "rod": np.column_stack([sizes["rod"]] * 2)}, "x", "y")
-    colour = etree.fromstring(histogram.xml).findall(".//c:barChart/c:ser", C)[1].find(".//a:srgbClr", C).get("val")
+    (bars,) = etree.fromstring(histogram.xml).findall(".//c:barChart/c:ser", C)
+    assert bars.findtext("c:tx//c:v", namespaces=C) == "rod", "a class without bars has no place in the legend"
+    colour = bars.find(".//a:srgbClr", C).get("val")
     assert etree.fromstring(scatter.xml).find(".//c:ser/c:marker//a:srgbClr", C).get("val") == colour
 
 

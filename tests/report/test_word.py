@@ -198,7 +198,7 @@ def test_headings_and_limits(report):
     document = opened(word_report(report))
     headings = [each.text for each in document.paragraphs if each.style.name == "Heading 1"]
     assert headings == [
-        "Key figures", "Micrographs", "Distributions", "Classes", "Uncertainty", "Limits", "Definitions", "Particles",
+        "Micrographs", "Key figures", "Distributions", "Classes", "Uncertainty", "Limits", "Definitions", "Particles",
     ]  # fmt: skip
     every = "\n".join(each.text for each in document.paragraphs)
     assert "section 3.4" in every and "Precision 0.9 on 7 images." in every and "Too few images." in every
@@ -253,6 +253,58 @@ def test_few_particles(make_image, make_report, tmp_path, kept):
         assert figures["D10 (nm)"] == figures["D90 (nm)"] == figures["Span"] == ["–", "–"]
         assert figures["D50 (nm)"][0] != "–" and figures["D50 (nm)"][1] == "–"
         assert any("Below 10 particles, D10, D90, span and intervals are not given." in text for text in texts(data))
+
+
+def test_what_does_not_count_has_no_place_in_legends_and_tables(single):
+    """A class without particles that count is in no legend; one with two of them is named below the table."""
+    table = single.particles
+    squares = table.index[(table["class"] == "square") & table["exclusion"].isna()]
+    discs = table.index[(table["class"] == "disc") & table["exclusion"].isna()]
+
+    def told(table):
+        return replace(
+            single,
+            particles=table,
+            statistics=compute_sample(table, border_weighted=True, confidence=0.5, resamples=100),
+        )
+
+    without = table.copy()
+    without.loc[squares, "exclusion"] = "touches the border"
+    data = word_report(told(without))
+    captions = [each.text for each in opened(data).paragraphs if each.style.name == "Caption"]
+    assert not any("\N{BLACK SQUARE}" in text for text in captions), "one class is left: its colour needs no legend"
+    charts = [data for name, data in unzipped(data).items() if name.startswith("word/charts/chart")]
+    assert charts and not any(b"square" in chart for chart in charts)
+
+    two = table.copy()
+    two.loc[squares[2:], "exclusion"] = "touches the border"
+    data = word_report(told(two))
+    assert "Fewer than 3 particles, and not in the table: square (2)." in texts(data)
+    assert {row[0] for row in next(each for each in tables(data) if each[0][0] == "Class")[1:]} == {"all", "disc"}
+    assert len(discs) > 2 and any("\N{BLACK SQUARE}\N{NO-BREAK SPACE}square" in text for text in texts(data))
+
+
+def test_ragged_outlines_are_told(single):
+    """How many they are; nothing where there are none."""
+    table = single.particles.assign(convexity=0.99)
+    assert not any("ragged" in text for text in texts(word_report(replace(single, particles=table))))
+    rows = table.index[table["exclusion"].isna()]
+    table.loc[rows[:2], "convexity"] = 0.73
+    table.loc[table.index[table["exclusion"].notna()], "convexity"] = 0.5
+    (sentence,) = (text for text in texts(word_report(replace(single, particles=table))) if "ragged" in text)
+    assert sentence.startswith(f"2 particles of {len(rows)} (") and "convexity below 0.96" in sentence
+
+
+@pytest.mark.parametrize(("warnings", "below"), [(7, True), (30, False)])
+def test_the_micrograph_takes_the_room_below_the_cover(single, warnings, below):
+    """As high as there is room, never so small that nothing is seen in it; the outlines are larger."""
+    document = opened(word_report(replace(single, warnings=("Mind the gap.",) * warnings)))
+    original, outlines, *_ = (shape.height.mm for shape in document.inline_shapes)
+    assert 45 <= original <= 95 and outlines == pytest.approx(104, abs=1)
+    assert (original < 94) == below, "smaller where it then stands on the cover's page"
+    on_new_page = {each.text: bool(each.paragraph_format.page_break_before) for each in document.paragraphs}
+    assert on_new_page["Micrograph"] != below, "a heading does not stay behind its picture"
+    assert on_new_page["Distributions"] == below, "outlines and key figures fill the second page"
 
 
 def test_large_micrographs_become_small_pictures(report, tmp_path):

@@ -2,6 +2,10 @@
 
 Of 455 rods and 62 cubes that NSYOLO outlined in micrographs of the training part of EMPS, 91.6 and 72.6 % were named
 right before, 93.2 and 85.5 % since; the true masks as before.
+
+The certainty of such names holds, though it is that of the main part: of 233 named ragged outlines of train and val, by
+the same network, 73 % are right below a certainty of 0.9 (73 % on average), 97 % from there to 0.97 (95 %), and 99.3 %
+above (99.3 %).
 """
 
 import cv2

@@ -54,6 +54,7 @@ def report_on(
         particles,
         border_weighted=border_weighted,
         confidence=method.confidence,
+        outlines=method.outlines,
         calibration=max(known) if known and len(known) == len(analysed) else None,
         resamples=resamples,
     )

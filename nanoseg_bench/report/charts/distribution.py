@@ -59,7 +59,8 @@ def distribution_chart(
     many; the bins, their numbers and what is not shown stand in the workbook, too.
 
     Args:
-        values: By class, in the order of the legend; finite; at least one in all.
+        values: By class, in the order of the colours; finite; at least one in all. A class without any has no place
+            in the legend, and the others keep their colours.
         quantity: What is shown: ``Diameter``.
         unit: Empty where there is none.
         fit: Drawn as the number that is expected in each bin.
@@ -79,8 +80,10 @@ def distribution_chart(
     title = f"{axis}, logarithmic" if bins.is_logarithmic else axis
     data = CategoryChartData(number_format="General")
     data.categories = bins.middles.tolist()
+    positions = [number for number, of_class in enumerate(values.values()) if len(of_class)]
     for name, of_class in values.items():
-        data.add_series(one_line(name), bins.count(of_class).tolist())
+        if len(of_class):
+            data.add_series(one_line(name), bins.count(of_class).tolist())
     if fit is not None:
         expected = every.size * np.diff(fit.cumulative(bins.edges))
         data.add_series(one_line(fit.name), np.round(expected, 3).tolist())
@@ -88,23 +91,23 @@ def distribution_chart(
         data.add_series(CUMULATIVE, np.round(100 * bins.below_middle, 3).tolist())
     chart = start_chart(XL_CHART_TYPE.COLUMN_STACKED, data)
     # Below the axis, since a chart that is copied elsewhere leaves its caption behind.
-    _style(chart, len(values), f"{title}; {missing}" if missing else title, bins)
+    _style(chart, positions, f"{title}; {missing}" if missing else title, bins)
     if cumulative:
         right = RightAxis(CUMULATIVE, 0, 100, 20)
-        move_to_line(chart, len(values) + (fit is not None), CURVE_COLOUR, axis=right)
+        move_to_line(chart, len(positions) + (fit is not None), CURVE_COLOUR, axis=right)
     if fit is not None:
-        move_to_line(chart, len(values), FIT_COLOUR, smooth=True, dash="dash")
+        move_to_line(chart, len(positions), FIT_COLOUR, smooth=True, dash="dash")
     return finish_chart(chart, _cells(data, axis, bins, unit), _alt_text(every, quantity, unit, bins, cumulative))
 
 
-def _style(chart: "Chart", classes: int, axis_title: str, bins: Histogram) -> None:
+def _style(chart: "Chart", positions: Sequence[int], axis_title: str, bins: Histogram) -> None:
     plot = chart.plots[0]
     style_chart(chart, legend=len(plot.series) > 1)
     plot.gap_width, plot.overlap = 4, 100
-    for position, series in enumerate(plot.series):
-        if position < classes:
-            colour_fill(series.format.fill, class_colour(position))
-            colour_line(series.format.line, "FFFFFF", 0.5)
+    # Of the series, the classes come first; what follows them becomes lines.
+    for position, series in zip(positions, plot.series, strict=False):
+        colour_fill(series.format.fill, class_colour(position))
+        colour_line(series.format.line, "FFFFFF", 0.5)
     style_axis(chart.category_axis, axis_title, grid=False)
     style_axis(chart.value_axis, "Number of particles", grid=True, number_format="0")
     chart.value_axis.minimum_scale = 0

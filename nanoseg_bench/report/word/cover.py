@@ -6,11 +6,13 @@ from typing import Any
 from nanoseg_bench.images import Acquisition
 from nanoseg_bench.report.by_hand import hand_work
 from nanoseg_bench.report.report_input import ReportedImage, ReportInput
+from nanoseg_bench.report.word.heights import TEXT_HEIGHT_MM, paragraph_mm, table_mm
 from nanoseg_bench.report.word.page import Page
 from nanoseg_bench.report.word.styles import NOTE, TEXT_WIDTH_MM
 from nanoseg_bench.report.word.tables import TableColumn, add_table
 from nanoseg_bench.wording import counted, shortened
 
+_CAPTION = "Sample, micrographs and method."
 _LABEL_MM = 42.0
 _NOT_STATED = "not stated"
 _SHOWN_DIGITS = 12  # of a hash, in a table of many images
@@ -18,24 +20,33 @@ _MOST_IMAGES = 30
 _MOST_FACTS = 3  # of many micrographs that differ
 
 
-def write_cover(page: Page) -> None:
-    """Title, facts, warnings."""
+def write_cover(page: Page) -> float:
+    """Title, facts, warnings.
+
+    Returns:
+        What is left of the page below them by estimate, mm; 0 where they fill more than one.
+    """
     report = page.report
     page.text("Particle size and shape", "Title")
     page.text(report.sample, "Subtitle")
     for warning in report.warnings:
         page.text(warning, NOTE)
-    page.captions.table("Sample, micrographs and method.")
+    page.captions.table(_CAPTION)
     columns = (TableColumn("", _LABEL_MM), TableColumn("", TEXT_WIDTH_MM - _LABEL_MM))
+    rows = [(label, value) for label, value in facts_of(report) if value]
     add_table(
         page.document,
         columns,
-        [(label, value) for label, value in facts_of(report) if value],
+        rows,
         description="Facts about the sample, its micrographs, the scale, the model and the software.",
         bold_first=True,
     )
     if len(report.images) > 1:
         _write_images(page)
+        return 0.0
+    paragraphs = (("", "Title"), (report.sample, "Subtitle"), *((text, NOTE) for text in report.warnings))
+    above = sum(paragraph_mm(page.document, text, style) for text, style in (*paragraphs, (_CAPTION, "Caption")))
+    return max(TEXT_HEIGHT_MM - above - table_mm(page.document, columns, rows), 0.0)
 
 
 def facts_of(report: ReportInput) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """What the numbers do not say, and what each of them means."""
 
 from nanoseg_bench.measure.columns import SHAPE_FROM_PX, SHAPE_SURE_FROM_PX, column_of
+from nanoseg_bench.measure.shape_names.main_part import RAGGED_BELOW
 from nanoseg_bench.report.word.page import Page
 from nanoseg_bench.report.word.styles import TEXT_WIDTH_MM
 from nanoseg_bench.report.word.tables import TableColumn, add_table
@@ -60,6 +61,7 @@ def write_definitions(page: Page) -> None:
         [(column.title, column.meaning) for column in columns],
         description="The formula of each quantity.",
         bold_first=True,
+        may_break=True,
     )
 
 
@@ -72,6 +74,13 @@ def _of_this_sample(page: Page) -> list[str]:
         sentences.append(
             f"{counted(uncertain, 'particle')} of {particles} ({share:.0f} %) have a diameter below "
             f"{SHAPE_SURE_FROM_PX:g} px, so that their shape is uncertain."
+        )
+    ragged = int((table["convexity"] < RAGGED_BELOW).sum())
+    if ragged:
+        sentences.append(
+            f"{counted(ragged, 'particle')} of {particles} ({100 * ragged / particles:.0f} %) have a ragged or hollow "
+            f"outline (convexity below {RAGGED_BELOW:g}): before you use perimeter and circularity, look at it: they "
+            "are those of the outline with its steps and teeth. The shape is named by the main part."
         )
     overlapping = int(table["overlaps"].sum())
     if overlapping:

@@ -55,9 +55,11 @@ class Page:
         """The group of each row."""
         return group_of(particles, self.report.statistics.groups_from)
 
-    def heading(self, text: str, level: int = 1) -> None:
+    def heading(self, text: str, level: int = 1, *, on_new_page: bool = False) -> None:
         """A place in the outline of the document."""
-        self.document.add_heading(text, level)
+        paragraph = self.document.add_heading(text, level)
+        if on_new_page:
+            paragraph.paragraph_format.page_break_before = True
 
     def text(self, text: str, style: str = "Normal", *, keep_with_next: bool = False) -> None:
         """A paragraph, which stands on the page of the next one where that is asked for."""

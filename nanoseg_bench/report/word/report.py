@@ -28,10 +28,10 @@ def word_report(report: ReportInput, all_rows_in: str = "") -> bytes:
     """
     page = Page(start_document(), report)
     add_page_numbers(page.document, f"{report.sample}, {report.made.date().isoformat()}")
-    write_cover(page)
+    room_mm = write_cover(page)
+    fills_page = write_pictures(page, room_mm)
     write_key_figures(page)
-    write_pictures(page)
-    write_charts(page)
+    write_charts(page, on_new_page=fills_page)
     write_groups(page)
     write_uncertainty(page)
     write_limits(page)

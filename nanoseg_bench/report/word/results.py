@@ -23,7 +23,9 @@ from nanoseg_bench.report.word.tables import TableColumn, add_table
 from nanoseg_bench.wording import counted
 
 _CHART_MM = (150.0, 64.0)
+_CURVE_MM = (150.0, 54.0)
 _LEAST_STEPS = 3  # of a curve that is worth a chart
+_LEAST_OF_GROUP = 3  # particles of a class that has statistics of its own
 _RATIO_DIGITS = 3
 _LENGTH_DIGITS = 4  # significant ones
 _UNWEIGHTED = "number, unweighted"
@@ -57,10 +59,10 @@ def write_key_figures(page: Page) -> None:
     _write_weightings(page)
 
 
-def write_charts(page: Page) -> None:
+def write_charts(page: Page, *, on_new_page: bool = False) -> None:
     """Histogram with cumulative curve, circularity against area, aspect ratio."""
-    page.heading("Distributions")
     statistics = page.report.statistics
+    page.heading("Distributions", on_new_page=on_new_page and bool(statistics.size.count))
     shown, group, unit = page.counted, page.group_of(page.counted), page.unit
     sizes = values_by_group(shown, group, "diameter", unit, page.groups)
     if has_values(sizes):
@@ -100,6 +102,10 @@ def write_groups(page: Page) -> None:
     by = page.report.statistics.groups_from
     what = "class" if by == "class" else "shape of outline"
     several = table[by].nunique() > 1
+    rare = {
+        name: number for name, number in page.group_of(page.counted).value_counts().items() if number < _LEAST_OF_GROUP
+    }
+    shown = table[(table[by] == ALL) | ~table[by].isin(list(rare))]
     page.heading(("Classes" if by == "class" else "Shapes") if several else "Size and shape")
     of = f" by {what}" if several else ""
     page.captions.table(f"Statistics{of}, with 95 % intervals in brackets.")
@@ -111,7 +117,7 @@ def write_groups(page: Page) -> None:
         TableColumn("SD", 18, True),
         TableColumn("Median", 40, True),
     )
-    rows = [_group_row(row, by, page) for row in table.to_dict("records")]
+    rows = [_group_row(row, by, page) for row in shown.to_dict("records")]
     add_table(
         page.document,
         columns,
@@ -121,6 +127,9 @@ def write_groups(page: Page) -> None:
         bold_first=True,
         keep_same_first=True,
     )
+    if several and rare:
+        few = ", ".join(f"{name} ({number})" for name, number in rare.items())
+        page.text(f"Fewer than {_LEAST_OF_GROUP} particles, and not in the table: {few}.", TABLE_NOTE)
 
 
 def write_uncertainty(page: Page) -> None:
@@ -156,6 +165,7 @@ def write_uncertainty(page: Page) -> None:
             threshold_chart(curve, budget.unit),
             f"Number of particles and their median diameter against the confidence from which they count.{used} Where "
             "both are level, the result does not hang on the choice.",
+            _CURVE_MM,
         )
 
 
@@ -249,8 +259,8 @@ def _fit_sentence(page: Page) -> str:
     )
 
 
-def _figure(page: Page, chart: NativeChart, caption: str) -> None:
-    add_chart(page.document, page.figure_paragraph(), chart, *_CHART_MM)
+def _figure(page: Page, chart: NativeChart, caption: str, size_mm: tuple[float, float] = _CHART_MM) -> None:
+    add_chart(page.document, page.figure_paragraph(), chart, *size_mm)
     page.captions.figure(caption)
 
 

@@ -18,11 +18,13 @@ STYLE = "NanosegTable"
 
 _TWIPS_PER_MM = 56.6929
 _FIRST_ROW, _FIRST_COLUMN, _NO_VERTICAL_BANDS = 0x20, 0x80, 0x400
-_CELL_MARGINS_MM = 2 * 80 / _TWIPS_PER_MM
+CELL_MARGINS_MM = 2 * 80 / _TWIPS_PER_MM
+"""Left and right of the text in a cell, see ``styles.py``."""
+
 _EM_PER_LETTER = 0.66
 """Width of a letter of a bold word in DejaVu Sans, the widest font that programs take where Calibri is missing."""
 
-_MM_PER_POINT = 25.4 / 72
+MM_PER_POINT = 25.4 / 72
 
 _LONGEST_WORD = 20
 """Letters from which what has no space is no word, but the name of a file: it may break."""
@@ -55,6 +57,7 @@ def add_table(
     text_style: str = "Table Text",
     bold_first: bool = False,
     keep_same_first: bool = False,
+    may_break: bool = False,
 ) -> None:
     """Append a table.
 
@@ -66,6 +69,7 @@ def add_table(
         text_style: Paragraph style of the cells.
         bold_first: Whether the first column says what the row is.
         keep_same_first: Whether rows with the same first cell stay on one page.
+        may_break: Whether a short table may go on on the next page, too, as a list does.
     """
     from docx.oxml import parse_xml
     from docx.oxml.ns import nsdecls
@@ -95,7 +99,7 @@ def add_table(
     for number, row in enumerate(rows, start=1):
         # A short table stays whole; of a long one, no single row is left alone at the end of it.
         keep = number < len(rows) and (
-            len(rows) <= _SHORT
+            (len(rows) <= _SHORT and not may_break)
             or number >= len(rows) - 2
             or number <= 2
             or (keep_same_first and rows[number][0] == row[0])
@@ -124,12 +128,12 @@ def fitted_widths(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]],
     Returns:
         In mm.
     """
-    letter = _EM_PER_LETTER * points * _MM_PER_POINT
+    letter = _EM_PER_LETTER * points * MM_PER_POINT
 
     def needed(texts: Iterable[str], most: int | None = None) -> float:
         lengths = (len(word) for text in texts for word in text.split())
         longest = max((length for length in lengths if most is None or length <= most), default=0)
-        return longest * letter + _CELL_MARGINS_MM
+        return longest * letter + CELL_MARGINS_MM
 
     least, whole = [], []
     for number, column in enumerate(columns):

@@ -61,13 +61,12 @@ def register(endpoints: Endpoints) -> None:
         from nanoseg_bench.report.review.filters import Filters
 
         sample = _sample(question.micrographs)
-        method = {**sample.model["method"], "quality": tuple(sample.model["method"]["quality"])}
         with _EXPORTING:
             file = export(
                 sample.micrographs,
                 Filters.from_json(question.filters.model_dump(mode="json")),
                 question.format,
-                method=Method(**method),
+                method=Method.from_json(sample.model["method"]),
                 made=datetime.datetime.now(datetime.UTC),
                 sample=question.sample,
                 operator=question.operator,
