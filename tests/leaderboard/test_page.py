@@ -299,6 +299,13 @@ def test_without_images_the_page_says_how_to_get_them(write, make_record):
     assert command in [element["text"] for element in page.all("code")]
 
 
+def test_one_group_is_no_groups(tmp_path, prepared_set, make_record):
+    record = make_record("a", 0.1, images=1, set_hash=prepared_set.content_hash)
+    pictures = open_pictures(prepared_set.root, tmp_path, [record])
+    write_page(tmp_path / "page.html", [record], build_tables([record]), pictures)
+    assert "<dd>1 test image of 1 source group</dd>" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
 def test_images_of_another_set_are_refused(tmp_path, make_record):
     write_json(tmp_path / "prepared.json", {"format": FORMAT, "name": "toy", "content_hash": "b" * 64})
     with pytest.raises(DatasetError, match="its content is bbbbbbbbbbbb, the records of toy were made on aaaaaaaaaaaa"):
