@@ -11,7 +11,7 @@ import matplotlib as mpl
 import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from nanoseg_bench.fonts import families_for
 
@@ -24,6 +24,7 @@ PAGE_TEXT_SIZE = 9.5
 """Points, at a chart's own width; the page scales the chart to its column."""
 
 _PAGE_LINE = 1.7  # points
+_SHORT = 3.0  # of a logarithmic axis: its ends' quotient, below which 1, 2, 5 leave it without labels
 
 _STYLE: dict[str, Any] = {
     "axes.titlelocation": "left",
@@ -83,13 +84,21 @@ def blank_chart(width: float, height: float) -> tuple[Figure, "Axes"]:
 
 
 def log_axis(axes: "Axes", lowest: float, highest: float) -> None:
-    """Make the x axis logarithmic from ``lowest`` to ``highest``, with ticks at 1, 2, 5 or at each digit."""
+    """Make the x axis logarithmic from ``lowest`` to ``highest``, with labels that fit: at 1, 2, 5, or closer."""
     axes.set_xscale("log")
     axes.set_xlim(lowest, highest)
-    span = highest / lowest
-    steps: Sequence[int] = range(1, 10) if span < 8 else (1, 2, 5) if span < 2000 else (1,)
-    decades = range(int(np.floor(np.log10(lowest))), int(np.ceil(np.log10(highest))) + 1)
-    ticks = [step * 10.0**decade for decade in decades for step in steps]
-    axes.set_xticks([tick for tick in ticks if lowest <= tick <= highest])
+    axes.set_xticks(_log_ticks(lowest, highest))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+
+
+def _log_ticks(lowest: float, highest: float) -> list[float]:
+    """At 1, 2, 5 of each decade; on a short axis, which has few of them or none, at round numbers in between."""
+    span = highest / lowest
+    if span < _SHORT:
+        ticks = [float(each) for each in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(lowest, highest)]
+    else:
+        steps: Sequence[int] = (1, 2, 3, 5, 7) if span < 8 else (1, 2, 5) if span < 2000 else (1,)
+        decades = range(int(np.floor(np.log10(lowest))), int(np.ceil(np.log10(highest))) + 1)
+        ticks = [step * 10.0**decade for decade in decades for step in steps]
+    return [tick for tick in ticks if lowest <= tick <= highest]

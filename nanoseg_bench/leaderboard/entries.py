@@ -1,6 +1,7 @@
 """The rows of a page: a record, its row of the table, and how it is named and drawn."""
 
 import io
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ Row = Mapping[str, str]
 """Column to text, as the CSV file has it; empty where not measured."""
 
 _NAMED_BY = ("preset", "seed", "initial_weights", "device")
+
+_HASH_SHOWN = 8  # digits of weights that share a name with others
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -121,8 +124,12 @@ def row_groups(rows: Sequence[Row]) -> list[tuple[str, list[int]]]:
     if not own:
         return [("", external)] if external else []
     differ = [place for place in range(len(GROUPED_BY)) if len({key[place] for key in own}) > 1]
+    words = {key: ", ".join(words_of(GROUPED_BY[place], key[place]) for place in differ) for key in own}
+    alike = Counter(words.values())
+    # Two files of weights may have one name.
+    exact = {key: ", ".join(words_of(GROUPED_BY[place], key[place], exact=True) for place in differ) for key in own}
     return [
-        (", ".join(words_of(GROUPED_BY[place], key[place]) for place in differ), sorted([*members, *external]))
+        (exact[key] if alike[words[key]] > 1 else words[key], sorted([*members, *external]))
         for key, members in own.items()
     ]
 
@@ -166,10 +173,18 @@ def _value(record: Record, column: str) -> str:
     return {"seed": "unseeded", "initial_weights": "none"}.get(column, "") if value is None else str(value)
 
 
-def words_of(column: str, value: str) -> str:
-    """What a row has in a column, for a title: ``preset paper``, ``from scratch``, ``72,000 training images seen``."""
+def words_of(column: str, value: str, *, exact: bool = False) -> str:
+    """What a row has in a column, for a title: ``preset paper``, ``from scratch``, ``72,000 training images seen``.
+
+    Args:
+        column: Of the table.
+        value: As it stands there.
+        exact: Whether the beginning of their hash stands behind the name of initial weights.
+    """
     if column == "initial_weights":
-        return "from scratch" if value == "none" else f"from {value.split(' sha256:')[0]}"
+        name, _, sha256 = value.partition(" sha256:")
+        behind = f" ({sha256[:_HASH_SHOWN]}…)" if exact and sha256 else ""
+        return "from scratch" if value == "none" else f"from {name}{behind}"
     if column == "device" or value == "unseeded":
         return value
     if column == RANKED_AT:

@@ -15,7 +15,15 @@ from nanoseg_bench.drawing.colours import css
 from nanoseg_bench.errors import DatasetError, UsageError
 from nanoseg_bench.files import write_text
 from nanoseg_bench.leaderboard.albums import OUTLINES, build_albums
-from nanoseg_bench.leaderboard.entries import LeaderboardRow, build_entries, csv_rows, groups, several_devices
+from nanoseg_bench.leaderboard.entries import (
+    LeaderboardRow,
+    Row,
+    build_entries,
+    csv_rows,
+    groups,
+    several_devices,
+    words_of,
+)
 from nanoseg_bench.leaderboard.grids import (
     Matrix,
     class_grid,
@@ -26,15 +34,20 @@ from nanoseg_bench.leaderboard.grids import (
 )
 from nanoseg_bench.leaderboard.main_table import build_main_tables, rank_text
 from nanoseg_bench.leaderboard.palette import model_looks
-from nanoseg_bench.leaderboard.protocol import protocol
+from nanoseg_bench.leaderboard.protocol import WORDS, protocol
 from nanoseg_bench.leaderboard.set_remarks import POOLED_AP, POOLED_CURVES, fold_count, set_remarks
 from nanoseg_bench.metrics.size_distribution import BORDER_RULE
+from nanoseg_bench.metrics.table import METRICS
 from nanoseg_bench.pages import number, render, script
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.record import Record
+from nanoseg_bench.wording import counted
 
 _EVAL_SETS = {"test": "test set", "ood": "new shapes", "robustness": "corrupted images"}
 """Those with rows of their own, with their names on the page."""
+
+_TOLD_AS_IT_IS = ("eval_set", "title", "preset", "reference", "seeds")
+_WEIGHTS = ("initial_weights", "reference_initial_weights")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +143,8 @@ def write_page(
         albums=build_albums(scored, pictures.prepared, pictures.runs) if pictures else None,
         outlines={name: css(colour) for name, colour in OUTLINES.items()},
         images_command=_images_command(first.set_name),
+        words=WORDS,
+        told=_told,
         protocol=protocol(first.evaluator, cross_validated=cross_validated),
         as_json=_as_json,
         numbers=[(_EVAL_SETS[name], list(each[0].row), each) for name, each in entries.items() if each],
@@ -151,7 +166,7 @@ def _facts(records: Sequence[Record], prepared: PreparedSet | None) -> dict[str,
     own = [record for record in records if not record.external]
     facts = {
         "data set": first.dataset,
-        "content": first.set_hash,
+        "content hash": first.set_hash,
         "judged on": _judged_on([record for record in records if record.eval_set == "test"], prepared),
         "classes": ", ".join(first.classes),
         "presets": _listed(record.preset for record in own),
@@ -167,11 +182,11 @@ def _facts(records: Sequence[Record], prepared: PreparedSet | None) -> dict[str,
 def _judged_on(records: Sequence[Record], prepared: PreparedSet | None) -> str:
     if not records:
         return ""
-    words = f"{records[0].images} test image{'' if records[0].images == 1 else 's'}"
+    words = counted(records[0].images, "test image")
     if prepared is not None:
-        words += f" of {len({image.source_group for image in prepared.judged_images('test')})} source groups"
+        words += f" of {counted(len({image.source_group for image in prepared.judged_images('test')}), 'source group')}"
     particles = next((value for record in records if (value := record.scores.get("instances_truth"))), None)
-    return words if particles is None else f"{words}, {number(particles)} particles"
+    return words if particles is None else f"{words}, {number(particles)} particle{'' if particles == 1 else 's'}"
 
 
 def _listed(values: Iterable[str]) -> str:
@@ -193,6 +208,20 @@ def _matrices(entries: Sequence[LeaderboardRow]) -> list[Matrix]:
 def _images_command(set_name: str) -> str:
     name, data, runs = (shlex.quote(text) for text in (set_name, f"data/{set_name}", f"runs/{set_name}"))
     return f"nanoseg-bench leaderboard {name} --html --data {data} --runs {runs}"
+
+
+def _told(row: Row, column: str) -> str:
+    """A cell of the tables of seeds: metrics by their titles, numbers as exact as they are worth."""
+    text = row[column]
+    if column in _TOLD_AS_IT_IS or not text:
+        return text
+    of = next((each for each in METRICS if each.name == row["metric"]), None)
+    if column == "metric":
+        return text if of is None else of.in_words
+    if column in _WEIGHTS:
+        return words_of("initial_weights", text)
+    digits = 4 if of is None else of.digits_unscaled + 1
+    return f"{float(text):.{digits}f}".replace("-", "−")
 
 
 def _as_json(value: object) -> str:

@@ -8,6 +8,17 @@ from nanoseg_bench.metrics.ranking import RANK_RULE
 from nanoseg_bench.metrics.size_distribution import BORDER_RULE
 from nanoseg_bench.metrics.size_pairs import LEAST_PAIRS
 
+WORDS = {
+    "preset, seed": "The preset names the recipes, the same budget for all models; the seed decides all that is random "
+    "in a training.",
+    "from scratch": "Trained without weights of an earlier training; otherwise the file of weights is named.",
+    "source group": "All images of one specimen, session, figure or paper: they stand in one part of the split, and "
+    "are drawn together for an interval.",
+    "external": "Predictions that were handed in as a file: beside the table, without a rank.",
+    "val": "Images apart from the training's and the test's, by which the operating point is chosen.",
+}
+"""Words of titles and rows, for who reads a table for the first time."""
+
 
 def protocol(evaluator: str, *, cross_validated: bool = False) -> dict[str, str]:
     """Name of each rule to its text.

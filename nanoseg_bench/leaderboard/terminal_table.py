@@ -69,8 +69,11 @@ def build_terminal_tables(rows: Sequence[Row], kind: str, width: int) -> list[Te
         group = [rows[place] for place in places]
         own = [row for row in group if row["external"] != "true"]
         shared = [each for each in _SHARED if len({row[each] for row in own}) == 1]
+        named = [word for word in name.split(", ") if word]
         words = [words_of(each, own[0][each] or "unseeded") for each in shared]
-        words += [word for word in name.split(", ") if word and word not in words]
+        # The group's name may say it with a hash.
+        words = [word for word in words if not any(each.startswith(f"{word} (") for each in named)]
+        words += [word for word in named if word not in words]
         tables.append(TerminalTable(", ".join(words), _fitting(group, _columns(rows, kind, "seed" in shared), width)))
     return tables
 

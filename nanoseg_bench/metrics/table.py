@@ -44,13 +44,13 @@ _PRECISION = (
     Metric(
         "map_50_95_agnostic", "precision",
         "the same with all particles as one class",
-        hint="The same with all particles as one class",
+        hint="Mask AP over IoU 0.50 to 0.95 with all particles as one class, whatever their class",
         heading="AP any", title="AP50–95, any class", better="higher", interval=True, also=("modality",),
         shown=Shown(bar=True, card=40),
     ),
     Metric(
         "map_50_agnostic", "precision", explained_with="map_50_95_agnostic",
-        hint="The same with all particles as one class",
+        hint="Mask AP at IoU 0.50 with all particles as one class",
         heading="AP50 any", title="AP50, any class", better="higher", interval=True, also=("modality", "ood"),
         shown=Shown(markdown=10, card=80),
     ),
@@ -241,7 +241,7 @@ _SIZES = (
     Metric(
         "diameter_median_error_relative", "sizes",
         "(predicted − true) / true median diameter, all images pooled; positive: particles drawn too large",
-        hint="Of all images pooled, relative to the true median",
+        hint="Error of the median diameter of all images pooled, relative to the true median",
         heading="median diameter error, pooled", title="median diameter error",
         unit="%", digits=1, factor=100, signed=True, better="zero", interval=True, needs_recall=True,
         also=("modality",), shown=Shown(page=150, figure=130, card=150),
@@ -299,7 +299,7 @@ _SIZES = (
         "diameter_pair_error_spread", "sizes",
         "half the distance of the 16th and the 84th percentile of the same errors; of normal errors, their standard "
         "deviation",
-        hint="Half the distance of the 16th and the 84th percentile of the same errors",
+        hint="Half the distance of the 16th and the 84th percentile of the errors of pairs",
         heading="size error of pairs, spread", unit="%", digits=1, factor=100, better="lower", also=("modality",),
         shown=Shown(page=140),
     ),
@@ -455,7 +455,7 @@ _TIMING = (
         "images in memory, 3 predictions as warm-up, the device's clock synchronised, every image of the eval set and "
         "at least 50 measurements unless repeats take longer than 20 seconds; PyTorch for all networks, each on a "
         "rectangle of the longer side of its recipe's input, padded to multiples of 32 px",
-        hint="Median time of one image, batch 1",
+        hint="Median time of one image at batch 1, on the device of the row",
         heading="latency", short="ms/image", unit="ms", digits=0, better="lower", of_the_device=True,
         shown=Shown(page=220, terminal=Terminal(110, 13), markdown=110),
     ),

@@ -171,6 +171,7 @@ class ScaleFacts(Answer):
     sentence: str
     confidence: float
     is_sure: bool
+    left_in_px: bool = Field(description="Whether a person chose px.")
     bar: list[float] | None
     text: str
     value_nm: float | None

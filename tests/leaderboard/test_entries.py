@@ -41,3 +41,14 @@ def test_rows_that_compete_are_together_with_those_from_outside_beside_them(make
     outside = entries(make_record("c", 0.9, external=True))
     assert [[entry.record.model for entry in group.entries] for group in groups(outside)] == [["c"]]
     assert groups(entries(make_record("d", status="failed", reason="no", scores={}))) == []
+
+
+def test_weights_of_one_name_are_told_apart_by_their_hash(make_record):
+    one, other = (f"weights.safetensors sha256:{digit * 64}" for digit in "ab")
+    rows = entries(make_record("a", 0.5, initial_weights=one), make_record("b", 0.4, initial_weights=other))
+    assert sorted(group.name for group in groups(rows)) == [
+        "from weights.safetensors (aaaaaaaa…)",
+        "from weights.safetensors (bbbbbbbb…)",
+    ]
+    rows = entries(make_record("a", 0.5, initial_weights=one), make_record("b", 0.4))
+    assert sorted(group.name for group in groups(rows)) == ["from scratch", "from weights.safetensors"]

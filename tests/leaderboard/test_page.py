@@ -155,6 +155,38 @@ def test_parts_of_a_page_with_everything(write, everything):
     assert page.all("html")[0]["attributes"]["lang"] == "en"
 
 
+def test_every_heading_and_word_is_explained(write, everything):
+    page = write(*everything)
+    wide = [each for each in page.all("table") if "sortable" in each["attributes"].get("class", "")]
+    assert wide
+    # Headings of the main table's columns, without the ends of their axes and their units.
+    headings = {
+        cell["attributes"]["data-column"]: cell
+        for row in page.rows
+        for cell in row["cells"]
+        if cell["attributes"].get("title")
+    }
+    told = [each["text"] for each in page.elements if each["tag"] == "dt" and "details" in each["inside"]]
+    meant = [each["text"] for each in page.elements if each["tag"] == "dd" and "details" in each["inside"]]
+    assert len(told) == len(meant) and all(meant)
+    assert headings and len(told) > len(headings)
+    for cell in headings.values():
+        assert cell["attributes"]["title"] in meant, cell["text"]
+    assert {"preset, seed", "from scratch", "source group", "external"} <= set(told)
+    assert not [text for text in meant if text.lower().startswith("the same")]
+
+
+def test_tables_of_seeds_name_scores_and_round_them(write, scored):
+    page = write(
+        scored("yolo11n", 0.6), scored("yolo11n", 0.5, seed=1), scored("nsyolo", 0.4), scored("nsyolo", 0.45, seed=1)
+    )
+    heads = [row for row in page.rows if any(each["text"] == "SD, another seed" for each in row["cells"])]
+    assert len(heads) == 1
+    cells = [[each["text"] for each in row["cells"]] for row in page.rows]
+    assert ["test", "YOLO11N", "quick", "AP50–95", "2", "0.5500", "0.0707"] in [row[:7] for row in cells]
+    assert "map_50_95</td>" not in page.source.split('id="numbers"')[0]
+
+
 def test_every_row_is_there_with_what_became_of_it(write, everything):
     page = write(*everything)
     _, yolo = page.row("YOLO11N")
@@ -265,6 +297,13 @@ def test_without_images_the_page_says_how_to_get_them(write, make_record):
     page = write(make_record("a", 0.1, set_name="my set"))
     command = "nanoseg-bench leaderboard 'my set' --html --data 'data/my set' --runs 'runs/my set'"
     assert command in [element["text"] for element in page.all("code")]
+
+
+def test_one_group_is_no_groups(tmp_path, prepared_set, make_record):
+    record = make_record("a", 0.1, images=1, set_hash=prepared_set.content_hash)
+    pictures = open_pictures(prepared_set.root, tmp_path, [record])
+    write_page(tmp_path / "page.html", [record], build_tables([record]), pictures)
+    assert "<dd>1 test image of 1 source group</dd>" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_images_of_another_set_are_refused(tmp_path, make_record):

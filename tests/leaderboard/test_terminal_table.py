@@ -99,6 +99,14 @@ def test_rows_whose_trainings_saw_other_numbers_of_images_stand_apart_and_cost_i
     assert [shown[name] for name in ("images seen", "core h", "precision")] == [["28,800"], ["2.75"], ["bfloat16"]]
 
 
+def test_weights_of_one_name_are_named_once_in_a_title_with_their_hash(rows, make_record):
+    weights = [f"weights.safetensors sha256:{digit * 64}" for digit in "ab"]
+    records = [make_record(name, scores=SCORES, initial_weights=each) for name, each in zip("xy", weights, strict=True)]
+    titles = sorted(table.title for table in build_terminal_tables(rows(*records), "test", 80))
+    named = [title for title in titles if "weights" in title]
+    assert named == [f"preset quick, seed 0, from weights.safetensors ({digit * 8}…)" for digit in "ab"]
+
+
 def test_footnotes_name_rows_once_for_each_cause(rows, make_record):
     default = {"scores": {**SCORES, "confidence": 0.25}}
     failed = make_record("mask-rcnn", scores={}, status="failed", reason="[b]no memory[/b]")

@@ -37,6 +37,15 @@ def field_png():
     return png_of(draw_field())
 
 
+@pytest.fixture(scope="session")
+def unscaled_pngs():
+    """Fields without a scale, by name: discs, other discs, and discs with a bar of 90 px that has no text."""
+    # The upper edge of a disc with a sharp rim is straight enough for a bar.
+    plain, more, with_bar = (cv2.GaussianBlur(draw_field(seed), (0, 0), 2) for seed in range(3))
+    with_bar[-14:-10, 200:290] = 255
+    return {"discs.png": png_of(plain), "more.png": png_of(more), "bar.png": png_of(with_bar)}
+
+
 @pytest.fixture
 def discs():
     """(x, y, radius) in px of the discs of ``field_png``."""

@@ -435,6 +435,175 @@ def test_fingers_zoom_select_and_draw(open_page):
     wait_or_clean(page)
 
 
+@pytest.fixture(scope="module")
+def unscaled(chromium, url, unscaled_pngs):
+    """A session with micrographs without a scale, as a cookie."""
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(url)
+    page.locator("#files").set_input_files(
+        [{"name": name, "mimeType": "image/png", "buffer": data} for name, data in unscaled_pngs.items()]
+    )
+    expect(page.locator("#strip .told.done")).to_have_count(len(unscaled_pngs), timeout=ANALYSED_MS)
+    yield context.storage_state()
+    context.close()
+
+
+@pytest.fixture
+def open_unscaled(chromium, url, unscaled):
+    """Opens one of its micrographs in the browser."""
+    contexts, troubles = [], Troubles()
+
+    def open_(name, **more):
+        contexts.append(chromium.new_context(storage_state=unscaled, viewport={"width": 1440, "height": 900}, **more))
+        page = contexts[-1].new_page()
+        troubles.watch(page)
+        page.goto(url)
+        page.locator("#strip .open").filter(has_text=name).click()
+        expect(page.locator("#micrograph-heading")).to_have_text(name)
+        expect(page.locator("#scale-body")).not_to_have_text("Loading…")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert not troubles
+
+
+def test_without_a_scale_bar_the_page_says_what_to_do(open_unscaled):
+    page = open_unscaled("discs.png")
+    expect(page.locator("#scale-badge")).to_have_text("in px")
+    expect(page.locator("#scale-body")).to_contain_text("No scale bar was found in this image")
+    expect(page.locator("#scale-way-bar")).to_have_count(0)
+    # Nothing is marked: the cursor is where a number can be typed at once.
+    page.locator("#scale-edit").click()
+    expect(page.locator("#scale-number-input")).to_be_focused()
+    expect(page.locator("#scale-bar-input")).to_have_count(0)
+    page.locator("#scale-cancel").click()
+    expect(page.locator("#scale-edit")).to_be_focused()
+    # A line along a bar that was overlooked.
+    page.locator("#scale-way-draw").click()
+    expect(page.locator("#tool-hint")).to_be_visible()
+    box = page.locator("#viewport").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x - 60, y)
+    page.mouse.down()
+    page.mouse.move(x + 60, y, steps=4)
+    page.mouse.up()
+    expect(page.locator("#scale-line-input")).to_be_focused()
+    zoom = int(page.locator("#zoom-level").inner_text().split()[0]) / 100
+    page.keyboard.type("240 nm")
+    page.keyboard.press("Enter")
+    expect(page.locator("#scale-badge")).to_have_text("in nm")
+    scale = float(page.locator("#scale-value").inner_text())
+    assert scale == pytest.approx(240 / (120 / zoom), rel=0.02)
+
+    # Another image of that size may take it over.
+    page.locator("#strip .open").filter(has_text="more.png").click()
+    twin = page.locator("#scale-twin-0")
+    expect(twin).to_contain_text("discs.png")
+    twin.click()
+    expect(page.locator("#scale-value")).to_have_text(f"{scale:g}")
+
+    # A person who wants pixels is not asked again, and can go back.
+    page.locator("#scale-edit").click()
+    page.locator("#scale-to-px").click()
+    expect(page.locator("#scale-body")).to_contain_text("You chose to stay in pixels")
+    expect(page.locator("#scale-way-draw")).to_have_count(0)
+    page.locator("#scale-reset").click()
+    expect(page.locator("#scale-way-draw")).to_be_visible()
+
+
+def test_a_bar_without_a_text_is_a_question(open_unscaled):
+    page = open_unscaled("bar.png")
+    expect(page.locator("#scale-body")).to_contain_text("90 px long, may be the scale bar")
+    expect(page.locator("#scale-show")).to_be_visible()
+    # Each way puts the cursor into its own field.
+    page.locator("#scale-edit").click()
+    expect(page.locator("#scale-number-input")).to_be_focused()
+    page.locator("#scale-cancel").click()
+    page.locator("#scale-way-bar").click()
+    expect(page.locator("#scale-bar-input")).to_be_focused()
+    page.keyboard.type("180 nm")
+    page.keyboard.press("Enter")
+    expect(page.locator("#scale-badge")).to_have_text("in nm")
+    assert float(page.locator("#scale-value").inner_text()) == pytest.approx(2, rel=2e-3)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_axe_finds_nothing_without_a_scale(open_unscaled, theme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = open_unscaled("bar.png", color_scheme=theme)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.locator("#confidence").fill("1")
+    expect(page.locator("#figure-count .value")).to_have_text("0")
+    _look(Axe(), page, "no scale, and no particle that counts")
+    assert page.evaluate(_TOO_WIDE) == []
+
+
+def test_where_no_particle_counts_the_page_says_what_to_do(open_page):
+    page = open_page()
+    page.locator("#confidence").fill("1")
+    expect(page.locator("#figure-count .value")).to_have_text("0")
+    expect(page.locator(".outlines path:not(.gone)")).to_have_count(0)
+    page.locator("#none-show").click()
+    expect(page.locator(".outlines path.unsure:not(.gone)").first).to_be_visible()
+    expect(page.locator("#none-show")).to_have_count(0)
+    page.locator("#none-confidence").click()
+    expect(page.locator("#confidence")).to_be_focused()
+    page.locator("#filters-reset").click()
+    expect(page.locator("#none-confidence")).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [390, 900])
+def test_all_parts_are_one_press_away_on_a_small_screen(open_page, width):
+    page = open_page(width)
+    bar = page.locator("#jump")
+    top = bar.bounding_box()["y"]
+    for part in ("result", "scale", "filters", "charts", "downloads", "micrograph"):
+        bar.locator(f'a[href="#{part}"]').click()
+        page.wait_for_timeout(100)
+        heading = page.locator(f"#{part} h2").first.bounding_box()
+        assert 0 <= heading["y"] < top / 2, part
+        expect(bar.locator("[aria-current]")).to_have_attribute("href", f"#{part}")
+    # What a filter does is seen beside it.
+    bar.locator('a[href="#filters"]').click()
+    before = count_of(page)
+    page.locator("#min_diameter").fill(f"{median_of(page):g}")
+    expect(page.locator("#figure-count .value")).not_to_have_text(str(before))
+    assert 0 < count_of(page) < before
+    expect(page.locator("#jump-figures")).to_contain_text(f"{count_of(page)} particles · D50 {median_of(page):g}")
+    # Nothing at the end of the page hides below it.
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    foot = page.locator("#footer-text").bounding_box()
+    assert foot["y"] + foot["height"] <= bar.bounding_box()["y"]
+
+
+def test_on_a_wide_screen_there_is_no_such_bar(open_page):
+    expect(open_page(1280).locator("#jump")).not_to_be_visible()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_lies_on_the_micrograph(open_page, width):
+    """Scale bars stand in its corners."""
+    page = open_page(width)
+    covered = page.evaluate(
+        """() => {
+          const edges = (element) => element.getBoundingClientRect();
+          const { left, top, right, bottom } = edges(document.querySelector("#viewport"));
+          const corners = [[left + 3, top + 3], [right - 3, top + 3], [left + 3, bottom - 3], [right - 3, bottom - 3]];
+          const covers = (box, [x, y]) => box.left <= x && x <= box.right && box.top <= y && y <= box.bottom;
+          const inside = [...document.querySelectorAll(".stage > :not(#viewport)")].map((each) => [each, edges(each)])
+            .filter(([, box]) => box.width > 1 && corners.some((corner) => covers(box, corner)));
+          return inside.map(([each]) => each.id);
+        }"""
+    )
+    assert covered == []
+    zoom, viewport = (page.locator(name).bounding_box() for name in ("#zoom-level", "#viewport"))
+    assert zoom["y"] + zoom["height"] <= viewport["y"]
+
+
 def test_a_chart_picks_particles_out(open_page):
     page = open_page()
     plot = page.locator("#chart-sizes .plot")

@@ -44,6 +44,8 @@ from nanoseg_bench.images import IMAGE_SUFFIXES, image_size, open_image
 # Colours of early releases are those of the screen.
 _KEYS = frozenset({"version", "shapes", "imagePath", "imageData", "imageHeight", "imageWidth", "nanoseg"})
 _KEYS |= {"lineColor", "fillColor"}
+OF_ITS_NAME = ", which has the JSON's name"
+"""End of a note of an image that was taken for its name."""
 _SHAPE_KEYS = frozenset({"label", "points", "shape_type", "group_id", "mask", "flags", "line_color", "fill_color"})
 _READ_FLAGS = frozenset({"crowd", "on_mark", *BY_HAND})
 
@@ -238,7 +240,7 @@ def _find_image(path: Path, image_path: Any, image_root: Path | None) -> tuple[P
             if found is None:
                 continue
             if named and not same_name(found.name, named):
-                return found, (f"its image {image_path!r} is missing; took {found.name}, which has the JSON's name",)
+                return found, (f"its image {_as_stored(image_path)} is missing; took {found.name}{OF_ITS_NAME}",)
             if not same_name(PurePosixPath(named).stem, stem):
                 return found, _note_of_own_image(path, found, own)
             return found, ()
@@ -246,17 +248,24 @@ def _find_image(path: Path, image_path: Any, image_root: Path | None) -> tuple[P
     unusable = next(filter(None, told), "")
     if unusable:
         raise MissingImageError(f"{path}: its image {unusable}")
+    states = isinstance(image_path, str) and image_path.strip()
+    what = f"its image {_as_stored(image_path)} is missing" if states else "it names no image ('imagePath')"
     raise MissingImageError(
-        f"{path}: its image {image_path!r} is missing, and there is no {stem}{IMAGE_SUFFIXES[0]} (or other image "
-        "suffix) beside it; put the image beside the JSON, or delete the JSON"
+        f"{path}: {what}, and no image with the JSON's name, such as {stem}{IMAGE_SUFFIXES[0]}, lies beside it; put "
+        "the image beside the JSON, or delete the JSON"
     )
+
+
+def _as_stored(image_path: str) -> str:
+    """In quotes, with back-slashes as they are; what would command a terminal stays escaped."""
+    return repr(image_path).replace("\\\\", "\\")
 
 
 def _note_of_own_image(path: Path, found: Path, own: Sequence[str]) -> tuple[str, ...]:
     beside = next((path.parent / name for name in own if (path.parent / name).is_file()), found)
     if beside.name == found.name:
         return ()
-    return (f"annotates {found.name}, as the file says, and not {beside.name}, which has the JSON's name",)
+    return (f"annotates {found.name}, as the file says, and not {beside.name}{OF_ITS_NAME}",)
 
 
 def _check_size(path: Path, document: dict[str, Any], image_path: Path, width: int, height: int) -> None:

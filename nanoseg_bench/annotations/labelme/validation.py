@@ -16,7 +16,7 @@ from nanoseg_bench.annotations.errors import NotAnAnnotationError
 from nanoseg_bench.annotations.extents import outer_box, place_of
 from nanoseg_bench.annotations.faults import SeveralFaultsError
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Rle
-from nanoseg_bench.annotations.labelme.reading import open_labelme
+from nanoseg_bench.annotations.labelme.reading import OF_ITS_NAME, open_labelme
 from nanoseg_bench.annotations.labels import is_in_order, not_in_classes, warn_of_similar_labels
 from nanoseg_bench.annotations.raster import area, to_rle
 from nanoseg_bench.annotations.source import Source
@@ -101,13 +101,16 @@ def check_labelme_folder(folder: Path, classes: Sequence[str] | None) -> FolderC
             if image in images:
                 check.add(entry.path, "error", f"annotates {image.name}, and so does {images[image].name}; keep one")
             images.setdefault(image, entry.path)
-            if micrograph.image_path.is_relative_to(unpacked):
+            inside = micrograph.image_path.is_relative_to(unpacked)
+            if inside:
                 check.add(entry.path, "warning", "its image is missing and was found inside the file; put it beside it")
             labels = [each.label for each in micrograph.instances if each.label is not None and not each.ignored]
             check.labels.update(labels)
             for label in labels:
                 first_files.setdefault(label, entry.name)
             for severity, message in check_micrograph(micrograph, classes):
+                if inside and message.endswith(OF_ITS_NAME):
+                    continue  # that name is the unpacked image's
                 check.add(entry.path, severity, message)
     if classes is None:
         for message in warn_of_similar_labels(check.labels, first_files):

@@ -9,6 +9,9 @@ from nanoseg_bench.measure.scale import NONE, FoundScale, parse_length, parse_sc
 from nanoseg_bench.measure.scale.result import Ends
 from nanoseg_bench.report.analysis.micrograph import AnalysedMicrograph, judged, scale_sentence, scale_warnings
 
+LEFT_IN_PX = "left out by hand"
+"""Where a scale is from that a person did not want."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleChoice:
@@ -60,7 +63,7 @@ def rescale(analysed: AnalysedMicrograph, choice: ScaleChoice) -> AnalysedMicrog
         return analysed
     if choice.pixels:
         scale = FoundScale(None, NONE, 0.0, found.bar, found.text, found.value_nm, others=found.others)
-        sentence = "left out by hand"
+        sentence = LEFT_IN_PX
     elif choice.accept:
         if found.nm_per_px is None:
             raise ScaleError(

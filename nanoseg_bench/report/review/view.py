@@ -27,6 +27,7 @@ from nanoseg_bench.report.report_input import Method
 from nanoseg_bench.report.review.filters import Filters
 from nanoseg_bench.report.review.geometry import MultiPolygon, outline_of
 from nanoseg_bench.report.review.sample import ReviewedSample, make_sample, without_options
+from nanoseg_bench.report.review.scale import LEFT_IN_PX
 
 _SCATTERS = {"circularity_area": ("area", "circularity"), "aspect_ratio": ("diameter", "aspect_ratio")}
 """Quantities across and up, by the name of the chart."""
@@ -106,6 +107,7 @@ def detail_of(analysed: AnalysedMicrograph, outlines: Sequence[MultiPolygon] | N
             "sentence": image.scale_source,
             "confidence": scale.confidence,
             "is_sure": scale.is_sure,
+            "left_in_px": image.scale_source == LEFT_IN_PX,
             "bar": None if scale.bar is None else list(scale.bar),
             "text": scale.text,
             "value_nm": scale.value_nm,

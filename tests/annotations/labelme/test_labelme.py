@@ -123,7 +123,7 @@ def test_image_in_another_folder(labelme_file, tmp_path):
     path.with_suffix(".png").rename(tmp_path / "images" / "b.PNG")
     assert read_labelme(path).image_path.samefile(tmp_path / "images" / "b.PNG")
     (tmp_path / "images").rename(tmp_path / "moved")
-    with pytest.raises(AnnotationError, match=r"images\\\\b\.PNG' is missing"):
+    with pytest.raises(AnnotationError, match=r"images\\b\.PNG' is missing"):
         read_labelme(path)
     assert read_labelme(path, tmp_path / "moved").image_path == tmp_path / "moved" / "b.PNG"
 
@@ -159,6 +159,20 @@ def test_exif_rotation_counts_for_the_size(labelme_file):
     exif[0x0112] = 6
     Image.new("L", (60, 40)).save(path.with_suffix(".jpg"), exif=exif)
     assert (read_labelme(path).width, read_labelme(path).height) == (40, 60)
+
+
+@pytest.mark.parametrize("image_path", [None, "", " ", 3, "absent"])
+def test_a_file_that_names_no_image_says_so(labelme_file, image_path):
+    path = labelme_file([polygon()], imagePath=image_path, image=False)
+    with pytest.raises(AnnotationError, match=r"a\.json: it names no image \('imagePath'\), and no image .* a\.png"):
+        read_labelme(path)
+
+
+def test_the_name_of_a_missing_image_commands_no_terminal(labelme_file):
+    path = labelme_file([polygon()], imagePath="x\x1b[31m.png", image=False)
+    with pytest.raises(AnnotationError, match="is missing") as caught:
+        read_labelme(path)
+    assert str(caught.value).isprintable()
 
 
 def test_faulty_files_are_named(labelme_file, tmp_path):

@@ -179,6 +179,19 @@ def test_an_image_inside_the_file_only_is_a_warning(labelme_file):
     assert [each.name for each in path.parent.iterdir()] == ["a.json"]
 
 
+def test_an_image_inside_the_file_is_told_once(labelme_file):
+    import base64
+
+    path = labelme_file([box(5, 5, 20, 20)], name="a")
+    document = json.loads(path.read_text())
+    document["imageData"] = base64.b64encode(path.with_suffix(".png").read_bytes()).decode()
+    document["imagePath"] = "IMG_1.jpg"
+    path.write_text(json.dumps(document))
+    path.with_suffix(".png").unlink()
+    _, _, message = only(path.parent)
+    assert "found inside the file" in message
+
+
 def test_a_folder_without_annotations_lists_its_images(tmp_path):
     for name in ("b/two.tif", "one.PNG", ".hidden/three.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

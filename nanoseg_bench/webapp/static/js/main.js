@@ -8,6 +8,7 @@ import { isUnsaved, onTrouble } from "./saving.js";
 import { changed, on, state } from "./state.js";
 import { onTrouble as onSampleTrouble, ownFilters } from "./sample.js";
 import { startHelp, tellModel } from "./help.js";
+import { startJump } from "./jump.js";
 import { complain } from "./messages.js";
 import { startCharts } from "./charting.js";
 import { startDownloads } from "./downloads.js";
@@ -35,6 +36,7 @@ async function start() {
   startCharts();
   startTable();
   startDownloads();
+  startJump();
   on("micrographs", openFirst);
   addEventListener("beforeunload", (event) => isUnsaved() && event.preventDefault());
   await poll();

@@ -1,7 +1,7 @@
 // Figures of the result, what a reader must know of them, and the table of statistics.
 
 import { activeSummary, changed, on, sampleIds, state } from "./state.js";
-import { byId, h, put } from "./dom.js";
+import { byId, h, icon, put } from "./dom.js";
 import { interval, length, ratio, statistic } from "./format.js";
 import { hint, hinted, withHint } from "./hints.js";
 import { hasText, t } from "./language.js";
@@ -43,8 +43,17 @@ function draw() {
     of("d10")?.value !== null && of("d10") ? tile("figure-range", [h("span", {}, `${length(of("d10").value)} – ${length(of("d90").value)}`), h("small", {}, ` ${unit}`)], hinted("result.range")) : null,
     of("gsd")?.value !== null && of("gsd") ? tile("figure-gsd", ratio(of("gsd").value), hinted("result.gsd")) : null);
   const notes = [...statistics.warnings];
-  put(byId("warnings"), leftOut(statistics), notes.length ? h("details", { class: "notes", open: notes.length < 3 }, h("summary", {}, t("result.notes", { n: notes.length })), h("ul", {}, notes.map((text) => h("li", {}, text)))) : null);
+  put(byId("warnings"), count ? null : nothingCounts(), leftOut(statistics), notes.length ? h("details", { class: "notes", open: notes.length < 3 }, h("summary", {}, t("result.notes", { n: notes.length })), h("ul", {}, notes.map((text) => h("li", {}, text)))) : null);
   drawTable(statistics);
+}
+
+/** No number to show: what can be done about it. */
+function nothingCounts() {
+  const { filters, showLeftOut } = state;
+  return h("div", { class: "ask" }, h("p", {}, h("b", {}, t("result.none"))), h("p", {}, t("result.none.why")),
+    h("div", { class: "row" },
+      showLeftOut ? null : h("button", { type: "button", class: "small", id: "none-show", onclick: () => { state.showLeftOut = true; changed("view"); draw(); byId("viewport").focus(); } }, icon("hidden"), t("result.none.show")),
+      filters.confidence === null ? null : h("button", { type: "button", class: "small", id: "none-confidence", onclick: () => byId("confidence").focus() }, t("result.none.confidence"))));
 }
 
 function leftOut(statistics) {

@@ -9,6 +9,8 @@ import { hinted } from "./hints.js";
 import { scale as inWords } from "./format.js";
 import { t } from "./language.js";
 
+const TWINS = 3; // scales of other images that are offered
+
 let editing = false;
 let shown = "";
 
@@ -27,30 +29,74 @@ function draw() {
     return put(body, h("p", { class: "soft" }, t("stage.loading")));
   }
   const { scale } = detail;
-  const content = JSON.stringify([detail.id, scale, editing, state.line, sampleIds().length]);
+  const content = JSON.stringify([detail.id, scale, editing, state.line, sampleIds().length, scale.used ? null : twins()]);
   if (content === shown) return;
   const focus = body.contains(document.activeElement) ? document.activeElement.id : null;
   shown = content;
   const badge = byId("scale-badge");
   badge.hidden = false;
-  const asks = !scale.used && scale.nm_per_px !== null && scale.source !== "pixels";
+  const asks = !scale.used && scale.nm_per_px !== null;
   badge.className = `badge ${scale.used ? "good" : "look"}`;
   badge.textContent = t(scale.used ? "scale.used" : asks ? "scale.asks" : "scale.px");
-  put(body, asks ? question(scale) : standing(scale), editing ? editor(scale) : null);
+  put(body, asks ? question(scale) : scale.used ? standing(scale) : without(scale), editing ? editor(scale) : null);
   if (focus) byId(focus)?.focus();
 }
 
+/** What is marked is a bar, since a length was read beside it; without one it may be the edge of a particle. */
+const isStrip = (scale) => scale.bar !== null && !scale.text;
+
 function standing(scale) {
-  const value = scale.used
-    ? h("p", { class: "big" }, h("b", { id: "scale-value" }, inWords(scale.used)), ` ${t("scale.unit")}`)
-    : h("p", {}, hinted("scale.none"));
   return [
-    value,
-    h("p", { class: "soft" }, scale.used ? hinted("scale.source", { source: scale.sentence }) : t("scale.none.ways")),
+    h("p", { class: "big" }, h("b", { id: "scale-value" }, inWords(scale.used)), ` ${t("scale.unit")}`),
+    h("p", { class: "soft" }, hinted("scale.source", { source: scale.sentence })),
     editing ? null : h("div", { class: "row" },
-      h("button", { type: "button", class: "small", id: "scale-edit", onclick: edit }, icon("ruler"), t(scale.used ? "scale.edit" : "scale.set")),
-      scale.used && sampleIds().length > 1 ? h("button", { type: "button", class: "small", id: "scale-all", title: t("scale.all.title"), onclick: () => useForAll(scale.used) }, t("scale.all", { n: sampleIds().length })) : null),
+      h("button", { type: "button", class: "small", id: "scale-edit", onclick: () => edit() }, icon("ruler"), t("scale.edit")),
+      sampleIds().length > 1 ? h("button", { type: "button", class: "small", id: "scale-all", title: t("scale.all.title"), onclick: () => useForAll(scale.used) }, t("scale.all", { n: sampleIds().length })) : null),
   ];
+}
+
+/** Why there is no scale, and each way to one. */
+function without(scale) {
+  const none = h("p", {}, hinted("scale.none"));
+  const why = h("p", { class: "soft" }, t(...reasonOf(scale)));
+  if (editing) return [none, why];
+  if (scale.left_in_px) return [none, why, h("div", { class: "row" }, setButton(), resetButton())];
+  if (isReciprocal(scale)) return [none, why, h("div", { class: "row" }, setButton())];
+  const like = twins();
+  const advice = (key, ...buttons) => h("li", {}, h("span", {}, t(key)), h("div", { class: "row" }, buttons));
+  return [
+    none, why,
+    h("ul", { class: "advice" },
+      scale.bar ? advice("scale.advice.strip", way("scale-way-bar", "scale.advice.strip.do", () => edit("scale-bar-input"), "ruler"), way("scale-show", "scale.show.bar", () => showBar(scale.bar))) : null,
+      advice(scale.bar ? "scale.advice.draw" : "scale.advice.draw.first", way("scale-way-draw", "scale.draw", drawLine, "ruler")),
+      like.length ? advice("scale.advice.twin", ...like.map((each, i) => h("button", { type: "button", class: "small", id: `scale-twin-${i}`, title: each.name, onclick: () => change({ nm_per_px: each.nm_per_px }, "scale.changed") }, t("scale.advice.twin.do", { scale: inWords(each.nm_per_px), name: each.name.split("/").at(-1) })))) : null,
+      advice("scale.advice.type", setButton("scale.advice.type.do", "scale-number-input")),
+      h("li", {}, t("scale.advice.pixels"))),
+  ];
+}
+
+function reasonOf(scale) {
+  if (scale.left_in_px) return ["scale.none.left"];
+  if (isReciprocal(scale)) return ["scale.reciprocal", { text: scale.text }];
+  return isStrip(scale) ? ["scale.none.strip", { px: lengthOf(scale.bar).toFixed(0) }] : ["scale.none.bar"];
+}
+
+const setButton = (key = "scale.set", field = null) => h("button", { type: "button", class: "small", id: "scale-edit", onclick: () => edit(field) }, icon("ruler"), t(key));
+
+const resetButton = () => h("button", { type: "button", class: "link small", id: "scale-reset", onclick: () => change({ reset: true }, "scale.reset.done") }, t("scale.reset"));
+
+const way = (id, key, action, symbol = null) => h("button", { type: "button", class: "small", id, onclick: action }, symbol ? icon(symbol) : null, t(key));
+
+/** A diffraction pattern: what was read is no length. */
+const isReciprocal = (scale) => !scale.left_in_px && scale.nm_per_px === null && scale.bar === null && scale.text !== "";
+
+const lengthOf = ([x0, y0, x1, y1]) => Math.hypot(x1 - x0, y1 - y0);
+
+/** Images of the same size with a scale, one of each scale: micrographs of one session are often alike in it. */
+function twins() {
+  const { width, height } = activeDetail();
+  const found = state.micrographs.filter((each) => each.id !== state.active && each.nm_per_px && each.width === width && each.height === height);
+  return found.filter((each, i) => found.findIndex((other) => inWords(other.nm_per_px) === inWords(each.nm_per_px)) === i).slice(0, TWINS);
 }
 
 /** Below the gate nobody gets nanometres unasked. */
@@ -61,41 +107,46 @@ function question(scale) {
       h("p", {}, t(scale.text ? "scale.ask.found" : "scale.ask.number", { scale: inWords(scale.nm_per_px), text: scale.text })),
       h("div", { class: "row" },
         h("button", { type: "button", class: "primary small", id: "scale-accept", onclick: () => change({ accept: true }, "scale.accepted") }, icon("check"), t("scale.accept")),
-        h("button", { type: "button", class: "small", id: "scale-edit", onclick: edit }, t("scale.set")),
+        h("button", { type: "button", class: "small", id: "scale-edit", onclick: () => edit() }, t("scale.set")),
         h("button", { type: "button", class: "link small", id: "scale-pixels", onclick: () => change({ pixels: true }, "scale.in-px") }, t("scale.stay")))),
     scale.bar ? h("button", { type: "button", class: "link small", id: "scale-show", onclick: () => showBar(scale.bar) }, t("scale.show")) : null,
   ];
 }
 
-function edit() {
+/** Open the fields; the cursor goes to the one that this image needs, or to the one that is named. */
+function edit(field = null) {
   editing = true;
   draw();
-  byId("scale-body").querySelector("input, button.way")?.focus();
+  const target = (field && byId(field)) ?? byId("scale-body").querySelector(".ways input");
+  target?.focus();
+  target?.select();
 }
 
 function editor(scale) {
   const { line } = state;
-  const rows = [];
-  if (line) {
-    rows.push(form("scale-line", t("scale.line.length"), t("scale.line.hint", { px: Math.hypot(line[2] - line[0], line[3] - line[1]).toFixed(1) }), (text) => change({ line, length: text }, "scale.changed"), scale.text));
-  } else {
-    if (scale.bar) rows.push(form("scale-bar", t("scale.bar.length"), t("scale.bar.hint"), (text) => change({ bar_length: text }, "scale.changed"), scale.text));
-    rows.push(form("scale-number", t("scale.number"), t("scale.number.hint"), (text) => {
-      const value = Number(text.replace(",", "."));
-      if (!(value > 0)) throw new Error(t("scale.number.wrong", { text }));
-      return change({ nm_per_px: value }, "scale.changed");
-    }, scale.used ? inWords(scale.used) : ""));
-  }
+  const drawButton = h("button", { type: "button", class: "small way", id: "scale-draw", onclick: drawLine }, icon("ruler"), t(line ? "scale.draw.again" : "scale.draw"));
   const others = line ? [] : scale.others.filter((each) => each.value_nm !== null);
   return h("div", { class: "ways" },
-    rows,
+    line ? ofLine(line, scale) : inOrder(scale),
     others.length ? h("div", {}, h("p", { class: "soft" }, t("scale.others")), h("div", { class: "row" }, others.map((each, i) =>
       h("button", { type: "button", class: "small way", id: `scale-other-${i}`, onclick: () => change({ line: each.bar, length: `${each.value_nm} nm` }, "scale.changed") }, each.text || `${each.value_nm} nm`)))) : null,
     h("div", { class: "row" },
-      h("button", { type: "button", class: "small way", id: "scale-draw", onclick: drawLine }, icon("ruler"), t(line ? "scale.draw.again" : "scale.draw")),
-      h("button", { type: "button", class: "link small", id: "scale-reset", onclick: () => change({ reset: true }, "scale.reset.done") }, t("scale.reset")),
+      drawButton,
+      resetButton(),
       scale.used ? h("button", { type: "button", class: "link small", id: "scale-to-px", onclick: () => change({ pixels: true }, "scale.in-px") }, t("scale.in-pixels")) : null,
       h("button", { type: "button", class: "link small", id: "scale-cancel", onclick: () => { close(); byId("scale-edit")?.focus(); } }, t("cancel"))));
+}
+
+const ofLine = (line, scale) => form("scale-line", t("scale.line.length"), t("scale.line.hint", { px: lengthOf(line).toFixed(1) }), (text) => change({ line, length: text }, "scale.changed"), isReciprocal(scale) ? "" : scale.text);
+
+/** The likeliest way first: what is marked is mostly the bar, and where nothing is marked, there may be none. */
+function inOrder(scale) {
+  const bar = scale.bar ? form("scale-bar", t(isStrip(scale) ? "scale.strip.length" : "scale.bar.length"), t(isStrip(scale) ? "scale.strip.length.hint" : "scale.bar.hint"), (text) => change({ bar_length: text }, "scale.changed"), scale.text) : null;
+  return [bar, form("scale-number", t(bar ? "scale.number.or" : "scale.number"), t("scale.number.hint"), (text) => {
+    const value = Number(text.replace(",", "."));
+    if (!(value > 0)) throw new Error(t("scale.number.wrong", { text }));
+    return change({ nm_per_px: value }, "scale.changed");
+  }, scale.used ? inWords(scale.used) : "")];
 }
 
 function form(id, label, help, action, value) {

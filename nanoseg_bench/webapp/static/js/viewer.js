@@ -47,6 +47,7 @@ export class Viewer {
   /** Show another micrograph. */
   open({ address, width, height }) {
     this.size = { width, height };
+    this.host.style.setProperty("--tall", String(height / width)); // on small screens it takes no more room than that
     this.picture.setAttribute("width", width);
     this.picture.setAttribute("height", height);
     this.picture.setAttribute("href", address);
