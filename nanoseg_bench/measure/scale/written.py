@@ -109,10 +109,10 @@ def read_written(pixels: NDArray[np.uint8], *, read_text: bool) -> Written:
     stated: list[StatedLength] = []
     labelled: list[LabelledBar] = []
     for windows in _windows(grey.shape[0], grey.shape[1], find_banners(pixels), bars):
-        known = len(lines)
+        known = lines
         for window in windows:
-            lines += _read(reader, pixels, window, lines)
-        new = stated_lengths(grey, lines[known:])
+            lines = with_readings(lines, _read(reader, pixels, window))
+        new = stated_lengths(grey, [line for line in lines if not any(line is other for other in known)])
         stated += new
         labelled += label_bars(grey, bars, [each for each in new if not each.text.reciprocal], lines)
         labelled.sort(key=lambda each: -each.confidence)
@@ -165,12 +165,12 @@ def _contains(window: tuple[int, int, int, int], other: tuple[int, int, int, int
     return window[1] <= (other[1] + other[3]) / 2 <= window[3]
 
 
-def _read(reader: Reader, pixels: NDArray[np.uint8], window: _Window, known: Sequence[Line]) -> list[Line]:
-    """The lines of a window, in pixels of the whole image, without those that are known."""
+def _read(reader: Reader, pixels: NDArray[np.uint8], window: _Window) -> list[Line]:
+    """The lines of a window, in pixels of the whole image."""
     part = pixels[window.top : window.bottom, window.left : window.right]
     if min(part.shape[:2]) < _LEAST_SIDE:
         return []
-    moved = [
+    return [
         replace(
             line,
             left=line.left + window.left,
@@ -181,7 +181,20 @@ def _read(reader: Reader, pixels: NDArray[np.uint8], window: _Window, known: Seq
         for line in reader.read(part, window.side)
         if not _is_cut(line, window, part.shape[1], pixels.shape[1])
     ]
-    return [line for line in moved if not any(_same_place(line, other) for other in known)]
+
+
+def with_readings(known: Sequence[Line], new: Sequence[Line]) -> list[Line]:
+    """Lines with those of a further look; of two at one place the first stays, unless only the other names a length.
+
+    At some sizes a picture's ground is taken for a part of the line, and what is read of it is no length.
+    """
+    lines = list(known)
+    for line in new:
+        same = [other for other in lines if _same_place(line, other)]
+        if same and (not read_lengths(line.text) or any(read_lengths(other.text) for other in same)):
+            continue
+        lines = [other for other in lines if not any(other is each for each in same)] + [line]
+    return lines
 
 
 def _is_cut(line: Line, window: _Window, width: int, whole: int) -> bool:
