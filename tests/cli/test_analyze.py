@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -261,6 +262,25 @@ def test_the_border_and_the_scale_are_the_users(run, tmp_path, capsys):
     capsys.readouterr()
     assert analyze(run, tmp_path / "none", tmp_path / "in", "--to", "word") == 0
     assert rows_of(tmp_path / "none", "samples.csv")["unit"].iloc[0] == "px"
+
+
+@pytest.mark.parametrize("given", [("--scale-line", "100,150,180,90", "--scale-bar", "40nm"), ("--scale", "0.4nm")])
+def test_one_scale_for_images_of_unlike_sizes_is_told(run, tmp_path, capsys, given):
+    for name, height in (("a", HEIGHT), ("b", HEIGHT), ("c", HEIGHT // 2)):
+        write_field(tmp_path / "in" / f"{name}.png", 0)
+        whole = np.asarray(Image.open(tmp_path / "in" / f"{name}.png"))
+        Image.fromarray(whole[:height]).save(tmp_path / "in" / f"{name}.png")
+    says = "0.4 nm/px of all images, and they have unlike sizes: "
+    sizes = f"{WIDTH} × {HEIGHT} px (a, b), {WIDTH} × {HEIGHT // 2} px (c)"
+    assert analyze(run, tmp_path / "out", tmp_path / "in", *given, "--to", "excel") == 0
+    # Console lines are broken where the terminal ends.
+    assert f"{says}{sizes}".replace(" ", "") in re.sub(r"\s", "", capsys.readouterr().out)
+    kept = json.loads((tmp_path / "out" / "analysis.json").read_text())["samples"][0]["warnings"]
+    assert [sizes in sentence for sentence in kept].count(True) == 1
+    (tmp_path / "scales.csv").write_text("name,nm_per_px\nc,0.8\n")
+    own = (*given, "--scale-csv", tmp_path / "scales.csv", "--to", "excel")
+    assert analyze(run, tmp_path / "own", tmp_path / "in", *own) == 0
+    assert "unlike sizes" not in capsys.readouterr().out, "the odd one has a scale of its own"
 
 
 @pytest.mark.parametrize(("gap", "is_cut"), [(0, True), (1, True), (4, False)])

@@ -86,7 +86,7 @@ class Written:
     reciprocal: str = ""
 
 
-def read_written(pixels: NDArray[np.uint8], *, read_text: bool) -> Written:
+def read_written(pixels: NDArray[np.uint8], *, read_text: bool, everywhere: bool = True) -> Written:
     """Look for bars and, where text is read, for what they and the information bar say.
 
     Text is looked for where it mostly stands: in information bars or the lower part of the image, and at strips that
@@ -95,6 +95,7 @@ def read_written(pixels: NDArray[np.uint8], *, read_text: bool) -> Written:
     Args:
         pixels: (H, W) or (H, W, 3) uint8.
         read_text: Without it, ``bars``, ``info`` and ``reciprocal`` stay empty.
+        everywhere: Whether it is looked for in all of the image, too, where the other places have no labelled bar.
 
     Raises:
         MissingExtraError: Text is to be read and RapidOCR is not installed.
@@ -108,7 +109,7 @@ def read_written(pixels: NDArray[np.uint8], *, read_text: bool) -> Written:
     lines: list[Line] = []
     stated: list[StatedLength] = []
     labelled: list[LabelledBar] = []
-    for windows in _windows(grey.shape[0], grey.shape[1], find_banners(pixels), bars):
+    for windows in _windows(grey.shape[0], grey.shape[1], find_banners(pixels), bars, everywhere):
         known = lines
         for window in windows:
             lines = with_readings(lines, _read(reader, pixels, window))
@@ -134,7 +135,9 @@ class _Window:
     side: int
 
 
-def _windows(height: int, width: int, banners: Sequence[Mark], bars: Sequence[Bar]) -> Iterator[list[_Window]]:
+def _windows(
+    height: int, width: int, banners: Sequence[Mark], bars: Sequence[Bar], everywhere: bool
+) -> Iterator[list[_Window]]:
     """Where lettering is looked for: one list after the other, until a bar has its label."""
     strips = [(each.left, each.top, each.right, each.bottom) for each in banners]
     lower = (0, int((1 - _LOWER) * height), width, height)
@@ -147,8 +150,9 @@ def _windows(height: int, width: int, banners: Sequence[Mark], bars: Sequence[Ba
     if strips:
         yield small[-1:]
     yield [_Window(*lower, min(2 * width, _LARGE)), *(_Window(*each, _LARGE) for each in outside)]
-    yield [_Window(0, 0, width, height, _SMALLEST)]
-    yield [_Window(0, 0, width, height, _SMALL)]
+    if everywhere:
+        yield [_Window(0, 0, width, height, _SMALLEST)]
+        yield [_Window(0, 0, width, height, _SMALL)]
 
 
 def _around(bar: Bar, height: int, width: int) -> tuple[int, int, int, int]:
