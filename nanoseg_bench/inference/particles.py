@@ -87,7 +87,7 @@ def flag_marks(
     if not instances:
         return (), ()
     height, width = pixels.shape[:2]
-    marks = find_marks(pixels)
+    marks = find_marks(pixels, rows=True)
     if not marks.found:
         return tuple(instances), ()
     flags = lies_on_marks((to_rle(each, height, width) for each in instances), marks, pixels)
