@@ -11,6 +11,7 @@ from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.raster import to_mask, to_rle
 from nanoseg_bench.marks.coverage import lies_on_marks
 from nanoseg_bench.marks.detection import find_marks
+from nanoseg_bench.marks.mark import Mark
 from nanoseg_bench.metrics.size_distribution import equivalent_diameters
 
 
@@ -25,6 +26,7 @@ class Particles:
             first; those that lie on marks are flagged.
         magnification: Of the tiles that it was looked at in, over the whole on one canvas; 1 without tiles.
         cut: Those of ``instances`` that may be pieces of larger particles, as the network outlined them.
+        marks: What is written on the micrograph; empty where nobody looked.
     """
 
     width: int
@@ -32,6 +34,7 @@ class Particles:
     instances: tuple[Instance, ...]
     magnification: float = 1.0
     cut: tuple[Instance, ...] = ()
+    marks: tuple[Mark, ...] = ()
 
     @property
     def particles(self) -> tuple[Instance, ...]:
@@ -69,18 +72,24 @@ class PredictedImage(Particles):
     source_sha256: str | None = None
 
 
-def flag_marks(instances: Sequence[Instance], pixels: NDArray[np.uint8]) -> tuple[Instance, ...]:
+def flag_marks(
+    instances: Sequence[Instance], pixels: NDArray[np.uint8]
+) -> tuple[tuple[Instance, ...], tuple[Mark, ...]]:
     """The same instances; those that lie mostly on an information bar, a scale bar or lettering are flagged.
 
     Args:
         instances: Of the image.
         pixels: (H, W) or (H, W, 3) uint8.
+
+    Returns:
+        The instances; and what is written on the image, for which nobody looks where there is no instance.
     """
     if not instances:
-        return ()
+        return (), ()
     height, width = pixels.shape[:2]
-    marks = find_marks(pixels)
+    marks = find_marks(pixels, rows=True)
     if not marks.found:
-        return tuple(instances)
+        return tuple(instances), ()
     flags = lies_on_marks((to_rle(each, height, width) for each in instances), marks, pixels)
-    return tuple(replace(each, on_mark=flag) for each, flag in zip(instances, flags, strict=True))
+    flagged = tuple(replace(each, on_mark=flag) for each, flag in zip(instances, flags, strict=True))
+    return flagged, marks.found

@@ -166,8 +166,15 @@ class Predictor:
             else:
                 cut = [each for each, may in zip(found, may_be_cut(found, limit), strict=True) if may]
         labelled = tuple(each if each.label else replace(each, label=CLASSLESS) for each in found)
-        instances = labelled if keep_marks else flag_marks(labelled, pixels)
-        return Particles(width=width, height=height, instances=instances, magnification=magnification, cut=tuple(cut))
+        instances, marks = (labelled, ()) if keep_marks else flag_marks(labelled, pixels)
+        return Particles(
+            width=width,
+            height=height,
+            instances=instances,
+            magnification=magnification,
+            cut=tuple(cut),
+            marks=marks,
+        )
 
 
 def open_predictor(

@@ -100,7 +100,7 @@ _BLOT = 1.5
 """Wider than this, in strokes of its line, is no stroke."""
 
 
-def find_marks(pixels: NDArray[np.uint8]) -> Marks:
+def find_marks(pixels: NDArray[np.uint8], *, rows: bool = False) -> Marks:
     """Find what was written onto a micrograph.
 
     - A banner is a flat strip along the upper or lower edge with lettering in it.
@@ -113,12 +113,14 @@ def find_marks(pixels: NDArray[np.uint8]) -> Marks:
 
     Args:
         pixels: (H, W) or (H, W, 3) uint8.
+        rows: Whether a row of words along the upper or lower edge is lettering, too, also without a banner under it.
+            Preparation does without, so that prepared sets and published tables stay what they were.
     """
     grey = _grey(pixels)
     shrunk = MAX_SIDE / max(grey.shape)
     if shrunk < 1:
-        return _enlarge(_find(_shrink(pixels, shrunk), []), find_banners(pixels), grey.shape)
-    return _find(pixels, find_banners(pixels))
+        return _enlarge(_find(_shrink(pixels, shrunk), [], rows), find_banners(pixels), grey.shape)
+    return _find(pixels, find_banners(pixels), rows)
 
 
 def find_banners(pixels: NDArray[np.uint8]) -> list[Mark]:
@@ -134,7 +136,7 @@ def find_banners(pixels: NDArray[np.uint8]) -> list[Mark]:
     return [strip for strip in strips if _area(strip) and _is_written_on(grey[strip.box])]
 
 
-def _find(pixels: NDArray[np.uint8], banners: Sequence[Mark]) -> Marks:
+def _find(pixels: NDArray[np.uint8], banners: Sequence[Mark], with_rows: bool) -> Marks:
     grey = _grey(pixels)
     height, width = grey.shape
     lines: list[list[Region]] = []
@@ -148,7 +150,8 @@ def _find(pixels: NDArray[np.uint8], banners: Sequence[Mark]) -> Marks:
         bars += [region(label, labels, stats, grey) for label in _bar_labels(labels, stats, grey)]
         boxes += _boxes(labels, stats, grey)
     bars = [bar for bar in bars if bar.stands_out >= _BAR_STANDS_OUT]
-    lines = [line for line in lines if _is_text(line, bars, boxes, grey.shape)]
+    rows = _rows_of_print(lines, height) if with_rows else set()
+    lines = [line for line in lines if id(line) in rows or _is_text(line, bars, boxes, grey.shape)]
     text = [_around(TEXT, line) for line in lines]
     if sum(_area(mark) for mark in set(text)) > _MAX_TEXT * height * width:
         lines, text = [], []
@@ -257,6 +260,38 @@ def _is_text(line: Sequence[Region], bars: Sequence[Region], boxes: Sequence[Reg
         return False
     hollowed = sum(each.is_hollowed for each in line)
     return hollowed >= 2 * _LONG or (in_frame and len(line) >= _LONG and hollowed >= _LONG - 1)
+
+
+def _rows_of_print(lines: Sequence[Sequence[Region]], height: int) -> set[int]:
+    """The lines, by their ``id``, that make up a row of print along the upper or lower edge.
+
+    An instrument may write its row onto the specimen, without a bar under it. Words that stand apart are lines of their
+    own, and each would be taken for a part of a pattern, since the others look like it.
+    """
+    rows: list[list[Sequence[Region]]] = []
+    for line in lines:
+        mark = _around(TEXT, line)
+        if len(line) < 2 or (mark.bottom > _CORNER * height and mark.top < (1 - _CORNER) * height):
+            continue
+        row = next((row for row in rows if row[0][0].labels is line[0].labels and _on_level(row[0], line)), None)
+        if row is None:
+            rows.append([line])
+        else:
+            row.append(line)
+    found: set[int] = set()
+    for row in rows:
+        letters = [letter for line in row for letter in line]
+        hollowed = sum(letter.is_hollowed for letter in letters)
+        if len(row) > 1 and hollowed >= 2 * _LONG and _share_base(letters) and _has_few_alike(letters):
+            found.update(id(line) for line in row)
+    return found
+
+
+def _on_level(one: Sequence[Region], other: Sequence[Region]) -> bool:
+    first, second = _around(TEXT, one), _around(TEXT, other)
+    low, tall = sorted((first.bottom - first.top, second.bottom - second.top))
+    overlap = min(first.bottom, second.bottom) - max(first.top, second.top)
+    return low >= _ALIKE * tall and overlap >= _LEVEL * low
 
 
 def _share_base(line: Sequence[Region]) -> bool:

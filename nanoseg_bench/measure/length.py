@@ -4,10 +4,11 @@ import math
 import re
 from dataclasses import dataclass
 
+from nanoseg_bench.decimals import read_decimal
 from nanoseg_bench.errors import MeasurementError, UsageError
 from nanoseg_bench.images.scale import nm_per_unit
 
-_TEXT = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([^\s\d.,].*?)\s*")
+_TEXT = re.compile(r"\s*(\d+(?:[.,]\d*)?|[.,]\d+)\s*([^\s\d.,].*?)\s*")
 _PIXELS = ("px", "pixel", "pixels")
 
 
@@ -55,7 +56,10 @@ def parse_min_diameter(text: str) -> Length:
     match = _TEXT.fullmatch(text)
     if match is None:
         raise UsageError(f"{text!r}: is no length with a unit; write it as 5nm or 12px")
-    value, unit = float(match[1]), match[2]
+    try:
+        value, unit = read_decimal(match[1]), match[2]
+    except ValueError as error:
+        raise UsageError(f"{text!r}: {error}") from error
     if not math.isfinite(value):
         raise UsageError(f"{text!r}: is too large")
     if unit.lower() in _PIXELS:

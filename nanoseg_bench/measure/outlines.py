@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nanoseg_bench.annotations.instance import Instance, Polygon, Rle
 from nanoseg_bench.annotations.raster import iou_matrix, rle_to_window, to_rle
 from nanoseg_bench.measure.columns import SHAPE_SURE_FROM_PX, SQUARE_UP_TO
-from nanoseg_bench.measure.field import Field
+from nanoseg_bench.measure.field import Box, Field
 from nanoseg_bench.measure.kinds import is_cube
 from nanoseg_bench.measure.morphology import Morphology, find_hull, measure_mask
 from nanoseg_bench.measure.shape_names.main_part import describe_main_part
@@ -63,8 +63,11 @@ class MeasuredOutlines:
         outlines: Each by itself, in their order.
         described: Whether outlines have descriptors.
         field: The part that shows the specimen.
-        values: (N,) of each quantity that is measured of a particle by itself, px; NaN where it is not known.
+        values: (N,) of each quantity that is measured of a particle by itself, px; NaN where it is not known. The
+            border weight is that of the edges of the field alone.
         at_border: (N,) whether it touches the border of the field.
+        at_covered: (N,) whether its box touches what covers the field.
+        weights: (N,) border weights of the edges and of what covers the field together.
         names: Of the shapes; None where there is none.
         overlaps: Who shares pixels with whom.
     """
@@ -75,6 +78,8 @@ class MeasuredOutlines:
     field: Field
     values: dict[str, NDArray[np.float64]]
     at_border: NDArray[np.bool_]
+    at_covered: NDArray[np.bool_]
+    weights: NDArray[np.float64]
     names: tuple[str | None, ...]
     overlaps: Overlaps
 
@@ -137,7 +142,7 @@ def measure_outlines(
     )
     numbers = [each.numbers for each in outlines]
     boxes = np.array([each.box for each in outlines], dtype=np.int64).reshape(-1, 4)
-    at_border = _touches(boxes, field)
+    at_border, at_covered = _touches(boxes, field), _touches_covered(boxes, field)
     named = _name(outlines, at_border, shapes) if isinstance(shapes, ShapeNamer) else _as_names(shapes, len(instances))
     names = tuple(None if each is None else each.name for each in named)
     values = _quantities(numbers)
@@ -155,6 +160,8 @@ def measure_outlines(
         field=field,
         values=values,
         at_border=at_border,
+        at_covered=at_covered,
+        weights=_weights_beside_covered(boxes, at_border | at_covered, field),
         names=names,
         overlaps=_overlaps(outlines, values["area"]),
     )
@@ -186,6 +193,15 @@ def _touches(boxes: NDArray[np.int64], field: Field) -> NDArray[np.bool_]:
     return touching
 
 
+def _touches_covered(boxes: NDArray[np.int64], field: Field) -> NDArray[np.bool_]:
+    """By their boxes, as at the border: only so the weights of the others are exact."""
+    touching = np.zeros(len(boxes), dtype=bool)
+    left, top, right, bottom = boxes.T
+    for x0, y0, x1, y1 in field.covered:
+        touching |= (left <= x1) & (right >= x0) & (top <= y1) & (bottom >= y0) & (right > left)
+    return touching
+
+
 def _quantities(numbers: Sequence[Morphology | None]) -> dict[str, NDArray[np.float64]]:
     names = Morphology.__dataclass_fields__
     return {
@@ -199,6 +215,35 @@ def _border_weights(boxes: NDArray[np.int64], at_border: NDArray[np.bool_], fiel
     left, top, right, bottom = boxes.T
     places = (field.width - 1 - (right - left)) * (field.height - 1 - (bottom - top)).astype(np.float64)
     return field.width * field.height / np.where(at_border | (right == left), np.nan, places)
+
+
+def _weights_beside_covered(boxes: NDArray[np.int64], touching: NDArray[np.bool_], field: Field) -> NDArray[np.float64]:
+    """The same where the box touches nothing that covers the field, either: Miles–Lantuéjoul beside several edges."""
+    weights = _border_weights(boxes, touching, field)
+    if not field.covered:
+        return weights
+    sizes = np.column_stack([boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]])
+    whole = float(field.width * field.height)
+    for position in np.flatnonzero(~np.isnan(weights)).tolist():
+        width, height = (int(side) for side in sizes[position])
+        # Places are the upper left corner's.
+        corners = Field(left=field.left + 1, top=field.top + 1, right=field.right - width, bottom=field.bottom - height)
+        hidden = [(x0 - width, y0 - height, x1 + 1, y1 + 1) for x0, y0, x1, y1 in field.covered]
+        weights[position] = whole / (whole / weights[position] - _joint_area(hidden, corners))
+    return weights
+
+
+def _joint_area(boxes: Sequence[Box], within: Field) -> int:
+    """Pixels of a field that lie in any of the boxes."""
+    edges = np.array(boxes, dtype=np.int64).reshape(-1, 4)
+    x0, x1 = (np.clip(edges[:, side], within.left, within.right) for side in (0, 2))
+    y0, y1 = (np.clip(edges[:, side], within.top, within.bottom) for side in (1, 3))
+    columns, rows = np.unique(np.concatenate([x0, x1])), np.unique(np.concatenate([y0, y1]))
+    # Between neighbouring edges a box covers all or nothing.
+    across = (x0[:, None] <= columns[:-1]) & (columns[:-1] < x1[:, None])
+    down = (y0[:, None] <= rows[:-1]) & (rows[:-1] < y1[:, None])
+    covered = (down.T.astype(np.int64) @ across) > 0
+    return int(np.diff(rows) @ covered @ np.diff(columns))
 
 
 def _overlaps(outlines: Sequence[MeasuredOutline], areas: NDArray[np.float64]) -> Overlaps:

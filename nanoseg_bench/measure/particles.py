@@ -31,7 +31,7 @@ EXCLUSIONS = {
     BELOW_CONFIDENCE: "the model is less sure of it than asked for",
     IGNORED: "a region that the annotator marked as not to be judged",
     ON_MARK: "an information bar, a scale bar or lettering was taken for a particle",
-    AT_BORDER: "it is cut by the edge of the field",
+    AT_BORDER: "it is cut by the edge of the field, or by what is written on it",
     TOO_SMALL: "it is smaller than the user wants particles to be",
     TOO_LARGE: "it is larger than the user wants particles to be",
     OTHER_NAME: "it has none of the classes or shapes that the user asked for",
@@ -52,7 +52,8 @@ class Rules:
         confidence: Those of a lower one do not, unless a person changed or drew them; None counts all.
         min_diameter: Those of a smaller equivalent diameter do not; None counts all.
         max_diameter: Those of a larger one do not.
-        keep_marks: What lies on information bars, scale bars and lettering counts, too.
+        keep_marks: What lies on information bars, scale bars and lettering counts, too, and so does what touches
+            scale bars and lettering inside of the field.
     """
 
     confidence: float | None = None
@@ -73,7 +74,7 @@ class Rules:
         """
         rules = [] if border_counts else ["touch no border of the field"]
         if not self.keep_marks:
-            rules.append("lie on no information bar, scale bar or lettering")
+            rules.append(f"lie on {'' if border_counts else 'or touch '}no information bar, scale bar or lettering")
         if self.confidence is not None:
             rules.append(f"have a confidence of {self.confidence:.3g} or more")
         if self.min_diameter is not None:
@@ -91,7 +92,7 @@ class Decisions:
 
     Attributes:
         removed: Do not count.
-        counted: Count although they lie on a mark or touch the border of the field.
+        counted: Count although they lie on a mark or touch one, or the border of the field.
     """
 
     removed: frozenset[int] = frozenset()
@@ -157,12 +158,14 @@ def judge_particles(
     instances, count = measured.instances, len(measured.instances)
     numbers = np.arange(1, count + 1)
     by_hand = np.isin(numbers, list(decisions.counted))
-    reasons = _reasons(_holding(measured, rules, decisions, by_hand, nm_per_px, image))
+    at_border = measured.at_border if rules.keep_marks else measured.at_border | measured.at_covered
+    reasons = _reasons(_holding(measured, rules, decisions, by_hand, at_border, nm_per_px, image))
     present = np.array([set(each) <= set(_THERE) for each in reasons], dtype=bool)
     values = dict(measured.values)
     values["nearest_neighbour"] = _nearest(values["x"], values["y"], present)
+    weights = values["border_weight"] if rules.keep_marks else measured.weights
     # What the border cuts and a person counts all the same stands for itself alone.
-    values["border_weight"] = np.where(by_hand & measured.at_border, 1.0, values["border_weight"])
+    values["border_weight"] = np.where(by_hand & at_border, 1.0, weights)
     values["nm_per_px"] = np.full(count, np.nan if nm_per_px is None else nm_per_px)
     others = {
         "image": [image] * count,
@@ -171,7 +174,7 @@ def judge_particles(
         "shape": list(measured.names),
         "origin": [each.origin for each in instances],
         "exclusion": [BETWEEN_REASONS.join(each) or None for each in reasons],
-        "touches_border": measured.at_border,
+        "touches_border": at_border,
         "overlaps": _overlapping(measured.overlaps, values["area"], present),
         "shape_uncertain": values["diameter"] < SHAPE_SURE_FROM_PX,
     }
@@ -205,6 +208,7 @@ def _holding(
     rules: Rules,
     decisions: Decisions,
     by_hand: NDArray[np.bool_],
+    at_border: NDArray[np.bool_],
     nm_per_px: float | None,
     image: str,
 ) -> Mapping[str, NDArray[np.bool_]]:
@@ -222,7 +226,7 @@ def _holding(
         BELOW_CONFIDENCE: (measured.values["confidence"] < lowest) & model_alone,
         ON_MARK: on_mark & ~by_hand & (not rules.keep_marks),
         IGNORED: _flags(each.ignored for each in instances) & ~on_mark,
-        AT_BORDER: measured.at_border & ~by_hand,
+        AT_BORDER: at_border & ~by_hand,
         TOO_SMALL: diameter < least,
         TOO_LARGE: diameter > most,
     }

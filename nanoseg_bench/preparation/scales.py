@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nanoseg_bench.decimals import read_decimal
 from nanoseg_bench.errors import PreparationError
 from nanoseg_bench.images.scale import PLAUSIBLE_NM_PER_PX
 from nanoseg_bench.preparation.name_table import NAME, NameTable, read_name_table, read_rows
@@ -23,7 +24,7 @@ class ScaleTable:
     def lookup(self, record: Named) -> float | None:
         """The scale of a micrograph; None where no row fits it."""
         cell = self.names.lookup(record)
-        return None if cell is None else float(cell)
+        return None if cell is None else read_decimal(cell)
 
     def check(self, records: Sequence[Named]) -> list[str]:
         """One sentence for the micrographs that have no row, and one for the rows that fit no micrograph.
@@ -47,7 +48,7 @@ class ScaleTable:
 
 
 def read_scale_table(path: Path) -> ScaleTable:
-    """Read a CSV with the columns ``name`` and ``nm_per_px``.
+    """Read a CSV with the columns ``name`` and ``nm_per_px``, with decimal points or commas.
 
     Raises:
         PreparationError: The file cannot be read, lacks a column, or a value is no plausible scale.
@@ -59,13 +60,11 @@ def read_scale_table(path: Path) -> ScaleTable:
 
 
 def _parse(cell: str, where: str) -> float:
-    if "," in cell:
-        raise PreparationError(f"{where}: {NM_PER_PX} is {cell!r}; write decimals with a point, without separators")
     try:
-        value = float(cell)
+        value = read_decimal(cell)
     except ValueError as error:
         raise PreparationError(
-            f"{where}: {NM_PER_PX} is {cell!r}; give a number, the nanometres that one pixel spans"
+            f"{where}: {NM_PER_PX} is {cell!r}; {error}, the nanometres that one pixel spans"
         ) from error
     if not (math.isfinite(value) and value > 0):
         raise PreparationError(f"{where}: {NM_PER_PX} is {cell!r}; it must be above 0")

@@ -71,7 +71,7 @@ def main() -> None:
         pixels = render()
         Image.fromarray(pixels).save(path)
         predictor = open_predictor()
-        typed = Choices(nm_per_px=0.5)
+        typed = Choices(nm_per_px=0.5, read_text=False)
         find_instances(pixels, predictor, typed)  # the first call of an engine is slower
         timed("find particles", lambda: find_instances(pixels, predictor, typed), repeats)
         timed("find the scale, without OCR", lambda: find_scale(pixels, read_text=False), repeats)

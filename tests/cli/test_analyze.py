@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -261,6 +262,55 @@ def test_the_border_and_the_scale_are_the_users(run, tmp_path, capsys):
     capsys.readouterr()
     assert analyze(run, tmp_path / "none", tmp_path / "in", "--to", "word") == 0
     assert rows_of(tmp_path / "none", "samples.csv")["unit"].iloc[0] == "px"
+
+
+@pytest.mark.parametrize("label", ["box", "lettering"])
+def test_a_particle_that_a_label_cuts_does_not_count(run, tmp_path, label):
+    """Lettering that stands on the specimen without a bar under it cuts particles as a bar does."""
+    image = np.full((HEIGHT, WIDTH), 60, np.uint8)
+    for x, y in ((100, 100), (300, 100), (500, 100), (430, 380)):
+        cv2.circle(image, (x, y), 40, 170, -1)
+    if label == "box":
+        image[400:460, 380:560] = 255
+        cv2.putText(image, "200 nm", (400, 430), cv2.FONT_HERSHEY_SIMPLEX, 1, 0, 2)
+        image[445:451, 420:520] = 0
+    else:
+        cv2.putText(image, "SE SEM 15.0kV X30,000 WD 7.7mm", (20, 430), cv2.FONT_HERSHEY_SIMPLEX, 1, 255, 2)
+    (tmp_path / "in").mkdir()
+    Image.fromarray(image).save(tmp_path / "in" / "a.png")
+    counts = {}
+    for name, more in (("plain", ()), ("kept", ("--keep-marks",)), ("border", ("--border", "keep"))):
+        out = tmp_path / name
+        assert (
+            analyze(run, out, tmp_path / "in", "--scale", "1nm", "--min-diameter", "60px", "--to", "excel", *more) == 0
+        )
+        particles = rows_of(out, "particles.csv")
+        counts[name] = int(particles["exclusion"].isna().sum())
+        if name == "plain":
+            cut = particles[particles["y_px"] > 300]
+            assert cut["touches_border"].all() and (counts["plain"], len(cut) > 0) == (3, True)
+            weights = particles.loc[particles["exclusion"].isna(), "border_weight"]
+            assert (weights > 1.4).all(), "of 600 × 480 px, places of 81 px that no edge cuts are fewer than 72 %"
+    assert counts["kept"] == counts["border"] == 4
+
+
+@pytest.mark.parametrize("given", [("--scale-line", "100,150,180,90", "--scale-bar", "40nm"), ("--scale", "0.4nm")])
+def test_one_scale_for_images_of_unlike_sizes_is_told(run, tmp_path, capsys, given):
+    for name, height in (("a", HEIGHT), ("b", HEIGHT), ("c", HEIGHT // 2)):
+        write_field(tmp_path / "in" / f"{name}.png", 0)
+        whole = np.asarray(Image.open(tmp_path / "in" / f"{name}.png"))
+        Image.fromarray(whole[:height]).save(tmp_path / "in" / f"{name}.png")
+    says = "0.4 nm/px of all images, and they have unlike sizes: "
+    sizes = f"{WIDTH} × {HEIGHT} px (a, b), {WIDTH} × {HEIGHT // 2} px (c)"
+    assert analyze(run, tmp_path / "out", tmp_path / "in", *given, "--to", "excel") == 0
+    # Console lines are broken where the terminal ends.
+    assert f"{says}{sizes}".replace(" ", "") in re.sub(r"\s", "", capsys.readouterr().out)
+    kept = json.loads((tmp_path / "out" / "analysis.json").read_text())["samples"][0]["warnings"]
+    assert [sizes in sentence for sentence in kept].count(True) == 1
+    (tmp_path / "scales.csv").write_text("name,nm_per_px\nc,0.8\n")
+    own = (*given, "--scale-csv", tmp_path / "scales.csv", "--to", "excel")
+    assert analyze(run, tmp_path / "own", tmp_path / "in", *own) == 0
+    assert "unlike sizes" not in capsys.readouterr().out, "the odd one has a scale of its own"
 
 
 @pytest.mark.parametrize(("gap", "is_cut"), [(0, True), (1, True), (4, False)])

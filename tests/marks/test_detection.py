@@ -82,6 +82,38 @@ def test_an_information_bar_is_found_to_the_row(field, write, ground, on_top):
     assert find_marks(image).of(BANNER) == [expected]
 
 
+@pytest.mark.parametrize("on_top", [False, True])
+@pytest.mark.parametrize("grey", [0, 255])
+def test_a_row_of_words_on_the_specimen_is_lettering_and_no_information_bar(field, write, grey, on_top):
+    """As microscopes write it that put no bar under it."""
+    image = field(960, 1280)
+    top = 12 if on_top else 920
+    words = [
+        (24, "LLNL"),
+        (280, "SE"),
+        (370, "SEM"),
+        (520, "LEI"),
+        (640, "30.0kV"),
+        (800, "X90,000"),
+        (960, "WD 7.7mm"),
+    ]
+    places = [write(image, word, (left, top), grey, 30) for left, word in [*words, (1160, "100nm")]]
+    marks = find_marks(image, rows=True).found
+    assert {mark.kind for mark in marks} == {TEXT}
+    for place in places:
+        assert max(iou(mark, *place) for mark in marks) > 0.6, place
+    assert not find_banners(image)
+    assert len(find_marks(image).found) < len(words), "prepared sets stay what they were"
+
+
+def test_rings_in_rows_are_no_lettering(field):
+    image = field(960, 1280)
+    for row in range(40, 960, 80):
+        for column in range(40, 1280, 60):
+            cv2.circle(image, (column, row), 14, 255, 4)
+    assert not find_marks(image, rows=True).found
+
+
 def test_a_flat_strip_without_print_is_no_information_bar(field):
     image = field()
     image[472:] = 0

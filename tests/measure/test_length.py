@@ -13,6 +13,7 @@ from nanoseg_bench.measure.length import Length, parse_min_diameter
         ("500pm", 0.5, "nm"),
         (".5um", 500, "nm"),
         ("3PX", 3, "px"),
+        ("1,5nm", 1.5, "nm"),
     ],
 )
 def test_lengths_with_a_unit(text, value, unit):
@@ -20,7 +21,7 @@ def test_lengths_with_a_unit(text, value, unit):
     assert (found.value, found.unit) == (pytest.approx(value), unit)
 
 
-@pytest.mark.parametrize("text", ["5", "nm", "-5nm", "5 inch", "1,5nm", "5 1/nm", "", "nan nm"])
+@pytest.mark.parametrize("text", ["5", "nm", "-5nm", "5 inch", "1,2,3nm", "5 1/nm", "", "nan nm"])
 def test_what_is_no_length_is_refused_with_the_way_out(text):
     with pytest.raises(UsageError, match="write it as 5nm or 12px"):
         parse_min_diameter(text)

@@ -139,8 +139,8 @@ def test_a_minimum_in_nm_needs_a_scale():
 
 def test_the_rules_in_words():
     assert Rules(confidence=0.25, min_diameter=Length(5, "nm")).sentence == (
-        "Particles count that touch no border of the field, lie on no information bar, scale bar or lettering, have a "
-        "confidence of 0.25 or more and have a diameter of 5 nm or more."
+        "Particles count that touch no border of the field, lie on or touch no information bar, scale bar or "
+        "lettering, have a confidence of 0.25 or more and have a diameter of 5 nm or more."
     )
 
 
@@ -213,10 +213,10 @@ def test_overlaps_against_counted_pixels(seed):
 def test_the_edge_of_an_information_bar_is_a_border():
     bar = Mark(BANNER, 0, 100, WIDTH, HEIGHT)
     field = find_field([Mark(TEXT, 5, 5, 30, 20), bar], HEIGHT, WIDTH)
-    assert field == Field(right=WIDTH, bottom=100)
+    assert field == Field(right=WIDTH, bottom=100, covered=((5, 5, 30, 20),))
     assert find_field([Mark(BANNER, 0, 0, WIDTH, 15), bar], HEIGHT, WIDTH) == Field(top=15, right=WIDTH, bottom=100)
     assert find_field([], HEIGHT, WIDTH) == Field(right=WIDTH, bottom=HEIGHT)
-    assert field.inset(2) == Field(left=2, top=2, right=WIDTH - 2, bottom=98)
+    assert field.inset(2) == Field(left=2, top=2, right=WIDTH - 2, bottom=98, covered=((3, 3, 32, 22),))
     assert field.inset(50) == field, "nothing would be left"
     table = measure(box(20, 80, 20, 20), box(60, 79, 20, 20), field=field)
     assert table["touches_border"].tolist() == [True, False]
@@ -235,6 +235,48 @@ def test_border_weights_make_up_for_all_places_where_a_box_touches(width, height
         if left + width <= WIDTH - 1 and top + height <= HEIGHT - 1
     ]
     table = measure(box(*places[0], width, height), box(*places[-1], width, height))
+    assert not table["touches_border"].any()
+    assert table["border_weight"].to_numpy() * len(places) == pytest.approx(WIDTH * HEIGHT)
+
+
+LETTERING = Field(right=WIDTH, bottom=HEIGHT, covered=((100, 90, 150, 108), (90, 85, 120, 95), (20, 20, 24, 24)))
+"""Two boxes that lie over each other, and a small one."""
+
+
+@pytest.mark.parametrize(
+    ("place", "touches"),
+    [
+        ((40, 40, 20, 20), False),
+        ((60, 60, 29, 24), False),
+        ((60, 60, 30, 25), True),
+        ((18, 18, 9, 9), True),
+        ((151, 100, 5, 5), False),
+        ((150, 100, 5, 5), True),
+        ((0, 60, 5, 5), True),
+    ],
+)
+def test_what_is_written_on_the_field_is_a_border(place, touches):
+    one = measure(box(*place), field=LETTERING)
+    assert one["touches_border"].tolist() == [touches]
+    assert one["exclusion"].notna().tolist() == [touches]
+    kept = measure(box(*place), field=LETTERING, rules=Rules(keep_marks=True))
+    bare = measure(box(*place))
+    pd.testing.assert_frame_equal(kept, bare, check_exact=True)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (30, 7), (25, 60)])
+def test_border_weights_make_up_for_what_is_written_too(width, height):
+    """Literally, as beside the border alone."""
+    places = [
+        (left, top)
+        for left in range(1, WIDTH - width)
+        for top in range(1, HEIGHT - height)
+        if not any(
+            left <= x1 and left + width >= x0 and top <= y1 and top + height >= y0
+            for x0, y0, x1, y1 in LETTERING.covered
+        )
+    ]
+    table = measure(box(*places[0], width, height), box(*places[-1], width, height), field=LETTERING)
     assert not table["touches_border"].any()
     assert table["border_weight"].to_numpy() * len(places) == pytest.approx(WIDTH * HEIGHT)
 
@@ -276,11 +318,12 @@ def test_a_mask_of_another_size_is_refused():
         measure(Instance(None, Rle(4, 5, mask_to_rle(np.ones((4, 5))).counts)))
 
 
-def test_large_and_small_discs_of_a_boolean_model(disc, placed):
+@pytest.mark.parametrize(("field", "images"), [(None, 80), (LETTERING, 160)])
+def test_large_and_small_discs_of_a_boolean_model(disc, placed, field, images):
     """Half of the discs are large; unweighted, too few of those that touch no border are; weighted, half are again."""
     rng = np.random.default_rng(3)
     tables = []
-    for _ in range(80):
+    for _ in range(images):
         instances = []
         for diameter in rng.choice([12.0, 60.0], 16):
             mask = disc(diameter, rng)
@@ -288,7 +331,7 @@ def test_large_and_small_discs_of_a_boolean_model(disc, placed):
             inside = (left < WIDTH) and (top < HEIGHT) and left + mask.shape[1] > 0 and top + mask.shape[0] > 0
             if inside:
                 instances.append(placed(mask, int(left), int(top), HEIGHT, WIDTH))
-        tables.append(measure(*instances))
+        tables.append(measure(*instances, field=field))
     known = counted(pd.concat(tables, ignore_index=True))
     large = known["diameter_px"] > 30
     weights = known["border_weight"]

@@ -49,7 +49,8 @@ def test_both_sides_without_a_partner_are_reported(scales):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ('a,"0,42"', r"scales\.csv, line 2 \(a\): nm_per_px is '0,42'; write decimals with a point"),
+        ('a,"1,234"', r"scales\.csv, line 2 \(a\): nm_per_px is '1,234'; may be 1\.234 or 1234; write 1\.234 or 1234"),
+        ('a,"1.234,5"', r"nm_per_px is '1\.234,5'; write it without separators of thousands"),
         ("a,0,42", r"line 2: 3 cells where the header has 2.*decimals with a point"),
         ("a,2 nm", r"nm_per_px is '2 nm'; give a number"),
         ("a,", r"nm_per_px is ''; give a number"),
@@ -69,8 +70,8 @@ def test_faulty_rows(scales, row, message):
 def test_german_spreadsheet(scales):
     table = read_scale_table(scales("\ufeffname;nm_per_px\r\nprobe ä;0.5\r\n"))
     assert table.lookup(record("probe ä")) == 0.5
-    with pytest.raises(PreparationError, match="'0,5'; write decimals with a point"):
-        read_scale_table(scales("name;nm_per_px\na;0,5\n"))
+    commas = read_scale_table(scales('name;nm_per_px\na;0,5\nb;"1,47"\n'))
+    assert (commas.lookup(record("a")), commas.lookup(record("b"))) == (0.5, 1.47)
     with pytest.raises(PreparationError, match="CSV UTF-8"):
         read_scale_table(scales("name;nm_per_px\nä;0.5\n", "latin-1"))
 

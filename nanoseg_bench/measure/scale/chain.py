@@ -69,8 +69,9 @@ def find_scale(
 
     What is tried, until something holds: ``nm_per_px`` as given; ``line``, or the bar that is found, with the length
     ``bar_nm`` as given; metadata of the file; words of the information bar (HFW, pixel size); the scale bar and its
-    text. Where two of them differ by more than 3 %, that is a warning, and the user is asked. The scale bar of a
-    diffraction pattern (1/nm) is refused. Nothing found is an answer, too: sizes are in pixels then.
+    text. Where two of them differ by more than 3 %, that is a warning, and the user is asked. What is given is compared
+    with what is read, too, where that is sure: a wrong scale falsifies every number. The scale bar of a diffraction
+    pattern (1/nm) is refused. Nothing found is an answer, too: sizes are in pixels then.
 
     Args:
         micrograph: Its file, or its pixels, (H, W) or (H, W, 3) uint8.
@@ -94,11 +95,13 @@ def find_scale(
     if line is not None:
         _require_inside(line, pixels.shape[1], pixels.shape[0])
     stated = _from_metadata(said, str(micrograph) if isinstance(micrograph, Path | str) else "the image")
-    if nm_per_px is not None:
-        return _compared(_typed(nm_per_px), [stated])
-    if line is not None and bar_nm is not None:
-        return _compared(_drawn(line, bar_nm), [stated])
-    written = read_written(pixels, read_text=has_reader() if read_text is None else read_text)
+    reads = has_reader() if read_text is None else read_text
+    given = _typed(nm_per_px) if nm_per_px is not None else None
+    if given is None and line is not None and bar_nm is not None:
+        given = _drawn(line, bar_nm)
+    if given is not None:
+        return _compared(given, [stated, *(_legible(pixels) if reads else ())])
+    written = read_written(pixels, read_text=reads)
     if written.bare is not None and line_length(written.bare.line) < _LEAST_BARE * max(pixels.shape[:2]):
         written = replace(written, bare=None)
     if bar_nm is not None:
@@ -144,6 +147,17 @@ def restate(
         raise ScaleError("no scale bar was found in this micrograph; draw a line along it, and say how long it is")
     # What is read in the image is what the person corrects: it contradicts nothing. The file's own scale does.
     return replace(_compared(given, [found] if found.source == METADATA else []), others=found.others)
+
+
+def _legible(pixels: NDArray[np.uint8]) -> list[FoundScale]:
+    """What the image itself says so clearly that it would be filled in unasked: the surest statement of it.
+
+    It only checks what a person gave, often of images without a bar: where bars seldom are is not searched for it.
+    """
+    written = read_written(pixels, read_text=True, everywhere=False)
+    read = _from_info(written.info, pixels.shape[1])
+    found = [_by_bars(written, [_from_bar(bar, SCALE_BAR) for bar in written.bars]), read]
+    return [each for each in found if each.is_sure][:1]
 
 
 def _require_inside(line: Ends, width: int, height: int) -> None:
@@ -289,11 +303,14 @@ def _differences(found: FoundScale, others: Sequence[FoundScale]) -> Iterator[st
     for other in others:
         # What is hardly a statement contradicts nothing.
         if other.nm_per_px is not None and _differs(found, other) and other.confidence >= _RIVAL * found.confidence:
-            yield (
+            both = (
                 f"{_NAMES[found.source]} ({found.text}) says {found.nm_per_px:.4g} nm/px, {_NAMES[other.source]} "
-                f"({other.text}) {other.nm_per_px:.4g}; look which is right, and give it "
-                f"(--scale {found.nm_per_px:.4g}nm)"
+                f"({other.text}) {other.nm_per_px:.4g}"
             )
+            if found.source in (TYPED, LINE):
+                yield f"{both}; {_NAMES[found.source]} is used, look whether it is right"
+            else:
+                yield f"{both}; look which is right, and give it (--scale {found.nm_per_px:.4g}nm)"
 
 
 _NAMES = {

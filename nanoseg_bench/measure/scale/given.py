@@ -3,9 +3,9 @@
 import math
 import re
 
+from nanoseg_bench.decimals import read_decimal
 from nanoseg_bench.errors import ScaleError
 from nanoseg_bench.images.scale import PLAUSIBLE_NM_PER_PX, nm_per_unit
-from nanoseg_bench.measure.scale.text import parse_number
 
 _QUANTITY = re.compile(
     r"\s*(?P<number>[\d.,]+(?:[eE][-+]?\d+)?)\s*(?P<unit>[^\d\s/.,]*)\s*(?:(?:/|per)\s*(?:px|pixels?))?\s*"
@@ -13,7 +13,7 @@ _QUANTITY = re.compile(
 
 
 def parse_scale(text: str) -> float:
-    """Nanometres per pixel from ``0.42nm``, ``0.42 nm/px``, ``1.2 µm``; a number alone is nanometres.
+    """Nanometres per pixel from ``0.42nm``, ``0,42 nm/px``, ``1.2 µm``; a number alone is nanometres.
 
     Raises:
         ScaleError: It is no plausible scale.
@@ -68,21 +68,15 @@ def line_length(line: tuple[float, float, float, float]) -> float:
 
 def _nanometres(text: str, what: str, examples: str) -> float:
     match = _QUANTITY.fullmatch(text.strip())
-    number = None if match is None else _number(match["number"])
-    unit = "nm" if match is None else match["unit"] or "nm"
-    factor = nm_per_unit(unit)
-    if number is None or factor is None:
+    factor = None if match is None else nm_per_unit(match["unit"] or "nm")
+    if match is None or factor is None:
         reciprocal = re.search(r"1\s*/|/\s*nm|-1", text)
         hint = "; a diffraction pattern has no lengths" if reciprocal else ""
         raise ScaleError(f"{text!r} is not {what}; write it like {examples}{hint}")
-    nm = number * factor
+    try:
+        nm = read_decimal(match["number"]) * factor
+    except ValueError as error:
+        raise ScaleError(f"{text!r} is not {what}: {error}; write it like {examples}") from error
     if not (math.isfinite(nm) and nm > 0):
         raise ScaleError(f"{text!r} is not {what}: it must be above 0; write it like {examples}")
     return nm
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text) if "," not in text else parse_number(text)
-    except ValueError:
-        return None

@@ -86,7 +86,7 @@ class Written:
     reciprocal: str = ""
 
 
-def read_written(pixels: NDArray[np.uint8], *, read_text: bool) -> Written:
+def read_written(pixels: NDArray[np.uint8], *, read_text: bool, everywhere: bool = True) -> Written:
     """Look for bars and, where text is read, for what they and the information bar say.
 
     Text is looked for where it mostly stands: in information bars or the lower part of the image, and at strips that
@@ -95,6 +95,7 @@ def read_written(pixels: NDArray[np.uint8], *, read_text: bool) -> Written:
     Args:
         pixels: (H, W) or (H, W, 3) uint8.
         read_text: Without it, ``bars``, ``info`` and ``reciprocal`` stay empty.
+        everywhere: Whether it is looked for in all of the image, too, where the other places have no labelled bar.
 
     Raises:
         MissingExtraError: Text is to be read and RapidOCR is not installed.
@@ -108,11 +109,11 @@ def read_written(pixels: NDArray[np.uint8], *, read_text: bool) -> Written:
     lines: list[Line] = []
     stated: list[StatedLength] = []
     labelled: list[LabelledBar] = []
-    for windows in _windows(grey.shape[0], grey.shape[1], find_banners(pixels), bars):
-        known = len(lines)
+    for windows in _windows(grey.shape[0], grey.shape[1], find_banners(pixels), bars, everywhere):
+        known = lines
         for window in windows:
-            lines += _read(reader, pixels, window, lines)
-        new = stated_lengths(grey, lines[known:])
+            lines = with_readings(lines, _read(reader, pixels, window))
+        new = stated_lengths(grey, [line for line in lines if not any(line is other for other in known)])
         stated += new
         labelled += label_bars(grey, bars, [each for each in new if not each.text.reciprocal], lines)
         labelled.sort(key=lambda each: -each.confidence)
@@ -134,7 +135,9 @@ class _Window:
     side: int
 
 
-def _windows(height: int, width: int, banners: Sequence[Mark], bars: Sequence[Bar]) -> Iterator[list[_Window]]:
+def _windows(
+    height: int, width: int, banners: Sequence[Mark], bars: Sequence[Bar], everywhere: bool
+) -> Iterator[list[_Window]]:
     """Where lettering is looked for: one list after the other, until a bar has its label."""
     strips = [(each.left, each.top, each.right, each.bottom) for each in banners]
     lower = (0, int((1 - _LOWER) * height), width, height)
@@ -147,8 +150,9 @@ def _windows(height: int, width: int, banners: Sequence[Mark], bars: Sequence[Ba
     if strips:
         yield small[-1:]
     yield [_Window(*lower, min(2 * width, _LARGE)), *(_Window(*each, _LARGE) for each in outside)]
-    yield [_Window(0, 0, width, height, _SMALLEST)]
-    yield [_Window(0, 0, width, height, _SMALL)]
+    if everywhere:
+        yield [_Window(0, 0, width, height, _SMALLEST)]
+        yield [_Window(0, 0, width, height, _SMALL)]
 
 
 def _around(bar: Bar, height: int, width: int) -> tuple[int, int, int, int]:
@@ -165,12 +169,12 @@ def _contains(window: tuple[int, int, int, int], other: tuple[int, int, int, int
     return window[1] <= (other[1] + other[3]) / 2 <= window[3]
 
 
-def _read(reader: Reader, pixels: NDArray[np.uint8], window: _Window, known: Sequence[Line]) -> list[Line]:
-    """The lines of a window, in pixels of the whole image, without those that are known."""
+def _read(reader: Reader, pixels: NDArray[np.uint8], window: _Window) -> list[Line]:
+    """The lines of a window, in pixels of the whole image."""
     part = pixels[window.top : window.bottom, window.left : window.right]
     if min(part.shape[:2]) < _LEAST_SIDE:
         return []
-    moved = [
+    return [
         replace(
             line,
             left=line.left + window.left,
@@ -181,7 +185,20 @@ def _read(reader: Reader, pixels: NDArray[np.uint8], window: _Window, known: Seq
         for line in reader.read(part, window.side)
         if not _is_cut(line, window, part.shape[1], pixels.shape[1])
     ]
-    return [line for line in moved if not any(_same_place(line, other) for other in known)]
+
+
+def with_readings(known: Sequence[Line], new: Sequence[Line]) -> list[Line]:
+    """Lines with those of a further look; of two at one place the first stays, unless only the other names a length.
+
+    At some sizes a picture's ground is taken for a part of the line, and what is read of it is no length.
+    """
+    lines = list(known)
+    for line in new:
+        same = [other for other in lines if _same_place(line, other)]
+        if same and (not read_lengths(line.text) or any(read_lengths(other.text) for other in same)):
+            continue
+        lines = [other for other in lines if not any(other is each for each in same)] + [line]
+    return lines
 
 
 def _is_cut(line: Line, window: _Window, width: int, whole: int) -> bool:

@@ -45,6 +45,7 @@ from nanoseg_bench.report.formats import ANNOTATIONS, DEFAULT_FORMATS, PICTURES,
 from nanoseg_bench.report.report_input import Method, ReportInput
 from nanoseg_bench.seals import sealed, unsealed
 from nanoseg_bench.staging import hold_folder
+from nanoseg_bench.wording import counted, shortened
 
 FILE = "analysis.json"
 """Settings and results; also says that a folder is ours."""
@@ -60,6 +61,9 @@ _LEAST = 4
 
 _SHOWN_OUTLINES = 4
 """Micrographs of a sample whose outlines its Word report shows."""
+
+_MOST_SIZES = 3
+"""Sizes of micrographs that are named where they differ."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -289,10 +293,12 @@ class _Run:
         self._method = method
         self._out = task.out
         self._earlier = 0
+        self._of_all: tuple[str, ...] = ()
 
     def carry_out(self, members: Sequence[Member], warnings: tuple[str, ...]) -> Analysis:
         rows = self._analyse(members)
         done = [member for member in members if rows[member.stem].status == OK]
+        self._of_all = tuple(self._sentences_on_all(done, rows))
         stems = [member.stem for member in done]
         self._write_particles(stems)
         found = tuple(self._write_samples(done))
@@ -320,6 +326,30 @@ class _Run:
                 rows[member.stem] = row
                 self._earlier += is_earlier
         return rows
+
+    def _sentences_on_all(self, done: Sequence[Member], rows: Mapping[str, AnalysedImage]) -> list[str]:
+        """What one scale for micrographs of unlike sizes is to be looked at for."""
+        choices, scales = self._task.choices, self._task.scales
+        if choices.nm_per_px is None and choices.line is None:
+            return []
+        sizes: dict[tuple[int | None, int | None], list[str]] = {}
+        for member in done:
+            row = rows[member.stem]
+            if scales is None or scales.lookup(member) is None:
+                sizes.setdefault((row.width, row.height), []).append(row.image)
+        if len(sizes) < 2:
+            return []
+        by = "the scale" if choices.nm_per_px is not None else "the line"
+        (first, *_), *_ = sizes.values()
+        named = ", ".join(
+            f"{width} × {height} px ({shortened(names)})"
+            for (width, height), names in list(sizes.items())[:_MOST_SIZES]
+        )
+        more = f", and {counted(len(sizes) - _MOST_SIZES, 'more size')}" if len(sizes) > _MOST_SIZES else ""
+        return [
+            f"{by} that was given makes {rows[first].nm_per_px:.4g} nm/px of all images, and they have unlike sizes: "
+            f"{named}{more}; look whether one magnification holds for all, or give each its own scale (--scale-csv)"
+        ]
 
     def _state(self, name: str, *, outlines: bool = True) -> AnalysedMicrograph:
         return read_state(self._out / STATE / f"{name}.json", outlines=outlines)
@@ -349,7 +379,7 @@ class _Run:
         return written
 
     def _report(self, sample: str, names: Sequence[str]) -> ReportInput:
-        return report_on(
+        report = report_on(
             sample,
             [self._state(name, outlines=number < _SHOWN_OUTLINES) for number, name in enumerate(names)],
             method=self._method,
@@ -360,6 +390,7 @@ class _Run:
             classes=self._task.predictor.classes,
             further_warnings_in=IMAGES,
         )
+        return replace(report, warnings=(*self._of_all, *report.warnings))
 
     def _write_annotations(self, names: Sequence[str]) -> None:
         method = self._method

@@ -14,6 +14,7 @@ from nanoseg_bench.images import Acquisition, read_acquisition, read_with_notes
 from nanoseg_bench.inference.far import warn_of_pieces
 from nanoseg_bench.inference.tiles import AUTO, Tiles
 from nanoseg_bench.marks.detection import find_banners
+from nanoseg_bench.marks.mark import Mark
 from nanoseg_bench.measure.field import Field, find_field
 from nanoseg_bench.measure.length import Length
 from nanoseg_bench.measure.outlines import MeasuredOutlines, measure_outlines
@@ -84,7 +85,7 @@ class AnalysedMicrograph:
         warnings: Sentences that the user must see.
         rules: By which particles count.
         border: What becomes of those that touch the border.
-        field: The part that shows the specimen; None where only ``image.bottom`` is known of it.
+        field: The part that shows the specimen, and what is written on it; None where only ``image.bottom`` is known.
         decisions: Of a person about single particles.
         measured: What ``table`` was made of, as long as it is in memory; None where it was read from a file.
     """
@@ -130,8 +131,8 @@ def analyse_micrograph(
         read_text=choices.read_text,
     )
     used = scale.nm_per_px if scale.is_sure else None
-    instances, cut = find_instances(pixels, predictor, choices, str(path))
-    shown = find_field(find_banners(pixels), height, width)
+    instances, cut, marks = find_instances(pixels, predictor, choices, str(path))
+    shown = find_field(marks or find_banners(pixels), height, width)
     field = shown.inset(max(round(_EDGE_PX * max(height, width) / predictor.model.recipe.canvas), 1))
     image = ReportedImage(
         name=name,
@@ -159,11 +160,12 @@ def analyse_micrograph(
 
 def find_instances(
     pixels: NDArray[np.uint8], predictor: "Predictor", choices: Choices, name: str = ""
-) -> tuple[tuple[Instance, ...], int]:
+) -> tuple[tuple[Instance, ...], int, tuple[Mark, ...]]:
     """What the model outlines, down to the confidence that the curve of count and D50 begins at.
 
     Returns:
-        The outlines; and how many of those from the operating point on may be pieces of larger particles.
+        The outlines; how many of those from the operating point on may be pieces of larger particles; and what is
+        written on the micrograph, unless marks are kept.
     """
     from nanoseg_bench.inference.predictor import Predictor
 
@@ -172,7 +174,7 @@ def find_instances(
     wider = Predictor(predictor.model, path=predictor.path, confidence=lowest)
     found = wider.find_particles(pixels, keep_marks=choices.keep_marks, tiles=choices.tiles, name=name)
     cut = sum(each.score is None or each.score >= confidence for each in found.cut)
-    return tuple(replace(each, origin="model") for each in found.instances), cut
+    return tuple(replace(each, origin="model") for each in found.instances), cut, found.marks
 
 
 def judged(analysed: AnalysedMicrograph, **changes: Any) -> AnalysedMicrograph:

@@ -124,7 +124,7 @@ def read_state(path: Path, *, outlines: bool = True) -> AnalysedMicrograph:
         warnings=tuple(kept["warnings"]),
         rules=_rules(kept.get("rules", {})),
         border=kept.get("border", "weight"),
-        field=Field(**kept["field"]) if kept.get("field") else None,
+        field=_field(kept["field"]) if kept.get("field") else None,
         decisions=Decisions(**{name: frozenset(numbers) for name, numbers in kept.get("decisions", {}).items()}),
     )
 
@@ -135,6 +135,11 @@ def _column(table: dict[str, Any], column: Column) -> pd.Series:
         # The only column that earlier files lack; they hold what models outlined.
         values = ["model"] * len(table["particle"])
     return pd.Series(values, dtype=_KINDS[column.kind])
+
+
+def _field(kept: dict[str, Any]) -> Field:
+    covered = tuple((left, top, right, bottom) for left, top, right, bottom in kept.get("covered", ()))
+    return Field(**{**kept, "covered": covered})
 
 
 def _scale(kept: dict[str, Any]) -> FoundScale:

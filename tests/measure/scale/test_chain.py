@@ -94,6 +94,34 @@ class TestRead:
         assert found.source == LINE and found.nm_per_px == pytest.approx(100 / BAR_PX, rel=0.004)
         assert "labelled 200 nm" in found.warnings[0] and found.text == "100 nm"
 
+    @pytest.mark.parametrize(
+        ("given", "says"),
+        [
+            ({"nm_per_px": 0.42}, "the scale given (0.42 nm/px) says 0.42 nm/px"),
+            ({"line": (10.0, 20.0, 110.0, 20.0), "bar_nm": 500.0}, "the line (500 nm) says 5 nm/px"),
+        ],
+    )
+    def test_what_is_given_is_used_and_compared_with_a_legible_bar(self, micrograph, given, says):
+        image = micrograph()
+        found = find_scale(image, **given)
+        assert found.is_sure and found.source in (TYPED, LINE)
+        (sentence,) = found.warnings
+        assert sentence.startswith(f"{says}, the scale bar (200 nm) 1.66"), sentence
+        assert sentence.endswith("is used, look whether it is right")
+        assert not find_scale(image, **given, read_text=False).warnings, "nobody looked"
+        assert not find_scale(micrograph(""), **given).warnings, "a bar without a length says nothing"
+
+    def test_what_is_given_and_agrees_is_no_word(self, micrograph):
+        assert not find_scale(micrograph(), nm_per_px=1.69).warnings
+        assert not find_scale(micrograph(), line=(1.0, 1.0, 121.0, 1.0), bar_nm=200.0).warnings
+
+    def test_what_is_given_is_compared_with_words_of_an_information_bar(self, field, write):
+        image = field()
+        image[440:] = 0
+        write(image, "HV 5.00 kV    HFW: 2.56 um    WD 4.1 mm    det TLD", (10, 446), 255, 20)
+        (sentence,) = find_scale(image, nm_per_px=0.4).warnings
+        assert "the information bar" in sentence and sentence.endswith("look whether it is right")
+
     def test_nothing_is_fetched(self, micrograph, monkeypatch):
         import socket
 

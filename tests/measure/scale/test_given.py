@@ -13,6 +13,8 @@ from nanoseg_bench.measure.scale import parse_length, parse_line, parse_scale
         ("1.2 µm", 1200),
         ("1.2um per pixel", 1200),
         ("420pm", 0.42),
+        ("0,42nm", 0.42),
+        ("1,47 nm/px", 1.47),
     ],
 )
 def test_scales(text, nm):
@@ -23,6 +25,13 @@ def test_scales(text, nm):
 def test_what_is_no_scale_is_refused_with_an_example(text):
     with pytest.raises(ScaleError, match="nm"):
         parse_scale(text)
+
+
+def test_a_comma_that_may_be_two_things_is_refused():
+    with pytest.raises(ScaleError, match=r"'1,234nm' is not a scale: may be 1\.234 or 1234; write 1\.234 or 1234"):
+        parse_scale("1,234nm")
+    with pytest.raises(ScaleError, match="without separators"):
+        parse_length("1.000,5 nm")
 
 
 def test_lengths_need_their_unit():

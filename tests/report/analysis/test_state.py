@@ -32,7 +32,7 @@ def analysed(tmp_path, make_image):
             warnings=("look",),
             rules=Rules(confidence=0.4, max_diameter=Length(40, "px"), keep_marks=True),
             border="keep",
-            field=Field(top=5, right=420, bottom=290),
+            field=Field(top=5, right=420, bottom=290, covered=((10, 20, 40, 30), (300, 200, 380, 240))),
             decisions=Decisions(removed=frozenset({3}), counted=frozenset({8, 2})),
         )
     )
