@@ -220,7 +220,6 @@ def choose_subset(
     count: int,
     seed: int,
     assignment: Mapping[str, str] | None = None,
-    groups: Mapping[str, str] | None = None,
 ) -> list[Record]:
     """Choose about ``count`` micrographs, whole source groups at a time.
 
@@ -232,14 +231,13 @@ def choose_subset(
         count: How many to keep.
         seed: Of the draw.
         assignment: Fixed split by micrograph name, if there is one.
-        groups: Group by micrograph name; by default the source group, or the name where there is none.
 
     Raises:
         PreparationError: There are fewer micrographs than ``count``.
     """
     if count > len(records):
         raise PreparationError(f"--images {count}: the data set has only {counted(len(records), 'image')}")
-    groups = _own_groups(records) if groups is None else groups
+    groups = _own_groups(records)
     by_part: dict[str, list[str]] = defaultdict(list)
     for name in sorted(each.name for each in records):
         by_part[assignment.get(name, "") if assignment else ""].append(name)
