@@ -23,6 +23,7 @@ from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.timing import Timing
 from nanoseg_bench.files import write_bytes
 from nanoseg_bench.metrics.matching import ImageOverlap, image_overlap
+from nanoseg_bench.wording import first_fault
 
 FORMAT = "nanoseg-predictions/2"
 
@@ -99,9 +100,7 @@ def read_predictions(path: Path) -> Predictions:
     try:
         return _from_document(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise PredictionsError(f"{path}: malformed predictions ({place}: {first['msg']}); {again}") from error
+        raise PredictionsError(f"{path}: malformed predictions ({first_fault(error)}); {again}") from error
     except ValueError as error:
         raise PredictionsError(f"{path}: malformed predictions ({error}); {again}") from error
 
