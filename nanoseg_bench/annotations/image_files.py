@@ -135,7 +135,7 @@ def find_other_form(folder: Path, relative: str) -> Path | None:
         return None
     place = folder
     for part in PurePosixPath(relative).parts:
-        name = part if part == ".." else _names_in(place).get(_composed(part))
+        name = part if part == ".." else _names_in(place).get(composed(part))
         if name is None:
             return None
         place = place / name
@@ -216,12 +216,13 @@ def _inside(path: PurePosixPath) -> PurePosixPath:
     return PurePosixPath(path.name) if path.is_absolute() or ".." in path.parts else path
 
 
-def _composed(name: str) -> str:
+def composed(name: str) -> str:
+    """A name with accents in the letters that bear them: macOS hands them out as signs of their own."""
     return unicodedata.normalize("NFC", name)
 
 
 def _comparable(name: str) -> str:
-    return _composed(name.lower())
+    return composed(name.lower())
 
 
 def _names_in(folder: Path) -> dict[str, str]:
@@ -235,4 +236,4 @@ def _names_in(folder: Path) -> dict[str, str]:
 @lru_cache(maxsize=_FOLDERS_KEPT)
 def _list_names(folder: Path, changed: int) -> dict[str, str]:
     """``changed`` is only there so that a folder is listed anew when it has changed."""
-    return {_composed(name): name for name in sorted(os.listdir(folder))}  # noqa: PTH208, names are wanted
+    return {composed(name): name for name in sorted(os.listdir(folder))}  # noqa: PTH208, names are wanted

@@ -26,6 +26,7 @@ from nanoseg_bench.metrics.matching import ImageOverlap, image_overlap
 from nanoseg_bench.wording import first_fault
 
 FORMAT = "nanoseg-predictions/2"
+SUFFIX = ".json.gz"
 
 _UNTIMED_STAGES = "nanoseg-predictions/1"
 """Format before: one wall time per image, without its parts; still read."""

@@ -1,12 +1,11 @@
 """Which image of an eval set an answer belongs to, and whether every image has one."""
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from nanoseg_bench.annotations.image_files import clean_path, without_suffix
+from nanoseg_bench.annotations.image_files import clean_path, composed, without_suffix
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.errors import PredictionsError
 from nanoseg_bench.evaluation.eval_sets import EvalSet
@@ -46,13 +45,13 @@ class ImageNames:
         short: dict[str, set[str]] = defaultdict(set)
         for image in images:
             for name in (image.name, image.micrograph):
-                exact[_composed(name)].add(image.name)
-                short[PurePosixPath(_composed(name)).name].add(image.name)
+                exact[composed(name)].add(image.name)
+                short[PurePosixPath(composed(name)).name].add(image.name)
         self._stages = (exact, short)
 
     def find(self, given: str) -> str | None:
         """The image of this name; None where there is none, or several."""
-        name = _composed(without_suffix(clean_path(given).as_posix()))
+        name = composed(without_suffix(clean_path(given).as_posix()))
         exact, short = self._stages
         for known, key in ((exact, name), (short, PurePosixPath(name).name)):
             if len(found := known.get(key, set())) == 1:
@@ -147,11 +146,6 @@ class Answers:
         splits = {image.name: image.split for image in originals}
         found = sorted({splits[name] for given in self._unknown if (name := other.find(given))})
         return f" (there are such in {', '.join(found)})" if found else ""
-
-
-def _composed(name: str) -> str:
-    # macOS hands out an accent as a sign of its own.
-    return unicodedata.normalize("NFC", name)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 from nanoseg_bench.annotations.predictions import PredictionReader
 from nanoseg_bench.annotations.registry import FORMATS
 from nanoseg_bench.errors import PredictionsError, UsageError
-from nanoseg_bench.evaluation.external.ours import OURS, SUFFIX
+from nanoseg_bench.evaluation.external import OURS
+from nanoseg_bench.evaluation.predictions import SUFFIX
 from nanoseg_bench.files import read_json, visible_files
 
 
