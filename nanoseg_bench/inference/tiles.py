@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.extents import Extents, extents_of
 from nanoseg_bench.annotations.instance import Instance, Rle
-from nanoseg_bench.annotations.raster import area, iou_matrix, rle_to_window, to_rle, window_to_rle
-from nanoseg_bench.metrics.matching import inside_share
+from nanoseg_bench.annotations.raster import area, inside_share, iou_matrix, rle_to_window, to_rle, window_to_rle
 from nanoseg_bench.progress import track
 
 AUTO: Literal["auto"] = "auto"
