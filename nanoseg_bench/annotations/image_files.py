@@ -12,6 +12,7 @@ from nanoseg_bench.annotations.errors import ImageMismatchError
 from nanoseg_bench.annotations.json_values import is_storable
 from nanoseg_bench.files import broken_link
 from nanoseg_bench.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES, image_orientation, image_size
+from nanoseg_bench.wording import shortened
 
 _SHOWN = 3
 _FOLDERS_KEPT = 64
@@ -60,7 +61,7 @@ class ImageFinder:
         if len(namesakes) == 1:
             return ImageFile(name, namesakes[0])
         if namesakes:
-            shown = ", ".join(str(path) for path in namesakes[:_SHOWN])
+            shown = shortened([str(path) for path in namesakes], _SHOWN)
             fault = f"{relative.name!r} is there {len(namesakes)} times ({shown}); give the folder that is meant"
             return ImageFile(name, None, fault)
         unusable = next((text for place in candidates if (text := unusable_image(*place))), "")
@@ -81,7 +82,7 @@ class ImageFinder:
         for what, positions in by_path.items():
             if len(positions) == 1:
                 continue
-            names = ", ".join(ascii(file_names[position]) for position in positions[:_SHOWN])
+            names = shortened([ascii(file_names[position]) for position in positions], _SHOWN)
             why = f"{names} are one and the same image" if isinstance(what, Path) else f"{names} would have one name"
             for position in positions:
                 image = found[position]

@@ -9,6 +9,7 @@ from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.marks import Mark
 from nanoseg_bench.models.base import detection_limit
 from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.wording import counted, shortened
 
 EVAL_SETS = ("val", "test", "ood", "hrtem")
 """``val`` serves to choose the operating point; the others are published."""
@@ -61,8 +62,8 @@ def load_eval_set(prepared: PreparedSet, name: str) -> EvalSet:
     missing = [image.name for image in images if image.name not in truth]
     if missing:
         raise DatasetError(
-            f"{prepared.instances_file('truth', name)}: lacks {len(missing)} image(s) of the manifest "
-            f"({', '.join(missing[:5])}); prepare the set again"
+            f"{prepared.instances_file('truth', name)}: lacks {counted(len(missing), 'image')} of the manifest "
+            f"({shortened(missing)}); prepare the set again"
         )
     sizes = {image.name: (image.letterbox.width, image.letterbox.height) for image in images}
     return EvalSet(

@@ -23,7 +23,7 @@ from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.timing import Timing
 from nanoseg_bench.files import write_bytes
 from nanoseg_bench.metrics.matching import ImageOverlap, image_overlap
-from nanoseg_bench.wording import first_fault
+from nanoseg_bench.wording import counted, first_fault, shortened
 
 FORMAT = "nanoseg-predictions/2"
 SUFFIX = ".json.gz"
@@ -247,9 +247,8 @@ def _timing(kept: _Document) -> Timing | None:
 
 def _refuse(who: str, verb: str, names: list[str]) -> None:
     if names:
-        more = ", ..." if len(names) > 5 else ""
         raise PredictionsError(
-            f"{who} {verb} {len(names)} image(s): {', '.join(sorted(names)[:5])}{more}; every image needs exactly one "
+            f"{who} {verb} {counted(len(names), 'image')}: {shortened(sorted(names))}; every image needs exactly one "
             "answer (an empty list is one), so predict the whole eval set again"
         )
 

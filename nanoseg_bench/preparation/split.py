@@ -269,7 +269,7 @@ def _parts_of_groups(
             where += f"; not named yet: {shortened(parts[''])}"
         linked = [join for join in joins if group in {groups.get(name) for name in join.names}]
         why = [f"{', '.join(join.names)} ({join.reason})" for join in linked]
-        because = f". They are one group because of {'; '.join(why[:5])}" if why else ""
+        because = f". They are one group because of {shortened(why, between='; ')}" if why else ""
         raise PreparationError(
             f"source group {group!r} is in {len(named)} splits ({where}); a model would be tested on a specimen "
             f"that it was trained on{because}. Put the group into one split"

@@ -1,7 +1,7 @@
 """Which image of an eval set an answer belongs to, and whether every image has one."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -10,9 +10,7 @@ from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.errors import PredictionsError
 from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
-from nanoseg_bench.wording import counted
-
-_SHOWN = 5
+from nanoseg_bench.wording import counted, shortened
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +127,13 @@ class Answers:
         if self._unknown:
             raise PredictionsError(
                 f"{self._path}: {counted(len(self._unknown), 'image')} that {what} does not have: "
-                f"{_listed(self._unknown)}{self._hint()}; take them out, or rename them to the images' names"
+                f"{shortened(self._unknown)}{self._hint()}; take them out, or rename them to the images' names"
             )
         missing = [name for name in self._eval_set.images if name not in self._images]
         if missing:
             raise PredictionsError(
                 f"{self._path}: lacks {len(missing)} of the {counted(len(self._eval_set.images), 'image')} of {what}: "
-                f"{_listed(missing)}; every image needs an answer. {way_out}"
+                f"{shortened(missing)}; every image needs an answer. {way_out}"
             )
         return {name: self._images[name] for name in self._eval_set.images}
 
@@ -146,7 +144,3 @@ class Answers:
         splits = {image.name: image.split for image in originals}
         found = sorted({splits[name] for given in self._unknown if (name := other.find(given))})
         return f" (there are such in {', '.join(found)})" if found else ""
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
