@@ -344,6 +344,8 @@ class _Pool(Executor):
 
 
 def _name(function: Callable[..., Any]) -> str:
+    if isinstance(function, partial):
+        return _name(function.func)
     return str(getattr(function, "__name__", "a task")).strip("_").replace("_", " ")
 
 

@@ -2,6 +2,10 @@
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -26,6 +30,17 @@ def shortened(names: Sequence[str], most: int = 5, *, between: str = ", ", last:
     """
     more = f" {last} {len(names) - most} more" if len(names) > most else ""
     return between.join(names[:most]) + more
+
+
+def first_fault(error: "ValidationError", *above: str) -> str:
+    """``inputs.seed: Input should be a valid integer``: the first thing that is wrong with a document.
+
+    Args:
+        error: Of pydantic.
+        above: Keys under which the document stands in its file.
+    """
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, (*above, *first['loc']))) or 'document'}: {first['msg']}"
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:

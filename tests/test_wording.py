@@ -1,6 +1,7 @@
 import pytest
+from pydantic import BaseModel, ValidationError
 
-from nanoseg_bench.wording import counted, did_you_mean, nearest, shortened
+from nanoseg_bench.wording import counted, did_you_mean, first_fault, nearest, shortened
 
 
 @pytest.mark.parametrize(
@@ -40,3 +41,25 @@ def test_the_nearest_word_is_offered_whatever_its_case_and_hyphens(word, meant):
 
 def test_a_lower_cutoff_offers_more():
     assert (nearest("yolo", ["yolo11n-c3ds"]), nearest("yolo", ["yolo11n-c3ds"], 0.4)) == (None, "yolo11n-c3ds")
+
+
+class Part(BaseModel):
+    seed: int
+
+
+class Whole(BaseModel):
+    parts: list[Part]
+
+
+@pytest.mark.parametrize(
+    ("document", "above", "place"),
+    [
+        ({"parts": [{"seed": 1}, {"seed": "x"}, {}]}, (), "parts.1.seed"),
+        ({"parts": [{}]}, ("kept",), "kept.parts.0.seed"),
+        ([], (), "document"),
+    ],
+)
+def test_the_first_fault_of_a_document_is_named_by_its_keys(document, above, place):
+    with pytest.raises(ValidationError) as caught:
+        Whole.model_validate(document)
+    assert first_fault(caught.value, *above) == f"{place}: {caught.value.errors()[0]['msg']}"

@@ -1,6 +1,6 @@
 """What a format of annotations is: how its files are recognised, read and written.
 
-A format is a module or a package here with one subclass of ``Format``, and one line in ``registry``. All verbs take it
+A format is a package here with one subclass of ``Format``, and one line in ``registry``. All verbs take it
 up from there. The subclasses are imported for ``--help``, so they import what reads and writes inside their methods.
 """
 

@@ -12,6 +12,7 @@ from nanoseg_bench.annotations.errors import ImageMismatchError
 from nanoseg_bench.annotations.json_values import is_storable
 from nanoseg_bench.files import broken_link
 from nanoseg_bench.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES, image_orientation, image_size
+from nanoseg_bench.wording import shortened
 
 _SHOWN = 3
 _FOLDERS_KEPT = 64
@@ -60,7 +61,7 @@ class ImageFinder:
         if len(namesakes) == 1:
             return ImageFile(name, namesakes[0])
         if namesakes:
-            shown = ", ".join(str(path) for path in namesakes[:_SHOWN])
+            shown = shortened([str(path) for path in namesakes], _SHOWN)
             fault = f"{relative.name!r} is there {len(namesakes)} times ({shown}); give the folder that is meant"
             return ImageFile(name, None, fault)
         unusable = next((text for place in candidates if (text := unusable_image(*place))), "")
@@ -81,7 +82,7 @@ class ImageFinder:
         for what, positions in by_path.items():
             if len(positions) == 1:
                 continue
-            names = ", ".join(ascii(file_names[position]) for position in positions[:_SHOWN])
+            names = shortened([ascii(file_names[position]) for position in positions], _SHOWN)
             why = f"{names} are one and the same image" if isinstance(what, Path) else f"{names} would have one name"
             for position in positions:
                 image = found[position]
@@ -135,7 +136,7 @@ def find_other_form(folder: Path, relative: str) -> Path | None:
         return None
     place = folder
     for part in PurePosixPath(relative).parts:
-        name = part if part == ".." else _names_in(place).get(_composed(part))
+        name = part if part == ".." else _names_in(place).get(composed(part))
         if name is None:
             return None
         place = place / name
@@ -216,12 +217,13 @@ def _inside(path: PurePosixPath) -> PurePosixPath:
     return PurePosixPath(path.name) if path.is_absolute() or ".." in path.parts else path
 
 
-def _composed(name: str) -> str:
+def composed(name: str) -> str:
+    """A name with accents in the letters that bear them: macOS hands them out as signs of their own."""
     return unicodedata.normalize("NFC", name)
 
 
 def _comparable(name: str) -> str:
-    return _composed(name.lower())
+    return composed(name.lower())
 
 
 def _names_in(folder: Path) -> dict[str, str]:
@@ -235,4 +237,4 @@ def _names_in(folder: Path) -> dict[str, str]:
 @lru_cache(maxsize=_FOLDERS_KEPT)
 def _list_names(folder: Path, changed: int) -> dict[str, str]:
     """``changed`` is only there so that a folder is listed anew when it has changed."""
-    return {_composed(name): name for name in sorted(os.listdir(folder))}  # noqa: PTH208, names are wanted
+    return {composed(name): name for name in sorted(os.listdir(folder))}  # noqa: PTH208, names are wanted

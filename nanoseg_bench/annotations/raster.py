@@ -170,6 +170,21 @@ def iou_matrix(
     return np.asarray(result, dtype=np.float64)
 
 
+def inside_share(regions: Sequence[Rle], region: Rle) -> NDArray[np.float64]:
+    """(N,) share of each mask's area that lies inside one region."""
+    return iou_matrix(regions, [region], [True])[:, 0]
+
+
+def union(regions: Sequence[Rle]) -> Rle:
+    """Pixels in at least one of the masks; there must be one."""
+    return from_coco(coco_mask.merge([to_coco(region) for region in regions]))
+
+
+def intersection(first: Rle, second: Rle) -> Rle:
+    """Pixels in both masks."""
+    return from_coco(coco_mask.merge([to_coco(first), to_coco(second)], intersect=True))
+
+
 def to_coco(rle: Rle) -> dict[str, Any]:
     """The dictionary that pycocotools takes (``counts`` are bytes)."""
     return {"size": [rle.height, rle.width], "counts": rle.counts}

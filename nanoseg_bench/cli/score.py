@@ -13,7 +13,7 @@ from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sets import DATA, DEFAULT, find_set, is_set
 from nanoseg_bench.cli.sources import parse_classes
 from nanoseg_bench.errors import DatasetError, UsageError
-from nanoseg_bench.evaluation.external.ours import OURS
+from nanoseg_bench.evaluation.external import OURS
 from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:

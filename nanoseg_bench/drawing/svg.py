@@ -71,7 +71,6 @@ def svg_picture(
     outlines: Sequence[Outline],
     size: Size | None = None,
     bar: ScaleBar | None = None,
-    line: float = LINE,
 ) -> str:
     """An SVG file: the micrograph as PNG, its outlines and its scale bar over it.
 
@@ -80,13 +79,12 @@ def svg_picture(
         outlines: In pixels of the micrograph.
         size: (width, height) of the micrograph; by default, that of ``pixels``.
         bar: In pixels of the micrograph; None draws none.
-        line: Width of a line in pixels of the micrograph.
     """
     width, height = size or (pixels.shape[1], pixels.shape[0])
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
     image = base64.b64encode(stream.getvalue()).decode("ascii")
-    layers = [f'<g class="outlines">{outline_paths(outlines, line)}</g>']
+    layers = [f'<g class="outlines">{outline_paths(outlines)}</g>']
     if bar is not None:
         layers.append(scale_bar_layer(bar, (width, height)))
     return (

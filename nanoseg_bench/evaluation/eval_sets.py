@@ -7,7 +7,9 @@ from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.raster import area, to_rle
 from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.marks import Mark
+from nanoseg_bench.models.base import detection_limit
 from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.wording import counted, shortened
 
 EVAL_SETS = ("val", "test", "ood", "hrtem")
 """``val`` serves to choose the operating point; the others are published."""
@@ -60,8 +62,8 @@ def load_eval_set(prepared: PreparedSet, name: str) -> EvalSet:
     missing = [image.name for image in images if image.name not in truth]
     if missing:
         raise DatasetError(
-            f"{prepared.instances_file('truth', name)}: lacks {len(missing)} image(s) of the manifest "
-            f"({', '.join(missing[:5])}); prepare the set again"
+            f"{prepared.instances_file('truth', name)}: lacks {counted(len(missing), 'image')} of the manifest "
+            f"({shortened(missing)}); prepare the set again"
         )
     sizes = {image.name: (image.letterbox.width, image.letterbox.height) for image in images}
     return EvalSet(
@@ -72,8 +74,7 @@ def load_eval_set(prepared: PreparedSet, name: str) -> EvalSet:
         truth={image.name: _visible(truth[image.name], sizes[image.name]) for image in images},
         sizes=sizes,
         source_groups={image.name: image.source_group for image in images},
-        # The rule of Model.max_detections: a model may use its whole allowance, an outside tool gets no more.
-        max_detections=max(100, 2 * prepared.max_instances),
+        max_detections=detection_limit(prepared.max_instances),
         nm_per_px={image.name: image.nm_per_px for image in images},
         attributes={image.name: image.attributes for image in images},
         marks={image.name: image.marks for image in images if image.marks is not None},

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nanoseg_bench.annotations.raster import mask_to_rle
+from nanoseg_bench.annotations.raster import inside_share, mask_to_rle
 from nanoseg_bench.evaluation.comparison import Comparison
 from nanoseg_bench.evaluation.detection_scores import pooled
 from nanoseg_bench.evaluation.result import Scores
@@ -16,7 +16,7 @@ from nanoseg_bench.marks import Mark
 from nanoseg_bench.marks.coverage import MOSTLY
 from nanoseg_bench.marks.mark import boxes_mask
 from nanoseg_bench.metrics.counting import relative_count_error
-from nanoseg_bench.metrics.matching import ImageOverlap, inside_share, match, select
+from nanoseg_bench.metrics.matching import ImageOverlap, match, select
 from nanoseg_bench.metrics.table import names
 
 COLUMNS = names("marks")

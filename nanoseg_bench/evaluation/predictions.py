@@ -23,8 +23,10 @@ from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.timing import Timing
 from nanoseg_bench.files import write_bytes
 from nanoseg_bench.metrics.matching import ImageOverlap, image_overlap
+from nanoseg_bench.wording import counted, first_fault, shortened
 
 FORMAT = "nanoseg-predictions/2"
+SUFFIX = ".json.gz"
 
 _UNTIMED_STAGES = "nanoseg-predictions/1"
 """Format before: one wall time per image, without its parts; still read."""
@@ -99,9 +101,7 @@ def read_predictions(path: Path) -> Predictions:
     try:
         return _from_document(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise PredictionsError(f"{path}: malformed predictions ({place}: {first['msg']}); {again}") from error
+        raise PredictionsError(f"{path}: malformed predictions ({first_fault(error)}); {again}") from error
     except ValueError as error:
         raise PredictionsError(f"{path}: malformed predictions ({error}); {again}") from error
 
@@ -247,9 +247,8 @@ def _timing(kept: _Document) -> Timing | None:
 
 def _refuse(who: str, verb: str, names: list[str]) -> None:
     if names:
-        more = ", ..." if len(names) > 5 else ""
         raise PredictionsError(
-            f"{who} {verb} {len(names)} image(s): {', '.join(sorted(names)[:5])}{more}; every image needs exactly one "
+            f"{who} {verb} {counted(len(names), 'image')}: {shortened(sorted(names))}; every image needs exactly one "
             "answer (an empty list is one), so predict the whole eval set again"
         )
 

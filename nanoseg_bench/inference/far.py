@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.extents import extents_of
-from nanoseg_bench.annotations.instance import Instance, Rle
-from nanoseg_bench.annotations.raster import area, iou_matrix, rle_to_window, to_rle, window_to_rle
-from nanoseg_bench.inference.tiles import AUTO, Find, Tiles
+from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.annotations.raster import area, inside_share, iou_matrix, rle_to_window, to_rle, window_to_rle
+from nanoseg_bench.inference.tiles import AUTO, Find, Tiles, lengths_of, mask_of, score_of
 from nanoseg_bench.preparation.letterbox import PADDING_GREY
 from nanoseg_bench.wording import counted
 
@@ -49,8 +49,7 @@ def longest_whole(longest: int, canvas: int, height: int, width: int) -> float:
 
 def may_be_cut(found: Sequence[Instance], limit: float) -> NDArray[np.bool_]:
     """(N,) which outlines reach ``longest_whole``."""
-    boxes = extents_of(found).boxes
-    return np.asarray((boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) >= limit)
+    return lengths_of(extents_of(found)) >= limit
 
 
 def warn_of_pieces(number: int, tiles: Tiles) -> str:
@@ -85,24 +84,23 @@ def look_from_afar(
         return list(found), []
     far = _find_afar(find, pixels)
     far = [each for each, is_large in zip(far, may_be_cut(far, limit), strict=True) if is_large]
-    masks = [_mask(each) for each in found]
+    masks = [mask_of(each) for each in found]
     areas = extents_of(found).areas
     gone, whole = np.zeros(len(found), dtype=bool), np.zeros(len(found), dtype=bool)
     put_together: list[Instance] = []
-    for each in sorted(far, key=_score, reverse=True):
-        if any(iou_matrix([_mask(other) for other in put_together], [_mask(each)])[:, 0] > _INSIDE):
+    for each in sorted(far, key=score_of, reverse=True):
+        if any(iou_matrix([mask_of(other) for other in put_together], [mask_of(each)])[:, 0] > _INSIDE):
             continue
-        # Against a crowd region the union is the other's own area: this is how much of each lies inside.
-        inside = iou_matrix(masks, [_mask(each)], [True])[:, 0] > _INSIDE
-        same = iou_matrix(masks, [_mask(each)])[:, 0] > _SAME
+        inside = inside_share(masks, mask_of(each)) > _INSIDE
+        same = iou_matrix(masks, [mask_of(each)])[:, 0] > _SAME
         if (same & ~gone).any():
             whole |= same  # the nearer look draws it sharper
         elif (inside & suspects & ~gone).any():
-            gone |= inside & (suspects | (areas > _PIECE * area(_mask(each))))
+            gone |= inside & (suspects | (areas > _PIECE * area(mask_of(each))))
             put_together.append(each)
     kept = [each for each, is_gone in zip(found, gone, strict=True) if not is_gone]
     cut = [each for each, may in zip(found, suspects & ~gone & ~whole, strict=True) if may]
-    return sorted([*kept, *put_together], key=_score, reverse=True), cut
+    return sorted([*kept, *put_together], key=score_of, reverse=True), cut
 
 
 def _find_afar(find: Find, pixels: NDArray[np.uint8]) -> list[Instance]:
@@ -116,7 +114,7 @@ def _find_afar(find: Find, pixels: NDArray[np.uint8]) -> list[Instance]:
     wide = np.full((*size, *pixels.shape[2:]), PADDING_GREY, dtype=np.uint8)
     wide[top : top + height, left : left + width] = pixels
     moved = (_moved(each, size, top, left, height, width) for each in find(wide))
-    return [each for each in moved if area(_mask(each))]
+    return [each for each in moved if area(mask_of(each))]
 
 
 def _moved(instance: Instance, size: tuple[int, int], top: int, left: int, height: int, width: int) -> Instance:
@@ -125,13 +123,3 @@ def _moved(instance: Instance, size: tuple[int, int], top: int, left: int, heigh
     x, y = x - left, y - top
     inside = window[max(-y, 0) : max(height - y, 0), max(-x, 0) : max(width - x, 0)]
     return replace(instance, region=window_to_rle(inside, max(x, 0), max(y, 0), height, width))
-
-
-def _mask(instance: Instance) -> Rle:
-    if not isinstance(instance.region, Rle):
-        raise TypeError("a mask of the micrograph's size is needed")
-    return instance.region
-
-
-def _score(instance: Instance) -> float:
-    return 0.0 if instance.score is None else instance.score

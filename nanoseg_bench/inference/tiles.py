@@ -8,14 +8,14 @@ tiles is cut by every tile that it lies in, and is taken from the whole; a small
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.extents import Extents, extents_of
 from nanoseg_bench.annotations.instance import Instance, Rle
-from nanoseg_bench.annotations.raster import area, iou_matrix, rle_to_window, to_rle, window_to_rle
+from nanoseg_bench.annotations.raster import area, inside_share, iou_matrix, rle_to_window, to_rle, window_to_rle
 from nanoseg_bench.progress import track
 
 AUTO: Literal["auto"] = "auto"
@@ -167,24 +167,23 @@ def combine(whole: Sequence[Instance], small: Sequence[Instance], overlap: int) 
     Returns:
         Best score first.
     """
-    large = [each for each, extent in zip(whole, _lengths(extents_of(whole)), strict=True) if extent > overlap / 2]
+    large = [each for each, extent in zip(whole, lengths_of(extents_of(whole)), strict=True) if extent > overlap / 2]
     areas = extents_of(small).areas
     kept_large: list[Instance] = []
     kept_small = np.ones(len(small), dtype=bool)
     for each, near in zip(large, _near(large, small), strict=True):
-        regions = [_mask(small[number]) for number in near]
-        if any(iou_matrix(regions, [_mask(each)])[:, 0] > _SAME):
+        regions = [mask_of(small[number]) for number in near]
+        if any(iou_matrix(regions, [mask_of(each)])[:, 0] > _SAME):
             continue
-        # Against a crowd region the union is the other's own area: this is how much of each lies inside.
-        inside = iou_matrix(regions, [_mask(each)], [True])[:, 0]
+        inside = inside_share(regions, mask_of(each))
         covering = inside * areas[near]
-        if covering.sum() > _MADE_UP * area(_mask(each)):
-            if float(covering @ [_score(small[number]) for number in near]) >= _score(each) * covering.sum():
+        if covering.sum() > _MADE_UP * area(mask_of(each)):
+            if float(covering @ [score_of(small[number]) for number in near]) >= score_of(each) * covering.sum():
                 continue
             kept_small[near[inside > _SAME]] = False
         kept_large.append(each)
     rest = [each for each, keep in zip(small, kept_small, strict=True) if keep]
-    return sorted([*kept_large, *rest], key=_score, reverse=True)
+    return sorted([*kept_large, *rest], key=score_of, reverse=True)
 
 
 def _starts(length: int, side: int, overlap: int) -> list[int]:
@@ -230,7 +229,7 @@ def _uncut(
     last_column = tile.width - (seam if tile.x + tile.width < width else 0)
     last_row = tile.height - (seam if tile.y + tile.height < height else 0)
     extents = extents_of(found)
-    for each, length, box in zip(found, _lengths(extents), extents.boxes, strict=True):
+    for each, length, box in zip(found, lengths_of(extents), extents.boxes, strict=True):
         left, top, right, bottom = box
         inside = left >= first_column and top >= first_row and right <= last_column and bottom <= last_row
         if inside and 0 < length <= overlap:
@@ -245,14 +244,14 @@ def _moved(instance: Instance, tile: Tile, height: int, width: int) -> Instance:
 
 def _each_once(found: Sequence[tuple[Instance, Tile]]) -> list[Instance]:
     """Of outlines of one particle in several tiles the surest, best score first."""
-    ordered = sorted(found, key=lambda each: _score(each[0]), reverse=True)
+    ordered = sorted(found, key=lambda each: score_of(each[0]), reverse=True)
     particles = [particle for particle, _ in ordered]
     dropped = np.zeros(len(ordered), dtype=bool)
     for number, ((particle, tile), near) in enumerate(zip(ordered, _near(particles, particles), strict=True)):
         if dropped[number]:
             continue
         others = [other for other in near if other > number and ordered[other][1] != tile and not dropped[other]]
-        ious = iou_matrix([_mask(particles[other]) for other in others], [_mask(particle)])
+        ious = iou_matrix([mask_of(particles[other]) for other in others], [mask_of(particle)])
         dropped[[other for other, iou in zip(others, ious[:, 0], strict=True) if iou > _SAME]] = True
     return [particle for particle, drop in zip(particles, dropped, strict=True) if not drop]
 
@@ -264,14 +263,18 @@ def _near(ones: Sequence[Instance], others: Sequence[Instance]) -> Iterator[NDAr
         yield np.flatnonzero((boxes[:, :2] < box[2:]).all(axis=1) & (boxes[:, 2:] > box[:2]).all(axis=1))
 
 
-def _lengths(extents: Extents) -> NDArray[np.float64]:
+def lengths_of(extents: Extents) -> NDArray[np.float64]:
     """The longer side of each box in pixels."""
     return np.asarray((extents.boxes[:, 2:] - extents.boxes[:, :2]).max(axis=1))
 
 
-def _mask(instance: Instance) -> Rle:
-    return cast(Rle, instance.region)  # see find_everywhere and _moved
+def mask_of(instance: Instance) -> Rle:
+    """The mask of a particle, which is of its micrograph's size here."""
+    if not isinstance(instance.region, Rle):
+        raise TypeError("a mask of the micrograph's size is needed")
+    return instance.region
 
 
-def _score(instance: Instance) -> float:
+def score_of(instance: Instance) -> float:
+    """The score of a particle; 0 where the model gives none."""
     return 0.0 if instance.score is None else instance.score

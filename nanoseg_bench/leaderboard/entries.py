@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from nanoseg_bench.leaderboard.cells import csv_text
 from nanoseg_bench.leaderboard.columns import GROUPED_BY, RANKED_AT
 from nanoseg_bench.leaderboard.palette import Look
 from nanoseg_bench.runs.record import Record
@@ -65,8 +66,7 @@ class Group:
 
 def csv_rows(table: pd.DataFrame) -> list[dict[str, str]]:
     """The cells of a table with the very text of its CSV file."""
-    text = table.to_csv(index=False, lineterminator="\n")
-    cells = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    cells = pd.read_csv(io.StringIO(csv_text(table)), dtype=str, keep_default_na=False)
     return [{str(column): str(value) for column, value in row.items()} for row in cells.to_dict("records")]
 
 

@@ -14,7 +14,7 @@ from pycocotools import mask as coco_mask
 from scipy.optimize import linear_sum_assignment
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Rle
-from nanoseg_bench.annotations.raster import areas, bounding_boxes, from_coco, iou_matrix, to_coco, to_rle
+from nanoseg_bench.annotations.raster import areas, bounding_boxes, inside_share, iou_matrix, to_rle, union
 
 IGNORED_SHARE = 0.5
 """A prediction with more than this share of its area inside ignore regions is no false positive."""
@@ -185,16 +185,6 @@ class GrowingMatch:
                 self._owner[column] = row
                 return True
         return False
-
-
-def inside_share(predicted: Sequence[Rle], region: Rle) -> NDArray[np.float64]:
-    """(P,) share of each mask's area that lies inside the region; there must be a mask."""
-    return iou_matrix(predicted, [region], [True])[:, 0]
-
-
-def union(regions: Sequence[Rle]) -> Rle:
-    """Pixels in at least one of the masks; there must be one."""
-    return from_coco(coco_mask.merge([to_coco(region) for region in regions]))
 
 
 def _box_iou(predicted: NDArray[np.float64], truth: NDArray[np.float64], *, crowd: bool) -> NDArray[np.float64]:

@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pycocotools import mask as coco_mask
-
 from nanoseg_bench.annotations.instance import Rle
-from nanoseg_bench.annotations.raster import area, from_coco, to_coco
-from nanoseg_bench.metrics.matching import ImageOverlap, union
+from nanoseg_bench.annotations.raster import area, intersection, union
+from nanoseg_bench.metrics.matching import ImageOverlap
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ def _pixel_counts(overlap: ImageOverlap) -> tuple[int, int]:
     truth = _area_outside(overlap.truth, overlap.ignore)
     if not overlap.predicted or not overlap.truth:
         return 0, predicted + truth
-    common = _intersection(union(overlap.predicted), union(overlap.truth))
+    common = intersection(union(overlap.predicted), union(overlap.truth))
     both = _area_outside([common], overlap.ignore)
     return both, predicted + truth - both
 
@@ -55,8 +53,4 @@ def _area_outside(regions: Sequence[Rle], ignore: Sequence[Rle]) -> int:
     if not regions:
         return 0
     region = union(regions)
-    return area(region) - (area(_intersection(region, union(ignore))) if ignore else 0)
-
-
-def _intersection(first: Rle, second: Rle) -> Rle:
-    return from_coco(coco_mask.merge([to_coco(first), to_coco(second)], intersect=True))
+    return area(region) - (area(intersection(region, union(ignore))) if ignore else 0)

@@ -42,6 +42,15 @@ MIN_SCORE = 0.001
 """Predictions are kept down to this confidence, or AP loses the tail of its precision-recall curve."""
 
 
+def detection_limit(max_instances: int) -> int:
+    """Predictions per image that count, twice the densest image and at least 100: for models and outside tools alike.
+
+    Args:
+        max_instances: Particles in the densest image.
+    """
+    return max(100, 2 * max_instances)
+
+
 @dataclass(frozen=True, slots=True)
 class CanvasImage:
     """What a model sees.
@@ -227,8 +236,8 @@ class Model(ABC):
 
     @property
     def max_detections(self) -> int:
-        """Upper limit of predictions per image: twice the densest image, at least 100."""
-        return max(100, 2 * self.max_instances)
+        """Upper limit of predictions per image."""
+        return detection_limit(self.max_instances)
 
     @abstractmethod
     def fit(self, prepared: PreparedSet, context: FitContext) -> FitReport:

@@ -2,7 +2,8 @@
 
 import random
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -112,10 +113,8 @@ def load_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     Raises:
         ModelError: A file is missing or damaged, or the JSON is of another version or belongs to other tensors.
     """
-    try:
+    with _as_model_error():
         return weights.read_weights(path)
-    except weights.WeightsError as error:
-        raise ModelError(str(error)) from error
 
 
 def read_description(path: Path) -> dict[str, Any]:
@@ -124,10 +123,8 @@ def read_description(path: Path) -> dict[str, Any]:
     Raises:
         ModelError: It is missing, damaged or of another version.
     """
-    try:
+    with _as_model_error():
         return weights.read_description(path)
-    except weights.WeightsError as error:
-        raise ModelError(str(error)) from error
 
 
 def load_into(network: nn.Module, tensors: Mapping[str, torch.Tensor], origin: Path) -> None:
@@ -136,8 +133,15 @@ def load_into(network: nn.Module, tensors: Mapping[str, torch.Tensor], origin: P
     Raises:
         ModelError: They are of another network.
     """
-    try:
+    with _as_model_error():
         weights.load_into(network, tensors, origin)
+
+
+@contextmanager
+def _as_model_error() -> Iterator[None]:
+    """The room of the networks has an error of its own, which knows nothing of this package's."""
+    try:
+        yield
     except weights.WeightsError as error:
         raise ModelError(str(error)) from error
 

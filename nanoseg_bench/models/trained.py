@@ -16,6 +16,7 @@ from nanoseg_bench.models.recipe import Recipe, explain
 from nanoseg_bench.models.registry import build
 from nanoseg_bench.models.run_files import FIT_FILE, RUN_FILE, WEIGHTS_FILE
 from nanoseg_bench.seals import unsealed
+from nanoseg_bench.wording import first_fault
 
 DEFAULT_MAX_INSTANCES = 500
 """Where weights do not say how many particles their densest training image held: the densest image of EMPS has 497."""
@@ -88,7 +89,7 @@ def _open_weights(path: Path, device: str) -> Model:
         about = _Description.model_validate(read_description(path))
     except ValidationError as error:
         raise ModelError(
-            f"{about_path}: {_first_line(error)}; copy it again from where the weights come from"
+            f"{about_path}: {first_fault(error)}; copy it again from where the weights come from"
         ) from error
     try:
         recipe = with_prediction_of(about.recipe(), prediction_as_judged(path))
@@ -161,8 +162,3 @@ def _build(recipe: Recipe, classes: tuple[str, ...], max_instances: int | None, 
         raise ModelError(f"{origin}: {error}; install the plug-in that the model comes from") from error
     except RecipeError as error:
         raise ModelError(f"{origin}: {error}") from error
-
-
-def _first_line(error: ValidationError) -> str:
-    first = error.errors()[0]
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

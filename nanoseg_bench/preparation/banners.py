@@ -22,24 +22,24 @@ class IgnoringBanners:
     """A MicrographRef whose unlabelled information bars are ignore regions; particles under them stay particles.
 
     Attributes:
-        entry: The micrograph as it was annotated.
+        ref: The micrograph as it was annotated.
     """
 
-    entry: MicrographRef
+    ref: MicrographRef
 
     @property
     def name(self) -> str:
         """``Micrograph.name``."""
-        return self.entry.name
+        return self.ref.name
 
     @property
     def path(self) -> Path:
         """The file to name in messages."""
-        return self.entry.path
+        return self.ref.path
 
     def read(self) -> Micrograph:
-        """Read annotation and pixels, and add the bars; raises what the entry and the image raise."""
-        micrograph = self.entry.read()
+        """Read annotation and pixels, and add the bars; raises what the annotation and the image raise."""
+        micrograph = self.ref.read()
         pixels = read_image(micrograph.image_path)
         if pixels.shape[:2] != (micrograph.height, micrograph.width):
             return micrograph  # refused by whoever compares the sizes

@@ -16,38 +16,29 @@ from nanoseg_bench.annotations.coco.writing import encode_annotations
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.loss import ImageLoss
 from nanoseg_bench.annotations.raster import area, to_rle
-from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.annotations.yolo.label import yolo_label
 from nanoseg_bench.preparation.augment import augment_copy, copy_seed
 from nanoseg_bench.preparation.hashing import pixels_sha256
 from nanoseg_bench.preparation.letterbox import Letterbox
+from nanoseg_bench.preparation.plan import PlannedMicrograph
+from nanoseg_bench.preparation.prepared_set import ASIDE
 from nanoseg_bench.preparation.tiling import read_pixels
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class CanvasTask:
-    """What to write for one micrograph.
+class CanvasSettings:
+    """What the canvases of all micrographs of a set have in common.
 
     Attributes:
-        entry: The original.
-        split: Its split.
-        name: Stem of its files.
-        copy_names: Stems of its augmented copies; their seeds follow from ``name``, ``seed`` and their number.
-        classes: Class names of the split.
-        labels: Whether YOLO labels are written.
-        canvas: Side in pixels.
+        side: In pixels.
         seed: Of the set.
+        classes: Class names by split.
         root: Folder of the set, where each image and each label becomes a file; None where their bytes come back.
     """
 
-    entry: MicrographRef
-    split: str
-    name: str
-    copy_names: tuple[str, ...]
-    classes: tuple[str, ...]
-    labels: bool
-    canvas: int
+    side: int
     seed: int
+    classes: Mapping[str, tuple[str, ...]]
     root: Path | None
 
 
@@ -96,30 +87,38 @@ class WrittenMicrograph:
     too_small: int
 
 
-def write_canvases(task: CanvasTask) -> WrittenMicrograph:
+def write_canvases(settings: CanvasSettings, planned: PlannedMicrograph) -> WrittenMicrograph:
     """Write the canvas, the copies and the labels of one micrograph.
+
+    Args:
+        settings: Of the set.
+        planned: Its files are named by ``stem`` and ``copy_stems``; the seed of a copy follows from ``stem``, the set's
+            seed and the copy's number.
 
     Raises:
         ImageError: The micrograph cannot be read.
         AnnotationError: Its annotation cannot be read.
         OSError: A file cannot be written.
     """
-    micrograph = task.entry.read()
+    micrograph = planned.ref.read()
     truth = _rasterise(micrograph.instances, micrograph.height, micrograph.width)
-    box = Letterbox(micrograph.width, micrograph.height, task.canvas)
+    box = Letterbox(micrograph.width, micrograph.height, settings.side)
     # From the truth's own regions, not from their rasters: outlines reach the canvas without a second rounding.
     inside = [instance for instance, raster in zip(micrograph.instances, truth, strict=True) if raster is not None]
-    moved = _rasterise([box.instance_to_canvas(each) for each in inside], task.canvas, task.canvas)
+    moved = _rasterise([box.instance_to_canvas(each) for each in inside], settings.side, settings.side)
     on_canvas = [each for each in moved if each is not None]
     pixels = box.apply(read_pixels(micrograph)[0])
-    canvases = [_write(task, task.name, pixels, on_canvas)]
-    for number, name in enumerate(task.copy_names, start=1):
-        copy = augment_copy(pixels, on_canvas, copy_seed(task.seed, task.name, number))
-        canvases.append(_write(task, name, copy.pixels, copy.instances, copy.dropped, copy.transforms))
+    split = planned.split
+    canvases = [_write(settings, split, planned.stem, pixels, on_canvas)]
+    for number, name in enumerate(planned.copy_stems, start=1):
+        copy = augment_copy(pixels, on_canvas, copy_seed(settings.seed, planned.stem, number))
+        canvases.append(_write(settings, split, name, copy.pixels, copy.instances, copy.dropped, copy.transforms))
     kept = [each for each in truth if each is not None]
     return WrittenMicrograph(
         canvases=canvases,
-        truth=encode_annotations(kept, (micrograph.width, micrograph.height), task.classes, str(task.entry.path)),
+        truth=encode_annotations(
+            kept, (micrograph.width, micrograph.height), settings.classes[split], str(planned.ref.path)
+        ),
         labels=Counter(str(each.label) for each in kept if not each.ignored),
         outside=len(truth) - len(kept),
         too_small=len(moved) - len(on_canvas),
@@ -145,7 +144,8 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def _write(
-    task: CanvasTask,
+    settings: CanvasSettings,
+    split: str,
     name: str,
     pixels: NDArray[np.uint8],
     instances: list[Instance],
@@ -153,20 +153,22 @@ def _write(
     transforms: Sequence[dict[str, Any]] = (),
 ) -> WrittenCanvas:
     png, label, loss = _png(pixels), None, None
-    if task.labels:
-        made = yolo_label(Path(f"{name}.txt"), instances, task.classes, task.canvas, task.canvas)
+    side, classes = settings.side, settings.classes[split]
+    # On what is judged only nothing is trained, and the shapes of ood have no index among the classes.
+    if split not in ASIDE:
+        made = yolo_label(Path(f"{name}.txt"), instances, classes, side, side)
         label, loss = made.content(), made.loss()
-    if task.root is not None:
+    if settings.root is not None:
         # The whole set is renamed into place when it is complete, so single files need no temporary name.
-        (task.root / "images" / task.split / f"{name}.png").write_bytes(png)
+        (settings.root / "images" / split / f"{name}.png").write_bytes(png)
         if label is not None:
-            (task.root / "labels" / task.split / f"{name}.txt").write_bytes(label)
+            (settings.root / "labels" / split / f"{name}.txt").write_bytes(label)
         png, label = b"", None
     return WrittenCanvas(
         name=name,
         pixels_sha256=pixels_sha256(pixels),
         particles=sum(not each.ignored for each in instances),
-        annotations=encode_annotations(instances, (task.canvas, task.canvas), task.classes, name),
+        annotations=encode_annotations(instances, (side, side), classes, name),
         dropped=dropped,
         transforms=list(transforms),
         label_loss=loss,

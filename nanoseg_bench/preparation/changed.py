@@ -8,7 +8,7 @@ from nanoseg_bench.changes import Change, dict_changes
 from nanoseg_bench.preparation.hashing import PREPARATION_VERSION
 from nanoseg_bench.preparation.plan import Plan, PlannedMicrograph
 from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
-from nanoseg_bench.wording import counted
+from nanoseg_bench.wording import counted, shortened
 
 _SHOWN = 3  # micrographs that are named
 _OUTLINES = "outlines"
@@ -49,8 +49,7 @@ def _names(what: str, names: Iterable[str]) -> list[str]:
     names = sorted(names)
     if not names:
         return []
-    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
-    return [f"{counted(len(names), 'micrograph')} {what} ({shown})"]
+    return [f"{counted(len(names), 'micrograph')} {what} ({shortened(names, _SHOWN)})"]
 
 
 def _micrographs(existing: PreparedSet) -> Mapping[str, dict[str, Any]]:

@@ -59,14 +59,6 @@ class GroupRule(ABC):
         """
         del records
 
-    def group(self, record: Named) -> str:
-        """The group.
-
-        Raises:
-            PreparationError: The rule does not fit.
-        """
-        return regroup([record], self)[record.name]
-
 
 @dataclass(frozen=True, slots=True)
 class _FolderRule(GroupRule):
@@ -146,22 +138,19 @@ def parse_group_rule(text: str, purpose: Purpose = SOURCE_GROUPS) -> GroupRule:
     raise UsageError(f"{purpose.option} {text!r}: unknown rule; use 'folder', 'regex:(...)' or 'csv:FILE:COLUMN'")
 
 
-def regroup(records: Sequence[Named], rule: GroupRule | str) -> dict[str, str]:
+def regroup(records: Sequence[Named], rule: GroupRule) -> dict[str, str]:
     """Source group of every micrograph by a rule, which wins over a group that the file names.
 
     Args:
         records: Any.
-        rule: See ``parse_group_rule``.
+        rule: From ``parse_group_rule``.
 
     Returns:
         Group by micrograph name.
 
     Raises:
-        UsageError: The rule is unknown or malformed.
         PreparationError: It does not fit all micrographs; the message lists those that it misses.
     """
-    if isinstance(rule, str):
-        rule = parse_group_rule(rule)
     rule.check(records)
     groups: dict[str, str] = {}
     missed = []

@@ -32,12 +32,12 @@ class InspectionTask:
     """What to look at.
 
     Attributes:
-        entry: The micrograph.
+        ref: The micrograph.
         classes: The labels that may occur, besides ``ignore``; None allows any.
         fingerprint_path: Where to write what the image is compared by; None looks at the annotation only.
     """
 
-    entry: MicrographRef
+    ref: MicrographRef
     classes: tuple[str, ...] | None
     fingerprint_path: Path | None = None
 
@@ -108,7 +108,7 @@ def inspect(task: InspectionTask) -> Inspection | Problem:
     try:
         return _inspect(task)
     except NanosegError as error:
-        return Problem(task.entry.name, task.entry.path, error)
+        return Problem(task.ref.name, task.ref.path, error)
 
 
 def twice_annotated(inspections: Sequence[Inspection], entries: Sequence[MicrographRef]) -> dict[int, Problem]:
@@ -137,9 +137,9 @@ def twice_annotated(inspections: Sequence[Inspection], entries: Sequence[Microgr
 
 
 def _inspect(task: InspectionTask) -> Inspection:
-    micrograph = task.entry.read()
+    micrograph = task.ref.read()
     if task.classes is not None:
-        check_labels(task.entry.path, micrograph.instances, task.classes)
+        check_labels(task.ref.path, micrograph.instances, task.classes)
     labels = Counter(str(each.label) for each in micrograph.instances if not each.ignored)
     fields: dict[str, Any] = {
         "micrograph": replace(micrograph, instances=()),

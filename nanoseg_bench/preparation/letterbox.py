@@ -159,11 +159,10 @@ class Letterbox:
         values: NDArray[Any],
         origin: tuple[float, float] = (0.0, 0.0),
         network_size: int | None = None,
-        threshold: float = 0.5,
     ) -> Rle:
-        """``restore``, then keep what exceeds ``threshold``: the mask in original pixels."""
+        """``restore``, then keep what exceeds one half: the mask in original pixels."""
         window, x, y = self.restore(values, origin, network_size)
-        return window_to_rle(window > threshold, x, y, self.height, self.width)
+        return window_to_rle(window > 0.5, x, y, self.height, self.width)
 
     def _mask_to_canvas(self, rle: Rle) -> Rle:
         """Resample only where the mask is: on the rest of the canvas there is nothing to find."""

@@ -31,7 +31,7 @@ class PlannedMicrograph:
     """One micrograph of the set.
 
     Attributes:
-        entry: Where it comes from.
+        ref: Where it comes from.
         seen: What the first look gave.
         split: One of ``SPLITS``.
         source_group: What it must share its split with.
@@ -41,7 +41,7 @@ class PlannedMicrograph:
             micrograph is trained on in most of them, and so are its copies.
     """
 
-    entry: MicrographRef
+    ref: MicrographRef
     seen: Inspection
     split: str
     source_group: str
@@ -83,6 +83,16 @@ class Plan:
     def folds(self) -> int:
         """How many folds there are; 0 for a set with one split."""
         return max(len(each.folds) for each in self.micrographs)
+
+    @property
+    def splits(self) -> list[str]:
+        """Those that have a micrograph, in the usual order."""
+        present = {each.split for each in self.micrographs}
+        return [split for split in SPLITS if split in present]
+
+    def classes_of(self, split: str) -> tuple[str, ...]:
+        """Names of what a split may show."""
+        return self.classes + self.ood_classes if split == OOD else self.classes
 
     def of(self, split: str) -> list[PlannedMicrograph]:
         """The micrographs of one split."""

@@ -51,6 +51,7 @@ from nanoseg_bench.preparation.instance_stream import Region, list_regions, read
 from nanoseg_bench.preparation.letterbox import Letterbox
 from nanoseg_bench.preparation.shards import Extent, ShardedInstances, ShardIndex
 from nanoseg_bench.seals import unsealed
+from nanoseg_bench.wording import first_fault
 
 ASIDE = ("ood", "hrtem")
 """Splits that lie outside of what is trained on: judged on only, drawn by no ratio, never augmented.
@@ -496,9 +497,7 @@ def _read_summary(path: Path) -> dict[str, Any]:
         summary = unsealed(summary)
         _Summary.model_validate(summary)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "document"
-        raise DatasetError(f"{path}: {place}: {first['msg']}; {again}") from error
+        raise DatasetError(f"{path}: {first_fault(error)}; {again}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise DatasetError(f"{path}: cannot be read ({error}); {again}") from error
     return dict(summary)

@@ -18,10 +18,9 @@ from nanoseg_bench.drawing.outlines import class_outlines
 from nanoseg_bench.drawing.picture import draw_outlines, resized
 from nanoseg_bench.files import read_json, write_text
 from nanoseg_bench.pages import data_uri, render, svg
-from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
+from nanoseg_bench.preparation.prepared_set import REPORT_FILE, PreparedImage, PreparedSet
 from nanoseg_bench.preparation.set_statistics import SplitStatistics, class_shares, split_statistics
 
-REPORT = "prepare_report.json"
 AUDIT = "split_audit.json"
 AUDIT_PAGE = "split_audit.html"
 
@@ -102,7 +101,7 @@ def write_preview(prepared: PreparedSet, path: Path) -> None:
         sizes=_size_rows(statistics),
         largest_groups=_largest_groups(statistics),
         losses=_losses(prepared),
-        report=_read(prepared, REPORT),
+        report=_read(prepared, REPORT_FILE),
         audit=_read(prepared, AUDIT),
         audit_page=AUDIT_PAGE if (prepared.root / AUDIT_PAGE).is_file() else None,
         max_listed=_MAX_LISTED,

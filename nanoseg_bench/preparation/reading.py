@@ -86,7 +86,7 @@ class Reader:
             if isinstance(result, Problem):
                 problems.append(result)
             else:
-                found.append((task.entry, result))
+                found.append((task.ref, result))
         twice = twice_annotated([inspection for _, inspection in found], [entry for entry, _ in found])
         for problem in (*problems, *twice.values()):
             self._report.add_problem(problem)

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from nanoseg_bench.preparation.prepared_set import SPLITS, PreparedSet
 from nanoseg_bench.wording import counted
 
+_CLASSES_APART = 20
+"""Of more classes, the shares of the rarest are summed up in a last row."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class SplitStatistics:
@@ -66,18 +69,15 @@ def split_statistics(prepared: PreparedSet) -> list[SplitStatistics]:
     return [_of_split(prepared, split) for split in SPLITS if prepared.has(split)]
 
 
-def class_shares(
-    statistics: Sequence[SplitStatistics], classes: Sequence[str], most: int = 20
-) -> list[tuple[str, list[float]]]:
-    """Percent of each split's particles by class, in the order of the splits.
+def class_shares(statistics: Sequence[SplitStatistics], classes: Sequence[str]) -> list[tuple[str, list[float]]]:
+    """Percent of each split's particles by class, in the order of the splits; of many classes, the rarest in one row.
 
     Args:
         statistics: By split.
         classes: In the order to show them in.
-        most: Classes to tell apart; of more, the rarest are summed up in a last row.
     """
     totals = Counter({name: sum(each.class_particles[name] for each in statistics) for name in classes})
-    frequent = dict(totals.most_common(most))
+    frequent = dict(totals.most_common(_CLASSES_APART))
     rows = [(name, [each.class_particles[name] for each in statistics]) for name in classes if name in frequent]
     rest = [name for name in classes if name not in frequent]
     if rest:

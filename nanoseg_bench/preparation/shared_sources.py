@@ -17,14 +17,12 @@ from numpy.typing import NDArray
 
 from nanoseg_bench.errors import PreparationError
 from nanoseg_bench.parallel import Workers
+from nanoseg_bench.preparation.audit import NEAR_DUPLICATES, OVERLAPPING_FIELDS
 from nanoseg_bench.preparation.features import LocalFeatures
 from nanoseg_bench.preparation.fingerprint import Fingerprint, read_fingerprint
 from nanoseg_bench.preparation.overlap import Overlap, find_overlap
 from nanoseg_bench.preparation.perceptual import NearDuplicate, find_near_duplicates, inverse, is_mirrored
 from nanoseg_bench.preparation.shortlist import Candidate, ImageWords, Index, image_words
-
-NEAR_DUPLICATES = "near-duplicates"
-OVERLAPPING_FIELDS = "overlapping-fields"
 
 _IMAGES_PER_TASK = 16
 _PAIRS_PER_TASK = 16

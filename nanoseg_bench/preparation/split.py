@@ -220,7 +220,6 @@ def choose_subset(
     count: int,
     seed: int,
     assignment: Mapping[str, str] | None = None,
-    groups: Mapping[str, str] | None = None,
 ) -> list[Record]:
     """Choose about ``count`` micrographs, whole source groups at a time.
 
@@ -232,14 +231,13 @@ def choose_subset(
         count: How many to keep.
         seed: Of the draw.
         assignment: Fixed split by micrograph name, if there is one.
-        groups: Group by micrograph name; by default the source group, or the name where there is none.
 
     Raises:
         PreparationError: There are fewer micrographs than ``count``.
     """
     if count > len(records):
         raise PreparationError(f"--images {count}: the data set has only {counted(len(records), 'image')}")
-    groups = _own_groups(records) if groups is None else groups
+    groups = _own_groups(records)
     by_part: dict[str, list[str]] = defaultdict(list)
     for name in sorted(each.name for each in records):
         by_part[assignment.get(name, "") if assignment else ""].append(name)
@@ -271,7 +269,7 @@ def _parts_of_groups(
             where += f"; not named yet: {shortened(parts[''])}"
         linked = [join for join in joins if group in {groups.get(name) for name in join.names}]
         why = [f"{', '.join(join.names)} ({join.reason})" for join in linked]
-        because = f". They are one group because of {'; '.join(why[:5])}" if why else ""
+        because = f". They are one group because of {shortened(why, between='; ')}" if why else ""
         raise PreparationError(
             f"source group {group!r} is in {len(named)} splits ({where}); a model would be tested on a specimen "
             f"that it was trained on{because}. Put the group into one split"

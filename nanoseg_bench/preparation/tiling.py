@@ -35,7 +35,7 @@ class TileRef:
     """A MicrographRef to one tile of a micrograph.
 
     Attributes:
-        entry: The whole micrograph.
+        ref: The whole micrograph.
         row: Of the tile, from 1.
         column: Likewise.
         x: First column of pixels.
@@ -44,7 +44,7 @@ class TileRef:
         height: Rows.
     """
 
-    entry: MicrographRef
+    ref: MicrographRef
     row: int
     column: int
     x: int
@@ -55,16 +55,16 @@ class TileRef:
     @property
     def name(self) -> str:
         """That of the whole, with the tile's place."""
-        return f"{self.entry.name}~{self.row}-{self.column}"
+        return f"{self.ref.name}~{self.row}-{self.column}"
 
     @property
     def path(self) -> Path:
         """The file to name in messages."""
-        return self.entry.path
+        return self.ref.path
 
     def read(self) -> Micrograph:
-        """Read the whole annotation, and keep what the tile shows; raises what the entry raises."""
-        whole = self.entry.read()
+        """Read the whole annotation, and keep what the tile shows; raises what reading it raises."""
+        whole = self.ref.read()
         first = self.x == 0 and self.y == 0
         instances, divided = self._cut(whole.instances, whole.height, whole.width, first)
         tile = replace(

@@ -1,8 +1,9 @@
 """Writing a planned set into an empty folder."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,12 +16,12 @@ from nanoseg_bench.parallel import Workers
 from nanoseg_bench.preparation.audit import write_audit
 from nanoseg_bench.preparation.audit_page import write_audit_page
 from nanoseg_bench.preparation.auditing import make_audit
-from nanoseg_bench.preparation.canvases import CanvasTask, WrittenCanvas, WrittenMicrograph, write_canvases
+from nanoseg_bench.preparation.canvases import CanvasSettings, WrittenCanvas, WrittenMicrograph, write_canvases
 from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.folds import FOLDS_FILE, write_folds_file
 from nanoseg_bench.preparation.hashing import PREPARATION_VERSION, fold_hash
 from nanoseg_bench.preparation.manifest import manifest_rows, manifest_writer
-from nanoseg_bench.preparation.plan import HRTEM, OOD, Plan, PlannedMicrograph
+from nanoseg_bench.preparation.plan import HRTEM, Plan, PlannedMicrograph
 from nanoseg_bench.preparation.prepared_set import (
     ASIDE,
     FILES,
@@ -29,7 +30,6 @@ from nanoseg_bench.preparation.prepared_set import (
     MARKER,
     REPORT_FILE,
     SHARDED_FORMAT,
-    SPLITS,
     PreparedSet,
 )
 from nanoseg_bench.preparation.preview import write_preview
@@ -69,7 +69,7 @@ def write_set(plan: Plan, report: PrepareReport, root: Path, config: PrepareConf
     if not plan.folds and config.shards is None:  # Ultralytics reads single files
         write_text(root / "data.yaml", _data_yaml(plan))
     report.add_used(
-        {planned.seen.name: planned.entry.path for planned in plan.micrographs},
+        {planned.seen.name: planned.ref.path for planned in plan.micrographs},
         [planned.seen for planned in plan.micrographs],
     )
     report.write(root / REPORT_FILE)
@@ -94,11 +94,14 @@ def _write_images(
 ) -> dict[str, Any]:
     """Write canvases, labels, truth and manifest; return the summary."""
     statistics = _Statistics()
-    tasks = _tasks(plan, root, config)
-    with manifest_writer(root / "manifest.csv") as manifest, _files(plan, root, config) as files:
+    classes = {split: plan.classes_of(split) for split in plan.splits}
+    if config.shards is None:
+        _make_folders(root, plan.splits)
+    settings = CanvasSettings(config.canvas, config.seed, classes, root if config.shards is None else None)
+    with manifest_writer(root / "manifest.csv") as manifest, _files(classes, root, config) as files:
         # Files that are on their way into a shard wait in memory: not those of all micrographs.
         ahead = None if config.shards is None else _AHEAD
-        results = workers.each(write_canvases, tasks, "writing canvases", ahead=ahead)
+        results = workers.each(partial(write_canvases, settings), plan.micrographs, "writing canvases", ahead=ahead)
         for planned, written in zip(plan.micrographs, results, strict=True):
             for image in written.canvases:
                 _check_loss(image, config.max_loss)
@@ -106,7 +109,7 @@ def _write_images(
             for row in manifest_rows(planned, written, config.canvas):
                 manifest.writerow(row)
             statistics.add(planned, written)
-            report.notes += [(planned.entry.path, note) for note in _losses(written)]
+            report.notes += [(planned.ref.path, note) for note in _losses(written)]
     return _summary(plan, config, statistics)
 
 
@@ -130,12 +133,11 @@ def _check_loss(image: WrittenCanvas, most: float | None) -> None:
 
 
 @contextmanager
-def _files(plan: Plan, root: Path, config: PrepareConfig) -> Iterator[_Files]:
+def _files(classes: Mapping[str, Sequence[str]], root: Path, config: PrepareConfig) -> Iterator[_Files]:
     if config.shards is None:
         with ExitStack() as stack:
-            yield _SingleFiles(plan, root, config.canvas, stack)
+            yield _SingleFiles(classes, root, config.canvas, stack)
     else:
-        classes = {split: _classes(plan, split) for split in _splits(plan)}
         with ShardedFiles(root, config.shards, config.canvas, classes) as sharded:
             yield sharded
 
@@ -143,12 +145,12 @@ def _files(plan: Plan, root: Path, config: PrepareConfig) -> Iterator[_Files]:
 class _SingleFiles:
     """Two COCO files for each split, open until ``stack`` is left; images and labels have been written by workers."""
 
-    def __init__(self, plan: Plan, root: Path, canvas: int, stack: ExitStack) -> None:
+    def __init__(self, classes: Mapping[str, Sequence[str]], root: Path, canvas: int, stack: ExitStack) -> None:
         self._size = (canvas, canvas)
         self._writers = {}
-        for split in _splits(plan):
+        for split, names in classes.items():
             files = (root / kind / f"{split}.json" for kind in ("truth", "canvas"))
-            truth, on_canvas = (stack.enter_context(CocoWriter(file, _classes(plan, split))) for file in files)
+            truth, on_canvas = (stack.enter_context(CocoWriter(file, names)) for file in files)
             self._writers[split] = truth, on_canvas
 
     def add(self, planned: PlannedMicrograph, written: WrittenMicrograph) -> None:
@@ -160,39 +162,15 @@ class _SingleFiles:
             canvas.add_encoded(image.name, self._size, image.annotations)
 
 
-def _tasks(plan: Plan, root: Path, config: PrepareConfig) -> list[CanvasTask]:
-    for split in _splits(plan) if config.shards is None else ():
+def _make_folders(root: Path, splits: Sequence[str]) -> None:
+    for split in splits:
         (root / "images" / split).mkdir(parents=True)
         if split not in ASIDE:
             (root / "labels" / split).mkdir(parents=True)
-    return [
-        CanvasTask(
-            entry=planned.entry,
-            split=planned.split,
-            name=planned.stem,
-            copy_names=planned.copy_stems,
-            classes=_classes(plan, planned.split),
-            # Nothing is trained on them, and the shapes of ood have no index among the classes.
-            labels=planned.split not in ASIDE,
-            canvas=config.canvas,
-            seed=config.seed,
-            root=root if config.shards is None else None,
-        )
-        for planned in plan.micrographs
-    ]
-
-
-def _splits(plan: Plan) -> list[str]:
-    present = {planned.split for planned in plan.micrographs}
-    return [split for split in SPLITS if split in present]
-
-
-def _classes(plan: Plan, split: str) -> tuple[str, ...]:
-    return plan.classes + plan.ood_classes if split == OOD else plan.classes
 
 
 def _data_yaml(plan: Plan) -> str:
-    parts = {part: f"images/{part}" for part in PARTS if part in _splits(plan)}
+    parts = {part: f"images/{part}" for part in PARTS if part in plan.splits}
     # Without `path`, which Ultralytics resolves against the working directory: then the YAML's own folder counts.
     document = {**parts, "names": dict(enumerate(plan.classes))}
     return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
@@ -253,7 +231,7 @@ def _summary(plan: Plan, config: PrepareConfig, statistics: _Statistics) -> dict
         "content_hash": plan.content_hash,
         **({} if config.shards is None else {"shard_bytes": config.shards}),
         "max_instances": statistics.densest,
-        "counts": {split: statistics.counts(split) for split in _splits(plan)},
+        "counts": {split: statistics.counts(split) for split in plan.splits},
         **({"folds": _summaries_of_folds(plan, statistics)} if plan.folds else {}),
         "class_images": {label: statistics.class_images[label] for label in shown},
         "class_instances": {label: statistics.class_instances[label] for label in shown},
@@ -265,7 +243,7 @@ def _summary(plan: Plan, config: PrepareConfig, statistics: _Statistics) -> dict
 
 def _summaries_of_folds(plan: Plan, statistics: _Statistics) -> list[dict[str, Any]]:
     """What of the summary is another in each fold."""
-    aside = {split: statistics.counts(split) for split in _splits(plan) if split in ASIDE}
+    aside = {split: statistics.counts(split) for split in plan.splits if split in ASIDE}
     return [
         {
             "content_hash": fold_hash(plan.content_hash, fold),

@@ -26,6 +26,7 @@ from nanoseg_bench.models.run_files import WEIGHTS_FILE
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.folder import RunFolder
 from nanoseg_bench.runs.plan import RunSpec, plan_runs
+from nanoseg_bench.wording import first_fault
 
 
 class CampaignSet(BaseModel):
@@ -109,9 +110,7 @@ def read_campaign(path: Path) -> Campaign:
     try:
         return Campaign.model_validate(read_yaml(path))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise CampaignError(f"{path}: {place + ': ' if place else ''}{first['msg']}") from error
+        raise CampaignError(f"{path}: {first_fault(error)}") from error
     except (OSError, ValueError) as error:
         raise CampaignError(f"{path}: cannot be read as a campaign ({error})") from error
 

@@ -13,6 +13,7 @@ from nanoseg_bench.runs.facts import Document, MadeBy, RunFacts
 from nanoseg_bench.runs.inputs import Inputs
 from nanoseg_bench.runs.record import ConfidenceSource
 from nanoseg_bench.seals import sealed, unsealed
+from nanoseg_bench.wording import first_fault
 
 
 def _drop_hash(document: Any) -> Any:
@@ -128,9 +129,7 @@ def _validated(path: Path, document: Any, kind: type[_Kind]) -> _Kind:
     try:
         return kind.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
         raise RecordError(
-            f"{path}: {place}: {first['msg']}; it was changed, or written by another version: run the model again, "
+            f"{path}: {first_fault(error)}; it was changed, or written by another version: run the model again, "
             "which keeps what is still good"
         ) from error

@@ -9,7 +9,7 @@ from nanoseg_bench.errors import NanosegError
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.cross_validation import FoldRuns, FoldTruth, score_folds
 from nanoseg_bench.runs.failure import Outcome, record_row_failure
-from nanoseg_bench.runs.job import Job
+from nanoseg_bench.runs.plan import Job
 from nanoseg_bench.runs.record import Status, record_path
 
 _LOG = logging.getLogger(__name__)
@@ -83,14 +83,14 @@ def _score_row(job: Job, prepared: PreparedSet, outcomes: Mapping[int, Outcome])
         found = {each.status for each in ended.values()}
         status: Status = next((each for each in _GRAVEST_FIRST if each in found), "failed")
         outcome = Outcome(status, _why_missing(missing, ended))
-        record_row_failure(job.spec, job.data, job.leaderboards, job.device, outcome)
+        record_row_failure(job, outcome)
         _LOG.warning("%s: no row of %d folds: %s", row.row_id, len(row.folds), outcome.reason)
         return outcomes[job.spec.fold or 0]
     try:
         score_folds(row, FoldTruth(prepared), job.leaderboards, only_missing=True)
     except NanosegError as error:
         outcome = Outcome("failed", str(error))
-        record_row_failure(job.spec, job.data, job.leaderboards, job.device, outcome)
+        record_row_failure(job, outcome)
         _LOG.warning("%s: %s: %s", row.row_id, outcome.status, outcome.reason)
         return outcome
     return outcomes[job.spec.fold or 0]

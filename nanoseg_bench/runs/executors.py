@@ -14,7 +14,8 @@ from nanoseg_bench.locks import hold
 from nanoseg_bench.runs.claim import clear_folder
 from nanoseg_bench.runs.failure import Outcome, record_failure
 from nanoseg_bench.runs.folder import LOG_FILE, OUTCOME_FILE, RunFolder
-from nanoseg_bench.runs.job import UNWRITABLE, Job, job_to_json
+from nanoseg_bench.runs.job import UNWRITABLE, job_to_json
+from nanoseg_bench.runs.plan import Job
 from nanoseg_bench.runs.side_by_side import Children
 
 
@@ -54,7 +55,7 @@ def run_in_time(job: Job, anew: bool, beside: Children | None = None, *, wait: b
     if job.deadline.passed:
         limit = job.deadline.limit
         outcome = Outcome("skipped", f"time limit {limit} reached before it started; run the same command again")
-        record_failure(job.spec, job.data, job.leaderboards, job.device, outcome)
+        record_failure(job, outcome)
         return outcome
     return run_in_process(job, anew, beside, wait=wait)
 
@@ -90,7 +91,7 @@ def _run_locked(job: Job, beside: Children | None) -> Outcome:
     if code == 0 and outcome_file.is_file():
         return Outcome(**read_json(outcome_file))
     outcome = _outcome_of_death(code, job)
-    record_failure(job.spec, job.data, job.leaderboards, job.device, outcome)
+    record_failure(job, outcome)
     return outcome
 
 

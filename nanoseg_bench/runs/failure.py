@@ -10,7 +10,7 @@ from nanoseg_bench.models.identity import recipe_changes
 from nanoseg_bench.models.recipe import Side
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.facts import MadeBy, RunFacts
-from nanoseg_bench.runs.plan import RunSpec
+from nanoseg_bench.runs.plan import Job
 from nanoseg_bench.runs.provenance import device_name
 from nanoseg_bench.runs.record import Record, Status, read_record, record_path, write_record
 from nanoseg_bench.runs.scored import is_of, make_record, scored_sets
@@ -26,31 +26,30 @@ class Outcome:
     reason: str = ""
 
 
-def record_failure(spec: RunSpec, data: Path, leaderboards: Path, device: str, outcome: Outcome) -> None:
-    """Write the rows of a run that did not end well; a good row of the same recipe and set stays.
+def record_failure(job: Job, outcome: Outcome) -> None:
+    """Write the rows of a job that did not end well; a good row of the same recipe and set stays.
 
     A fold by itself has no row, see ``record_row_failure``; a training on everything has none at all.
 
-    Args and effects as of ``record_row_failure``.
-    """
-    if spec.fold is None and not spec.final:
-        record_row_failure(spec, data, leaderboards, device, outcome)
-
-
-def record_row_failure(spec: RunSpec, data: Path, leaderboards: Path, device: str, outcome: Outcome) -> None:
-    """The same for the row of a run, which the folds of a model share.
-
     Args:
-        spec: The run, or one of the folds.
-        data: The prepared set's folder.
-        leaderboards: Folder of the records.
-        device: torch device name.
+        job: What was to be run.
         outcome: What happened.
     """
-    prepared = PreparedSet(data)
+    if job.spec.fold is None and not job.spec.final:
+        record_row_failure(job, outcome)
+
+
+def record_row_failure(job: Job, outcome: Outcome) -> None:
+    """The same for the row of a job, which the folds of a model share.
+
+    Args:
+        job: What was to be run, or one of the folds.
+        outcome: What happened.
+    """
+    prepared = PreparedSet(job.data)
     for name in scored_sets(prepared):
-        path = record_path(leaderboards, prepared.name, spec.row_id, name)
-        record = _record(spec, prepared, name, device, outcome)
+        path = record_path(job.leaderboards, prepared.name, job.spec.row_id, name)
+        record = _record(job, prepared, name, outcome)
         try:
             if not (path.is_file() and _is_good_and_equal(path, record, prepared)):
                 write_record(path, record)
@@ -59,13 +58,14 @@ def record_row_failure(spec: RunSpec, data: Path, leaderboards: Path, device: st
             _LOG.error("%s: the row cannot be written (%s); make room or give another --leaderboards", path, error)
 
 
-def _record(spec: RunSpec, prepared: PreparedSet, eval_set: str, device: str, outcome: Outcome) -> Record:
+def _record(job: Job, prepared: PreparedSet, eval_set: str, outcome: Outcome) -> Record:
+    spec = job.spec
     facts = RunFacts.of_recipe(
         spec.recipe.model_dump(mode="json"),
         MadeBy.now(),
         seed=spec.seed,
         initial_weights=spec.initial_weights,
-        device=device_name(device),
+        device=device_name(job.device),
     )
     return make_record(
         facts,

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from nanoseg_bench.errors import RecordError
+from nanoseg_bench.evaluation.predictions import SUFFIX
 from nanoseg_bench.evaluation.result import OperatingPointChoice
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.models.base import Complexity, FitReport
@@ -47,8 +48,6 @@ OUTCOME_FILE = "outcome.json"
 LOG_FILE = "log.txt"
 REPLACED = "replaced"
 """Folder beside the runs, for those that made room."""
-
-_ENDING = ".json.gz"
 
 
 class RunFolder:
@@ -179,12 +178,12 @@ class RunFolder:
 
     def predictions_path(self, eval_set: str) -> Path:
         """Where predictions are kept."""
-        return self.path / "predictions" / f"{eval_set}{_ENDING}"
+        return self.path / "predictions" / f"{eval_set}{SUFFIX}"
 
     def predicted_sets(self) -> list[str]:
         """Eval sets with predictions, sorted."""
-        paths = (self.path / "predictions").glob(f"[!.]*{_ENDING}")
-        return sorted(path.name.removesuffix(_ENDING) for path in paths)
+        paths = (self.path / "predictions").glob(f"[!.]*{SUFFIX}")
+        return sorted(path.name.removesuffix(SUFFIX) for path in paths)
 
     def files_of(self, eval_set: str) -> tuple[Path, Path]:
         """The files of an eval set: predictions, and where they come from; neither need be there."""

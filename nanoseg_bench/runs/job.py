@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
-from pydantic.dataclasses import dataclass
 
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import ModelError, NanosegError, PredictionsError, TimeLimitReached, WorkerMemoryError
@@ -35,7 +34,7 @@ from nanoseg_bench.runs.failure import Outcome, record_failure
 from nanoseg_bench.runs.folder import LOG_FILE, OUTCOME_FILE, RunFolder
 from nanoseg_bench.runs.inference import predict_eval_set
 from nanoseg_bench.runs.latency import add_latency, could_be_measured, untimed_sets
-from nanoseg_bench.runs.plan import RunSpec
+from nanoseg_bench.runs.plan import Job, RunSpec
 from nanoseg_bench.runs.provenance import device_name, devices_name
 from nanoseg_bench.runs.quiet import at_work
 from nanoseg_bench.runs.record import Status, record_path
@@ -47,37 +46,6 @@ UNWRITABLE = 74
 
 # By name: as a process of its own this module is called __main__, and would log past the run's file.
 _LOG = logging.getLogger("nanoseg_bench.runs.job")
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A run with the places it reads and writes.
-
-    Attributes:
-        spec: What to run.
-        data: The prepared set's folder.
-        run_dir: The run's own folder.
-        leaderboards: Folder of the records.
-        device: torch device name.
-        deadline: When to stop with a checkpoint.
-        robust_images: Test images to predict under every corruption too.
-        timed: Whether latency is measured too: not while others run beside it.
-        beside: Further devices that train with ``device``, which then predicts alone.
-    """
-
-    spec: RunSpec
-    data: Path
-    run_dir: Path
-    leaderboards: Path
-    device: str
-    deadline: Deadline = dataclasses.field(default_factory=Deadline)
-    robust_images: int = 0
-    timed: bool = True
-    beside: tuple[str, ...] = ()
-
-    def prepared(self) -> PreparedSet:
-        """What is trained and judged on: the set, or one of its folds."""
-        return PreparedSet(self.data, self.spec.fold)
 
 
 def execute(job: Job) -> Outcome:
@@ -101,7 +69,7 @@ def execute(job: Job) -> Outcome:
             status: Status = "oom" if _is_out_of_memory(error) else "failed"
             outcome = Outcome(status, _reason_of(error, job))
         if outcome.status != "ok":
-            record_failure(job.spec, job.data, job.leaderboards, job.device, outcome)
+            record_failure(job, outcome)
     return outcome
 
 

@@ -16,7 +16,8 @@ from nanoseg_bench.cluster import Cluster, count_try
 from nanoseg_bench.errors import WorkerError, WorkerMemoryError
 from nanoseg_bench.runs.executors import run_in_time
 from nanoseg_bench.runs.failure import Outcome, record_failure
-from nanoseg_bench.runs.job import Job, job_from_json, job_to_json
+from nanoseg_bench.runs.job import job_from_json, job_to_json
+from nanoseg_bench.runs.plan import Job
 from nanoseg_bench.runs.side_by_side import Children
 
 _LOG = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class OnCluster:
             )
         except WorkerError as error:
             outcome = Outcome("oom" if isinstance(error, WorkerMemoryError) else "failed", str(error))
-            record_failure(job.spec, job.data, job.leaderboards, job.device, outcome)
+            record_failure(job, outcome)
             return outcome
 
     def stop(self) -> None:

@@ -1,5 +1,6 @@
-"""What is to be run: one ``RunSpec`` per model and seed."""
+"""What is to be run: one ``RunSpec`` per model and seed, and with its places a ``Job``."""
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pydantic import SerializeAsAny, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from nanoseg_bench.files import sha256_file
+from nanoseg_bench.models.base import Deadline
 from nanoseg_bench.models.options import check_options
 from nanoseg_bench.models.overrides import Overrides, override
 from nanoseg_bench.models.recipe import CONTINUED, Recipe, load_recipe
@@ -77,6 +79,37 @@ class RunSpec:
 
 
 _SPEC = TypeAdapter(RunSpec)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A run with the places it reads and writes.
+
+    Attributes:
+        spec: What to run.
+        data: The prepared set's folder.
+        run_dir: The run's own folder.
+        leaderboards: Folder of the records.
+        device: torch device name.
+        deadline: When to stop with a checkpoint.
+        robust_images: Test images to predict under every corruption too.
+        timed: Whether latency is measured too: not while others run beside it.
+        beside: Further devices that train with ``device``, which then predicts alone.
+    """
+
+    spec: RunSpec
+    data: Path
+    run_dir: Path
+    leaderboards: Path
+    device: str
+    deadline: Deadline = dataclasses.field(default_factory=Deadline)
+    robust_images: int = 0
+    timed: bool = True
+    beside: tuple[str, ...] = ()
+
+    def prepared(self) -> PreparedSet:
+        """What is trained and judged on: the set, or one of its folds."""
+        return PreparedSet(self.data, self.spec.fold)
 
 
 def plan_runs(

@@ -15,6 +15,7 @@ from nanoseg_bench.evaluation.result import Details, FoldResult, Numbers, Operat
 from nanoseg_bench.files import read_json, write_text
 from nanoseg_bench.runs.facts import RunFacts
 from nanoseg_bench.seals import SEAL, sealed, unsealed
+from nanoseg_bench.wording import first_fault
 
 _NUMBERS = re.compile(r"\[\s+((?:(?:null|-?\d[\d.eE+-]*),?\s+)+)\]")
 
@@ -105,8 +106,7 @@ def read_record(path: Path, *, any_seal: bool = False) -> Record:
         document = unsealed(document)
         return Record.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        reason = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+        reason = first_fault(error)
     except (ValueError, RecursionError) as error:
         reason = str(error)
     raise RecordError(

@@ -18,8 +18,8 @@ from nanoseg_bench.runs.cross_validation import FoldRuns
 from nanoseg_bench.runs.ends import Ends, named_folds, record_of
 from nanoseg_bench.runs.executors import run_in_process, run_in_time
 from nanoseg_bench.runs.failure import Outcome, record_failure
-from nanoseg_bench.runs.job import Job, is_complete
-from nanoseg_bench.runs.plan import RunSpec
+from nanoseg_bench.runs.job import is_complete
+from nanoseg_bench.runs.plan import Job, RunSpec
 from nanoseg_bench.runs.record import find_records, read_record, record_path
 from nanoseg_bench.runs.scored import is_of, scored_sets
 from nanoseg_bench.runs.side_by_side import Executor, run_side_by_side
@@ -123,7 +123,7 @@ def _begin(job: Job, sharing: Sharing) -> Outcome | None:
     if not reason:
         return None
     outcome = Outcome("skipped", reason)
-    record_failure(job.spec, job.data, job.leaderboards, job.device, outcome)
+    record_failure(job, outcome)
     return outcome
 
 

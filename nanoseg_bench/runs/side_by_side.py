@@ -15,7 +15,7 @@ from typing import Protocol
 
 from nanoseg_bench.environment import share_of_cores
 from nanoseg_bench.runs.failure import Outcome
-from nanoseg_bench.runs.job import Job
+from nanoseg_bench.runs.plan import Job
 
 _LOG = logging.getLogger(__name__)
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nanoseg_bench.errors import ModelError
 from nanoseg_bench.files import read_json
+from nanoseg_bench.wording import first_fault
 
 KEY = "release"
 """Of the weights' JSON, under which the release stands."""
@@ -123,9 +124,8 @@ def read_release(weights: Path) -> Release | None:
         found = about.get(KEY) if isinstance(about, dict) else None
         return None if found is None else Release.model_validate(found)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, (KEY, *first["loc"])))
-        raise ModelError(f"{path}: {place}: {first['msg']}; copy it again from where the weights come from") from error
+        reason = first_fault(error, KEY)
+        raise ModelError(f"{path}: {reason}; copy it again from where the weights come from") from error
     except ValueError:
         return None  # whoever loads the weights says what is wrong with their JSON
 

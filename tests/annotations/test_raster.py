@@ -5,6 +5,8 @@ from nanoseg_bench.annotations.instance import Instance, Polygon, Rle
 from nanoseg_bench.annotations.raster import (
     area,
     bounding_box,
+    inside_share,
+    intersection,
     iou_matrix,
     mask_to_rle,
     polygons_to_rle,
@@ -12,6 +14,7 @@ from nanoseg_bench.annotations.raster import (
     rle_to_window,
     to_mask,
     to_rle,
+    union,
     window_to_rle,
 )
 
@@ -161,3 +164,19 @@ def test_a_window_is_the_masks_bounding_box(seed):
 def test_the_window_of_an_empty_mask_is_empty():
     window, _, _ = rle_to_window(mask_to_rle(np.zeros((9, 7))))
     assert window.shape == (0, 0)
+
+
+def test_union_and_intersection_are_those_of_the_pixels():
+    rng = np.random.default_rng(5)
+    masks = rng.random((3, 40, 30)) < 0.3
+    regions = [mask_to_rle(mask) for mask in masks]
+    assert (rle_to_mask(union(regions)) == masks.any(axis=0)).all()
+    assert (rle_to_mask(intersection(*regions[:2])) == masks[:2].all(axis=0)).all()
+
+
+def test_the_share_inside_a_region_is_of_each_masks_own_area():
+    rng = np.random.default_rng(6)
+    masks, region = rng.random((3, 40, 30)) < 0.3, rng.random((40, 30)) < 0.5
+    expected = [mask[region].sum() / mask.sum() for mask in masks]
+    assert inside_share([mask_to_rle(mask) for mask in masks], mask_to_rle(region)) == pytest.approx(expected)
+    assert inside_share([], mask_to_rle(region)).shape == (0,)

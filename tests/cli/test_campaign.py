@@ -13,7 +13,7 @@ from nanoseg_bench.leaderboard.document_section import BEGIN, END
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.campaign import Step, plan_step, read_campaign
 from nanoseg_bench.runs.failure import Outcome, record_failure
-from nanoseg_bench.runs.plan import plan_runs
+from nanoseg_bench.runs.plan import Job, plan_runs
 from nanoseg_bench.runs.record import find_records
 
 pytestmark = pytest.mark.usefixtures("runs_in_this_process")
@@ -94,7 +94,7 @@ def test_a_campaign_writes_tables_page_and_predictions_and_goes_on(desk, capsys)
 def test_runs_that_are_under_way_have_no_row(desk, tiny_set):
     for seed, outcome in ((0, Outcome("timeout", "later")), (1, Outcome("failed", "for good"))):
         (spec,) = plan_runs(PreparedSet(tiny_set), ["otsu"], "smoke", [seed])
-        record_failure(spec, tiny_set, desk.boards, "cpu", outcome)
+        record_failure(Job(spec, tiny_set, desk.root / "run", desk.boards, "cpu"), outcome)
     assert desk.call("--time-limit", "0.001s") == 1
     assert {record.status for record in read_records(desk.boards, desk.name)} == {"failed"}
     assert (desk.boards / f"{desk.name}-test.csv").read_text().count("otsu") == 1
@@ -102,7 +102,7 @@ def test_runs_that_are_under_way_have_no_row(desk, tiny_set):
 
 def test_where_nothing_is_finished_there_is_no_table(desk, tiny_set, capsys):
     (spec,) = plan_runs(PreparedSet(tiny_set), ["otsu"], "smoke", [0])
-    record_failure(spec, tiny_set, desk.boards, "cpu", Outcome("skipped", "later"))
+    record_failure(Job(spec, tiny_set, desk.root / "run", desk.boards, "cpu"), Outcome("skipped", "later"))
     assert desk.call("--time-limit", "0.001s") == 1
     assert "time limit 0.001s reached; the same command goes on from here" in capsys.readouterr().out
     assert not find_records(desk.boards, desk.name) and not list(desk.boards.glob("*.csv"))

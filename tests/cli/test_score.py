@@ -155,7 +155,7 @@ def test_predictions_that_lack_an_image_are_refused(bench, capsys):
     path.write_bytes(gzip.compress(json.dumps(document).encode()))
     assert bench.score() == 1
     message = capsys.readouterr().out
-    assert str(path) in message and "lack 1 image(s)" in message and lost in message
+    assert str(path) in message and "lack 1 image" in message and lost in message
 
 
 @pytest.mark.slow

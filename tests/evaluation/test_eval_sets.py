@@ -109,5 +109,5 @@ def test_training_images_are_no_eval_set(prepared):
 
 
 def test_truth_that_lacks_an_image(prepared):
-    with pytest.raises(DatasetError, match=r"lacks 1 image\(s\) of the manifest \(c\)"):
+    with pytest.raises(DatasetError, match=r"lacks 1 image of the manifest \(c\)"):
         load_eval_set(prepared, "val")

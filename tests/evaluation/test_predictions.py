@@ -118,14 +118,14 @@ def test_missing_images_are_counted_and_named(eval_set, make_predictions):
     with pytest.raises(PredictionsError) as caught:
         require_complete(make_predictions(eval_set, images), eval_set)
     message = str(caught.value)
-    assert "lack 6 image(s): image-2, image-3, image-4, image-5, image-6, ..." in message
+    assert "lack 6 images: image-2, image-3, image-4, image-5, image-6 and 1 more" in message
     assert "image-7" not in message
     assert "an empty list is one" in message
 
 
 def test_foreign_images_are_named(eval_set, make_predictions):
     images = {name: [] for name in (*eval_set.images, "stranger")}
-    with pytest.raises(PredictionsError, match=r"1 image\(s\): stranger;"):
+    with pytest.raises(PredictionsError, match=r"1 image: stranger;"):
         require_complete(make_predictions(eval_set, images), eval_set)
 
 
@@ -146,7 +146,7 @@ def test_predictions_of_something_else(eval_set, make_predictions, change, messa
 def test_a_mask_of_another_size_is_refused(eval_set, make_predictions):
     images = {name: [] for name in eval_set.images}
     images["image-5"] = [Instance("cube", mask_to_rle(np.ones((10, 10))), 0.5)]
-    with pytest.raises(PredictionsError, match=r"another image size for 1 image\(s\): image-5"):
+    with pytest.raises(PredictionsError, match=r"another image size for 1 image: image-5"):
         require_complete(make_predictions(eval_set, images), eval_set)
 
 

@@ -369,9 +369,9 @@ def test_scores_survive_the_predictions_file(tmp_path, eval_set, make_prediction
 
 def test_missing_image_is_refused(eval_set, make_predictions, answer):
     del answer["image-4"]
-    with pytest.raises(PredictionsError, match=r"lack 1 image\(s\): image-4"):
+    with pytest.raises(PredictionsError, match=r"lack 1 image: image-4"):
         score(eval_set, make_predictions(eval_set, answer), 0.4)
-    with pytest.raises(PredictionsError, match=r"lack 1 image\(s\): image-4"):
+    with pytest.raises(PredictionsError, match=r"lack 1 image: image-4"):
         score_ood(eval_set, make_predictions(eval_set, answer), 0.4)
 
 

@@ -54,7 +54,7 @@ def test_a_latency_is_the_whole_sets_and_missing_answers_stay_missing(eval_set, 
     del images["image-3"]
     answers = answers_to(make_predictions(eval_set, images, timing=Timing((1.0,))), ("image-0", "image-3"))
     assert answers.timing is None
-    with pytest.raises(PredictionsError, match=r"lack 1 image\(s\): image-3"):
+    with pytest.raises(PredictionsError, match=r"lack 1 image: image-3"):
         evaluate(part_of(eval_set, ("image-0", "image-3")), answers, 0.4)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance
 from nanoseg_bench.annotations.raster import area, areas, bounding_box, bounding_boxes, mask_to_rle, rle_to_mask
-from nanoseg_bench.metrics.matching import GrowingMatch, as_boxes, image_overlap, match, union
+from nanoseg_bench.metrics.matching import GrowingMatch, as_boxes, image_overlap, match
 
 
 def best_by_trying_all(iou, threshold):
@@ -132,12 +132,6 @@ def test_particle_on_an_ignore_region_can_be_hit(disc):
 def test_mask_of_another_size_is_refused(disc):
     with pytest.raises(ValueError, match="64x64"):
         image_overlap([Instance("cube", disc(30, 30, 10, 64, 64), 0.9)], [], 120, 90)
-
-
-def test_union_is_the_pixelwise_or(disc):
-    regions = [disc(30, 30, 10), disc(36, 30, 10), disc(90, 70, 5)]
-    expected = np.logical_or.reduce([rle_to_mask(region) for region in regions])
-    assert np.array_equal(rle_to_mask(union(regions)), expected)
 
 
 def test_a_prediction_without_a_pixel_is_none():

@@ -22,8 +22,8 @@ from nanoseg_bench.models.trained import open_trained
 from nanoseg_bench.runs.claim import claim_folder
 from nanoseg_bench.runs.folder import RunFolder, find_runs
 from nanoseg_bench.runs.inputs import input_differences, training_hash
-from nanoseg_bench.runs.job import Job, execute, is_complete
-from nanoseg_bench.runs.plan import plan_runs
+from nanoseg_bench.runs.job import execute, is_complete
+from nanoseg_bench.runs.plan import Job, plan_runs
 from nanoseg_bench.runs.record import read_record, record_path
 
 pytestmark = pytest.mark.usefixtures("runs_in_this_process")

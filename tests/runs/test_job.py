@@ -10,8 +10,8 @@ import pytest
 
 from nanoseg_bench.models.base import Deadline
 from nanoseg_bench.models.recipe import load_recipe
-from nanoseg_bench.runs.job import Job, job_from_json, job_to_json
-from nanoseg_bench.runs.plan import RunSpec
+from nanoseg_bench.runs.job import job_from_json, job_to_json
+from nanoseg_bench.runs.plan import Job, RunSpec
 
 WRITTEN = (
     *("recipe", "seed", "weights", "weights_sha256", "set_hash", "fold", "final"),

@@ -13,8 +13,7 @@ from nanoseg_bench.errors import BusyError, DatasetError, NanosegError, RecordEr
 from nanoseg_bench.models.base import Deadline
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.failure import Outcome, record_failure
-from nanoseg_bench.runs.job import Job
-from nanoseg_bench.runs.plan import plan_runs
+from nanoseg_bench.runs.plan import Job, plan_runs
 from nanoseg_bench.runs.record import read_record, record_path, write_record
 from nanoseg_bench.runs.runner import BenchmarkFolders, run_plan
 
@@ -36,7 +35,7 @@ def job(prepared, root):
 
 
 def fail(prepared, root, outcome):
-    record_failure(job(prepared, root).spec, prepared.root, root / "boards", "cpu", outcome)
+    record_failure(job(prepared, root), outcome)
 
 
 def failure_record(prepared, root, **changes):

@@ -8,6 +8,7 @@ from pathlib import Path
 from nanoseg_bench.annotations.errors import NoAnnotationsError, UnclearFormatError
 from nanoseg_bench.files import visible_files
 from nanoseg_bench.images import IMAGE_SUFFIXES
+from nanoseg_bench.wording import shortened
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img")
 MASK_FOLDERS = ("masks", "mask", "segmaps", "labels", "instances")
@@ -125,4 +126,4 @@ def _by_name(paths: Iterable[Path], folder: Path) -> dict[str, list[Path]]:
 
 
 def _names(paths: tuple[Path, ...]) -> str:
-    return ", ".join(path.name for path in paths[:_SHOWN])
+    return shortened([path.name for path in paths], _SHOWN)

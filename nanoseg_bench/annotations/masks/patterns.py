@@ -18,7 +18,7 @@ from scipy import ndimage
 from nanoseg_bench.annotations.errors import MaskKindError
 from nanoseg_bench.annotations.masks.values import read_mask_values
 from nanoseg_bench.errors import NanosegError
-from nanoseg_bench.wording import counted
+from nanoseg_bench.wording import counted, shortened
 
 _MASKS_LOOKED_AT = 16
 _PIXELS_LOOKED_AT = 100_000_000
@@ -229,7 +229,7 @@ def _refuse_classes(looks: Sequence[_Look], where: Path) -> None:
     if not _in_pieces(looks):
         return
     numbers = np.unique(np.concatenate([look.numbers for look in looks]))
-    shown = ", ".join(f"{number:g}" for number in numbers[:5]) + (", ..." if len(numbers) > 5 else "")
+    shown = shortened([f"{number:g}" for number in numbers])
     raise MaskKindError(
         f"{where}: looks like a class map: {counted(len(numbers), 'value')} ({shown}) in "
         f"{sum(int(look.pieces.sum()) for look in looks)} separate pieces in {_masks(looks)}. Give --mask-kind classes "

@@ -1,19 +1,16 @@
 """Which image of an eval set an answer belongs to, and whether every image has one."""
 
-import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from nanoseg_bench.annotations.image_files import clean_path, without_suffix
+from nanoseg_bench.annotations.image_files import clean_path, composed, without_suffix
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.errors import PredictionsError
 from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
-from nanoseg_bench.wording import counted
-
-_SHOWN = 5
+from nanoseg_bench.wording import counted, shortened
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +43,13 @@ class ImageNames:
         short: dict[str, set[str]] = defaultdict(set)
         for image in images:
             for name in (image.name, image.micrograph):
-                exact[_composed(name)].add(image.name)
-                short[PurePosixPath(_composed(name)).name].add(image.name)
+                exact[composed(name)].add(image.name)
+                short[PurePosixPath(composed(name)).name].add(image.name)
         self._stages = (exact, short)
 
     def find(self, given: str) -> str | None:
         """The image of this name; None where there is none, or several."""
-        name = _composed(without_suffix(clean_path(given).as_posix()))
+        name = composed(without_suffix(clean_path(given).as_posix()))
         exact, short = self._stages
         for known, key in ((exact, name), (short, PurePosixPath(name).name)):
             if len(found := known.get(key, set())) == 1:
@@ -130,13 +127,13 @@ class Answers:
         if self._unknown:
             raise PredictionsError(
                 f"{self._path}: {counted(len(self._unknown), 'image')} that {what} does not have: "
-                f"{_listed(self._unknown)}{self._hint()}; take them out, or rename them to the images' names"
+                f"{shortened(self._unknown)}{self._hint()}; take them out, or rename them to the images' names"
             )
         missing = [name for name in self._eval_set.images if name not in self._images]
         if missing:
             raise PredictionsError(
                 f"{self._path}: lacks {len(missing)} of the {counted(len(self._eval_set.images), 'image')} of {what}: "
-                f"{_listed(missing)}; every image needs an answer. {way_out}"
+                f"{shortened(missing)}; every image needs an answer. {way_out}"
             )
         return {name: self._images[name] for name in self._eval_set.images}
 
@@ -147,12 +144,3 @@ class Answers:
         splits = {image.name: image.split for image in originals}
         found = sorted({splits[name] for given in self._unknown if (name := other.find(given))})
         return f" (there are such in {', '.join(found)})" if found else ""
-
-
-def _composed(name: str) -> str:
-    # macOS hands out an accent as a sign of its own.
-    return unicodedata.normalize("NFC", name)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")

@@ -14,9 +14,7 @@ from nanoseg_bench.evaluation.external.answers import Answers
 from nanoseg_bench.evaluation.external.numbering import require_own_order
 from nanoseg_bench.files import read_json
 from nanoseg_bench.preparation.prepared_set import PreparedSet
-from nanoseg_bench.wording import counted
-
-_SHOWN = 5
+from nanoseg_bench.wording import counted, shortened
 
 Ids = Mapping[int | str, str]
 
@@ -109,7 +107,7 @@ def _meaning(
     unknown = [each for each in ids if isinstance(each, int) and each not in own.images]
     if unknown and not any(answers.knows(str(each)) for each in ids):
         raise PredictionsError(
-            f"{path}: {counted(len(unknown), 'image id')} ({', '.join(map(str, unknown[:_SHOWN]))}) neither in {truth} "
+            f"{path}: {counted(len(unknown), 'image id')} ({shortened(list(map(str, unknown)))}) neither in {truth} "
             "nor a name of an image; put the COCO file that the ids come from beside it, or write the images' names as "
             "image_id"
         )

@@ -8,8 +8,10 @@ from typing import Any
 from nanoseg_bench.annotations.predictions import PredictionReader
 from nanoseg_bench.annotations.registry import FORMATS
 from nanoseg_bench.errors import PredictionsError, UsageError
-from nanoseg_bench.evaluation.external.ours import OURS, SUFFIX
+from nanoseg_bench.evaluation.external import OURS
+from nanoseg_bench.evaluation.predictions import SUFFIX
 from nanoseg_bench.files import read_json, visible_files
+from nanoseg_bench.wording import shortened
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def find_predictions(path: Path, format: str, eval_set: str) -> HandedIn:
     name, files = next(iter(found.items()))
     reader = readers.get(name)
     if len(files) > 1 and (reader is None or reader.one_file):
-        shown = ", ".join(file.name for file in files[:5])
+        shown = shortened([file.name for file in files])
         raise PredictionsError(f"{path}: {len(files)} files that hold predictions of all images ({shown}); give one")
     root = path.parent if path.is_file() else path if reader is None else reader.root(path)
     return HandedIn(name, tuple(files), root, reader)

@@ -21,9 +21,7 @@ from nanoseg_bench.evaluation.predictions import Predictions, read_predictions
 from nanoseg_bench.files import read_json
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.progress import track
-from nanoseg_bench.wording import counted
-
-_SHOWN = 5
+from nanoseg_bench.wording import counted, shortened
 
 _OURS_NO_PARTICLE = "An image without particles has an empty list"
 
@@ -171,14 +169,14 @@ def _with_classes(
     if known and not class_less:
         if len(labels) == len(known):
             return True, images, ()
-        foreign = f"the classes {', '.join(others[:_SHOWN])}" if others else "particles without a class"
+        foreign = f"the classes {shortened(others)}" if others else "particles without a class"
         raise PredictionsError(
             f"{path}: holds {foreign} beside {', '.join(sorted(map(str, known)))}; the set's are {', '.join(classes)}. "
             "Rename them, or give --class-less, which disregards all"
         )
     note = "class-less: class-aware columns stay empty"
     if others and not class_less:
-        note += f", since the classes {', '.join(others[:_SHOWN])} are none of the set's ({', '.join(classes)})"
+        note += f", since the classes {shortened(others)} are none of the set's ({', '.join(classes)})"
     bare = {name: [replace(each, label=None) for each in instances] for name, instances in images.items()}
     return False, bare, (note,)
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from nanoseg_bench.evaluation.corruptions.table import CORRUPTIONS
+from nanoseg_bench.evaluation.robustness import ROBUSTNESS
 from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender, left_out
 from nanoseg_bench.leaderboard.figures.drawn import Drawn, NothingToDrawError
 from nanoseg_bench.leaderboard.figures.style import lettered, model_legend, panels
@@ -11,7 +12,6 @@ from nanoseg_bench.leaderboard.series import AP_UNDER_CORRUPTION, by_severity
 
 COLUMNS = (*IDENTITY, "seed", "corruption", "severity", AP_UNDER_CORRUPTION)
 
-_EVAL_SET = "robustness"
 _COLUMNS = 4
 _HEIGHT = 1.65
 
@@ -25,12 +25,12 @@ def draw_robustness(contenders: Sequence[Contender]) -> Drawn:
     measured = [
         (each, row, scores)
         for each in contenders
-        for row in each.series(_EVAL_SET)
+        for row in each.series(ROBUSTNESS)
         if (scores := by_severity(row.record))
     ]
     if not measured:
         raise NothingToDrawError(
-            f"no record of the eval set {_EVAL_SET!r}; `nanoseg-bench run` makes it where it is asked for"
+            f"no record of the eval set {ROBUSTNESS!r}; `nanoseg-bench run` makes it where it is asked for"
         )
     titles = {corruption.name: corruption.title for corruption in CORRUPTIONS}
     found = {name for _, _, scores in measured for name in scores}
