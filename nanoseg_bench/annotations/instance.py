@@ -86,6 +86,11 @@ class Instance:
         return self.crowd or self.on_mark or self.label == IGNORE_LABEL
 
 
+def score_of(instance: Instance) -> float:
+    """Its confidence; 0 where there is none, as for truth."""
+    return 0.0 if instance.score is None else instance.score
+
+
 @dataclass(frozen=True, slots=True)
 class Cutout:
     """Which part of an image a micrograph is, where it is not all of it.

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.extents import extents_of
-from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.annotations.instance import Instance, score_of
 from nanoseg_bench.annotations.raster import area, inside_share, iou_matrix, rle_to_window, to_rle, window_to_rle
-from nanoseg_bench.inference.tiles import AUTO, Find, Tiles, lengths_of, mask_of, score_of
+from nanoseg_bench.inference.tiles import AUTO, Find, Tiles, lengths_of, mask_of
 from nanoseg_bench.preparation.letterbox import PADDING_GREY
 from nanoseg_bench.wording import counted
 

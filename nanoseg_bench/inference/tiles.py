@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoseg_bench.annotations.extents import Extents, extents_of
-from nanoseg_bench.annotations.instance import Instance, Rle
+from nanoseg_bench.annotations.extents import Extents, boxes_near, extents_of
+from nanoseg_bench.annotations.instance import Instance, Rle, score_of
 from nanoseg_bench.annotations.raster import area, inside_share, iou_matrix, rle_to_window, to_rle, window_to_rle
 from nanoseg_bench.progress import track
 
@@ -260,7 +260,7 @@ def _near(ones: Sequence[Instance], others: Sequence[Instance]) -> Iterator[NDAr
     """For each of ``ones``, the numbers of ``others`` whose boxes overlap its own."""
     boxes = extents_of(others).boxes
     for box in extents_of(ones).boxes:
-        yield np.flatnonzero((boxes[:, :2] < box[2:]).all(axis=1) & (boxes[:, 2:] > box[:2]).all(axis=1))
+        yield boxes_near(box, boxes)
 
 
 def lengths_of(extents: Extents) -> NDArray[np.float64]:
@@ -273,8 +273,3 @@ def mask_of(instance: Instance) -> Rle:
     if not isinstance(instance.region, Rle):
         raise TypeError("a mask of the micrograph's size is needed")
     return instance.region
-
-
-def score_of(instance: Instance) -> float:
-    """The score of a particle; 0 where the model gives none."""
-    return 0.0 if instance.score is None else instance.score

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.extents import boxes_near, extents_of
-from nanoseg_bench.annotations.instance import Instance, Rle
+from nanoseg_bench.annotations.instance import Instance, Rle, score_of
 from nanoseg_bench.annotations.raster import iou_matrix, rle_to_window, to_rle, window_to_rle
 from nanoseg_bench.models.base import CanvasImage
 from nanoseg_bench.preparation.letterbox import PADDING_GREY, Letterbox
@@ -109,7 +109,7 @@ def vote(found: Sequence[Sequence[Instance]], height: int, width: int) -> list[I
         Best score first.
     """
     particles = [(each, side) for side, of_side in enumerate(found) for each in of_side]
-    particles.sort(key=lambda each: _score(each[0]), reverse=True)
+    particles.sort(key=lambda each: score_of(each[0]), reverse=True)
     instances = [each for each, _ in particles]
     masks = [to_rle(each, height, width) for each in instances]
     boxes = extents_of(instances).boxes
@@ -127,16 +127,16 @@ def vote(found: Sequence[Sequence[Instance]], height: int, width: int) -> list[I
         of_side[particles[number][1]] = number
         voters = [instances[other] for other in of_side.values()]
         elected.append(_elected(voters, [masks[other] for other in of_side.values()], len(found)))
-    return sorted(elected, key=_score, reverse=True)
+    return sorted(elected, key=score_of, reverse=True)
 
 
 def _elected(voters: Sequence[Instance], masks: Sequence[Rle], sides: int) -> Instance:
     """What the outlines of one particle make together, each of another side."""
-    surest = max(voters, key=_score)
-    total = sum(map(_score, voters))
+    surest = max(voters, key=score_of)
+    total = sum(map(score_of, voters))
     labels: dict[str | None, float] = {}
     for each in voters:
-        labels[each.label] = labels.get(each.label, 0.0) + _score(each)
+        labels[each.label] = labels.get(each.label, 0.0) + score_of(each)
     label = max(labels, key=lambda each: labels[each])
     elected = replace(surest, label=label, score=total / sides)
     if len(voters) == 1:
@@ -147,12 +147,8 @@ def _elected(voters: Sequence[Instance], masks: Sequence[Rle], sides: int) -> In
     bottom = max(y + window.shape[0] for window, _, y in windows)
     votes = np.zeros((bottom - top, right - left))
     for each, (window, x, y) in zip(voters, windows, strict=True):
-        votes[y - top : y - top + window.shape[0], x - left : x - left + window.shape[1]] += _score(each) * window
+        votes[y - top : y - top + window.shape[0], x - left : x - left + window.shape[1]] += score_of(each) * window
     inside = votes > total / 2
     if not inside.any():
         return elected
     return replace(elected, region=window_to_rle(inside, left, top, masks[0].height, masks[0].width))
-
-
-def _score(instance: Instance) -> float:
-    return 0.0 if instance.score is None else instance.score
