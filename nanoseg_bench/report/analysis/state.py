@@ -92,6 +92,13 @@ def read_state(path: Path, *, outlines: bool = True) -> AnalysedMicrograph:
         OSError, ValueError, KeyError, TypeError: It is missing, damaged, or not as it was written.
     """
     kept: dict[str, Any] = unsealed(read_json(path))
+    try:
+        return _analysed(kept, outlines)
+    except AttributeError as error:  # a number where a text belongs
+        raise ValueError(f"{path}: is not as it was written ({error})") from error
+
+
+def _analysed(kept: dict[str, Any], outlines: bool) -> AnalysedMicrograph:
     width, height = kept["width"], kept["height"]
     instances = tuple(
         Instance(

@@ -76,3 +76,15 @@ def test_a_state_of_an_earlier_version_is_what_a_model_found(analysed, tmp_path)
     assert again.scale.others == ()
     columns = [name for name in again.table if name != "origin"]
     pd.testing.assert_frame_equal(again.table[columns], analysed.table[columns], check_exact=True)
+
+
+def test_a_number_where_a_text_belongs_is_a_fault_that_is_expected(analysed, tmp_path):
+    """Of an earlier version, which wrote no seal; callers take it for damage and measure the micrograph again."""
+    path = tmp_path / "state.json"
+    write_state(path, analysed, "key")
+    kept = orjson.loads(path.read_bytes())
+    del kept[SEAL]
+    kept["instances"][0]["counts"] = 7
+    path.write_bytes(orjson.dumps(kept))
+    with pytest.raises(ValueError, match=r"state\.json: is not as it was written"):
+        read_state(path)
