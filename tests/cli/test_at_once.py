@@ -238,7 +238,7 @@ def test_what_is_published_waits_for_who_writes_the_records(run_of_otsu, tmp_pat
     shutil.copytree(run_of_otsu, tmp_path / "root")
     root = tmp_path / "root"
     command = ("leaderboard", "set", "--publish", "--runs", "runs", "--leaderboards", "boards")
-    with held_by_another(root / "boards" / "set"):
+    with held_by_another(root / "boards" / "Aufnahmen"):
         process = start(*command, cwd=root)
         for line in process.stderr:
             if "waiting for its end" in line:

@@ -111,7 +111,7 @@ def test_a_clock_that_jumps_while_a_network_is_trained(clock, tiny_set, desk):
 
 def test_a_training_is_resumed_in_another_decade(clock, tiny_set, desk):
     clock.set(10 * YEAR)
-    words = run_of("unet", tiny_set, "--recipe", "epochs=30")
+    words = run_of("unet", tiny_set, "--recipe", "epochs=6")
     process = clock.command(*words, cwd=desk)
     end = time.monotonic() + SECONDS
     while not list(desk.glob(f"runs/**/{STATE_FILE}")) and time.monotonic() < end and process.poll() is None:

@@ -10,11 +10,13 @@ figures.json. Without names all readers are fuzzed; ``--list`` names them.
 import argparse
 import csv
 import gzip
+import importlib
+import importlib.util
 import io
 import json
 import logging
+import multiprocessing
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,12 +31,12 @@ from PIL import Image
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "helpers"), str(TESTS / "annotations"), str(TESTS / "images")]
 
-from fuzzing import Reader, fuzz, try_once  # noqa: E402
+from fuzzing import Reader, fuzz  # noqa: E402
 
 from nanoseg_bench.environment import isolate_libraries  # noqa: E402
 from nanoseg_bench.errors import NanosegError  # noqa: E402
 
-SECONDS_TO_START = 120
+SECONDS_TO_START = 400
 READERS = {}
 
 
@@ -262,8 +264,6 @@ for each in ("png", "jpeg", "bmp", "webp"):
 
 @reader
 def dm(work, material):
-    import importlib.util
-
     spec = importlib.util.spec_from_file_location("image_fixtures", TESTS / "images" / "conftest.py")
     fixtures = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(fixtures)
@@ -909,31 +909,40 @@ def web_review(work, material):
 # The driver.
 
 
+def import_all():
+    """What readers import; once, for the processes of all of them."""
+    for name in (
+        "evaluation.external.reading", "evaluation.scoring", "images.em", "inference.folder", "leaderboard.build",
+        "models.trained", "models.yolo", "preparation.audit", "report.analysis.state", "runs.campaign",
+        "runs.documents", "weights.known_images",
+    ):  # fmt: skip
+        importlib.import_module(f"nanoseg_bench.{name}")
+
+
 def carry_out(name, seconds, seed, out, material):
     """In a process of its own."""
-    isolate_libraries()
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     in_memory = Path("/dev/shm")  # thousands of files a minute
     with tempfile.TemporaryDirectory(dir=in_memory if in_memory.is_dir() else None) as folder:
-        made = READERS[name](Path(folder), material)
-        if seconds == 0:  # one input, as it was found
-            print(try_once(made, sys.stdin.buffer.read()))
-            return
-        print(json.dumps(fuzz(made, seconds, seed, out / name).as_json()))
+        found = fuzz(READERS[name](Path(folder), material), seconds, seed, out / name)
+    (out / name / "findings.json").write_text(json.dumps(found.as_json()), encoding="utf-8")
 
 
 def start(name, seconds, seed, out, material):
-    """(what came of it, why the process died; either is None)."""
-    words = ["--one", name, "--seconds", str(seconds), "--seed", str(seed), "--out", str(out), "--material"]
-    command = [sys.executable, __file__, *words, str(material)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + SECONDS_TO_START, check=False)
-    except subprocess.TimeoutExpired:
-        return None, f"hung in C code; the input is {out / name / 'current'}"
-    if done.returncode:
-        return None, f"ended with {done.returncode}; the input may be {out / name / 'current'}: {done.stderr[-1500:]}"
-    return json.loads(done.stdout.splitlines()[-1]), None
+    """What came of a reader; where its process died, that is the crash."""
+    findings = out / name / "findings.json"
+    findings.unlink(missing_ok=True)
+    process = multiprocessing.get_context("fork").Process(target=carry_out, args=(name, seconds, seed, out, material))
+    process.start()
+    process.join(seconds + SECONDS_TO_START)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    if findings.is_file():
+        return json.loads(findings.read_text(encoding="utf-8"))
+    death = f"the process ended with {process.exitcode}; the input may be {out / name / 'current'}"
+    return {"inputs": 0, "read": 0, "seconds": 0, "crashes": {"process": death}}
 
 
 def main():
@@ -943,30 +952,23 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--list", action="store_true", help="name the readers")
-    parser.add_argument("--material", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--one", help=argparse.SUPPRESS)
-    parser.add_argument("--seconds", type=float, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.one:
-        carry_out(given.one, given.seconds, given.seed, given.out, given.material)
-        return 0
     if given.list:
         print("\n".join(READERS))
         return 0
     names = given.readers or list(READERS)
+    isolate_libraries()
     given.out.mkdir(parents=True, exist_ok=True)
     out = given.out.resolve()
     if not (out / "material" / "analysed").is_dir():
         shutil.rmtree(out / "material", ignore_errors=True)
-        isolate_libraries()
         make_material(out / "material")
+    import_all()
     figures = {}
     rows = csv.writer(sys.stdout, delimiter="\t", lineterminator="\n")
     rows.writerow(("reader", "minutes", "inputs", "read", "crashes"))
     for name in names:
-        found, died = start(name, given.minutes * 60 / len(names), given.seed, out, out / "material")
-        figures[name] = found or {"inputs": 0, "read": 0, "seconds": 0, "crashes": {"process": died}}
-        figure = figures[name]
+        figure = figures[name] = start(name, given.minutes * 60 / len(names), given.seed, out, out / "material")
         rows.writerow(
             (name, round(figure["seconds"] / 60, 2), figure["inputs"], figure["read"], " ".join(figure["crashes"]))
         )
