@@ -252,6 +252,8 @@ def _read_samples(path: Path, shards: Sequence[Shard]) -> tuple[dict[str, int], 
             reader = csv.reader(stream)
             next(reader)
             for row, (name, shard, *numbers) in enumerate(reader):
+                if len(numbers) != 3 * len(_KINDS):
+                    raise ValueError(f"row {row + 1} has {2 + len(numbers)} cells")
                 rows[name] = row
                 shard_of.append(number_of[shard])
                 extents.extend(int(number) if number else _NOWHERE for number in numbers)

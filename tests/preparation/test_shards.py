@@ -294,6 +294,7 @@ def test_an_index_with_one_other_word_is_refused(damaged, old, new):
         lambda table: table.replace(b".tar,", b".tar,x", 1),  # no number
         lambda table: table.replace(b".tar,", b".tar," + b"9" * 40, 1),  # no offset of any file
         lambda table: table.replace(b".tar,", b".tar,0,", 1),  # a cell too many
+        lambda table: b"".join(table.splitlines(keepends=True)[:-1]) + b"x,train-000000.tar\n",  # all of them too few
         lambda table: table.replace(b"name", b"\xff", 1),
         lambda table: b"",
     ],
