@@ -41,3 +41,10 @@ def test_a_document_without_a_seal_is_as_it_is():
 def test_whatever_changes_is_found(change):
     with pytest.raises(ValueError, match="it was edited or is damaged"):
         unsealed({**sealed(DOCUMENT), **change})
+
+
+@pytest.mark.parametrize("value", [10**30, -(2**64), [2**65]])
+def test_a_number_that_nothing_sealed_can_hold_is_damage_too(value):
+    for seal in (sealed({"a": 1})[SEAL], None):
+        with pytest.raises(ValueError, match="not as it was written"):
+            unsealed({"a": value, SEAL: seal})

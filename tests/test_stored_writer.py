@@ -65,6 +65,27 @@ def test_nobody_waits_for_a_writer_of_another_day(folder, monkeypatch):
     assert Writer(folder).take() == ""
 
 
+@pytest.mark.parametrize("says", ["1970-01-01T00:00:09+00:00", "2099-01-01T00:00:00+00:00"])
+def test_a_writer_that_lives_keeps_the_folder_whatever_its_clock_says(folder, monkeypatch, says):
+    """A battery is empty, or the time was put right while it wrote."""
+    first, second, stop = Writer(folder), Writer(folder), threading.Event()
+    monkeypatch.setattr(stored_writer, "this_machine", lambda: {"machine": "wrong", "process": 7, "at": says})
+    first.take()
+
+    def live():
+        while not stop.wait(stored_writer.BEAT):
+            first.beat()
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    try:
+        assert "wrong (process 7)" in second.take()
+    finally:
+        stop.set()
+        thread.join()
+    assert first.is_mine() == ""
+
+
 def test_a_sign_of_life_after_the_release_does_not_take_it_back(folder):
     first = Writer(folder)
     first.take()

@@ -5,6 +5,7 @@ to the last but one. All masks of a file are looked at together: one by one, in 
 """
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from nanoseg_bench.annotations.instance import Rle
 _FIRST = 48
 _MOST_CHARACTERS = 8
 """Of a number: 40 bits, where the longest run of the largest image needs 33."""
+
+_MOST_PIXELS = 1 << 40
 
 
 def find_wrong_runs(regions: Sequence[Rle]) -> NDArray[np.intp]:
@@ -57,7 +60,14 @@ def find_wrong_runs(regions: Sequence[Rle]) -> NDArray[np.intp]:
     runs = np.empty_like(number)
     runs[order] = summed - before
     wrong[region[runs < 0]] = True
-    pixels = np.array([each.height * each.width for each in regions], dtype=np.int64)
+    pixels = np.array([_pixels(each) for each in regions], dtype=np.int64)
     total = np.zeros(len(regions), dtype=np.int64)
     total[region[first_of_region]] = np.add.reduceat(runs, first_of_region)
     return np.flatnonzero(wrong | (total != pixels))
+
+
+def _pixels(region: Rle) -> int:
+    """Of its image; -1, which no runs add up to, where that has no size: two negative sides have a good product."""
+    height, width = region.height, region.width
+    is_size = isinstance(height, Integral) and isinstance(width, Integral) and height >= 0 and width >= 0
+    return int(height) * int(width) if is_size and int(height) * int(width) < _MOST_PIXELS else -1

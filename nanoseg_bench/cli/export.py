@@ -94,6 +94,7 @@ def _export(arguments: argparse.Namespace) -> int:
         Path(weights.with_suffix(".onnx").name) if is_shipped(weights) else weights.with_suffix(".onnx")
     )
     _check(arguments, out)
+    _refuse_existing(arguments, out)
     require_there({"": arguments.model}, hint)
     require_packages("--to onnx", "onnx", "onnxruntime")
     from nanoseg_bench.environment import isolate_libraries
@@ -101,6 +102,7 @@ def _export(arguments: argparse.Namespace) -> int:
     isolate_libraries()
     from nanoseg_bench.files import require_writable, sha256_file, unwritable
     from nanoseg_bench.inference.operating_point import find_operating_point
+    from nanoseg_bench.locks import hold
     from nanoseg_bench.models.onnx_file import write_onnx
     from nanoseg_bench.models.trained import open_trained
     from nanoseg_bench.weights.release import tell_release
@@ -114,7 +116,9 @@ def _export(arguments: argparse.Namespace) -> int:
     try:
         # The file says "chosen on val" of what it holds; a default is the same for whoever reads it.
         chosen = point.confidence if point and point.chosen else None
-        parity = write_onnx(model, out, sha256_file(weights), chosen)
+        with hold(out, wait=False):
+            _refuse_existing(arguments, out)  # another command may have written it meanwhile
+            parity = write_onnx(model, out, sha256_file(weights), chosen)
     except OSError as error:
         raise unwritable(out, error, "--out") from error
     print(f"{out}: {model.recipe.title}, {model.recipe.input_canvas} px, classes {', '.join(model.classes)}")
@@ -128,6 +132,7 @@ def _release(arguments: argparse.Namespace) -> int:
 
     isolate_libraries()
     from nanoseg_bench.files import require_writable
+    from nanoseg_bench.locks import hold
     from nanoseg_bench.models.run_files import WEIGHTS_FILE
     from nanoseg_bench.preparation.prepared_set import PreparedSet
     from nanoseg_bench.runs.folder import RunFolder
@@ -151,12 +156,12 @@ def _release(arguments: argparse.Namespace) -> int:
         print(f"{run.path / WEIGHTS_FILE}: rounded to half precision; next: {again}")
         return 0
     name = arguments.name or run.facts().model
-    if (arguments.out / f"{name}.safetensors").exists() and arguments.overwrite == "never":
-        raise UsageError(
-            f"{arguments.out / name}.safetensors: is there already; give another --name, or --overwrite always"
-        )
+    written: Path = arguments.out / f"{name}.safetensors"
+    _refuse_existing(arguments, written, "--name")
     require_writable(arguments.out, "--out")
-    released = release_run(run, prepared, arguments.leaderboards, arguments.out, name, arguments.workers)
+    with hold(written, wait=False):
+        _refuse_existing(arguments, written, "--name")
+        released = release_run(run, prepared, arguments.leaderboards, arguments.out, name, arguments.workers)
     print(f"{released.weights}: {released.release.provenance}")
     print(f"{released.card}: the model card")
     print(f"{released.known_images}: fingerprints of the training images")
@@ -169,5 +174,8 @@ def _check(arguments: argparse.Namespace, out: Path) -> None:
         raise UsageError(f"--out {out}: an ONNX file ends in .onnx")
     if out.resolve() == arguments.model.resolve():
         raise UsageError(f"{arguments.model}: is an exported file already; give a run or its weights")
-    if out.exists() and arguments.overwrite == "never":
-        raise UsageError(f"{out}: is there already; give another --out, or --overwrite always")
+
+
+def _refuse_existing(arguments: argparse.Namespace, path: Path, option: str = "--out") -> None:
+    if path.exists() and arguments.overwrite == "never":
+        raise UsageError(f"{path}: is there already; give another {option}, or --overwrite always")

@@ -227,16 +227,18 @@ def _require_consistent(arguments: argparse.Namespace, names: list[str]) -> None
 def _drop(arguments: argparse.Namespace, names: list[str]) -> int:
     from nanoseg_bench.leaderboard.build import clear_leaderboards, write_leaderboards
     from nanoseg_bench.leaderboard.dropping import drop_runs
+    from nanoseg_bench.locks import hold
     from nanoseg_bench.runs.record import find_records
 
     name = names[0]
-    for path in drop_runs(arguments.leaderboards, name, split_names(arguments.drop), force=arguments.force):
-        print(f"removed: {path}")
-    if not find_records(arguments.leaderboards, name):
-        clear_leaderboards(arguments.leaderboards, name)
-        print(f"{name}: no record is left, and so no table")
-        return 0
-    write_leaderboards(arguments.leaderboards, name, arguments.reference)
+    with hold(arguments.leaderboards / name, wait=True):
+        for path in drop_runs(arguments.leaderboards, name, split_names(arguments.drop), force=arguments.force):
+            print(f"removed: {path}")
+        if not find_records(arguments.leaderboards, name):
+            clear_leaderboards(arguments.leaderboards, name)
+            print(f"{name}: no record is left, and so no table")
+            return 0
+        write_leaderboards(arguments.leaderboards, name, arguments.reference)
     print_tables(arguments.leaderboards, name)
     return 0
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nanoseg_bench.errors import RecordError, UsageError
+from nanoseg_bench.locks import hold
 from nanoseg_bench.runs.record import Record, find_records, read_record
 from nanoseg_bench.wording import nearest
 
@@ -42,6 +43,11 @@ def drop_runs(leaderboards: Path, set_name: str, run_ids: Sequence[str], *, forc
     Raises:
         UsageError: There is no such run, or it ended well.
     """
+    with hold(leaderboards / set_name, wait=True):
+        return _drop(leaderboards, set_name, run_ids, force)
+
+
+def _drop(leaderboards: Path, set_name: str, run_ids: Sequence[str], force: bool) -> list[Path]:
     known = _by_run(leaderboards, set_name)
     for run_id in run_ids:
         if run_id not in known:

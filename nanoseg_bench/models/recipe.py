@@ -231,15 +231,19 @@ def load_recipe(model: str, preset: str, folder: Path | None = None) -> Recipe:
         raise RecipeError(f"{path}: no recipe for model {model!r}")
     try:
         document = read_yaml(path)
-        presets = document.pop("presets")
+        presets = {str(name): values for name, values in document.pop("presets").items()}
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise RecipeError(f"{path}: not a recipe ({error!r}); it needs `model`, `title` and `presets`") from error
     if preset not in presets:
         hint = did_you_mean(preset, presets)
         raise UsageError(f"{path}: no preset {preset!r}; {hint}it has {', '.join(presets)}")
-    chosen = presets[preset]
-    options = {**document.pop("options", {}), **chosen.pop("options", {})}
     try:
-        return Recipe(**{**document, **chosen, "preset": preset, "options": options})
+        chosen = dict(presets[preset])
+        options = {**document.pop("options", {}), **chosen.pop("options", {})}
+        values = {str(name): value for name, value in {**document, **chosen}.items()}
+    except (ValueError, TypeError) as error:
+        raise RecipeError(f"{path}, preset {preset!r}: it and its options are names with values ({error})") from error
+    try:
+        return Recipe(**{**values, "preset": preset, "options": options})
     except ValidationError as error:
         raise RecipeError(f"{path}, preset {preset!r}: {explain(error, Recipe)}") from error

@@ -18,6 +18,7 @@ from nanoseg_bench.files import atomic_path, sha256_file, write_json
 from nanoseg_bench.preparation.canvases import WrittenMicrograph
 from nanoseg_bench.preparation.plan import PlannedMicrograph
 from nanoseg_bench.preparation.shards import FOLDER, FORMAT, SAMPLE_COLUMNS, SAMPLES_FILE, SHARDS_FILE, SUFFIXES
+from nanoseg_bench.seals import sealed
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _END = bytes(2 * tarfile.BLOCKSIZE)
@@ -91,7 +92,7 @@ class ShardedFiles:
                 "samples_sha256": sha256_file(self._folder / SAMPLES_FILE),
                 "shards": sorted(self._shards, key=lambda shard: str(shard["file"])),
             }
-            write_json(self._folder / SHARDS_FILE, document)
+            write_json(self._folder / SHARDS_FILE, sealed(document))
 
     def add(self, planned: PlannedMicrograph, written: WrittenMicrograph) -> None:
         """Add a micrograph and its copies, in the manifest's order."""

@@ -30,6 +30,7 @@ from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.files import parse_json, read_json, sha256_file
 from nanoseg_bench.preparation.instance_stream import trusted_instances
+from nanoseg_bench.seals import unsealed
 
 FOLDER = "shards"
 SHARDS_FILE = "shards.json"
@@ -116,18 +117,14 @@ class ShardIndex:
     def __init__(self, root: Path) -> None:
         self.folder = root / FOLDER
         self.shards_path = self.folder / SHARDS_FILE
-        document = _read_shards_file(self.shards_path)
+        expected, self.shards = _read_shards_file(self.shards_path)
         self.path = samples = self.folder / SAMPLES_FILE
         try:
             found = sha256_file(samples)
         except OSError as error:
             raise DatasetError(f"{samples}: cannot be read ({error.strerror or error}); {_AGAIN}") from error
-        if found != document["samples_sha256"]:
+        if found != expected:
             raise DatasetError(f"{samples}: damaged, or of another set: not the bytes that prepare wrote; {_AGAIN}")
-        self.shards = tuple(
-            Shard(self.folder / each["file"], each["split"], each["images"], each["bytes"], each["sha256"])
-            for each in document["shards"]
-        )
         self._rows, self._shard_of, self._extents = _read_samples(samples, self.shards)
 
     def extent(self, kind: str, name: str) -> Extent | None:
@@ -224,15 +221,24 @@ def _read_at(handle: int, start: int, length: int) -> bytes:
     return os.read(handle, length)
 
 
-def _read_shards_file(path: Path) -> dict[str, Any]:
+def _read_shards_file(path: Path) -> tuple[str, tuple[Shard, ...]]:
+    """SHA-256 of samples.csv, and the shards."""
     try:
         document: dict[str, Any] = read_json(path)
         found = document.get("format")
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise DatasetError(f"{path}: no index of shards ({error}); {_AGAIN}") from error
     if found != FORMAT:
         raise DatasetError(f"{path}: format {found!r}, expected {FORMAT!r}; prepare the set again")
-    return document
+    try:
+        document = unsealed(document)
+        shards = tuple(
+            Shard(path.parent / each["file"], each["split"], each["images"], each["bytes"], each["sha256"])
+            for each in document["shards"]
+        )
+        return document["samples_sha256"], shards
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{path}: damaged ({error!r}); {_AGAIN}") from error
 
 
 def _read_samples(path: Path, shards: Sequence[Shard]) -> tuple[dict[str, int], NDArray[np.int64], NDArray[np.int64]]:
@@ -241,12 +247,20 @@ def _read_samples(path: Path, shards: Sequence[Shard]) -> tuple[dict[str, int], 
     rows: dict[str, int] = {}
     # Plain numbers: lists of them would take ten times the memory.
     shard_of, extents = array("q"), array("q")
-    with path.open(encoding="utf-8", newline="") as stream:
-        reader = csv.reader(stream)
-        next(reader)
-        for row, (name, shard, *numbers) in enumerate(reader):
-            rows[name] = row
-            shard_of.append(number_of[shard])
-            extents.extend(int(number) if number else _NOWHERE for number in numbers)
-    shaped = np.frombuffer(extents, dtype=np.int64).reshape(-1, len(_KINDS), 3) if rows else np.zeros((0, 4, 3), int)
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            reader = csv.reader(stream)
+            next(reader)
+            for row, (name, shard, *numbers) in enumerate(reader):
+                if len(numbers) != 3 * len(_KINDS):
+                    raise ValueError(f"row {row + 1} has {2 + len(numbers)} cells")
+                rows[name] = row
+                shard_of.append(number_of[shard])
+                extents.extend(int(number) if number else _NOWHERE for number in numbers)
+        shaped = (
+            np.frombuffer(extents, dtype=np.int64).reshape(-1, len(_KINDS), 3) if rows else np.zeros((0, 4, 3), int)
+        )
+    except (OSError, ValueError, LookupError, OverflowError, StopIteration, csv.Error) as error:
+        # Its hash is that of the other file, which was edited, too.
+        raise DatasetError(f"{path}: damaged ({error!r}); {_AGAIN}") from error
     return rows, np.array(shard_of, dtype=np.int64), shaped

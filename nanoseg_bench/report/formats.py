@@ -1,8 +1,9 @@
 """What can be written of an analysis, and what a user chooses from; no more, for the help of the command line."""
 
+import time
 from shutil import which
 
-from nanoseg_bench.errors import UsageError
+from nanoseg_bench.errors import NanosegError, UsageError
 from nanoseg_bench.extras import require_packages
 
 WORD, EXCEL, PDF = "word", "excel", "pdf"
@@ -30,6 +31,9 @@ OVERWRITE = ("missing", "always")
 OFFICES = ("soffice", "libreoffice")
 """Names of LibreOffice's command."""
 
+FIRST_ZIP_YEAR, LAST_ZIP_YEAR = 1980, 2107
+"""Of the times that a ZIP file can hold."""
+
 _WRITTEN_BY = {WORD: ("docx", "lxml", "pptx", "xlsxwriter"), EXCEL: ("xlsxwriter",)}
 """Packages of the extra ``app``; a PDF is made of the Word report."""
 
@@ -38,6 +42,7 @@ def require_writers(formats: tuple[str, ...]) -> None:
     """Refuse formats that cannot be written here, before any work is done for them.
 
     Raises:
+        NanosegError: The computer's clock is so wrong that no Word file can hold its time.
         UsageError: There is no such format, or LibreOffice is not installed.
         MissingExtraError: What writes them is not installed.
     """
@@ -48,10 +53,26 @@ def require_writers(formats: tuple[str, ...]) -> None:
         if name in wanted:
             way = "or leave it out (--to labelme overlay): CSV files are always written"
             require_packages(f"--to {name}", *_WRITTEN_BY[name], otherwise=way)
+    if WORD in wanted:
+        require_zip_clock()
     if PDF in formats and find_office() is None:
         raise UsageError(
             "--to pdf is made of the Word report by LibreOffice (soffice), which is not installed; leave pdf out, and "
             "save the Word report as PDF in Word"
+        )
+
+
+def require_zip_clock() -> None:
+    """Refuse what python-docx writes while the clock is out of a ZIP file's range: 1970, where a battery is empty.
+
+    Raises:
+        NanosegError: It is.
+    """
+    year = time.localtime().tm_year
+    if not FIRST_ZIP_YEAR <= year <= LAST_ZIP_YEAR:
+        raise NanosegError(
+            f"Word report: the clock of this computer says {year}, which no Word file can hold; set the clock, or "
+            "leave the Word report out (--to excel labelme overlay)"
         )
 
 

@@ -54,7 +54,7 @@ class OnCluster:
         ends = None if left is None else time.time() + left
         try:
             return self._cluster.call(
-                _run, uuid4().hex, job_to_json(job), ends, anew, name=name, cores=cores, gpus=gpus
+                _run, uuid4().hex, job_to_json(job), left, ends, anew, name=name, cores=cores, gpus=gpus
             )
         except WorkerError as error:
             outcome = Outcome("oom" if isinstance(error, WorkerMemoryError) else "failed", str(error))
@@ -66,16 +66,18 @@ class OnCluster:
         self._cluster.stop()
 
 
-def _run(task: str, values: Mapping[str, Any], ends: float | None, anew: bool) -> Outcome:
+def _run(task: str, values: Mapping[str, Any], left: float | None, ends: float | None, anew: bool) -> Outcome:
     """A job in a process of a cluster, which starts one for it.
 
     Args:
         task: Of which no other has the name.
         values: From ``job_to_json``.
-        ends: When its time is up, by the clocks of all machines, which agree: its task may have waited for its turn.
+        left: Seconds that it had when it was handed over.
+        ends: When its time is up, by the clocks of all machines: its task may have waited for its turn. A clock that is
+            behind gives no more time than there was.
         anew: Forget what earlier calls have done.
     """
-    left = None if ends is None else ends - time.time()
+    left = None if left is None or ends is None else min(left, ends - time.time())
     job = job_from_json({**values, "seconds_left": left})
     number = count_try(task)
     again = f", try {number}: the process or the machine before was lost" if number > 1 else ""

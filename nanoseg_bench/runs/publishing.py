@@ -11,6 +11,7 @@ from pathlib import Path
 from nanoseg_bench.errors import PublishingError
 from nanoseg_bench.evaluation.robustness import CONDITIONS, ROBUSTNESS
 from nanoseg_bench.files import write_bytes
+from nanoseg_bench.locks import hold
 from nanoseg_bench.models.run_files import FIT_FILE, RUN_FILE
 from nanoseg_bench.runs import cross_validation, scored
 from nanoseg_bench.runs.cross_validation import FoldRuns
@@ -28,7 +29,8 @@ def published_runs(leaderboards: Path, set_name: str) -> Path:
 def publish_runs(leaderboards: Path, set_name: str, runs: Path) -> list[Path]:
     """Copy what every good record of a set was scored from, and take away what has no record any more.
 
-    A run that is not in ``runs`` stays as it is published already, if its record was scored from that.
+    A run that is not in ``runs`` stays as it is published already, if its record was scored from that. Of two calls the
+    second waits, and so does one that writes records.
 
     Args:
         leaderboards: Folder of the records.
@@ -42,6 +44,11 @@ def publish_runs(leaderboards: Path, set_name: str, runs: Path) -> list[Path]:
         PublishingError: A record was scored from other predictions than the run keeps; nothing is copied then.
         RecordError: A record is malformed.
     """
+    with hold(leaderboards / set_name, wait=True):
+        return _publish(leaderboards, set_name, runs)
+
+
+def _publish(leaderboards: Path, set_name: str, runs: Path) -> list[Path]:
     target = published_runs(leaderboards, set_name)
     chosen: dict[str, tuple[RunFolder, set[str]]] = {}
     for path in find_records(leaderboards, set_name):

@@ -9,7 +9,6 @@ micrographs at that size does not pass the file on.
 
 import io
 import tempfile
-import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -163,7 +162,7 @@ def read_known_images(path: Path) -> tuple[list[Fingerprint], int]:
             if str(stored["format"]) != FORMAT:
                 raise ValueError(f"its format is {stored['format']}")
             return _unpack({name: stored[name] for name in stored.files}), int(stored["train"])
-    except (OSError, KeyError, ValueError, IndexError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zipfile, zlib, NumPy and Pillow raise another type for every kind of damage
         raise ModelError(
             f"{path}: not readable as fingerprints of training images ({error}); copy it again from where the weights "
             "come from"

@@ -1,6 +1,7 @@
 import random
 
 import numpy as np
+import pytest
 from pycocotools import mask as coco_mask
 
 from nanoseg_bench.annotations.coco.regions import read_region
@@ -50,3 +51,11 @@ def test_random_texts_are_judged_as_one_by_one():
     expected = [number for number, region in enumerate(regions) if is_wrong_one_by_one(region)]
     assert 500 < len(expected) < 2500
     assert find_wrong_runs(regions).tolist() == expected
+
+
+@pytest.mark.parametrize("size", [(-40, -60), (-40, 60), (10**30, 60), (40.0, 60), (2**33, 2**33), (40, 61)])
+def test_an_image_without_a_size_has_no_good_runs(size):
+    """Two negative sides have the product of a good image; what they are multiplied for is C code."""
+    whole = mask_to_rle(np.eye(40, 60, dtype=bool))
+    assert find_wrong_runs([whole]).tolist() == []
+    assert find_wrong_runs([whole, Rle(*size, whole.counts)]).tolist() == [1]

@@ -2,9 +2,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import threading
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from PIL import Image, ImageDraw
 
 from nanoseg_bench.cli import main
 from nanoseg_bench.files import read_json
+from nanoseg_bench.locks import hold
 
 pytestmark = pytest.mark.usefixtures("runs_in_this_process")
 
@@ -177,3 +181,86 @@ def test_two_of_analyze_give_each_particle_once(run_of_otsu, annotated, tmp_path
     assert main([*map(str, command[:-1]), str(tmp_path / "alone")]) == 0
     assert again == (tmp_path / "alone" / "particles.csv").read_bytes()
     assert hidden(tmp_path / "sizes") == hidden(tmp_path) == []
+
+
+@contextmanager
+def held_by_another(target):
+    """Somebody else writes it: what one thread holds is not another's."""
+    taken, done = threading.Event(), threading.Event()
+
+    def take():
+        with hold(target, wait=False):
+            taken.set()
+            done.wait(300)
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    assert taken.wait(30)
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+@pytest.mark.slow
+def test_an_export_that_another_one_writes_is_refused_by_name(tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    out = tmp_path / "model.onnx"
+    with held_by_another(out):
+        assert main(["export", "yolo11n", "--to", "onnx", "--out", str(out)]) == 1
+    told = capsys.readouterr().err
+    assert f"{out}: another nanoseg-bench command (process {os.getpid()}" in told and "write somewhere else" in told
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(1200)
+def test_two_exports_at_once_leave_one_whole_file(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    command = ("export", "yolo11n", "--to", "onnx", "--out", "model.onnx")
+    ends = both(0, command, command, tmp_path)
+    codes = sorted(code for code, _ in ends)
+    assert codes[0] == 0 and codes[1] in (1, 2), ends
+    told = max(ends)[1]
+    assert "model.onnx: another nanoseg-bench command" in told or "model.onnx: is there already" in told, told
+    onnx.checker.check_model(str(tmp_path / "model.onnx"))
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def published(root):
+    folder = root / "predictions"
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+def test_what_is_published_waits_for_who_writes_the_records(run_of_otsu, tmp_path):
+    shutil.copytree(run_of_otsu, tmp_path / "root")
+    root = tmp_path / "root"
+    command = ("leaderboard", "set", "--publish", "--runs", "runs", "--leaderboards", "boards")
+    with held_by_another(root / "boards" / "Aufnahmen"):
+        process = start(*command, cwd=root)
+        for line in process.stderr:
+            if "waiting for its end" in line:
+                break
+        assert process.poll() is None and not (root / "boards" / "predictions").exists()
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, out + err
+    once = published(root / "boards")
+    assert any(name.endswith("test.json.gz") for name in once)
+
+
+@pytest.mark.faults
+def test_two_that_publish_and_one_that_scores_end_well(run_of_otsu, tmp_path):
+    shutil.copytree(run_of_otsu, tmp_path / "root")
+    root = tmp_path / "root"
+    publish = ("leaderboard", "set", "--publish", "--runs", "runs", "--leaderboards", "boards")
+    ends = both(0, publish, publish, root)
+    assert [code for code, _ in ends] == [0, 0], ends
+    once = published(root / "boards")
+    score = ("score", "--data", "set", "--runs", "runs", "--leaderboards", "boards")
+    for _ in range(3):
+        ends = both(0, publish, score, root)
+        assert [code for code, _ in ends] == [0, 0], ends
+        assert published(root / "boards") == once
+    assert [path for path in (root / "boards").rglob(".*") if path.is_file()] == []

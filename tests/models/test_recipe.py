@@ -117,3 +117,21 @@ def test_a_crop_is_drawn_by_the_augmentation_and_fits_the_canvas():
 def test_all_models_are_augmented_alike_in_the_preset_best():
     trained = [name for name in BUILT_IN if name != "otsu"]
     assert {str(load_recipe(name, "best").augmentation) for name in trained} == {str(Augmentation())}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("presets: {smoke: mask}", "preset 'smoke': it and its options are names with values"),
+        ("presets: {smoke: 7}", "preset 'smoke': it and its options are names with values"),
+        ("presets: {smoke: {options: [1]}}", "preset 'smoke': it and its options are names with values"),
+        ("options: 3\npresets: {smoke: {}}", "preset 'smoke': it and its options are names with values"),
+        ("presets: [smoke]", "not a recipe"),
+        ("presets: 3", "not a recipe"),
+        ("1: 2\npresets: {smoke: {}}", "no '1'"),
+    ],
+)
+def test_values_where_names_belong_are_refused_in_words(tmp_path, text, message):
+    (tmp_path / "unet.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(RecipeError, match=rf"unet\.yaml.*{message}"):
+        load_recipe("unet", "smoke", tmp_path)

@@ -23,6 +23,7 @@ from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.pipeline import prepare
 from nanoseg_bench.preparation.prepared_set import SPLITS, PreparedSet
 from nanoseg_bench.preparation.shard_writing import in_bytes, parse_size
+from nanoseg_bench.seals import SEAL
 
 SIZE = 40_000
 
@@ -268,6 +269,54 @@ def test_a_damaged_index_is_refused(damaged, file, message):
         assert PreparedSet(prepared.root).all_images
     path.unlink()
     with pytest.raises(DatasetError, match=file):
+        assert PreparedSet(prepared.root).all_images
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"images": 2', '"images": 3'), ('"bytes"', '"bites"'), ('"split": "train"', '"split": "trein"')],
+)
+def test_an_index_with_one_other_word_is_refused(damaged, old, new):
+    """JSON all the same, and none of these is looked at otherwise before a training has begun."""
+    prepared, _ = damaged
+    path = prepared.root / "shards" / "shards.json"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"shards\.json: damaged"):
+        assert PreparedSet(prepared.root).all_images
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda table: table.replace(b".tar", b"", 1),  # a shard that is not there
+        lambda table: table.replace(b".tar,", b".tar,x", 1),  # no number
+        lambda table: table.replace(b".tar,", b".tar," + b"9" * 40, 1),  # no offset of any file
+        lambda table: table.replace(b".tar,", b".tar,0,", 1),  # a cell too many
+        lambda table: b"".join(table.splitlines(keepends=True)[:-1]) + b"x,train-000000.tar\n",  # all of them too few
+        lambda table: table.replace(b"name", b"\xff", 1),
+        lambda table: b"",
+    ],
+)
+def test_an_index_of_an_earlier_version_that_was_edited_is_refused_by_name(damaged, edit):
+    """It had no seal, so that who edits the table may write its hash, too."""
+    prepared, _ = damaged
+    folder = prepared.root / "shards"
+    document = {key: value for key, value in read_json(folder / "shards.json").items() if key != SEAL}
+    table = (folder / "samples.csv").read_bytes()
+    for data in (table, edit(table)):
+        (folder / "samples.csv").write_bytes(data)
+        document["samples_sha256"] = hashlib.sha256(data).hexdigest()
+        (folder / "shards.json").write_text(json.dumps(document), encoding="utf-8")
+        if data is table:
+            assert PreparedSet(prepared.root).all_images
+            continue
+        with pytest.raises(DatasetError, match=r"samples\.csv: damaged"):
+            assert PreparedSet(prepared.root).all_images
+    del document["shards"][0]["bytes"]
+    (folder / "shards.json").write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"samples\.csv|shards\.json: damaged"):
         assert PreparedSet(prepared.root).all_images
 
 

@@ -17,8 +17,9 @@ import pytest
 from lxml import etree
 from PIL import Image
 
+from nanoseg_bench.errors import NanosegError
 from nanoseg_bench.measure.particles import counted
-from nanoseg_bench.report.formats import find_office
+from nanoseg_bench.report.formats import find_office, require_writers
 from nanoseg_bench.report.pdf import write_pdf
 from nanoseg_bench.report.sample_statistics import compute_sample
 from nanoseg_bench.report.word.appendix import MOST_ROWS
@@ -362,3 +363,13 @@ def test_office_renders_every_page(report, tmp_path):
     if listed.returncode == 0:
         for words in ("Key figures", "Number of particles", "Cumulative (%)", "Circularity", "Page 1 of"):
             assert words in listed.stdout, "charts are drawn, too"
+
+
+@pytest.mark.parametrize("year", [1970, 2108])
+def test_a_clock_out_of_the_range_of_zip_files_is_named(report, monkeypatch, year):
+    """An empty battery: python-docx would end with zipfile's error after all the work."""
+    monkeypatch.setattr(time, "localtime", lambda seconds=None: time.gmtime((year - 1970) * 31_557_600 + 864_000))
+    for ask in (lambda: word_report(report), lambda: require_writers(("word",)), lambda: require_writers(("pdf",))):
+        with pytest.raises(NanosegError, match=rf"clock of this computer says {year}, .*; set the clock, or leave"):
+            ask()
+    require_writers(("excel", "labelme"))

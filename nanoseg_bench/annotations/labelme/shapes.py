@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nanoseg_bench.annotations.instance import Polygon, Rle
-from nanoseg_bench.annotations.json_values import first_wrong_point
+from nanoseg_bench.annotations.json_values import FARTHEST
+from nanoseg_bench.annotations.points import as_points
 from nanoseg_bench.annotations.raster import mask_to_rle, window_to_rle
 from nanoseg_bench.errors import AnnotationError
 from nanoseg_bench.images import open_image
@@ -20,8 +21,6 @@ from nanoseg_bench.images import open_image
 WITHOUT_AREA = ("line", "linestrip", "point", "points")
 """Shape types that outline nothing."""
 
-# No micrograph is that large; beyond it lie broken files, whose numbers overflow in the geometry.
-_FARTHEST = 1e7
 # A mask that reaches over the image's edge is cut; one of another magnitude is an attack or a mistake.
 _LARGEST_MASK = 4
 _CIRCLE_DEVIATION = 0.01
@@ -78,7 +77,7 @@ def plain_polygons(shapes: Sequence[Any]) -> list[Polygon | None]:
         numbers[:, 0], numbers[:, 1] = x, y
     except (TypeError, ValueError, OverflowError):
         return found
-    if not (np.abs(numbers) <= _FARTHEST).all():
+    if not (np.abs(numbers) <= FARTHEST).all():
         return found
     end = 0
     for number, outline in zip(plain, outlines, strict=True):
@@ -109,22 +108,9 @@ def _may_be_plain(shape: Any) -> bool:
 
 def _points(shape: dict[str, Any], where: str) -> NDArray[np.float64]:
     try:
-        points = np.array(shape.get("points"), dtype=np.float64)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise AnnotationError(f"{where}: {_wrong_points(shape)}") from error
-    if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
-        raise AnnotationError(f"{where}: {_wrong_points(shape)}")
-    if (np.abs(points) > _FARTHEST).any():
-        raise AnnotationError(
-            f"{where}: a point lies {np.abs(points).max():.3g} px away, outside of any image; draw the shape again"
-        )
-    return points
-
-
-def _wrong_points(shape: dict[str, Any]) -> str:
-    wrong = first_wrong_point(shape.get("points"))
-    reason = f"{wrong}; " if wrong else ""
-    return f"{reason}'points' must be a list of [x, y], numbers in pixels; draw the shape again or delete it"
+        return as_points(shape.get("points"))
+    except ValueError as error:
+        raise AnnotationError(f"{where}: {error}; draw the shape again or delete it") from error
 
 
 def _exactly(points: NDArray[np.float64], number: int, kind: str, where: str) -> NDArray[np.float64]:

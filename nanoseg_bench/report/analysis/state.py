@@ -9,6 +9,7 @@ import pandas as pd
 
 from nanoseg_bench.annotations.instance import Instance, Rle
 from nanoseg_bench.annotations.raster import to_rle
+from nanoseg_bench.annotations.run_lengths import find_wrong_runs
 from nanoseg_bench.files import read_json, write_bytes
 from nanoseg_bench.images import Acquisition
 from nanoseg_bench.measure.columns import COLUMNS, Column
@@ -92,6 +93,13 @@ def read_state(path: Path, *, outlines: bool = True) -> AnalysedMicrograph:
         OSError, ValueError, KeyError, TypeError: It is missing, damaged, or not as it was written.
     """
     kept: dict[str, Any] = unsealed(read_json(path))
+    try:
+        return _analysed(kept, outlines)
+    except AttributeError as error:  # a number where a text belongs
+        raise ValueError(f"{path}: is not as it was written ({error})") from error
+
+
+def _analysed(kept: dict[str, Any], outlines: bool) -> AnalysedMicrograph:
     width, height = kept["width"], kept["height"]
     instances = tuple(
         Instance(
@@ -103,6 +111,9 @@ def read_state(path: Path, *, outlines: bool = True) -> AnalysedMicrograph:
         )
         for each in (kept["instances"] if outlines else ())
     )
+    # The C code that draws and measures them trusts them: with one other sign it may never end.
+    if len(find_wrong_runs([each.region for each in instances if isinstance(each.region, Rle)])):
+        raise ValueError("a mask does not add up to its micrograph")
     image = ReportedImage(
         name=kept["name"],
         path=Path(kept["path"]),
@@ -150,4 +161,7 @@ def _scale(kept: dict[str, Any]) -> FoundScale:
 
 def _rules(kept: dict[str, Any]) -> Rules:
     lengths = {name: Length(**value) for name, value in kept.items() if isinstance(value, dict)}
-    return Rules(**{**kept, **lengths})
+    rules = Rules(**{**kept, **lengths})
+    if not isinstance(rules.min_diameter, Length | None) or not isinstance(rules.max_diameter, Length | None):
+        raise ValueError("a diameter of its rules is no length")
+    return rules

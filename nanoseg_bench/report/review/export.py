@@ -23,6 +23,7 @@ from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, BETWEEN_REASONS, N
 from nanoseg_bench.report.analysis.micrograph import AnalysedMicrograph
 from nanoseg_bench.report.analysis.outputs import summaries_of
 from nanoseg_bench.report.delimited import csv_of
+from nanoseg_bench.report.formats import FIRST_ZIP_YEAR, LAST_ZIP_YEAR
 from nanoseg_bench.report.grouping import UNNAMED, group_of, groups_in_order
 from nanoseg_bench.report.outlining import bar_of, outlines_of, overlay
 from nanoseg_bench.report.report_input import Method
@@ -145,10 +146,13 @@ class _Files:
     def archive(self, files: Mapping[str, bytes]) -> bytes:
         """A ZIP of files by their names."""
         stream = io.BytesIO()
-        made = self._report.made.timetuple()[:6]
+        made = self._report.made
+        # A clock may be wrong; an archive then says the first time that it can hold.
+        if not FIRST_ZIP_YEAR <= made.year <= LAST_ZIP_YEAR:
+            made = datetime.datetime(FIRST_ZIP_YEAR, 1, 1, tzinfo=datetime.UTC)
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, data in files.items():
-                entry = zipfile.ZipInfo(name, made)
+                entry = zipfile.ZipInfo(name, made.timetuple()[:6])
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, data)

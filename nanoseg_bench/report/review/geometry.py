@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.instance import Instance, Polygon, Rle
+from nanoseg_bench.annotations.points import as_points
 from nanoseg_bench.annotations.raster import mask_to_rle, polygons_to_rle, rle_to_mask
 from nanoseg_bench.annotations.simplification import simplify
 from nanoseg_bench.annotations.tracing import trace
@@ -20,9 +21,6 @@ from nanoseg_bench.errors import ReviewError
 Ring = Sequence[Sequence[float]]
 MultiPolygon = Sequence[Sequence[Ring]]
 """An outline in JSON."""
-
-_FARTHEST = 1e6
-"""Pixels; beyond lie mistakes, whose numbers overflow in the geometry."""
 
 _CRUMB = 4
 """Pixels below which a piece that a line cuts off stays with its neighbour: lines graze corners."""
@@ -145,16 +143,9 @@ def _polygon(part: Sequence[Ring], what: str) -> Polygon:
 
 def _numbers(ring: Ring, what: str) -> _Points:
     try:
-        points = np.array([list(point) for point in ring], dtype=np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ReviewError(f"{what} must be a list of [x, y], numbers in pixels") from error
-    if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
-        raise ReviewError(f"{what} must be a list of [x, y], numbers in pixels")
-    if (np.abs(points) > _FARTHEST).any():
-        raise ReviewError(
-            f"{what} reaches {np.abs(points).max():.3g} px away, outside of any micrograph; draw it again"
-        )
-    return points
+        return as_points(ring)
+    except ValueError as error:
+        raise ReviewError(f"{what}: {error}; draw it again") from error
 
 
 def _moved(part: Polygon, x: float, y: float) -> Polygon:

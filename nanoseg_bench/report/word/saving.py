@@ -5,6 +5,8 @@ import io
 import zipfile
 from typing import TYPE_CHECKING
 
+from nanoseg_bench.report.formats import require_zip_clock
+
 if TYPE_CHECKING:
     from docx.document import Document
 
@@ -33,7 +35,12 @@ def set_properties(document: "Document", *, title: str, subject: str, author: st
 
 
 def document_bytes(document: "Document") -> bytes:
-    """The .docx, without the time at which it was written."""
+    """The .docx, without the time at which it was written.
+
+    Raises:
+        NanosegError: The computer's clock says a year that no ZIP file can hold, and python-docx writes it.
+    """
+    require_zip_clock()
     stream = io.BytesIO()
     document.save(stream)
     again = io.BytesIO()

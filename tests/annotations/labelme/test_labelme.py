@@ -435,7 +435,7 @@ def test_numbers_that_are_no_json_and_doubled_keys(labelme_file):
     path.write_text(text.replace('"SCORE"', "NaN"))
     assert len(read_labelme(path).instances) == 1
     path.write_text(text.replace("[[5, 5]", "[[NaN, 5]"))
-    with pytest.raises(AnnotationError, match=r"shape 1 \('cube'\): point 1 is \[nan, 5\]; 'points' must"):
+    with pytest.raises(AnnotationError, match=r"shape 1 \('cube'\): point 1 is \[nan, 5\]; points must"):
         read_labelme(path)
     path.write_text(text.replace("[[5, 5]", "[[1e300, 5]"))
     with pytest.raises(AnnotationError, match=r"shape 1 \('cube'\): a point lies 1e\+300 px away"):

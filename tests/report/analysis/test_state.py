@@ -76,3 +76,24 @@ def test_a_state_of_an_earlier_version_is_what_a_model_found(analysed, tmp_path)
     assert again.scale.others == ()
     columns = [name for name in again.table if name != "origin"]
     pd.testing.assert_frame_equal(again.table[columns], analysed.table[columns], check_exact=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda kept: kept["instances"][0].update(counts=7), r"state\.json: is not as it was written"),
+        (lambda kept: kept["instances"][0].update(counts="/" + kept["instances"][0]["counts"]), "does not add up"),
+        (lambda kept: kept["instances"][0].update(counts=kept["instances"][0]["counts"] + "7"), "does not add up"),
+        (lambda kept: kept["rules"].update(max_diameter=40), "diameter of its rules"),
+    ],
+)
+def test_what_has_no_seal_and_cannot_be_is_a_fault_that_is_expected(analysed, tmp_path, change, message):
+    """Earlier versions wrote none; callers take it for damage, and C code never sees run lengths that do not fit."""
+    path = tmp_path / "state.json"
+    write_state(path, analysed, "key")
+    kept = orjson.loads(path.read_bytes())
+    del kept[SEAL]
+    change(kept)
+    path.write_bytes(orjson.dumps(kept))
+    with pytest.raises(ValueError, match=message):
+        read_state(path)
