@@ -13,6 +13,7 @@ import hashlib
 import io
 import re
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,12 @@ def render(package: str, template: str, **values: Any) -> str:
     Raises:
         jinja2.UndefinedError: The template uses a variable that is not given.
     """
+    return _environment(package).get_template(template).render(**values)
+
+
+@cache
+def _environment(package: str) -> jinja2.Environment:
+    """It keeps the templates that it has compiled, which takes longer than to fill them."""
     loaders = [jinja2.PackageLoader(package), jinja2.PackageLoader(__name__)]
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader(loaders),
@@ -49,7 +56,7 @@ def render(package: str, template: str, **values: Any) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["number"] = number
-    return environment.get_template(template).render(**values)
+    return environment
 
 
 @dataclass(frozen=True, slots=True)

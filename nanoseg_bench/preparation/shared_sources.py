@@ -103,7 +103,7 @@ def find_shared_sources(
     if len(sources) < 2 or not paths:
         return []
     of_paths = workers.each(_look, paths, "indexing images", at_once=_IMAGES_PER_TASK)
-    all_looks = [*map(_look_at_known, known), *of_paths]
+    all_looks = [*_look_at_known(tuple(known)), *of_paths]
     # By content, so that no choice further on depends on where an image stands in the list.
     names = [*map(str, range(len(known))), *map(str, paths)]
     order = sorted(range(len(sources)), key=lambda position: (all_looks[position].digest, names[position]))
@@ -139,20 +139,25 @@ def _look(path: Path) -> _Look:
         digest = hashlib.sha256(path.read_bytes()).digest()
     except OSError as error:
         raise PreparationError(f"{path}: the fingerprint cannot be read ({error}); take it again") from error
-    return _look_at(read_fingerprint(path), digest)
+    with _one_thread():
+        return _look_at(read_fingerprint(path), digest)
 
 
-def _look_at_known(known: Fingerprint) -> _Look:
+@lru_cache(maxsize=2)  # several sets are compared with the same collection
+def _look_at_known(known: tuple[Fingerprint, ...]) -> list[_Look]:
+    with _one_thread():
+        return [_look_at(each, _digest(each)) for each in known]
+
+
+def _digest(known: Fingerprint) -> bytes:
     digest = hashlib.sha256(known.hashes.tobytes())
     for part in (known.features.positions, known.features.descriptors):
         digest.update(np.ascontiguousarray(part).tobytes())
-    return _look_at(known, digest.digest())
+    return digest.digest()
 
 
 def _look_at(image: Fingerprint, digest: bytes) -> _Look:
-    with _one_thread():
-        words, mirrored = image_words(image.features), image_words(image.features.mirrored())
-    return _Look(digest, image.hashes, words, mirrored)
+    return _Look(digest, image.hashes, image_words(image.features), image_words(image.features.mirrored()))
 
 
 def _sharing_words(asking: Sequence[int], asked: Sequence[int], looks: Sequence[_Look]) -> list[int]:

@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
+import scipy  # its parts are loaded where they are used: most of a program need not render
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull
 
 _SAGITTA_PX = 0.02
 _VERTICAL = 1e-6
@@ -100,7 +100,7 @@ class RoundedPolyhedron:
     def _hull(self) -> Points:
         flat = self.vertices[:, :2]
         # Qhull returns 2-D hulls counter-clockwise in (x, y): outward normals are (dy, -dx).
-        hull: Points = flat[ConvexHull(flat).vertices]
+        hull: Points = flat[scipy.spatial.ConvexHull(flat).vertices]
         return hull
 
     def _height(self, vertices: Points, x: Floats, y: Floats) -> Floats:

@@ -4,7 +4,7 @@ One instrument, typical of published micrographs: 200 kV, field-emission gun, no
 """
 
 import numpy as np
-import scipy.fft
+import scipy  # see shapes
 
 from nanoseg_bench.synthesis.shapes import Floats
 

@@ -12,6 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +133,7 @@ def find_known_images(prepared: PreparedSet, known: Path, workers: int | None = 
     Raises:
         ModelError: The file is missing, damaged or of another version.
     """
-    seen, trained = read_known_images(known)
+    seen, trained = _kept(known, known.stat().st_mtime_ns if known.is_file() else 0)
     splits = [split for split in SPLITS if split != "train" and prepared.judged_images(split)]
     images = [image for split in splits for image in prepared.judged_images(split)]
     names: dict[str, list[str]] = {split: [] for split in splits}
@@ -146,6 +147,13 @@ def find_known_images(prepared: PreparedSet, known: Path, workers: int | None = 
         if first < (trained if split_of[name] == "val" else len(seen)):
             names[split_of[name]].append(name)
     return KnownImages(names, dict(Counter(split_of[image.name] for image in images)))
+
+
+@lru_cache(maxsize=2)
+def _kept(path: Path, modified: int) -> tuple[tuple[Fingerprint, ...], int]:
+    """What ``read_known_images`` gives, read once: a campaign prepares and trains on many sets in one process."""
+    found, trained = read_known_images(path)
+    return tuple(found), trained
 
 
 def read_known_images(path: Path) -> tuple[list[Fingerprint], int]:

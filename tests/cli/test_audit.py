@@ -15,7 +15,7 @@ from nanoseg_bench.synthesis.nanosynth import write_nanosynth
 def leaky(tmp_path_factory):
     """Rendered micrographs; the test image ``crop`` is a part of a training image, shown at twice the size."""
     folder = tmp_path_factory.mktemp("leaky")
-    write_nanosynth(folder / "rendered", images=6, seed=3, ood_images=6)
+    write_nanosynth(folder / "rendered", images=3, seed=3, ood_images=0)
     own = folder / "own"
     own.mkdir()
     names = []

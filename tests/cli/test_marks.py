@@ -6,6 +6,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from finished_runs import write_otsu_run
 from PIL import Image, ImageDraw, ImageFont
 
 from nanoseg_bench.annotations.coco.reading import read_coco
@@ -14,8 +15,6 @@ from nanoseg_bench.annotations.raster import to_mask
 from nanoseg_bench.cli import main
 from nanoseg_bench.evaluation.eval_sets import load_eval_set
 from nanoseg_bench.preparation.prepared_set import PreparedSet
-
-pytestmark = pytest.mark.usefixtures("runs_in_this_process")
 
 PLACES = [(80, 90), (200, 300), (330, 120), (430, 260), (90, 330)]
 
@@ -38,11 +37,9 @@ def draw(path, *, banner=False, bar=True, seed=0):
     picture.save(path)
 
 
-@pytest.fixture
-def otsu(tiny_set, tmp_path):
-    places = ["--runs", str(tmp_path / "runs"), "--leaderboards", str(tmp_path / "leaderboards")]
-    assert main(["run", "--data", str(tiny_set), "--preset", "smoke", "--models", "otsu", *places]) == 0
-    return next((tmp_path / "runs").rglob("otsu-smoke-seed0"))
+@pytest.fixture(scope="module")
+def otsu(tmp_path_factory):
+    return write_otsu_run(tmp_path_factory.mktemp("runs"))
 
 
 def predict(image, otsu, out, *more):

@@ -18,6 +18,8 @@ from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.registry import ABLATION, BUILT_IN
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 
+SHORT = ("images_seen=8", "images_per_epoch=8", "canvas=64")
+
 
 def run_arguments(data, root, *more):
     places = ["--runs", str(root / "runs"), "--leaderboards", str(root / "boards"), "--device", "cpu"]
@@ -111,7 +113,7 @@ def test_a_set_without_its_audit_is_refused(tiny_set, tmp_path, capsys):
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_every_model_of_the_paper_gets_an_ok_row(tiny_set, tmp_path):
-    assert main(run_arguments(tiny_set, tmp_path, "--models", "all")) == 0
+    assert main(run_arguments(tiny_set, tmp_path, "--models", "all", "--recipe", *SHORT)) == 0
     name = PreparedSet(tiny_set).name
     test = pd.read_csv(tmp_path / "boards" / f"{name}-test.csv")
     assert set(test["model"]) == set(BUILT_IN)
@@ -208,7 +210,7 @@ def test_a_worker_killed_by_the_system_is_a_row_and_the_others_go_on(tiny_set, t
 
 @pytest.mark.slow
 def test_two_seeds_are_two_rows_of_one_rank(tiny_set, tmp_path):
-    assert main(run_arguments(tiny_set, tmp_path, "--models", "yolo11n", "--seeds", "0", "1")) == 0
+    assert main(run_arguments(tiny_set, tmp_path, "--models", "yolo11n", "--seeds", "0", "1", "--recipe", *SHORT)) == 0
     table = pd.read_csv(tmp_path / "boards" / f"{PreparedSet(tiny_set).name}-test.csv")
     assert sorted(table["seed"]) == [0, 1]
     assert list(table["rank"]) == [1, 1]

@@ -29,7 +29,8 @@ prepared, out = PreparedSet(Path(sys.argv[1])), Path(sys.argv[2])
 canvases = [CanvasImage.read(image) for image in prepared.images("test")]
 for name in sys.argv[3:]:
     (out / name).mkdir(parents=True)
-    model = build(load_recipe(name, "smoke"), prepared.classes, prepared.max_instances)
+    short = {"canvas": 64, "images_seen": 16, "images_per_epoch": 8}
+    model = build(load_recipe(name, "smoke").model_copy(update=short), prepared.classes, prepared.max_instances)
     model.fit(prepared, FitContext(out / name, 0, "cpu"))
     found = [(each.label, repr(each.score), repr(each.region)) for image in model.predict(canvases) for each in image]
     (out / name / "found.txt").write_text("".join(f"{each}\\n" for each in found), encoding="utf-8")

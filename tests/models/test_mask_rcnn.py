@@ -18,12 +18,12 @@ def make(prepared, **changes) -> MaskRCNN:
 
 def test_fit_predict_load_and_resume(prepared_set, test_images, tmp_path):
     with pytest.raises(TimeLimitReached, match="epoch 1 of 2"):
-        make(prepared_set).fit(prepared_set, FitContext(tmp_path, deadline=PASSED))
-    model = make(prepared_set)
+        make(prepared_set, canvas=64).fit(prepared_set, FitContext(tmp_path, deadline=PASSED))
+    model = make(prepared_set, canvas=64)
     report = model.fit(prepared_set, FitContext(tmp_path))
     assert (report.images_seen, report.resumes) == (8, 1)
     predictions = model.predict(test_images)
-    fresh = make(prepared_set)
+    fresh = make(prepared_set, canvas=64)
     fresh.load(report.checkpoint, "cpu")
     for ours, theirs, image in zip(predictions, fresh.predict(test_images), test_images, strict=True):
         assert [(i.label, i.score, i.region) for i in ours] == [(i.label, i.score, i.region) for i in theirs]
@@ -37,7 +37,7 @@ def test_fit_predict_load_and_resume(prepared_set, test_images, tmp_path):
 
 @pytest.mark.slow
 def test_an_interrupted_training_ends_with_the_same_weights(prepared_set, tmp_path):
-    whole, parts = make(prepared_set), make(prepared_set)
+    whole, parts = (make(prepared_set, canvas=64) for _ in range(2))
     whole.fit(prepared_set, FitContext(tmp_path / "whole"))
     with pytest.raises(TimeLimitReached):
         parts.fit(prepared_set, FitContext(tmp_path / "parts", deadline=PASSED))

@@ -10,8 +10,10 @@ from nanoseg_bench.models.otsu import Otsu
 from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.semantic import SemanticModel, class_map, dice_loss, owners
 
-MODELS = ("unet", "deeplabv3plus")
+CASES = [("unet", False), ("unet", True), ("deeplabv3plus", True)]
+"""Both networks, and what they learn in both ways."""
 PASSED = Deadline(at=0.0, limit="1s")
+SHORT = {"canvas": 64, "images_seen": 8, "images_per_epoch": 4}
 
 
 def make(name: str, prepared, **changes) -> SemanticModel:
@@ -28,14 +30,14 @@ def pixel_iou(predicted, truth) -> float:
     return float((ours & theirs).sum() / (ours | theirs).sum())
 
 
-@pytest.mark.parametrize(("name", "distance"), [("unet", False), ("unet", True), ("deeplabv3plus", True)])
+@pytest.mark.parametrize(("name", "distance"), CASES)
 def test_fit_predict_load(name, distance, prepared_set, test_images, tmp_path):
-    model = make(name, prepared_set, options={"distance": distance})
+    model = make(name, prepared_set, options={"distance": distance}, **SHORT)
     report = model.fit(prepared_set, FitContext(tmp_path))
-    assert report.images_seen == 32
+    assert report.images_seen == 8
     predictions = model.predict(test_images)
     assert len(predictions) == len(test_images)
-    fresh = make(name, prepared_set, options={"distance": distance})
+    fresh = make(name, prepared_set, options={"distance": distance}, **SHORT)
     fresh.load(report.checkpoint, "cpu")
     for ours, theirs, image in zip(predictions, fresh.predict(test_images), test_images, strict=True):
         assert [(i.label, i.score, i.region) for i in ours] == [(i.label, i.score, i.region) for i in theirs]
@@ -47,8 +49,7 @@ def test_fit_predict_load(name, distance, prepared_set, test_images, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("distance", [False, True])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(("name", "distance"), CASES)
 def test_learns_to_find_particles_and_their_classes(name, distance, prepared_set, test_images, tmp_path):
     model = make(name, prepared_set, images_seen=240, images_per_epoch=240, options={"distance": distance})
     model.fit(prepared_set, FitContext(tmp_path))
@@ -59,8 +60,7 @@ def test_learns_to_find_particles_and_their_classes(name, distance, prepared_set
 
 
 def test_an_interrupted_training_ends_with_the_same_weights(prepared_set, tmp_path):
-    short = {"canvas": 64, "images_seen": 8, "images_per_epoch": 4}
-    whole, parts, again = (make("unet", prepared_set, **short) for _ in range(3))
+    whole, parts, again = (make("unet", prepared_set, **SHORT) for _ in range(3))
     whole.fit(prepared_set, FitContext(tmp_path / "whole"))
     with pytest.raises(TimeLimitReached, match="epoch 1 of 2"):
         parts.fit(prepared_set, FitContext(tmp_path / "parts", deadline=PASSED))

@@ -16,6 +16,7 @@ from nanoseg_bench.models.training_batches import TrainingBatches
 from nanoseg_bench.models.yolo import YoloModel, _as_float, _loss_step
 
 PASSED = Deadline(at=0.0, limit="1s")
+SHORT = {"canvas": 64, "images_seen": 8, "images_per_epoch": 4}
 
 
 def make(prepared, name: str = "yolo11n", **changes) -> YoloModel:
@@ -33,16 +34,16 @@ def files(folder):
 
 @pytest.fixture(scope="module")
 def trained(prepared_set, tmp_path_factory):
-    """A NSYOLO after its smoke training, its report, and the files of the prepared set before."""
+    """A NSYOLO after eight images, its report, and the files of the prepared set before."""
     before = files(prepared_set.root)
-    model = make(prepared_set, "nsyolo")
+    model = make(prepared_set, "nsyolo", **SHORT)
     report = model.fit(prepared_set, FitContext(tmp_path_factory.mktemp("trained")))
     return model, report, before
 
 
 def test_fit_leaves_weights_and_history_and_no_trace_in_the_set(trained, prepared_set):
     _, report, before = trained
-    assert (report.epochs, report.images_seen, report.resumes) == (2, 32, 0)
+    assert (report.epochs, report.images_seen, report.resumes) == (2, 8, 0)
     with (report.checkpoint.parent / "history.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [row["epoch"] for row in rows] == ["1", "2"]
@@ -62,7 +63,7 @@ def test_predictions_keep_the_contract(trained, test_images, prepared_set):
         for instance in found:
             assert instance.label in prepared_set.classes
             assert (instance.region.width, instance.region.height) == (image.letterbox.width, image.letterbox.height)
-    fresh = make(prepared_set, "nsyolo")
+    fresh = make(prepared_set, "nsyolo", **SHORT)
     fresh.load(report.checkpoint, "cpu")
     assert seen(fresh.predict(test_images)) == seen(predictions)
 

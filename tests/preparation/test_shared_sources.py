@@ -66,9 +66,10 @@ COPIES = {
     "jpeg-50": lambda p, seed: (p, jpeg(p, 50)),
     "half-size": lambda p, seed: (p, np.asarray(Image.fromarray(p).reduce(2))),
     "brightened": lambda p, seed: (p, (p * 0.8 + 45).clip(0, 255).astype(np.uint8)),
+    # Eight neighbours are turned and mirrored in all eight ways, each in another one the second time.
     **{
-        f"orientation-{number}": lambda p, seed, number=number: (p, jpeg(oriented(p, number), 85))
-        for number in range(8)
+        f"orientations-from-{first}": lambda p, seed, first=first: (p, jpeg(oriented(p, (first + seed) % 8), 85))
+        for first in (0, 3)
     },
 }
 PARTS = {

@@ -28,7 +28,8 @@ from nanoseg_bench.runs.record import read_record, record_path
 
 pytestmark = pytest.mark.usefixtures("runs_in_this_process")
 
-VALUES = {"canvas": 64, "batch": 2, "images_seen": 4, "images_per_epoch": 4}
+# An encoder of a tenth of the weights: most of what is done here writes, copies and hashes them.
+VALUES = {"canvas": 64, "batch": 2, "images_seen": 4, "images_per_epoch": 4, "options.encoder": "mobilenet_v2"}
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +124,8 @@ def test_a_changed_post_processing_only_predicts_anew(bench):
 
 
 def test_cleaned_masks_only_predict_anew(bench):
-    """A network after four images says next to nothing: cut high up, it is full of holes."""
-    ragged = {"options": {"threshold": 0.8, "min_area": 0.0, "max_hole": 0.0, "neck": 0.0}}
+    """A network after four images says next to nothing: cut at its median, it is full of holes."""
+    ragged = {"options": {"threshold": 0.74, "min_area": 0.0, "max_hole": 0.0, "neck": 0.0}}
     trained = sha256_file(bench.run(**ragged).fit_path)
     path = bench.path / "predictions" / "test.json.gz"
     before = read_predictions(path)
@@ -150,7 +151,7 @@ def test_another_judged_canvas_only_predicts_anew(bench):
     def regions():
         return {name: [each.region for each in found] for name, found in read_predictions(path).images.items()}
 
-    options = {"options": {"threshold": 0.8, "min_area": 0.0}}
+    options = {"options": {"threshold": 0.74, "min_area": 0.0}}
     bench.run(**options)
     before = regions()
     assert not is_complete(bench.job(**options, judged_canvas=64))
@@ -214,7 +215,7 @@ def test_a_run_of_an_earlier_version_stays_finished(bench):
     about = json.loads(path.read_text(encoding="utf-8"))
     for key in ("classes", "max_instances"):
         del about[key]
-    about["inputs"]["recipe"]["options"] = {"encoder": "resnet34", "dice_weight": 1.0}
+    about["inputs"]["recipe"]["options"] = {"encoder": "mobilenet_v2", "dice_weight": 1.0}
     path.write_text(json.dumps(about), encoding="utf-8")
     rewrite(path, inputs_hash="0" * 64)
     for made_from in (bench.path / "predictions").glob("*.made-from.json"):

@@ -1,6 +1,7 @@
 """Micrographs that weights have seen are recognised by what travels with the weights; others are not."""
 
 import contextlib
+from functools import cache
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from nanoseg_bench.weights.known_images import find_known_images, read_known_ima
 COUNT = 9
 
 
+@cache
 def micrograph(seed):
     label = (CLASSES[seed % len(CLASSES)],)
     specimen = draw_specimen(f"specimen-{seed}", label, np.random.default_rng(seed))
@@ -109,3 +111,13 @@ def test_a_damaged_file_names_the_way_out(seen, tmp_path):
             read_known_images(broken)
     with pytest.raises(ModelError, match=r"gone\.npz"):
         read_known_images(tmp_path / "gone.npz")
+
+
+def test_a_file_that_was_exchanged_is_read_anew(seen, tmp_path):
+    prepared, path = seen
+    other = tmp_path / "other.npz"
+    other.write_bytes(path.read_bytes())
+    assert not find_known_images(prepared, other, 1), "what chose their confidence chooses one again"
+    other.write_bytes(b"not this")
+    with pytest.raises(ModelError, match=r"other\.npz: not readable"):
+        find_known_images(prepared, other, 1)

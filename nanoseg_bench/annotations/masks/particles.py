@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are loaded where they are used: not every command has masks
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from nanoseg_bench.annotations.errors import ImageMismatchError, MaskKindError
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Rle
@@ -20,7 +20,7 @@ from nanoseg_bench.errors import AnnotationError
 from nanoseg_bench.wording import counted
 
 _MOST_WINDOWS = 65535
-_NEIGHBOURS = {4: ndimage.generate_binary_structure(2, 1), 8: ndimage.generate_binary_structure(2, 2)}
+_NEIGHBOURS = {4: np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], dtype=bool), 8: np.ones((3, 3), dtype=bool)}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -134,7 +134,7 @@ def values_to_instances(values: NDArray[Any], label: str | None) -> list[Instanc
     height, width = values.shape
     return [
         Instance(label, window_to_rle(values[window] == number, window[1].start, window[0].start, height, width))
-        for number, window in enumerate(ndimage.find_objects(values), start=1)
+        for number, window in enumerate(scipy.ndimage.find_objects(values), start=1)
         if window is not None
     ]
 
@@ -149,7 +149,7 @@ def _number_pieces(
         )
     particle = values != 0 if options.threshold is None else values >= options.threshold
     particle = ~particle if options.invert else particle
-    found = {neighbours: ndimage.label(particle, structure=_NEIGHBOURS[neighbours]) for neighbours in (4, 8)}
+    found = {neighbours: scipy.ndimage.label(particle, structure=_NEIGHBOURS[neighbours]) for neighbours in (4, 8)}
     numbers, count = found[options.connectivity]
     other = 12 - options.connectivity
     notes = []
@@ -174,7 +174,7 @@ def _classes(values: NDArray[Any], options: MaskOptions, path: Path, top: int, r
                 f"{path}: the value {value} has no name ({known}); give all with --label VALUE=NAME,..."
             )
         label = names.get(value, f"{options.label}-{value}" if options.label else str(value))
-        numbers, _ = ndimage.label(values == value, structure=_NEIGHBOURS[options.connectivity])
+        numbers, _ = scipy.ndimage.label(values == value, structure=_NEIGHBOURS[options.connectivity])
         instances += values_to_instances(_placed(numbers, top, rows), label)
     return instances
 

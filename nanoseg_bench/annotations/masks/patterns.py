@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are loaded where they are used: not every command has masks
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from nanoseg_bench.annotations.errors import MaskKindError
 from nanoseg_bench.annotations.masks.values import read_mask_values
@@ -79,8 +79,8 @@ class _Look:
         """Of those, the ones with both a smaller and a larger value beside them."""
         if not self.between.any():
             return 0
-        lower = ndimage.minimum_filter(self.values, footprint=_NEIGHBOURHOOD, mode="nearest") < self.values
-        higher = ndimage.maximum_filter(self.values, footprint=_NEIGHBOURHOOD, mode="nearest") > self.values
+        lower = scipy.ndimage.minimum_filter(self.values, footprint=_NEIGHBOURHOOD, mode="nearest") < self.values
+        higher = scipy.ndimage.maximum_filter(self.values, footprint=_NEIGHBOURHOOD, mode="nearest") > self.values
         return int((self.between & lower & higher).sum())
 
     @cached_property
@@ -100,7 +100,7 @@ class _Look:
         sides = (self.values[0], self.values[-1], self.values[:, 0], self.values[:, -1])
         if (self.border > 0).mean() <= 0.5 or not all(side.any() for side in sides):
             return False
-        pieces, _ = ndimage.label(self.values, structure=_NEIGHBOURHOOD)
+        pieces, _ = scipy.ndimage.label(self.values, structure=_NEIGHBOURHOOD)
         sizes = np.bincount(pieces.ravel())[1:]
         return bool(sizes.max() >= _SHARE_OF_BACKGROUND * sizes.sum())
 
@@ -168,7 +168,7 @@ def _refuse_black_on_white(looks: Sequence[_Look], where: Path) -> None:
     inverted = [look for look in looks if look.seems_inverted]
     if 2 * len(inverted) <= len(looks):
         return
-    black = sum(ndimage.label(look.values == 0)[1] for look in inverted)
+    black = sum(scipy.ndimage.label(look.values == 0)[1] for look in inverted)
     found = f"white around {counted(black, 'black piece')}" if black else "white only"
     raise MaskKindError(
         f"{where}: looks like black particles on white: {found}, in {len(inverted)} of {_masks(looks)}. Give --invert "

@@ -19,6 +19,9 @@ _PACKAGES = ("rapidocr", "onnxruntime")
 _LEAST_WIDE = 1.2
 """Width in heights of a line that may state a length: round particles look like the letter O."""
 
+_LEAST_HIGH = 8
+"""Height in px below which no line can be found; of a long, low part RapidOCR would make one of millions of pixels."""
+
 _ENLARGED = 2.0
 """Small parts are enlarged so much at most, since small print is overlooked."""
 
@@ -104,6 +107,8 @@ class Reader:
     def _boxes(self, colour: NDArray[np.uint8], side: int) -> list[_Box]:
         """(left, top, right, bottom) of each line."""
         factor = min(side / max(colour.shape[:2]), _ENLARGED)
+        if factor * min(colour.shape[:2]) < _LEAST_HIGH:
+            return []
         how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
         with self._lock:
             sized = cv2.resize(colour, None, fx=factor, fy=factor, interpolation=how)
