@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from nanoseg_bench.cli.model_options import add_model_options, add_trust_pickle
+from nanoseg_bench.cli.model_options import add_model_options, add_trust_pickle, add_views
 from nanoseg_bench.cli.shipped import find_model
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.webapp.settings import DEFAULT_HOST, DEFAULT_KEEP_DAYS, DEFAULT_PORT, DEFAULT_SECONDS
@@ -79,6 +79,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         action="store_true",
         help="read no text in the images (default: read it where RapidOCR is installed)",
     )
+    add_views(parser)
     add_trust_pickle(parser)
     parser.set_defaults(run=run)
 
@@ -108,6 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
             engine=arguments.engine,
             device=arguments.device,
             trust_pickle=arguments.trust_pickle,
+            views=arguments.views,
             read_text=False if arguments.no_ocr else None,
         ),
         keep_days=arguments.keep_days,

@@ -21,6 +21,7 @@ class ModelChoice:
         device: ``cpu``, ``cuda:N`` or ``auto``.
         trust_pickle: Read a ``.pt``.
         read_text: Whether texts of scale bars are read; None where RapidOCR is installed.
+        views: Sides that each micrograph is looked at from; None for those of the model's recipe.
     """
 
     path: Path | None = None
@@ -28,6 +29,7 @@ class ModelChoice:
     device: str = "cpu"
     trust_pickle: bool = False
     read_text: bool | None = None
+    views: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

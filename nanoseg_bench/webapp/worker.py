@@ -106,6 +106,7 @@ def work(pipe: Connection, choice: ModelChoice, limits: Limits) -> None:
             engine=choice.engine,  # type: ignore[arg-type]
             device=device,
             trust_pickle=choice.trust_pickle,
+            views=choice.views,
         )
         pipe.send(Ready(describe_model(predictor)))
     except NanosegError as error:

@@ -14,6 +14,7 @@ from nanoseg_bench.models.checkpoint import seed_everything
 from nanoseg_bench.models.judged_views import LEAST_SCORE, SIDES, find_from_sides, vote
 from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.registry import build
+from nanoseg_bench.report.analysis.method import method_of
 
 HEIGHT, WIDTH, CANVAS = 90, 130, 128
 YS, XS = np.mgrid[:HEIGHT, :WIDTH] + 0.5
@@ -177,4 +178,8 @@ def test_a_predictor_takes_other_views_than_its_model_was_judged_with(rendered_s
     assert open_predictor(otsu, views=1).views == 1
     with pytest.raises(UsageError, match=r"--views 8: Otsu.* no confidences"):
         open_predictor(otsu, views=8)
-    assert open_predictor("nsyolo").views == 1 and open_predictor("nsyolo", views=4).views == 4
+    once, four = open_predictor("nsyolo"), open_predictor("nsyolo", views=4)
+    assert (once.views, four.views) == (1, 4)
+    # What reports and the page say of the model.
+    told = [method_of(predictor).model for predictor in (once, four)]
+    assert "sides" not in told[0] and told[1].endswith("each micrograph looked at from 4 sides")
