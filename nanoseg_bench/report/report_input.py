@@ -1,6 +1,7 @@
 """What all files about one sample are written from."""
 
 import datetime
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.images import Acquisition
 from nanoseg_bench.measure.uncertainty import OutlineErrors
 from nanoseg_bench.report.sample_statistics import SampleStatistics
+
+_OPTION = re.compile(r" \(--[^()]*\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,3 +126,8 @@ class ReportInput:
     operator: str = ""
     classes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+def without_options(sentence: str) -> str:
+    """A sentence without the options of the command line that it advises: whoever reads a report or a page has none."""
+    return _OPTION.sub("", sentence)

@@ -174,6 +174,16 @@ def test_nothing_but_failures(run, tmp_path, capsys):
     assert rows_of(tmp_path / "out", "particles.csv").empty
 
 
+def test_options_are_told_on_the_console_and_not_in_the_report(run, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    Image.fromarray(np.full((HEIGHT, WIDTH), 60, np.uint8)).save(tmp_path / "in" / "empty.png")
+    assert analyze(run, tmp_path / "out", tmp_path / "in", "--to", "word") == 0
+    assert "try a lower confidence (--confidence 0.25)" in " ".join(capsys.readouterr().out.split())
+    report = docx.Document(tmp_path / "out" / "reports" / "empty.docx")
+    words = "\n".join(paragraph.text for paragraph in report.paragraphs)
+    assert "try a lower confidence" in words and "(--" not in words
+
+
 def test_the_same_command_goes_on(run, tmp_path, capsys):
     for number in range(3):
         write_field(tmp_path / "in" / f"{number}.tif", number, NM_PER_PX)

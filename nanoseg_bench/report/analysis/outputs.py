@@ -1,6 +1,7 @@
 """What is written of an analysed micrograph, and of a sample."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from nanoseg_bench.report.grouping import grouping_column, groups_in_order
 from nanoseg_bench.report.label_image import as_tiff, label_image
 from nanoseg_bench.report.outlining import bar_of, outlines_of, overlay
 from nanoseg_bench.report.pdf import write_pdf
-from nanoseg_bench.report.report_input import ReportInput
+from nanoseg_bench.report.report_input import ReportInput, without_options
 from nanoseg_bench.report.word.cover import facts_of
 from nanoseg_bench.report.word.report import write_word_report
 from nanoseg_bench.report.word.results import distributions
@@ -66,6 +67,7 @@ def write_documents(folder: Path, name: str, report: ReportInput, formats: Seque
         NanosegError: There is no LibreOffice for a PDF.
         OSError: They cannot be written.
     """
+    report = replace(report, warnings=tuple(map(without_options, report.warnings)))
     paths = {each: folder / REPORTS / f"{name}.{suffix}" for each, suffix in DOCUMENTS.items()}
     written = []
     if EXCEL in formats:

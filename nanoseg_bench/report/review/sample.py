@@ -1,7 +1,6 @@
 """Reviewed micrographs as one sample: what its numbers, charts and files are made of."""
 
 import datetime
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,10 +8,8 @@ from nanoseg_bench.measure.length import Length
 from nanoseg_bench.measure.sample import RESAMPLES
 from nanoseg_bench.report.analysis.micrograph import AnalysedMicrograph
 from nanoseg_bench.report.analysis.pooling import pooled, report_on
-from nanoseg_bench.report.report_input import Method, ReportInput
+from nanoseg_bench.report.report_input import Method, ReportInput, without_options
 from nanoseg_bench.report.review.filters import Filters, apply_filters, filter_sentences
-
-_OPTION = re.compile(r" \(--[^()]*\)")
 
 _NO_SCALE = "no scale, in a sample whose other micrographs have one"
 
@@ -80,11 +77,6 @@ def make_sample(
     )
     report = replace(report, warnings=tuple(map(without_options, report.warnings)))
     return ReviewedSample(members=members, unscaled=dict.fromkeys(left_out, _NO_SCALE), report=report)
-
-
-def without_options(sentence: str) -> str:
-    """A sentence without the options of the command line that it advises: a page has none."""
-    return _OPTION.sub("", sentence)
 
 
 def _with_confidence(method: Method, filters: Filters, members: Sequence[AnalysedMicrograph]) -> Method:

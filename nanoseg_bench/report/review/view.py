@@ -23,10 +23,10 @@ from nanoseg_bench.report.by_hand import is_removed
 from nanoseg_bench.report.charts.style import class_colour
 from nanoseg_bench.report.grouping import group_of, groups_in_order
 from nanoseg_bench.report.histogram import Histogram, make_histogram
-from nanoseg_bench.report.report_input import Method
+from nanoseg_bench.report.report_input import Method, without_options
 from nanoseg_bench.report.review.filters import Filters
 from nanoseg_bench.report.review.geometry import MultiPolygon, outline_of
-from nanoseg_bench.report.review.sample import ReviewedSample, make_sample, without_options
+from nanoseg_bench.report.review.sample import ReviewedSample, make_sample
 from nanoseg_bench.report.review.scale import LEFT_IN_PX
 
 _SCATTERS = {"circularity_area": ("area", "circularity"), "aspect_ratio": ("diameter", "aspect_ratio")}
