@@ -499,4 +499,4 @@ def test_micrographs_are_looked_at_from_several_sides(images, weights, tmp_path,
     assert predict(images, weights, out, "--confidence", "0.1", "--views", "4", "--overwrite", "missing") == 0
     with pytest.raises(SystemExit):
         predict(images, weights, tmp_path / "three", "--views", "3")
-    assert "invalid choice: 3" in capsys.readouterr().err
+    assert "--views: there is no '3'; choose from 1, 4, 8" in capsys.readouterr().err

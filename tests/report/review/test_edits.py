@@ -152,7 +152,10 @@ def test_edits_survive_json(square):
         (Edits(removed=frozenset({0})), "no outline 0"),
         (Edits(labels={10**6: "rod"}), "no outline 1000000"),
         (Edits(drawn=(Drawn(outline=[[[[0, 0], [1, 1]]]]),)), "fewer than 3 places"),
-        (Edits(changed={1: [[[[0, 0], [9, 0], [float("nan"), 9]]]]}), "outline 1 must be a list"),
+        (
+            Edits(changed={1: [[[[0, 0], [9, 0], [float("nan"), 9]]]]}),
+            r"outline 1: point 3 is \[nan, 9\]; points",
+        ),
         (Edits(changed={1: []}), "outline 1 has no part"),
         (Edits(changed={1: [[[[0, 0], [9, 0], [1e9, 9]]]]}), "outside of any micrograph"),
     ],
