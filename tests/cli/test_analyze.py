@@ -174,6 +174,26 @@ def test_nothing_but_failures(run, tmp_path, capsys):
     assert rows_of(tmp_path / "out", "particles.csv").empty
 
 
+def test_ragged_outlines_get_an_advice(tmp_path, capsys):
+    """Teeth stay teeth, from however many sides: those who have looked from several are advised no more."""
+    rng = np.random.default_rng(0)
+    image = np.full((480, 640), 60, np.uint8)
+    ys, xs = np.mgrid[:480, :640]
+    for x, y in ((160, 160), (430, 140), (200, 360), (470, 350)):
+        angle = np.arctan2(ys - y, xs - x)
+        image[np.hypot(xs - x, ys - y) < 70 + 14 * np.sign(np.sin(24 * angle))] = 170
+    image = (cv2.GaussianBlur(image, (0, 0), 1.0) + rng.normal(0, 4, image.shape)).clip(0, 255).astype(np.uint8)
+    (tmp_path / "in").mkdir()
+    Image.fromarray(image).save(tmp_path / "in" / "gears.png")
+    command = ["analyze", str(tmp_path / "in"), "--no-ocr", "--to", "excel", "--out"]
+    assert main([*command, str(tmp_path / "one")]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "ragged outlines: " in said and "--views 8" in said
+    assert main([*command, str(tmp_path / "four"), "--views", "4"]) == 0
+    assert "ragged outlines" not in capsys.readouterr().out
+    assert json.loads((tmp_path / "four" / "analysis.json").read_text())["settings"]["views"] == 4
+
+
 def test_options_are_told_on_the_console_and_not_in_the_report(run, tmp_path, capsys):
     (tmp_path / "in").mkdir()
     Image.fromarray(np.full((HEIGHT, WIDTH), 60, np.uint8)).save(tmp_path / "in" / "empty.png")

@@ -10,6 +10,7 @@ above (99.3 %).
 
 import cv2
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from nanoseg_bench.measure.morphology import Hull, Morphology, find_hull, measure_mask
@@ -43,6 +44,11 @@ def describe_main_part(mask: NDArray[np.bool_], hull: Hull, numbers: Morphology)
         return describe(hull, numbers)
     hull = find_hull(part)
     return describe(hull, measure_mask(part, hull=hull))
+
+
+def count_ragged(table: pd.DataFrame) -> int:
+    """How many particles of a table have a ragged or hollow outline."""
+    return int((table["convexity"] < RAGGED_BELOW).sum())
 
 
 def main_part(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:

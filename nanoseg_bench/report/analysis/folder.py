@@ -26,6 +26,7 @@ from nanoseg_bench.measure.columns import COLUMNS
 from nanoseg_bench.measure.particles import count_left_out, in_words
 from nanoseg_bench.measure.particles import counted as counted_in
 from nanoseg_bench.measure.sample import Unit
+from nanoseg_bench.measure.shape_names.main_part import count_ragged
 from nanoseg_bench.parallel import OpenPool, Workers, open_processes
 from nanoseg_bench.preparation.scales import ScaleTable
 from nanoseg_bench.progress import track
@@ -118,12 +119,14 @@ class AnalysedSample:
         images: Micrographs whose particles it pools.
         report: What is told of it; its ``images`` are without outlines, but for the first ones.
         documents: Files that tell it.
+        ragged: Particles that count and have a ragged or hollow outline.
     """
 
     sample: str
     images: int
     report: ReportInput
     documents: tuple[Path, ...]
+    ragged: int
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -374,7 +377,13 @@ class _Run:
             # What the tables and the caller need: without the outlines and the rows of a large sample.
             light = replace(report, particles=report.particles.head(0), images=())
             written.append(
-                AnalysedSample(sample=sample, images=len(report.images), report=light, documents=tuple(documents))
+                AnalysedSample(
+                    sample=sample,
+                    images=len(report.images),
+                    report=light,
+                    documents=tuple(documents),
+                    ragged=count_ragged(counted_in(report.particles)),
+                )
             )
         return written
 

@@ -1,7 +1,7 @@
 """What the numbers do not say, and what each of them means."""
 
 from nanoseg_bench.measure.columns import SHAPE_FROM_PX, SHAPE_SURE_FROM_PX, column_of
-from nanoseg_bench.measure.shape_names.main_part import RAGGED_BELOW
+from nanoseg_bench.measure.shape_names.main_part import RAGGED_BELOW, count_ragged
 from nanoseg_bench.report.word.page import Page
 from nanoseg_bench.report.word.styles import TEXT_WIDTH_MM
 from nanoseg_bench.report.word.tables import TableColumn, add_table
@@ -75,7 +75,7 @@ def _of_this_sample(page: Page) -> list[str]:
             f"{counted(uncertain, 'particle')} of {particles} ({share:.0f} %) have a diameter below "
             f"{SHAPE_SURE_FROM_PX:g} px, so that their shape is uncertain."
         )
-    ragged = int((table["convexity"] < RAGGED_BELOW).sum())
+    ragged = count_ragged(table)
     if ragged:
         sentences.append(
             f"{counted(ragged, 'particle')} of {particles} ({100 * ragged / particles:.0f} %) have a ragged or hollow "
