@@ -70,10 +70,10 @@ def on_truth(emps, shapes):
     return pd.concat(tables)
 
 
-def on_predictions(model, emps, shapes):
+def on_predictions(model, emps, shapes, views):
     from nanoseg_bench.inference import open_predictor, read_image
 
-    predictor = open_predictor(model)
+    predictor = open_predictor(model, views=views)
     confidence = predictor.operating_point.confidence
     tables = []
     for image, shape in shapes.items():
@@ -172,6 +172,7 @@ def main():
     parser.add_argument("--emps", type=Path, help="folder of EMPS; without it, rendered outlines alone")
     parser.add_argument("--split", nargs="+", choices=("train", "val", "test"), default=["val"])
     parser.add_argument("--model", nargs="*", default=[], help="as for predict: models whose outlines are named")
+    parser.add_argument("--views", type=int, choices=(1, 4, 8), help="as for predict")
     parser.add_argument("--per-name", type=int, default=1000, help="rendered outlines of each name")
     add_json_option(parser)
     arguments = parser.parse_args()
@@ -184,7 +185,7 @@ def main():
         shapes = read_shapes(split)
         figures += print_table(f"EMPS {split}, true masks", on_truth(arguments.emps, shapes), f"emps-{split}")
         for model in arguments.model:
-            found = on_predictions(model, arguments.emps, shapes)
+            found = on_predictions(model, arguments.emps, shapes, arguments.views)
             figures += print_table(f"EMPS {split}, outlines of {model}", found, f"emps-{split}-{model}")
     hand_over(arguments.json, figures + time_naming())
 

@@ -202,6 +202,7 @@ def test_options_are_told_on_the_console_and_not_in_the_report(run, tmp_path, ca
     report = docx.Document(tmp_path / "out" / "reports" / "empty.docx")
     words = "\n".join(paragraph.text for paragraph in report.paragraphs)
     assert "try a lower confidence" in words and "(--" not in words
+    assert "Key figures" in words and "Distributions" not in words, "a heading without anything below"
 
 
 def test_the_same_command_goes_on(run, tmp_path, capsys):

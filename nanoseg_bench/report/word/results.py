@@ -62,7 +62,9 @@ def write_key_figures(page: Page) -> None:
 def write_charts(page: Page, *, on_new_page: bool = False) -> None:
     """Histogram with cumulative curve, circularity against area, aspect ratio."""
     statistics = page.report.statistics
-    page.heading("Distributions", on_new_page=on_new_page and bool(statistics.size.count))
+    if not statistics.size.count:
+        return
+    page.heading("Distributions", on_new_page=on_new_page)
     shown, group, unit = page.counted, page.group_of(page.counted), page.unit
     sizes = values_by_group(shown, group, "diameter", unit, page.groups)
     if has_values(sizes):
