@@ -11,9 +11,10 @@ from nanoseg_bench.errors import ModelError, TimeLimitReached
 from nanoseg_bench.models import training
 from nanoseg_bench.models.base import Deadline, FitContext
 from nanoseg_bench.models.checkpoint import load_state, save_state, seed_everything
+from nanoseg_bench.models.initial_weights import load_initial_weights
 from nanoseg_bench.models.optimization import FastParameters
 from nanoseg_bench.models.recipe import Recipe
-from nanoseg_bench.models.training import LossSums, load_initial_weights, train
+from nanoseg_bench.models.training import LossSums, train
 
 PASSED = Deadline(at=time.monotonic() - 1, limit="1s")
 
