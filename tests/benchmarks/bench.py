@@ -274,7 +274,7 @@ class Part:
 _SCALE = of_script("bench_scale", "--part held_out", "--limit 3", emps=True)
 _DIAMETERS = of_script("bench_diameters", "--no-ocr", "--limit 2", emps=True)
 _VIEWS = of_script("bench_views", "", "--limit 60", emps=True)
-_NAMES = of_script("bench_shape_names", "--split test", "--per-name 20", emps=True)
+_NAMES = of_script("bench_shape_names", "--split test --model nsyolo --views 1 8", "--per-name 20", emps=True)
 _MEMORY = of_script("bench_prepare", "--memory 500 2000 --workers 1 2", "--memory 8 12")
 
 PARTS = {
@@ -286,7 +286,7 @@ PARTS = {
     "scale": Part(_SCALE, "20 min", "how often scale bars are read right, held-out part", timed=False, needs="emps"),
     "diameters": Part(_DIAMETERS, "1 min", "diameters by eye and by analyze", timed=False, needs="emps"),
     "views": Part(_VIEWS, "4 min", "micrographs looked at from several sides", timed=False, needs="emps"),
-    "names": Part(_NAMES, "2 min", "how often outlines are named right", default=False, needs="emps"),
+    "names": Part(_NAMES, "5 min", "how often outlines are named right", timed=False, needs="emps"),
     "analyze": Part(of_script("bench_analyze", "", "--repeats 1"), "2 min", "steps of an analysis", default=False),
     "web": Part(of_script("bench_web", "--only start answers", "--only start"), "15 min", "the page's server",
                 default=False),

@@ -11,6 +11,7 @@ micrograph are of another shape than most; they count as wrong all the same. Set
 
 import argparse
 import csv
+import itertools
 import math
 import time
 from pathlib import Path
@@ -128,7 +129,8 @@ def print_table(title, found, label):
     for row in rows:
         interval = (100 * each for each in wilson(row["right %"] / 100 * row["outlines"], row["outlines"]))
         name = f"{label}-{row['truth']}"
-        figures.append(figure(name, row["right %"], *interval, unit="%", digits=1, n=row["outlines"]))
+        figures.append(figure(name, row["right %"], *interval, unit="%", digits=0, n=row["outlines"]))
+        figures.append(figure(f"{name}-wrong", row["wrong %"], unit="%", digits=0, n=row["outlines"]))
     print(f"\n{title}\n{pd.DataFrame(rows).to_string(index=False, float_format='%.1f')}")
     if poor:
         print("under 80 %:", ", ".join(poor))
@@ -172,7 +174,7 @@ def main():
     parser.add_argument("--emps", type=Path, help="folder of EMPS; without it, rendered outlines alone")
     parser.add_argument("--split", nargs="+", choices=("train", "val", "test"), default=["val"])
     parser.add_argument("--model", nargs="*", default=[], help="as for predict: models whose outlines are named")
-    parser.add_argument("--views", type=int, choices=(1, 4, 8), help="as for predict")
+    parser.add_argument("--views", type=int, nargs="+", choices=(1, 4, 8), default=[1], help="as for predict")
     parser.add_argument("--per-name", type=int, default=1000, help="rendered outlines of each name")
     add_json_option(parser)
     arguments = parser.parse_args()
@@ -184,9 +186,11 @@ def main():
     for split in arguments.split if arguments.emps else []:
         shapes = read_shapes(split)
         figures += print_table(f"EMPS {split}, true masks", on_truth(arguments.emps, shapes), f"emps-{split}")
-        for model in arguments.model:
-            found = on_predictions(model, arguments.emps, shapes, arguments.views)
-            figures += print_table(f"EMPS {split}, outlines of {model}", found, f"emps-{split}-{model}")
+        for model, views in itertools.product(arguments.model, arguments.views):
+            found = on_predictions(model, arguments.emps, shapes, views)
+            sides = "" if views == 1 else f"-{views}-sides"
+            title = f"EMPS {split}, outlines of {model}, seen from {views} side{'s' if views > 1 else ''}"
+            figures += print_table(title, found, f"emps-{split}-{model}{sides}")
     hand_over(arguments.json, figures + time_naming())
 
 
