@@ -43,7 +43,7 @@ class ImageFinder:
     """
 
     def __init__(self, folders: Iterable[Path], below: Iterable[Path] = ()) -> None:
-        self._folders = [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
+        self._folders = [folder for folder in dict.fromkeys(folders) if _is_folder(folder)]
         self._below = tuple(dict.fromkeys(below))
 
     def find(self, file_name: str) -> ImageFile:
@@ -238,3 +238,11 @@ def _names_in(folder: Path) -> dict[str, str]:
 def _list_names(folder: Path, changed: int) -> dict[str, str]:
     """``changed`` is only there so that a folder is listed anew when it has changed."""
     return {composed(name): name for name in sorted(os.listdir(folder))}  # noqa: PTH208, names are wanted
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether there is such a folder; none has a name that is longer than the system allows."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False

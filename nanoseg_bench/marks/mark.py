@@ -41,8 +41,15 @@ def marks_as_json(marks: Sequence[Mark]) -> list[list[str | int]]:
 
 
 def marks_from_json(rows: Sequence[Sequence[Any]]) -> tuple[Mark, ...]:
-    """What ``marks_as_json`` made."""
-    return tuple(Mark(str(kind), *(int(value) for value in box)) for kind, *box in rows)
+    """What ``marks_as_json`` made.
+
+    Raises:
+        ValueError, TypeError: They are none.
+    """
+    try:
+        return tuple(Mark(str(kind), *(int(value) for value in box)) for kind, *box in rows)
+    except OverflowError as error:  # of an infinite number
+        raise ValueError(f"a mark without an end ({error})") from error
 
 
 @dataclass(frozen=True, eq=False, slots=True)

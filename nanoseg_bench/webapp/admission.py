@@ -104,7 +104,7 @@ def _require_few_pages(path: Path, most: int) -> None:
     """Refuse a TIFF with more pages than anybody means, before all of them are looked at."""
     try:
         tiff = tifffile.TiffFile(path)
-    except (OSError, ValueError):
+    except Exception:  # tifffile lets through whatever a broken file leads to
         return  # no TIFF, or a broken one: ``image_size`` says so
     with tiff:
         try:

@@ -57,3 +57,10 @@ def test_a_link_that_leads_nowhere_is_named(tmp_path):
         assert reason in finder.find(name).fault
     assert len(finder.find_all(["a.png", "b.png"])) == 2
     assert unusable_image(tmp_path, "none.png") == ""
+
+
+def test_a_folder_of_a_name_that_no_disk_takes_is_none(tmp_path):
+    finder = ImageFinder([tmp_path / ("x" * 300), tmp_path])
+    assert finder.find("a.png").path is None
+    (tmp_path / "a.png").write_bytes(b"")
+    assert finder.find("a.png").path == tmp_path / "a.png"

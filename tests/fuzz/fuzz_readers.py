@@ -691,14 +691,14 @@ def scales(work, material):
 @reader
 def groups_and_reviewed(work, material):
     from nanoseg_bench.preparation.audit import read_reviewed
-    from nanoseg_bench.preparation.grouping import parse_group_rule
+    from nanoseg_bench.preparation.grouping import parse_group_rule, regroup
 
     images = [Named("folder/a", work / "a.tif"), Named("b", work / "b.tif")]
 
     def read(path):
         refused = 0
         for once in (
-            lambda: [parse_group_rule(f"csv:{path}:source_group").group(each) for each in images],
+            lambda: regroup(images, parse_group_rule(f"csv:{path}:source_group")),
             lambda: read_reviewed(path),
         ):
             try:
@@ -962,7 +962,12 @@ def main():
     out = given.out.resolve()
     if not (out / "material" / "analysed").is_dir():
         shutil.rmtree(out / "material", ignore_errors=True)
-        make_material(out / "material")
+        # Elsewhere: OpenCV's threads, once there, are a deadlock in whatever is forked from here.
+        maker = multiprocessing.get_context("spawn").Process(target=make_material, args=(out / "material",))
+        maker.start()
+        maker.join()
+        if maker.exitcode:
+            raise SystemExit("the material cannot be made; see above")
     import_all()
     figures = {}
     rows = csv.writer(sys.stdout, delimiter="\t", lineterminator="\n")

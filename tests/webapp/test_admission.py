@@ -128,3 +128,10 @@ def test_too_much_is_not_even_written(tmp_path):
     assert (tmp_path / "a").stat().st_size <= 2**20
     with pytest.raises(RequestError, match="empty"):
         copy_limited(io.BytesIO(), tmp_path / "b", 10)
+
+
+@pytest.mark.parametrize("content", [b"II*", b"MM", b"II*\0\x08\0\0\0"])
+def test_what_tifffile_stumbles_over_is_refused_in_words(tmp_path, content):
+    (tmp_path / "original.tif").write_bytes(content)
+    with pytest.raises(RequestError):
+        require_readable(tmp_path / "original.tif", "a.tif", Limits())
