@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL
 from nanoseg_bench.annotations.masks.options import MaskOptions, mask_options
+from nanoseg_bench.annotations.masks.patterns import _Look
 from nanoseg_bench.annotations.masks.reading import open_masks
 from nanoseg_bench.annotations.masks.specks import warn_of_specks
 from nanoseg_bench.annotations.raster import area, to_mask
@@ -290,3 +291,11 @@ def test_a_mask_of_another_width_is_refused_whatever_the_anchor(tmp_path):
         save(tmp_path / "masks" / "a.png", np.ones(shape, np.uint8))
         with pytest.raises(AnnotationError, match="annotated on"):
             open_masks(tmp_path, options=mask_options("instance", anchor="top")).entries[0].read()
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.uint32, np.int64])
+@pytest.mark.parametrize("least", [0, 1])
+def test_places_of_values_are_those_of_a_sorted_copy(kind, least):
+    values = np.random.default_rng(0).integers(least, 200, (40, 50)).astype(kind)
+    _, places = np.unique(values, return_inverse=True)
+    assert (_Look(values)._places() == places.reshape(values.shape) + (0 if (values == 0).any() else 1)).all()
