@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -19,6 +20,24 @@ def folder(tmp_path, monkeypatch):
     return StoredFolder(f"file://{tmp_path}/run")
 
 
+@contextmanager
+def living(writer):
+    """Its signs of life come as long as this lasts."""
+    stop = threading.Event()
+
+    def live():
+        while not stop.wait(stored_writer.BEAT):
+            writer.beat()
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
 def test_numbers_follow_each_other(folder):
     first, second = Writer(folder), Writer(folder)
     assert last_writer(folder) == (0, {}) and first.take() == "" and first.before == ""
@@ -30,19 +49,8 @@ def test_numbers_follow_each_other(folder):
 def test_a_writer_that_lives_keeps_the_folder(folder):
     first, second = Writer(folder), Writer(folder)
     first.take()
-    stop = threading.Event()
-
-    def live():
-        while not stop.wait(stored_writer.BEAT):
-            first.beat()
-
-    thread = threading.Thread(target=live)
-    thread.start()
-    try:
+    with living(first):
         who = second.take()
-    finally:
-        stop.set()
-        thread.join()
     assert "(process " in who and first.is_mine() == ""
 
 
@@ -68,21 +76,11 @@ def test_nobody_waits_for_a_writer_of_another_day(folder, monkeypatch):
 @pytest.mark.parametrize("says", ["1970-01-01T00:00:09+00:00", "2099-01-01T00:00:00+00:00"])
 def test_a_writer_that_lives_keeps_the_folder_whatever_its_clock_says(folder, monkeypatch, says):
     """A battery is empty, or the time was put right while it wrote."""
-    first, second, stop = Writer(folder), Writer(folder), threading.Event()
+    first, second = Writer(folder), Writer(folder)
     monkeypatch.setattr(stored_writer, "this_machine", lambda: {"machine": "wrong", "process": 7, "at": says})
     first.take()
-
-    def live():
-        while not stop.wait(stored_writer.BEAT):
-            first.beat()
-
-    thread = threading.Thread(target=live)
-    thread.start()
-    try:
+    with living(first):
         assert "wrong (process 7)" in second.take()
-    finally:
-        stop.set()
-        thread.join()
     assert first.is_mine() == ""
 
 

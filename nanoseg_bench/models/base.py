@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.annotations.instance import Instance, score_of
 from nanoseg_bench.errors import ModelError, RecipeError, TimeLimitReached
 from nanoseg_bench.images import as_rgb
 from nanoseg_bench.models.options import Options, check_options
@@ -302,15 +302,15 @@ class Model(ABC):
         sides = self.recipe.judged_views
         if sides == 1:
             return self.predict(images) if confidence is None else self.predict_confident(images, confidence)
+
+        def find(image: CanvasImage) -> list[Instance]:
+            # A side that is less sure than ``confidence`` votes, too: the same particles as in a benchmark.
+            return (self.predict([image]) if confidence is None else self.predict_confident([image], LEAST_SCORE))[0]
+
+        found = [find_from_sides(find, image, sides) for image in images]
         if confidence is None:
-            found = [find_from_sides(lambda each: self.predict([each])[0], image, sides) for image in images]
             return [of_image[: self.max_detections] for of_image in found]
-        # A side that is less sure than ``confidence`` votes, too: the same particles as in a benchmark.
-        found = [
-            find_from_sides(lambda each: self.predict_confident([each], LEAST_SCORE)[0], image, sides)
-            for image in images
-        ]
-        return [[each for each in of_image if each.score and each.score >= confidence] for of_image in found]
+        return [[each for each in of_image if score_of(each) >= confidence] for of_image in found]
 
     @property
     def has_network(self) -> bool:

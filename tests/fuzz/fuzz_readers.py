@@ -32,6 +32,7 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "helpers"), str(TESTS / "annotations"), str(TESTS / "images")]
 
 from fuzzing import Reader, fuzz  # noqa: E402
+from tiff_seeds import tiff_seeds  # noqa: E402
 
 from nanoseg_bench.environment import isolate_libraries  # noqa: E402
 from nanoseg_bench.errors import NanosegError  # noqa: E402
@@ -192,34 +193,6 @@ def image_seeds(suffix):
     for pixels in (grey, np.stack((grey, grey[::-1], grey), axis=2)):
         stream = io.BytesIO()
         Image.fromarray(pixels).save(stream, suffix)
-        yield stream.getvalue()
-
-
-def tiff_seeds():
-    import tifffile
-
-    grey = np.arange(192, dtype=np.uint8).reshape(12, 16)
-    deep = grey.astype(np.uint16) * 300
-    colour = np.stack((grey, grey[::-1], grey.T.reshape(12, 16)), axis=2)
-    for pixels, options in (
-        (grey, {}),
-        (deep, {"byteorder": ">"}),
-        (deep, {"tile": (16, 16)}),
-        (deep.astype(np.int32), {"compression": "zlib", "predictor": 2}),
-        (deep.astype(np.float32), {"bigtiff": True}),
-        (deep, {"imagej": True, "resolution": (2, 2), "metadata": {"unit": "nm"}}),
-        (deep, {"ome": True, "metadata": {"axes": "YX", "PhysicalSizeX": 2.0}}),
-        (np.stack((deep, deep)), {}),
-        (colour.astype(np.uint16), {"photometric": "rgb"}),
-        (grey, {"extratags": [(34682, 2, 28, b"[Scan]\r\nPixelWidth=2.5e-9\r\n\0", True), (274, 3, 1, 6, True)]}),
-        (grey, {"extratags": [(34118, 2, 44, b"AP_IMAGE_PIXEL_SIZE\r\nImage Pixel Size = 2 nm\0", True)]}),
-    ):
-        stream = io.BytesIO()
-        tifffile.imwrite(stream, pixels, **{"photometric": "minisblack", **options})
-        yield stream.getvalue()
-    for pixels, compression in ((grey, "tiff_lzw"), (deep, "tiff_lzw"), (colour, "jpeg"), (grey > 99, "group4")):
-        stream = io.BytesIO()
-        Image.fromarray(pixels).save(stream, "TIFF", compression=compression)
         yield stream.getvalue()
 
 
