@@ -37,13 +37,14 @@ def differences(run: RunFolder, spec: RunSpec) -> Differences | None:
     return input_differences(about.inputs.model_dump(), spec.inputs()) if about else None
 
 
-def claim_folder(run: RunFolder, spec: RunSpec, prepared: PreparedSet) -> list[str]:
+def claim_folder(run: RunFolder, spec: RunSpec, prepared: PreparedSet, *, anew: bool = False) -> list[str]:
     """Make a run's folder ready for a spec.
 
     Args:
         run: The folder; it need not exist.
         spec: What is to be run.
         prepared: The prepared set, which a model without a description of its own is opened by.
+        anew: Take no weights over from a run beside it.
 
     Returns:
         Sentences on what changed and what became of the earlier work.
@@ -51,7 +52,7 @@ def claim_folder(run: RunFolder, spec: RunSpec, prepared: PreparedSet) -> list[s
     run.path.mkdir(parents=True, exist_ok=True)
     about, found = _about(run), differences(run, spec)
     if about is None or found is None or found.training:
-        return _start(run, spec, prepared, found)
+        return _start(run, spec, prepared, found, anew)
     for leftover in run.path.glob(".*"):  # temporary files of a writer that was killed
         leftover.unlink()
     if found.prediction:
@@ -78,7 +79,7 @@ def clear_folder(run: RunFolder) -> None:
             path.unlink()
 
 
-def _start(run: RunFolder, spec: RunSpec, prepared: PreparedSet, found: Differences | None) -> list[str]:
+def _start(run: RunFolder, spec: RunSpec, prepared: PreparedSet, found: Differences | None, anew: bool) -> list[str]:
     told = []
     changed = list_changes(found.training) if found else "its run.json is missing or cannot be read"
     if any((run.path / name).exists() for name in _SIGNS_OF_WORK):
@@ -95,7 +96,7 @@ def _start(run: RunFolder, spec: RunSpec, prepared: PreparedSet, found: Differen
         ]
     clear_folder(run)
     run.path.mkdir(parents=True, exist_ok=True)
-    like = _trained_alike(run, spec)
+    like = None if anew else trained_alike(run, spec)
     if like is None:
         run.write_about(_describe(spec, prepared))
         return told
@@ -106,7 +107,7 @@ def _start(run: RunFolder, spec: RunSpec, prepared: PreparedSet, found: Differen
     return [*told, f"{run.path}: trained already, as {like.run_id}, whose weights are judged here"]
 
 
-def _trained_alike(run: RunFolder, spec: RunSpec) -> RunFolder | None:
+def trained_alike(run: RunFolder, spec: RunSpec) -> RunFolder | None:
     """A finished run beside this one whose training is the one that is wanted; None where there is none."""
     for other in find_runs(run.path.parent):
         found = differences(other, spec)

@@ -7,6 +7,7 @@ memory and the others still run.
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from nanoseg_bench.files import read_json, write_json
@@ -77,6 +78,7 @@ def run_in_process(job: Job, anew: bool = False, beside: Children | None = None,
     with hold(job.run_dir, wait=wait):
         if anew:
             clear_folder(RunFolder(job.run_dir))
+            job = replace(job, anew=True)
         return _run_locked(job, beside)
 
 

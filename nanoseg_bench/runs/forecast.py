@@ -17,7 +17,7 @@ from nanoseg_bench.evaluation.robustness import CONDITIONS, ROBUSTNESS, clean_se
 from nanoseg_bench.files import read_json
 from nanoseg_bench.models.budget import plan_budget
 from nanoseg_bench.preparation.prepared_set import PreparedSet
-from nanoseg_bench.runs.claim import differences
+from nanoseg_bench.runs.claim import differences, trained_alike
 from nanoseg_bench.runs.corrupted import stale_conditions
 from nanoseg_bench.runs.cross_validation import FoldRuns
 from nanoseg_bench.runs.cross_validation import is_scored as is_row_scored
@@ -129,8 +129,8 @@ class Forecaster:
         run = RunFolder(self._runs / spec.run_id)
         found = differences(run, spec) if self._overwrite != "always" else None
         mine = found is not None and not found.training
-        fitted = mine and run.has_weights()
-        predicted = fitted and found is not None and not found.prediction and not run.has_other_weights()
+        fitted = run.has_weights() if mine else self._overwrite != "always" and trained_alike(run, spec) is not None
+        predicted = mine and fitted and found is not None and not found.prediction and not run.has_other_weights()
         to_predict = [
             name
             for name in predicted_sets(self._views[spec.fold])
@@ -200,8 +200,9 @@ class Forecaster:
         images = sum(self._sizes[spec.fold][name] for name in eval_sets) + corrupted
         side, theirs = spec.recipe.input_canvas, like.recipe.get("judged_canvas") or like.recipe.get("canvas")
         zoom = side / theirs if theirs else 1.0
+        looks = spec.recipe.judged_views / (like.recipe.get("judged_views") or 1)
         estimated = zoom != 1 or like.preset != spec.recipe.preset
-        return _Time(latency / 1000 * images * zoom**2, estimated=estimated)
+        return _Time(latency / 1000 * images * zoom**2 * looks, estimated=estimated)
 
 
 def _scaled(seconds: float, spec: RunSpec, like: Record) -> _Time:

@@ -50,7 +50,7 @@ _LOG = logging.getLogger("nanoseg_bench.runs.job")
 
 def execute(job: Job) -> Outcome:
     """Run a job in this process; whatever goes wrong becomes the outcome and a row of the leaderboard."""
-    told = claim_folder(RunFolder(job.run_dir), job.spec, job.prepared())
+    told = claim_folder(RunFolder(job.run_dir), job.spec, job.prepared(), anew=job.anew)
     with _log_to(job.run_dir / LOG_FILE):
         for sentence in told:
             _LOG.warning("%s", sentence)

@@ -95,6 +95,7 @@ class Job:
         robust_images: Test images to predict under every corruption too.
         timed: Whether latency is measured too: not while others run beside it.
         beside: Further devices that train with ``device``, which then predicts alone.
+        anew: Train, whatever a run beside it holds (``--overwrite always``).
     """
 
     spec: RunSpec
@@ -106,6 +107,7 @@ class Job:
     robust_images: int = 0
     timed: bool = True
     beside: tuple[str, ...] = ()
+    anew: bool = False
 
     def prepared(self) -> PreparedSet:
         """What is trained and judged on: the set, or one of its folds."""

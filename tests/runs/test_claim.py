@@ -19,8 +19,10 @@ from nanoseg_bench.models.mask_cleaning import clean_masks
 from nanoseg_bench.models.recipe import Recipe, Training
 from nanoseg_bench.models.registry import BUILT_IN, build
 from nanoseg_bench.models.trained import open_trained
-from nanoseg_bench.runs.claim import claim_folder
+from nanoseg_bench.runs.claim import claim_folder, trained_alike
+from nanoseg_bench.runs.executors import run_in_process
 from nanoseg_bench.runs.folder import RunFolder, find_runs
+from nanoseg_bench.runs.forecast import Forecaster
 from nanoseg_bench.runs.inputs import input_differences, training_hash
 from nanoseg_bench.runs.job import execute, is_complete
 from nanoseg_bench.runs.plan import Job, plan_runs
@@ -339,3 +341,25 @@ def test_a_run_that_only_judges_otherwise_takes_over_the_weights_beside_it(bench
     (bench.path / "weights.safetensors").write_bytes(b"other")
     claim_folder(RunFolder(folder), job.spec, bench.prepared)
     assert not (folder / "fit.json").exists()
+
+
+def test_what_is_to_be_trained_anew_takes_nothing_over(bench):
+    (spec,) = plan_runs(bench.prepared, ["unet"], "smoke", [0], overrides={**VALUES, "judged_views": 4})
+    run = RunFolder(bench.path.with_name(spec.run_id))
+    job = dataclasses.replace(bench.job(), spec=spec, run_dir=run.path)
+    assert trained_alike(run, spec).path == bench.path
+    assert forecast(bench, spec)["fit"] == "cached"
+    assert forecast(bench, spec, overwrite="always")["fit"] == "to do"
+    # As ``--overwrite always`` does it: also of a run that is there already.
+    for _ in range(2):
+        assert run_in_process(job, anew=True).status == "ok"
+        told = (run.path / "log.txt").read_text(encoding="utf-8")
+        assert "trained already" not in told
+    assert trained_alike(RunFolder(bench.path), bench.spec()).path == run.path
+    assert run_in_process(bench.job(), anew=True).status == "ok"
+    assert "trained already" not in (bench.path / "log.txt").read_text(encoding="utf-8")
+
+
+def forecast(bench, spec, overwrite="missing"):
+    (told,) = Forecaster(bench.prepared, bench.root / "runs", bench.root / "boards", "", overwrite).forecast([spec])
+    return {step.name: step.state for step in told.steps}

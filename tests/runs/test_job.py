@@ -16,6 +16,7 @@ from nanoseg_bench.runs.plan import Job, RunSpec
 WRITTEN = (
     *("recipe", "seed", "weights", "weights_sha256", "set_hash", "fold", "final"),
     *("data", "run_dir", "leaderboards", "device", "seconds_left", "limit", "robust_images", "timed", "beside"),
+    "anew",
 )
 
 
@@ -44,11 +45,11 @@ def test_what_is_left_of_the_time_is_what_travels(job):
 
 def test_a_job_of_an_earlier_version_has_the_defaults_of_what_came_since(job):
     document = job_to_json(job)
-    for later in ("fold", "final", "robust_images", "timed", "beside"):
+    for later in ("fold", "final", "robust_images", "timed", "beside", "anew"):
         del document[later]
     read = job_from_json(document)
     assert (read.spec.fold, read.spec.final, read.robust_images, read.timed) == (None, False, 0, True)
-    assert read.beside == ()
+    assert (read.beside, read.anew) == ((), False)
     assert "fold" not in read.spec.inputs()
 
 
