@@ -29,6 +29,9 @@ class Outcome:
 def record_failure(job: Job, outcome: Outcome) -> None:
     """Write the rows of a job that did not end well; a good row of the same recipe and set stays.
 
+    So does the row of an attempt that did not end well where the job was not even begun this time: what went wrong then
+    tells more than that there was no time now.
+
     A fold by itself has no row, see ``record_row_failure``; a training on everything has none at all.
 
     Args:
@@ -51,7 +54,7 @@ def record_row_failure(job: Job, outcome: Outcome) -> None:
         path = record_path(job.leaderboards, prepared.name, job.spec.row_id, name)
         record = _record(job, prepared, name, outcome)
         try:
-            if not (path.is_file() and _is_good_and_equal(path, record, prepared)):
+            if not (path.is_file() and _tells_more(path, record, prepared)):
                 write_record(path, record)
         except OSError as error:
             # The other models still have a chance, and the outcome is reported all the same.
@@ -80,10 +83,13 @@ def _record(job: Job, prepared: PreparedSet, eval_set: str, outcome: Outcome) ->
     )
 
 
-def _is_good_and_equal(path: Path, new: Record, prepared: PreparedSet) -> bool:
+def _tells_more(path: Path, new: Record, prepared: PreparedSet) -> bool:
+    """Whether the record there is of the same recipe and set, and is good or of an attempt where ``new`` is of none."""
     try:
         old = read_record(path)
     except RecordError:  # damaged, or of an earlier format: no row that could stay
         return False
     changes = recipe_changes(old.recipe, new.recipe)
-    return old.status == "ok" and is_of(old, prepared) and not (changes[Side.TRAINING] or changes[Side.PREDICTION])
+    if not is_of(old, prepared) or changes[Side.TRAINING] or changes[Side.PREDICTION]:
+        return False
+    return old.status == "ok" or (new.status == "skipped" and old.status != "skipped")

@@ -60,6 +60,17 @@ def test_a_failure_does_not_overwrite_a_good_row_of_the_same_inputs(prepared, tm
     assert read_record(path).status == "oom", "the good row is of another recipe"
 
 
+def test_what_went_wrong_stays_where_there_was_no_time_to_try_again(prepared, tmp_path):
+    path = failure_record(prepared, tmp_path)
+    run(prepared, tmp_path, at=0.0, limit="0s")
+    assert (read_record(path).status, read_record(path).reason) == ("failed", "for the test")
+    fail(prepared, tmp_path, Outcome("timeout", "later"))
+    assert read_record(path).status == "timeout", "a new attempt replaces the old one"
+    path.unlink()
+    run(prepared, tmp_path, at=0.0, limit="0s")
+    assert read_record(path).status == "skipped"
+
+
 def test_temporary_files_of_a_killed_writer_are_no_records(prepared, tmp_path):
     path = failure_record(prepared, tmp_path)
     path.with_name(f".{path.stem}.abc.json").write_bytes(b"")
