@@ -243,7 +243,7 @@ def _advise_views(outcome: "Analysis") -> None:
     if ragged >= _MANY_RAGGED * particles > 0:
         print_sentence(
             f"ragged outlines: {ragged} of {counted(particles, 'particle')}, of which perimeter and circularity say "
-            "little. What helps: --views 8, closer outlines in eight times the time (into another --out)"
+            "little. What helps: --views 8, closer outlines by eight looks instead of one (into another --out)"
         )
 
 

@@ -155,6 +155,7 @@ def records(_: Bench | None = None) -> list[dict]:
         ("f1", "f1", 1, "", 3),
         ("ap75", "map_75_agnostic", 1, "", 3),
         ("typical", diameter, 100, "%", 1),
+        ("seconds", "latency_ms_per_image", 0.001, "s", 1),
     ):
         for sides, row in (("one", shipped), ("eight", eight)):
             add(
