@@ -37,7 +37,7 @@ def add_views(parser: argparse.ArgumentParser) -> None:
         type=int,
         choices=(1, 4, 8),
         help="look at each micrograph as it is (1), turned by quarters (4), and mirrored, too (8), and let them vote: "
-        "closer outlines, by 4 or 8 looks instead of one (default: as the model was judged, which is 1 of the shipped ones)",
+        "closer outlines, by 4 or 8 looks (default: as the model was judged, which is 1 of the shipped ones)",
     )
 
 
