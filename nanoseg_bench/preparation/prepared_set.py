@@ -45,7 +45,7 @@ from nanoseg_bench.errors import AuditError, DatasetError
 from nanoseg_bench.files import read_json, sha256_file
 from nanoseg_bench.images import as_rgb, read_image, read_image_bytes
 from nanoseg_bench.marks.mark import Mark, marks_from_json
-from nanoseg_bench.preparation.audit import read_audit
+from nanoseg_bench.preparation.audit import PREPARE_AGAIN, read_audit
 from nanoseg_bench.preparation.folds import FOLDS_FILE, read_fold
 from nanoseg_bench.preparation.instance_stream import Region, list_regions, read_instances, regions_of
 from nanoseg_bench.preparation.letterbox import Letterbox
@@ -368,18 +368,18 @@ class PreparedSet:
             AuditError: Says which of the three, and what to do.
         """
         path = self.root / "split_audit.json"
-        again = self._again
         if not path.is_file():
-            raise AuditError(f"{path}: no split audit, so nothing says that train and test are apart; {again}")
+            raise AuditError(f"{path}: no split audit, so nothing says that train and test are apart; {PREPARE_AGAIN}")
         audit = self._audit(path)
         if audit.get("content_hash") != self.content_hash:
             audited = audit.get("content_hash")
-            raise AuditError(f"{path}: made for content {audited}, the set is {self.content_hash}; {again}")
+            raise AuditError(f"{path}: made for content {audited}, the set is {self.content_hash}; {PREPARE_AGAIN}")
         if not audit.get("passed"):
             failed = ", ".join(check["name"] for check in audit.get("checks", []) if not check.get("passed"))
             raise AuditError(
-                f"{path}: the split audit failed ({failed}), see split_audit.html; mend the split, then {again}. "
-                f"Pairs that show different sources are listed with `nanoseg-bench audit {self.root} --reviewed CSV`"
+                f"{path}: the split audit failed ({failed}), see split_audit.html; mend the split, then prepare the "
+                "set again with --overwrite always. Pairs that show different sources are listed with "
+                f"`nanoseg-bench audit {self.root} --reviewed CSV`"
             )
 
     def _audit(self, path: Path) -> dict[str, Any]:
@@ -397,13 +397,13 @@ class PreparedSet:
         """
         for name in self.summary.get(FILES, {}):
             if not self.file(name).is_file():
-                raise DatasetError(f"{self.root / name}: is missing; {self._again}")
+                raise DatasetError(f"{self.root / name}: is missing; {PREPARE_AGAIN}")
 
     def _fact(self, key: str) -> Any:
         try:
             return self.summary[key]
         except KeyError as error:
-            raise DatasetError(f"{self.root / MARKER}: lacks {key!r}; {self._again}") from error
+            raise DatasetError(f"{self.root / MARKER}: lacks {key!r}; {PREPARE_AGAIN}") from error
 
     def file(self, name: str) -> Path:
         """The path of a file of the set, which need not be there.
@@ -420,14 +420,10 @@ class PreparedSet:
             return path
         if sha256_file(path) != expected:
             raise DatasetError(
-                f"{path}: is not as prepare wrote it: its SHA-256 is not the one in {MARKER}; {self._again}"
+                f"{path}: is not as prepare wrote it: its SHA-256 is not the one in {MARKER}; {PREPARE_AGAIN}"
             )
         self._as_written.add(name)
         return path
-
-    @property
-    def _again(self) -> str:
-        return f"run `nanoseg-bench prepare --out {self.root} --overwrite always` again"
 
     def _manifest(self) -> Iterator[PreparedImage]:
         path = self.file(MANIFEST)
@@ -439,9 +435,9 @@ class PreparedSet:
                     line = reader.line_num
                     yield self._image(row)
         except OSError as error:
-            raise DatasetError(f"{path}: cannot be read ({error.strerror or error}); {self._again}") from error
+            raise DatasetError(f"{path}: cannot be read ({error.strerror or error}); {PREPARE_AGAIN}") from error
         except (csv.Error, KeyError, TypeError, ValueError, RecursionError, AttributeError) as error:
-            raise DatasetError(f"{path}, line {line}: malformed ({error!r}); {self._again}") from error
+            raise DatasetError(f"{path}, line {line}: malformed ({error!r}); {PREPARE_AGAIN}") from error
 
     def _image(self, row: dict[str, str]) -> PreparedImage:
         name, split = row["name"], row["split"]

@@ -8,7 +8,7 @@ from nanoseg_bench.annotations.readers import open_source
 from nanoseg_bench.apart import require_apart
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.parallel import OpenPool, default_workers, open_processes
-from nanoseg_bench.preparation.audit import read_reviewed
+from nanoseg_bench.preparation.audit import ReviewedPair, read_reviewed, resolve_reviewed
 from nanoseg_bench.preparation.auditing import audit_set
 from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.grouping import parse_group_rule
@@ -253,12 +253,19 @@ def prepare_inputs(
         workers=workers,
         open_pool=open_pool,
     )
-    if existed and config.reviewed:
+    if existed and config.reviewed and not _has_reviewed(prepared, config.reviewed):
         # The set stays as it is; what a person has seen since then concerns its audit.
         audit_set(prepared, config.reviewed, workers or default_workers(), open_pool)
     if config.preview and not (prepared.root / PREVIEW).is_file():
         write_preview(prepared, prepared.root / PREVIEW)
     return prepared
+
+
+def _has_reviewed(prepared: PreparedSet, reviewed: Sequence[ReviewedPair]) -> bool:
+    """Whether the audit of a set holds these pairs already: to look at all images again takes as long as to prepare."""
+    originals = [(image.name, image.micrograph) for image in prepared.all_images if image.parent is None]
+    held = {frozenset(pair["images"]): pair["note"] for pair in prepared.audit.get("reviewed", ())}
+    return resolve_reviewed(reviewed, originals).items() <= held.items()
 
 
 def _path(given: Path | str | None) -> Path | None:

@@ -117,6 +117,11 @@ class TileRef:
         return replace(instance, region=window_to_rle(window, x - self.x, y - self.y, self.height, self.width))
 
 
+def whole_name(ref: MicrographRef) -> str:
+    """Name of the micrograph that ``ref`` is a tile of; its own where it is whole."""
+    return ref.ref.name if isinstance(ref, TileRef) else ref.name
+
+
 def in_tiles(entries: Sequence[MicrographRef], side: int, workers: Workers) -> list[MicrographRef]:
     """The tiles of all micrographs that are larger than one; the others, and those that cannot be read, as they are.
 
