@@ -392,7 +392,7 @@ def _show(prepared: "PreparedSet", arguments: argparse.Namespace, url: str | Non
     from nanoseg_bench.files import read_json
     from nanoseg_bench.preparation.audit import read_audit
     from nanoseg_bench.preparation.begun_truth import begun_truth
-    from nanoseg_bench.preparation.prepared_set import REPORT_FILE
+    from nanoseg_bench.preparation.prepared_set import AUDIT_FILE, PREVIEW, REPORT_FILE
     from nanoseg_bench.terminal import open_console
 
     console = open_console(soft_wrap=True)
@@ -431,10 +431,10 @@ def _show(prepared: "PreparedSet", arguments: argparse.Namespace, url: str | Non
 
         for sentence in warn_of_known_images(prepared, workers=arguments.workers):
             console.print(f"warning: {sentence}")
-    code = show_audit(read_audit(prepared.root / "split_audit.json"), prepared.root, url)
+    code = show_audit(read_audit(prepared.root / AUDIT_FILE), prepared.root, url)
     if code == 0:
         _advise_folds(prepared, arguments)
-        page = prepared.root / "preview.html"
+        page = prepared.root / PREVIEW
         more = ["nanoseg-bench", *arguments.given, "--preview"]
         seen_at = page if url is None else f"{url}/{page.name}"
         console.print(f"pictures: {seen_at}" if page.is_file() else f"pictures: {shlex.join(more)}")

@@ -47,7 +47,7 @@ from nanoseg_bench.images import as_rgb, read_image, read_image_bytes
 from nanoseg_bench.marks.mark import Mark, marks_from_json
 from nanoseg_bench.preparation.audit import PREPARE_AGAIN, read_audit
 from nanoseg_bench.preparation.folds import FOLDS_FILE, read_fold
-from nanoseg_bench.preparation.instance_stream import Region, list_regions, read_instances, regions_of
+from nanoseg_bench.preparation.instance_stream import Region, read_instances, read_regions, regions_of
 from nanoseg_bench.preparation.letterbox import Letterbox
 from nanoseg_bench.preparation.shards import Extent, ShardedInstances, ShardIndex
 from nanoseg_bench.seals import unsealed
@@ -64,7 +64,11 @@ SHARDED_FORMAT = "nanoseg-prepared-shards/1"
 MARKER = "prepared.json"
 """The file that says that a folder is a prepared set."""
 MANIFEST = "manifest.csv"
+SPLIT_FILE = "split.csv"
 REPORT_FILE = "prepare_report.json"
+AUDIT_FILE = "split_audit.json"
+AUDIT_PAGE = "split_audit.html"
+PREVIEW = "preview.html"
 FILES = "files"
 """Of ``prepared.json``: SHA-256 by the name of a file below the folder; sets of earlier versions do not have it."""
 
@@ -314,7 +318,7 @@ class PreparedSet:
             DatasetError: A file is missing or malformed.
         """
         if self.shards is None:
-            yield from list_regions(self.coco_file("truth", split))[1]
+            yield from read_regions(self.coco_file("truth", split))
             return
         stored = ShardedInstances(self.shards, "truth", [image.name for image in self._stored_with(split)])
         for document in stored.documents():
@@ -358,7 +362,7 @@ class PreparedSet:
     @property
     def audit(self) -> dict[str, Any]:
         """The split audit of this content; empty where there is none."""
-        document = self._audit(self.root / "split_audit.json")
+        document = self._audit(self.root / AUDIT_FILE)
         return document if document.get("content_hash") == self.content_hash else {}
 
     def require_audit(self) -> None:
@@ -367,7 +371,7 @@ class PreparedSet:
         Raises:
             AuditError: Says which of the three, and what to do.
         """
-        path = self.root / "split_audit.json"
+        path = self.root / AUDIT_FILE
         if not path.is_file():
             raise AuditError(f"{path}: no split audit, so nothing says that train and test are apart; {PREPARE_AGAIN}")
         audit = self._audit(path)
@@ -377,7 +381,7 @@ class PreparedSet:
         if not audit.get("passed"):
             failed = ", ".join(check["name"] for check in audit.get("checks", []) if not check.get("passed"))
             raise AuditError(
-                f"{path}: the split audit failed ({failed}), see split_audit.html; mend the split, then prepare the "
+                f"{path}: the split audit failed ({failed}), see {AUDIT_PAGE}; mend the split, then prepare the "
                 "set again with --overwrite always. Pairs that show different sources are listed with "
                 f"`nanoseg-bench audit {self.root} --reviewed CSV`"
             )
@@ -460,7 +464,7 @@ class PreparedSet:
             canvas_sha256=row["canvas_sha256"],
             attributes=json.loads(row["attributes"] or "{}"),
             # Sets of earlier versions do not have the column.
-            begun_by=read_begun_by(self.root / "manifest.csv", json.loads(row.get("begun_by") or "null")),
+            begun_by=read_begun_by(self.root / MANIFEST, json.loads(row.get("begun_by") or "null")),
             marks=marks_from_json(json.loads(row["marks"])) if row.get("marks") else None,
         )
 

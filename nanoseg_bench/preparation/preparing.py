@@ -14,7 +14,7 @@ from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.grouping import parse_group_rule
 from nanoseg_bench.preparation.inputs import Inputs, dataset_inputs, own_inputs
 from nanoseg_bench.preparation.pipeline import prepare
-from nanoseg_bench.preparation.prepared_set import MARKER, PreparedSet
+from nanoseg_bench.preparation.prepared_set import MARKER, PREVIEW, PreparedSet
 from nanoseg_bench.preparation.preview import write_preview
 from nanoseg_bench.preparation.scales import read_scale_table
 from nanoseg_bench.preparation.set_names import NANOSYNTH, dataset_name, set_name, slug
@@ -23,8 +23,6 @@ from nanoseg_bench.preparation.split import parse_ratios, read_split_file
 from nanoseg_bench.preparation.tiling import LEAST_TILE
 from nanoseg_bench.staging import hold_folder
 from nanoseg_bench.storage import require_folder
-
-PREVIEW = "preview.html"
 
 
 def prepare_micrographs(

@@ -106,8 +106,9 @@ def test_without_a_given_split_they_share_a_group(leaky, grouped):
 
 def test_changed_missing_and_stray_files_are_found(grouped, tmp_path, capsys):
     prepared = PreparedSet(shutil.copytree(grouped.root, tmp_path / "set"))
-    assert main(["audit", str(prepared.root), "--workers", "1"]) == 0
     first, second, *_ = prepared.all_images
+    first.image_path.with_name(".DS_Store").write_bytes(b"as macOS leaves it")
+    assert main(["audit", str(prepared.root), "--workers", "1"]) == 0
     pixels = np.asarray(Image.open(first.image_path)).copy()
     pixels[0, 0] ^= 1
     Image.fromarray(pixels).save(first.image_path)
