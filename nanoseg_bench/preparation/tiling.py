@@ -23,9 +23,6 @@ from nanoseg_bench.errors import NanosegError
 from nanoseg_bench.images import ImageNotes, read_with_notes
 from nanoseg_bench.parallel import Workers
 
-LEAST_TILE = 64
-"""Pixels: in smaller ones seams cut nearly everything."""
-
 _SLIVER = 0.1
 """Part of a particle below which what a tile shows of it is an ignore region."""
 

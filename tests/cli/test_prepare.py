@@ -210,6 +210,7 @@ def test_split_file(own, tmp_path, capsys):
 
 def test_usage_errors(own, tmp_path, capsys):
     for more, message in [
+        (["--out", "."], f"--out .: give the folder by its name, such as {Path().resolve()}"),
         (["--split", "8:1"], "8:1:1"),
         (["--group-by", "magic"], "magic"),
         (["--easy"], "--easy"),
