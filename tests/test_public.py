@@ -111,6 +111,18 @@ def test_what_does_not_go_together_is_refused(rendered, tmp_path):
         nanoseg_bench.prepare(rendered, out=rendered / "set")
     with pytest.raises(UsageError, match="my-set"):
         nanoseg_bench.prepare(rendered, name="my set")
+    for options, message in [
+        ({"size": 0}, "size 0: give at least 32"),
+        ({"images": 0}, "images 0: give at least 1"),
+        ({"seed": -1}, "seed -1: give at least 0"),
+        ({"overwrite": "allways"}, "overwrite 'allways': is one of never, missing, always"),
+        ({"source": tmp_path}, "source .*: goes with a dataset that is not rendered here"),
+        ({"classes": ["a"]}, "classes: goes with your own annotations"),
+        ({"keep_split": True}, "keep_split: goes with your own annotations"),
+        ({"out": "."}, "out .: give the folder by its name"),
+    ]:
+        with pytest.raises(UsageError, match=message):
+            nanoseg_bench.prepare(**{"out": tmp_path / "set", **options})
     assert not (tmp_path / "set").exists()
 
 

@@ -72,6 +72,7 @@ def show_audit(document: dict[str, Any], root: Path, url: str | None = None) -> 
     Returns:
         0 when it passed, 1 when it failed.
     """
+    from nanoseg_bench.preparation.prepared_set import AUDIT_PAGE
     from nanoseg_bench.preparation.shortcomings import audited_shortcomings
     from nanoseg_bench.terminal import open_console, print_sentence
 
@@ -82,7 +83,7 @@ def show_audit(document: dict[str, Any], root: Path, url: str | None = None) -> 
             level = "to look at" if check["passed"] else "that fail the audit"
             console.print(f"  {check['name']}: {check['findings']} {level}")
     print_shortcomings(audited_shortcomings(document) or [])
-    page = root / "split_audit.html"
+    page = root / AUDIT_PAGE
     if page.is_file():
         console.print(f"  each pair that was looked at: {page if url is None else f'{url}/{page.name}'}")
     if document["passed"]:

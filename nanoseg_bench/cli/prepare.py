@@ -14,7 +14,7 @@ from nanoseg_bench.cli.sets import is_set, short_name
 from nanoseg_bench.cli.shared import fetch_set, told_as
 from nanoseg_bench.cli.sources import CLASS_WITH_COMMA, add_source_options, open_from, parse_classes
 from nanoseg_bench.errors import UsageError
-from nanoseg_bench.preparation.set_names import NANOSYNTH, dataset_name, set_name, slug, with_ending
+from nanoseg_bench.preparation.set_names import NANOSYNTH, dataset_name, set_name, with_ending
 from nanoseg_bench.storage import is_url, path_or_url
 from nanoseg_bench.wording import counted
 
@@ -297,37 +297,18 @@ def _is_dataset(name: str) -> bool:
 
 
 def _check(arguments: argparse.Namespace) -> None:
+    from nanoseg_bench.preparation.choices import check_choices
+
     own, rendered = _own(arguments), _is_nanosynth(arguments)
-    if arguments.source is not None and (own is not None or rendered):
-        raise UsageError(f"--source {arguments.source}: goes with --dataset NAME; for your own folder use --labelme")
+    check_choices(vars(arguments), own=own is not None, rendered=rendered, dashes="--")
     if own is None and not rendered:
         from nanoseg_bench.catalog.registry import load_card
 
         load_card(arguments.dataset)  # a misspelt name is reported before anything is asked of it
         if arguments.source is None:
             raise UsageError(f"--dataset {arguments.dataset}: say with --source DIR where it lies")
-    if arguments.easy and not rendered:
-        raise UsageError(f"--easy goes with --dataset {NANOSYNTH} only")
-    if arguments.classes is not None and own is None:
-        raise UsageError("--classes goes with --labelme or --annotations; a data set's classes stand in its card")
-    if arguments.keep_split and own is None:
-        raise UsageError("--keep-split goes with --annotations; a data set with a card keeps its split, see --split")
     if arguments.source_format != "auto" and arguments.annotations is None:
         raise UsageError(f"--from {arguments.source_format}: goes with FOLDER or --annotations PATH")
-    if arguments.name is not None and arguments.name != slug(arguments.name):
-        raise UsageError(f"--name {arguments.name!r}: letters, digits, dot, - and _ only, e.g. {slug(arguments.name)}")
-    if arguments.tile is not None and own is None:
-        raise UsageError(f"--tile {arguments.tile}: goes with your own annotations")
-    if arguments.max_loss is not None and not 0 <= arguments.max_loss <= 1:
-        raise UsageError(f"--max-loss {arguments.max_loss:g}: give a share between 0 and 1")
-    if arguments.shards is not None:
-        from nanoseg_bench.preparation.shard_writing import parse_size
-
-        parse_size(arguments.shards)
-    for flag, least in (("images", 1), ("size", 32), ("tile", 64), ("workers", 1), ("seed", 0)):
-        value = getattr(arguments, flag)
-        if value is not None and value < least:
-            raise UsageError(f"--{flag} {value}: give at least {least}")
 
 
 def _own(arguments: argparse.Namespace) -> Path | None:
@@ -393,7 +374,7 @@ def _show(prepared: "PreparedSet", arguments: argparse.Namespace, url: str | Non
     from nanoseg_bench.files import read_json
     from nanoseg_bench.preparation.audit import read_audit
     from nanoseg_bench.preparation.begun_truth import begun_truth
-    from nanoseg_bench.preparation.prepared_set import REPORT_FILE
+    from nanoseg_bench.preparation.prepared_set import AUDIT_FILE, PREVIEW, REPORT_FILE
     from nanoseg_bench.terminal import open_console
 
     console = open_console(soft_wrap=True)
@@ -432,10 +413,10 @@ def _show(prepared: "PreparedSet", arguments: argparse.Namespace, url: str | Non
 
         for sentence in warn_of_known_images(prepared, workers=arguments.workers):
             console.print(f"warning: {sentence}")
-    code = show_audit(read_audit(prepared.root / "split_audit.json"), prepared.root, url)
+    code = show_audit(read_audit(prepared.root / AUDIT_FILE), prepared.root, url)
     if code == 0:
         _advise_folds(prepared, arguments)
-        page = prepared.root / "preview.html"
+        page = prepared.root / PREVIEW
         more = ["nanoseg-bench", *arguments.given, "--preview"]
         seen_at = page if url is None else f"{url}/{page.name}"
         console.print(f"pictures: {seen_at}" if page.is_file() else f"pictures: {shlex.join(more)}")

@@ -18,9 +18,7 @@ from nanoseg_bench.drawing.scale_bar import ScaleBar
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LINE = 0.9
-"""Points: a line's width; its dark rim adds half a point on either side."""
-
+_LINE = 0.9  # points; the dark rim adds half a point on either side
 _HATCH, _HATCH_OPACITY = "//////", 0.6
 
 
@@ -49,19 +47,18 @@ def frame_only(axes: "Axes") -> None:
         spine.set(visible=True, color=SOFT, linewidth=0.5)
 
 
-def draw_outlines(axes: "Axes", outlines: Sequence[Outline], line: float = LINE) -> None:
+def draw_outlines(axes: "Axes", outlines: Sequence[Outline]) -> None:
     """Draw outlines; lines lie over all rims, so that none is covered by a neighbour's.
 
     Args:
         axes: Of ``show_micrograph``.
         outlines: In pixels of the micrograph; empty masks leave nothing.
-        line: Width of a line in points.
     """
     drawn = [(Path.make_compound_path(*map(_closed, rings)), each) for each in outlines if (rings := each.rings)]
     if not drawn:
         return
     paths, colours = [path for path, _ in drawn], [css(each.colour) for _, each in drawn]
-    widths = [line / 2 if each.thin else line for _, each in drawn]
+    widths = [_LINE / 2 if each.thin else _LINE for _, each in drawn]
     styles = [(0.0, DASHES) if each.dashed else "solid" for _, each in drawn]
     tints = [to_rgba(css(each.colour), TINT if each.fill == "tint" else 0.0) for _, each in drawn]
     hatched = [(path, to_rgba(css(each.colour), _HATCH_OPACITY)) for path, each in drawn if each.fill == "hatch"]

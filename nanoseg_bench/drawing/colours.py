@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nanoseg_bench.annotations.instance import Rle
-from nanoseg_bench.annotations.raster import bounding_box
+from nanoseg_bench.annotations.raster import bounding_boxes
 
 Colour = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
@@ -41,12 +41,12 @@ def class_colours(classes: Sequence[str]) -> dict[str, Colour]:
 
 def neighbour_colours(masks: Sequence[Rle]) -> list[Colour]:
     """A colour for each mask, so that masks whose bounding boxes touch differ wherever the palette allows it."""
-    boxes = np.array([bounding_box(mask) for mask in masks], dtype=np.float64).reshape(-1, 4)
+    boxes = bounding_boxes(masks)
     first, last = boxes[:, :2] - _TOUCHING, boxes[:, :2] + boxes[:, 2:] + _TOUCHING
-    touching = np.all((first[:, None] < last[None]) & (first[None] < last[:, None]), axis=2)
     chosen = np.empty(len(masks), dtype=np.intp)
     for number in range(len(masks)):
-        taken = np.bincount(chosen[:number][touching[number, :number]], minlength=len(PALETTE))
+        touching = np.all((first[:number] < last[number]) & (first[number] < last[:number]), axis=1)
+        taken = np.bincount(chosen[:number][touching], minlength=len(PALETTE))
         # Round the palette, so that all of it is used; of equally free colours, the next one.
         order = (np.arange(len(PALETTE)) + number) % len(PALETTE)
         chosen[number] = order[taken[order].argmin()]

@@ -41,7 +41,8 @@ def place_scale_bar(size: Size, nm_per_px: float, avoid: Sequence[Rle] = ()) -> 
     width, height = size
     longest = width * nm_per_px * _LONGEST
     decade = 10.0 ** math.floor(math.log10(longest))
-    length = max(step * decade for step in (1, 2, 5) if step * decade <= longest)
+    # 0.5, since the logarithm of what is hardly less than a power of ten may be rounded up to a whole number.
+    length = max(step * decade for step in (0.5, 1, 2, 5) if step * decade <= longest)
     left, y = width * _LEFT, height * _FOOT
     for x, top, _, box_height in map(bounding_box, avoid):
         if x < width / 2 and top > height / 2 and top + box_height > height * 0.85:

@@ -12,6 +12,7 @@ from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.raster import rle_to_window, to_rle
 from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.images import as_rgb
+from nanoseg_bench.preparation.audit import PREPARE_AGAIN
 from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
 
 _PIXEL_MEAN = 0.5
@@ -70,7 +71,7 @@ class TrainingImages:
             # An image without targets would be trained on as an image without particles.
             raise DatasetError(
                 f"{prepared.instances_file('canvas', 'train')}: lacks {len(missing)} training images, first "
-                f"{missing[0]}; run `nanoseg-bench prepare --out {prepared.root} --overwrite always` again"
+                f"{missing[0]}; {PREPARE_AGAIN}"
             )
         self._classes = prepared.classes
         self.in_shards = prepared.shards is not None

@@ -1,19 +1,22 @@
 """The split audit: what was looked for across the splits, and what such a look can and cannot find."""
 
-import csv
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nanoseg_bench.errors import AuditError, PreparationError
 from nanoseg_bench.files import read_json, write_json
+from nanoseg_bench.preparation.name_table import read_rows
 from nanoseg_bench.seals import sealed, unsealed
 from nanoseg_bench.wording import counted
 
 AUDIT_FORMAT = "nanoseg-split-audit/2"
+
+PREPARE_AGAIN = "prepare the set again, with the same options and --overwrite always"
+"""The way out of a damaged set; no command to copy, since without the annotations `prepare` renders nanosynth."""
 
 NEAR_DUPLICATES = "near-duplicates"
 OVERLAPPING_FIELDS = "overlapping-fields"
@@ -78,7 +81,8 @@ def audit_split(
         PreparationError: A reviewed pair names an image that the set does not hold.
     """
     originals = [row for row in rows if not row["parent"]]
-    notes = _resolve(reviewed, originals)
+    names = [(row["name"], row["micrograph"] or row["name"]) for row in originals]
+    notes = resolve_reviewed(reviewed, names)
     split_of = {row["name"]: row["split"] for row in originals}
     ordered = sorted(pairs, key=lambda pair: (pair.names, pair.check))
     across = [pair for pair in ordered if split_of[pair.names[0]] != split_of[pair.names[1]]]
@@ -171,52 +175,48 @@ def read_audit(path: Path) -> dict[str, Any]:
         if not isinstance(document, dict):
             raise ValueError("it is no JSON object")
     except (OSError, ValueError, RecursionError) as error:
-        raise AuditError(
-            f"{path}: cannot be read as a split audit ({error}); run `nanoseg-bench prepare --out {path.parent} "
-            "--overwrite always` again"
-        ) from error
+        raise AuditError(f"{path}: cannot be read as a split audit ({error}); {PREPARE_AGAIN}") from error
     return document
 
 
 def read_reviewed(path: Path) -> list[ReviewedPair]:
     """Read a CSV of pairs that a person looked at and found unrelated.
 
-    Columns ``first``, ``second`` and ``note``. An image is named as in the audit (the manifest's ``name``) or as in
-    the source (``micrograph``: the path below its folder, without suffix).
+    Columns ``first``, ``second`` and ``note``, see ``name_table.read_rows``. An image is named as in the audit (the
+    manifest's ``name``) or as in the source (``micrograph``: the path below its folder, without suffix).
 
     Raises:
         PreparationError: The file is missing, is no CSV with these columns, or has an incomplete row.
     """
-    columns = ",".join(_REVIEWED_COLUMNS)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            rows = list(reader)
-            present = reader.fieldnames or ()
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise PreparationError(f"{path}: cannot be read ({error}); give a UTF-8 CSV with columns {columns}") from error
-    missing = [column for column in _REVIEWED_COLUMNS if column not in present]
-    if missing:
-        raise PreparationError(f"{path}: has no column {missing[0]!r}; the columns are {columns}")
     pairs = []
-    for number, row in enumerate(rows, start=2):
-        first, second, note = ((row[column] or "").strip() for column in _REVIEWED_COLUMNS)
+    for line, cells in read_rows(path, _REVIEWED_COLUMNS):
+        first, second, note = (cell.strip() for cell in cells)
         if not first or not second:
-            raise PreparationError(f"{path}, row {number}: {first!r}, {second!r}; name two images, or delete the row")
+            raise PreparationError(f"{path}, line {line}: {first!r}, {second!r}; name two images, or delete the row")
         if not note:
             raise PreparationError(
-                f"{path}, row {number}: {first}, {second}: say in `note` who looked and what they saw"
+                f"{path}, line {line}: {first}, {second}: say in `note` who looked and what they saw"
             )
         pairs.append(ReviewedPair(first, second, note))
     return pairs
 
 
-def _resolve(reviewed: Sequence[ReviewedPair], originals: Sequence[Mapping[str, str]]) -> dict[frozenset[str], str]:
-    """Notes by the names of the two images."""
+def resolve_reviewed(
+    reviewed: Sequence[ReviewedPair], originals: Iterable[tuple[str, str]]
+) -> dict[frozenset[str], str]:
+    """Notes by the manifest's names of the two images.
+
+    Args:
+        reviewed: Pairs as a person named them.
+        originals: The manifest's ``name`` and ``micrograph`` of every original.
+
+    Raises:
+        PreparationError: A pair names an image that is not there, or does not name two.
+    """
     known: dict[str, set[str]] = defaultdict(set)
-    for row in originals:
-        known[row["name"]].add(row["name"])
-        known[row.get("micrograph") or row["name"]].add(row["name"])
+    for name, micrograph in originals:
+        known[name].add(name)
+        known[micrograph].add(name)
     notes = {}
     for pair in reviewed:
         for given in (pair.first, pair.second):

@@ -16,9 +16,9 @@ from nanoseg_bench.drawing.svg import outline_paths
 from nanoseg_bench.errors import AuditError, DatasetError, ImageError
 from nanoseg_bench.files import write_text
 from nanoseg_bench.pages import data_uri, render
+from nanoseg_bench.preparation.audit import NEAR_DUPLICATES, OVERLAPPING_FIELDS
 from nanoseg_bench.preparation.begun_truth import begun_truth
-from nanoseg_bench.preparation.inspection import FINGERPRINT_SIDE
-from nanoseg_bench.preparation.letterbox import Letterbox
+from nanoseg_bench.preparation.fingerprint import compared_at
 from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
 
 MAX_PAIRS = 60
@@ -26,7 +26,7 @@ MAX_PAIRS = 60
 
 MAX_RELATED = 30
 
-_PAIR_CHECKS = ("near-duplicates", "overlapping-fields")
+_PAIR_CHECKS = (NEAR_DUPLICATES, OVERLAPPING_FIELDS)
 _MAX_PICTURE_BYTES = 90_000
 _MAX_PICTURE_SIDE = 960
 _MAX_DETAILS = 200
@@ -109,7 +109,6 @@ def write_audit_page(prepared: PreparedSet, audit: Mapping[str, Any], path: Path
         begun_truth=begun_truth(prepared),
         begun_images=[image for image in originals.values() if image.begun_by is not None],
         pair_checks=[check for check in audit["checks"] if check["name"] in _PAIR_CHECKS],
-        found=len(found),
         pairs=[_pair(detail, originals, notes, path) for detail in found[:MAX_PAIRS]],
         unpictured=[{**detail, "words": describe_evidence(detail)} for detail in found[MAX_PAIRS:]],
         related=[_pair(detail, originals, notes, path) for detail in audit["related"][:MAX_RELATED]],
@@ -130,7 +129,7 @@ def describe_evidence(detail: Mapping[str, Any]) -> str:
         detail: With ``check`` and ``evidence`` as in ``split_audit.json``.
     """
     evidence = detail["evidence"]
-    if detail["check"] == "near-duplicates":
+    if detail["check"] == NEAR_DUPLICATES:
         parts = [f"perceptual hashes differ in {evidence['differing_bits']} of 64 bits"]
         orientation = _ORIENTATIONS[evidence["orientation"]]
         return ", ".join([*parts, *([f"the second {orientation}"] if orientation else [])])
@@ -182,7 +181,7 @@ def _find(name: str, originals: Mapping[str, PreparedImage], path: Path) -> Prep
 def _side(image: PreparedImage, outline: Sequence[Sequence[float]] | None = None) -> _Side:
     box = image.letterbox
     # Images are compared at this size, whatever the canvas; the outline is in its pixels.
-    width, height = Letterbox(box.width, box.height, FINGERPRINT_SIDE).content_size
+    width, height = compared_at(box.width, box.height).content_size
     if outline is None:
         return _Side(image, _picture(image), width, height)
     field = Outline((Polygon(np.array(outline)),), _FIELD_COLOUR, "tint")

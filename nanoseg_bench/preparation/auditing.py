@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nanoseg_bench.errors import DatasetError, ImageError
+from nanoseg_bench.files import visible_files
 from nanoseg_bench.parallel import OpenPool, Workers, open_processes
 from nanoseg_bench.preparation.audit import (
     AUDIT_FORMAT,
@@ -18,11 +19,15 @@ from nanoseg_bench.preparation.audit import (
     write_audit,
 )
 from nanoseg_bench.preparation.audit_page import write_audit_page
-from nanoseg_bench.preparation.fingerprint import fingerprint, write_fingerprint
+from nanoseg_bench.preparation.fingerprint import compared_at, fingerprint, write_fingerprint
 from nanoseg_bench.preparation.hashing import pixels_sha256
-from nanoseg_bench.preparation.inspection import FINGERPRINT_SIDE
-from nanoseg_bench.preparation.letterbox import Letterbox
-from nanoseg_bench.preparation.prepared_set import AUDITED_COLUMNS, PreparedImage, PreparedSet
+from nanoseg_bench.preparation.prepared_set import (
+    AUDIT_FILE,
+    AUDIT_PAGE,
+    AUDITED_COLUMNS,
+    PreparedImage,
+    PreparedSet,
+)
 from nanoseg_bench.preparation.set_statistics import split_statistics
 from nanoseg_bench.preparation.shards import damaged_shard
 from nanoseg_bench.preparation.shared_sources import find_shared_sources
@@ -134,8 +139,8 @@ def _audit(
             )
         ],
     )
-    write_audit(prepared.root / "split_audit.json", document)
-    write_audit_page(prepared, document, prepared.root / "split_audit.html")
+    write_audit(prepared.root / AUDIT_FILE, document)
+    write_audit_page(prepared, document, prepared.root / AUDIT_PAGE)
     return document
 
 
@@ -168,9 +173,9 @@ def _look(look: _Look) -> dict[str, Any] | None:
     if pixels_sha256(pixels) != image.canvas_sha256:
         return {"image": image.name, "split": image.split, "fault": "changed since prepare wrote it"}
     if look.fingerprint_path is not None:
-        # In pixels of the size that prepare compares at, whatever the canvas is.
-        box = Letterbox(image.letterbox.width, image.letterbox.height, FINGERPRINT_SIDE)
-        write_fingerprint(look.fingerprint_path, fingerprint(box.resize(image.letterbox.content(pixels))))
+        box = image.letterbox
+        content = compared_at(box.width, box.height).resize(box.content(pixels))
+        write_fingerprint(look.fingerprint_path, fingerprint(content))
     return None
 
 
@@ -187,19 +192,22 @@ def _damaged_shards(prepared: PreparedSet, processes: Workers) -> list[dict[str,
 
 
 def _strays(prepared: PreparedSet) -> list[dict[str, Any]]:
-    """Images that no row of the manifest names: a training script that lists folders would take them."""
+    """Images that no row of the manifest names: a training script that lists folders would take them.
+
+    Not hidden files, which macOS leaves in every folder that somebody looked at.
+    """
     if prepared.shards is None:
         folder, known = prepared.root / "images", {image.image_path for image in prepared.all_images}
     else:
         folder, known = prepared.shards.folder, {shard.path for shard in prepared.shards.shards}
         known |= {prepared.shards.path, prepared.shards.shards_path}
-    found = sorted(path for path in folder.rglob("*") if path.is_file() and path not in known)
-    return [{"image": path.name, "split": path.parent.name, "fault": "not in the manifest"} for path in found]
+    strays = (path for path in visible_files(folder) if path not in known)
+    return [{"image": path.name, "split": path.parent.name, "fault": "not in the manifest"} for path in strays]
 
 
 def _earlier_audit(prepared: PreparedSet) -> dict[str, Any]:
     """The audit of the same content that the set holds; empty where there is none."""
-    path = prepared.root / "split_audit.json"
+    path = prepared.root / AUDIT_FILE
     document = read_audit(path) if path.is_file() else {}
     same = document.get("format") == AUDIT_FORMAT and document.get("content_hash") == prepared.content_hash
     return document if same else {}

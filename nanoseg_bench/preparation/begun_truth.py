@@ -26,10 +26,17 @@ class BegunTruth:
     @property
     def words(self) -> str:
         """``3 of 10 val images, 12 of 40 test images``."""
-        return ", ".join(f"{begun} of {counted(total, f'{split} image')}" for split, (begun, total) in self._parts())
+        return in_splits(self.images)
 
-    def _parts(self) -> list[tuple[str, tuple[int, int]]]:
-        return [(split, self.images[split]) for split in SPLITS if split in self.images]
+
+def in_splits(images: Mapping[str, tuple[int, int]]) -> str:
+    """``3 of 10 val images, 12 of 40 test images``.
+
+    Args:
+        images: Number of images, and of how many, by split.
+    """
+    numbers = [(split, *images[split]) for split in SPLITS if split in images]
+    return ", ".join(f"{number} of {counted(total, f'{split} image')}" for split, number, total in numbers)
 
 
 def begun_truth(prepared: PreparedSet) -> list[BegunTruth]:
@@ -74,4 +81,4 @@ def began_truth(prepared: PreparedSet, eval_set: str, model: str, initial_weight
         for split, (begun, total) in each.images.items():
             if split in ("val", eval_set):
                 counts[split] = (counts.get(split, (0, 0))[0] + begun, total)
-    return BegunTruth(BegunBy(model), counts).words
+    return in_splits(counts)

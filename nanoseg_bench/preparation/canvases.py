@@ -120,8 +120,8 @@ def write_canvases(settings: CanvasSettings, planned: PlannedMicrograph) -> Writ
             kept, (micrograph.width, micrograph.height), settings.classes[split], str(planned.ref.path)
         ),
         labels=Counter(str(each.label) for each in kept if not each.ignored),
-        outside=len(truth) - len(kept),
-        too_small=len(moved) - len(on_canvas),
+        outside=_vanished(micrograph.instances, truth),
+        too_small=_vanished(inside, moved),
     )
 
 
@@ -132,6 +132,11 @@ def _rasterise(instances: Sequence[Instance], height: int, width: int) -> list[I
         rle = to_rle(instance, height, width)
         rasters.append(replace(instance, region=rle, score=None) if area(rle) else None)
     return rasters
+
+
+def _vanished(instances: Sequence[Instance], rasters: Sequence[Instance | None]) -> int:
+    """How many particles are without a pixel; ignore regions do not count."""
+    return sum(raster is None and not each.ignored for each, raster in zip(instances, rasters, strict=True))
 
 
 def _png(pixels: NDArray[np.uint8]) -> bytes:

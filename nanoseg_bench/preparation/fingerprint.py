@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from nanoseg_bench.errors import PreparationError
 from nanoseg_bench.images import as_grey
 from nanoseg_bench.preparation.features import LocalFeatures, local_features
+from nanoseg_bench.preparation.letterbox import Letterbox
 from nanoseg_bench.preparation.perceptual import perceptual_hashes
+
+_SIDE = 640  # px
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -26,11 +29,16 @@ class Fingerprint:
     features: LocalFeatures
 
 
+def compared_at(width: int, height: int) -> Letterbox:
+    """How a micrograph of ``width`` x ``height`` pixels is scaled to be compared, whatever canvas it is read from."""
+    return Letterbox(width, height, _SIDE)
+
+
 def fingerprint(content: NDArray[np.uint8]) -> Fingerprint:
     """Take the fingerprint of an image.
 
     Args:
-        content: (H, W) or (H, W, 3) uint8, without padding. Larger images are shrunk to ``features.DETECTION_SIDE``.
+        content: (H, W) or (H, W, 3) uint8, without padding, resized as ``compared_at`` says.
     """
     import cv2
 

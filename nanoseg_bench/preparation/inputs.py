@@ -157,7 +157,7 @@ def _render(
         if overwrite != "always":
             raise PreparationError(
                 f"{source}: rendered with other parameters ({list_changes(dict_changes(found, wanted))}); use "
-                "--overwrite always to replace it, or another --name"
+                "--overwrite always to replace it, or another --out"
             )
     with staged_folder(source, _SOURCE_MARKER) as root:
         render(root, images, seed, easy=easy)

@@ -18,13 +18,9 @@ from nanoseg_bench.errors import NanosegError, PreparationError
 from nanoseg_bench.marks import Mark
 from nanoseg_bench.marks.detection import find_marks
 from nanoseg_bench.preparation.banners import unlabelled_banners
-from nanoseg_bench.preparation.fingerprint import fingerprint, write_fingerprint
+from nanoseg_bench.preparation.fingerprint import compared_at, fingerprint, write_fingerprint
 from nanoseg_bench.preparation.hashing import pixels_sha256, truth_sha256
-from nanoseg_bench.preparation.letterbox import Letterbox
 from nanoseg_bench.preparation.tiling import read_pixels
-
-FINGERPRINT_SIDE = 640
-"""The longer side, in pixels, that images are compared at."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -160,7 +156,7 @@ def _look_at_pixels(micrograph: Micrograph, fingerprint_path: Path) -> dict[str,
             f"{micrograph.image_path}: {width}x{height} px, but annotated as {micrograph.width}x{micrograph.height}; "
             "annotate this image, or put the annotated one back"
         )
-    write_fingerprint(fingerprint_path, fingerprint(Letterbox(width, height, FINGERPRINT_SIDE).resize(pixels)))
+    write_fingerprint(fingerprint_path, fingerprint(compared_at(width, height).resize(pixels)))
     marks = find_marks(pixels).found
     found: dict[str, Any] = {
         "marks": marks,

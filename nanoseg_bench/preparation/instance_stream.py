@@ -24,21 +24,16 @@ class _Index(NamedTuple):
     categories: dict[Any, str]
 
 
-def list_regions(path: Path) -> tuple[list[str], Iterator[Region]]:
-    """The image names of a COCO file, and its annotations one after the other.
+def read_regions(path: Path) -> Iterator[Region]:
+    """The annotations of a COCO file, one after the other.
 
     Raises:
         DatasetError: The file is missing or malformed.
     """
     with _faults_of(path):
         index = _read_index(path)
-
-    def regions() -> Iterator[Region]:
-        with _faults_of(path):
-            for entry in _annotations(path):
-                yield _region(entry, index)
-
-    return list(index.images.values()), regions()
+        for entry in _annotations(path):
+            yield _region(entry, index)
 
 
 def trusted_instances(document: Mapping[str, Any], path: Path) -> list[Instance]:

@@ -154,14 +154,9 @@ class Letterbox:
         )
         return np.asarray(window, dtype=np.float32), x0, y0
 
-    def restore_mask(
-        self,
-        values: NDArray[Any],
-        origin: tuple[float, float] = (0.0, 0.0),
-        network_size: int | None = None,
-    ) -> Rle:
-        """``restore``, then keep what exceeds one half: the mask in original pixels."""
-        window, x, y = self.restore(values, origin, network_size)
+    def restore_mask(self, values: NDArray[Any], origin: tuple[float, float] = (0.0, 0.0)) -> Rle:
+        """``restore`` from the canvas, then keep what exceeds one half: the mask in original pixels."""
+        window, x, y = self.restore(values, origin)
         return window_to_rle(window > 0.5, x, y, self.height, self.width)
 
     def _mask_to_canvas(self, rle: Rle) -> Rle:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nanoseg_bench.errors import PreparationError
 from nanoseg_bench.preparation.survey import Named
-from nanoseg_bench.wording import shortened
+from nanoseg_bench.wording import counted, shortened
 
 NAME = "name"
 """The column that says which micrograph a row is about."""
@@ -111,8 +111,8 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[st
                     continue
                 if len(cells) != len(found):
                     raise PreparationError(
-                        f"{path}, line {reader.line_num}: {len(cells)} cells where the header has {len(found)}; put "
-                        "cells that hold the separator into quotes, and write decimals with a point"
+                        f"{path}, line {reader.line_num}: {counted(len(cells), 'cell')} where the header has "
+                        f"{len(found)}; put cells that hold the separator into quotes, and write decimals with a point"
                     )
                 yield reader.line_num, [cells[position] for position in positions]
     except OSError as error:

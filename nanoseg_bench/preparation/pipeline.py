@@ -22,7 +22,7 @@ from nanoseg_bench.preparation.prepared_set import MARKER, PreparedSet
 from nanoseg_bench.preparation.reading import Reader, Seen
 from nanoseg_bench.preparation.report import PrepareReport
 from nanoseg_bench.preparation.shard_writing import in_bytes
-from nanoseg_bench.preparation.tiling import in_tiles
+from nanoseg_bench.preparation.tiling import in_tiles, whole_name
 from nanoseg_bench.preparation.writing import write_set
 from nanoseg_bench.staging import beside, hold_folder, recover_folder, scratch_folder, staged_folder
 from nanoseg_bench.wording import counted, shortened
@@ -116,7 +116,9 @@ def prepare(
                 f"none of {counted(len(entries), 'micrograph')} can be used; {counted(len(passed_over), 'file')} "
                 f"passed over as no annotations: {shortened(passed_over)}"
             )
-        config = _narrow_assignment(config, report, main)
+        faulty = {problem.name for problem in report.problems}
+        faulty |= {whole_name(entry) for entry in entries if entry.name in faulty}
+        config = _narrow_assignment(config, faulty, main)
         pairs = reader.compare({**main, **aside[OOD], **aside[HRTEM]})
         plan = make_plan(
             main,
@@ -136,18 +138,17 @@ def prepare(
     return PreparedSet(out)
 
 
-def _narrow_assignment(config: PrepareConfig, report: PrepareReport, main: Seen) -> PrepareConfig:
+def _narrow_assignment(config: PrepareConfig, faulty: set[str], main: Seen) -> PrepareConfig:
     """A given split may name files that are faulty, or not in the subset that is asked for: no unknown names.
 
     It names whole micrographs: their tiles go where these go.
     """
     if config.assignment is None:
         return config
-    skipped = {problem.name for problem in report.problems}
     kept = {
         name: part
         for name, part in config.assignment.items()
-        if name not in skipped and (config.images is None or name in main)
+        if name not in faulty and (config.images is None or name in main)
     }
     for name, (_, inspection) in main.items():
         if inspection.whole != name and inspection.whole in config.assignment:

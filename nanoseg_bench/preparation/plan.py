@@ -1,8 +1,9 @@
 """All that is decided about a prepared set before anything of it is written."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from nanoseg_bench.annotations.file_names import UniqueNames
@@ -12,7 +13,7 @@ from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.annotations.tally import Tallies
 from nanoseg_bench.errors import PreparationError
 from nanoseg_bench.images import warn_of_invisible, warn_of_uneven_pixels, warn_of_unknown_units
-from nanoseg_bench.preparation.audit import FoundPair
+from nanoseg_bench.preparation.audit import FoundPair, resolve_reviewed
 from nanoseg_bench.preparation.augment import augmentation_parameters, copies_per_image
 from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.folds import fold_by_group
@@ -121,7 +122,7 @@ def make_plan(
         config: The user's.
 
     Raises:
-        PreparationError: The split cannot be made, or there is no particle.
+        PreparationError: The split cannot be made, there is no particle, or a reviewed pair is not in the set.
     """
     seen = [inspection for _, inspection in main.values()]
     if classes is None:
@@ -149,6 +150,8 @@ def make_plan(
         everything |= micrographs_aside
     micrographs = _name_files(everything, split, folds, groups, copies)
     stems = {each.seen.name: each.stem for each in micrographs}
+    # The audit does it again, but only when all is written.
+    resolve_reviewed(config.reviewed, [(stem, name) for name, stem in stems.items()])
     return Plan(
         name=name,
         dataset=dataset,
@@ -231,7 +234,9 @@ def _split(
     """(group by name, split by name of ``main``, parts in the folds by name of ``main``, warnings)."""
     everything = [*main, *aside]
     pixels = _pixel_keys(everything, config.assignment or {})
-    joining = _joining_pairs(pairs, {each.name for each in main}, config)
+    joining = _joining_pairs(
+        pairs, {each.name for each in main}, _short_names(each.name for each in everything), config
+    )
     # The tiles of a micrograph are of one source, whatever else is known of it.
     named = {each.name: each.source_group or each.whole for each in everything}
     groups, joins = source_groups(everything, pixels, [(*pair.names, pair.check) for pair in joining], named)
@@ -269,7 +274,9 @@ def _pixel_keys(everything: Sequence[Inspection], assignment: Mapping[str, str])
     return keys
 
 
-def _joining_pairs(pairs: Sequence[FoundPair], main: set[str], config: PrepareConfig) -> list[FoundPair]:
+def _joining_pairs(
+    pairs: Sequence[FoundPair], main: set[str], short_names: Mapping[str, str], config: PrepareConfig
+) -> list[FoundPair]:
     """The found pairs that make one source group of two.
 
     Two images that a given split puts apart stay apart: that is what the audit is to show, with both images side by
@@ -278,10 +285,15 @@ def _joining_pairs(pairs: Sequence[FoundPair], main: set[str], config: PrepareCo
     reviewed = {frozenset((each.first, each.second)) for each in config.reviewed}
     assignment = config.assignment or {}
 
+    def spellings(name: str) -> tuple[str, str]:
+        """The micrograph's name, and what its files will be called, which the audit shows."""
+        return name, UniqueNames().take(short_names[name])
+
     def joins(pair: FoundPair) -> bool:
         first, second = pair.names
         apart = first in assignment and second in assignment and assignment[first] != assignment[second]
-        return {first, second} <= main and frozenset(pair.names) not in reviewed and not apart
+        seen = any(frozenset(names) in reviewed for names in product(spellings(first), spellings(second)))
+        return {first, second} <= main and not seen and not apart
 
     return [pair for pair in pairs if joins(pair)]
 
@@ -295,11 +307,8 @@ def _name_files(
 ) -> tuple[PlannedMicrograph, ...]:
     order = sorted(everything, key=lambda name: (SPLITS.index(split[name]), name))
     file_names = UniqueNames()
-    last_parts = Counter(_last_part(name).casefold() for name in order)
-    stems = {}
-    for name in order:
-        short = _last_part(name)
-        stems[name] = file_names.take(short if last_parts[short.casefold()] == 1 else name)
+    short_names = _short_names(order)
+    stems = {name: file_names.take(short_names[name]) for name in order}
     planned = []
     for name in order:
         count, stem = copies.get(name, 0), stems[name]
@@ -329,5 +338,8 @@ def _identity(planned: PlannedMicrograph) -> dict[str, Any]:
     }
 
 
-def _last_part(name: str) -> str:
-    return name.rsplit("/", 1)[-1]
+def _short_names(names: Iterable[str]) -> dict[str, str]:
+    """The last part of each name, or all of it where another one ends alike."""
+    last_parts = {name: name.rsplit("/", 1)[-1] for name in names}
+    number = Counter(part.casefold() for part in last_parts.values())
+    return {name: part if number[part.casefold()] == 1 else name for name, part in last_parts.items()}

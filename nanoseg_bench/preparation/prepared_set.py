@@ -45,9 +45,9 @@ from nanoseg_bench.errors import AuditError, DatasetError
 from nanoseg_bench.files import read_json, sha256_file
 from nanoseg_bench.images import as_rgb, read_image, read_image_bytes
 from nanoseg_bench.marks.mark import Mark, marks_from_json
-from nanoseg_bench.preparation.audit import read_audit
+from nanoseg_bench.preparation.audit import PREPARE_AGAIN, read_audit
 from nanoseg_bench.preparation.folds import FOLDS_FILE, read_fold
-from nanoseg_bench.preparation.instance_stream import Region, list_regions, read_instances, regions_of
+from nanoseg_bench.preparation.instance_stream import Region, read_instances, read_regions, regions_of
 from nanoseg_bench.preparation.letterbox import Letterbox
 from nanoseg_bench.preparation.shards import Extent, ShardedInstances, ShardIndex
 from nanoseg_bench.seals import unsealed
@@ -64,7 +64,11 @@ SHARDED_FORMAT = "nanoseg-prepared-shards/1"
 MARKER = "prepared.json"
 """The file that says that a folder is a prepared set."""
 MANIFEST = "manifest.csv"
+SPLIT_FILE = "split.csv"
 REPORT_FILE = "prepare_report.json"
+AUDIT_FILE = "split_audit.json"
+AUDIT_PAGE = "split_audit.html"
+PREVIEW = "preview.html"
 FILES = "files"
 """Of ``prepared.json``: SHA-256 by the name of a file below the folder; sets of earlier versions do not have it."""
 
@@ -314,7 +318,7 @@ class PreparedSet:
             DatasetError: A file is missing or malformed.
         """
         if self.shards is None:
-            yield from list_regions(self.coco_file("truth", split))[1]
+            yield from read_regions(self.coco_file("truth", split))
             return
         stored = ShardedInstances(self.shards, "truth", [image.name for image in self._stored_with(split)])
         for document in stored.documents():
@@ -358,7 +362,7 @@ class PreparedSet:
     @property
     def audit(self) -> dict[str, Any]:
         """The split audit of this content; empty where there is none."""
-        document = self._audit(self.root / "split_audit.json")
+        document = self._audit(self.root / AUDIT_FILE)
         return document if document.get("content_hash") == self.content_hash else {}
 
     def require_audit(self) -> None:
@@ -367,19 +371,19 @@ class PreparedSet:
         Raises:
             AuditError: Says which of the three, and what to do.
         """
-        path = self.root / "split_audit.json"
-        again = self._again
+        path = self.root / AUDIT_FILE
         if not path.is_file():
-            raise AuditError(f"{path}: no split audit, so nothing says that train and test are apart; {again}")
+            raise AuditError(f"{path}: no split audit, so nothing says that train and test are apart; {PREPARE_AGAIN}")
         audit = self._audit(path)
         if audit.get("content_hash") != self.content_hash:
             audited = audit.get("content_hash")
-            raise AuditError(f"{path}: made for content {audited}, the set is {self.content_hash}; {again}")
+            raise AuditError(f"{path}: made for content {audited}, the set is {self.content_hash}; {PREPARE_AGAIN}")
         if not audit.get("passed"):
             failed = ", ".join(check["name"] for check in audit.get("checks", []) if not check.get("passed"))
             raise AuditError(
-                f"{path}: the split audit failed ({failed}), see split_audit.html; mend the split, then {again}. "
-                f"Pairs that show different sources are listed with `nanoseg-bench audit {self.root} --reviewed CSV`"
+                f"{path}: the split audit failed ({failed}), see {AUDIT_PAGE}; mend the split, then prepare the "
+                "set again with --overwrite always. Pairs that show different sources are listed with "
+                f"`nanoseg-bench audit {self.root} --reviewed CSV`"
             )
 
     def _audit(self, path: Path) -> dict[str, Any]:
@@ -397,13 +401,13 @@ class PreparedSet:
         """
         for name in self.summary.get(FILES, {}):
             if not self.file(name).is_file():
-                raise DatasetError(f"{self.root / name}: is missing; {self._again}")
+                raise DatasetError(f"{self.root / name}: is missing; {PREPARE_AGAIN}")
 
     def _fact(self, key: str) -> Any:
         try:
             return self.summary[key]
         except KeyError as error:
-            raise DatasetError(f"{self.root / MARKER}: lacks {key!r}; {self._again}") from error
+            raise DatasetError(f"{self.root / MARKER}: lacks {key!r}; {PREPARE_AGAIN}") from error
 
     def file(self, name: str) -> Path:
         """The path of a file of the set, which need not be there.
@@ -420,14 +424,10 @@ class PreparedSet:
             return path
         if sha256_file(path) != expected:
             raise DatasetError(
-                f"{path}: is not as prepare wrote it: its SHA-256 is not the one in {MARKER}; {self._again}"
+                f"{path}: is not as prepare wrote it: its SHA-256 is not the one in {MARKER}; {PREPARE_AGAIN}"
             )
         self._as_written.add(name)
         return path
-
-    @property
-    def _again(self) -> str:
-        return f"run `nanoseg-bench prepare --out {self.root} --overwrite always` again"
 
     def _manifest(self) -> Iterator[PreparedImage]:
         path = self.file(MANIFEST)
@@ -439,9 +439,9 @@ class PreparedSet:
                     line = reader.line_num
                     yield self._image(row)
         except OSError as error:
-            raise DatasetError(f"{path}: cannot be read ({error.strerror or error}); {self._again}") from error
+            raise DatasetError(f"{path}: cannot be read ({error.strerror or error}); {PREPARE_AGAIN}") from error
         except (csv.Error, KeyError, TypeError, ValueError, RecursionError, AttributeError) as error:
-            raise DatasetError(f"{path}, line {line}: malformed ({error!r}); {self._again}") from error
+            raise DatasetError(f"{path}, line {line}: malformed ({error!r}); {PREPARE_AGAIN}") from error
 
     def _image(self, row: dict[str, str]) -> PreparedImage:
         name, split = row["name"], row["split"]
@@ -464,7 +464,7 @@ class PreparedSet:
             canvas_sha256=row["canvas_sha256"],
             attributes=json.loads(row["attributes"] or "{}"),
             # Sets of earlier versions do not have the column.
-            begun_by=read_begun_by(self.root / "manifest.csv", json.loads(row.get("begun_by") or "null")),
+            begun_by=read_begun_by(self.root / MANIFEST, json.loads(row.get("begun_by") or "null")),
             marks=marks_from_json(json.loads(row["marks"])) if row.get("marks") else None,
         )
 

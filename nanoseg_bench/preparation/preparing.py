@@ -8,23 +8,21 @@ from nanoseg_bench.annotations.readers import open_source
 from nanoseg_bench.apart import require_apart
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.parallel import OpenPool, default_workers, open_processes
-from nanoseg_bench.preparation.audit import read_reviewed
+from nanoseg_bench.preparation.audit import ReviewedPair, read_reviewed, resolve_reviewed
 from nanoseg_bench.preparation.auditing import audit_set
+from nanoseg_bench.preparation.choices import check_choices
 from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.grouping import parse_group_rule
 from nanoseg_bench.preparation.inputs import Inputs, dataset_inputs, own_inputs
 from nanoseg_bench.preparation.pipeline import prepare
-from nanoseg_bench.preparation.prepared_set import MARKER, PreparedSet
+from nanoseg_bench.preparation.prepared_set import MARKER, PREVIEW, PreparedSet
 from nanoseg_bench.preparation.preview import write_preview
 from nanoseg_bench.preparation.scales import read_scale_table
-from nanoseg_bench.preparation.set_names import NANOSYNTH, dataset_name, set_name, slug
+from nanoseg_bench.preparation.set_names import NANOSYNTH, dataset_name, set_name
 from nanoseg_bench.preparation.shard_writing import parse_size
 from nanoseg_bench.preparation.split import parse_ratios, read_split_file
-from nanoseg_bench.preparation.tiling import LEAST_TILE
 from nanoseg_bench.staging import beside, hold_folder
 from nanoseg_bench.storage import require_folder
-
-PREVIEW = "preview.html"
 
 
 def prepare_micrographs(
@@ -114,10 +112,23 @@ def prepare_micrographs(
     own, data = _path(annotations), _path(source)
     if own is not None and (dataset is not None or data is not None or easy):
         raise UsageError(f"{own}: give your own annotations, or a dataset with its source, and not both")
-    if tile is not None and (own is None or tile < LEAST_TILE):
-        raise UsageError(f"tile {tile}: of your own annotations, and at least {LEAST_TILE} px")
-    if name is not None and name != slug(name):
-        raise UsageError(f"name {name!r}: letters, digits, dot, - and _ only, e.g. {slug(name)}")
+    rendered = own is None and dataset in (None, NANOSYNTH)
+    choices = {
+        "source": source,
+        "name": name,
+        "out": _path(out),
+        "classes": classes,
+        "images": images,
+        "easy": easy,
+        "keep_split": keep_split,
+        "seed": seed,
+        "size": size,
+        "tile": tile,
+        "shards": shards,
+        "overwrite": overwrite,
+        "workers": workers,
+    }
+    check_choices(choices, own=own is not None, rendered=rendered)
     origin = dataset_name(own, dataset, name)
     called = set_name(origin, name, easy=easy, images=images, folds=folds, tile=tile)
     folder = Path("data") / called if out is None else Path(out)
@@ -159,7 +170,7 @@ def prepare_micrographs(
             canvas=size,
             folds=folds,
             seed=seed,
-            images=None if origin == NANOSYNTH and own is None else images,
+            images=None if rendered else images,
             augment_to=augment_to,
             augment_copies=augment_copies,
             skip_faulty=skip_faulty,
@@ -253,12 +264,19 @@ def prepare_inputs(
         workers=workers,
         open_pool=open_pool,
     )
-    if existed and config.reviewed:
+    if existed and config.reviewed and not _has_reviewed(prepared, config.reviewed):
         # The set stays as it is; what a person has seen since then concerns its audit.
         audit_set(prepared, config.reviewed, workers or default_workers(), open_pool)
     if config.preview and not (prepared.root / PREVIEW).is_file():
         write_preview(prepared, prepared.root / PREVIEW)
     return prepared
+
+
+def _has_reviewed(prepared: PreparedSet, reviewed: Sequence[ReviewedPair]) -> bool:
+    """Whether the audit of a set holds these pairs already: to look at all images again takes as long as to prepare."""
+    originals = [(image.name, image.micrograph) for image in prepared.all_images if image.parent is None]
+    held = {frozenset(pair["images"]): pair["note"] for pair in prepared.audit.get("reviewed", ())}
+    return resolve_reviewed(reviewed, originals).items() <= held.items()
 
 
 def _path(given: Path | str | None) -> Path | None:

@@ -18,11 +18,14 @@ from nanoseg_bench.drawing.outlines import class_outlines
 from nanoseg_bench.drawing.picture import draw_outlines, resized
 from nanoseg_bench.files import read_json, write_text
 from nanoseg_bench.pages import data_uri, render, svg
-from nanoseg_bench.preparation.prepared_set import REPORT_FILE, PreparedImage, PreparedSet
+from nanoseg_bench.preparation.prepared_set import (
+    AUDIT_FILE,
+    AUDIT_PAGE,
+    REPORT_FILE,
+    PreparedImage,
+    PreparedSet,
+)
 from nanoseg_bench.preparation.set_statistics import SplitStatistics, class_shares, split_statistics
-
-AUDIT = "split_audit.json"
-AUDIT_PAGE = "split_audit.html"
 
 MAX_ORIGINALS = 24
 MAX_COPIES = 12
@@ -44,7 +47,6 @@ _LOSSES = {
     "yolo_holes_lost": "holes that are filled in the YOLO text. Truth and canvas masks keep them.",
     "yolo_vanished": "particles missing from the YOLO text, because fewer than three points of their outline remain "
     "inside the canvas.",
-    "yolo_points_clipped": "points of outlines moved to the edge of the canvas in the YOLO text.",
 }
 
 Item = TypeVar("Item")
@@ -102,7 +104,7 @@ def write_preview(prepared: PreparedSet, path: Path) -> None:
         largest_groups=_largest_groups(statistics),
         losses=_losses(prepared),
         report=_read(prepared, REPORT_FILE),
-        audit=_read(prepared, AUDIT),
+        audit=_read(prepared, AUDIT_FILE),
         audit_page=AUDIT_PAGE if (prepared.root / AUDIT_PAGE).is_file() else None,
         max_listed=_MAX_LISTED,
     )

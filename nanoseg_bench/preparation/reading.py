@@ -48,21 +48,25 @@ class Reader:
 
         Afterwards ``labels`` holds the particles by label of every micrograph, whether or not a subset was taken.
         """
-        wanted = self._config.images
+        wanted, scales = self._config.images, self._config.scales
         if wanted is None:
-            seen = self._look(self._tasks(entries, classes, "main"))
-            self.labels = [inspection.labels for _, inspection in seen.values()]
+            seen = surveyed = self._group(self._look(self._tasks(entries, classes, "main")))
         else:
             surveyed = self._group(self._look([InspectionTask(entry, classes) for entry in entries]))
             records = [inspection for _, inspection in surveyed.values()]
-            self.labels = [record.labels for record in records]
             subset = choose_subset(records, wanted, self._config.seed, self._config.assignment)
-            seen = self._look(self._tasks([surveyed[record.name][0] for record in subset], classes, "main"))
-        return self._scale(self._group(seen), warn=True)
+            tasks = self._tasks([surveyed[record.name][0] for record in subset], classes, "main")
+            seen = self._group(self._look(tasks))
+        self.labels = [inspection.labels for _, inspection in surveyed.values()]
+        if scales is not None:
+            # Of all: what is not in the subset may have a row.
+            for warning in scales.check(_wholes(surveyed)):
+                _LOG.warning("%s", warning)
+        return self._scale(seen)
 
     def read_aside(self, part: str, entries: Sequence[MicrographRef], classes: tuple[str, ...] | None) -> Seen:
         """Look at a part that is judged on only."""
-        return self._scale(self._look(self._tasks(entries, classes, part)), warn=False)
+        return self._scale(self._look(self._tasks(entries, classes, part)))
 
     def compare(self, seen: Seen) -> list[FoundPair]:
         """Images that show the same, by micrograph name."""
@@ -102,13 +106,10 @@ class Reader:
             for name, (entry, inspection) in seen.items()
         }
 
-    def _scale(self, seen: Seen, warn: bool) -> Seen:
+    def _scale(self, seen: Seen) -> Seen:
         table = self._config.scales
         if table is None:
             return seen
-        if warn:
-            for warning in table.check(_wholes(seen)):
-                _LOG.warning("%s", warning)
         scaled = {}
         for name, (entry, inspection) in seen.items():
             scale = table.lookup(_Whole(inspection.whole, inspection.image_path))

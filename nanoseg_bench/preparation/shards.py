@@ -42,6 +42,7 @@ SUFFIXES = {"image": ".png", "label": ".txt", "canvas": ".json", "truth": ".trut
 
 A copy has no ``truth``, and what is judged on only may have no ``label``.
 """
+_KINDS = tuple(SUFFIXES)
 SAMPLE_COLUMNS = ("name", "shard", *(f"{kind}_{what}" for kind in SUFFIXES for what in ("start", "bytes", "crc32")))
 
 _NOWHERE = -1
@@ -175,7 +176,9 @@ class ShardedInstances(Mapping[str, list[Instance]]):
             raise KeyError(name)
         data, path = self._read(name)
         # What is trained on is read over and over; truth goes through C code, which needs checked runs.
-        return trusted_instances(parse_json(data), path) if self._kind == "canvas" else _checked(data, path, name)
+        if self._kind == "canvas":
+            return trusted_instances(parse_json(data), path)
+        return read_coco_bytes(data, path).instances[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self._names  # a Mapping's own reads the instances to find out
@@ -195,13 +198,6 @@ class ShardedInstances(Mapping[str, list[Instance]]):
         if extent is None:
             raise KeyError(name)
         return extent.read(f"the {self._kind} of {name}"), extent.shard
-
-
-_KINDS = tuple(SUFFIXES)
-
-
-def _checked(data: bytes, path: Path, name: str) -> list[Instance]:
-    return read_coco_bytes(data, path).instances[name]
 
 
 def damaged_shard(shard: Shard) -> str:
@@ -257,9 +253,7 @@ def _read_samples(path: Path, shards: Sequence[Shard]) -> tuple[dict[str, int], 
                 rows[name] = row
                 shard_of.append(number_of[shard])
                 extents.extend(int(number) if number else _NOWHERE for number in numbers)
-        shaped = (
-            np.frombuffer(extents, dtype=np.int64).reshape(-1, len(_KINDS), 3) if rows else np.zeros((0, 4, 3), int)
-        )
+        shaped = np.array(extents, dtype=np.int64).reshape(-1, len(_KINDS), 3)
     except (OSError, ValueError, LookupError, OverflowError, StopIteration, csv.Error) as error:
         # Its hash is that of the other file, which was edited, too.
         raise DatasetError(f"{path}: damaged ({error!r}); {_AGAIN}") from error

@@ -233,7 +233,7 @@ def choose_subset(
         assignment: Fixed split by micrograph name, if there is one.
 
     Raises:
-        PreparationError: There are fewer micrographs than ``count``.
+        PreparationError: There are fewer micrographs than ``count``, or more in each source group.
     """
     if count > len(records):
         raise PreparationError(f"--images {count}: the data set has only {counted(len(records), 'image')}")
@@ -246,6 +246,11 @@ def choose_subset(
     targets = _round_to_sum({part: len(members) * count / len(records) for part, members in by_part.items()}, count)
     for part in sorted(by_part):
         chosen |= _take_groups(by_part[part], groups, targets[part], generator)
+    if not chosen:
+        smallest = min(Counter(groups.values()).values())
+        raise PreparationError(
+            f"--images {count}: source groups stay whole, and the smallest has {smallest} images; give at least that"
+        )
     return [each for each in records if each.name in chosen]
 
 

@@ -23,9 +23,6 @@ from nanoseg_bench.errors import NanosegError
 from nanoseg_bench.images import ImageNotes, read_with_notes
 from nanoseg_bench.parallel import Workers
 
-LEAST_TILE = 64
-"""Pixels: in smaller ones seams cut nearly everything."""
-
 _SLIVER = 0.1
 """Part of a particle below which what a tile shows of it is an ignore region."""
 
@@ -115,6 +112,11 @@ class TileRef:
             return replace(instance, region=tuple(parts))
         window, x, y = rle_to_window(instance.region)
         return replace(instance, region=window_to_rle(window, x - self.x, y - self.y, self.height, self.width))
+
+
+def whole_name(ref: MicrographRef) -> str:
+    """Name of the micrograph that ``ref`` is a tile of; its own where it is whole."""
+    return ref.ref.name if isinstance(ref, TileRef) else ref.name
 
 
 def in_tiles(entries: Sequence[MicrographRef], side: int, workers: Workers) -> list[MicrographRef]:

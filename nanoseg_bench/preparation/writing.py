@@ -24,12 +24,16 @@ from nanoseg_bench.preparation.manifest import manifest_rows, manifest_writer
 from nanoseg_bench.preparation.plan import HRTEM, Plan, PlannedMicrograph
 from nanoseg_bench.preparation.prepared_set import (
     ASIDE,
+    AUDIT_FILE,
+    AUDIT_PAGE,
     FILES,
     FORMAT,
     MANIFEST,
     MARKER,
+    PREVIEW,
     REPORT_FILE,
     SHARDED_FORMAT,
+    SPLIT_FILE,
     PreparedSet,
 )
 from nanoseg_bench.preparation.preview import write_preview
@@ -65,7 +69,7 @@ def write_set(plan: Plan, report: PrepareReport, root: Path, config: PrepareConf
     if plan.folds:
         write_folds_file(root / FOLDS_FILE, {each.seen.name: each.folds for each in main})
     else:
-        write_split_file(root / "split.csv", {each.seen.name: each.split for each in main})
+        write_split_file(root / SPLIT_FILE, {each.seen.name: each.split for each in main})
     if not plan.folds and config.shards is None:  # Ultralytics reads single files
         write_text(root / "data.yaml", _data_yaml(plan))
     report.add_used(
@@ -76,10 +80,10 @@ def write_set(plan: Plan, report: PrepareReport, root: Path, config: PrepareConf
     write_json(root / MARKER, sealed({**summary, FILES: _hashes(root)}))
     prepared = PreparedSet(root)
     audit = make_audit(prepared, plan.pairs, config.reviewed)
-    write_audit(root / "split_audit.json", audit)
-    write_audit_page(prepared, audit, root / "split_audit.html")
+    write_audit(root / AUDIT_FILE, audit)
+    write_audit_page(prepared, audit, root / AUDIT_PAGE)
     if config.preview:
-        write_preview(prepared, root / "preview.html")
+        write_preview(prepared, root / PREVIEW)
 
 
 def _hashes(root: Path) -> dict[str, str]:
@@ -98,7 +102,7 @@ def _write_images(
     if config.shards is None:
         _make_folders(root, plan.splits)
     settings = CanvasSettings(config.canvas, config.seed, classes, root if config.shards is None else None)
-    with manifest_writer(root / "manifest.csv") as manifest, _files(classes, root, config) as files:
+    with manifest_writer(root / MANIFEST) as manifest, _files(classes, root, config) as files:
         # Files that are on their way into a shard wait in memory: not those of all micrographs.
         ahead = None if config.shards is None else _AHEAD
         results = workers.each(partial(write_canvases, settings), plan.micrographs, "writing canvases", ahead=ahead)
@@ -217,7 +221,7 @@ class _Statistics:
 
 
 def _summary(plan: Plan, config: PrepareConfig, statistics: _Statistics) -> dict[str, Any]:
-    shown = plan.classes + plan.ood_classes
+    shown, set_hash = plan.classes + plan.ood_classes, plan.content_hash
     return {
         "format": FORMAT if config.shards is None else SHARDED_FORMAT,
         "name": plan.name,
@@ -228,11 +232,11 @@ def _summary(plan: Plan, config: PrepareConfig, statistics: _Statistics) -> dict
         "seed": config.seed,
         "parameters": plan.parameters,
         "preparation": PREPARATION_VERSION,
-        "content_hash": plan.content_hash,
+        "content_hash": set_hash,
         **({} if config.shards is None else {"shard_bytes": config.shards}),
         "max_instances": statistics.densest,
         "counts": {split: statistics.counts(split) for split in plan.splits},
-        **({"folds": _summaries_of_folds(plan, statistics)} if plan.folds else {}),
+        **({"folds": _summaries_of_folds(plan, set_hash, statistics)} if plan.folds else {}),
         "class_images": {label: statistics.class_images[label] for label in shown},
         "class_instances": {label: statistics.class_instances[label] for label in shown},
         "losses": dict(sorted(statistics.losses.items())),
@@ -241,12 +245,12 @@ def _summary(plan: Plan, config: PrepareConfig, statistics: _Statistics) -> dict
     }
 
 
-def _summaries_of_folds(plan: Plan, statistics: _Statistics) -> list[dict[str, Any]]:
+def _summaries_of_folds(plan: Plan, set_hash: str, statistics: _Statistics) -> list[dict[str, Any]]:
     """What of the summary is another in each fold."""
     aside = {split: statistics.counts(split) for split in plan.splits if split in ASIDE}
     return [
         {
-            "content_hash": fold_hash(plan.content_hash, fold),
+            "content_hash": fold_hash(set_hash, fold),
             "counts": {part: statistics.counts((fold, part)) for part in PARTS} | aside,
         }
         for fold in range(1, plan.folds + 1)

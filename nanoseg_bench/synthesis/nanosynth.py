@@ -16,7 +16,7 @@ from PIL import Image
 from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.annotations.labelme.writing import write_labelme
 from nanoseg_bench.errors import DatasetError
-from nanoseg_bench.files import write_bytes
+from nanoseg_bench.files import visible_files, write_bytes
 from nanoseg_bench.parallel import OpenPool, each, open_processes
 from nanoseg_bench.synthesis.imaging import HRTEM
 from nanoseg_bench.synthesis.scene import render_micrograph
@@ -99,27 +99,6 @@ def write_nanosynth(
     hrtem_count = default_hrtem_images(images, easy) if hrtem_images is None else hrtem_images
     plan = plan_main(images, seed) + plan_ood(ood_count, seed) + plan_hrtem(hrtem_count, seed)
     _refuse_foreign_files(folder, plan)
-    write_planned(folder, plan, seed, easy, workers, open_pool)
-
-
-def write_planned(
-    folder: Path,
-    plan: Sequence[PlannedScene],
-    seed: int,
-    easy: bool = False,
-    workers: int = 1,
-    open_pool: OpenPool = open_processes,
-) -> None:
-    """Render micrographs of a plan, or some of them: each comes out the same without the others.
-
-    Args:
-        folder: As of ``write_nanosynth``, like all that follow.
-        plan: From ``plan_main``, ``plan_ood`` or ``plan_hrtem``.
-        seed: That the plan was made with.
-        easy: Few, large, clear particles.
-        workers: Processes.
-        open_pool: Where they are.
-    """
     jobs = [(folder, planned, seed, easy) for planned in plan]
     rendered = each(
         _write_micrograph,
@@ -272,6 +251,6 @@ def _refuse_foreign_files(folder: Path, plan: Sequence[PlannedScene]) -> None:
     stems = [folder / planned.part / planned.source_group / planned.stem for planned in plan]
     own = {stem.with_name(stem.name + suffix) for stem in stems for suffix in (".png", ".json")}
     for part in _PARTS:
-        for path in sorted((folder / part).rglob("*")):
-            if path.is_file() and not path.name.startswith(".") and path not in own:
+        for path in visible_files(folder / part):
+            if path not in own:
                 raise DatasetError(f"{path} belongs to another data set; delete {folder} or choose another folder")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoseg_bench.annotations.clipping import clip_outline
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Polygon
 from nanoseg_bench.annotations.raster import mask_to_rle, polygons_to_rle, rle_to_mask
 from nanoseg_bench.synthesis.imaging import Body, Optics, render, window_margin
@@ -53,7 +54,6 @@ class RenderedMicrograph:
         instances: Particles and, with an info bar, one ignore region.
         nm_per_px: Scale.
         bar: Where the scale bar lies in ``pixels``.
-        bar_nm: What it says.
         hidden: Particles left out because too little of them would be visible.
     """
 
@@ -61,7 +61,6 @@ class RenderedMicrograph:
     instances: tuple[Instance, ...]
     nm_per_px: float
     bar: Box
-    bar_nm: float
     hidden: int
 
 
@@ -99,7 +98,7 @@ def render_micrograph(specimen: Specimen, labels: Sequence[str], rng: np.random.
         instances = tuple(_instance(particle, pixels.shape[0], width) for particle in seen)
         ignored = _ignore_below(height, pixels.shape[0], width)
         hidden = len(placed) - len(seen)
-        return RenderedMicrograph(pixels, instances + ignored, nm_per_px, overlay.bar, bar.length_nm, hidden)
+        return RenderedMicrograph(pixels, instances + ignored, nm_per_px, overlay.bar, hidden)
     raise ValueError(f"{specimen.identifier}: no arrangement shows all of {', '.join(labels)}")
 
 
@@ -276,27 +275,7 @@ def polygon_area(outline: Points) -> float:
 
 
 def clip_to_field(outline: Points, width: int, height: int) -> Points:
-    """The part of an outline inside a field (Sutherland-Hodgman), rounded to 0.01 px; (0, 2) if there is none."""
-    for axis, limit, sign in ((0, 0, 1), (0, width, -1), (1, 0, 1), (1, height, -1)):
-        outline = _clip_half_plane(outline, axis, limit, sign)
-    rounded = np.round(outline, 2)
+    """The part of an outline inside a field, rounded to 0.01 px; (0, 2) if there is none."""
+    rounded = np.round(clip_outline(outline, 0, 0, width, height), 2)
     distinct = np.any(rounded != np.roll(rounded, 1, axis=0), axis=1)
     return np.asarray(rounded[distinct], dtype=np.float64).reshape(-1, 2)
-
-
-def _clip_half_plane(outline: Points, axis: int, limit: int, sign: int) -> Points:
-    inside = sign * (outline[:, axis] - limit) >= 0
-    if inside.all():
-        return outline
-    points = []
-    for here, there, here_in, there_in in zip(
-        outline, np.roll(outline, -1, axis=0), inside, np.roll(inside, -1), strict=True
-    ):
-        if here_in:
-            points.append(here)
-        if here_in != there_in:
-            share = (limit - here[axis]) / (there[axis] - here[axis])
-            crossing = here + share * (there - here)
-            crossing[axis] = limit
-            points.append(crossing)
-    return np.array(points, dtype=np.float64).reshape(-1, 2)

@@ -22,13 +22,17 @@ from PIL import Image
 from nanoseg_bench.errors import ModelError
 from nanoseg_bench.files import atomic_path
 from nanoseg_bench.parallel import Workers, default_workers
+from nanoseg_bench.preparation.begun_truth import in_splits
 from nanoseg_bench.preparation.features import LocalFeatures
-from nanoseg_bench.preparation.fingerprint import Fingerprint, fingerprint, read_fingerprint, write_fingerprint
-from nanoseg_bench.preparation.inspection import FINGERPRINT_SIDE
-from nanoseg_bench.preparation.letterbox import Letterbox
+from nanoseg_bench.preparation.fingerprint import (
+    Fingerprint,
+    compared_at,
+    fingerprint,
+    read_fingerprint,
+    write_fingerprint,
+)
 from nanoseg_bench.preparation.prepared_set import SPLITS, PreparedImage, PreparedSet
 from nanoseg_bench.preparation.shared_sources import find_shared_sources
-from nanoseg_bench.wording import counted
 
 SUFFIX = ".known-images.npz"
 FORMAT = "nanoseg-known-images/1"
@@ -66,10 +70,7 @@ class KnownImages:
     @property
     def words(self) -> str:
         """``3 of 10 val images, 12 of 40 test images``."""
-        found = [split for split in SPLITS if self.names.get(split)]
-        return ", ".join(
-            f"{len(self.names[split])} of {counted(self.totals[split], f'{split} image')}" for split in found
-        )
+        return in_splits({split: (len(names), self.totals[split]) for split, names in self.names.items() if names})
 
     @property
     def all_names(self) -> list[str]:
@@ -187,8 +188,8 @@ def _take(images: Sequence[PreparedImage], folder: Path, processes: Workers, des
 def _fingerprint(task: _Task) -> None:
     """As the split audit takes it from a prepared set."""
     box = task.image.letterbox
-    content = box.content(task.image.read_pixels())
-    write_fingerprint(task.path, fingerprint(Letterbox(box.width, box.height, FINGERPRINT_SIDE).resize(content)))
+    content = compared_at(box.width, box.height).resize(box.content(task.image.read_pixels()))
+    write_fingerprint(task.path, fingerprint(content))
 
 
 def _reduce(whole: Fingerprint) -> Fingerprint:

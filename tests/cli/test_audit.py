@@ -7,6 +7,7 @@ from PIL import Image
 
 from nanoseg_bench.cli import main
 from nanoseg_bench.errors import AuditError
+from nanoseg_bench.preparation import preparing
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.synthesis.nanosynth import write_nanosynth
 
@@ -50,7 +51,7 @@ def findings(prepared, name):
     return check
 
 
-def test_a_shared_field_fails_the_audit_until_a_person_has_looked(leaky, tmp_path, capsys):
+def test_a_shared_field_fails_the_audit_until_a_person_has_looked(leaky, tmp_path, capsys, monkeypatch):
     folder, source = leaky
     assert prepare(folder, tmp_path / "set", "--split-file", folder / "split.csv") == 1
     shown = capsys.readouterr().out
@@ -82,6 +83,8 @@ def test_a_shared_field_fails_the_audit_until_a_person_has_looked(leaky, tmp_pat
     assert prepare(folder, tmp_path / "set", "--split-file", folder / "split.csv", "--reviewed", looked) == 0
     prepared.require_audit()
     assert "a person looked at 1 further pair" in capsys.readouterr().out
+    monkeypatch.setattr(preparing, "audit_set", lambda *_: pytest.fail("nothing is new to the audit"))
+    assert prepare(folder, tmp_path / "set", "--split-file", folder / "split.csv", "--reviewed", looked) == 0
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +106,9 @@ def test_without_a_given_split_they_share_a_group(leaky, grouped):
 
 def test_changed_missing_and_stray_files_are_found(grouped, tmp_path, capsys):
     prepared = PreparedSet(shutil.copytree(grouped.root, tmp_path / "set"))
-    assert main(["audit", str(prepared.root), "--workers", "1"]) == 0
     first, second, *_ = prepared.all_images
+    first.image_path.with_name(".DS_Store").write_bytes(b"as macOS leaves it")
+    assert main(["audit", str(prepared.root), "--workers", "1"]) == 0
     pixels = np.asarray(Image.open(first.image_path)).copy()
     pixels[0, 0] ^= 1
     Image.fromarray(pixels).save(first.image_path)

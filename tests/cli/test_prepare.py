@@ -166,7 +166,7 @@ def test_nanosynth_is_rendered_once(tmp_path, capsys):
     assert main(command) == 0
     assert {path: path.stat().st_mtime_ns for path in source.rglob("*")} == stamps
     assert main([*command, "--seed", "1"]) == 1
-    assert "--overwrite always" in capsys.readouterr().err
+    assert "--overwrite always to replace it, or another --out" in capsys.readouterr().err
     assert main([*command, "--seed", "1", "--overwrite", "always"]) == 0
     assert PreparedSet(out).summary["seed"] == 1
 
@@ -210,6 +210,7 @@ def test_split_file(own, tmp_path, capsys):
 
 def test_usage_errors(own, tmp_path, capsys):
     for more, message in [
+        (["--out", "."], f"--out .: give the folder by its name, such as {Path().resolve()}"),
         (["--split", "8:1"], "8:1:1"),
         (["--group-by", "magic"], "magic"),
         (["--easy"], "--easy"),
@@ -337,6 +338,15 @@ def test_scales_come_from_the_table_first(own, tmp_path):
     assert (rows["s0_v1"]["nm_per_px"], rows["s0_v1"]["scale_from"]) == ("0.5", "scale-csv")
     assert (rows["s1_v1"]["nm_per_px"], rows["s1_v1"]["scale_from"]) == ("0.9", "annotation")
     assert (rows["s2_v0"]["nm_per_px"], rows["s2_v0"]["scale_from"]) == ("", "")
+
+
+def test_a_table_may_have_rows_for_what_a_subset_leaves_out(own, tmp_path, caplog):
+    table = tmp_path / "scales.csv"
+    table.write_text("name,nm_per_px\nghost,1\n" + "".join(f"{path.stem},0.5\n" for path in own.glob("*.json")))
+    assert run(own, tmp_path / "set", "--images", "6", "--scale-csv", table) == 0
+    (told,) = [record.getMessage() for record in caplog.records if "scales.csv" in record.getMessage()]
+    assert told.endswith("1 name without an image: ghost; mend the table")
+    assert all(image.nm_per_px == 0.5 for image in PreparedSet(tmp_path / "set").all_images)
 
 
 def test_deep_tiffs_keep_what_reading_decided(tmp_path):

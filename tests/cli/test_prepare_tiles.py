@@ -159,3 +159,15 @@ def test_usage(own, tmp_path, capsys, arguments, message):
 def test_only_of_the_users_own(tmp_path, capsys):
     assert main(["prepare", "--dataset", "nanosynth", "--tile", "300", "--out", str(tmp_path / "set")]) == 2
     assert "--tile 300: goes with your own annotations" in capsys.readouterr().err
+
+
+def test_a_split_may_name_a_micrograph_that_is_left_out(own, tmp_path):
+    """What is wrong with it is told of each of its tiles."""
+    annotate(own, "f1_a", 1, squares=[square(x, y, 30) for x in (50, 180, 310) for y in (50, 200)])
+    document = (own / "f1_a.json").read_text()
+    (own / "f1_a.json").write_text(document.replace('"cube"', '"wire"'))
+    (tmp_path / "split.csv").write_text("name,split\nsmall_a,train\nf0_a,train\nf1_a,val\nf2_a,test\n")
+    more = ("--split-file", tmp_path / "split.csv", "--classes", "cube", "--on-error", "skip")
+    assert prepare(own, tmp_path / "set", "--tile", SIDE, *more) == 0
+    split = {image.micrograph.split("~")[0]: image.split for image in PreparedSet(tmp_path / "set").all_images}
+    assert split == {"small_a": "train", "f0_a": "train", "f2_a": "test"}

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 
 from nanoseg_bench.annotations.raster import window_to_rle
@@ -25,3 +27,12 @@ def test_touching_particles_look_different():
 
 def test_css():
     assert css((0, 229, 255)) == "#00e5ff"
+
+
+def test_memory_does_not_grow_with_the_pairs_of_particles():
+    masks = [window_to_rle(np.ones((1, 1), bool), number % 60, number // 60, 50, 60) for number in range(3000)]
+    tracemalloc.start()
+    neighbour_colours(masks)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 3000**2

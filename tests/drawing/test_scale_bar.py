@@ -20,6 +20,12 @@ def test_the_longest_round_length_up_to_a_third_of_the_micrograph(nm_per_px, tex
     assert bar.left > 0 and bar.right < WIDTH / 2 and HEIGHT / 2 < bar.y < HEIGHT
 
 
+def test_a_third_of_the_width_that_is_hardly_less_than_a_power_of_ten():
+    width, nm_per_px = 618, 500 / 103  # the micrograph is six times as wide as its bar of 500 nm
+    bar = place_scale_bar((width, 960), nm_per_px)
+    assert bar.text == "500 nm"
+
+
 def test_it_stands_above_what_lies_at_the_foot_on_the_left_and_nothing_else():
     def region(x, y, width, height):
         return window_to_rle(np.ones((height, width), bool), x, y, HEIGHT, WIDTH)

@@ -179,16 +179,23 @@ def test_reviewed_pairs_are_read_with_a_byte_order_mark_and_further_columns(tmp_
     assert read_reviewed(path) == [ReviewedPair("a", "c", "other grid, I looked")]
 
 
+def test_reviewed_pairs_may_come_from_a_spreadsheet_that_separates_by_semicolons(tmp_path):
+    path = tmp_path / "reviewed.csv"
+    path.write_text("first;second;note\na;c;other grid, I looked\n", encoding="utf-8")
+    assert read_reviewed(path) == [ReviewedPair("a", "c", "other grid, I looked")]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         (None, "cannot be read"),
-        (b"\xff\xfe\x00a", "cannot be read"),
-        (b"", "no column 'first'"),
-        (b"first,second\na,b\n", "no column 'note'"),
-        (b"first,second,note\na,,why\n", "row 2: 'a', ''"),
-        (b"first,second,note\na\n", "row 2: 'a', ''"),
-        (b"first,second,note\na,b,ok\na,c,\n", "row 3: a, c: say in `note`"),
+        (b"\xff\xfe\x00a", "not a CSV in UTF-8"),
+        (b"", "needs the columns first and second and note, has none"),
+        (b"first,second\na,b\n", "needs the columns first and second and note, has first, second"),
+        (b"first,second,note\na,,why\n", "line 2: 'a', ''"),
+        (b"first,second,note\na\n", "line 2: 1 cell where the header has 3"),
+        (b"first,second,note\na,b,other grid, I looked\n", "line 2: 4 cells .* into quotes"),
+        (b"first,second,note\na,b,ok\na,c,\n", "line 3: a, c: say in `note`"),
     ],
 )
 def test_other_files_are_refused_with_their_name(text, message, tmp_path):

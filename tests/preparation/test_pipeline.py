@@ -27,6 +27,8 @@ from nanoseg_bench.errors import (
 )
 from nanoseg_bench.files import read_json, write_json
 from nanoseg_bench.images import read_image
+from nanoseg_bench.preparation import pipeline
+from nanoseg_bench.preparation.audit import ReviewedPair
 from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.pipeline import prepare
 from nanoseg_bench.preparation.prepared_set import MANIFEST_COLUMNS, PreparedSet
@@ -264,6 +266,19 @@ def test_regions_outside_or_too_small_are_counted(micrograph, tmp_path, disc):
     assert prepared.max_instances == 4
 
 
+def test_ignore_regions_without_a_pixel_are_no_particles(micrograph, tmp_path):
+    def region(x, y):
+        return Instance("ignore", (Polygon(np.array([(x, y), (x + 2.0, y), (x + 2.0, y + 2.0), (x, y + 2.0)])),))
+
+    micrographs = [micrograph(f"m{i}", seed=i, width=640, height=480, discs=1) for i in range(3)]
+    micrographs = [replace(each, instances=(*each.instances, region(-50, 0), region(300, 200))) for each in micrographs]
+    prepared = make(micrographs, tmp_path / "set", canvas=64, augment_copies=0)
+    on_canvas = [each for split in ("train", "val", "test") for each in prepared.canvas_instances(split).values()]
+    assert [len(each) for each in on_canvas] == [1, 1, 1], "nothing is left of the regions"
+    losses = prepared.summary["losses"]
+    assert (losses["outside_image"], losses["too_small_for_canvas"]) == (0, 0)
+
+
 def test_ignore_regions_are_kept_apart(micrograph, tmp_path, disc):
     micrographs = [micrograph(f"m{i}", seed=i) for i in range(3)]
     bar = Instance("ignore", (Polygon(np.array([(0.0, 60), (96, 60), (96, 72), (0, 72)])),))
@@ -283,6 +298,25 @@ def test_identical_images_share_a_split(micrograph, tmp_path, caplog):
     assert all(split[f"m{i}"] == split[f"m{i + 1}"] for i in range(0, 20, 2))
     assert "kept in one source group: m0, m1 (identical-pixels)" in caplog.text
     assert "kept in one source group: m0, m1 (identical-pixels)" in prepared.summary["warnings"]
+
+
+def test_a_reviewed_pair_may_be_named_as_the_audit_shows_it(micrograph, tmp_path, monkeypatch):
+    micrographs = [micrograph(f"s{i}/m{i}", seed=i % 5) for i in range(6)]
+    brighter = read_image(micrographs[5].image_path) + 3
+    Image.fromarray(brighter).save(micrographs[5].image_path)
+
+    def share_a_group(prepared):
+        groups = {image.micrograph: image.source_group for image in prepared.all_images}
+        return groups["s0/m0"] == groups["s5/m5"]
+
+    assert share_a_group(make(micrographs, tmp_path / "joined", augment_copies=0))
+    for number, names in enumerate([("m0", "m5"), ("s5/m5", "m0")]):
+        reviewed = [ReviewedPair(*names, "other specimen")]
+        apart = make(micrographs, tmp_path / str(number), augment_copies=0, reviewed=reviewed)
+        assert not share_a_group(apart)
+    monkeypatch.setattr(pipeline, "write_set", lambda *_: pytest.fail("a misspelt name is told before all is written"))
+    with pytest.raises(PreparationError, match="'m9' is in no row"):
+        make(micrographs, tmp_path / "typo", reviewed=[ReviewedPair("m0", "m9", "other specimen")])
 
 
 def test_fixed_split_is_followed_and_twins_across_it_fail_the_audit(micrograph, tmp_path):

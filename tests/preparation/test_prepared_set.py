@@ -90,3 +90,13 @@ def test_audit_is_required(folder, change, message):
     path.unlink()
     with pytest.raises(AuditError, match="no split audit"):
         PreparedSet(folder).require_audit()
+
+
+def test_no_message_tells_to_prepare_without_the_annotations(folder):
+    """`prepare --out SET --overwrite always` alone would put the rendered data set in its place."""
+    (folder / "split_audit.json").write_text("[")
+    (folder / "manifest.csv").unlink()
+    for look in (PreparedSet(folder).require_audit, lambda: PreparedSet(folder).all_images):
+        with pytest.raises((AuditError, DatasetError), match="with the same options and --overwrite always") as caught:
+            look()
+        assert "nanoseg-bench prepare" not in str(caught.value)

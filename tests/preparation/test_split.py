@@ -190,7 +190,7 @@ def test_split_file(tmp_path):
     with pytest.raises(PreparationError, match=r"line 3: 'name' is empty"):
         read_split_file(path)
     path.write_text("name,split\na\n")
-    with pytest.raises(PreparationError, match=r"line 2: 1 cells where the header has 2"):
+    with pytest.raises(PreparationError, match=r"line 2: 1 cell where the header has 2"):
         read_split_file(path)
     path.write_text("image,part\na,train\n")
     with pytest.raises(PreparationError, match="columns name and split"):
@@ -220,6 +220,8 @@ def test_a_subset_takes_whole_groups():
     assert choose_subset(micrographs, len(micrographs), seed=0) == micrographs
     with pytest.raises(PreparationError, match="only 100 images"):
         choose_subset(micrographs, 101, seed=0)
+    with pytest.raises(PreparationError, match=r"--images 2: .* the smallest has 3 images; give at least that"):
+        choose_subset(many(4, 3), 2, seed=0)
 
 
 def test_a_subset_of_a_fixed_split_keeps_all_parts():
