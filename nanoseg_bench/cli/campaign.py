@@ -337,9 +337,13 @@ def _prepare(dataset: str, name: str, folder: Path, source: Path | None) -> None
 
     Raises:
         NanosegError: It did not end well.
+        KeyboardInterrupt: It was ended by Ctrl-C, which is meant for all that is still to come.
     """
-    from nanoseg_bench.cli import main
+    from nanoseg_bench.cli import INTERRUPTED, main
 
     words = ["prepare", "--dataset", dataset, "--name", name, "--out", str(folder)]
-    if main([*words, *(["--source", str(source)] if source is not None else [])]):
+    code = main([*words, *(["--source", str(source)] if source is not None else [])])
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
+    if code:
         raise NanosegError(f"{folder}: could not be prepared, so its steps are skipped")

@@ -91,6 +91,18 @@ def test_a_campaign_writes_tables_page_and_predictions_and_goes_on(desk, capsys)
     assert capsys.readouterr().out.count("cached   cached    cached") == 2
 
 
+def test_ctrl_c_while_a_set_is_prepared_ends_the_campaign(desk, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    (desk.root / "data" / "tiny").unlink()
+    monkeypatch.setattr("nanoseg_bench.preparation.inputs.dataset_inputs", interrupted)
+    assert desk.call() == 130
+    shown = capsys.readouterr()
+    assert "[1/3]" in shown.out and "[2/3]" not in shown.out
+    assert "the same command goes on from here" in shown.err
+
+
 def test_runs_that_are_under_way_have_no_row(desk, tiny_set):
     for seed, outcome in ((0, Outcome("timeout", "later")), (1, Outcome("failed", "for good"))):
         (spec,) = plan_runs(PreparedSet(tiny_set), ["otsu"], "smoke", [seed])
@@ -151,9 +163,21 @@ def test_every_step_of_our_campaign_can_be_planned(tiny_set, tmp_path, preset):
         for _ in step.models
         if step.weights_from
     ]
-    assert needed == ["waits for its weights on emps"] * 2 + ["waits for its weights on nanosynth"] * 2
+    assert needed == ["waits for its weights on emps"] * 4 + ["waits for its weights on nanosynth"] * 2
     assert len(waiting) == len(needed) and all(told in each for told, each in zip(needed, waiting, strict=True))
     assert [spec.run_id for spec in planned[:2]] == [f"yolo11n-{preset}-seed0", f"nsyolo-{preset}-seed0"]
+
+
+def test_our_campaign_has_every_published_run():
+    campaign = read_campaign(OURS)
+    planned = {
+        ("+".join([step.preset or campaign.preset, *sorted(step.recipe)]), model, seed)
+        for step in campaign.steps
+        for model in step.models
+        for seed in step.seeds
+    }
+    published = [each for each in read_records(OURS.parent, "emps") if not each.external]
+    assert {(each.preset, each.model, each.seed) for each in published} <= planned
 
 
 @pytest.mark.slow
