@@ -2,7 +2,7 @@
 
 import argparse
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -435,7 +435,9 @@ def _show(prepared: "PreparedSet", arguments: argparse.Namespace, url: str | Non
     if code == 0:
         _advise_folds(prepared, arguments)
         page = prepared.root / "preview.html"
-        more = ["nanoseg-bench", *arguments.given, "--preview"]
+        # An existing set is kept by `--overwrite never`, and written anew by `always`; neither is meant.
+        more = ["nanoseg-bench", *_without(arguments.given, "--overwrite")]
+        more += [] if arguments.preview else ["--preview"]
         seen_at = page if url is None else f"{url}/{page.name}"
         console.print(f"pictures: {seen_at}" if page.is_file() else f"pictures: {shlex.join(more)}")
         console.print(f"next: nanoseg-bench run {shlex.quote(url or short_name(prepared.root))} --models all")
@@ -479,6 +481,17 @@ def _title(prepared: "PreparedSet") -> str:
     return f"{prepared.name}: {prepared.canvas} px canvas, {', '.join(prepared.classes)}"
 
 
+def _without(given: Sequence[str], option: str) -> list[str]:
+    """The words of a command without an option and its value."""
+    kept, words = [], iter(given)
+    for word in words:
+        if word == option:
+            next(words, None)
+        elif not word.startswith(f"{option}="):
+            kept.append(word)
+    return kept
+
+
 def _advise_folds(prepared: "PreparedSet", arguments: argparse.Namespace) -> None:
     """Say how to test every micrograph where the test part is small."""
     from nanoseg_bench.preparation.shortcomings import advised_folds
@@ -487,12 +500,8 @@ def _advise_folds(prepared: "PreparedSet", arguments: argparse.Namespace) -> Non
     folds = advised_folds(prepared)
     if folds is None:
         return
-    given = list(arguments.given)
-    if arguments.out is not None:
-        # Another set, so another folder: the last --out is the one that counts.
-        places = [number for number, part in enumerate(given) if part == "--out" or part.startswith("--out=")]
-        for place in places[-1:]:
-            del given[place : place + (2 if given[place] == "--out" else 1)]
+    given = _without(arguments.given, "--out")
+    if arguments.out is not None:  # another set, so another folder
         given += ["--out", with_ending(str(arguments.out), f"-{folds}fold")]
     command = ["nanoseg-bench", *given, "--folds", str(folds)]
     print_sentence(
