@@ -75,6 +75,24 @@ def test_an_unknown_verb_is_a_usage_error(capsys):
     assert "trian" in capsys.readouterr().err
 
 
+def test_list_says_what_is_wrong_with_a_plug_in(tmp_path, monkeypatch, capsys):
+    recipes, about = tmp_path / "torn_net" / "baselines", tmp_path / "torn_net-1.0.dist-info"
+    recipes.mkdir(parents=True)
+    about.mkdir()
+    (tmp_path / "torn_net" / "__init__.py").touch()
+    (recipes / "torn.yaml").write_text("presets: [")
+    about.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: torn-net\nVersion: 1.0\n")
+    about.joinpath("entry_points.txt").write_text(
+        "[nanoseg_bench.models]\ntorn = torn_net.model:Net\nempty = torn_net.model:Net\ngone = not_there.model:Net\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "400")
+    assert main(["list"]) == 0
+    rows = {line.split()[1]: line for line in capsys.readouterr().out.splitlines() if "(plug-in)" in line}
+    assert list(rows) == ["empty", "gone", "torn"]
+    assert "empty.yaml" in rows["empty"] and "no installed package" in rows["gone"] and "torn.yaml" in rows["torn"]
+
+
 def test_list_names_every_model_and_data_set(capsys):
     assert main(["list"]) == 0
     out = capsys.readouterr().out
