@@ -70,7 +70,7 @@ def test_a_page_lies_beside_the_tables(place, tiny_set, capsys):
     assert str(path) in capsys.readouterr().out
     page = path.read_text(encoding="utf-8")
     assert "NSYOLO" in page and "<img" not in page
-    assert f"nanoseg-bench leaderboard {name} --html --data data/{name} --runs runs/{name}" in page
+    assert f"nanoseg-bench leaderboard {name} --html --runs runs/{name}" in page
 
 
 def test_a_page_with_images_where_predictions_were_kept(place, tiny_set, tmp_path):
