@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nanoseg_bench.apart import require_apart
 from nanoseg_bench.cli.audit import show_audit
-from nanoseg_bench.cli.executor_options import add_executor, open_cluster, pool_of
+from nanoseg_bench.cli.executor_options import add_executor, add_workers, open_cluster, pool_of, workers_of
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sets import is_set, short_name
 from nanoseg_bench.cli.shared import fetch_set, told_as
@@ -162,7 +162,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="write images, labels and instances into tar files of about SIZE (256M, 1G), as WebDataset reads them, "
         "instead of files of their own: for 100,000 micrographs and more; the content and its hash stay the same",
     )
-    canvas.add_argument("--workers", type=int, metavar="N", help="processes (default: the cores, at most 8)")
+    add_workers(canvas)
     add_executor(parser)
     parser.set_defaults(run=run)
 
@@ -324,7 +324,8 @@ def _check(arguments: argparse.Namespace) -> None:
         from nanoseg_bench.preparation.shard_writing import parse_size
 
         parse_size(arguments.shards)
-    for flag, least in (("images", 1), ("size", 32), ("tile", 64), ("workers", 1), ("seed", 0)):
+    workers_of(arguments)
+    for flag, least in (("images", 1), ("size", 32), ("tile", 64), ("seed", 0)):
         value = getattr(arguments, flag)
         if value is not None and value < least:
             raise UsageError(f"--{flag} {value}: give at least {least}")
