@@ -112,6 +112,15 @@ def test_runs_that_are_under_way_have_no_row(desk, tiny_set):
     assert (desk.boards / f"{desk.name}-test.csv").read_text().count("otsu") == 1
 
 
+def test_a_dry_run_says_why_a_run_failed_earlier(desk, capsys):
+    assert desk.call() == 1, "EMPS and the weights are missing"
+    run = desk.root / "runs" / desk.name / "otsu-smoke-seed1"
+    (run / "fit.json").unlink()
+    (run / "outcome.json").write_text('{"status": "failed", "reason": "for good"}')
+    assert desk.call("--dry-run") == 0
+    assert "otsu-smoke-seed1: failed earlier: for good" in capsys.readouterr().out
+
+
 def test_where_nothing_is_finished_there_is_no_table(desk, tiny_set, capsys):
     (spec,) = plan_runs(PreparedSet(tiny_set), ["otsu"], "smoke", [0])
     record_failure(Job(spec, tiny_set, desk.root / "run", desk.boards, "cpu"), Outcome("skipped", "later"))

@@ -110,6 +110,14 @@ def test_what_cannot_be_drawn_is_said(place, capsys, arguments, message):
     assert re.search(message, capsys.readouterr().err)
 
 
+def test_a_set_behind_the_option_is_not_taken_for_a_file(place, tiny_set, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    name = PreparedSet(tiny_set).name
+    assert run(place, "--html", name) == 2
+    assert f"write it first: nanoseg-bench leaderboard {name} --html" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_holds_the_page_of_one_set(place, capsys):
     other = place / "boards" / "records" / "zzz"
     other.mkdir()
