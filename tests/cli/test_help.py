@@ -1,10 +1,13 @@
 import os
+import re
+import shlex
 import subprocess
 import sys
 
 import pytest
 
 from nanoseg_bench.cli import build_parser, main
+from nanoseg_bench.cli.parser import OLD_SPELLING
 
 HEAVY = (
     "torch",
@@ -18,22 +21,7 @@ HEAVY = (
     "matplotlib",
     "flask",
 )
-VERBS = (
-    "prepare",
-    "convert",
-    "audit",
-    "annotate",
-    "run",
-    "score",
-    "leaderboard",
-    "figures",
-    "predict",
-    "analyze",
-    "serve",
-    "explain",
-    "export",
-    "list",
-)
+VERBS = build_parser()._subparsers._group_actions[0].choices
 
 
 def test_help_imports_nothing_heavy():
@@ -66,6 +54,22 @@ def test_every_verb_has_help(capsys):
             build_parser().parse_args([verb, "--help"])
         assert end.value.code == 0
         assert verb in capsys.readouterr().out
+
+
+def test_the_examples_are_understood_and_spelt_as_the_options_are(capsys):
+    texts = [parser.epilog or "" for parser in (build_parser(), *VERBS.values())]
+    examples = [line for text in texts for line in re.findall(r"^  nanoseg-bench (.*?)(?:  .*)?$", text, re.MULTILINE)]
+    assert {line.split()[0] for line in examples} == set(VERBS) - {"list"}
+    for line in examples:
+        verb, *words = shlex.split(line)
+        try:
+            build_parser().parse_args([verb, *words])
+        except SystemExit:
+            pytest.fail(f"{line}\n{capsys.readouterr().err}")
+        shown = {
+            flag for action in VERBS[verb]._actions if action.help != OLD_SPELLING for flag in action.option_strings
+        }
+        assert {word.partition("=")[0] for word in words if word.startswith("--")} <= shown, line
 
 
 def test_an_unknown_verb_is_a_usage_error(capsys):
