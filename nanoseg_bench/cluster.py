@@ -114,9 +114,10 @@ class Cluster:
             ray.init(address=self._address or "local", **own, **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
             where = "--executor ray" if self._address is None else f"--address {self._address}"
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise ClusterError(
-                f"{where}: no Ray there ({str(error).splitlines()[0]}); start one with `ray start --head`, and `ray "
-                "start --address HOST:PORT` on the other machines"
+                f"{where}: no Ray there ({reason}); start one with `ray start --head`, and `ray start --address "
+                "HOST:PORT` on the other machines"
             ) from error
 
     @property

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,13 +28,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: libraries choose the format by it.
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    # Not tempfile: its files are the user's alone, and the umask, by which others may read them, can only be asked
+    # for by changing it, for all threads of the process.
+    temporary.touch(exist_ok=False)
     try:
         yield temporary
         _sync(temporary)
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
         if error.filename is None:  # a full disk does not say which file it was
@@ -159,8 +160,12 @@ def broken_link(path: Path) -> str:
             f"a link to {os.readlink(path)}, which is not there; fetch the file (git annex get, dvc pull), or delete "  # noqa: PTH115, the text as it stands
             "the link"
         )
-    except OSError:
-        return "a link that leads round to itself; delete it, or put the file in its place"
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return "a link that leads round to itself; delete it, or put the file in its place"
+        return (
+            f"a link to {os.readlink(path)}, which cannot be reached ({error.strerror}); name a file that you may read"  # noqa: PTH115, as above
+        )
     return ""
 
 
@@ -179,9 +184,3 @@ def sha256_json(value: Any) -> str:
 def _sync(path: Path) -> None:
     with path.open("rb+") as stream:
         os.fsync(stream.fileno())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -55,6 +55,7 @@ class Workers:
         self._initializer = initializer
         self._open_pool = open_pool
         self._pool: Executor | None = None
+        self._started = 0
 
     def __enter__(self) -> Self:
         return self
@@ -91,14 +92,14 @@ class Workers:
         Raises:
             WorkerError: A worker was killed from outside, as the system does when memory runs out.
         """
-        pool = self._started(len(tasks) // least_per_worker)
+        pool = self._open(len(tasks) // least_per_worker)
         if pool is None:
             yield from track(map(function, tasks), description, len(tasks))
             return
         if ahead is None:
             results = pool.map(function, tasks, chunksize=at_once)
         else:
-            results = _few_ahead(pool, function, tasks, ahead * self._most)
+            results = _few_ahead(pool, function, tasks, ahead * self._started)
         try:
             yield from track(results, description, len(tasks))
         except BrokenProcessPool as error:
@@ -106,10 +107,10 @@ class Workers:
                 f"{description}: a worker process was killed, maybe for memory; try again with --workers 1"
             ) from error
 
-    def _started(self, worthwhile: int) -> Executor | None:
+    def _open(self, worthwhile: int) -> Executor | None:
         number = min(self._most, worthwhile)
         if self._pool is None and number > 1:
-            self._pool = self._open_pool(number, self._initializer)
+            self._pool, self._started = self._open_pool(number, self._initializer), number
         return self._pool
 
 

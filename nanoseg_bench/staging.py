@@ -102,18 +102,35 @@ def recover_folder(target: Path) -> None:
 
 
 def check_replaceable(target: Path, marker: str) -> None:
-    """Refuse to replace a folder that this package has not written.
+    """Refuse to replace a folder that this package has not written, or that this process works in.
 
     Raises:
-        FolderError: ``target`` is a file, or a folder with other things in it.
+        FolderError: ``target`` is a file, or a folder with other things in it, or holds the current folder.
     """
     try:
+        if Path.cwd().is_relative_to(_place(target)):
+            raise _around_us(target)
         if target.is_dir() and any(target.iterdir()) and not (target / marker).is_file():
             raise FolderError(f"{target}: holds other files (no {marker}); choose another folder")
         if target.exists() and not target.is_dir():
             raise FolderError(f"{target}: is a file; choose another folder")
     except OSError as error:
         raise _unwritable(target, error) from error
+
+
+def beside(target: Path, pattern: str) -> Path:
+    """A path beside a folder that is to be replaced.
+
+    Args:
+        target: The folder.
+        pattern: Of its name: ``{}-images``.
+
+    Raises:
+        FolderError: The folder is given as the current one or one above it, and cannot be replaced from inside.
+    """
+    if target.name in ("", ".."):
+        raise _around_us(target)
+    return target.with_name(pattern.format(target.name))
 
 
 def _place(target: Path) -> Path:
@@ -148,6 +165,13 @@ def _fresh(target: Path, what: str) -> Path:
 def _remove(folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
+
+
+def _around_us(target: Path) -> FolderError:
+    return FolderError(
+        f"{target}: is the current folder, or holds it, and cannot be replaced from inside; choose another folder, or "
+        "give the command from outside"
+    )
 
 
 def _unwritable(target: Path, error: OSError) -> FolderError:

@@ -348,7 +348,7 @@ def upload_folder(folder: Path, target: StoredFolder, marker: str, *, replace: b
     target.delete([marker] if marker in there else [])
     target.write(CONTENTS, contents)
     target.upload(folder, names)
-    target.delete([name for name in there if name not in {*names, marker, CONTENTS}])
+    target.delete(there.keys() - {*names, marker, CONTENTS})
     if target.read(CONTENTS) != contents:
         raise StorageError(f"{target.url}: another machine writes it at the same time; look which one is wanted")
     if not target.put_if_absent(marker, (folder / marker).read_bytes()):

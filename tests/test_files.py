@@ -4,6 +4,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -63,6 +64,26 @@ def test_mode_follows_the_umask(tmp_path):
         os.umask(old)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_threads_that_write_leave_the_umask_alone(tmp_path, monkeypatch):
+    """It belongs to the whole process, and can only be asked for by changing it."""
+    old = os.umask(0o027)
+    umask = os.umask
+    monkeypatch.setattr(os, "umask", lambda mask: [umask(mask), time.sleep(0.001)][0])
+    try:
+        threads = [
+            threading.Thread(target=lambda n=n: [write_bytes(tmp_path / f"{n}-{k}", b"x") for k in range(20)])
+            for n in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o640}
+    finally:
+        assert umask(old) == 0o027
+
+
 @pytest.mark.faults
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
 def test_kill_leaves_the_old_or_the_new_file(tmp_path):
@@ -114,6 +135,7 @@ def test_links_that_lead_nowhere(tmp_path):
         ("round", "round"),
         ("chain", "gone"),
         ("in", "file/x"),
+        ("long", "x" * 300),
     ):
         (tmp_path / name).symlink_to(target)
     assert [broken_link(tmp_path / name) for name in ("file", "good", "none")] == ["", "", ""]
@@ -121,6 +143,7 @@ def test_links_that_lead_nowhere(tmp_path):
     assert broken_link(tmp_path / "chain").startswith("a link to gone, which is not there")
     assert broken_link(tmp_path / "in").startswith("a link to file/x, which is not there")
     assert broken_link(tmp_path / "round").startswith("a link that leads round to itself")
+    assert broken_link(tmp_path / "long").startswith(f"a link to {'x' * 300}, which cannot be reached (File name too")
 
 
 def test_visible_files(tmp_path):

@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 
 from nanoseg_bench.errors import FolderError
-from nanoseg_bench.staging import recover_folder, staged_folder
+from nanoseg_bench.staging import beside, recover_folder, staged_folder
 
 MARKER = "marker.json"
 
@@ -67,3 +69,15 @@ def test_other_peoples_folders_are_not_replaced(tmp_path):
         write(tmp_path / "file", "one")
     with pytest.raises(FolderError, match="cannot be written"):
         write(tmp_path / "file" / "set", "one")
+
+
+def test_the_current_folder_is_not_replaced(tmp_path, monkeypatch):
+    (tmp_path / "set" / "in").mkdir(parents=True)
+    for place in ("set", "set/in"):
+        monkeypatch.chdir(tmp_path / place)
+        with pytest.raises(FolderError, match=r"is the current folder, or holds it.*choose another folder"):
+            write(tmp_path / "set", "one")
+    for name in (".", ".."):
+        with pytest.raises(FolderError, match="is the current folder, or holds it"):
+            beside(Path(name), "{}-images")
+    assert beside(Path("a/b"), ".{}.x") == Path("a/.b.x")

@@ -9,9 +9,11 @@ import numpy as np
 from nanoseg_bench.annotations.extents import Extents, extents_of, place_of
 from nanoseg_bench.annotations.faults import FaultyShapesError
 from nanoseg_bench.annotations.instance import Micrograph
+from nanoseg_bench.annotations.json_values import is_storable
 from nanoseg_bench.annotations.raster import area, to_rle
 from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.annotations.twins import find_twins
+from nanoseg_bench.errors import AnnotationError
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -43,9 +45,11 @@ class CheckedRef:
         """Read the micrograph without the shapes that cover no pixel though they lie in the image.
 
         Raises:
-            AnnotationError: As ``ref`` does.
+            AnnotationError: As ``ref`` does; or its name is no UTF-8, in which reports and sets are written.
             ImageError: As ``ref`` does.
         """
+        if not is_storable(self.name):
+            raise AnnotationError(f"{self.path}: the name of the file is not in UTF-8; rename it, and its image")
         try:
             micrograph = self.ref.read()
         except FaultyShapesError as error:

@@ -24,7 +24,7 @@ from nanoseg_bench.annotations.source import MicrographRef, Source
 from nanoseg_bench.annotations.writer import WriteOptions, Writer
 from nanoseg_bench.errors import AnnotationError, NanosegError, UsageError
 from nanoseg_bench.parallel import default_workers, each
-from nanoseg_bench.staging import staged_folder
+from nanoseg_bench.staging import beside, staged_folder
 from nanoseg_bench.wording import counted
 
 SCALES, GROUPS = "scales.csv", "groups.csv"
@@ -90,7 +90,7 @@ def convert(
     file_names = UniqueNames()
     items = [(entry, file_names.take(entry.name)) for entry in source.entries]
     root = common_root(entry.path for entry in source.entries)
-    failed_report = destination.with_name(f"{destination.name}-{REPORT_FILE}")
+    failed_report = beside(destination, f"{{}}-{REPORT_FILE}")
     strict = classes is not None or source.classes is not None
     used = tuple(classes if classes is not None else source.classes or ())
     with staged_folder(destination, REPORT_FILE) as folder:

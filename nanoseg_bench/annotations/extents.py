@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations import raster
-from nanoseg_bench.annotations.instance import Instance, Polygon, Rle
+from nanoseg_bench.annotations.instance import Instance, Rle
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -61,12 +61,6 @@ def extents_of(instances: Sequence[Instance]) -> Extents:
     np.maximum.at(boxes, (owners, 2), high[:, 0])
     np.maximum.at(boxes, (owners, 3), high[:, 1])
     return Extents(boxes, areas)
-
-
-def outer_box(polygons: Sequence[Polygon]) -> NDArray[np.float64]:
-    """((left, top), (right, bottom)) of polygons."""
-    points = np.concatenate([polygon.exterior for polygon in polygons])
-    return np.stack((points.min(axis=0), points.max(axis=0)))
 
 
 def place_of(instance: Instance) -> str:

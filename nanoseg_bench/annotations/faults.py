@@ -1,6 +1,7 @@
 """Files that cannot be used: what became of each, and how it is reported."""
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,16 +158,25 @@ class FaultReport:
         return sorted(rows, key=lambda row: (row["file"], row["message"]))
 
     def _relative(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.name
+        return _storable(path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.name)
 
     def _shorten(self, message: str) -> str:
         """The message without the folder, so that the report is the same wherever the data lie."""
-        return message.replace(f"{self.root}{os.sep}", "")
+        if self.root == Path():
+            return _storable(message)
+        # Not inside of a longer path: the root may be "data", and a file lie in /big/data.
+        folder = re.escape(f"{self.root}{os.sep}")
+        return _storable(re.sub(rf"(?<![^\s\"'(]){folder}", "", message))
 
 
 def _message(error: NanosegError) -> str:
     """All of it: a report is read when everything is to be mended."""
     return error.tell() if isinstance(error, SeveralFaultsError) else str(error)
+
+
+def _storable(text: str) -> str:
+    """The text, with what UTF-8 does not hold as an escape: names of files may be in another encoding."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def common_root(paths: Iterable[Path]) -> Path:

@@ -43,7 +43,7 @@ def _legal(name: str) -> str:
     if _RESERVED.fullmatch(stem):
         stem = f"_{stem}"
     if len(stem.encode("utf-8")) > _LONGEST_BYTES:
-        digest = hashlib.sha256(name.encode("utf-8")).hexdigest()[:8]
+        digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
         start = stem.encode("utf-8")[: _LONGEST_BYTES - 9].decode("utf-8", errors="ignore")
         stem = f"{start}-{digest}"
     return stem

@@ -10,18 +10,17 @@ import os
 import shutil
 import struct
 from dataclasses import dataclass, field
-from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
 from nanoseg_bench.images import open_image, read_with_notes
+from nanoseg_bench.images.png_header import PNG_SIGNATURE, png_chunks
 
 # Lossless at any level; a higher one costs more time than it saves space on noisy micrographs.
 _PNG_LEVEL = 3
-_PNG_START = b"\x89PNG\r\n\x1a\n"
 # Colour profiles and times change no pixel. Texts may hold a rotation; palettes, transparency and animation (PLTE of
 # an RGB image is a hint only, but rare) are read differently.
 _PNG_PLAIN_CHUNKS = frozenset(
@@ -83,7 +82,7 @@ def is_plain(path: Path) -> bool:
     try:
         # Unbuffered: a few bytes here and there are wanted of a PNG, not the 8 kB around each.
         with path.open("rb", buffering=0) as stream:
-            if stream.read(len(_PNG_START)) == _PNG_START:
+            if stream.read(len(PNG_SIGNATURE)) == PNG_SIGNATURE:
                 return _is_plain_png(stream)
         with path.open("rb") as buffered, open_image(buffered) as image:
             return _is_plain_image(image)
@@ -92,16 +91,10 @@ def is_plain(path: Path) -> bool:
         return False
 
 
-def _is_plain_png(stream: FileIO) -> bool:
+def _is_plain_png(stream: BinaryIO) -> bool:
     """By the chunks' headers; Pillow decodes the whole image to find what follows the pixels."""
-    position = len(_PNG_START)
     kind = b""
-    while kind != b"IEND":
-        stream.seek(position)
-        header = stream.read(8)
-        if len(header) < 8:
-            return False
-        length, kind = struct.unpack(">I4s", header)
+    for kind, _, _ in png_chunks(stream, len(PNG_SIGNATURE)):
         if kind not in _PNG_PLAIN_CHUNKS:
             return False
         if kind == b"IHDR":
@@ -110,8 +103,7 @@ def _is_plain_png(stream: FileIO) -> bool:
                 return False
         if kind == b"tEXt" and stream.read(16) == b"Raw profile type":
             return False
-        position += 12 + length
-    return True
+    return kind == b"IEND"
 
 
 def _is_plain_image(image: Image.Image) -> bool:

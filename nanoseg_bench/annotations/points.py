@@ -1,11 +1,17 @@
-"""Lists of positions that other programs and people give, as arrays: all doors have one bound and one reason."""
+"""Positions that other programs and people give, as outlines: all doors have one bound, one reason and one circle."""
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.json_values import FARTHEST, first_wrong_point
+
+CURVE_DEVIATION = 0.01
+"""Pixels between a circle or ellipse and its outline, at most."""
+
+_FEWEST_CURVE_POINTS, _MOST_CURVE_POINTS = 16, 8192
 
 
 def as_points(value: Any) -> NDArray[np.float64]:
@@ -28,6 +34,38 @@ def as_points(value: Any) -> NDArray[np.float64]:
     if farthest > FARTHEST:
         raise ValueError(f"a point lies {farthest:.3g} px away, outside of any micrograph")
     return points
+
+
+def as_outline(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Points as an outline: (N, 2) in pixels, without the point that closes it where there is one.
+
+    Raises:
+        ValueError: There are fewer than three different points; to be completed as that of ``as_points``.
+    """
+    different = len(np.unique(points, axis=0))
+    if different < 3:
+        raise ValueError(f"an outline needs at least 3 different points, this one has {different}")
+    return points[:-1] if (points[0] == points[-1]).all() else points
+
+
+def ellipse_outline(x: float, y: float, radius_x: float, radius_y: float, theta: float = 0.0) -> NDArray[np.float64]:
+    """The outline of an ellipse, (N, 2) in pixels, within ``CURVE_DEVIATION`` of it where 8192 points are enough.
+
+    A chord over the angle 2a lies r (1 - cos a) inside a circle; squeezing the circle brings it nearer.
+
+    Args:
+        x: Of the centre, px.
+        y: Likewise.
+        radius_x: Along the row where it is not turned, px, above 0.
+        radius_y: Along the column.
+        theta: By which it is turned, in radians, clockwise as seen.
+    """
+    half_angle = math.acos(1 - min(CURVE_DEVIATION / max(radius_x, radius_y), 0.5))
+    number = min(max(math.ceil(math.pi / half_angle), _FEWEST_CURVE_POINTS), _MOST_CURVE_POINTS)
+    angles = 2 * np.pi * np.arange(number) / number
+    along, across = radius_x * np.cos(angles), radius_y * np.sin(angles)
+    cosine, sine = math.cos(theta), math.sin(theta)
+    return np.stack((x + along * cosine - across * sine, y + along * sine + across * cosine), axis=1)
 
 
 def _reason(value: Any) -> str:

@@ -33,6 +33,17 @@ DataFormat = Annotated[str, AfterValidator(_known_format)]
 """How the data lie on disk: a format of annotations, or one of ``OWN_FORMATS``."""
 
 
+def _different(names: tuple[str, ...]) -> tuple[str, ...]:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise PydanticCustomError("names_twice", "{name} stands there twice", {"name": repr(twice)})
+    return names
+
+
+ClassNames = Annotated[tuple[str, ...], AfterValidator(_different)]
+"""Class names in the order of their indices."""
+
+
 class Checks(BaseModel):
     """What the data must hold when they are complete; a number that is left out is not checked.
 
@@ -79,8 +90,8 @@ class Card(BaseModel):
     title: str
     description: str
     format: DataFormat
-    classes: tuple[str, ...] = Field(min_length=1)
-    ood_classes: tuple[str, ...] = ()
+    classes: ClassNames = Field(min_length=1)
+    ood_classes: ClassNames = ()
     source: str
     revision: str
     licence: str

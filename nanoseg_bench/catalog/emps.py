@@ -12,6 +12,7 @@ from nanoseg_bench.images import image_size
 
 # The outlines of an image are one cell of the table, far beyond csv's 128 KiB.
 _LONGEST_CELL = 2**27
+_COLUMNS = ("filename", "doi", "locator")
 _NAMES_SHOWN = 5
 
 
@@ -95,18 +96,25 @@ def read_metadata(source: Path) -> list[dict[str, str]]:
     """Rows of ``metadata.csv``: ``filename``, ``doi``, ``locator`` (the figure).
 
     Raises:
-        DatasetError: The file is missing or lacks a column.
+        DatasetError: The file is missing, cut off, no CSV in UTF-8, or lacks a column.
     """
     path = source / "metadata.csv"
     if not path.is_file():
         raise DatasetError(f"{path}: missing; give the folder of the EMPS repository, with images/ and segmaps/")
     limit = csv.field_size_limit(_LONGEST_CELL)
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
-            lacking = {"filename", "doi", "locator"} - set(reader.fieldnames or ())
+            lacking = set(_COLUMNS) - set(reader.fieldnames or ())
             if lacking:
                 raise DatasetError(f"{path}: no column {', '.join(sorted(lacking))}; copy the file again")
-            return [{key: row[key] for key in ("filename", "doi", "locator")} for row in reader]
+            rows = [{column: row[column] for column in _COLUMNS} for row in reader]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: is no table in UTF-8 ({error}); copy the file again") from error
     finally:
         csv.field_size_limit(limit)
+    # What a short row lacks, the reader gives as None.
+    short = next((number for number, row in enumerate(rows, start=1) if None in row.values()), None)
+    if short is not None:
+        raise DatasetError(f"{path}: row {short} ends too early; copy the file again")
+    return rows

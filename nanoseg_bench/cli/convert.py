@@ -88,14 +88,14 @@ def run(arguments: argparse.Namespace) -> int:
     require_there({"": arguments.source, "--image-folder": arguments.image_folder}, "give the path of the annotations")
     _check(arguments)
     from nanoseg_bench.annotations.conversion import convert
-    from nanoseg_bench.staging import hold_folder
+    from nanoseg_bench.staging import beside, hold_folder
 
     destination: Path = arguments.destination
     classes = parse_classes(arguments.classes)
+    # Beside the destination, so that images can be linked into it.
+    extracted = beside(destination, ".{}.extracted")
     # Where nothing is replaced, the end of another call that writes there would be no use.
     with hold_folder(destination, wait=arguments.overwrite != "never"):
-        # Beside the destination, so that they can be linked into it.
-        extracted = destination.with_name(f".{destination.name}.extracted")
         _remove(extracted)  # what a kill left
         try:
             source = open_from(arguments, arguments.source, classes, extracted)

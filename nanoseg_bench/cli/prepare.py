@@ -352,6 +352,7 @@ def _set_name(arguments: argparse.Namespace) -> str:
 
 def _read(arguments: argparse.Namespace, out: Path, workers: int | None, open_pool: "OpenPool") -> "Inputs":
     from nanoseg_bench.preparation.inputs import dataset_inputs, own_inputs
+    from nanoseg_bench.staging import beside
 
     own = _own(arguments)
     if own is None:
@@ -372,7 +373,7 @@ def _read(arguments: argparse.Namespace, out: Path, workers: int | None, open_po
         arguments.source_format = "labelme"
     given = parse_classes(arguments.classes)
     # Where images go that exist only inside their JSON.
-    source = open_from(arguments, own, given, extract_to=out.with_name(f"{out.name}-images"))
+    source = open_from(arguments, own, given, extract_to=beside(out, "{}-images"))
     split_given = arguments.split_file is not None
     return own_inputs(source, own, given, keep_split=arguments.keep_split, split_given=split_given)
 

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from nanoseg_bench.fonts import families_for
+from nanoseg_bench.drawing.fonts import families_for
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from nanoseg_bench.drawing.axes import draw_outlines, show_micrograph
 from nanoseg_bench.drawing.charts import INK
 from nanoseg_bench.drawing.colours import class_colours, css
+from nanoseg_bench.drawing.fonts import families_for
 from nanoseg_bench.drawing.outlines import class_outlines
 from nanoseg_bench.explanation.explanation import Explanation, Map, Point, RoutingLayer, SnakeLayer
-from nanoseg_bench.fonts import families_for
 from nanoseg_bench.preparation.letterbox import PADDING_GREY
 
 if TYPE_CHECKING:

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+"""What a PNG begins with."""
+
 _START = struct.Struct(">8s I4s II BB")  # signature, length, IHDR, width, height, bits, colour type
 _START_BYTES = 33  # signature and all of IHDR
 _CHUNK = struct.Struct(">I4s")  # length of the content, kind
@@ -41,22 +43,24 @@ class PngHeader:
 def read_png_header(stream: BinaryIO) -> PngHeader | None:
     """The header of a PNG that begins where the stream does; None of any other file."""
     start = stream.read(_START_BYTES)
-    if len(start) < _START_BYTES or not start.startswith(_SIGNATURE):
+    if len(start) < _START_BYTES or not start.startswith(PNG_SIGNATURE):
         return None
     _, length, kind, width, height, bits, colour = _START.unpack_from(start)
-    if kind != b"IHDR" or length != _START_BYTES - len(_SIGNATURE) - _AROUND_CONTENT:
+    if kind != b"IHDR" or length != _START_BYTES - len(PNG_SIGNATURE) - _AROUND_CONTENT:
         return None
-    kept, last, headers = b"", b"", 1
-    for last, position, length in _chunks_behind(stream, _START_BYTES):
+    kept: list[bytes] = []
+    last, headers = b"", 1
+    for last, position, length in png_chunks(stream, _START_BYTES):
         headers += last == b"IHDR"
         if last == b"eXIf" or (last in _TEXTS and stream.read(_KEYWORD_BYTES).startswith(_ORIENTATION_KEYWORDS)):
             stream.seek(position)
-            kept += stream.read(length + _AROUND_CONTENT)
+            kept.append(stream.read(length + _AROUND_CONTENT))
     whole = headers == 1 and last == b"IEND"
-    return PngHeader(width, height, bits, colour, whole, start + kept + _NO_PIXELS if kept else b"")
+    without_pixels = b"".join((start, *kept, _NO_PIXELS)) if kept else b""
+    return PngHeader(width, height, bits, colour, whole, without_pixels)
 
 
-def _chunks_behind(stream: BinaryIO, position: int) -> Iterator[tuple[bytes, int, int]]:
+def png_chunks(stream: BinaryIO, position: int) -> Iterator[tuple[bytes, int, int]]:
     """Kind, position and length of the chunks from a position on, to the end of the image or of the file."""
     kind = b""
     while kind != b"IEND":

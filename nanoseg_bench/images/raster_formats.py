@@ -1,6 +1,7 @@
 """PNG, JPEG, BMP and WebP, and a Pillow image of any format to 8 bits."""
 
 import io
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,6 +21,9 @@ _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP", "PPM")
 _PNG_COLOUR_TYPES = (2, 4, 6)  # RGB, grey with alpha, RGBA
 _WITH_ALPHA = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _ORIENTATION = 0x0112
+
+# Images up to twice Pillow's limit are read (``errors.check_size``): its warning of those above it helps nobody.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 def open_image(source: Path | BinaryIO) -> Image.Image:

@@ -1,4 +1,4 @@
-"""The six questions to an image file, passed on to whoever knows its format."""
+"""What can be asked of an image file, passed on to whoever knows its format."""
 
 import io
 from pathlib import Path

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from nanoseg_bench.annotations.json_values import is_storable
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.files import visible_files
 from nanoseg_bench.images import IMAGE_SUFFIXES
@@ -19,7 +20,7 @@ def find_images(given: Sequence[Path], out: Path) -> list[Path]:
         out: Folder that will be written.
 
     Raises:
-        UsageError: There is no image, or ``out`` would be read the next time.
+        UsageError: There is no image, or ``out`` would be read the next time, or a path is not in UTF-8.
     """
     sources: list[Path] = []
     for path in given:
@@ -31,4 +32,7 @@ def find_images(given: Sequence[Path], out: Path) -> list[Path]:
     once: dict[str, Path] = {}
     for path in sources:
         once.setdefault(os.path.realpath(path), path.absolute())
+    odd = next((path for path in once.values() if not is_storable(str(path))), None)
+    if odd is not None:
+        raise UsageError(f"{odd}: the path is not in UTF-8, in which results name their image; rename it")
     return list(once.values())

@@ -7,11 +7,10 @@ Regression of the Distance Map, IEEE Trans. Med. Imaging 38 (2019) 448-459, regr
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from nanoseg_bench.models.pixels import distance_to_background
+from nanoseg_bench.models.pixels import distance_to_edge
 from nanoseg_bench.models.process_group import summed
 
 
@@ -25,23 +24,11 @@ def depth_map(owner: Tensor) -> Tensor:
             the batch; 0 outside of all.
     """
     owners = owner.cpu().numpy()
-    distance = np.stack([_distance_to_edge(each) for each in owners])
+    distance = np.stack([distance_to_edge(each) for each in owners])
     largest = np.zeros(int(owners.max()) + 1, dtype=np.float32)
     np.maximum.at(largest, owners.ravel(), distance.ravel())
     depth = np.divide(distance, largest[owners], out=np.zeros_like(distance), where=owners > 0)
     return torch.from_numpy(depth).to(owner.device)
-
-
-def _distance_to_edge(owner: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Pixels from a pixel's centre to the edge of its particle; touching particles have their edge between pixels."""
-    edge = np.zeros(owner.shape, dtype=bool)
-    for axis in (0, 1):
-        differ = np.diff(owner, axis=axis) != 0
-        before, after = (slice(None, -1), slice(1, None)) if axis == 0 else (np.s_[:, :-1], np.s_[:, 1:])
-        edge[before] |= differ
-        edge[after] |= differ
-    # The centre of a pixel at the edge lies half a pixel inside.
-    return distance_to_background((owner > 0) & ~edge) + np.float32(0.5)
 
 
 def depth_loss(logits: Tensor, depth: Tensor, counted: Tensor) -> Tensor:

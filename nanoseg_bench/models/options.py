@@ -5,9 +5,9 @@ that runs can be compared without the libraries that train them.
 """
 
 from collections.abc import Mapping
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nanoseg_bench.errors import RecipeError
 from nanoseg_bench.models.recipe import Prediction, Recipe, Training, explain
@@ -89,6 +89,17 @@ class SemanticOptions(PostProcessing):
         description="With `distance`: least learnt depth, 1 in the middle of a particle and 0 at its edge, at which a "
         "particle of its own begins; `neck` then is that of the depth.",
     )
+    score: Prediction[Literal["foreground", "fit"]] = Field(
+        default="foreground",
+        description="A particle's score: its mean foreground probability, or with `distance` that times the `fit` of "
+        "the learnt depth to its outline.",
+    )
+
+    @model_validator(mode="after")
+    def _fit_needs_a_depth(self) -> Self:
+        if self.score == "fit" and not self.distance:
+            raise ValueError("score: fit is that of the learnt depth; set distance: true with it, or score: foreground")
+        return self
 
 
 class YoloOptions(Options):

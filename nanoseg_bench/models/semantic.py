@@ -134,11 +134,12 @@ class SemanticModel(TorchModel):
     ) -> list[Instance]:
         foreground = _on_canvas(1 - probabilities[0], seen, canvas)
         of_classes = np.stack([_on_canvas(plane, seen, canvas) for plane in probabilities[1:]])
-        split = None
+        split = rating = None
         if depth is not None:
             on_canvas = _on_canvas(depth, seen, canvas)
             split = partial(split_at_middles, depth=on_canvas, middle=self.options.middle, neck=self.options.neck)
-        found = instances_from_probability(foreground, canvas, of_classes, self.options, split)
+            rating = on_canvas if self.options.score == "fit" else None
+        found = instances_from_probability(foreground, canvas, of_classes, self.options, split, rating)
         return restore_instances(found, canvas, self.classes, self.max_detections)
 
 

@@ -18,7 +18,7 @@ from nanoseg_bench.parallel import OpenPool, default_workers, open_processes
 from nanoseg_bench.preparation.prepared_set import ASIDE
 from nanoseg_bench.preparation.set_names import NANOSYNTH
 from nanoseg_bench.preparation.split import read_split_file
-from nanoseg_bench.staging import check_replaceable, recover_folder, staged_folder
+from nanoseg_bench.staging import beside, check_replaceable, recover_folder, staged_folder
 from nanoseg_bench.synthesis.nanosynth import GENERATOR_VERSION, PUBLISHED_IMAGES, write_nanosynth
 
 _SOURCE_MARKER = "source.json"
@@ -131,7 +131,7 @@ def dataset_inputs(
                 "the literature; give --split 8:1:1 for a set of your own"
             )
     if name == NANOSYNTH:
-        source = out.with_name(f"{out.name}-source")
+        source = beside(out, "{}-source")
         render = partial(write_nanosynth, workers=workers or default_workers(), open_pool=open_pool)
         _render(render, card, source, images or PUBLISHED_IMAGES, seed, easy=easy, overwrite=overwrite)
         ood, hrtem = (open_labelme(source / part).entries if (source / part).is_dir() else () for part in ASIDE)

@@ -24,7 +24,7 @@ from nanoseg_bench.preparation.report import PrepareReport
 from nanoseg_bench.preparation.shard_writing import in_bytes
 from nanoseg_bench.preparation.tiling import in_tiles
 from nanoseg_bench.preparation.writing import write_set
-from nanoseg_bench.staging import hold_folder, recover_folder, scratch_folder, staged_folder
+from nanoseg_bench.staging import beside, hold_folder, recover_folder, scratch_folder, staged_folder
 from nanoseg_bench.wording import counted, shortened
 
 _LOG = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def prepare(
         paths = [entry.path for entry in (*entries, *ood, *hrtem)]
         report = PrepareReport(root=common_root([*paths, *unannotated]), unannotated=list(unannotated))
         report.of_files = list(problems)
-        failure_report = out.with_name(f"{out.name}-prepare_report.json")
+        failure_report = beside(out, "{}-prepare_report.json")
         scratch = stack.enter_context(scratch_folder(out))
         root = None if existing is not None else stack.enter_context(staged_folder(out, MARKER))
         # Last, so that it is left first: no worker writes into a folder that is being taken away.

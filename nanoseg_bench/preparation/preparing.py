@@ -21,7 +21,7 @@ from nanoseg_bench.preparation.set_names import NANOSYNTH, dataset_name, set_nam
 from nanoseg_bench.preparation.shard_writing import parse_size
 from nanoseg_bench.preparation.split import parse_ratios, read_split_file
 from nanoseg_bench.preparation.tiling import LEAST_TILE
-from nanoseg_bench.staging import hold_folder
+from nanoseg_bench.staging import beside, hold_folder
 from nanoseg_bench.storage import require_folder
 
 PREVIEW = "preview.html"
@@ -144,7 +144,7 @@ def prepare_micrographs(
                 own,
                 format,
                 image_folder=_path(image_folder),
-                extract_to=folder.with_name(f"{folder.name}-images"),
+                extract_to=beside(folder, "{}-images"),
                 classes=classes,
                 skip_faulty=skip_faulty,
             )

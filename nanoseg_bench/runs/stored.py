@@ -25,9 +25,9 @@ from nanoseg_bench.runs.failure import Outcome
 from nanoseg_bench.runs.folder import LOG_FILE, OPERATING_POINT_FILE, OUTCOME_FILE, REPLACED
 from nanoseg_bench.runs.plan import RunSpec
 from nanoseg_bench.runs.record import WRITTEN_BY
+from nanoseg_bench.runs.stored_writer import BEAT, Writer, is_writer, last_writer
 from nanoseg_bench.seals import unsealed
 from nanoseg_bench.storage import StoredFolder, cache_folder, named, this_machine
-from nanoseg_bench.stored_writer import BEAT, Writer, is_writer, last_writer
 
 _LOG = logging.getLogger(__name__)
 

@@ -540,3 +540,16 @@ def test_a_class_of_which_every_image_is_refused_ends_the_conversion(tmp_path):
         convert(source, tmp_path / "out", "yolo", max_loss=0.1, workers=1)
     report = convert(source, tmp_path / "out", "yolo", max_loss=0.1, on_error="skip", workers=1)
     assert report.classes == ("cube", "ring") and [row["name"] for row in report.images] == ["b"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes")
+def test_a_name_in_another_encoding_is_told(folder, tmp_path):
+    latin = os.fsdecode(b"caf\xe9")
+    for suffix in (".json", ".png"):
+        (folder / f"a{suffix}").rename(folder / f"{latin}{suffix}")
+    with pytest.raises(AnnotationError, match="name of the file is not in UTF-8; rename it"):
+        convert(open_source(folder), tmp_path / "out", "coco", workers=1)
+    told = json.loads((tmp_path / f"out-{REPORT_FILE}").read_text())["problems"]
+    assert [each["file"] for each in told] == ["caf\\udce9.json"]
+    report = convert(open_source(folder), tmp_path / "out", "coco", on_error="skip", workers=1)
+    assert report.totals["images"] == 3 and read_report(tmp_path / "out")["problems"] == told

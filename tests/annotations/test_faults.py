@@ -80,3 +80,23 @@ def test_the_report_holds_all_faults(tmp_path):
     assert row["file"] == "a.json"
     assert row["message"].splitlines()[0] == "a.json: 9 faults:"
     assert row["message"].splitlines()[-1].strip() == "shape 8 is open"
+
+
+@pytest.mark.parametrize(
+    ("root", "message", "shortened"),
+    [
+        (
+            "data",
+            "data/a.json: its image data/b.png is (data/b.png, 'data/b.png')",
+            "a.json: its image b.png is (b.png, 'b.png')",
+        ),
+        ("data", "data/a.json: its image /big/data/b.png is a link", "a.json: its image /big/data/b.png is a link"),
+        ("data", "data/a.json: annotates mydata/b.png", "a.json: annotates mydata/b.png"),
+        (".", "a.json: its image ../images/b.png is a link", "a.json: its image ../images/b.png is a link"),
+        ("/x", "/x/a.json: and so does /x/x/b.json", "a.json: and so does x/b.json"),
+    ],
+)
+def test_only_the_folder_itself_is_left_out_of_messages(root, message, shortened):
+    report = FaultReport(root=Path(root))
+    report.add_problem(Problem("a", Path(root) / "a.json", AnnotationError(message)))
+    assert report._rows(report.problems) == [{"file": "a.json", "message": shortened}]

@@ -49,3 +49,8 @@ def test_an_ending_is_never_cut():
     (stem,) = take(["x" * 300])
     assert unique.take("x" * 300, "-aug01") == f"{stem}-aug01"
     assert unique.take("x" * 300, "-AUG01") == f"{stem}-AUG01-2"
+
+
+def test_names_in_another_encoding_become_legal():
+    (short, long) = take(["caf\udce9", "x" * 300 + "\udce9"])
+    assert short == "caf_" and re.fullmatch("x+-[0-9a-f]{8}", long)

@@ -31,6 +31,7 @@ def test_a_card_is_frozen(card):
         ({"license": "MIT"}, "license: Extra inputs"),
         ({"format": "pascal-voc"}, "format: "),
         ({"classes": []}, "classes: "),
+        ({"classes": ["cube", "rod", "cube"]}, "classes: 'cube' stands there twice"),
         ({"name": "Not Kebab"}, "name: "),
         ({"checks": {"images": "many"}}, "checks.images: "),
         ({"default_split": "v2"}, "default_split 'v2' is not one of"),

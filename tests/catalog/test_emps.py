@@ -35,6 +35,14 @@ def test_missing_files_are_named(emps_folder):
     (emps_folder / "metadata.csv").write_text("filename,regions\na.png,1\n")
     with pytest.raises(DatasetError, match=r"metadata\.csv: no column doi, locator"):
         open_emps(emps_folder, "particle")
+    head = "filename,doi,locator\n"
+    for content, message in (
+        (f"{head}a.png,10.1/x,gr1\nb.png,10", "row 2 ends too early"),
+        (f"{head}a.png,10.1/x,\udcff", "is no table in UTF-8"),
+    ):
+        (emps_folder / "metadata.csv").write_bytes(content.encode("utf-8", "surrogateescape"))
+        with pytest.raises(DatasetError, match=rf"metadata\.csv: {message}.*copy the file again"):
+            open_emps(emps_folder, "particle")
     (emps_folder / "metadata.csv").unlink()
     with pytest.raises(DatasetError, match=r"metadata\.csv: missing"):
         open_emps(emps_folder, "particle")

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,7 +105,7 @@ def test_faults_and_losses(folder, tmp_path, capsys):
     assert (tmp_path / "out" / "labels" / "b.txt").read_text().startswith("1 ")
 
 
-def test_usage_errors(folder, tmp_path, capsys):
+def test_usage_errors(folder, tmp_path, capsys, monkeypatch):
     for more, message in (
         (["--max-loss", "1.5"], "--max-loss 1.5"),
         (["--classes", "a,a"], "--classes 'a,a'"),
@@ -112,6 +113,7 @@ def test_usage_errors(folder, tmp_path, capsys):
         (["--label-attribute", "type"], "label attribute"),
         (["--image-folder", str(folder)], "image folder"),
         (["--threshold", "128", "--min-area", "4"], "--threshold, --min-area: for masks"),
+        (["--label", "cube", "--connectivity", "4"], "--connectivity, --label: for masks"),
         (["--invert", "--mask-kind", "classes"], "--invert: "),
     ):
         assert run(folder, tmp_path / "out", "--to", "yolo", *more) == 2
@@ -121,6 +123,10 @@ def test_usage_errors(folder, tmp_path, capsys):
     assert "lies inside" in capsys.readouterr().err
     assert run(tmp_path / "none", tmp_path / "out", "--to", "yolo") == 2
     assert "no such" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    assert run(folder, ".", "--to", "yolo") == 1
+    assert "is the current folder" in capsys.readouterr().err and not any(Path().iterdir())
     with pytest.raises(SystemExit) as caught:
         run(folder, tmp_path / "out", "--to", "voc")
     assert caught.value.code == 2

@@ -579,3 +579,11 @@ def test_folds_do_not_go_with_a_given_split(own, tmp_path, capsys):
     assert run(own, tmp_path / "set", "--folds", "6", "--group-by", "regex:^(s[0-9])_") == 1
     assert "--folds 6: there are 5 source groups" in capsys.readouterr().err
     assert not (tmp_path / "set").exists()
+
+
+def test_the_current_folder_is_not_replaced(own, tmp_path, monkeypatch, capsys):
+    (tmp_path / "new").mkdir()
+    monkeypatch.chdir(tmp_path / "new")
+    assert main(["prepare", str(own), "--out", "."]) == 1
+    assert "is the current folder" in capsys.readouterr().err
+    assert not list((tmp_path / "new").iterdir()) and not list(tmp_path.glob(".*"))

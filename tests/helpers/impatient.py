@@ -20,7 +20,7 @@ def main(arguments):
 
         training._SECONDS_BETWEEN_CHECKPOINTS = 0.2
         return job._main(Path(arguments[1]))
-    from nanoseg_bench import stored_writer
+    from nanoseg_bench.runs import stored_writer
 
     stored_writer.LEASE, stored_writer.BEAT = 8.0, 0.5
     from nanoseg_bench.cli import main as command_line

@@ -1,5 +1,6 @@
 import struct
 import sys
+import time
 import zlib
 
 import cv2
@@ -70,6 +71,13 @@ def test_png_size_is_read_without_the_pixels(png):
     assert image_size(png) == (30, 20)
     with pytest.raises(ImageError, match=r"a\.png"):
         read_image(png)
+
+
+def test_many_chunks_that_may_turn_it_take_no_time(png):
+    png.write_bytes(with_chunk(png.read_bytes(), chunk(b"eXIf", exif(6)) * 200_000, b"IDAT"))
+    start = time.process_time()
+    assert image_size(png) == (20, 30)
+    assert time.process_time() - start < 10
 
 
 def test_png_that_claims_too_much(png):
@@ -186,3 +194,12 @@ def test_plain_images_need_no_further_library():
 
     code = "import sys, nanoseg_bench.images; print(sorted({'cv2', 'tifffile', 'rsciio', 'h5py'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_large_image_is_read_without_a_warning_of_pillow(tmp_path):
+    import subprocess
+
+    Image.new("1", (9500, 9500)).save(tmp_path / "a.png")
+    code = "import sys; from nanoseg_bench.images import read_image; print(read_image(sys.argv[1]).shape)"
+    end = subprocess.run([sys.executable, "-c", code, tmp_path / "a.png"], capture_output=True, text=True, check=True)
+    assert (end.stdout, end.stderr) == ("(9500, 9500)\n", "")

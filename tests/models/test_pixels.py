@@ -1,10 +1,13 @@
 import numpy as np
 import pytest
+import torch
 from scipy import ndimage
 
 from nanoseg_bench.annotations.raster import rle_to_mask
+from nanoseg_bench.models.depth import depth_map
 from nanoseg_bench.models.pixels import (
     PostProcessing,
+    depth_fit,
     distance_to_background,
     fill_small_holes,
     instances_from_probability,
@@ -117,6 +120,34 @@ def test_distances_are_exact_wherever_the_mask_lies_in_memory():
     for size in range(1, 60_000, 3_000):
         blocks.append(np.empty(size, dtype=np.uint8))  # moves what is allocated next
         assert np.array_equal(distance_to_background(mask), exact)
+
+
+def test_a_depth_fits_the_particle_that_it_was_learnt_of_and_no_other():
+    owner = np.zeros((160, 160), dtype=np.int64)
+    owner[disc(60, 80, 25)] = 1
+    owner[disc(90, 80, 25) & (owner == 0)] = 2  # touches the first
+    owner[disc(80, 2, 12)] = 3  # cut by the canvas
+    labels = owner.astype(np.int32)
+    windows = ndimage.find_objects(labels)
+    depth = depth_map(torch.from_numpy(owner)[None])[0].numpy()
+    for number, window in enumerate(windows, start=1):
+        assert depth_fit(labels, number, window, depth) == pytest.approx(1, abs=1e-6)
+        assert depth_fit(labels, number, window, 0.5 * depth) == pytest.approx(0.5, abs=1e-6)
+        assert depth_fit(labels, number, window, 0 * depth) == 0
+    both = np.where(labels == 2, 1, labels)  # two particles taken for one
+    assert depth_fit(both, 1, ndimage.find_objects(both)[0], depth) < 0.8
+    half = np.where(np.arange(160) < 60, labels, 0)  # half a particle taken for one
+    assert depth_fit(half, 1, ndimage.find_objects(half)[0], depth) < 0.7
+    everything = np.ones((20, 30), dtype=np.int32)
+    assert depth_fit(everything, 1, np.s_[0:20, 0:30], np.full((20, 30), 0.25, dtype=np.float32)) == 0.25
+
+
+def test_a_particle_is_as_sure_as_its_pixels_and_its_depth_allow():
+    foreground = as_probability(disc(60, 80, 25))
+    depth = depth_map(torch.from_numpy(disc(60, 80, 25).astype(np.int64))[None])[0].numpy()
+    (plain,) = instances_from_probability(foreground, SQUARE)
+    (rated,) = instances_from_probability(foreground, SQUARE, depth=0.5 * depth)
+    assert rated.score == pytest.approx(0.5 * plain.score) and np.array_equal(rated.mask, plain.mask)
 
 
 def test_middles_cut_what_the_outline_does_not():

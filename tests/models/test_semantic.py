@@ -10,7 +10,7 @@ from nanoseg_bench.models.otsu import Otsu
 from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.semantic import SemanticModel, class_map, dice_loss, owners
 
-CASES = [("unet", False), ("unet", True), ("deeplabv3plus", True)]
+CASES = [("unet", {}), ("unet", {"distance": True}), ("deeplabv3plus", {"distance": True, "score": "fit"})]
 """Both networks, and what they learn in both ways."""
 PASSED = Deadline(at=0.0, limit="1s")
 SHORT = {"canvas": 64, "images_seen": 8, "images_per_epoch": 4}
@@ -30,14 +30,14 @@ def pixel_iou(predicted, truth) -> float:
     return float((ours & theirs).sum() / (ours | theirs).sum())
 
 
-@pytest.mark.parametrize(("name", "distance"), CASES)
-def test_fit_predict_load(name, distance, prepared_set, test_images, tmp_path):
-    model = make(name, prepared_set, options={"distance": distance}, **SHORT)
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_fit_predict_load(name, options, prepared_set, test_images, tmp_path):
+    model = make(name, prepared_set, options=options, **SHORT)
     report = model.fit(prepared_set, FitContext(tmp_path))
     assert report.images_seen == 8
     predictions = model.predict(test_images)
     assert len(predictions) == len(test_images)
-    fresh = make(name, prepared_set, options={"distance": distance}, **SHORT)
+    fresh = make(name, prepared_set, options=options, **SHORT)
     fresh.load(report.checkpoint, "cpu")
     for ours, theirs, image in zip(predictions, fresh.predict(test_images), test_images, strict=True):
         assert [(i.label, i.score, i.region) for i in ours] == [(i.label, i.score, i.region) for i in theirs]
@@ -49,9 +49,9 @@ def test_fit_predict_load(name, distance, prepared_set, test_images, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "distance"), CASES)
-def test_learns_to_find_particles_and_their_classes(name, distance, prepared_set, test_images, tmp_path):
-    model = make(name, prepared_set, images_seen=240, images_per_epoch=240, options={"distance": distance})
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_learns_to_find_particles_and_their_classes(name, options, prepared_set, test_images, tmp_path):
+    model = make(name, prepared_set, images_seen=240, images_per_epoch=240, options=options)
     model.fit(prepared_set, FitContext(tmp_path))
     (found,) = model.predict(test_images)
     truth = prepared_set.truth("test")[test_images[0].name]
@@ -78,6 +78,11 @@ def test_batch_normalisation_needs_two_images(prepared_set, tmp_path):
 def test_a_canvas_that_the_encoder_cannot_halve_is_refused(prepared_set):
     with pytest.raises(RecipeError, match="canvas 100 must be a multiple of 32"):
         make("unet", prepared_set, canvas=100)
+
+
+def test_a_fit_without_a_depth_is_refused(prepared_set):
+    with pytest.raises(RecipeError, match=r"unet.*score: fit is that of the learnt depth; set distance: true"):
+        make("unet", prepared_set, options={"score": "fit"})
 
 
 def test_predict_needs_weights(prepared_set, test_images):

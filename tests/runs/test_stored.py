@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from nanoseg_bench import stored_writer
 from nanoseg_bench.errors import StorageError
 from nanoseg_bench.files import read_json, write_json
+from nanoseg_bench.runs import stored_writer
 from nanoseg_bench.runs.failure import Outcome
 from nanoseg_bench.runs.record import WRITTEN_BY, read_record
 from nanoseg_bench.runs.stored import Shared, StoredRecords, StoredRuns, stored_sets

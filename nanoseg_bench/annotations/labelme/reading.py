@@ -99,7 +99,7 @@ def open_labelme(folder: Path, extract_to: Path | None = None) -> Source:
     return Source("labelme", tuple(entries), unannotated=_unannotated(folder, documents, images))
 
 
-def read_labelme(path: Path, image_root: Path | None = None) -> Micrograph:
+def read_labelme(path: Path, image: Path | None = None) -> Micrograph:
     """Read one LabelMe JSON, of any release, with its image's size.
 
     Shapes of the same label and ``group_id`` are one Instance of several parts. Lines and points have no area; they
@@ -110,8 +110,8 @@ def read_labelme(path: Path, image_root: Path | None = None) -> Micrograph:
 
     Args:
         path: The JSON file.
-        image_root: A second folder to look for the image, after the JSON's own. In each, ``imagePath`` is tried, then
-            its file name alone, then the JSON's own name with an image suffix.
+        image: Its image, where that is known. Else it is looked for in the folder of the JSON: by ``imagePath``, then
+            by its file name alone, then by the JSON's own name with an image suffix.
 
     Raises:
         NotAnAnnotationError: The file is JSON of something else.
@@ -120,7 +120,8 @@ def read_labelme(path: Path, image_root: Path | None = None) -> Micrograph:
         ImageError: The image cannot be read.
     """
     document = _read_document(path)
-    image_path, notes = _find_image(path, document.get("imagePath"), image_root)
+    stated = document.get("imagePath")
+    image_path, notes = _find_image(path, stated) if image is None else (image, _note_of_other_image(stated, image))
     width, height = image_size(image_path)
     _check_size(path, document, image_path, width, height)
     extras = _read_extras(path, document.get("nanoseg"))
@@ -226,26 +227,20 @@ def _read_document(path: Path) -> dict[str, Any]:
     return document
 
 
-def _find_image(path: Path, image_path: Any, image_root: Path | None) -> tuple[Path, tuple[str, ...]]:
+def _find_image(path: Path, image_path: Any) -> tuple[Path, tuple[str, ...]]:
     """The image of a JSON, and a note where it is not the one that the file names."""
-    # LabelMe on Windows wrote back-slashes until 5.1.
-    stored = image_path.replace("\\", "/") if isinstance(image_path, str) else ""
-    named = PurePosixPath(stored).name if stored.lower().endswith(IMAGE_SUFFIXES) else ""
-    stem = path.stem
+    stored, named = _stated_image(image_path)
+    folder, stem = path.parent, path.stem
     own = [stem + case for suffix in IMAGE_SUFFIXES for case in (suffix, suffix.upper())]
-    folders = [path.parent] if image_root is None else [path.parent, image_root]
-    for folder in folders:
-        for candidate in [stored, named, *own] if named else own:
-            found = find_file(folder, candidate)
-            if found is None:
-                continue
-            if named and not same_name(found.name, named):
-                return found, (f"its image {_as_stored(image_path)} is missing; took {found.name}{OF_ITS_NAME}",)
-            if not same_name(PurePosixPath(named).stem, stem):
-                return found, _note_of_own_image(path, found, own)
-            return found, ()
-    told = (unusable_image(folder, name) for folder in folders for name in (stored, stem))
-    unusable = next(filter(None, told), "")
+    for candidate in [stored, named, *own] if named else own:
+        found = find_file(folder, candidate)
+        if found is None:
+            continue
+        notes = _note_of_other_image(image_path, found)
+        if not notes and not same_name(PurePosixPath(named).stem, stem):
+            notes = _note_of_own_image(path, found, own)
+        return found, notes
+    unusable = next(filter(None, (unusable_image(folder, name) for name in (stored, stem))), "")
     if unusable:
         raise MissingImageError(f"{path}: its image {unusable}")
     states = isinstance(image_path, str) and image_path.strip()
@@ -259,6 +254,20 @@ def _find_image(path: Path, image_path: Any, image_root: Path | None) -> tuple[P
 def _as_stored(image_path: str) -> str:
     """In quotes, with back-slashes as they are; what would command a terminal stays escaped."""
     return repr(image_path).replace("\\\\", "\\")
+
+
+def _stated_image(image_path: Any) -> tuple[str, str]:
+    """The path of its image that a JSON states, with ``/``, and its last part; that is empty where it is no image's."""
+    # LabelMe on Windows wrote back-slashes until 5.1.
+    stored = image_path.replace("\\", "/") if isinstance(image_path, str) else ""
+    return stored, PurePosixPath(stored).name if stored.lower().endswith(IMAGE_SUFFIXES) else ""
+
+
+def _note_of_other_image(image_path: Any, taken: Path) -> tuple[str, ...]:
+    named = _stated_image(image_path)[1]
+    if not named or same_name(taken.name, named):
+        return ()
+    return (f"its image {_as_stored(image_path)} is missing; took {taken.name}{OF_ITS_NAME}",)
 
 
 def _note_of_own_image(path: Path, found: Path, own: Sequence[str]) -> tuple[str, ...]:
@@ -418,8 +427,8 @@ def _read_or_extract(path: Path, extract_to: Path | None) -> Micrograph:
     except MissingImageError:
         if extract_to is None or embedded_image(path) is None:
             raise
-    extract_embedded_image(path, extract_to)
-    return read_labelme(path, extract_to)
+    # Not looked for: in that folder, what ``imagePath`` names may be the image of another JSON.
+    return read_labelme(path, extract_embedded_image(path, extract_to))
 
 
 def _visible_files(folder: Path) -> tuple[list[str], list[str]]:
@@ -453,7 +462,7 @@ def _unannotated(folder: Path, documents: Sequence[str], images: Sequence[str]) 
             continue
         path = folder / name
         try:
-            named.add(os.path.realpath(_find_image(path, _read_document(path).get("imagePath"), None)[0]))
+            named.add(os.path.realpath(_find_image(path, _read_document(path).get("imagePath"))[0]))
         except AnnotationError:
             continue  # reported when the file's turn comes
     return tuple(path for path in candidates if os.path.realpath(path) not in named)

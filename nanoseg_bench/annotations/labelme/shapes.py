@@ -2,7 +2,6 @@
 
 import base64
 import io
-import math
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
@@ -13,7 +12,7 @@ from PIL import Image
 
 from nanoseg_bench.annotations.instance import Polygon, Rle
 from nanoseg_bench.annotations.json_values import FARTHEST
-from nanoseg_bench.annotations.points import as_points
+from nanoseg_bench.annotations.points import CURVE_DEVIATION, as_outline, as_points, ellipse_outline
 from nanoseg_bench.annotations.raster import mask_to_rle, window_to_rle
 from nanoseg_bench.errors import AnnotationError
 from nanoseg_bench.images import open_image
@@ -23,8 +22,6 @@ WITHOUT_AREA = ("line", "linestrip", "point", "points")
 
 # A mask that reaches over the image's edge is cut; one of another magnitude is an attack or a mistake.
 _LARGEST_MASK = 4
-_CIRCLE_DEVIATION = 0.01
-_MOST_CIRCLE_POINTS = 8192
 _QUADRILATERALS = ("oriented_rectangle", "rotation")
 _WITH_AREA = ("polygon", "rectangle", "circle", *_QUADRILATERALS, "mask")
 
@@ -120,13 +117,12 @@ def _exactly(points: NDArray[np.float64], number: int, kind: str, where: str) ->
 
 
 def _outline(points: NDArray[np.float64], where: str) -> NDArray[np.float64]:
-    if len(np.unique(points, axis=0)) < 3:
-        count = len(np.unique(points, axis=0))
+    try:
+        return as_outline(points)
+    except ValueError as error:
         raise AnnotationError(
-            f"{where}: an outline needs at least 3 different points, this one has {count}; "
-            "open the file in LabelMe and draw the shape again or delete it"
-        )
-    return points[:-1] if (points[0] == points[-1]).all() else points
+            f"{where}: {error}; open the file in LabelMe and draw the shape again or delete it"
+        ) from error
 
 
 def _rectangle(corners: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -135,13 +131,10 @@ def _rectangle(corners: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _circle(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Centre and a point on the circle to a polygon: a chord over the angle 2a lies r (1 - cos a) inside."""
-    centre, rim = points
-    radius = max(float(np.hypot(*(rim - centre))), _CIRCLE_DEVIATION)
-    half_angle = max(math.acos(1 - min(_CIRCLE_DEVIATION / radius, 0.5)), math.pi / _MOST_CIRCLE_POINTS)
-    number = max(math.ceil(math.pi / half_angle), 16)
-    angles = 2 * np.pi * np.arange(number) / number
-    return np.asarray(centre + radius * np.stack((np.cos(angles), np.sin(angles)), axis=1), dtype=np.float64)
+    """Centre and a point on the circle to a polygon."""
+    (x, y), (rim_x, rim_y) = points.tolist()
+    radius = max(float(np.hypot(rim_x - x, rim_y - y)), CURVE_DEVIATION)
+    return ellipse_outline(x, y, radius, radius)
 
 
 def _mask(shape: dict[str, Any], height: int, width: int, where: str) -> Rle:

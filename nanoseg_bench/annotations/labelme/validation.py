@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.errors import NotAnAnnotationError
-from nanoseg_bench.annotations.extents import outer_box, place_of
+from nanoseg_bench.annotations.extents import extents_of, place_of
 from nanoseg_bench.annotations.faults import SeveralFaultsError
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Rle
 from nanoseg_bench.annotations.labelme.reading import OF_ITS_NAME, open_labelme
@@ -210,7 +210,7 @@ def _check_twins(
 def _is_outside(instance: Instance, micrograph: Micrograph) -> bool:
     if isinstance(instance.region, Rle):
         return False
-    (left, top), (right, bottom) = outer_box(instance.region)
+    left, top, right, bottom = extents_of([instance]).boxes[0]
     return bool(right <= 0 or bottom <= 0 or left >= micrograph.width or top >= micrograph.height)
 
 

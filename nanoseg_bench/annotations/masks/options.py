@@ -13,6 +13,8 @@ ANCHORS = ("top", "bottom")
 
 CONNECTIVITIES = (4, 8)
 
+DEFAULT_CONNECTIVITY, DEFAULT_LABEL = 8, "particle"
+
 
 @dataclass(frozen=True, slots=True)
 class MaskOptions:
@@ -36,10 +38,10 @@ class MaskOptions:
     kind: str = "auto"
     threshold: float | None = None
     invert: bool = False
-    connectivity: int = 8
+    connectivity: int = DEFAULT_CONNECTIVITY
     min_area: int = 1
     anchor: str | None = None
-    label: str | None = "particle"
+    label: str | None = DEFAULT_LABEL
     names: tuple[tuple[int, str], ...] = field(default=())
 
     def __post_init__(self) -> None:
@@ -58,8 +60,10 @@ class MaskOptions:
             "--mask-kind": self.kind != "auto" and self.threshold is None and not self.invert,
             "--threshold": self.threshold is not None,
             "--invert": self.invert,
+            "--connectivity": self.connectivity != DEFAULT_CONNECTIVITY,
             "--min-area": self.min_area > 1,
             "--anchor": self.anchor is not None,
+            "--label": bool(self.names) or self.label not in (None, DEFAULT_LABEL),
         }
         return [flag for flag, used in flags.items() if used]
 
@@ -69,10 +73,10 @@ def mask_options(
     *,
     threshold: float | None = None,
     invert: bool = False,
-    connectivity: int = 8,
+    connectivity: int = DEFAULT_CONNECTIVITY,
     min_area: int = 1,
     anchor: str | None = None,
-    label: str | None = "particle",
+    label: str | None = DEFAULT_LABEL,
     classes: Sequence[str] | None = None,
 ) -> MaskOptions:
     """The options as a user gives them, each explained with ``MaskOptions``.

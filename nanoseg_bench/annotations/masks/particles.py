@@ -126,6 +126,15 @@ def values_to_instances(values: NDArray[Any], label: str | None) -> list[Instanc
         values: (H, W) whole numbers, not negative.
         label: Class name of all.
     """
+    return [Instance(label, region) for region in regions_of_values(values)]
+
+
+def regions_of_values(values: NDArray[Any]) -> list[Rle]:
+    """The pixels of every value but 0, in their order.
+
+    Args:
+        values: (H, W) whole numbers, not negative.
+    """
     if values.max() > _MOST_WINDOWS:
         # The windows come as a list as long as the highest number: count the numbers that occur instead.
         found, numbers = np.unique(values, return_inverse=True)
@@ -133,7 +142,7 @@ def values_to_instances(values: NDArray[Any], label: str | None) -> list[Instanc
     values = values.astype(np.int32)
     height, width = values.shape
     return [
-        Instance(label, window_to_rle(values[window] == number, window[1].start, window[0].start, height, width))
+        window_to_rle(values[window] == number, window[1].start, window[0].start, height, width)
         for number, window in enumerate(scipy.ndimage.find_objects(values), start=1)
         if window is not None
     ]

@@ -87,8 +87,8 @@ def open_masks(folder: Path, mask_folder: Path | None = None, options: MaskOptio
     Two folders are given, or one with ``images`` beside ``masks`` (or ``segmaps``, ``labels``, ``instances``), or one
     where ``NAME_mask.png`` (``_label``, ``_seg``, ``_instances``) lies beside ``NAME.png``.
 
-    A table ``instances.csv`` in the folder (name, value, label), as ``convert`` writes it, names the classes of the
-    particles of instance maps.
+    A table ``instances.csv`` (name, value, label) in the folder, or in or beside that of the masks, as ``convert``
+    writes it, names the classes of the particles of instance maps.
 
     Args:
         folder: The folder, or that of the images.
@@ -101,7 +101,11 @@ def open_masks(folder: Path, mask_folder: Path | None = None, options: MaskOptio
     """
     options = options or MaskOptions()
     pairs = find_mask_pairs(folder, mask_folder)
-    labels = _read_labels(folder / LABELS_FILE)
+    # Beside the folder of the masks, as ``convert`` lays it.
+    places = (folder,) if mask_folder is None else (folder, mask_folder, mask_folder.parent)
+    tables = (place / LABELS_FILE for place in places)
+    table = next((path for path in tables if path.is_file()), None)
+    labels = {} if table is None else _read_labels(table)
     chosen = options.kind == "auto" and not labels
     if options.kind == "auto":
         kind = "instance" if labels else recognise([pair.masks[0] for pair in pairs if pair.masks])
@@ -125,17 +129,16 @@ def open_masks(folder: Path, mask_folder: Path | None = None, options: MaskOptio
 
 
 def _read_labels(path: Path) -> Mapping[str, tuple[tuple[int, str], ...]]:
-    """Value and label of the particles by image; empty where there is no such table."""
-    if not path.is_file():
-        return {}
+    """Value and label of the particles by image; empty where it is another table."""
     labels: dict[str, list[tuple[int, str]]] = defaultdict(list)
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
             if not set(LABELS_COLUMNS) <= set(reader.fieldnames or ()):
-                return {}  # another table of this name
+                return {}
             for row in reader:
-                labels[row["name"]].append((int(row["value"]), row["label"]))
+                value, label = int(row["value"]), row["label"] or ""
+                labels[row["name"]] += [(value, label)] if label.strip() else []  # else as the others are called
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise AnnotationError(
             f"{path}: is no table of {', '.join(LABELS_COLUMNS)} ({error}); mend it, or take it away"

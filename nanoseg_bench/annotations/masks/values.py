@@ -72,10 +72,10 @@ def _read_tiff(path: Path) -> NDArray[Any] | None:
 def _read_with_pillow(path: Path, graded: bool) -> NDArray[Any]:
     with image_errors(path), open_image(path) as image:
         pages = getattr(image, "n_frames", 1)
-        format_, mode = image.format, image.mode
+        mode, is_jpeg = image.mode, _is_jpeg(image)
         halved = mode in _SEVERAL_CHANNELS and _has_16_bits(image)
         pixels = np.asarray(image)
-    if format_ in ("JPEG", "MPO") and not graded:
+    if is_jpeg and not graded:
         raise AnnotationError(
             f"{path}: JPEG changes the values of a mask; save it as PNG or TIFF from the original. Where it holds "
             "particles against background, it can be cut: --threshold 128"
@@ -85,6 +85,11 @@ def _read_with_pillow(path: Path, graded: bool) -> NDArray[Any]:
     if halved or mode not in _ONE_CHANNEL + _SEVERAL_CHANNELS:
         raise AnnotationError(f"{path}: a mask of several channels ({mode}); save it with one of 8 or 16 bits")
     return pixels
+
+
+def _is_jpeg(image: Image.Image) -> bool:
+    """Whether its pixels are compressed as JPEG does it, which a TIFF may be, too."""
+    return image.format in ("JPEG", "MPO") or image.info.get("compression") in ("jpeg", "tiff_jpeg")
 
 
 def _has_16_bits(image: Image.Image) -> bool:

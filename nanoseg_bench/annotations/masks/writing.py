@@ -15,7 +15,8 @@ from PIL import Image
 from nanoseg_bench.annotations.clipping import points_outside
 from nanoseg_bench.annotations.instance import Instance, Micrograph, Rle
 from nanoseg_bench.annotations.loss import ImageLoss, iou_as_read, worst_and_mean
-from nanoseg_bench.annotations.raster import area, mask_to_rle, run_lengths, to_rle
+from nanoseg_bench.annotations.masks.particles import regions_of_values
+from nanoseg_bench.annotations.raster import area, run_lengths, to_rle
 from nanoseg_bench.annotations.writer import IMAGES, Encoded, Share, WriteOptions, Writer, particles_of
 
 LABELS_FILE = "instances.csv"
@@ -84,7 +85,7 @@ class InstanceMap:
         shown = [place for place, truth in enumerate(truths) if area(truth)]
         ious = [1.0] * len(shown)
         if self.overlapped_pixels:
-            seen = {number: mask_to_rle(self.values == number) for number in numbers if number}
+            seen = dict(zip(filter(None, numbers), regions_of_values(self.values), strict=True))
             ious = [iou_as_read(seen[numbers[place]], truths[place]) if numbers[place] else 0.0 for place in shown]
         worst, mean = worst_and_mean(ious)
         kept = sum(number > 0 for number in numbers)

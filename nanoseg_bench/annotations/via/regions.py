@@ -1,6 +1,5 @@
 """One region of a VIA file to a polygon: every shape that has an area."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,15 +8,13 @@ from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.instance import Polygon
 from nanoseg_bench.annotations.json_values import first_wrong_number, is_coordinate
+from nanoseg_bench.annotations.points import as_outline, ellipse_outline
 from nanoseg_bench.errors import AnnotationError
 
 WITHOUT_AREA = ("line", "point", "polyline")
 """Shapes that outline nothing."""
 
 _WITH_AREA = ("polygon", "rect", "circle", "ellipse")
-_DEVIATION = 0.01
-_MOST_POINTS = 8192
-_FEWEST_POINTS = 16
 
 
 def region_polygon(shape: Mapping[str, Any], where: str) -> Polygon:
@@ -72,14 +69,10 @@ def _polygon(shape: Mapping[str, Any], where: str) -> NDArray[np.float64]:
         raise AnnotationError(
             f"{where}: {wrong}'all_points_x' and 'all_points_y' must be as many positions in pixels each; draw it again"
         )
-    points = np.array([xs, ys], dtype=np.float64).T.reshape(-1, 2)
-    different = len(np.unique(points, axis=0))
-    if different < 3:
-        raise AnnotationError(
-            f"{where}: an outline needs at least 3 different points, this one has {different}; "
-            "draw it again or delete it"
-        )
-    return points[:-1] if (points[0] == points[-1]).all() else points  # VIA 1 closes its polygons
+    try:
+        return as_outline(np.array([xs, ys], dtype=np.float64).T.reshape(-1, 2))  # VIA 1 closes its polygons
+    except ValueError as error:
+        raise AnnotationError(f"{where}: {error}; draw it again or delete it") from error
 
 
 def _rectangle(shape: Mapping[str, Any], where: str) -> NDArray[np.float64]:
@@ -90,14 +83,8 @@ def _rectangle(shape: Mapping[str, Any], where: str) -> NDArray[np.float64]:
 
 
 def _ellipse(x: float, y: float, radius_x: float, radius_y: float, theta: float, where: str) -> NDArray[np.float64]:
-    """A chord over the angle 2a lies r (1 - cos a) inside a circle; squeezing the circle brings it nearer."""
     _check_extent(radius_x, radius_y, "circle or ellipse", where)
-    half_angle = math.acos(1 - min(_DEVIATION / max(radius_x, radius_y), 0.5))
-    number = min(max(math.ceil(math.pi / half_angle), _FEWEST_POINTS), _MOST_POINTS)
-    angles = 2 * np.pi * np.arange(number) / number
-    along, across = radius_x * np.cos(angles), radius_y * np.sin(angles)
-    cosine, sine = math.cos(theta), math.sin(theta)
-    return np.stack((x + along * cosine - across * sine, y + along * sine + across * cosine), axis=1)
+    return ellipse_outline(x, y, radius_x, radius_y, theta)
 
 
 def _check_extent(first: float, second: float, kind: str, where: str) -> None:

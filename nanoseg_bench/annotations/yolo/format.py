@@ -47,7 +47,9 @@ class Yolo(Format):
         """List the images of a data set; see ``open_yolo``."""
         from nanoseg_bench.annotations.yolo.reading import open_yolo
 
-        return open_yolo(path.parent if path.is_file() else path, options.classes)
+        if path.is_dir():
+            return open_yolo(path, options.classes)
+        return open_yolo(path.parent, options.classes, path if self.is_file(path) else None)
 
     def writer(self) -> "Writer":
         """What writes ``labels`` beside ``images``, and ``data.yaml``."""

@@ -56,19 +56,21 @@ class YoloLayout:
     split: Mapping[str, str] | None = None
 
 
-def find_layout(folder: Path, classes: Sequence[str] | None) -> YoloLayout:
+def find_layout(folder: Path, classes: Sequence[str] | None, data_yaml: Path | None = None) -> YoloLayout:
     """Find images, labels and class names below a folder.
 
     Args:
         folder: The folder.
         classes: Class names by index; None takes those of ``data.yaml`` or ``classes.txt``.
+        data_yaml: The ``data.yaml``, whatever its name; None looks for it in the folder.
 
     Raises:
         AnnotationError: No images, no labels or no class names, or ``data.yaml`` is malformed.
     """
     if not folder.is_dir():
         raise NoAnnotationsError(f"{folder}: no such folder; give the folder with data.yaml, or with images and labels")
-    document_path, document = _read_data_yaml(folder)
+    document_path = data_yaml or _find_data_yaml(folder)
+    document = _read_data_yaml(document_path)
     names = tuple(classes) if classes is not None else _class_names(folder, document_path, document)
     if names is None:
         raise AnnotationError(
@@ -103,7 +105,8 @@ def find_class_names(folder: Path) -> tuple[str, ...] | None:
     Raises:
         AnnotationError: ``data.yaml`` is malformed.
     """
-    return _class_names(folder, *_read_data_yaml(folder))
+    path = _find_data_yaml(folder)
+    return _class_names(folder, path, _read_data_yaml(path))
 
 
 def is_label_file(path: Path) -> bool:
@@ -115,21 +118,25 @@ def is_label_file(path: Path) -> bool:
     )
 
 
-def _read_data_yaml(folder: Path) -> tuple[Path | None, dict[str, Any]]:
+def _find_data_yaml(folder: Path) -> Path | None:
     candidates = [folder / name for name in ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")]
     found = next((path for path in candidates if path.is_file()), None)
-    if found is None:
-        others = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".yaml", ".yml"))
-        if len(others) != 1:
-            return None, {}
-        found = others[0]
+    if found is not None:
+        return found
+    others = [path for path in folder.iterdir() if path.suffix.lower() in (".yaml", ".yml")]
+    return others[0] if len(others) == 1 else None
+
+
+def _read_data_yaml(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
     try:
-        document = read_yaml(found)
+        document = read_yaml(path)
     except ValueError as error:
-        raise AnnotationError(f"{found}: not a YAML file in UTF-8 ({error}); mend it") from error
+        raise AnnotationError(f"{path}: not a YAML file in UTF-8 ({error}); mend it") from error
     if not isinstance(document, dict):
-        raise AnnotationError(f"{found}: holds no keys; it needs at least 'names', the list of classes")
-    return found, document
+        raise AnnotationError(f"{path}: holds no keys; it needs at least 'names', the list of classes")
+    return document
 
 
 def _class_names(folder: Path, path: Path | None, document: dict[str, Any]) -> tuple[str, ...] | None:

@@ -72,17 +72,18 @@ class YoloRef:
         return micrograph
 
 
-def open_yolo(folder: Path, classes: Sequence[str] | None = None) -> Source:
+def open_yolo(folder: Path, classes: Sequence[str] | None = None, data_yaml: Path | None = None) -> Source:
     """List the images of a YOLO data set: the layouts that Ultralytics reads, or images with labels beside them.
 
     Args:
         folder: With ``data.yaml``, or ``images/`` and ``labels/``, or both kinds of files in one folder.
         classes: Class names by index; None takes those of ``data.yaml`` or ``classes.txt``.
+        data_yaml: The ``data.yaml``, whatever its name; None looks for it in the folder.
 
     Raises:
         AnnotationError: No images, no labels or no class names, or ``data.yaml`` is malformed.
     """
-    layout = find_layout(folder, classes)
+    layout = find_layout(folder, classes, data_yaml)
     entries = []
     for each in layout.images:
         path = each.label or each.image

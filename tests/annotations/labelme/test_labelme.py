@@ -125,7 +125,7 @@ def test_image_in_another_folder(labelme_file, tmp_path):
     (tmp_path / "images").rename(tmp_path / "moved")
     with pytest.raises(AnnotationError, match=r"images\\b\.PNG' is missing"):
         read_labelme(path)
-    assert read_labelme(path, tmp_path / "moved").image_path == tmp_path / "moved" / "b.PNG"
+    assert read_labelme(path, tmp_path / "moved" / "b.PNG").image_path == tmp_path / "moved" / "b.PNG"
 
 
 def test_extras_are_read_and_checked(labelme_file):
@@ -312,6 +312,21 @@ def test_image_stored_inside_the_file(labelme_file, tmp_path):
     assert micrograph.image_path.read_bytes() == data
 
 
+def test_an_extracted_image_is_not_mixed_up_with_that_of_another_file(labelme_file, tmp_path):
+    """Renamed files may name each other's image."""
+    stored = {}
+    for name, image in (("a", "b.png"), ("b", "c.png")):
+        source = labelme_file([polygon()], name=f"made/{name}").with_suffix(".png")
+        Image.new("L", Image.open(source).size, ord(name)).save(source)
+        stored[name] = source.read_bytes()
+        data = base64.b64encode(stored[name]).decode()
+        labelme_file([polygon()], name=f"in/{name}", image=False, imagePath=image, imageData=data)
+    first, second = open_labelme(tmp_path / "in", tmp_path / "cache").entries
+    for entry in (second, first):
+        assert entry.read().image_path.read_bytes() == stored[entry.name]
+    assert first.read().notes == ("its image 'b.png' is missing; took a.png, which has the JSON's name",)
+
+
 @pytest.mark.parametrize("data", ["*", "AAAA", 3])
 def test_broken_stored_image_is_named(labelme_file, tmp_path, data):
     path = labelme_file([polygon()], image=False, imageData=data)
@@ -331,9 +346,7 @@ def test_real_files_of_four_projects(shared_data, tmp_path):
             if embedded_image(path) is None:
                 outcomes[path.name] = "no image"
                 continue
-            folder = tmp_path / path.stem
-            extract_embedded_image(path, folder)
-            micrograph = read_labelme(path, folder)
+            micrograph = read_labelme(path, extract_embedded_image(path, tmp_path / path.stem))
         outcomes[path.name] = len(micrograph.instances)
         for instance in micrograph.instances:
             assert to_mask(instance, micrograph.height, micrograph.width).any(), path

@@ -145,9 +145,10 @@ def test_a_colour_is_a_particle_where_asked(tmp_path):
 def test_maps_whose_values_would_be_lost_are_refused(tmp_path):
     values = np.zeros((20, 30), dtype=np.uint8)
     values[3:9, 4:7] = 200
-    Image.fromarray(values).save(tmp_path / "m.jpg")
-    with pytest.raises(AnnotationError, match=r"m\.jpg: JPEG changes the values"):
-        read_instance_map(tmp_path / "m.jpg", "particle")
+    for name, options in (("m.jpg", {}), ("jpeg.tif", {"compression": "jpeg"})):
+        Image.fromarray(values).save(tmp_path / name, **options)
+        with pytest.raises(AnnotationError, match=f"{name}: JPEG changes the values"):
+            read_instance_map(tmp_path / name, "particle")
     Image.fromarray(values).save(tmp_path / "m.tif", save_all=True, append_images=[Image.fromarray(values)])
     with pytest.raises(AnnotationError, match=r"m\.tif: 2 pages"):
         read_instance_map(tmp_path / "m.tif", "particle")
@@ -382,3 +383,16 @@ def test_real_instance_maps(shared_data):
         values = np.asarray(image)
     assert len(micrograph.instances) == len(np.unique(values)) - 1
     assert "instance map" in micrograph.notes[0]
+
+
+@pytest.mark.parametrize("row", ["a,2,", "a,2, ", "a,2"])
+def test_a_particle_without_a_name_in_the_table_is_called_as_others(tmp_path, row):
+    values = np.zeros((20, 30), np.uint8)
+    values[3:9, 4:7], values[12:15] = 1, 2
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(values).save(tmp_path / folder / "a.png")
+    (tmp_path / "instances.csv").write_text(f"name,value,label\na,1,cube\n{row}\n")
+    for folders in ((tmp_path,), (tmp_path / "images", tmp_path / "masks")):
+        (entry,) = open_masks(*folders).entries
+        assert [each.label for each in entry.read().instances] == ["cube", "particle"]

@@ -10,6 +10,7 @@ from nanoseg_bench.annotations.faults import FaultyShapesError
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Polygon
 from nanoseg_bench.annotations.loss import ImageLoss
 from nanoseg_bench.annotations.raster import mask_to_rle, polygons_to_rle, rle_to_mask, to_mask
+from nanoseg_bench.annotations.readers import open_source
 from nanoseg_bench.annotations.tracing import to_outlines
 from nanoseg_bench.annotations.yolo.reading import open_yolo, read_yolo
 from nanoseg_bench.errors import AnnotationError, ImageError
@@ -376,3 +377,15 @@ def test_a_label_of_an_image_of_another_format_says_so(tmp_path):
     (tmp_path / "data.yaml").write_text("train: images\nnames: [cube]\n")
     with pytest.raises(AnnotationError, match=r"b\.txt: its image .*b\.gif is of a format that is not read"):
         open_yolo(tmp_path).entries[1].read()
+
+
+def test_the_yaml_that_is_given_is_the_one_that_is_read(tmp_path):
+    write_set(tmp_path, {"a.png": "a.txt"})
+    for name, classes in (("data.yaml", "[a, b]"), ("lab.yaml", "[x, y]"), ("other.yml", "[z]")):
+        (tmp_path / name).write_text(f"names: {classes}\n")
+    assert open_source(tmp_path).classes == open_source(tmp_path / "data.yaml").classes == ("a", "b")
+    assert open_source(tmp_path / "lab.yaml").classes == ("x", "y")
+    (tmp_path / "data.yaml").unlink()
+    assert open_source(tmp_path / "lab.yaml").classes == ("x", "y")
+    with pytest.raises(AnnotationError, match="names no classes"):
+        open_source(tmp_path, "yolo")

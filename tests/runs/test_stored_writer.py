@@ -6,9 +6,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from nanoseg_bench import stored_writer
+from nanoseg_bench.runs import stored_writer
+from nanoseg_bench.runs.stored_writer import Writer, is_writer, last_writer
 from nanoseg_bench.storage import StoredFolder
-from nanoseg_bench.stored_writer import Writer, is_writer, last_writer
 
 pytest.importorskip("fsspec")
 
