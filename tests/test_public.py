@@ -38,6 +38,15 @@ def test_every_name_is_there_and_says_what_it_is():
         nanoseg_bench.no_such_thing  # noqa: B018
 
 
+@pytest.mark.parametrize("package", ["nanoseg_bench", "nanoseg_bench.inference", "nanoseg_bench.models"])
+def test_the_reference_shows_every_public_name(package):
+    pages = (Path(__file__).resolve().parent.parent / "docs" / "api").glob("*.md")
+    shown = {
+        line.rpartition(".")[2] for page in pages for line in page.read_text("utf-8").splitlines() if line[:3] == ":::"
+    }
+    assert set(importlib.import_module(package).__all__) - {"__version__"} <= shown
+
+
 def test_no_name_is_a_module_too():
     """Python would put the module in its place as soon as anything imports it."""
     for name in nanoseg_bench.__all__:
@@ -109,6 +118,8 @@ def test_what_does_not_go_together_is_refused(rendered, tmp_path):
         nanoseg_bench.prepare(dataset="emps", out=tmp_path / "set")
     with pytest.raises(UsageError, match="lies inside annotations"):
         nanoseg_bench.prepare(rendered, out=rendered / "set")
+    with pytest.raises(UsageError, match="overwrite 'allways': is one of never, missing, always"):
+        nanoseg_bench.run(tmp_path, "otsu", overwrite="allways")
     with pytest.raises(UsageError, match="my-set"):
         nanoseg_bench.prepare(rendered, name="my set")
     for options, message in [

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from nanoseg_bench.cli import build_parser, main
+from nanoseg_bench.cli.parser import OLD_SPELLING
 from nanoseg_bench.synthesis.nanosynth import write_nanosynth
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,6 +28,7 @@ DOCUMENTS = (
     README,
     ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "leaderboards" / "README.md",
     ROOT / "baselines" / "external.md",
 )
 
@@ -66,6 +68,12 @@ def words(line):
     return shlex.split(line.replace("\\\n", " "), comments=True)[1:]
 
 
+def flags_of(verb):
+    """Those that its help shows."""
+    actions = build_parser()._subparsers._group_actions[0].choices[verb]._actions
+    return {flag for action in actions if action.help != OLD_SPELLING for flag in action.option_strings}
+
+
 def anchors(document):
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in _HEADING.findall(prose(document))}
 
@@ -79,6 +87,19 @@ def test_every_command_line_is_understood(document, capsys):
             pytest.fail(f"{line}\n{capsys.readouterr().err}") if end.code else None
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_command_lines_are_spelt_as_help_spells_them(document):
+    """Earlier spellings work, but nobody is to learn them."""
+    for verb, *rest in map(words, commands(document)):
+        assert {word.partition("=")[0] for word in rest if word.startswith("--")} <= flags_of(verb), (verb, *rest)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_published_files_that_are_named_are_there(document):
+    for path in re.findall(r"leaderboards/(?:predictions|records)/emps/[\w+./-]*\w", text_of(document)):
+        assert (ROOT / path).exists(), path
+
+
 def test_the_documents_show_every_verb():
     shown = {words(line)[0] for document in DOCUMENTS for line in commands(document)}
     verbs = build_parser()._subparsers._group_actions[0].choices
@@ -87,9 +108,9 @@ def test_the_documents_show_every_verb():
 
 @pytest.mark.parametrize("document", DOCUMENTS[:-1], ids=lambda path: path.name)  # the last one shows others' flags
 def test_every_flag_that_is_named_exists(document):
-    verbs = build_parser()._subparsers._group_actions[0].choices.values()
-    known = {flag for verb in verbs for action in verb._actions for flag in action.option_strings if action.help}
-    ours = {"nanoseg-bench", *build_parser()._subparsers._group_actions[0].choices}
+    verbs = build_parser()._subparsers._group_actions[0].choices
+    known = {flag for verb in verbs for flag in flags_of(verb)}
+    ours = {"nanoseg-bench", *verbs}
     code = [span for span in _CODE.findall(prose(document)) if span.startswith("--") or span.split()[0] in ours]
     assert set(_FLAG.findall(" ".join(code))) - known == set()
 

@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.executor_options import add_executor, open_cluster, pool_of
-from nanoseg_bench.cli.model_options import add_model_options, add_trust_pickle, add_views, open_model
+from nanoseg_bench.cli.model_options import (
+    add_confidence,
+    add_model_options,
+    add_trust_pickle,
+    add_views,
+    check_confidence,
+    open_model,
+)
 from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
@@ -57,12 +64,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE_OR_FOLDER", help="micrographs")
     add_model_options(parser)
-    parser.add_argument(
-        "--confidence",
-        type=float,
-        metavar="C",
-        help="particles below do not count (default: where the model did best on its validation images, else 0.25)",
-    )
+    add_confidence(parser, "particles below do not count")
     parser.add_argument(
         "--keep-marks",
         action="store_true",
@@ -129,7 +131,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 def run(arguments: argparse.Namespace) -> int:
     """Analyse, and show what was found; 1 when a micrograph could not be analysed."""
-    formats = tuple(dict.fromkeys(name.strip() for name in split_names(arguments.to) if name.strip()))
+    formats = tuple(dict.fromkeys(split_names(arguments.to)))
     if not formats:
         raise UsageError(f"--to {' '.join(arguments.to)!r}: give some of {', '.join(FORMATS)}")
     require_writers(formats)
@@ -139,8 +141,7 @@ def run(arguments: argparse.Namespace) -> int:
                 f"--device {arguments.device}: --executor ray analyses on cores alone; leave it out to use a GPU"
             )
         arguments.device = "cpu"
-    if arguments.confidence is not None and not 0 <= arguments.confidence <= 1:
-        raise UsageError(f"--confidence {arguments.confidence:g}: lies between 0 and 1")
+    check_confidence(arguments)
     if arguments.scale_line is not None and arguments.scale_bar is None:
         raise UsageError(f"--scale-line {arguments.scale_line}: say how long it is, too (--scale-bar 200nm)")
     if arguments.scale is not None and arguments.scale_bar is not None:

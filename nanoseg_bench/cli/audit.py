@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nanoseg_bench.cli.executor_options import add_workers, workers_of
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sets import add_set, find_set
 
@@ -32,12 +33,13 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     add_set(parser)
     parser.add_argument("--reviewed", type=Path, metavar="CSV", help="pairs without a common source: first,second,note")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: the cores, at most 8)")
+    add_workers(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Audit the set anew and print what was found; 1 when the audit failed."""
+    workers = workers_of(arguments)
     from nanoseg_bench.parallel import default_workers
     from nanoseg_bench.preparation.audit import read_reviewed
     from nanoseg_bench.preparation.auditing import audit_set
@@ -46,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     require_there({"--reviewed": arguments.reviewed})
     prepared = PreparedSet(find_set(arguments.set))
     reviewed = read_reviewed(arguments.reviewed) if arguments.reviewed is not None else []
-    document = audit_set(prepared, reviewed, arguments.workers or default_workers())
+    document = audit_set(prepared, reviewed, workers or default_workers())
     return show_audit(document, prepared.root)
 
 

@@ -166,16 +166,11 @@ class _Call:
 
     def show(self) -> int:
         """Print every step with what is done, and how long the rest takes; nothing is written."""
-        from rich import box
-        from rich.table import Table
-
-        from nanoseg_bench.cli.forecast import time_text, total_text
+        from nanoseg_bench.cli.forecast import print_runs, total_text
         from nanoseg_bench.runs.forecast import Forecaster, RunForecast
         from nanoseg_bench.runs.provenance import device_name
-        from nanoseg_bench.terminal import open_console
 
         name = device_name(self._device)
-        console = open_console(piped_width=140)
         forecasts: list[RunForecast] = []
         unplanned = 0
         for title, step in self._steps():
@@ -189,15 +184,8 @@ class _Call:
             places = self._arguments.runs / prepared.name, self._arguments.leaderboards
             forecaster = Forecaster(prepared, *places, name, "missing", step.robustness)
             found = forecaster.forecast(specs)
-            table = Table(box=box.SIMPLE_HEAD)
-            for heading in ("run", "fit", "predict", "score", "expected"):
-                table.add_column(heading, no_wrap=True)
-            for each in found:
-                table.add_row(
-                    each.run_id, *(part.state for part in each.steps), time_text(each.seconds, each.estimated)
-                )
             if found:
-                console.print(table)
+                print_runs(found)
             for line in waiting:
                 print(f"  {line}")
             unplanned += len(waiting)
@@ -337,9 +325,13 @@ def _prepare(dataset: str, name: str, folder: Path, source: Path | None) -> None
 
     Raises:
         NanosegError: It did not end well.
+        KeyboardInterrupt: It was ended by Ctrl-C, which is meant for all that is still to come.
     """
-    from nanoseg_bench.cli import main
+    from nanoseg_bench.cli import INTERRUPTED, main
 
     words = ["prepare", "--dataset", dataset, "--name", name, "--out", str(folder)]
-    if main([*words, *(["--source", str(source)] if source is not None else [])]):
+    code = main([*words, *(["--source", str(source)] if source is not None else [])])
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
+    if code:
         raise NanosegError(f"{folder}: could not be prepared, so its steps are skipped")

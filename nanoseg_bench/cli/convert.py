@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nanoseg_bench.annotations.registry import WRITTEN, get_format
 from nanoseg_bench.apart import require_apart
+from nanoseg_bench.cli.executor_options import add_workers, workers_of
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sources import CLASS_WITH_COMMA, add_source_options, open_from, parse_classes
@@ -78,7 +79,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="an earlier conversion in DST: keep it and stop, or replace it (default: %(default)s)",
     )
     writing.add_argument("--copy", action="store_true", help="copy images; they are hard-linked where possible")
-    writing.add_argument("--workers", type=int, metavar="N", help="processes (default: the cores, at most 8)")
+    add_workers(writing)
     parser.set_defaults(run=run)
 
 
@@ -117,8 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    if arguments.workers is not None and arguments.workers < 1:
-        raise UsageError(f"--workers {arguments.workers}: give at least 1")
+    workers_of(arguments)
     if arguments.exact and not get_format(arguments.to).writer().simplifies:
         raise UsageError(f"--exact: only with --to labelme; {arguments.to} has one form for a mask")
     if arguments.max_loss is not None and not 0 <= arguments.max_loss <= 1:

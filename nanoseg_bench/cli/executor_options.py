@@ -1,4 +1,4 @@
-"""Options of the verbs whose work can be spread over the machines of a cluster: ``--executor`` and ``--address``."""
+"""Options of the verbs whose work can be spread: ``--workers`` over processes, ``--executor`` over a cluster."""
 
 import argparse
 from collections.abc import Iterator
@@ -10,6 +10,23 @@ from nanoseg_bench.errors import UsageError
 if TYPE_CHECKING:
     from nanoseg_bench.cluster import Cluster
     from nanoseg_bench.parallel import OpenPool
+
+
+def add_workers(parser: "argparse._ActionsContainer") -> None:
+    """Add ``--workers``, which ``workers_of`` reads."""
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: the cores, at most 8)")
+
+
+def workers_of(arguments: argparse.Namespace) -> int | None:
+    """How many processes are asked for; None where nothing is said.
+
+    Raises:
+        UsageError: It is none.
+    """
+    workers: int | None = arguments.workers
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers {workers}: give at least 1")
+    return workers
 
 
 def add_executor(parser: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from nanoseg_bench.cli.model_options import add_confidence, add_trust_pickle, check_confidence
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.shipped import find_model
 from nanoseg_bench.errors import ModelError, UsageError
@@ -57,16 +58,9 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help=f"draw the snakes here, in pixels (default: at edges of the {_PLACES} best particles; without any, where "
         "the confidence is highest)",
     )
-    parser.add_argument(
-        "--confidence",
-        type=float,
-        metavar="C",
-        help="leave out particles below (default: where the model did best on its validation images, else 0.25)",
-    )
+    add_confidence(parser, "leave out particles below")
     parser.add_argument("--arrays", type=Path, metavar="FILE.npz", help="write the maps and positions, too")
-    parser.add_argument(
-        "--trust-pickle", action="store_true", help="read a .pt checkpoint, which runs whatever code stands in it"
-    )
+    add_trust_pickle(parser)
     parser.set_defaults(run=run)
 
 
@@ -133,8 +127,7 @@ def _check(arguments: argparse.Namespace, out: Path) -> None:
         raise UsageError(f"--arrays {arguments.arrays}: the arrays are an .npz file")
     if out.resolve() == arguments.image.resolve():
         raise UsageError(f"--out {out}: is the micrograph itself; give another name")
-    if arguments.confidence is not None and not 0 <= arguments.confidence <= 1:
-        raise UsageError(f"--confidence {arguments.confidence:g}: lies between 0 and 1")
+    check_confidence(arguments)
 
 
 def _point(text: str) -> tuple[float, float]:

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from nanoseg_bench.cli.executor_options import add_workers, workers_of
+from nanoseg_bench.cli.model_options import add_trust_pickle
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sets import find_set
@@ -57,9 +59,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument(
         "--overwrite", choices=("never", "always"), default="never", help="a file of this name (default: %(default)s)"
     )
-    parser.add_argument(
-        "--trust-pickle", action="store_true", help="read a .pt checkpoint, which runs whatever code stands in it"
-    )
+    add_trust_pickle(parser)
     release = parser.add_argument_group("release")
     release.add_argument("--name", help="of the files (default: the model's id)")
     release.add_argument("--data", metavar="SET", help="the set of the run (default: that of its folder's name)")
@@ -71,7 +71,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         action="store_true",
         help="weights of a run by an earlier version: first round them to half precision, in place",
     )
-    release.add_argument("--workers", type=int, metavar="N", help="processes (default: the cores, at most 8)")
+    add_workers(release)
     parser.set_defaults(run=run)
 
 
@@ -128,6 +128,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _release(arguments: argparse.Namespace) -> int:
+    workers = workers_of(arguments)
     from nanoseg_bench.environment import isolate_libraries
 
     isolate_libraries()
@@ -161,7 +162,7 @@ def _release(arguments: argparse.Namespace) -> int:
     require_writable(arguments.out, "--out")
     with hold(written, wait=False):
         _refuse_existing(arguments, written, "--name")
-        released = release_run(run, prepared, arguments.leaderboards, arguments.out, name, arguments.workers)
+        released = release_run(run, prepared, arguments.leaderboards, arguments.out, name, workers)
     print(f"{released.weights}: {released.release.provenance}")
     print(f"{released.card}: the model card")
     print(f"{released.known_images}: fingerprints of the training images")

@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     name = find_name(arguments.set, sets_with_records(arguments.leaderboards), "records")
     only, models, images = (
-        words if words is None else split_names(words) for words in (arguments.only, arguments.models, arguments.images)
+        split_names(words or ()) or None for words in (arguments.only, arguments.models, arguments.images)
     )
     kinds = choose_kinds(only)
     contenders = choose_contenders(read_contenders(arguments.leaderboards, name), models, arguments.preset)

@@ -1,4 +1,4 @@
-"""The matrix that ``run --dry-run`` prints."""
+"""What ``run --dry-run`` and ``campaign --dry-run`` print."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -30,18 +30,30 @@ def print_forecast(
     Raises:
         AuditError, DatasetError: The plan could not be carried out on this set.
     """
-    from rich import box
-    from rich.table import Table
-
     from nanoseg_bench.runs.forecast import Forecaster
     from nanoseg_bench.runs.provenance import device_name
     from nanoseg_bench.runs.runner import open_set
-    from nanoseg_bench.terminal import open_console
 
     prepared, name = open_set(places.data), device_name(device)
     forecaster = Forecaster(prepared, places.runs, places.leaderboards, name, overwrite, robust_images)
     forecasts = forecaster.forecast(specs)
-    table = Table(title=f"{prepared.name} on {name}", title_justify="left", box=box.SIMPLE_HEAD)
+    print_runs(forecasts, f"{prepared.name} on {name}")
+    print(total_text(forecasts, jobs))
+
+
+def print_runs(forecasts: Sequence["RunForecast"], title: str | None = None) -> None:
+    """Print what would be done of each run, why it failed earlier, and what has changed since.
+
+    Args:
+        forecasts: Of the runs.
+        title: Of the table.
+    """
+    from rich import box
+    from rich.table import Table
+
+    from nanoseg_bench.terminal import open_console
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("run", "fit", "predict", "score", "expected"):
         table.add_column(heading, no_wrap=True)
     for each in forecasts:
@@ -52,7 +64,6 @@ def print_forecast(
             print(f"{each.run_id}: failed earlier: {each.reason}")
         if each.changes:
             print(f"{each.run_id}: {each.changes}")
-    print(total_text(forecasts, jobs))
 
 
 def total_text(forecasts: Sequence["RunForecast"], jobs: int = 1) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,7 +91,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 def run(arguments: argparse.Namespace) -> int:
     """Write the tables of the records and print them; where the folder cannot be written, only print them."""
     url = arguments.leaderboards if is_url(arguments.leaderboards) else None
-    names = _names(arguments) if url is None else _names_at(url, arguments)
+    names = _names(arguments, url)
     _require_consistent(arguments, names)
     stored = {} if url is None else _fetch_records(url, arguments, names)
     if arguments.check:
@@ -129,20 +130,24 @@ def _write_and_show(
             _share_tables(stored[name], arguments.leaderboards, name)
         print_tables(arguments.leaderboards, name, texts, url)
         failed = failed_runs(arguments.leaderboards, name) if url is None else {}  # nothing is dropped from a URL
+        place = (
+            [] if arguments.leaderboards == Path("leaderboards") else ["--leaderboards", str(arguments.leaderboards)]
+        )
         for run_id, status in failed.items():
-            print(f"{run_id}: {status}; without its row: nanoseg-bench leaderboard {name} --drop {run_id}")
+            way = shlex.join(["nanoseg-bench", "leaderboard", name, *place, "--drop", run_id])
+            print(f"{run_id}: {status}; without its row: {way}")
         if arguments.html is not None:
             # The folder of a URL is a cache, where nobody looks for a page.
             _write_page(arguments, name, arguments.leaderboards if url is None else Path())
 
 
-def _names(arguments: argparse.Namespace) -> list[str]:
-    """The sets that were asked for.
+def _names(arguments: argparse.Namespace, url: str | None) -> list[str]:
+    """The sets that were asked for, of those that have records in a folder or at a URL.
 
     Raises:
         UsageError: There are no records of them.
     """
-    known = sets_with_records(arguments.leaderboards)
+    known = sets_with_records(arguments.leaderboards) if url is None else _sets_at(url, arguments)
     given = [each for each in (arguments.set, arguments.old_set) if each is not None]
     if len({*given}) > 1:
         raise UsageError(f"{arguments.set} and --set {arguments.old_set}: name one set, or none for all of them")
@@ -154,8 +159,8 @@ def _find_name(given: str, known: list[str]) -> str:
     return find_name((set_name_at(given) or name_of(given)) if is_url(given) else given, known, "records")
 
 
-def _names_at(url: str, arguments: argparse.Namespace) -> list[str]:
-    """As ``_names``, of the records at a URL."""
+def _sets_at(url: str, arguments: argparse.Namespace) -> list[str]:
+    """Names of the sets that have records at a URL."""
     from nanoseg_bench.runs.stored import stored_sets
 
     if arguments.drop is not None or arguments.publish:
@@ -169,10 +174,7 @@ def _names_at(url: str, arguments: argparse.Namespace) -> list[str]:
         raise UsageError(
             f"{url}: no records; look at the URL, or write some: nanoseg-bench run SET --leaderboards {url}"
         )
-    given = [each for each in (arguments.set, arguments.old_set) if each is not None]
-    if len({*given}) > 1:
-        raise UsageError(f"{arguments.set} and --set {arguments.old_set}: name one set, or none for all of them")
-    return [_find_name(given[0], known)] if given else known
+    return known
 
 
 def _fetch_records(url: str, arguments: argparse.Namespace, names: list[str]) -> dict[str, "StoredRecords"]:
@@ -199,6 +201,9 @@ def _share_tables(records: "StoredRecords", leaderboards: Path, name: str) -> No
 
 
 def _require_consistent(arguments: argparse.Namespace, names: list[str]) -> None:
+    if arguments.html in names and arguments.set is None:
+        name = shlex.quote(arguments.html)
+        raise UsageError(f"--html {name}: is a set; write it first: nanoseg-bench leaderboard {name} --html")
     if arguments.html and len(names) > 1:
         raise UsageError(f"--html {arguments.html}: a page is of one set; name one of {', '.join(names)}")
     if arguments.drop is not None and len(names) > 1:

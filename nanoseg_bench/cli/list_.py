@@ -2,6 +2,8 @@
 
 import argparse
 
+from nanoseg_bench.errors import UsageError
+
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register the verb."""
@@ -16,18 +18,15 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print both tables."""
-    import yaml
     from rich.table import Table
 
     from nanoseg_bench.catalog.registry import cards
-    from nanoseg_bench.models.registry import BUILT_IN, available, recipe_folder
+    from nanoseg_bench.models.registry import BUILT_IN, available
     from nanoseg_bench.terminal import open_console
 
     models = Table("model", "title", "presets", title="Models", title_justify="left")
     for name in (*BUILT_IN, *sorted(set(available()) - set(BUILT_IN))):
-        path = recipe_folder(name) / f"{name}.yaml"
-        recipe = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        models.add_row(name, recipe.get("title", "(plug-in)"), ", ".join(recipe.get("presets", {})))
+        models.add_row(name, *_title_and_presets(name))
     datasets = Table("data set", "what it is", "classes", "licence", title="Data sets", title_justify="left")
     for card in cards():
         datasets.add_row(card.name, card.title, ", ".join(card.classes), card.licence)
@@ -35,3 +34,15 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(models)
     console.print(datasets)
     return 0
+
+
+def _title_and_presets(name: str) -> tuple[str, str]:
+    """As the recipe has them; of a plug-in whose recipe cannot be read, what is wrong with it."""
+    from nanoseg_bench.files import read_yaml
+    from nanoseg_bench.models.registry import recipe_folder
+
+    try:
+        recipe = read_yaml(recipe_folder(name) / f"{name}.yaml")
+        return str(recipe["title"]), ", ".join(map(str, recipe["presets"]))
+    except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
+        return "(plug-in)", f"baselines/{name}.yaml is no recipe: {error}"

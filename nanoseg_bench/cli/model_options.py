@@ -1,4 +1,4 @@
-"""Options of the verbs that use a finished model, ``predict`` and ``analyze``, and the model that they name."""
+"""Options of the verbs that use a finished model, and the model that they name."""
 
 import argparse
 import logging
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.training_options import add_device
+from nanoseg_bench.errors import UsageError
 
 if TYPE_CHECKING:
     from nanoseg_bench.inference.predictor import Predictor
@@ -28,6 +29,31 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "--engine", choices=tuple(_ENGINES), default="auto", help="what runs the network (default: %(default)s)"
     )
     add_device(parser)
+
+
+def add_confidence(parser: argparse.ArgumentParser, below: str) -> None:
+    """Add ``--confidence``; ``check_confidence`` looks at what is given.
+
+    Args:
+        parser: Of the verb.
+        below: What becomes of the particles below, for the help.
+    """
+    parser.add_argument(
+        "--confidence",
+        type=float,
+        metavar="C",
+        help=f"{below} (default: where the model did best on its validation images, else 0.25)",
+    )
+
+
+def check_confidence(arguments: argparse.Namespace) -> None:
+    """Refuse a ``--confidence`` that is none.
+
+    Raises:
+        UsageError: It does not lie between 0 and 1.
+    """
+    if arguments.confidence is not None and not 0 <= arguments.confidence <= 1:
+        raise UsageError(f"--confidence {arguments.confidence:g}: lies between 0 and 1")
 
 
 def add_views(parser: argparse.ArgumentParser) -> None:

@@ -6,8 +6,8 @@ from nanoseg_bench.errors import UsageError
 
 
 def split_names(words: Sequence[str]) -> list[str]:
-    """Names may be separated by spaces or commas."""
-    return [name for word in words for name in word.split(",") if name]
+    """Names may be separated by spaces or commas, or both."""
+    return [name for word in words for part in word.split(",") if (name := part.strip())]
 
 
 def split_integers(words: Sequence[str], flag: str) -> list[int]:

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nanoseg_bench.cli.model_options import add_model_options, add_trust_pickle, add_views, open_model
+from nanoseg_bench.cli.model_options import (
+    add_confidence,
+    add_model_options,
+    add_trust_pickle,
+    add_views,
+    check_confidence,
+    open_model,
+)
 from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
@@ -57,12 +64,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE_OR_FOLDER", help="micrographs")
     add_model_options(parser)
-    parser.add_argument(
-        "--confidence",
-        type=float,
-        metavar="C",
-        help="leave out particles below (default: where the model did best on its validation images, else 0.25)",
-    )
+    add_confidence(parser, "leave out particles below")
     parser.add_argument(
         "--keep-marks",
         action="store_true",
@@ -95,8 +97,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 def run(arguments: argparse.Namespace) -> int:
     """Find the particles of the images and write them; 1 when an image could not be read."""
     formats = _formats(arguments.to)
-    if arguments.confidence is not None and not 0 <= arguments.confidence <= 1:
-        raise UsageError(f"--confidence {arguments.confidence:g}: lies between 0 and 1")
+    check_confidence(arguments)
     require_there({"": arguments.images})
     arguments.model = find_model(arguments.model, "give a run's folder, its weights, or an .onnx file")
     from nanoseg_bench.inference.image_files import find_images
@@ -137,7 +138,7 @@ def _predict(arguments: argparse.Namespace, sources: Sequence[Path], formats: Se
 
 
 def _formats(words: Sequence[str]) -> list[str]:
-    formats = list(dict.fromkeys(name.strip() for name in split_names(words) if name.strip()))
+    formats = list(dict.fromkeys(split_names(words)))
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise UsageError(f"--to {' '.join(words)!r}: give some of {', '.join(FORMATS)}")

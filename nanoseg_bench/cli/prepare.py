@@ -2,13 +2,13 @@
 
 import argparse
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanoseg_bench.apart import require_apart
 from nanoseg_bench.cli.audit import show_audit
-from nanoseg_bench.cli.executor_options import add_executor, open_cluster, pool_of
+from nanoseg_bench.cli.executor_options import add_executor, add_workers, open_cluster, pool_of
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sets import is_set, short_name
 from nanoseg_bench.cli.shared import fetch_set, told_as
@@ -162,7 +162,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="write images, labels and instances into tar files of about SIZE (256M, 1G), as WebDataset reads them, "
         "instead of files of their own: for 100,000 micrographs and more; the content and its hash stay the same",
     )
-    canvas.add_argument("--workers", type=int, metavar="N", help="processes (default: the cores, at most 8)")
+    add_workers(canvas)
     add_executor(parser)
     parser.set_defaults(run=run)
 
@@ -417,7 +417,9 @@ def _show(prepared: "PreparedSet", arguments: argparse.Namespace, url: str | Non
     if code == 0:
         _advise_folds(prepared, arguments)
         page = prepared.root / PREVIEW
-        more = ["nanoseg-bench", *arguments.given, "--preview"]
+        # An existing set is kept by `--overwrite never`, and written anew by `always`; neither is meant.
+        more = ["nanoseg-bench", *_without(arguments.given, "--overwrite")]
+        more += [] if arguments.preview else ["--preview"]
         seen_at = page if url is None else f"{url}/{page.name}"
         console.print(f"pictures: {seen_at}" if page.is_file() else f"pictures: {shlex.join(more)}")
         console.print(f"next: nanoseg-bench run {shlex.quote(url or short_name(prepared.root))} --models all")
@@ -461,6 +463,17 @@ def _title(prepared: "PreparedSet") -> str:
     return f"{prepared.name}: {prepared.canvas} px canvas, {', '.join(prepared.classes)}"
 
 
+def _without(given: Sequence[str], option: str) -> list[str]:
+    """The words of a command without an option and its value."""
+    kept, words = [], iter(given)
+    for word in words:
+        if word == option:
+            next(words, None)
+        elif not word.startswith(f"{option}="):
+            kept.append(word)
+    return kept
+
+
 def _advise_folds(prepared: "PreparedSet", arguments: argparse.Namespace) -> None:
     """Say how to test every micrograph where the test part is small."""
     from nanoseg_bench.preparation.shortcomings import advised_folds
@@ -469,12 +482,8 @@ def _advise_folds(prepared: "PreparedSet", arguments: argparse.Namespace) -> Non
     folds = advised_folds(prepared)
     if folds is None:
         return
-    given = list(arguments.given)
-    if arguments.out is not None:
-        # Another set, so another folder: the last --out is the one that counts.
-        places = [number for number, part in enumerate(given) if part == "--out" or part.startswith("--out=")]
-        for place in places[-1:]:
-            del given[place : place + (2 if given[place] == "--out" else 1)]
+    given = _without(arguments.given, "--out")
+    if arguments.out is not None:  # another set, so another folder
         given += ["--out", with_ending(str(arguments.out), f"-{folds}fold")]
     command = ["nanoseg-bench", *given, "--folds", str(folds)]
     print_sentence(

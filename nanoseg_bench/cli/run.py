@@ -133,6 +133,8 @@ def run(arguments: argparse.Namespace) -> int:
     deadline_at, limit = read_time_limit(arguments)
     arguments.seeds = split_integers(arguments.seeds, "--seeds")
     names = split_names(arguments.models)
+    if not names or not arguments.seeds:
+        raise UsageError("--models, --seeds: give at least one of each")
     for name in names:
         if is_set(Path(name)):
             raise UsageError(f"--models {name}: is a prepared set; write it first: nanoseg-bench run {name} --models …")

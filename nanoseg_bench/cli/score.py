@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nanoseg_bench.annotations.registry import PREDICTED
 from nanoseg_bench.cli.executor_options import add_executor, open_cluster, pool_of
 from nanoseg_bench.cli.mask_flags import add_mask_flags, mask_options_of
+from nanoseg_bench.cli.model_options import check_confidence
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sets import DATA, DEFAULT, find_set, is_set
@@ -275,7 +276,6 @@ def _check_external(arguments: argparse.Namespace) -> None:
 
     if arguments.name in available():
         raise UsageError(f"--as {arguments.name}: is a model of ours; give another, e.g. {arguments.name}-elsewhere")
-    if arguments.confidence is not None and not 0 <= arguments.confidence <= 1:
-        raise UsageError(f"--confidence {arguments.confidence:g}: lies between 0 and 1")
+    check_confidence(arguments)
     if arguments.confidence is not None and arguments.val_predictions is not None:
         raise UsageError("--confidence and --val-predictions: the operating point is declared or chosen; give one")

@@ -1,6 +1,7 @@
 """``nanoseg-bench serve``: the web page."""
 
 import argparse
+import math
 from pathlib import Path
 
 from nanoseg_bench.cli.model_options import add_model_options, add_trust_pickle, add_views
@@ -88,10 +89,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
     if not 0 <= arguments.port <= 65535:
         raise UsageError(f"--port {arguments.port}: lies between 0 and 65535")
-    if not arguments.keep_days > 0:
-        raise UsageError(f"--keep-days {arguments.keep_days:g}: must be more than 0")
-    if not arguments.time_limit > 0:
-        raise UsageError(f"--time-limit {arguments.time_limit:g}: must be more than 0")
+    for flag, number in (("--keep-days", arguments.keep_days), ("--time-limit", arguments.time_limit)):
+        if not 0 < number < math.inf:
+            raise UsageError(f"{flag} {number:g}: give a number above 0")
     from nanoseg_bench.extras import require_packages
 
     require_packages("serve", "flask", "waitress", "docx", "lxml", "pptx", "xlsxwriter")

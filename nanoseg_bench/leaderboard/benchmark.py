@@ -73,8 +73,9 @@ def run_models(
 ) -> Benchmark:
     """Train, predict and score models on a prepared set, and write records and CSV files.
 
-    What ``nanoseg-bench run`` does, with its options by the same names. Each run is a process of its own. A step whose
-    output is there, and whose inputs have not changed, is skipped, so the same call goes on after an interruption.
+    What ``nanoseg-bench run`` does, with its options by the same names, but for ``robust_images`` (``--robustness``).
+    Each run is a process of its own. A step whose output is there, and whose inputs have not changed, is skipped, so
+    the same call goes on after an interruption.
 
     Args:
         prepared: The set, or its folder.
@@ -101,6 +102,8 @@ def run_models(
     """
     for option, given in (("prepared", prepared), ("runs", runs), ("leaderboards", leaderboards)):
         require_folder(given, option)
+    if overwrite not in ("never", "missing", "always"):
+        raise UsageError(f"overwrite {overwrite!r}: is one of never, missing, always")
     isolate_libraries()
     opened = prepared if isinstance(prepared, PreparedSet) else PreparedSet(Path(prepared))
     if final and not opened.folds:

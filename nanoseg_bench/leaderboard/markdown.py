@@ -7,7 +7,7 @@ import pandas as pd
 from nanoseg_bench.leaderboard.entries import LeaderboardRow, Row, build_entries, groups, several_devices
 from nanoseg_bench.leaderboard.main_table import rank_text
 from nanoseg_bench.leaderboard.palette import model_looks
-from nanoseg_bench.leaderboard.set_remarks import fold_count, fold_remark, set_remarks, shown_column
+from nanoseg_bench.leaderboard.set_remarks import fold_count, set_remarks, shown_column
 from nanoseg_bench.metrics.metric import Metric
 from nanoseg_bench.metrics.table import in_order
 from nanoseg_bench.runs.record import Record
@@ -69,7 +69,7 @@ def _model(entry: LeaderboardRow) -> str:
         return f"{record.title} ({record.status}: {record.reason})"
     remarks = ["external"] if record.external else []
     if record.folds:
-        remarks.append(fold_remark(record))
+        remarks.append(f"{record.folds}-fold")
     if record.confidence_source == "default":
         remarks.append("default confidence")
     if record.truth_begun_by:

@@ -79,7 +79,7 @@ def open_pictures(data: Path, runs: Path, records: Sequence[Record]) -> Pictures
     if prepared.content_hash != records[0].set_hash:
         raise DatasetError(
             f"{data}: its content is {prepared.content_hash[:12]}, the records of {records[0].set_name} were made on "
-            f"{records[0].set_hash[:12]}; give --data the set that was scored, or prepare it again"
+            f"{records[0].set_hash[:12]}; name the folder of the set that was scored, or prepare it again"
         )
     if not runs.is_dir():
         raise UsageError(f"--runs {runs}: no such folder")
@@ -206,8 +206,7 @@ def _matrices(entries: Sequence[LeaderboardRow]) -> list[Matrix]:
 
 
 def _images_command(set_name: str) -> str:
-    name, data, runs = (shlex.quote(text) for text in (set_name, f"data/{set_name}", f"runs/{set_name}"))
-    return f"nanoseg-bench leaderboard {name} --html --data {data} --runs {runs}"
+    return f"nanoseg-bench leaderboard {shlex.quote(set_name)} --html --runs {shlex.quote(f'runs/{set_name}')}"
 
 
 def _told(row: Row, column: str) -> str:

@@ -97,17 +97,18 @@ def comparison_groups(records: Sequence[Record]) -> list[tuple[object, ...]]:
     images, with the largest group, and of equal ones with that of the most images.
 
     Args:
-        records: All that stand together.
+        records: All that stand together; those of several eval sets stand in each by themselves.
     """
     models: dict[tuple[object, ...], dict[int, set[str]]] = {}
     for record in records:
         images = training_images(record)
         if images is not None and record.status == "ok" and not record.external:
-            models.setdefault(comparable(record), {}).setdefault(images, set()).add(record.model)
+            alike = (record.eval_set, *comparable(record))
+            models.setdefault(alike, {}).setdefault(images, set()).add(record.model)
 
     def images_of(record: Record) -> int | None:
         own = training_images(record)
-        others = models.get(comparable(record), {})
+        others = models.get((record.eval_set, *comparable(record)), {})
         if own is not None or record.external or not others:
             return own
         return max(others, key=lambda images: (len(others[images]), images))

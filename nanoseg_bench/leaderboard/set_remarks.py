@@ -35,11 +35,6 @@ def shown_column(name: str, folds: int | None) -> str:
     return over_folds if folds and over_folds in RESAMPLED_OVER_FOLDS else name
 
 
-def fold_remark(record: Record) -> str:
-    """``5-fold`` for a row of a cross-validation; empty for others."""
-    return f"{record.folds}-fold" if record.folds else ""
-
-
 def set_remarks(records: Sequence[Record]) -> list[str]:
     """Sentences to stand below the rows of a prepared set."""
     lines = dict.fromkeys(line for record in records for line in record.shortcomings)

@@ -26,7 +26,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import cv2
-from figure_list import add_json_option, figure, hand_over
+from figure_list import add_json_option, figure, hand_over, share_of
 
 from nanoseg_bench.images import read_image
 from nanoseg_bench.measure.scale import GATE, INFO_BAR, find_scale
@@ -34,7 +34,6 @@ from nanoseg_bench.measure.scale import GATE, INFO_BAR, find_scale
 TRUTH = Path(__file__).parents[1] / "measure" / "scale" / "emps_scale_bars.csv"
 NM = {"nm": 1.0, "um": 1000.0, "µm": 1000.0, "pm": 0.001, "mm": 1e6}
 LENGTH_PX, LENGTH_SHARE = 2.0, 0.02
-Z = 1.959964
 
 
 def main():
@@ -104,7 +103,7 @@ def measure(emps, part, truth):
     }
     shares = {"right-of-labelled": (right, labelled), "right-of-filled": (filled_right, filled)}
     return [figure(name, value, digits=0) for name, value in counts.items()] + [
-        figure(name, *(100 * each for each in interval_of(*share)), unit="%", digits=1, n=share[1])
+        figure(name, *(100 * each for each in share_of(*share)), unit="%", digits=1, n=share[1])
         for name, share in shares.items()
         if share[1]
     ]
@@ -138,18 +137,10 @@ def agrees(found, bar, px):
 
 
 def wilson(hits, trials):
-    """Share with its 95 % interval by Wilson's score."""
     if not trials:
         return "0 of 0"
-    share, low, high = interval_of(hits, trials)
+    share, low, high = share_of(hits, trials)
     return f"{hits} of {trials}: {share:.1%} [{low:.1%}, {high:.1%}]"
-
-
-def interval_of(hits, trials):
-    share = hits / trials
-    centre = (share + Z**2 / (2 * trials)) / (1 + Z**2 / trials)
-    half = Z / (1 + Z**2 / trials) * math.sqrt(share * (1 - share) / trials + Z**2 / (4 * trials**2))
-    return share, centre - half, centre + half
 
 
 if __name__ == "__main__":

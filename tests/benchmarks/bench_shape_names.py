@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-from figure_list import add_json_option, figure, hand_over
+from figure_list import add_json_option, figure, hand_over, share_of
 from scipy import ndimage
 
 from nanoseg_bench.annotations.instance import Instance
@@ -92,13 +92,6 @@ def on_rendered(per_name):
     return pd.DataFrame(rows, columns=FOUND)
 
 
-def wilson(right, of):
-    """95 % interval of a share, as if outlines were independent."""
-    z, share = 1.959964, right / of
-    middle, half = share + z * z / (2 * of), z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
-    return (middle - half) / (1 + z * z / of), (middle + half) / (1 + z * z / of)
-
-
 def print_table(title, found, label):
     """Print it; figures of each shape, whose names begin with ``label``."""
     rows, poor = [], []
@@ -107,7 +100,7 @@ def print_table(title, found, label):
         right = outlines["shape"] == shape
         other = (outlines["shape"] == OTHER) & ~right
         by_image = right.groupby(outlines["image"]).agg(["mean", "size"])
-        low, high = wilson(right.sum(), len(outlines))
+        _, low, high = share_of(right.sum(), len(outlines))
         rows.append(
             {
                 "truth": shape,
@@ -127,9 +120,9 @@ def print_table(title, found, label):
         ]
     figures = []
     for row in rows:
-        interval = (100 * each for each in wilson(row["right %"] / 100 * row["outlines"], row["outlines"]))
+        right = (100 * each for each in share_of(row["right %"] / 100 * row["outlines"], row["outlines"]))
         name = f"{label}-{row['truth']}"
-        figures.append(figure(name, row["right %"], *interval, unit="%", digits=0, n=row["outlines"]))
+        figures.append(figure(name, *right, unit="%", digits=0, n=row["outlines"]))
         figures.append(figure(f"{name}-wrong", row["wrong %"], unit="%", digits=0, n=row["outlines"]))
     print(f"\n{title}\n{pd.DataFrame(rows).to_string(index=False, float_format='%.1f')}")
     if poor:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import re
 import subprocess
 from collections.abc import Sequence
@@ -46,6 +47,14 @@ def figure(
         n: Of how many rounds, images or particles.
     """
     return {"name": name, "value": value, "low": low, "high": high, "unit": unit, "digits": digits, "n": n}
+
+
+def share_of(hits: float, trials: int) -> tuple[float, float, float]:
+    """A share, and its interval of 95 % by Wilson's score, as if the trials were independent."""
+    z, share = 1.959964, hits / trials
+    centre = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
+    half = z / (1 + z**2 / trials) * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
+    return share, centre - half, centre + half
 
 
 def hand_over(path: Path | None, figures: Sequence[dict]) -> None:

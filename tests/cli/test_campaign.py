@@ -91,6 +91,18 @@ def test_a_campaign_writes_tables_page_and_predictions_and_goes_on(desk, capsys)
     assert capsys.readouterr().out.count("cached   cached    cached") == 2
 
 
+def test_ctrl_c_while_a_set_is_prepared_ends_the_campaign(desk, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    (desk.root / "data" / "tiny").unlink()
+    monkeypatch.setattr("nanoseg_bench.preparation.inputs.dataset_inputs", interrupted)
+    assert desk.call() == 130
+    shown = capsys.readouterr()
+    assert "[1/3]" in shown.out and "[2/3]" not in shown.out
+    assert "the same command goes on from here" in shown.err
+
+
 def test_runs_that_are_under_way_have_no_row(desk, tiny_set):
     for seed, outcome in ((0, Outcome("timeout", "later")), (1, Outcome("failed", "for good"))):
         (spec,) = plan_runs(PreparedSet(tiny_set), ["otsu"], "smoke", [seed])
@@ -98,6 +110,15 @@ def test_runs_that_are_under_way_have_no_row(desk, tiny_set):
     assert desk.call("--time-limit", "0.001s") == 1
     assert {record.status for record in read_records(desk.boards, desk.name)} == {"failed"}
     assert (desk.boards / f"{desk.name}-test.csv").read_text().count("otsu") == 1
+
+
+def test_a_dry_run_says_why_a_run_failed_earlier(desk, capsys):
+    assert desk.call() == 1, "EMPS and the weights are missing"
+    run = desk.root / "runs" / desk.name / "otsu-smoke-seed1"
+    (run / "fit.json").unlink()
+    (run / "outcome.json").write_text('{"status": "failed", "reason": "for good"}')
+    assert desk.call("--dry-run") == 0
+    assert "otsu-smoke-seed1: failed earlier: for good" in capsys.readouterr().out
 
 
 def test_where_nothing_is_finished_there_is_no_table(desk, tiny_set, capsys):
@@ -151,9 +172,21 @@ def test_every_step_of_our_campaign_can_be_planned(tiny_set, tmp_path, preset):
         for _ in step.models
         if step.weights_from
     ]
-    assert needed == ["waits for its weights on emps"] * 2 + ["waits for its weights on nanosynth"] * 2
+    assert needed == ["waits for its weights on emps"] * 4 + ["waits for its weights on nanosynth"] * 2
     assert len(waiting) == len(needed) and all(told in each for told, each in zip(needed, waiting, strict=True))
     assert [spec.run_id for spec in planned[:2]] == [f"yolo11n-{preset}-seed0", f"nsyolo-{preset}-seed0"]
+
+
+def test_our_campaign_has_every_published_run():
+    campaign = read_campaign(OURS)
+    planned = {
+        ("+".join([step.preset or campaign.preset, *sorted(step.recipe)]), model, seed)
+        for step in campaign.steps
+        for model in step.models
+        for seed in step.seeds
+    }
+    published = [each for each in read_records(OURS.parent, "emps") if not each.external]
+    assert {(each.preset, each.model, each.seed) for each in published} <= planned
 
 
 @pytest.mark.slow

@@ -203,7 +203,7 @@ def test_predictions_that_were_changed_are_not_shown(draw, place, tmp_path, caps
     [
         (("--only", "13"), "--only 13: no such figure"),
         (("--models", "nsyol"), "did you mean 'nsyolo'"),
-        (("--only", "8", "--images", "nothing"), "--images nothing"),
+        (("--only", "8", "--show", "nothing"), "--show nothing: not in an eval set"),
     ],
 )
 def test_usage_errors(draw, capsys, arguments, named):

@@ -1,10 +1,13 @@
 import os
+import re
+import shlex
 import subprocess
 import sys
 
 import pytest
 
 from nanoseg_bench.cli import build_parser, main
+from nanoseg_bench.cli.parser import OLD_SPELLING
 
 HEAVY = (
     "torch",
@@ -18,22 +21,7 @@ HEAVY = (
     "matplotlib",
     "flask",
 )
-VERBS = (
-    "prepare",
-    "convert",
-    "audit",
-    "annotate",
-    "run",
-    "score",
-    "leaderboard",
-    "figures",
-    "predict",
-    "analyze",
-    "serve",
-    "explain",
-    "export",
-    "list",
-)
+VERBS = build_parser()._subparsers._group_actions[0].choices
 
 
 def test_help_imports_nothing_heavy():
@@ -68,11 +56,45 @@ def test_every_verb_has_help(capsys):
         assert verb in capsys.readouterr().out
 
 
+def test_the_examples_are_understood_and_spelt_as_the_options_are(capsys):
+    texts = [parser.epilog or "" for parser in (build_parser(), *VERBS.values())]
+    examples = [line for text in texts for line in re.findall(r"^  nanoseg-bench (.*?)(?:  .*)?$", text, re.MULTILINE)]
+    assert {line.split()[0] for line in examples} == set(VERBS) - {"list"}
+    for line in examples:
+        verb, *words = shlex.split(line)
+        try:
+            build_parser().parse_args([verb, *words])
+        except SystemExit:
+            pytest.fail(f"{line}\n{capsys.readouterr().err}")
+        shown = {
+            flag for action in VERBS[verb]._actions if action.help != OLD_SPELLING for flag in action.option_strings
+        }
+        assert {word.partition("=")[0] for word in words if word.startswith("--")} <= shown, line
+
+
 def test_an_unknown_verb_is_a_usage_error(capsys):
     with pytest.raises(SystemExit) as end:
         main(["trian"])
     assert end.value.code == 2
     assert "trian" in capsys.readouterr().err
+
+
+def test_list_says_what_is_wrong_with_a_plug_in(tmp_path, monkeypatch, capsys):
+    recipes, about = tmp_path / "torn_net" / "baselines", tmp_path / "torn_net-1.0.dist-info"
+    recipes.mkdir(parents=True)
+    about.mkdir()
+    (tmp_path / "torn_net" / "__init__.py").touch()
+    (recipes / "torn.yaml").write_text("presets: [")
+    about.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: torn-net\nVersion: 1.0\n")
+    about.joinpath("entry_points.txt").write_text(
+        "[nanoseg_bench.models]\ntorn = torn_net.model:Net\nempty = torn_net.model:Net\ngone = not_there.model:Net\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "400")
+    assert main(["list"]) == 0
+    rows = {line.split()[1]: line for line in capsys.readouterr().out.splitlines() if "(plug-in)" in line}
+    assert list(rows) == ["empty", "gone", "torn"]
+    assert "empty.yaml" in rows["empty"] and "no installed package" in rows["gone"] and "torn.yaml" in rows["torn"]
 
 
 def test_list_names_every_model_and_data_set(capsys):

@@ -70,7 +70,7 @@ def test_a_page_lies_beside_the_tables(place, tiny_set, capsys):
     assert str(path) in capsys.readouterr().out
     page = path.read_text(encoding="utf-8")
     assert "NSYOLO" in page and "<img" not in page
-    assert f"nanoseg-bench leaderboard {name} --html --data data/{name} --runs runs/{name}" in page
+    assert f"nanoseg-bench leaderboard {name} --html --runs runs/{name}" in page
 
 
 def test_a_page_with_images_where_predictions_were_kept(place, tiny_set, tmp_path):
@@ -108,6 +108,14 @@ def test_markdown_is_all_that_is_printed(place, capsys):
 def test_what_cannot_be_drawn_is_said(place, capsys, arguments, message):
     assert run(place, *arguments) in (1, 2)
     assert re.search(message, capsys.readouterr().err)
+
+
+def test_a_set_behind_the_option_is_not_taken_for_a_file(place, tiny_set, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    name = PreparedSet(tiny_set).name
+    assert run(place, "--html", name) == 2
+    assert f"write it first: nanoseg-bench leaderboard {name} --html" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_holds_the_page_of_one_set(place, capsys):

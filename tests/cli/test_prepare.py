@@ -387,6 +387,16 @@ def test_preview_is_one_page(own, tmp_path):
     assert (tmp_path / "set" / "preview.html").read_bytes() == added
 
 
+@pytest.mark.parametrize("more", [("--overwrite", "never"), ("--overwrite=never", "--preview")])
+def test_the_way_to_pictures_leads_there_where_the_set_was_kept(own, tmp_path, capsys, more):
+    assert run(own, tmp_path / "set") == 0
+    capsys.readouterr()
+    assert run(own, tmp_path / "set", *more) == 0
+    (way,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("pictures: ")]
+    assert main(shlex.split(way)[2:]) == 0
+    assert (tmp_path / "set" / "preview.html").is_file()
+
+
 def test_max_loss_names_the_image(own, tmp_path, capsys):
     document = json.loads((own / "s3_v0.json").read_text())
     parts = [[[5, 5], [30, 5], [30, 50], [5, 50]], [[50, 20], [51, 20], [51, 21], [50, 21]]]

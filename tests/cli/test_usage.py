@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from nanoseg_bench.cli import build_parser, main
-from nanoseg_bench.cli.names import split_integers
+from nanoseg_bench.cli.names import split_integers, split_names
 from nanoseg_bench.cli.nearest import nearest_path
 from nanoseg_bench.cli.sets import find_name, find_set
 from nanoseg_bench.cli.shipped import find_initial_weights, find_model
@@ -160,9 +160,22 @@ def test_lists_are_separated_by_spaces_or_commas():
     assert parse_classes(["cube,rod"]) == parse_classes(["cube", "rod"]) == parse_classes(["cube,", "rod"])
     assert parse_classes(['"core, shell"', "rod"]) == ("core, shell", "rod")
     assert parse_classes(["core shell,rod"]) == ("core shell", "rod")
+    assert split_names(["nsyolo, unet", "otsu,"]) == ["nsyolo", "unet", "otsu"]
     assert split_integers(["0,1", "2"], "--seeds") == [0, 1, 2]
     with pytest.raises(UsageError, match="--seeds x: give whole numbers"):
         split_integers(["0,x"], "--seeds")
+
+
+@pytest.mark.parametrize("command", ["run mine --models ,", "run mine --seeds ,"])
+def test_a_list_of_nothing_is_refused(command, here, capsys):
+    assert main(command.split()) == 2
+    assert "--models, --seeds: give at least one of each" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["prepare", "audit mine", "convert . out --to coco", "export a --to release"])
+def test_no_verb_takes_less_than_one_process(command, here, capsys):
+    assert main([*command.split(), "--workers", "0"]) == 2
+    assert "--workers 0: give at least 1" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a shell's pipe")

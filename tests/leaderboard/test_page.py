@@ -295,7 +295,7 @@ def test_same_records_same_bytes_in_any_order(tmp_path, scored, make_record):
 
 def test_without_images_the_page_says_how_to_get_them(write, make_record):
     page = write(make_record("a", 0.1, set_name="my set"))
-    command = "nanoseg-bench leaderboard 'my set' --html --data 'data/my set' --runs 'runs/my set'"
+    command = "nanoseg-bench leaderboard 'my set' --html --runs 'runs/my set'"
     assert command in [element["text"] for element in page.all("code")]
 
 

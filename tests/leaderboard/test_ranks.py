@@ -110,6 +110,14 @@ def test_who_saw_other_numbers_of_images_is_ranked_apart(contestant):
     assert list(table["ranked_at_images"])[:7] == [14400, 28800, 28800, 72000, 72000, 72000, None]
 
 
+def test_a_model_without_training_is_grouped_in_each_eval_set_by_itself(contestant):
+    """The table of differences takes the records of all of them at once."""
+    test = [contestant(model, 0.5, **trained(10)) for model in ("a", "b")]
+    test += [contestant("c", 0.5, **trained(20)), contestant("otsu", 0.5, **trained(0))]
+    ood = [each.model_copy(update={"eval_set": "ood"}) for each in test[2:]]
+    assert [key[-1] for key in comparison_groups([*test, *ood])] == [10, 10, 20, 10, 20, 20]
+
+
 def test_of_equal_groups_a_model_without_training_joins_that_of_the_most_images(contestant):
     records = [contestant("a", 0.6, **trained(10)), contestant("b", 0.7, **trained(20)), contestant("c", 0.1)]
     records[2] = records[2].model_copy(update={"training": None})

@@ -96,6 +96,7 @@ def test_a_port_that_is_taken_is_named(tmp_path, otsu_run, capsys):
     [
         (("--port", "70000"), "--port 70000"),
         (("--keep-days", "0"), "--keep-days 0"),
+        (("--keep-days", "inf"), "--keep-days inf"),
         (("--time-limit", "-1"), "--time-limit -1"),
         (("--host", "no.such.host.example"), "--host no.such.host.example"),
         (("--model", "nothing-here"), "nothing-here"),

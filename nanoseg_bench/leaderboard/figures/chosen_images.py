@@ -42,7 +42,7 @@ def choose_images(
     if prepared.folds:
         raise NothingToDrawError(
             f"{prepared.root}: in a set with folds each image is tested by the network of its fold; `nanoseg-bench "
-            "leaderboard --html` with --data and --runs shows the worst and best of them with their outlines"
+            "leaderboard SET --html --runs DIR` shows the worst and best of them with their outlines"
         )
     if not prepared.has(eval_set):
         raise NothingToDrawError(f"{prepared.root}: the prepared set has no part {eval_set!r}")
@@ -50,7 +50,7 @@ def choose_images(
         known = _by_name(prepared)
         chosen = [image for name in names if (image := _named(name, known)).split == eval_set]
         if not chosen:
-            raise NothingToDrawError(f"none of the images that --images names is in the eval set {eval_set!r}")
+            raise NothingToDrawError(f"none of the images that --show names is in the eval set {eval_set!r}")
         return chosen
     images = {image.name: image for image in prepared.images(eval_set)}
     quality = _quality(contenders, eval_set)
@@ -88,4 +88,4 @@ def _named(name: str, images: dict[str, PreparedImage]) -> PreparedImage:
         return images[name]
     hint = did_you_mean(name, images, 0.4)
     known = list(dict.fromkeys(image.name for image in images.values()))
-    raise UsageError(f"--images {name}: not in an eval set; {hint}there are {shortened(known, _NAMED)}")
+    raise UsageError(f"--show {name}: not in an eval set; {hint}there are {shortened(known, _NAMED)}")

@@ -97,7 +97,7 @@ class Contender:
         ]
 
     def measured(self, metric: str) -> Measured | None:
-        """A metric on the test set; None where no seed has it."""
+        """A metric on the test set; None where a seed lacks it."""
         records = [run.test for run in self.runs]
         values = [value for each in records if (value := each.scores.get(metric)) is not None]
         if len(values) < len(records):

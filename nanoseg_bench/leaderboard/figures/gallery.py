@@ -85,7 +85,7 @@ class Materials:
         if prepared.content_hash != expected:
             raise DatasetError(
                 f"{self._data}: its content is {prepared.content_hash[:16]}, the records are of {expected[:16]}; "
-                "give the set that was scored with --data"
+                "name the folder of the set that was scored"
             )
         return prepared
 

@@ -29,10 +29,9 @@ _PARTS = {
     "seg": "Mask loss",
     "cls": "Class loss",
     "dfl": "Focal loss (DFL)",
-    "sem": "Semantic loss",
     "dice": "Dice loss",
-    "ce": "Cross entropy",
     "cross_entropy": "Cross entropy",
+    "depth": "Depth loss",
     "loss_classifier": "Class loss",
     "loss_box_reg": "Box loss",
     "loss_mask": "Mask loss",
@@ -68,17 +67,18 @@ def draw_losses(contenders: Sequence[Contender], runs: Path) -> Drawn:
         raise NothingToDrawError(
             f"{runs}: no run of these models has a {HISTORY_FILE}; give the folder of the runs with --runs"
         )
+    # Seeds of one model may differ, too: an option of its recipe adds a part.
     families: dict[_Parts, list[Contender]] = {}
     for each in trained:
-        parts = next(_parts(histories[run.run_id]) for run in each.runs if histories[run.run_id])
-        families.setdefault(parts, []).append(each)
+        for parts in dict.fromkeys(_parts(histories[run.run_id]) for run in each.runs if histories[run.run_id]):
+            families.setdefault(parts, []).append(each)
     figure = _draw(families, histories)
     rows = [
         (*each.identity, run.seed, int(point["epoch"]), int(point["images_seen"]), part, point[part])
         for parts, members in families.items()
         for each in members
         for run in each.runs
-        for point in histories[run.run_id]
+        for point in _with_parts(histories[run.run_id], parts)
         for part in parts
     ]
     notes = left_out(contenders, trained, f"no {HISTORY_FILE} in the run's folder")
@@ -100,6 +100,11 @@ def _parts(history: _History) -> _Parts:
     return tuple(name for name in history[0] if name not in _NOT_LOSSES) or ("loss",)
 
 
+def _with_parts(history: _History, parts: _Parts) -> _History:
+    """The history if its loss has these parts; else nothing."""
+    return history if history and _parts(history) == parts else []
+
+
 def _draw(families: dict[_Parts, list[Contender]], histories: dict[str, _History]) -> Figure:
     heights = []
     for parts, members in families.items():
@@ -108,6 +113,7 @@ def _draw(families: dict[_Parts, list[Contender]], histories: dict[str, _History
     blocks = figure.subfigures(len(families), 1, height_ratios=heights, squeeze=False)[:, 0]
     number = 0
     for block, (parts, members) in zip(blocks, families.items(), strict=True):
+        shown = {name: _with_parts(history, parts) for name, history in histories.items()}
         columns = min(len(parts), _MAX_COLUMNS)
         rows = -(-len(parts) // _MAX_COLUMNS)
         # Panels are as wide in every block: a family of two parts does not grow to half the page each.
@@ -115,7 +121,7 @@ def _draw(families: dict[_Parts, list[Contender]], histories: dict[str, _History
         for axes in grid[len(parts) :]:
             axes.set_axis_off()
         for position, (axes, part) in enumerate(zip(grid, parts, strict=False)):
-            _draw_part(axes, part, members, histories)
+            _draw_part(axes, part, members, shown)
             axes.set_title(lettered(number, _PARTS.get(part, part)))
             if position % columns == 0:
                 axes.set_ylabel("mean of the epoch")

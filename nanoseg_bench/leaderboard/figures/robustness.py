@@ -29,9 +29,7 @@ def draw_robustness(contenders: Sequence[Contender]) -> Drawn:
         if (scores := by_severity(row.record))
     ]
     if not measured:
-        raise NothingToDrawError(
-            f"no record of the eval set {ROBUSTNESS!r}; `nanoseg-bench run` makes it where it is asked for"
-        )
+        raise NothingToDrawError(f"no record of the eval set {ROBUSTNESS!r}; `nanoseg-bench run --robustness` makes it")
     titles = {corruption.name: corruption.title for corruption in CORRUPTIONS}
     found = {name for _, _, scores in measured for name in scores}
     names = [name for name in titles if name in found] + sorted(found - titles.keys())

@@ -35,6 +35,21 @@ def test_numbers_are_those_of_the_histories(scored, contenders, table, tmp_path)
     assert titles == ["(a) Box loss", "(b) Mask loss", "(c) Loss"]
 
 
+def test_seeds_whose_losses_have_other_parts_stand_in_panels_of_their_own(scored, contenders, table, tmp_path):
+    """As U-Net's, which were trained before and after it learnt a depth."""
+    for seed in (0, 1):
+        scored("unet", seed=seed)
+    keep_history(tmp_path / "runs", "unet-quick-seed0", UNET)
+    deeper = UNET.replace(",loss,", ",loss,dice,depth,").replace("0.75", "3,1,2")
+    keep_history(tmp_path / "runs", "unet-quick-seed1", deeper)
+    with figure_style():
+        drawn = draw_losses(contenders(), tmp_path / "runs")
+    shown = {(row["seed"], row["part"]): row["loss"] for row in table(drawn)}
+    assert shown == {(0, "loss"): 0.75, (1, "dice"): 1.0, (1, "depth"): 2.0}
+    titles = [axes.get_title(loc="left") for axes in drawn.figure.findobj(Axes) if axes.axison]
+    assert titles == ["(a) Loss", "(b) Dice loss", "(c) Depth loss"]
+
+
 def test_no_history(scored, contenders, tmp_path):
     scored("otsu")
     with pytest.raises(NothingToDrawError, match=r"history\.csv; give the folder of the runs with --runs"):
