@@ -473,7 +473,10 @@ def _analyse_member(
 
 def _key(member: Member, scale: float | None, settings: Mapping[str, Any]) -> str:
     """What the analysis of a micrograph depends on."""
-    file = sha256_file(member.image_path) if member.image_path.is_file() else None
+    try:
+        file = sha256_file(member.image_path)
+    except OSError:
+        file = None  # whoever reads the image says why
     return sha256_json({"file": file, "path": str(member.image_path), "scale": scale, **settings})
 
 

@@ -119,8 +119,8 @@ def analyse_micrograph(
         MeasurementError: The minimum diameter is in nm, and the scale is unknown.
     """
     name = name or path.stem
-    digest = sha256_file(path) if path.is_file() else ""
     pixels, notes = read_with_notes(path)
+    digest = sha256_file(path)
     height, width = pixels.shape[:2]
     scale = find_scale(
         pixels,
