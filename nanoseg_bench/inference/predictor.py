@@ -167,12 +167,15 @@ class Predictor:
                 cut = [each for each, may in zip(found, may_be_cut(found, limit), strict=True) if may]
         labelled = tuple(each if each.label else replace(each, label=CLASSLESS) for each in found)
         instances, marks = (labelled, ()) if keep_marks else flag_marks(labelled, pixels)
+        # An information bar is as long as the micrograph, and no piece of a particle.
+        may_be = {id(each) for each in cut}
+        pieces = (new for old, new in zip(found, instances, strict=True) if id(old) in may_be and not new.on_mark)
         return Particles(
             width=width,
             height=height,
             instances=instances,
             magnification=magnification,
-            cut=tuple(cut),
+            cut=tuple(pieces),
             marks=marks,
         )
 
