@@ -417,6 +417,8 @@ class _Run:
         if tables:
             pooled = pd.concat(tables, ignore_index=True)
             write_csv(self._out / SAMPLES, pooled[["sample", *(name for name in pooled if name != "sample")]])
+        else:
+            (self._out / SAMPLES).unlink(missing_ok=True)  # of an earlier call
         document = {
             "format": FORMAT,
             "settings": self._settings,
