@@ -114,7 +114,7 @@ def measure_particles(
 
     Args:
         instances: As a model or an annotator outlined them; also those that do not count. Outlines of a lower
-            confidence than ``rules.confidence`` make the curve of ``sample.against_confidence`` reach further.
+            confidence than ``rules.confidence`` make ``confidence_curve.against_confidence`` reach further.
         height: Rows of the micrograph.
         width: Its columns.
         image: Its name.

@@ -277,13 +277,13 @@ def _unsure_images(table: pd.DataFrame) -> list[str]:
     if not names:
         return []
     inside = of_images.isin(names) & whole_or_cut & below
-    lowest, highest = (f"{each:.2f}" for each in table.loc[inside, "confidence"].agg(["min", "max"]))
+    lowest, highest = table.loc[inside, "confidence"].agg(["min", "max"])
     where = "" if of_images.nunique() == 1 else f" in {shortened(names, _MOST_NAMES)}"
     return [
-        f"{int(unsure[names].sum())} outlines of a confidence of {lowest} to {highest} do not count{where}, beside "
-        f"{int(sure[names].sum())} of which the model is surer: particles may be missing, or it takes other things for "
-        "some, and their number hangs on the confidence; look at the outlines, and compare with those of a lower one "
-        f"(--confidence {math.floor(100 * float(lowest)) / 100:g})"
+        f"{int(unsure[names].sum())} outlines of a confidence of {lowest:.2f} to {highest:.2f} do not count{where}, "
+        f"beside {int(sure[names].sum())} of which the model is surer: particles may be missing, or it takes other "
+        "things for some, and their number hangs on the confidence; look at the outlines, and compare with those of a "
+        f"lower one (--confidence {math.floor(100 * lowest) / 100:g})"
     ]
 
 

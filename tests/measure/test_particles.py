@@ -339,3 +339,21 @@ def test_large_and_small_discs_of_a_boolean_model(disc, placed, field, images):
     assert large.mean() < 0.35
     assert error < 0.035
     assert abs(weights[large].sum() / weights.sum() - 0.5) < 3 * error
+
+
+def test_overlaps_are_the_same_however_many_outlines_are_compared_at_once(monkeypatch):
+    rng = np.random.default_rng(0)
+    places = rng.integers(0, 100, (40, 2)).tolist()
+    instances = [box(left, top, 14, 12) for left, top in places] + [
+        Instance("a", mask_to_rle(np.zeros((HEIGHT, WIDTH))))
+    ]
+    whole = measure_outlines(instances, HEIGHT, WIDTH).overlaps
+    monkeypatch.setattr("nanoseg_bench.measure.outlines._AT_ONCE", 7)
+    parts = measure_outlines(instances, HEIGHT, WIDTH).overlaps
+    for each in ("one", "other", "pixels"):
+        assert getattr(whole, each).tolist() == getattr(parts, each).tolist()
+    masks = [rle_to_mask(each.region) for each in instances]
+    expected = [
+        (a, b, int((x & y).sum())) for a, x in enumerate(masks) for b, y in enumerate(masks) if a != b and (x & y).any()
+    ]
+    assert expected and list(zip(whole.one, whole.other, whole.pixels, strict=True)) == expected
