@@ -181,6 +181,11 @@ def judge_particles(
     return _as_table(values, others, nm_per_px)
 
 
+def reasons_of(exclusion: object) -> list[str]:
+    """The reasons in a cell of the column ``exclusion``; none of a particle that counts."""
+    return exclusion.split(BETWEEN_REASONS) if isinstance(exclusion, str) else []
+
+
 def counted(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the particles that count."""
     return table[table["exclusion"].isna()]
@@ -270,6 +275,5 @@ def _as_table(
                 scale = np.nan if nm_per_px is None else nm_per_px**column.dimension
             table[column.name] = pd.Series(values[column.quantity] * scale, dtype="float64")
         else:
-            kind = {"text": "str", "whole": "int64", "flag": "bool"}[column.kind]
-            table[column.name] = pd.Series(others[column.name], dtype=kind)
+            table[column.name] = pd.Series(others[column.name], dtype=column.dtype)
     return pd.DataFrame(table)

@@ -1,4 +1,5 @@
 import math
+from dataclasses import MISSING, fields
 
 import numpy as np
 import pandas as pd
@@ -8,9 +9,10 @@ from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Rle
 from nanoseg_bench.annotations.raster import mask_to_rle, rle_to_mask
 from nanoseg_bench.errors import MeasurementError
 from nanoseg_bench.marks.mark import BANNER, TEXT, Mark
-from nanoseg_bench.measure.columns import COLUMNS
+from nanoseg_bench.measure.columns import COLUMNS, column_of
 from nanoseg_bench.measure.field import Field, find_field
 from nanoseg_bench.measure.length import Length
+from nanoseg_bench.measure.morphology import Morphology
 from nanoseg_bench.measure.outlines import measure_outlines
 from nanoseg_bench.measure.particles import (
     AT_BORDER,
@@ -70,9 +72,8 @@ def test_without_a_scale_nm_is_empty_and_px_is_the_same():
 def test_small_particles_have_a_size_and_no_shape():
     table = measure(box(20, 20, 8, 8), box(50, 50, 9, 9), box(80, 20, 18, 18))
     assert table["diameter_px"].round(1).tolist() == [9.0, 10.2, 20.3]
-    shapes = [
-        column.name for column in COLUMNS if column.shape and "nm" not in column.unit and "edge" not in column.name
-    ]
+    shapes = [column_of(each.name, "px").name for each in fields(Morphology) if each.default is not MISSING]
+    assert len(shapes) == 16
     assert table.loc[0, shapes].isna().all()
     assert table.loc[1:, shapes].notna().all(axis=None)
     assert table["shape_uncertain"].tolist() == [True, True, False]
