@@ -203,7 +203,7 @@ def open_predictor(
         views: Sides to look at each micrograph from, 1, 4 or 8; None for those of the model's recipe.
 
     Raises:
-        UsageError: Model, engine, device and views do not go together, or no such weights ship.
+        UsageError: Model, engine, device and views do not go together, or there is no such device or weights.
         MissingExtraError: ONNX Runtime is asked for and not installed.
         ModelError: There is no finished model, it is damaged, or cannot be exported for ``onnx``.
     """
@@ -225,7 +225,7 @@ def open_predictor(
         _look_from(exported, views)
         return Predictor(exported, about.confidence, about.weights_sha256, path, confidence, opening)
     if engine == "torch" or device != "cpu":
-        opened = open_trained(path, device, trust_pickle=trust_pickle)
+        opened = open_trained(path, resolve_device(device), trust_pickle=trust_pickle)
     else:
         opened = _open_for_onnx(path, trust_pickle, required=engine == "onnx")
     _look_from(opened, views)
