@@ -61,13 +61,8 @@ class Rules:
     max_diameter: Length | None = None
     keep_marks: bool = False
 
-    @property
-    def sentence(self) -> str:
-        """For a report."""
-        return self.describe()
-
     def describe(self, *, border_counts: bool = False) -> str:
-        """``sentence``.
+        """A sentence for a report.
 
         Args:
             border_counts: Whether particles that touch the border count, too.

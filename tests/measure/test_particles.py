@@ -139,7 +139,7 @@ def test_a_minimum_in_nm_needs_a_scale():
 
 
 def test_the_rules_in_words():
-    assert Rules(confidence=0.25, min_diameter=Length(5, "nm")).sentence == (
+    assert Rules(confidence=0.25, min_diameter=Length(5, "nm")).describe() == (
         "Particles count that touch no border of the field, lie on or touch no information bar, scale bar or "
         "lettering, have a confidence of 0.25 or more and have a diameter of 5 nm or more."
     )
