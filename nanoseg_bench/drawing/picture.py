@@ -103,7 +103,8 @@ def draw_scale_bar(picture: NDArray[np.uint8], bar: ScaleBar, size: Size | None 
     zoom_x, zoom_y = _zoom(drawn.size, size)
     letters = max(drawn.width / 32, 10.0)
     thickness, rim = max(round(letters / 4), 2), max(round(letters / 16), 1)
-    left, right, y = round(bar.left * zoom_x), round(bar.right * zoom_x), round(bar.y * zoom_y)
+    left, y = round(bar.left * zoom_x), round(bar.y * zoom_y)
+    right = max(round(bar.right * zoom_x), left + 1)
     top = y - thickness // 2
     draw = ImageDraw.Draw(drawn)
     # The end points belong to Pillow's rectangles.

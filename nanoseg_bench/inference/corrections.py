@@ -31,7 +31,6 @@ def require_uncorrected(folder: Path, written: Mapping[str, str] | None) -> None
     changed = [name for name, digest in labelme_hashes(folder).items() if written.get(name) != digest]
     if changed:
         raise UsageError(
-            f"{folder / LABELME}: {counted(len(changed), 'file')} changed since predict wrote them, such as "
-            f"{changed[0]}, and would be written anew; choose another --out for these predictions, or move that folder "
-            "first"
+            f"{folder / LABELME}: {counted(len(changed), 'file')} changed since this command wrote them, such as "
+            f"{changed[0]}, and would be written anew; choose another --out, or move that folder first"
         )

@@ -25,7 +25,7 @@ class Particles:
         instances: Each with ``label`` (its class), ``score`` (the confidence) and ``region`` (its mask); best score
             first; those that lie on marks are flagged.
         magnification: Of the tiles that it was looked at in, over the whole on one canvas; 1 without tiles.
-        cut: Those of ``instances`` that may be pieces of larger particles, as the network outlined them.
+        cut: Those of ``particles`` that may be pieces of larger ones.
         marks: What is written on the micrograph; empty where nobody looked.
     """
 

@@ -167,12 +167,15 @@ class Predictor:
                 cut = [each for each, may in zip(found, may_be_cut(found, limit), strict=True) if may]
         labelled = tuple(each if each.label else replace(each, label=CLASSLESS) for each in found)
         instances, marks = (labelled, ()) if keep_marks else flag_marks(labelled, pixels)
+        # An information bar is as long as the micrograph, and no piece of a particle.
+        may_be = {id(each) for each in cut}
+        pieces = (new for old, new in zip(found, instances, strict=True) if id(old) in may_be and not new.on_mark)
         return Particles(
             width=width,
             height=height,
             instances=instances,
             magnification=magnification,
-            cut=tuple(cut),
+            cut=tuple(pieces),
             marks=marks,
         )
 
@@ -200,7 +203,7 @@ def open_predictor(
         views: Sides to look at each micrograph from, 1, 4 or 8; None for those of the model's recipe.
 
     Raises:
-        UsageError: Model, engine, device and views do not go together, or no such weights ship.
+        UsageError: Model, engine, device and views do not go together, or there is no such device or weights.
         MissingExtraError: ONNX Runtime is asked for and not installed.
         ModelError: There is no finished model, it is damaged, or cannot be exported for ``onnx``.
     """
@@ -222,7 +225,7 @@ def open_predictor(
         _look_from(exported, views)
         return Predictor(exported, about.confidence, about.weights_sha256, path, confidence, opening)
     if engine == "torch" or device != "cpu":
-        opened = open_trained(path, device, trust_pickle=trust_pickle)
+        opened = open_trained(path, resolve_device(device), trust_pickle=trust_pickle)
     else:
         opened = _open_for_onnx(path, trust_pickle, required=engine == "onnx")
     _look_from(opened, views)

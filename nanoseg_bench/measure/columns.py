@@ -37,7 +37,6 @@ class Column:
         kind: What the values are.
         digits: After the decimal point, where it is shown; files keep all.
         meaning: Formula and source, in a sentence.
-        shape: Whether it is left empty below ``SHAPE_FROM_PX``.
     """
 
     name: str
@@ -48,7 +47,11 @@ class Column:
     kind: Kind = "number"
     digits: int = 0
     meaning: str
-    shape: bool = False
+
+    @property
+    def dtype(self) -> str:
+        """Of its values in a table of pandas."""
+        return {"text": "str", "whole": "int64", "flag": "bool", "number": "float64"}[self.kind]
 
     @property
     def title(self) -> str:
@@ -56,9 +59,7 @@ class Column:
         return f"{self.heading} ({self.unit})" if self.unit else self.heading
 
 
-def _measured(
-    quantity: str, heading: str, meaning: str, *, dimension: Literal[1, 2] = 1, shape: bool = True
-) -> tuple[Column, Column]:
+def _measured(quantity: str, heading: str, meaning: str, *, dimension: Literal[1, 2] = 1) -> tuple[Column, Column]:
     """The two columns of a length or an area."""
     power = "" if dimension == 1 else "2"
     in_nm, in_px = (
@@ -70,7 +71,6 @@ def _measured(
             dimension=dimension,
             digits=digits,
             meaning=meaning,
-            shape=shape,
         )
         for unit, digits in (("nm", 2 if dimension == 1 else 1), ("px", 2 if dimension == 1 else 0))
     )
@@ -86,7 +86,7 @@ def _flag(name: str, heading: str, meaning: str) -> Column:
 
 
 def _ratio(name: str, heading: str, meaning: str) -> Column:
-    return Column(name=name, quantity=name, heading=heading, digits=3, meaning=meaning, shape=True)
+    return Column(name=name, quantity=name, heading=heading, digits=3, meaning=meaning)
 
 
 COLUMNS: tuple[Column, ...] = (
@@ -132,8 +132,8 @@ COLUMNS: tuple[Column, ...] = (
         "with W − 1 and H − 1 in the divisor, as many as a grid of pixels has places for it; 1 for what the border "
         "cuts and a person counts",
     ),
-    *_measured("diameter", "Diameter", "of the circle of equal area, √(4 A / π)", shape=False),
-    *_measured("area", "Area", "A, its pixels, without holes", dimension=2, shape=False),
+    *_measured("diameter", "Diameter", "of the circle of equal area, √(4 A / π)"),
+    *_measured("area", "Area", "A, its pixels, without holes", dimension=2),
     *_measured(
         "feret_max", "Feret max",
         "the largest distance of two parallel lines that enclose it; hull of the pixels' centres, widened until it "
@@ -176,16 +176,15 @@ COLUMNS: tuple[Column, ...] = (
         "A / (length × width): 1 for a rectangle, π / 4 for an ellipse; the “box ratio” of ISO 9276-6",
     ),
     Column(
-        name="orientation_deg", quantity="orientation_deg", heading="Orientation", unit="°", digits=1, shape=True,
+        name="orientation_deg", quantity="orientation_deg", heading="Orientation", unit="°", digits=1,
         meaning="of the major axis, from 0 (along a row) anticlockwise to 180; says nothing of what is round or square",
     ),
-    *_measured("x", "x", "of its centre of area, from the left edge of the micrograph", shape=False),
-    *_measured("y", "y", "of its centre of area, from the upper edge of the micrograph", shape=False),
+    *_measured("x", "x", "of its centre of area, from the left edge of the micrograph"),
+    *_measured("y", "y", "of its centre of area, from the upper edge of the micrograph"),
     *_measured(
         "nearest_neighbour", "Nearest neighbour",
         "from its centre to the centre of the nearest other particle of the micrograph; too large at the border, "
         "where a nearer one may lie outside",
-        shape=False,
     ),
     Column(
         name="nm_per_px", quantity="nm_per_px", heading="Scale", unit="nm/px", digits=4,
@@ -193,9 +192,6 @@ COLUMNS: tuple[Column, ...] = (
     ),
 )  # fmt: skip
 """In the order of the table."""
-
-COLUMN = {column.name: column for column in COLUMNS}
-"""By name."""
 
 
 def column_of(quantity: str, unit: Literal["px", "nm"]) -> Column:

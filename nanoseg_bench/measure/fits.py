@@ -1,7 +1,7 @@
 """Normal and log-normal distribution of a sample, by maximum likelihood."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -22,20 +22,13 @@ class Fit:
         name: Which.
         centre: Mean of a normal one; median (geometric mean) of a log-normal one; in the values' unit.
         width: Standard deviation of a normal one, in the values' unit; geometric standard deviation of a log-normal.
-        distance: The largest difference of the cumulative distributions of sample and fit (Kolmogorov–Smirnov's D). Its
-            usual p-value does not hold, since the distribution was fitted to the same sample.
         aic: Akaike's criterion, 4 − 2 log L; smaller is better, only differences mean something.
     """
 
     name: Name
     centre: float
     width: float
-    distance: float
     aic: float
-
-    def density(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Probability per unit of the values."""
-        return self._evaluate("pdf", values)
 
     def log_density(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Its logarithm, also where it is too small for a number."""
@@ -45,7 +38,7 @@ class Fit:
         """Share of the distribution below."""
         return self._evaluate("cdf", values)
 
-    def _evaluate(self, function: Literal["pdf", "logpdf", "cdf"], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _evaluate(self, function: Literal["logpdf", "cdf"], values: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.name == "normal":
             result = getattr(norm, function)(values, self.centre, self.width)
         else:
@@ -89,10 +82,5 @@ def _moments(values: NDArray[np.float64], shares: NDArray[np.float64]) -> tuple[
 
 
 def _fit(name: Name, centre: float, width: float, values: NDArray[np.float64], shares: NDArray[np.float64]) -> Fit:
-    bare = Fit(name, centre, width, math.nan, math.nan)
-    order = np.argsort(values)
-    until = np.cumsum(shares[order]) / len(values)
-    expected = bare.cumulative(values[order])
-    distance = float(np.maximum(until - expected, expected - (until - shares[order] / len(values))).max())
-    likelihood = float(shares @ bare.log_density(values))
-    return Fit(name, centre, width, distance, 4 - 2 * likelihood)
+    bare = Fit(name, centre, width, math.nan)
+    return replace(bare, aic=4 - 2 * float(shares @ bare.log_density(values)))

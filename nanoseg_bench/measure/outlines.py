@@ -19,6 +19,9 @@ from nanoseg_bench.measure.morphology import Morphology, find_hull, measure_mask
 from nanoseg_bench.measure.shape_names.main_part import describe_main_part
 from nanoseg_bench.measure.shape_names.namer import OTHER, ShapeName, ShapeNamer
 
+_AT_ONCE = 1000
+"""Outlines that are compared with all others at a time: a matrix of ten thousand by ten thousand fills a gigabyte."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class MeasuredOutline:
@@ -249,10 +252,12 @@ def _joint_area(boxes: Sequence[Box], within: Field) -> int:
 def _overlaps(outlines: Sequence[MeasuredOutline], areas: NDArray[np.float64]) -> Overlaps:
     filled = np.array([position for position, each in enumerate(outlines) if each.numbers is not None], dtype=np.intp)
     regions = [outlines[position].region for position in filled]
-    iou = iou_matrix(regions, regions)
-    np.fill_diagonal(iou, 0)
-    one, other = np.nonzero(iou)
-    shares = iou[one, other]
-    one, other = filled[one], filled[other]
+    found = []
+    for start in range(0, max(len(regions), 1), _AT_ONCE):
+        iou = iou_matrix(regions[start : start + _AT_ONCE], regions)
+        first, second = np.nonzero(iou)
+        apart = first + start != second
+        found.append((filled[first + start][apart], filled[second][apart], iou[first, second][apart]))
+    one, other, shares = (np.concatenate(each) for each in zip(*found, strict=True))
     # |A ∩ B| of IoU = |A ∩ B| / (|A| + |B| − |A ∩ B|)
     return Overlaps(one, other, np.rint(shares / (1 + shares) * (areas[one] + areas[other])))

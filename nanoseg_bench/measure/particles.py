@@ -61,13 +61,8 @@ class Rules:
     max_diameter: Length | None = None
     keep_marks: bool = False
 
-    @property
-    def sentence(self) -> str:
-        """For a report."""
-        return self.describe()
-
     def describe(self, *, border_counts: bool = False) -> str:
-        """``sentence``.
+        """A sentence for a report.
 
         Args:
             border_counts: Whether particles that touch the border count, too.
@@ -114,7 +109,7 @@ def measure_particles(
 
     Args:
         instances: As a model or an annotator outlined them; also those that do not count. Outlines of a lower
-            confidence than ``rules.confidence`` make the curve of ``sample.against_confidence`` reach further.
+            confidence than ``rules.confidence`` make ``confidence_curve.against_confidence`` reach further.
         height: Rows of the micrograph.
         width: Its columns.
         image: Its name.
@@ -179,6 +174,11 @@ def judge_particles(
         "shape_uncertain": values["diameter"] < SHAPE_SURE_FROM_PX,
     }
     return _as_table(values, others, nm_per_px)
+
+
+def reasons_of(exclusion: object) -> list[str]:
+    """The reasons in a cell of the column ``exclusion``; none of a particle that counts."""
+    return exclusion.split(BETWEEN_REASONS) if isinstance(exclusion, str) else []
 
 
 def counted(table: pd.DataFrame) -> pd.DataFrame:
@@ -270,6 +270,5 @@ def _as_table(
                 scale = np.nan if nm_per_px is None else nm_per_px**column.dimension
             table[column.name] = pd.Series(values[column.quantity] * scale, dtype="float64")
         else:
-            kind = {"text": "str", "whole": "int64", "flag": "bool"}[column.kind]
-            table[column.name] = pd.Series(others[column.name], dtype=kind)
+            table[column.name] = pd.Series(others[column.name], dtype=column.dtype)
     return pd.DataFrame(table)

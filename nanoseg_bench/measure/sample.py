@@ -67,7 +67,6 @@ class Summary:
         weighting: What the shares are shares of.
         border_weighted: Whether particles stand for those of their extent that the border left out.
         count: Particles that count and have the quantity.
-        without: Particles that count and have it not: too few pixels, or no scale.
         images: Micrographs that those are of.
         estimates: By the name of a statistic (``statistics.STATISTICS``), with 95 % intervals.
         drawn: What the intervals' resamples draw.
@@ -79,7 +78,6 @@ class Summary:
     weighting: Weighting
     border_weighted: bool
     count: int
-    without: int
     images: int
     estimates: Mapping[str, Estimate]
     drawn: Literal["images", "particles"]
@@ -129,8 +127,7 @@ def summarise(
         fit: Whether distributions are fitted to it.
     """
     # Arrays, not tables: a page asks for dozens of summaries at once.
-    counts = table["exclusion"].isna().to_numpy()
-    known = counts & table[column].notna().to_numpy()
+    known = table["exclusion"].isna().to_numpy() & table[column].notna().to_numpy()
     values = table[column].to_numpy(dtype=np.float64)[known]
     weights = _weights(table, known, weighting, border_weighted)
     images, names = pd.factorize(table["image"].to_numpy()[known])
@@ -141,7 +138,6 @@ def summarise(
         weighting=weighting,
         border_weighted=border_weighted,
         count=len(values),
-        without=int(counts.sum()) - len(values),
         images=len(names),
         estimates=estimates,
         drawn=drawn,
@@ -277,13 +273,13 @@ def _unsure_images(table: pd.DataFrame) -> list[str]:
     if not names:
         return []
     inside = of_images.isin(names) & whole_or_cut & below
-    lowest, highest = (f"{each:.2f}" for each in table.loc[inside, "confidence"].agg(["min", "max"]))
+    lowest, highest = table.loc[inside, "confidence"].agg(["min", "max"])
     where = "" if of_images.nunique() == 1 else f" in {shortened(names, _MOST_NAMES)}"
     return [
-        f"{int(unsure[names].sum())} outlines of a confidence of {lowest} to {highest} do not count{where}, beside "
-        f"{int(sure[names].sum())} of which the model is surer: particles may be missing, or it takes other things for "
-        "some, and their number hangs on the confidence; look at the outlines, and compare with those of a lower one "
-        f"(--confidence {math.floor(100 * float(lowest)) / 100:g})"
+        f"{int(unsure[names].sum())} outlines of a confidence of {lowest:.2f} to {highest:.2f} do not count{where}, "
+        f"beside {int(sure[names].sum())} of which the model is surer: particles may be missing, or it takes other "
+        "things for some, and their number hangs on the confidence; look at the outlines, and compare with those of a "
+        f"lower one (--confidence {math.floor(100 * lowest) / 100:g})"
     ]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from nanoseg_bench.annotations.instance import BY_HAND
-from nanoseg_bench.measure.particles import BETWEEN_REASONS, REMOVED
+from nanoseg_bench.measure.particles import REMOVED, reasons_of
 from nanoseg_bench.wording import counted, shortened
 
 _MOST_NUMBERS = 40
@@ -51,12 +51,8 @@ def hand_work(particles: pd.DataFrame) -> HandWork:
 
 def is_removed(particles: pd.DataFrame) -> pd.Series:
     """Which rows a person took out."""
-    reasons = particles["exclusion"].tolist()
-    return pd.Series(
-        [isinstance(text, str) and REMOVED in text.split(BETWEEN_REASONS) for text in reasons],
-        index=particles.index,
-        dtype=bool,
-    )
+    removed = [REMOVED in reasons_of(cell) for cell in particles["exclusion"]]
+    return pd.Series(removed, index=particles.index, dtype=bool)
 
 
 def removed_numbers(particles: pd.DataFrame) -> str:

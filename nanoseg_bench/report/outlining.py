@@ -16,7 +16,7 @@ from nanoseg_bench.drawing.outlines import Outline, outline_of
 from nanoseg_bench.drawing.picture import draw_numbers, draw_outlines, draw_scale_bar, resized
 from nanoseg_bench.drawing.scale_bar import ScaleBar, place_scale_bar
 from nanoseg_bench.measure.columns import column_of
-from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, NO_AREA, ON_MARK, REMOVED
+from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, NO_AREA, ON_MARK, REMOVED, reasons_of
 from nanoseg_bench.report.grouping import group_of
 from nanoseg_bench.report.report_input import ReportedImage
 from nanoseg_bench.report.texts import one_line
@@ -44,10 +44,11 @@ def outlines_of(
     for number, name, exclusion, size, origin in zip(
         table["particle"], group, table["exclusion"], table[diameter.name], table["origin"], strict=True
     ):
-        counts = not isinstance(exclusion, str)
-        if not counts and any(reason in exclusion for reason in _NOT_DRAWN):
+        reasons = reasons_of(exclusion)
+        if any(reason in _NOT_DRAWN for reason in reasons):
             continue
-        reason = "" if counts else f", left out: {exclusion}"
+        counts = not reasons
+        why = f", left out: {exclusion}" if reasons else ""
         by_hand = f", {origin} by hand" if origin in BY_HAND else ""
         drawn.append(
             outline_of(
@@ -56,9 +57,7 @@ def outlines_of(
                 colours[name] if counts else IGNORE_COLOUR,
                 thin=not counts,
                 number=int(number) if counts else None,
-                title=one_line(
-                    f"particle {number}: {name}, {size:.{diameter.digits}f} {diameter.unit}{by_hand}{reason}"
-                ),
+                title=one_line(f"particle {number}: {name}, {size:.{diameter.digits}f} {diameter.unit}{by_hand}{why}"),
                 dashed=bool(by_hand),
             )
         )

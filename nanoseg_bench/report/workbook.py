@@ -52,6 +52,8 @@ def particle_workbook(
         summaries: Sheets that come first.
         facts: Label and value of what is known of the analysis.
         made: Time that the file says.
+
+    Of more particles than a sheet has rows, the first ones are there, and the sheet of facts says so.
     """
     import xlsxwriter
 
@@ -64,6 +66,9 @@ def particle_workbook(
         _write_particles(workbook.add_worksheet("Particles"), particles, formats)
         meanings = [(column.name, column.heading, column.unit, column.meaning) for column in COLUMNS]
         _write_rows(workbook.add_worksheet("Columns"), ("name", "heading", "unit", "meaning"), meanings, formats)
+        if len(particles) > _MOST_ROWS:
+            more = f"the first {_MOST_ROWS} of {len(particles)} rows, as many as a sheet has; the CSV file has all"
+            facts = [*facts, ("Sheet Particles", more)]
         _write_rows(workbook.add_worksheet("Analysis"), ("what", "value"), facts, formats)
     return stream.getvalue()
 

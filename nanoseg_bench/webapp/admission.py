@@ -96,7 +96,9 @@ def require_readable(path: Path, name: str, limits: Limits) -> None:
 
 def without_path(message: str, path: Path, name: str) -> str:
     """An error's sentence for the user, who knows the file by its name and not by where it lies here."""
-    sentence = message.replace(str(path), name).replace(str(path.parent), "").replace(path.name, name)
+    # All at once: the name may hold what the file is called here.
+    places = "|".join(map(re.escape, (str(path), str(path.parent), path.name)))
+    sentence = re.sub(places, lambda found: "" if found[0] == str(path.parent) else name, message)
     return sentence.removeprefix(f"{name}: ")
 
 

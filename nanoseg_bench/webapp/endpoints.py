@@ -171,7 +171,7 @@ def describe(endpoints: Endpoints, version: str) -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
-            **{"schemas": schemas.get("$defs", {})},
+            "schemas": schemas.get("$defs", {}),
             "securitySchemes": {"token": {"type": "apiKey", "in": "header", "name": CSRF_HEADER}},
         },
     }

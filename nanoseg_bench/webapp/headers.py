@@ -70,11 +70,12 @@ def names_of_server(host: str, further: tuple[str, ...] = ()) -> list[str]:
         host: Address that is listened at.
         further: Names that the user adds.
     """
-    if is_loopback(host):
-        return [*LOOPBACK, *further]
-    addresses = [each.address.partition("%")[0] for found in psutil.net_if_addrs().values() for each in found]
-    own = [f"[{each}]" if ":" in each else each for each in (*addresses, host) if _is_address(each)]
-    return list(dict.fromkeys((*LOOPBACK, *own, host, socket.gethostname(), socket.getfqdn(), *further)))
+    own = [host]
+    if not is_loopback(host):
+        addresses = [each.address.partition("%")[0] for found in psutil.net_if_addrs().values() for each in found]
+        own += [*filter(_is_address, addresses), socket.gethostname(), socket.getfqdn()]
+    names = [f"[{each}]" if ":" in each else each for each in own]
+    return list(dict.fromkeys((*LOOPBACK, *names, *further)))
 
 
 def is_loopback(host: str) -> bool:

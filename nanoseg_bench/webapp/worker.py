@@ -95,16 +95,13 @@ def work(pipe: Connection, choice: ModelChoice, limits: Limits) -> None:
     os.environ.update(all_but_one_core())
     isolate_libraries()
     start_logging()
-    from nanoseg_bench.inference.model_path import resolve_model
-    from nanoseg_bench.inference.predictor import fitting_device, open_predictor
+    from nanoseg_bench.inference.predictor import open_predictor
 
     try:
-        path = resolve_model(choice.path)
-        device = fitting_device(path, choice.engine, choice.device)  # type: ignore[arg-type]
         predictor = open_predictor(
             choice.path,
             engine=choice.engine,  # type: ignore[arg-type]
-            device=device,
+            device=choice.device,
             trust_pickle=choice.trust_pickle,
             views=choice.views,
         )
@@ -173,8 +170,11 @@ def _write_pictures(original: Path, folder: Path) -> None:
 def _step_back() -> None:
     """Leave the processor to the web process; and Ctrl-C in the terminal to it, too, which ends this one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(psutil.Error, OSError):
-        psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if psutil.WINDOWS else _NICE)
+    if psutil.WINDOWS:
+        with contextlib.suppress(psutil.Error, OSError):
+            psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+    else:
+        os.nice(_NICE)  # from where the web process is, which may have stepped back itself
 
 
 def _end_with_parent() -> None:

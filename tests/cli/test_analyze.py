@@ -519,3 +519,13 @@ def test_the_cover_says_what_the_files_say_of_the_microscope(run, tmp_path):
         assert facts["Instrument"] == "Helios G4, read from the file (fei)"
         assert facts["Acceleration voltage"] == "200 kV", "the user goes before the file"
         assert facts["Micrographs taken"] == "03/12/2019 10:22:13 AM, read from the file (fei)"
+
+
+def test_statistics_of_what_cannot_be_read_any_more_go(run, tmp_path):
+    write_field(tmp_path / "a.tif", 0, NM_PER_PX)
+    out = tmp_path / "out"
+    assert analyze(run, out, tmp_path / "a.tif", "--to", "labels") == 0
+    assert len(rows_of(out, "samples.csv"))
+    (tmp_path / "a.tif").write_bytes(b"no image any more")
+    assert analyze(run, out, tmp_path / "a.tif", "--to", "labels") == 1
+    assert not (out / "samples.csv").exists() and rows_of(out, "particles.csv").empty

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from command_process import command_process
 from PIL import Image
@@ -108,6 +109,20 @@ def test_each_verb_names_the_place_and_the_way_out(read_only, run_unprivileged, 
         assert "cannot be written (" in err and str(place) in err and way_out in err, (command, err)
     (end,) = run_unprivileged([["annotate", annotations, "--check"]], read_only / "mine")
     assert end[0] == 0, "looking needs no permission to write"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_a_micrograph_that_may_not_be_read_is_told_and_the_others_are_measured(read_only, run_unprivileged):
+    folder, out = read_only / "mine" / "in", read_only / "mine" / "sizes"
+    folder.mkdir()
+    for name in ("closed.png", "open.png"):
+        shutil.copy(read_only / "shared" / "image.png", folder / name)
+    (folder / "closed.png").chmod(0)
+    otsu = read_only / "shared" / "runs" / "otsu-smoke-seed0"
+    command = ["analyze", folder, "--model", otsu, "--out", out, "--no-ocr", "--to", "labels"]
+    (end,) = run_unprivileged([command], read_only / "mine")
+    assert end.code == 1 and "closed.png: cannot be opened (Permission denied)" in " ".join(end.out.split()), end
+    assert pd.read_csv(out / "images.csv").set_index("image")["status"].to_dict() == {"closed": "failed", "open": "ok"}
 
 
 def test_a_file_that_no_verb_thought_of_gives_a_line_and_no_traceback(tmp_path, capsys):

@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 import pytest
+from finished_runs import write_otsu_run
+from PIL import Image, ImageDraw, ImageFont
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.raster import mask_to_rle, to_mask
@@ -98,6 +100,21 @@ def test_what_lies_on_a_large_particle_is_no_piece():
     finder = Finder()
     found, cut = look_from_afar(finder, image, [*finder(image), small], longest_whole(VIEW, CANVAS, *image.shape))
     assert len(found) == 2 and small in found and not cut
+
+
+def test_what_is_written_on_a_micrograph_is_no_piece(tmp_path):
+    """A scale bar that Otsu outlines, and that is longer than the views it was trained on, if it were."""
+    predictor = open_predictor(write_otsu_run(tmp_path))
+    recipe = predictor.model.recipe
+    predictor.model.recipe = recipe.model_copy(update={"crop": 100 * recipe.canvas // 640})
+    image = field((120, 120, 26), (300, 200, 26))
+    picture = Image.fromarray(image)
+    ImageDraw.Draw(picture).text((460, 355), "300 nm", 255, ImageFont.load_default(size=32))
+    ImageDraw.Draw(picture).rectangle((440, 400, 569, 409), 255)
+    found = predictor.find_particles(np.asarray(picture), tiles="off")
+    assert len(found.particles) == 2 and found.on_marks and not found.cut
+    (bar,) = predictor.find_particles(np.asarray(picture), tiles="off", keep_marks=True).cut
+    assert to_mask(bar, *image.shape).sum() == pytest.approx(1300, rel=0.05), "it counts where that is asked for"
 
 
 @pytest.mark.slow

@@ -163,6 +163,8 @@ def test_scores_that_only_rank_leave_nothing_out(tmp_path, micrograph):
 def test_what_does_not_go_together(run_dir, tmp_path):
     with pytest.raises(UsageError, match="--engine onnx runs on the CPU"):
         open_predictor(run_dir, engine="onnx", device="cuda:0")
+    with pytest.raises(UsageError, match="--device cuda:99: this machine shows"):
+        open_predictor(run_dir, device="cuda:99")
     for wrong in ({"engine": "torch"}, {"device": "cuda:0"}):
         with pytest.raises(UsageError, match="runs in ONNX Runtime on the CPU"):
             open_predictor(tmp_path / "model.onnx", **wrong)

@@ -1,7 +1,9 @@
 import pytest
 
-from nanoseg_bench.measure.columns import COLUMN, COLUMNS, column_of
+from nanoseg_bench.measure.columns import COLUMNS, column_of
 from nanoseg_bench.measure.morphology import Morphology
+
+COLUMN = {column.name: column for column in COLUMNS}
 
 
 def test_each_name_stands_once():

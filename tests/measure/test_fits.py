@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.stats import kstest, lognorm, norm
+from scipy.stats import lognorm, norm
 
 from nanoseg_bench.measure.fits import better_fit, fit_distributions
 
@@ -11,11 +11,9 @@ def test_fits_are_those_of_scipy():
     assert (normal.centre, normal.width) == pytest.approx(norm.fit(values))
     shape, _, scale = lognorm.fit(values, floc=0)
     assert (log_normal.centre, log_normal.width) == pytest.approx((scale, np.exp(shape)), rel=1e-4)
-    assert normal.distance == pytest.approx(kstest(values, norm(*norm.fit(values)).cdf).statistic)
-    assert log_normal.distance == pytest.approx(kstest(values, log_normal.cumulative).statistic)
     assert normal.aic == pytest.approx(4 - 2 * norm(*norm.fit(values)).logpdf(values).sum())
     where = np.linspace(5, 60, 2001)
-    assert np.trapezoid(log_normal.density(where), where) == pytest.approx(
+    assert np.trapezoid(np.exp(log_normal.log_density(where)), where) == pytest.approx(
         np.ptp(log_normal.cumulative(where[[0, -1]])), abs=1e-4
     )
 
@@ -34,7 +32,6 @@ def test_weights_are_repeated_values():
         fit_distributions(values, weights.astype(float)), fit_distributions(np.repeat(values, weights)), strict=True
     ):
         assert (weighted.centre, weighted.width) == pytest.approx((repeated.centre, repeated.width))
-        assert weighted.distance == pytest.approx(repeated.distance)
 
 
 def test_equal_sizes_and_too_few_have_no_fit():

@@ -1,4 +1,5 @@
 import math
+from dataclasses import MISSING, fields
 
 import numpy as np
 import pandas as pd
@@ -8,9 +9,10 @@ from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Rle
 from nanoseg_bench.annotations.raster import mask_to_rle, rle_to_mask
 from nanoseg_bench.errors import MeasurementError
 from nanoseg_bench.marks.mark import BANNER, TEXT, Mark
-from nanoseg_bench.measure.columns import COLUMNS
+from nanoseg_bench.measure.columns import COLUMNS, column_of
 from nanoseg_bench.measure.field import Field, find_field
 from nanoseg_bench.measure.length import Length
+from nanoseg_bench.measure.morphology import Morphology
 from nanoseg_bench.measure.outlines import measure_outlines
 from nanoseg_bench.measure.particles import (
     AT_BORDER,
@@ -70,9 +72,8 @@ def test_without_a_scale_nm_is_empty_and_px_is_the_same():
 def test_small_particles_have_a_size_and_no_shape():
     table = measure(box(20, 20, 8, 8), box(50, 50, 9, 9), box(80, 20, 18, 18))
     assert table["diameter_px"].round(1).tolist() == [9.0, 10.2, 20.3]
-    shapes = [
-        column.name for column in COLUMNS if column.shape and "nm" not in column.unit and "edge" not in column.name
-    ]
+    shapes = [column_of(each.name, "px").name for each in fields(Morphology) if each.default is not MISSING]
+    assert len(shapes) == 16
     assert table.loc[0, shapes].isna().all()
     assert table.loc[1:, shapes].notna().all(axis=None)
     assert table["shape_uncertain"].tolist() == [True, True, False]
@@ -138,7 +139,7 @@ def test_a_minimum_in_nm_needs_a_scale():
 
 
 def test_the_rules_in_words():
-    assert Rules(confidence=0.25, min_diameter=Length(5, "nm")).sentence == (
+    assert Rules(confidence=0.25, min_diameter=Length(5, "nm")).describe() == (
         "Particles count that touch no border of the field, lie on or touch no information bar, scale bar or "
         "lettering, have a confidence of 0.25 or more and have a diameter of 5 nm or more."
     )
@@ -339,3 +340,21 @@ def test_large_and_small_discs_of_a_boolean_model(disc, placed, field, images):
     assert large.mean() < 0.35
     assert error < 0.035
     assert abs(weights[large].sum() / weights.sum() - 0.5) < 3 * error
+
+
+def test_overlaps_are_the_same_however_many_outlines_are_compared_at_once(monkeypatch):
+    rng = np.random.default_rng(0)
+    places = rng.integers(0, 100, (40, 2)).tolist()
+    instances = [box(left, top, 14, 12) for left, top in places] + [
+        Instance("a", mask_to_rle(np.zeros((HEIGHT, WIDTH))))
+    ]
+    whole = measure_outlines(instances, HEIGHT, WIDTH).overlaps
+    monkeypatch.setattr("nanoseg_bench.measure.outlines._AT_ONCE", 7)
+    parts = measure_outlines(instances, HEIGHT, WIDTH).overlaps
+    for each in ("one", "other", "pixels"):
+        assert getattr(whole, each).tolist() == getattr(parts, each).tolist()
+    masks = [rle_to_mask(each.region) for each in instances]
+    expected = [
+        (a, b, int((x & y).sum())) for a, x in enumerate(masks) for b, y in enumerate(masks) if a != b and (x & y).any()
+    ]
+    assert expected and list(zip(whole.one, whole.other, whole.pixels, strict=True)) == expected

@@ -76,7 +76,7 @@ def test_what_is_left_out_or_not_measured_is_not_in_it():
     table = table_of([10.0, 20, 30, 40], exclusion=[None, AT_BORDER, None, None], circularity=[np.nan, 0.1, 0.8, 1.0])
     assert value(summarise(table, "diameter_px", resamples=10), "mean") == pytest.approx(80 / 3)
     round_ones = summarise(table, "circularity", resamples=10)
-    assert (round_ones.count, round_ones.without, round_ones.unit) == (2, 1, "")
+    assert (round_ones.count, round_ones.unit) == (2, "")
     assert value(round_ones, "mean") == pytest.approx(0.9)
 
 
@@ -160,16 +160,18 @@ def test_other_warnings():
 def test_a_steep_curve_below_the_confidence_is_a_warning():
     """Marks taken for particles have no part in it, cut ones have; few outlines, or a gentle curve, say nothing."""
 
-    def told(*, sure, unsure, on_mark=0):
+    def told(*, sure, unsure, on_mark=0, lowest=0.26):
         exclusion = [None] * sure + [f"{BELOW_CONFIDENCE}; {AT_BORDER}"] + [BELOW_CONFIDENCE] * (unsure - 1)
         exclusion += [f"{BELOW_CONFIDENCE}; {ON_MARK}"] * on_mark
-        scores = np.concatenate([np.full(sure, 0.9), np.linspace(0.26, 0.5, unsure), np.full(on_mark, 0.4)])
+        scores = np.concatenate([np.full(sure, 0.9), np.linspace(lowest, 0.5, unsure), np.full(on_mark, 0.4)])
         table = table_of(np.full(len(scores), 50.0), confidence=scores, exclusion=exclusion)
         return [each for each in warnings_of(table) if "hangs on the confidence" in each]
 
     (sentence,) = told(sure=40, unsure=20)
     assert sentence.startswith("20 outlines of a confidence of 0.26 to 0.50 do not count, beside 40 of which")
     assert "(--confidence 0.26)" in sentence
+    (sentence,) = told(sure=40, unsure=20, lowest=0.266)
+    assert "of a confidence of 0.27 to 0.50" in sentence and "(--confidence 0.26)" in sentence, "it takes in all"
     assert told(sure=41, unsure=20) == told(sure=12, unsure=9) == told(sure=40, unsure=19, on_mark=10) == []
 
 

@@ -81,7 +81,7 @@ def report_of(parts, sample=SAMPLE, **more):
             quality=("Precision 0.9 on 7 images.",),
             versions={"nanoseg-bench": "1.2.3"},
         ),
-        filters=(Rules(confidence=CONFIDENCE).sentence,),
+        filters=(Rules(confidence=CONFIDENCE).describe(),),
         made=MADE,
         operator="-O. Perator",
         classes=("disc", "square"),

@@ -85,13 +85,12 @@ def test_fit_is_a_curve_of_expected_numbers(sizes):
     from scipy import stats
 
     fit = FittedCurve("normal fit", stats.norm(40, 4).cdf)
-    chart = distribution_chart({"sphere": sizes["sphere"]}, "diameter", "nm", fit=fit, cumulative=False)
+    chart = distribution_chart({"sphere": sizes["sphere"]}, "diameter", "nm", fit=fit)
     assert_workbook_holds_what_is_drawn(chart)
-    expected = series_of(chart, "lineChart")["normal fit"]
-    assert sum(expected) == pytest.approx(120, abs=1)
-    both = distribution_chart({"sphere": sizes["sphere"]}, "diameter", "nm", fit=fit)
-    assert set(series_of(both, "lineChart")) == {"normal fit", "Cumulative (%)"}
-    ids = [axis.get("val") for axis in etree.fromstring(both.xml).iterfind(".//c:lineChart/c:axId", C)]
+    curves = series_of(chart, "lineChart")
+    assert set(curves) == {"normal fit", "Cumulative (%)"}
+    assert sum(curves["normal fit"]) == pytest.approx(120, abs=1)
+    ids = [axis.get("val") for axis in etree.fromstring(chart.xml).iterfind(".//c:lineChart/c:axId", C)]
     assert len(set(ids)) == 4, "the curve has axes of its own"
 
 

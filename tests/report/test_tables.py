@@ -75,3 +75,11 @@ def test_an_empty_table_has_its_head(particles):
     assert csv_of(particles.head(0)).strip() == ",".join(column.name for column in COLUMNS)
     book = openpyxl.load_workbook(io.BytesIO(particle_workbook(particles.head(0), [], [], MADE)))
     assert book["Particles"].max_row == 1
+
+
+def test_a_sheet_that_is_full_says_so(particles, monkeypatch):
+    monkeypatch.setattr("nanoseg_bench.report.workbook._MOST_ROWS", 5)
+    book = openpyxl.load_workbook(io.BytesIO(particle_workbook(particles, [], [], MADE)))
+    assert book["Particles"].max_row == 6
+    ((what, value),) = book["Analysis"].iter_rows(min_row=2, values_only=True)
+    assert what == "Sheet Particles" and value.startswith(f"the first 5 of {len(particles)} rows")

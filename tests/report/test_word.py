@@ -319,6 +319,19 @@ def test_large_micrographs_become_small_pictures(report, tmp_path):
     assert pictures and all(max(Image.open(io.BytesIO(data)).size) <= 1400 for data in pictures.values())
 
 
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize(("height", "width"), [(4000, 40), (2000, 1), (1, 2000)])
+def test_strips_of_micrographs_fit_onto_the_page(report, tmp_path, several, height, width):
+    path = tmp_path / "strip.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (height, width), dtype=np.uint8)).save(path)
+    strip = replace(report.images[0], path=path, width=width, height=height, instances=())
+    images = (strip, replace(strip, name="other")) if several else (strip,)
+    told = replace(report, images=images, particles=report.particles[report.particles["image"] == "nothing"])
+    pictures = list(opened(word_report(told)).inline_shapes)[: 2 * len(images)]
+    assert len(pictures) == 2 * len(images)
+    assert all(shape.width.mm <= 170 and shape.height.mm < 257 - 2 * 10 for shape in pictures)
+
+
 def with_long_names_and_by_hand(report):
     """The same of files with names as laboratories give them, where a person drew some of the outlines."""
     names = {each.name: f"2026-03-01_AuNR_batch12_x200k_{number:03d}" for number, each in enumerate(report.images)}

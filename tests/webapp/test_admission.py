@@ -9,7 +9,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from nanoseg_bench.webapp.admission import copy_limited, display_name, require_readable, suffix_of
+from nanoseg_bench.webapp.admission import copy_limited, display_name, require_readable, suffix_of, without_path
 from nanoseg_bench.webapp.errors import RequestError
 from nanoseg_bench.webapp.settings import Limits
 
@@ -135,3 +135,10 @@ def test_what_tifffile_stumbles_over_is_refused_in_words(tmp_path, content):
     (tmp_path / "original.tif").write_bytes(content)
     with pytest.raises(RequestError):
         require_readable(tmp_path / "original.tif", "a.tif", Limits())
+
+
+@pytest.mark.parametrize("name", ["a.tif", "my original.tif", "original.tif", "original.tif.tif"])
+def test_a_refusal_names_the_file_as_the_user_knows_it(tmp_path, name):
+    path = tmp_path / "original.tif"
+    assert without_path(f"{path}: is cut off", path, name) == "is cut off"
+    assert without_path(f"of {path.parent}, original.tif is cut off", path, name) == f"of , {name} is cut off"

@@ -10,6 +10,7 @@ import pytest
 
 from nanoseg_bench.webapp.endpoints import PREFIX, Endpoints
 from nanoseg_bench.webapp.headers import names_of_server
+from nanoseg_bench.webapp.settings import Settings
 from nanoseg_bench.webapp.views import about, micrographs, review, sample
 
 MINIMAL = {
@@ -109,6 +110,12 @@ def test_for_others_the_server_knows_its_own_names():
     names = names_of_server("0.0.0.0", ("lab.example",))
     assert {"127.0.0.1", "localhost", "lab.example"} <= set(names) and "evil.example" not in names
     assert names_of_server("127.0.0.1") == ["127.0.0.1", "localhost", "[::1]"]
+
+
+@pytest.mark.parametrize(("host", "called"), [("127.0.0.2", "127.0.0.2:8000"), ("::1", "[::1]:8000")])
+def test_the_address_that_is_printed_is_answered(host, called, tmp_path, start_browser):
+    browser, _ = start_browser(Settings(data_dir=tmp_path, host=host))
+    assert browser.client.get("/api/v1/about", headers={"Host": called}).status_code == 200
 
 
 @pytest.mark.parametrize("id_", ["..", "%2e%2e", "..%2f..%2fpage.sqlite", "a/../../b", "0" * 31, "G" * 32, "0" * 33])

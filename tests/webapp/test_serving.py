@@ -1,6 +1,5 @@
 """``nanoseg-bench serve`` as a user starts and ends it."""
 
-import io
 import os
 import re
 import shutil
@@ -15,7 +14,6 @@ import docx
 import psutil
 import pytest
 from page_server import Process, Script
-from PIL import Image
 
 from nanoseg_bench.cli import main
 from nanoseg_bench.cli.serve import open_browser
@@ -64,8 +62,9 @@ def test_the_script_of_the_documentation_gets_a_report(tmp_path, monkeypatch, ca
         assert script != documented
         exec(compile(script, str(PAGE_GUIDE), "exec"), {"__name__": "__main__"})  # it is ours
     assert capsys.readouterr().out.startswith("Scale: ")
-    words = "\n".join(cell.text for table in docx.Document("report.docx").tables for cell in table._cells)
-    assert "0.42 nm" in words
+    report = docx.Document("report.docx")
+    assert "0.42 nm" in "\n".join(cell.text for table in report.tables for cell in table._cells)
+    assert "6 particles" in " ".join(each.text for each in report.paragraphs)
 
 
 def test_sigterm_ends_it_in_order(tmp_path, otsu_run):
@@ -152,16 +151,6 @@ def test_the_browser_is_opened_where_there_is_one(monkeypatch):
     while not opened and time.monotonic() < end:
         time.sleep(0.01)
     assert opened == ["http://127.0.0.1:8001/"]
-
-
-def test_the_script_of_the_documents_reaches_a_report(tmp_path, otsu_run, field_png, monkeypatch):
-    document = (Path(__file__).resolve().parents[2] / "docs" / "page.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"^```python\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
-    monkeypatch.chdir(tmp_path)
-    Image.open(io.BytesIO(field_png)).save("sample.tif")
-    with Process(tmp_path / "page", otsu_run, 0, "--no-ocr") as server:
-        exec(code.replace("http://127.0.0.1:8000", server.address.rstrip("/")), {})
-    assert "6 particles" in " ".join(each.text for each in docx.Document("report.docx").paragraphs)
 
 
 def test_help_needs_none_of_its_packages():

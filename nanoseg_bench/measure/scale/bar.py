@@ -103,7 +103,7 @@ def measure_bar(grey: NDArray[np.uint8], left: int, top: int, right: int, bottom
     top, bottom, left, right = max(top, 0), min(bottom, height), max(left, 0), min(right, width)
     if right - left < 4 or bottom <= top:
         return None
-    # Outer thirds may hold ticks or lie on something else.
+    # Both ends may hold ticks or lie on something else.
     core = _core_rows(grey, left, top, right, bottom, bright=bright)
     rows = grey[core].astype(np.float32)
     profile = rows.mean(axis=0)
@@ -141,8 +141,8 @@ def measure_bar(grey: NDArray[np.uint8], left: int, top: int, right: int, bottom
 
 def _core_rows(grey: NDArray[np.uint8], left: int, top: int, right: int, bottom: int, *, bright: bool) -> slice:
     """The rows whose grey value is nearest to the extreme of the strip: without its soft edges."""
-    third = max((right - left) // 4, 1)
-    values = np.median(grey[top:bottom, left + third // 2 : right - third // 2], axis=1)
+    eighth = (right - left) // 8
+    values = np.median(grey[top:bottom, left + eighth : right - eighth], axis=1)
     extreme = values.max() if bright else values.min()
     around = values.min() if bright else values.max()
     near = np.abs(values - extreme) <= max(0.15 * abs(extreme - around), 3)

@@ -124,7 +124,7 @@ def plain_text(line: str) -> str:
 def parse_number(text: str) -> float | None:
     """A number that is written with a decimal point or comma, and perhaps with thousands set apart; None for others."""
     text = text.strip().replace("\N{NO-BREAK SPACE}", " ")
-    if re.fullmatch(r"\d{1,3}(?:[ ,]\d{3})+(?:\.\d+)?", text):
+    if re.fullmatch(r"[1-9]\d{0,2}(?:[ ,]\d{3})+(?:\.\d+)?", text):
         return float(text.replace(",", "").replace(" ", ""))
     if re.fullmatch(r"\d*[.,]?\d+|\d+[.,]", text):
         return float(text.replace(",", "."))

@@ -417,6 +417,8 @@ class _Run:
         if tables:
             pooled = pd.concat(tables, ignore_index=True)
             write_csv(self._out / SAMPLES, pooled[["sample", *(name for name in pooled if name != "sample")]])
+        else:
+            (self._out / SAMPLES).unlink(missing_ok=True)  # of an earlier call
         document = {
             "format": FORMAT,
             "settings": self._settings,
@@ -473,7 +475,10 @@ def _analyse_member(
 
 def _key(member: Member, scale: float | None, settings: Mapping[str, Any]) -> str:
     """What the analysis of a micrograph depends on."""
-    file = sha256_file(member.image_path) if member.image_path.is_file() else None
+    try:
+        file = sha256_file(member.image_path)
+    except OSError:
+        file = None  # whoever reads the image says why
     return sha256_json({"file": file, "path": str(member.image_path), "scale": scale, **settings})
 
 

@@ -18,7 +18,7 @@ from nanoseg_bench.marks.mark import Mark
 from nanoseg_bench.measure.field import Field, find_field
 from nanoseg_bench.measure.length import Length
 from nanoseg_bench.measure.outlines import MeasuredOutlines, measure_outlines
-from nanoseg_bench.measure.particles import AT_BORDER, BETWEEN_REASONS, Decisions, Rules, judge_particles
+from nanoseg_bench.measure.particles import AT_BORDER, BETWEEN_REASONS, Decisions, Rules, judge_particles, reasons_of
 from nanoseg_bench.measure.scale import INFO_BAR, LINE, METADATA, SCALE_BAR, TYPED, FoundScale, find_scale
 from nanoseg_bench.measure.shape_names.namer import shipped_namer
 from nanoseg_bench.report.report_input import ReportedImage
@@ -119,8 +119,8 @@ def analyse_micrograph(
         MeasurementError: The minimum diameter is in nm, and the scale is unknown.
     """
     name = name or path.stem
-    digest = sha256_file(path) if path.is_file() else ""
     pixels, notes = read_with_notes(path)
+    digest = sha256_file(path)
     height, width = pixels.shape[:2]
     scale = find_scale(
         pixels,
@@ -206,15 +206,9 @@ def judged(analysed: AnalysedMicrograph, **changes: Any) -> AnalysedMicrograph:
 
 def keep_border(table: pd.DataFrame) -> pd.DataFrame:
     """The same where a particle may touch the border and counts all the same, as it is cut."""
-    kept = table.copy()
-    reasons = [
-        None if not isinstance(text, str) else [each for each in text.split(BETWEEN_REASONS) if each != AT_BORDER]
-        for text in table["exclusion"]
-    ]
-    kept["exclusion"] = pd.Series(
-        [BETWEEN_REASONS.join(each) if each else None for each in reasons], index=table.index, dtype="str"
-    )
-    return kept
+    others = [[each for each in reasons_of(cell) if each != AT_BORDER] for cell in table["exclusion"]]
+    cells = [BETWEEN_REASONS.join(reasons) or None for reasons in others]
+    return table.assign(exclusion=pd.Series(cells, index=table.index, dtype="str"))
 
 
 def filter_sentences(predictor: "Predictor", choices: Choices) -> tuple[str, ...]:

@@ -21,8 +21,6 @@ from nanoseg_bench.report.analysis.micrograph import AnalysedMicrograph
 from nanoseg_bench.report.report_input import ReportedImage
 from nanoseg_bench.seals import sealed, unsealed
 
-_KINDS = {"text": "str", "whole": "int64", "flag": "bool", "number": "float64"}
-
 
 def write_state(path: Path, analysed: AnalysedMicrograph, key: str) -> None:
     """Keep a micrograph.
@@ -145,7 +143,7 @@ def _column(table: dict[str, Any], column: Column) -> pd.Series:
     if values is None:
         # The only column that earlier files lack; they hold what models outlined.
         values = ["model"] * len(table["particle"])
-    return pd.Series(values, dtype=_KINDS[column.kind])
+    return pd.Series(values, dtype=column.dtype)
 
 
 def _field(kept: dict[str, Any]) -> Field:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoseg_bench.report.charts.native import Column, NativeChart, column_at, finish_chart, start_chart
-from nanoseg_bench.report.charts.second_axis import CHART, RightAxis, move_to_line
+from nanoseg_bench.report.charts.native import CHART, Column, NativeChart, column_at, finish_chart, start_chart
+from nanoseg_bench.report.charts.second_axis import RightAxis, move_to_line
 from nanoseg_bench.report.charts.style import (
     CURVE_COLOUR,
     FIT_COLOUR,
@@ -48,7 +48,6 @@ def distribution_chart(
     unit: str = "",
     *,
     fit: FittedCurve | None = None,
-    cumulative: bool = True,
     least: float = 0.0,
 ) -> NativeChart:
     """Numbers of particles per bin, one colour per class, and the share of all that is smaller.
@@ -64,7 +63,6 @@ def distribution_chart(
         quantity: What is shown: ``Diameter``.
         unit: Empty where there is none.
         fit: Drawn as the number that is expected in each bin.
-        cumulative: Whether the curve is drawn.
         least: What a value cannot be below.
 
     Raises:
@@ -87,17 +85,15 @@ def distribution_chart(
     if fit is not None:
         expected = every.size * np.diff(fit.cumulative(bins.edges))
         data.add_series(one_line(fit.name), np.round(expected, 3).tolist())
-    if cumulative:
-        data.add_series(CUMULATIVE, np.round(100 * bins.below_middle, 3).tolist())
+    data.add_series(CUMULATIVE, np.round(100 * bins.below_middle, 3).tolist())
     chart = start_chart(XL_CHART_TYPE.COLUMN_STACKED, data)
     # Below the axis, since a chart that is copied elsewhere leaves its caption behind.
     _style(chart, positions, f"{title}; {missing}" if missing else title, bins)
-    if cumulative:
-        right = RightAxis(CUMULATIVE, 0, 100, 20)
-        move_to_line(chart, len(positions) + (fit is not None), CURVE_COLOUR, axis=right)
+    right = RightAxis(CUMULATIVE, 0, 100, 20)
+    move_to_line(chart, len(positions) + (fit is not None), CURVE_COLOUR, axis=right)
     if fit is not None:
         move_to_line(chart, len(positions), FIT_COLOUR, smooth=True, dash="dash")
-    return finish_chart(chart, _cells(data, axis, bins, unit), _alt_text(every, quantity, unit, bins, cumulative))
+    return finish_chart(chart, _cells(data, axis, bins, unit), _alt_text(every, quantity, unit, bins))
 
 
 def _style(chart: "Chart", positions: Sequence[int], axis_title: str, bins: Histogram) -> None:
@@ -146,16 +142,15 @@ def _cells(data: Any, axis: str, bins: Histogram, unit: str) -> list[Column]:
     return columns
 
 
-def _alt_text(values: NDArray[np.float64], quantity: str, unit: str, bins: Histogram, cumulative: bool) -> str:
+def _alt_text(values: NDArray[np.float64], quantity: str, unit: str, bins: Histogram) -> str:
     low, middle, high = (f"{each:.4g}" for each in np.percentile(values, (0, 50, 100)))
     fullest = int(np.argmax(bins.counts))
     span = f"{bins.edges[fullest]:g} to {bins.edges[fullest + 1]:g}"
     in_unit = f" {unit}" if unit else ""
     kind = "Histogram of logarithmic bins" if bins.is_logarithmic else "Histogram"
-    curve = " with the cumulative curve" if cumulative else ""
     missing = bins.not_shown(unit)
     return (
-        f"{kind}{curve}: {quantity} of {values.size} particles, from {low} to {high}{in_unit}, median "
-        f"{middle}{in_unit}; most particles ({bins.counts[fullest]}) lie in the bin from {span}{in_unit}."
+        f"{kind} with the cumulative curve: {quantity} of {values.size} particles, from {low} to {high}{in_unit}, "
+        f"median {middle}{in_unit}; most particles ({bins.counts[fullest]}) lie in the bin from {span}{in_unit}."
         f"{f' {missing}.' if missing else ''}"
     )

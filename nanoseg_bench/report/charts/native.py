@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pptx.chart.data import CategoryChartData, XyChartData
     from pptx.enum.chart import XL_CHART_TYPE
 
+CHART = "http://schemas.openxmlformats.org/drawingml/2006/chart"
+"""Namespace of DrawingML's charts."""
+
 WORKBOOK_RELATION = "rId1"
 """Id of the only relationship of a chart's part: its workbook."""
 
@@ -22,6 +25,7 @@ SHEET = "Sheet1"
 
 # Office's newest files have no fixed date of making; a chart's workbook is made with its document, which says when.
 _MADE = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC).replace(tzinfo=None)
+_RELATIONSHIPS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _RANGE = re.compile(r"\$([A-Z]+)\$(\d+)")
 
 
@@ -77,14 +81,10 @@ def finish_chart(chart: "Chart", columns: Sequence[Column], alt_text: str) -> Na
     from lxml import etree
 
     space = chart._chartSpace
-    namespaces = {
-        "c": "http://schemas.openxmlformats.org/drawingml/2006/chart",
-        "r": "http://schemas.openxmlformats.org/officeDocument/2006/relationships",
-    }
     # The last element but two of the schema, of which python-pptx writes neither.
-    external = etree.SubElement(space, f"{{{namespaces['c']}}}externalData")
-    external.set(f"{{{namespaces['r']}}}id", WORKBOOK_RELATION)
-    etree.SubElement(external, f"{{{namespaces['c']}}}autoUpdate").set("val", "0")
+    external = etree.SubElement(space, f"{{{CHART}}}externalData")
+    external.set(f"{{{_RELATIONSHIPS}}}id", WORKBOOK_RELATION)
+    etree.SubElement(external, f"{{{CHART}}}autoUpdate").set("val", "0")
     xml = etree.tostring(space, xml_declaration=True, encoding="UTF-8", standalone=True)
     return NativeChart(xml, write_cells(columns), alt_text)
 

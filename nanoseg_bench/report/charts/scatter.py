@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoseg_bench.report.charts.native import Column, NativeChart, column_at, finish_chart, start_chart
-from nanoseg_bench.report.charts.second_axis import CHART
+from nanoseg_bench.report.charts.native import CHART, Column, NativeChart, column_at, finish_chart, start_chart
 from nanoseg_bench.report.charts.style import class_colour, colour_fill, colour_line, style_axis, style_chart
 from nanoseg_bench.report.texts import one_line
 
@@ -24,7 +23,7 @@ _RATIO = 1.2  # up to which an axis is that of a ratio
 _LOG_FROM = 30.0  # ratio of the largest to the smallest value, from which an axis is logarithmic
 
 
-def scatter_chart(points: Mapping[str, Points], x: str, y: str, *, x_unit: str = "", y_unit: str = "") -> NativeChart:
+def scatter_chart(points: Mapping[str, Points], x: str, y: str, *, x_unit: str = "") -> NativeChart:
     """One point per particle.
 
     Args:
@@ -32,7 +31,6 @@ def scatter_chart(points: Mapping[str, Points], x: str, y: str, *, x_unit: str =
         x: What the horizontal axis is.
         y: What the vertical axis is.
         x_unit: Empty where there is none.
-        y_unit: Likewise.
 
     Raises:
         ValueError: There is no point.
@@ -51,7 +49,7 @@ def scatter_chart(points: Mapping[str, Points], x: str, y: str, *, x_unit: str =
             series.add_data_point(across, up)
     positions = [number for number, of_class in enumerate(points.values()) if len(of_class)]
     chart = start_chart(XL_CHART_TYPE.XY_SCATTER, data)
-    titles = [f"{name} ({unit})" if unit else name for name, unit in ((x, x_unit), (y, y_unit))]
+    titles = [f"{x} ({x_unit})" if x_unit else x, y]
     _style(chart, titles, every, positions)
     columns: list[Column] = []
     for series in data:
@@ -60,10 +58,10 @@ def scatter_chart(points: Mapping[str, Points], x: str, y: str, *, x_unit: str =
     return finish_chart(chart, columns, _alt_text(every, sum(map(len, shown.values())), titles))
 
 
-def thinned(points: Mapping[str, Points], most: int = MOST_POINTS) -> dict[str, Points]:
-    """At most about ``most`` points, every k-th of each class; a class keeps at least one; empty ones are left out."""
+def thinned(points: Mapping[str, Points]) -> dict[str, Points]:
+    """At most about ``MOST_POINTS``, every k-th of each class; a class keeps at least one; empty ones are left out."""
     total = sum(map(len, points.values()))
-    step = max(-(-total // most), 1)
+    step = max(-(-total // MOST_POINTS), 1)
     return {name: of_class[::step] for name, of_class in points.items() if len(of_class)}
 
 

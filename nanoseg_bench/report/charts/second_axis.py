@@ -4,17 +4,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
+from nanoseg_bench.report.charts.native import CHART
 from nanoseg_bench.report.charts.style import AXIS_COLOUR
 from nanoseg_bench.report.texts import one_line
 
 if TYPE_CHECKING:
     from pptx.chart.chart import Chart
 
-CHART = "http://schemas.openxmlformats.org/drawingml/2006/chart"
-DRAWING = "http://schemas.openxmlformats.org/drawingml/2006/main"
-
 _FIRST_ID = 510001  # of axes; python-pptx numbers its own otherwise
-_NAMESPACES = f'xmlns:c="{CHART}" xmlns:a="{DRAWING}"'
+_NAMESPACES = f'xmlns:c="{CHART}" xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"'
 
 
 @dataclass(frozen=True, slots=True)

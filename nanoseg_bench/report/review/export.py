@@ -19,7 +19,7 @@ from nanoseg_bench.drawing.outlines import Outline
 from nanoseg_bench.drawing.svg import svg_picture
 from nanoseg_bench.errors import ReviewError
 from nanoseg_bench.images import read_image
-from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, BETWEEN_REASONS, NO_AREA, REMOVED
+from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, NO_AREA, REMOVED, reasons_of
 from nanoseg_bench.report.analysis.micrograph import AnalysedMicrograph
 from nanoseg_bench.report.analysis.outputs import summaries_of
 from nanoseg_bench.report.delimited import csv_of
@@ -197,7 +197,7 @@ def _annotated(analysed: AnalysedMicrograph, method: Method) -> Micrograph:
     image = analysed.image
     kept = []
     for instance, exclusion in zip(image.instances, analysed.table["exclusion"].tolist(), strict=True):
-        reasons = exclusion.split(BETWEEN_REASONS) if isinstance(exclusion, str) else []
+        reasons = reasons_of(exclusion)
         if any(reason in _NO_PARTICLE for reason in reasons):
             continue
         kept.append(replace(instance, label=instance.label or UNNAMED, on_mark=instance.on_mark and bool(reasons)))

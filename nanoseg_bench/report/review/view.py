@@ -3,7 +3,7 @@
 import datetime
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -170,7 +170,7 @@ def statistics_of(
         "histogram": points.histogram("diameter", size),
         "aspect_ratios": points.histogram("aspect_ratio", least=1.0),
         "scatter": {name: points.scatter(*quantities) for name, quantities in _SCATTERS.items()},
-        "curve": _plain(statistics.curve),
+        "curve": _rows(statistics.curve),
         "left_out": [
             {"reason": reason, "meaning": EXCLUSIONS[reason], "count": count}
             for reason, count in count_exclusions(particles).items()
@@ -266,7 +266,11 @@ def _estimate(estimate: Estimate) -> dict[str, float | None]:
 
 
 def _groups(
-    by_group: pd.DataFrame, groups_from: str, groups: Sequence[str], shown: pd.DataFrame, unit: Unit
+    by_group: pd.DataFrame,
+    groups_from: Literal["class", "shape"],
+    groups: Sequence[str],
+    shown: pd.DataFrame,
+    unit: Unit,
 ) -> list[dict[str, Any]]:
     """All particles, then each group in the order of its colour, with every quantity that is worth a line."""
     quantities: dict[str, list[dict[str, Any]]] = {}
@@ -285,7 +289,7 @@ def _groups(
             }
         )
     colours = class_colours(groups)
-    numbers = group_of(shown, "class" if groups_from == "class" else "shape").value_counts()
+    numbers = group_of(shown, groups_from).value_counts()
     everything = {"name": ALL, "count": len(shown), "quantities": quantities.get(ALL, [])}
     return [
         everything,
@@ -336,10 +340,6 @@ def _exclusions(reviewed: ReviewedSample) -> dict[str, dict[int, str]]:
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     columns = [[None if value != value else value for value in table[name].tolist()] for name in table.columns]
     return [dict(zip(table.columns, values, strict=True)) for values in zip(*columns, strict=True)]
-
-
-def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return _rows(table) if len(table) else []
 
 
 def _number(value: float) -> float | None:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from nanoseg_bench.report.charts.native import WORKBOOK_RELATION, NativeChart
+from nanoseg_bench.report.charts.native import CHART, WORKBOOK_RELATION, NativeChart
 from nanoseg_bench.report.texts import one_line
 
 if TYPE_CHECKING:
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 _CHART = "application/vnd.openxmlformats-officedocument.drawingml.chart+xml"
 _WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_CHART_NAMESPACE = "http://schemas.openxmlformats.org/drawingml/2006/chart"
 _EMU_PER_MM = 36_000
 
 
@@ -45,7 +44,7 @@ def add_chart(
         f'<wp:inline {nsdecls("wp", "a", "r")} distT="0" distB="0" distL="0" distR="0"><wp:extent '
         f'cx="{round(width_mm * _EMU_PER_MM)}" cy="{round(height_mm * _EMU_PER_MM)}"/><wp:effectExtent l="0" t="0" '
         'r="0" b="0"/><wp:docPr id="0" name=""/><wp:cNvGraphicFramePr/><a:graphic><a:graphicData '
-        f'uri="{_CHART_NAMESPACE}"><c:chart xmlns:c="{_CHART_NAMESPACE}" r:id="{own}"/></a:graphicData></a:graphic>'
+        f'uri="{CHART}"><c:chart xmlns:c="{CHART}" r:id="{own}"/></a:graphicData></a:graphic>'
         "</wp:inline>"
     )
     properties = inline.docPr

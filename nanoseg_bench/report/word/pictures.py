@@ -1,6 +1,7 @@
 """The micrograph as it is, and with what was found in it."""
 
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nanoseg_bench.drawing.colours import class_colours, css
+from nanoseg_bench.drawing.outlines import Outline
 from nanoseg_bench.images import read_image
 from nanoseg_bench.report.outlining import outlines_of, overlay
 from nanoseg_bench.report.report_input import ReportedImage
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 _MOST_IMAGES = 4
 _DOTS_PER_MM = 8  # 200 per inch
 _PAIR_MM = 84.0  # two of them and a space are as wide as the text
+_HIGHEST_PAIR_MM = 200.0  # so that both stand on a page with their caption
 _HIGHEST_MM = 104.0  # the outlines, their caption and the key figures fill a page
 _ORIGINAL_MM = (45.0, 95.0)  # least and largest height of the micrograph as it is, which stands below the cover
 _AROUND_MM = 30.0  # of heading and caption, and because the room is an estimate
@@ -67,20 +70,18 @@ def _write_image(page: Page, image: ReportedImage, pixels: NDArray[np.uint8], ro
     original, drawn = f"Micrograph {name}{bar}.", f"Micrograph {name} with {found}.{grey}"
     paragraph = page.figure_paragraph()
     if room_mm is None:
-        for which, text in (([], original), (outlines, drawn)):
-            if which:
-                paragraph.add_run(" ")
-            _add_picture(paragraph, overlay(pixels, image, which, round(_DOTS_PER_MM * _PAIR_MM)), _PAIR_MM, text)
+        width_mm = min(_PAIR_MM, _width_of(image, _HIGHEST_PAIR_MM))
+        _add_picture(paragraph, image, pixels, [], width_mm, original)
+        paragraph.add_run(" ")
+        _add_picture(paragraph, image, pixels, outlines, width_mm, drawn)
         page.captions.figure(f"Left: {name}{bar}. Right: the same with {found}, with their numbers.{grey}", legend)
         return
     least, largest = _ORIGINAL_MM
     room_mm -= _AROUND_MM
     width_mm = _width_of(image, min(room_mm, largest) if room_mm >= least else largest)
-    _add_picture(paragraph, overlay(pixels, image, [], round(_DOTS_PER_MM * width_mm)), width_mm, original)
+    _add_picture(paragraph, image, pixels, [], width_mm, original)
     page.captions.figure(f"{name}{bar}.")
-    width_mm = _width_of(image, _HIGHEST_MM)
-    picture = overlay(pixels, image, outlines, round(_DOTS_PER_MM * width_mm))
-    _add_picture(page.figure_paragraph(), picture, width_mm, drawn)
+    _add_picture(page.figure_paragraph(), image, pixels, outlines, _width_of(image, _HIGHEST_MM), drawn)
     page.captions.figure(
         f"The same with {found}, numbered as in the table of particles where there is room.{grey}", legend
     )
@@ -101,9 +102,18 @@ def _legend(page: Page, image: ReportedImage) -> dict[str, str]:
     return {name: css(colours[name])[1:].upper() for name in page.groups if name in shown}
 
 
-def _add_picture(paragraph: "Paragraph", picture: NDArray[np.uint8], width_mm: float, alt_text: str) -> None:
+def _add_picture(
+    paragraph: "Paragraph",
+    image: ReportedImage,
+    pixels: NDArray[np.uint8],
+    outlines: Sequence[Outline],
+    width_mm: float,
+    alt_text: str,
+) -> None:
+    """The micrograph with outlines; without any, as it is."""
     from docx.shared import Mm
 
+    picture = overlay(pixels, image, outlines, max(round(_DOTS_PER_MM * width_mm), 1))
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, "JPEG", quality=_JPEG_QUALITY)
     inline = paragraph.add_run().add_picture(stream, width=Mm(width_mm))._inline

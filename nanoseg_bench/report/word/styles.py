@@ -17,7 +17,7 @@ NOTE, FIGURE = "Note", "Figure"
 _MARGIN_MM = 20
 
 
-def start_document(language: str = "en-GB") -> "Document":
+def start_document() -> "Document":
     """An empty document with the report's page and styles."""
     import docx
     from docx.shared import Mm
@@ -28,19 +28,18 @@ def start_document(language: str = "en-GB") -> "Document":
     for side in ("left_margin", "right_margin", "top_margin", "bottom_margin"):
         setattr(section, side, Mm(_MARGIN_MM))
     section.header_distance = section.footer_distance = Mm(10)
-    _letters(document, language)
+    _set_language(document)
     _paragraphs(document)
     document.styles.element.append(_table_style())
     _drop_thumbnail(document)
     return document
 
 
-def _letters(document: "Document", language: str) -> None:
+def _set_language(document: "Document") -> None:
     from docx.oxml.ns import qn
 
     defaults = document.styles.element.find(qn("w:docDefaults")).find(qn("w:rPrDefault")).find(qn("w:rPr"))
-    tag = defaults.find(qn("w:lang"))
-    tag.set(qn("w:val"), language)
+    defaults.find(qn("w:lang")).set(qn("w:val"), "en-GB")
 
 
 def _paragraphs(document: "Document") -> None:

@@ -1,12 +1,12 @@
 """Upload, list, look at and delete micrographs."""
 
-import errno
 import uuid
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from flask import Response, request, send_file
 
+from nanoseg_bench.files import FULL
 from nanoseg_bench.webapp.admission import (
     MICROSCOPE_SUFFIXES,
     copy_limited,
@@ -95,7 +95,7 @@ def _take(server: Server, name: str, stream: BinaryIO) -> Entry:
     except BaseException as error:
         folders.refuse(id_)
         folders.delete(id_)
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        if isinstance(error, OSError) and error.errno in FULL:
             raise _disk_is_full() from error
         raise
     server.supervisor.wake()

@@ -168,4 +168,4 @@ def test_edits_of_nothing_are_refused(analysed, edits, message):
 def test_an_outline_outside_of_the_micrograph_is_kept_and_does_not_count(analysed, square):
     edited = apply_edits(analysed, Edits(drawn=(Drawn(outline=square(5000, 5000, 10)),)))
     assert edited.table["exclusion"].iloc[-1] == "no area"
-    assert Rules().sentence.startswith("Particles count")
+    assert Rules().describe().startswith("Particles count")

@@ -129,7 +129,7 @@ def test_the_report_says_every_filter_and_what_a_person_did(analysed, square):
         "any confidence.",
     )
     plain = filter_sentences(apply_filters([analysed], Filters()), Filters())
-    assert plain[0] == Rules(confidence=0.5).sentence
+    assert plain[0] == Rules(confidence=0.5).describe()
     assert len(plain) == 2
 
 

@@ -50,10 +50,8 @@ export function isTyping(target) {
 /** A function that runs `wait` ms after its last call. */
 export function debounced(action, wait) {
   let timer = 0;
-  const run = (...values) => {
+  return (...values) => {
     clearTimeout(timer);
     timer = setTimeout(() => action(...values), wait);
   };
-  run.cancel = () => clearTimeout(timer);
-  return run;
 }

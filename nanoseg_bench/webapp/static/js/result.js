@@ -64,7 +64,6 @@ function leftOut(statistics) {
 }
 
 function drawTable(statistics) {
-  const { unit } = statistics;
   const rows = statistics.estimates.map((each) => [
     h("th", { scope: "row" }, withHint(inUnit(each.heading, each.unit), hint(`statistic.${each.name}`, hasText(`statistic.${each.name}`) ? t(`statistic.${each.name}`) : each.meaning ?? ""))),
     h("td", { class: "figure", data: { statistic: each.name } }, statistic(each.value, each.unit)),
@@ -73,7 +72,7 @@ function drawTable(statistics) {
   const sizes = h("table", { id: "size-table" }, h("caption", {}, hinted("statistics.sizes")),
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("statistics.quantity")), h("th", { scope: "col", class: "figure" }, t("statistics.value")), h("th", { scope: "col", class: "figure" }, hinted("statistics.interval")))),
     h("tbody", {}, rows.map((cells) => h("tr", {}, cells))));
-  put(byId("statistics-body"), h("p", { class: "soft" }, statistics.sentence), h("div", { class: "tables" }, scrolled(sizes, t("statistics.sizes")), groupsTable(statistics, unit)));
+  put(byId("statistics-body"), h("p", { class: "soft" }, statistics.sentence), h("div", { class: "tables" }, scrolled(sizes, t("statistics.sizes")), groupsTable(statistics)));
 }
 
 const inUnit = (text, unit) => (unit ? `${text} (${unit})` : text);
