@@ -594,6 +594,6 @@ def test_folds_do_not_go_with_a_given_split(own, tmp_path, capsys):
 def test_the_current_folder_is_not_replaced(own, tmp_path, monkeypatch, capsys):
     (tmp_path / "new").mkdir()
     monkeypatch.chdir(tmp_path / "new")
-    assert main(["prepare", str(own), "--out", "."]) == 1
-    assert "is the current folder" in capsys.readouterr().err
+    assert main(["prepare", str(own), "--out", "."]) == 2
+    assert f"--out .: give the folder by its name, such as {tmp_path / 'new'}" in capsys.readouterr().err
     assert not list((tmp_path / "new").iterdir()) and not list(tmp_path.glob(".*"))
