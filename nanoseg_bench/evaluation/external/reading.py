@@ -31,11 +31,13 @@ class External:
     """What was read.
 
     Attributes:
+        path: What was handed in.
         predictions: Complete, in the micrographs' pixels; every score is 1 where the tool gives none.
         scored: Whether the tool gave scores.
         notes: What was decided, one sentence each.
     """
 
+    path: Path
     predictions: Predictions
     scored: bool
     notes: tuple[str, ...]
@@ -93,7 +95,7 @@ def read_external(
     )
     particles = counted(sum(map(len, images.values())), "particle")
     read = f"{eval_set.name}: {counted(len(images), 'image')}, {particles} ({handed_in.format})"
-    return External(predictions, scored, (read, *read_notes, *class_note, *score_note))
+    return External(path, predictions, scored, (read, *read_notes, *class_note, *score_note))
 
 
 def _read(
