@@ -13,6 +13,7 @@ from nanoseg_bench.annotations.raster import rle_to_window, to_rle
 from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.images import as_rgb
 from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
+from nanoseg_bench.wording import counted, shortened
 
 _PIXEL_MEAN = 0.5
 _PIXEL_STD = 0.25
@@ -69,8 +70,8 @@ class TrainingImages:
         if missing:
             # An image without targets would be trained on as an image without particles.
             raise DatasetError(
-                f"{prepared.instances_file('canvas', 'train')}: lacks {len(missing)} training images, first "
-                f"{missing[0]}; run `nanoseg-bench prepare --out {prepared.root} --overwrite always` again"
+                f"{prepared.instances_file('canvas', 'train')}: lacks {counted(len(missing), 'training image')} "
+                f"({shortened(missing)}); prepare the set again"
             )
         self._classes = prepared.classes
         self.in_shards = prepared.shards is not None
