@@ -16,7 +16,7 @@ from nanoseg_bench.errors import RecordError, StorageError, UsageError
 from nanoseg_bench.storage import is_url, name_of, path_or_url
 
 if TYPE_CHECKING:
-    from nanoseg_bench.runs.stored import StoredRecords
+    from nanoseg_bench.runs.stored_records import StoredRecords
 
 _LOG = logging.getLogger(__name__)
 
@@ -161,7 +161,7 @@ def _find_name(given: str, known: list[str]) -> str:
 
 def _sets_at(url: str, arguments: argparse.Namespace) -> list[str]:
     """Names of the sets that have records at a URL."""
-    from nanoseg_bench.runs.stored import stored_sets
+    from nanoseg_bench.runs.stored_records import stored_sets
 
     if arguments.drop is not None or arguments.publish:
         option = "--publish" if arguments.publish else "--drop"
@@ -180,7 +180,7 @@ def _sets_at(url: str, arguments: argparse.Namespace) -> list[str]:
 def _fetch_records(url: str, arguments: argparse.Namespace, names: list[str]) -> dict[str, "StoredRecords"]:
     """Fetch what lies at a URL; from here on ``arguments.leaderboards`` is the folder that stands for it."""
     from nanoseg_bench.leaderboard.build import table_paths
-    from nanoseg_bench.runs.stored import StoredRecords
+    from nanoseg_bench.runs.stored_records import StoredRecords
 
     stored = {name: StoredRecords(url, name) for name in names}
     for name, records in stored.items():

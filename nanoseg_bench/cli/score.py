@@ -241,10 +241,9 @@ def _score_external(arguments: argparse.Namespace) -> int:
         return external
 
     external = read(arguments.predictions, arguments.eval_set)
-    val_path: Path | None = arguments.val_predictions
-    origin = confidence_origin(arguments.predictions, external, arguments.confidence, has_val=val_path is not None)
-    val = None if val_path is None else read(val_path, "val")
-    run = keep_predictions(runs, arguments.name, prepared, arguments.predictions, external, origin, val)
+    val = None if arguments.val_predictions is None else read(arguments.val_predictions, "val")
+    origin = confidence_origin(external, arguments.confidence, val)
+    run = keep_predictions(runs, arguments.name, prepared, external, origin, val)
     score_run(run, KeptTruth(prepared), arguments.leaderboards)
     told = "declared with --confidence" if arguments.confidence is not None else _ORIGINS[origin.source]
     record = read_record(record_path(arguments.leaderboards, prepared.name, run.run_id, arguments.eval_set))

@@ -18,7 +18,7 @@ from nanoseg_bench.evaluation.detection_scores import pooled
 from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.precision_scores import class_aware
 from nanoseg_bench.evaluation.predictions import Predictions
-from nanoseg_bench.evaluation.resampling import Draws, Samples, draw, intervals, kept_samples
+from nanoseg_bench.evaluation.resampling import Samples, draw, intervals, kept_samples
 from nanoseg_bench.evaluation.result import Evaluation, FoldResult, OperatingPointChoice, Scores
 from nanoseg_bench.evaluation.scoring import evaluate_comparison
 from nanoseg_bench.evaluation.timing import Timing
@@ -82,18 +82,18 @@ def evaluate_folds(
     draws = draw(eval_set, resamples, seed)
     evaluation = evaluate_comparison(comparison, draws)
     parts = [comparison.part(answer.predictions.images) for answer in answers]
-    groups, _ = group_indices([eval_set.source_groups[name] for name in eval_set.images])
+    groups, number = group_indices([eval_set.source_groups[name] for name in eval_set.images])
     group_of = dict(zip(eval_set.images, groups, strict=True))
     of_parts = [np.array([group_of[name] for name in part.eval_set.images], dtype=np.intp) for part in parts]
     results = tuple(_result(answer, part) for answer, part in zip(answers, parts, strict=True))
-    samples = {} if draws is None else _resample(parts, of_parts, draws)
+    samples = {} if draws is None else _maps(parts, of_parts, draws.weights)
     point = median_point([answer.point for answer in answers])
     return (
         evaluation.model_copy(
             update={
                 "scores": {
                     **evaluation.scores,
-                    **_means(parts, of_parts),
+                    **_means(_maps(parts, of_parts, np.ones((1, number)))),
                     **intervals(samples, RESAMPLED_OVER_FOLDS),
                     **_spreads(results),
                     "confidence": point.confidence,
@@ -182,21 +182,15 @@ def _result(answer: FoldAnswer, part: Comparison) -> FoldResult:
     )
 
 
-def _means(parts: Sequence[Comparison], groups: Sequence[NDArray[np.intp]]) -> Scores:
-    once = np.ones((1, 1 + max(int(of_part.max()) for of_part in groups)))
+def _means(maps: Samples) -> Scores:
+    """Of every group drawn once."""
     means: Scores = dict.fromkeys(RESAMPLED_OVER_FOLDS)
-    for metric, values in _maps(parts, groups, once).items():
-        means[metric] = None if np.isnan(values[0]) else float(values[0])
+    for metric, (value,) in maps.items():
+        means[metric] = None if np.isnan(value) else float(value)
     return means
 
 
-def _resample(parts: Sequence[Comparison], groups: Sequence[NDArray[np.intp]], draws: Draws) -> Samples:
-    return _maps(parts, groups, draws.weights)
-
-
-def _maps(
-    parts: Sequence[Comparison], groups: Sequence[NDArray[np.intp]], weights: NDArray[np.float64]
-) -> dict[str, NDArray[np.float64]]:
+def _maps(parts: Sequence[Comparison], groups: Sequence[NDArray[np.intp]], weights: NDArray[np.float64]) -> Samples:
     """Metrics of ``RESAMPLED_OVER_FOLDS`` to (R,) values; the class-aware ones only of a model that knows classes."""
 
     def columns(folds: Sequence[Sequence[ClassMatches]], suffix: str) -> Mapping[str, NDArray[np.float64]]:

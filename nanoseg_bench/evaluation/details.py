@@ -23,7 +23,7 @@ from nanoseg_bench.evaluation.size_scores import DiameterSamples, diameters_nm, 
 from nanoseg_bench.metrics.average_precision import ClassMatches
 from nanoseg_bench.metrics.calibration import calibration
 from nanoseg_bench.metrics.confusion import confusion_matrix
-from nanoseg_bench.metrics.curves import confidence_curve, precision_recall_curve
+from nanoseg_bench.metrics.curves import confidence_curve, precision_at_recalls
 from nanoseg_bench.metrics.matching import ImageOverlap
 from nanoseg_bench.metrics.size_distribution import diameter_errors, inner_diameters
 
@@ -87,8 +87,8 @@ def _class_results(comparison: Comparison) -> dict[str, ClassResult]:
 
 
 def _precision_at_recall(matches: ClassMatches) -> Numbers:
-    curve = precision_recall_curve(matches)
-    return () if curve is None else to_numbers(curve.precision, CURVE_DIGITS)
+    precision = precision_at_recalls(matches)
+    return () if precision is None else to_numbers(precision, CURVE_DIGITS)
 
 
 def _reliability(kept: Sequence[ImageOverlap]) -> Reliability:

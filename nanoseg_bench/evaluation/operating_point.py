@@ -53,16 +53,16 @@ def default_confidence(*, has_confidence: bool) -> float:
     return DEFAULT_CONFIDENCE if has_confidence else EVERY_PARTICLE
 
 
-def choose_operating_point(eval_set: EvalSet, predictions: Predictions | None) -> OperatingPointChoice | None:
+def choose_operating_point(eval_set: EvalSet, predictions: Predictions) -> OperatingPointChoice:
     """The operating point by ``RULE``, and how well val knows it.
 
     Args:
         eval_set: The eval set ``val``; any other is refused.
-        predictions: The model's answer to it; None where there is none.
+        predictions: The model's answer to it.
 
     Returns:
-        None without predictions. ``lo`` and ``hi`` are the 95 % interval of the choice over resampled source groups,
-        ``flat_lo`` and ``flat_hi`` the confidences around it whose F1 lies within ``FLAT`` of the best one.
+        ``lo`` and ``hi`` are the 95 % interval of the choice over resampled source groups, ``flat_lo`` and ``flat_hi``
+        the confidences around it whose F1 lies within ``FLAT`` of the best one.
 
     Raises:
         PredictionsError: The eval set is not ``val``, or the predictions are incomplete.
@@ -72,8 +72,6 @@ def choose_operating_point(eval_set: EvalSet, predictions: Predictions | None) -
             f"the operating point is chosen on 'val', not on {eval_set.name!r}: a threshold picked on the set that is "
             "published cannot be compared; predict val"
         )
-    if predictions is None:
-        return None
     overlaps = compare(eval_set, predictions)
     groups, count = group_indices([eval_set.source_groups[name] for name in eval_set.images])
     sweep = _sweep(overlaps, groups, count)

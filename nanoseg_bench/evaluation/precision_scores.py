@@ -16,7 +16,7 @@ def precision_scores(comparison: Comparison) -> Scores:
     They are None also where the data have only one class: nothing was classified. Sizes are those of
     ``average_precision.SIZE_STRATA``, boxes those around the masks.
     """
-    by_size = average_precision_by_size(comparison.overlaps, None, comparison.eval_set.max_detections)
+    by_size = average_precision_by_size(comparison.overlaps, comparison.eval_set.max_detections)
     return {
         **_columns(class_aware(comparison.masks), ""),
         **_columns(average_precision([comparison.masks.agnostic]), "_agnostic"),

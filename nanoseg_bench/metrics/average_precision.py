@@ -132,12 +132,10 @@ def average_precision(matches: Sequence[ClassMatches]) -> ApResult:
     )
 
 
-def average_precision_by_size(
-    overlaps: Sequence[ImageOverlap], classes: Sequence[str] | None, max_detections: int
-) -> dict[str, ApResult]:
-    """Average precision of each of ``SIZE_STRATA``; ``NOT_MEASURED`` where a stratum has no particle."""
+def average_precision_by_size(overlaps: Sequence[ImageOverlap], max_detections: int) -> dict[str, ApResult]:
+    """Class-agnostic, of each of ``SIZE_STRATA``; ``NOT_MEASURED`` where a stratum has no particle."""
     return {
-        name: average_precision(match_detections(overlaps, classes, max_detections, sizes))
+        name: average_precision(match_detections(overlaps, None, max_detections, sizes))
         for name, sizes in SIZE_STRATA.items()
     }
 

@@ -45,22 +45,19 @@ def percentile_interval(values: NDArray[np.float64], level: float = 0.95) -> tup
     return float(lo), float(hi)
 
 
-def paired_difference(
-    values: NDArray[np.float64], reference: NDArray[np.float64], level: float = 0.95
-) -> tuple[float, float] | None:
-    """Interval of a model's score minus the reference's, both resampled with the same weights.
+def paired_difference(values: NDArray[np.float64], reference: NDArray[np.float64]) -> tuple[float, float] | None:
+    """95 % interval of a model's score minus the reference's, both resampled with the same weights.
 
     Two models can be told apart where it does not hold 0.
 
     Args:
         values: (R,) scores of the model per resample.
         reference: (R,) scores of the reference in the same resamples.
-        level: Of the interval.
 
     Returns:
         (lo, hi); None where no resample has both.
     """
-    return percentile_interval(values - reference, level)
+    return percentile_interval(values - reference)
 
 
 def resampled_ratio(

@@ -27,7 +27,7 @@ class RankRange(NamedTuple):
         return str(self.best) if self.best == self.worst else f"{self.best}-{self.worst}"
 
 
-def rank_ranges(samples: Sequence[NDArray[np.float64]], level: float = 0.95) -> list[RankRange]:
+def rank_ranges(samples: Sequence[NDArray[np.float64]]) -> list[RankRange]:
     """Rank of each model as a range, by ``RANK_RULE``; higher scores are better.
 
     The range is the set of ranks that the tests leave open (cf. Mogstad et al., Rev. Econ. Stud. 91, 476, 2024, there
@@ -35,9 +35,8 @@ def rank_ranges(samples: Sequence[NDArray[np.float64]], level: float = 0.95) -> 
 
     Args:
         samples: (R,) scores of each model, all resampled with the same weights.
-        level: Of the intervals.
     """
-    better = np.array([[_is_better(one, other, level) for other in samples] for one in samples], dtype=bool)
+    better = np.array([[_is_better(one, other) for other in samples] for one in samples], dtype=bool)
     better = better.reshape(len(samples), len(samples))
     return [
         RankRange(best=1 + int(better[:, model].sum()), worst=len(samples) - int(better[model].sum()))
@@ -45,6 +44,6 @@ def rank_ranges(samples: Sequence[NDArray[np.float64]], level: float = 0.95) -> 
     ]
 
 
-def _is_better(one: NDArray[np.float64], other: NDArray[np.float64], level: float) -> bool:
-    interval = paired_difference(one, other, level)
+def _is_better(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    interval = paired_difference(one, other)
     return interval is not None and interval[0] > 0

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import wasserstein_distance
 
 from nanoseg_bench.annotations.instance import Rle
-from nanoseg_bench.annotations.raster import area, bounding_box, bounding_boxes
+from nanoseg_bench.annotations.raster import areas, bounding_boxes
 from nanoseg_bench.metrics.matching import ImageOverlap
 from nanoseg_bench.metrics.per_image import ImageErrors, summarise
 
@@ -55,33 +55,21 @@ class DiameterErrorsPerImage:
     w1_relative: ImageErrors
 
 
-def touches_border(region: Rle) -> bool:
-    """Whether a pixel of the region lies in the first or last row or column of its image."""
-    x, y, width, height = bounding_box(region)
-    return x <= 0 or y <= 0 or x + width >= region.width or y + height >= region.height
-
-
 def equivalent_diameters(regions: Sequence[Rle]) -> NDArray[np.float64]:
-    """Diameters sqrt(4 A / π), px, of the regions that do not touch the border; empty ones are left out."""
-    areas = [area(region) for region in regions if not touches_border(region)]
-    return np.sqrt(4 * np.array([value for value in areas if value], dtype=np.float64) / np.pi)
+    """Diameters sqrt(4 A / π), px, of an image's regions that ``BORDER_RULE`` leaves in; empty ones are left out."""
+    diameters = _inside(regions, areas(regions))
+    return diameters[~np.isnan(diameters)]
 
 
 def inner_diameters(overlap: ImageOverlap) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Diameters sqrt(4 A / π), px, of the predictions and of the particles of an image; ``BORDER_RULE`` on both.
-
-    The same as ``equivalent_diameters`` of both sides, in two calls instead of two for each mask.
-    """
+    """Diameters sqrt(4 A / π), px, of the predictions and of the particles of an image; ``BORDER_RULE`` on both."""
     predicted, truth = diameters_inside(overlap)
     return predicted[~np.isnan(predicted)], truth[~np.isnan(truth)]
 
 
 def diameters_inside(overlap: ImageOverlap) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(P,) and (T,) diameters, px, of the predictions and particles of an image; NaN where ``BORDER_RULE`` bars one."""
-    return (
-        _inside(overlap, overlap.predicted, overlap.area),
-        _inside(overlap, overlap.truth, overlap.truth_area),
-    )
+    return _inside(overlap.predicted, overlap.area), _inside(overlap.truth, overlap.truth_area)
 
 
 def wasserstein_1(predicted: NDArray[np.float64], truth: NDArray[np.float64]) -> float | None:
@@ -149,8 +137,11 @@ def diameter_errors_per_image(
     return DiameterErrorsPerImage(**summaries) if summaries else None
 
 
-def _inside(overlap: ImageOverlap, regions: Sequence[Rle], pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+def _inside(regions: Sequence[Rle], pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+    if not regions:
+        return np.zeros(0)
     x, y, width, height = bounding_boxes(regions).T
-    inside = (x > 0) & (y > 0) & (x + width < overlap.width) & (y + height < overlap.height) & (pixels > 0)
+    right, bottom = regions[0].width, regions[0].height
+    inside = (x > 0) & (y > 0) & (x + width < right) & (y + height < bottom) & (pixels > 0)
     diameters: NDArray[np.float64] = np.where(inside, np.sqrt(4 * pixels / np.pi), np.nan)
     return diameters

@@ -452,9 +452,10 @@ _TIMING = (
     Metric(
         "latency_ms_per_image", "timing",
         "median wall time of one image: pre-processing, network, post-processing, back to original pixels. Batch 1, "
-        "images in memory, 3 predictions as warm-up, the device's clock synchronised, every image of the eval set and "
-        "at least 50 measurements unless repeats take longer than 20 seconds; PyTorch for all networks, each on a "
-        "rectangle of the longer side of its recipe's input, padded to multiples of 32 px",
+        "images in memory, 3 predictions as warm-up, the device's clock synchronised; 50 measurements, of images "
+        "spread over the eval set or, of a small one, of each several times, and at least 5 where they take longer "
+        "than 20 seconds; PyTorch for all networks, each on a rectangle of the longer side of its recipe's input, "
+        "padded to multiples of 32 px",
         hint="Median time of one image at batch 1, on the device of the row",
         heading="latency", short="ms/image", unit="ms", digits=0, better="lower", of_the_device=True,
         shown=Shown(page=220, terminal=Terminal(110, 13), markdown=110),

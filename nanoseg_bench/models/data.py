@@ -14,6 +14,7 @@ from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.images import as_rgb
 from nanoseg_bench.preparation.audit import PREPARE_AGAIN
 from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
+from nanoseg_bench.wording import counted, shortened
 
 _PIXEL_MEAN = 0.5
 _PIXEL_STD = 0.25
@@ -70,8 +71,8 @@ class TrainingImages:
         if missing:
             # An image without targets would be trained on as an image without particles.
             raise DatasetError(
-                f"{prepared.instances_file('canvas', 'train')}: lacks {len(missing)} training images, first "
-                f"{missing[0]}; {PREPARE_AGAIN}"
+                f"{prepared.instances_file('canvas', 'train')}: lacks {counted(len(missing), 'training image')} "
+                f"({shortened(missing)}); {PREPARE_AGAIN}"
             )
         self._classes = prepared.classes
         self.in_shards = prepared.shards is not None

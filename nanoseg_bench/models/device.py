@@ -24,7 +24,7 @@ def resolve_device(name: str) -> str:
     if device.type not in ("cpu", "cuda"):
         raise UsageError(f"--device {name}: not supported; use auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"--device {name}: this machine shows {torch.cuda.device_count()} CUDA devices; use cpu")
+        raise _no_such_gpu(name, torch.cuda.device_count())
     return "cpu" if device.type == "cpu" else f"cuda:{device.index or 0}"
 
 
@@ -57,9 +57,11 @@ def _one_of_several(word: str, name: str) -> str:
     if not (number.isascii() and number.isdigit()):
         raise UsageError(f"--device {name}: {word or 'nothing'!r} is not one of several devices; write such as 0,1")
     if int(number) >= there:
-        raise UsageError(
-            f"--device {name}: this machine shows {counted(there, 'CUDA device')}"
-            + (f", 0 to {there - 1}" if there > 1 else "")
-            + f"; use {'cuda:0' if there else 'cpu'}"
-        )
+        raise _no_such_gpu(name, there)
     return f"cuda:{int(number)}"
+
+
+def _no_such_gpu(name: str, there: int) -> UsageError:
+    numbers = f", 0 to {there - 1}" if there > 1 else ""
+    way_out = "cuda:0" if there else "cpu"
+    return UsageError(f"--device {name}: this machine shows {counted(there, 'CUDA device')}{numbers}; use {way_out}")

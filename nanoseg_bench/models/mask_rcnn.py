@@ -25,7 +25,7 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.models import process_group
-from nanoseg_bench.models.base import MIN_SCORE, CanvasImage, Complexity
+from nanoseg_bench.models.base import MIN_SCORE, CanvasImage
 from nanoseg_bench.models.batches import InstanceBatch
 from nanoseg_bench.models.data import network_input, normalise
 from nanoseg_bench.models.options import MaskRCNNOptions
@@ -43,6 +43,9 @@ _ASPECT_RATIOS = (0.5, 1.0, 2.0)
 
 class MaskRCNN(TorchModel):
     """Mask R-CNN ResNet-50-FPN.
+
+    Its GFLOPs are those of one image with as many proposals as prediction allows: the heads' share grows with their
+    number, which is large on an untrained network.
 
     Raises:
         RecipeError: The canvas is no multiple of 32, or there are not five anchor sizes.
@@ -69,13 +72,6 @@ class MaskRCNN(TorchModel):
                 (detected,) = network(inputs)
             predictions.append(self._instances(detected, letterbox, image.letterbox))
         return predictions
-
-    def complexity(self) -> Complexity:
-        """Parameters, and GFLOPs of one image at the recipe's canvas with as many proposals as prediction allows.
-
-        The heads' share grows with the number of proposals, which are many on an untrained network.
-        """
-        return super().complexity()
 
     def build_network(self) -> TorchvisionMaskRCNN:
         """ResNet-50 with a feature pyramid and GroupNorm; see ``TorchModel.build_network``."""

@@ -93,9 +93,12 @@ def mean_of_all(mean: Tensor, count: Tensor) -> Tensor:
     Args:
         mean: A scalar; of nothing, it may be anything.
         count: How many values it is the mean of; a scalar.
+
+    Returns:
+        0 where there is nothing.
     """
     if size() == 1:
-        return mean
+        return torch.where(count > 0, mean, 0.0)
     count = count.to(mean.dtype)
     total = torch.where(count > 0, mean * count, 0.0)
     return summed(total) / summed(count).clamp(min=1)

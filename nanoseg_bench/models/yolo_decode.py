@@ -19,12 +19,10 @@ from nanoseg_bench.models.options import SharedPixels
 from nanoseg_bench.models.shared_pixels import MaskWindow, settle_shared_pixels
 from nanoseg_bench.preparation.letterbox import Letterbox
 
-NMS_IOU = 0.7
-"""Of two boxes with more overlap, the better one stays; Ultralytics' default in validation."""
 _MARGIN = 1  # prototype pixels around a box, for the bilinear flank
 
 
-def select_detections(output: Tensor, class_count: int, min_score: float, limit: int, iou: float = NMS_IOU) -> Tensor:
+def select_detections(output: Tensor, class_count: int, min_score: float, limit: int, iou: float) -> Tensor:
     """Confidence filter and non-maximum suppression for one image.
 
     Args:

@@ -148,6 +148,8 @@ def _run_of(step: Step, model: str, seed: int, preset: str, origin: PreparedSet 
     what = f"{model}, seed {seed}: waits for its weights on {step.weights_from}"
     if origin is None:
         return f"{what}, which is not prepared"
+    if origin.folds:
+        return f"{what}, whose {len(origin.folds)} folds have a network each; prepare {origin.root} without --folds"
     (spec,) = plan_runs(origin, [model], step.weights_preset or preset, [seed])
     run = RunFolder(runs / origin.name / spec.run_id)
     if not (run.is_fitted and (run.path / WEIGHTS_FILE).is_file()):

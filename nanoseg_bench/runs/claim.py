@@ -54,7 +54,8 @@ def claim_folder(run: RunFolder, spec: RunSpec, prepared: PreparedSet, *, anew: 
     if about is None or found is None or found.training:
         return _start(run, spec, prepared, found, anew)
     for leftover in run.path.glob(".*"):  # temporary files of a writer that was killed
-        leftover.unlink()
+        if leftover.is_file():  # a notebook keeps a hidden folder where it was opened
+            leftover.unlink()
     if found.prediction:
         run.forget_operating_point()  # it was chosen for other predictions
     now = _describe(spec, prepared, about.devices)

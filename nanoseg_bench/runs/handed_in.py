@@ -30,28 +30,33 @@ class ConfidenceOrigin:
     confidence: float | None = None
 
 
-def confidence_origin(path: Path, external: External, declared: float | None, *, has_val: bool) -> ConfidenceOrigin:
+def confidence_origin(external: External, declared: float | None, val: External | None) -> ConfidenceOrigin:
     """How the scores of handed-in predictions become detections.
 
     A tool without scores has made the choice itself: every particle counts, which is a declared operating point.
 
     Args:
-        path: What was handed in, for messages.
-        external: What was read of it.
+        external: What was handed in.
         declared: The confidence that the user gives.
-        has_val: Whether there are predictions for val too.
+        val: What was handed in for val, if anything.
 
     Raises:
-        PredictionsError: A confidence is declared, or to be chosen, for predictions that have no scores.
+        PredictionsError: A confidence is declared, or to be chosen, for or on predictions that have no scores.
     """
     if not external.scored:
-        if declared is not None or has_val:
-            flag = "--val-predictions" if has_val else "--confidence"
+        if declared is not None or val is not None:
+            flag = "--val-predictions" if val is not None else "--confidence"
             raise PredictionsError(
-                f"{path}: its particles have no scores, so all of them count, and {flag} has no meaning; leave it out"
+                f"{external.path}: its particles have no scores, so all of them count, and {flag} has no meaning; "
+                "leave it out"
             )
         return ConfidenceOrigin("declared", 1.0)  # the score that particles without one get
-    if has_val:
+    if val is not None:
+        if not val.scored:
+            raise PredictionsError(
+                f"{val.path}: its particles have no scores, and those of {external.path} have: no confidence can be "
+                "chosen on them; hand in scored predictions for val, or give --confidence instead"
+            )
         return ConfidenceOrigin("val")
     return ConfidenceOrigin("none") if declared is None else ConfidenceOrigin("declared", declared)
 
@@ -60,7 +65,6 @@ def keep_predictions(
     runs: Path,
     name: str,
     prepared: PreparedSet,
-    path: Path,
     external: External,
     origin: ConfidenceOrigin,
     val: External | None = None,
@@ -73,8 +77,7 @@ def keep_predictions(
         runs: Runs of the prepared set.
         name: What the tool is called.
         prepared: The prepared set.
-        path: What was handed in.
-        external: What was read of it.
+        external: What was handed in.
         origin: From ``confidence_origin``.
         val: Predictions for val, where the operating point is to be chosen on them.
     """
@@ -86,18 +89,16 @@ def keep_predictions(
             shutil.rmtree(run.path, ignore_errors=True)
         run.write_about(about)
         if val is not None:
-            _keep(run, val, path, ConfidenceOrigin("val"))
-        _keep(run, external, path, origin)
+            _keep(run, val, ConfidenceOrigin("val"))
+        _keep(run, external, origin)
     return run
 
 
-def _keep(run: RunFolder, external: External, path: Path, origin: ConfidenceOrigin) -> None:
-    predictions = external.predictions
-    run.forget_made_from(predictions.eval_set)
-    write_predictions(run.predictions_path(predictions.eval_set), predictions)
-    run.write_made_from(
-        predictions.eval_set, source=path.name, confidence_source=origin.source, confidence=origin.confidence
-    )
+def _keep(run: RunFolder, external: External, origin: ConfidenceOrigin) -> None:
+    name = external.predictions.eval_set
+    run.forget_made_from(name)
+    write_predictions(run.predictions_path(name), external.predictions)
+    run.write_made_from(name, source=external.path.name, confidence_source=origin.source, confidence=origin.confidence)
 
 
 def _is_of(run: RunFolder, prepared: PreparedSet) -> bool:

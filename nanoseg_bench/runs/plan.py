@@ -130,7 +130,7 @@ def plan_runs(
         prepared: The prepared set.
         models: Their ids.
         preset: Of their recipes.
-        seeds: One run for each.
+        seeds: One run for each; one that is named twice counts once.
         weights: Initial weights of all, or of each model by its id.
         overrides: Recipe values that are not those of the preset.
         final: Of a set with folds, train on everything in place of the folds.
@@ -150,7 +150,7 @@ def plan_runs(
         RunSpec(recipe, seed, initial, digests[initial] if initial else None, content_hash, fold, final)
         for recipe in recipes
         for initial in [start.get(recipe.model)]
-        for seed in seeds
+        for seed in dict.fromkeys(seeds)
         for fold, content_hash in parts.items()
     ]
 

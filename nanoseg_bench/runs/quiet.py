@@ -52,14 +52,17 @@ if sys.platform == "win32":
         from filelock import FileLock, Timeout
 
         for path in _places():
-            with suppress(OSError):
+            try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                try:
-                    with FileLock(path, timeout=0):
-                        yield ""
-                except Timeout:
-                    yield OTHERS
+                held = FileLock(path, timeout=0).acquire()
+            except Timeout:
+                yield OTHERS
                 return
+            except OSError:
+                continue
+            with held:
+                yield ""
+            return
         yield NO_LOCK
 
 else:
@@ -145,8 +148,10 @@ def _places() -> list[Path]:
     if os.environ.get(_LOCKS):
         folders = [Path(os.environ[_LOCKS])]
     else:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        folders = [cache / "nanoseg-bench", Path(tempfile.gettempdir()) / f"nanoseg-bench-{_user()}"]
+        folders = [Path(tempfile.gettempdir()) / f"nanoseg-bench-{_user()}"]
+        with suppress(RuntimeError):  # a user without a home, as in containers
+            cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+            folders.insert(0, cache / "nanoseg-bench")
     # The home folder may be that of many machines.
     machine = re.sub(r"[^\w.-]", "_", platform.node()) or "machine"
     return [folder / f"at-work-{machine}.lock" for folder in folders]

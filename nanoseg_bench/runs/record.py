@@ -17,7 +17,8 @@ from nanoseg_bench.runs.facts import RunFacts
 from nanoseg_bench.seals import SEAL, sealed, unsealed
 from nanoseg_bench.wording import first_fault
 
-_NUMBERS = re.compile(r"\[\s+((?:(?:null|-?\d[\d.eE+-]*),?\s+)+)\]")
+# A line ends between the parts of a document alone, never within a text.
+_NUMBERS = re.compile(r"\[\n\s*((?:(?:null|-?\d[\d.eE+-]*),?\s+)+)\]")
 
 WRITTEN_BY = "written_by"
 """Of a record in a shared storage: the machine that wrote it, beside what is sealed."""

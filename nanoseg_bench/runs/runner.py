@@ -20,7 +20,7 @@ from nanoseg_bench.runs.executors import run_in_process, run_in_time
 from nanoseg_bench.runs.failure import Outcome, record_failure
 from nanoseg_bench.runs.job import is_complete
 from nanoseg_bench.runs.plan import Job, RunSpec
-from nanoseg_bench.runs.record import find_records, read_record, record_path
+from nanoseg_bench.runs.record import Record, find_records, read_record, record_path
 from nanoseg_bench.runs.scored import is_of, scored_sets
 from nanoseg_bench.runs.side_by_side import Executor, run_side_by_side
 from nanoseg_bench.wording import counted
@@ -90,8 +90,8 @@ def run_plan(
     prepared = open_set(places.data)
     require_writable(places.runs, "--runs")
     require_writable(places.leaderboards, "--leaderboards")
-    _clear_stale_records(specs, places.leaderboards, prepared)
     _require_folds(specs, places, prepared)
+    _clear_stale_records(specs, places.leaderboards, prepared)
     planned = [
         Job(
             spec,
@@ -257,32 +257,32 @@ def _require_splits_of(prepared: PreparedSet) -> None:
 
 
 def _clear_stale_records(specs: Sequence[RunSpec], leaderboards: Path, prepared: PreparedSet) -> None:
-    """Remove records that this plan replaces and that are of another set or evaluator; refuse if others remain.
+    """Remove records that this plan replaces and that are of another set or evaluator; nothing, if others would remain.
 
     One table never mixes them, and that is better known before training than after.
+
+    Raises:
+        RecordError: Others would remain.
     """
     names = (*scored_sets(prepared), ROBUSTNESS)
     planned = {record_path(leaderboards, prepared.name, spec.row_id, name) for spec in specs for name in names}
-    others = []
-    for path in find_records(leaderboards, prepared.name):
-        if _belongs_with(path, prepared):
-            continue
-        if path in planned:
-            path.unlink()
-        else:
-            others.append(path)
-    if others:
+    records = {path: _readable(path) for path in find_records(leaderboards, prepared.name)}
+    stale = {path: record for path, record in records.items() if record is None or not is_of(record, prepared)}
+    if others := {path: record for path, record in stale.items() if path not in planned}:
+        # Predictions for another content are refused by it, too.
+        can_score = all(record is None or record.set_hash == prepared.content_hash for record in others.values())
+        score = f"`nanoseg-bench score --data {prepared.root}` makes them anew where their runs are kept; else "
         raise RecordError(
-            f"{others[0]}: {counted(len(others), 'record')} here of another prepared set or evaluator than "
-            f"{prepared.root}, and one table cannot hold both; `nanoseg-bench score --data {prepared.root}` makes them "
-            "anew where their runs are kept; else run those models too, move their records away, or prepare the set "
-            "under another --name"
+            f"{next(iter(others))}: {counted(len(others), 'record')} here of another prepared set or evaluator than "
+            f"{prepared.root}, and one table cannot hold both; {score if can_score else ''}run those models too, move "
+            "their records away, or prepare the set under another --name"
         )
+    for path in stale:
+        path.unlink()
 
 
-def _belongs_with(path: Path, prepared: PreparedSet) -> bool:
+def _readable(path: Path) -> Record | None:
     try:
-        record = read_record(path)
+        return read_record(path)
     except RecordError:  # of an earlier format
-        return False
-    return is_of(record, prepared)
+        return None

@@ -22,6 +22,7 @@ from nanoseg_bench.images import IMAGE_SUFFIXES, read_image
 from nanoseg_bench.models.base import MIN_SCORE
 from nanoseg_bench.models.engine import Engine, TorchEngine
 from nanoseg_bench.models.onnx_engine import OnnxEngine
+from nanoseg_bench.models.options import YoloOptions
 from nanoseg_bench.models.parity import MAX_BOX, MIN_MASK_IOU
 from nanoseg_bench.models.torch_model import STRIDE
 from nanoseg_bench.models.yolo_decode import decode_instances, select_detections
@@ -58,7 +59,7 @@ def compare_at(side: int, paths: list[Path], engines: tuple[Engine, Engine], cla
         outputs, particles = [], []
         for engine in engines:
             output, prototypes = engine.run(letterbox.apply(pixels))
-            detections = select_detections(output, len(classes), MIN_SCORE, output.shape[1])
+            detections = select_detections(output, len(classes), MIN_SCORE, output.shape[1], YoloOptions().nms_iou)
             outputs.append(output)
             particles.append(decode_instances(detections.numpy(), prototypes.numpy(), letterbox, classes))
         difference = (outputs[0] - outputs[1]).abs()

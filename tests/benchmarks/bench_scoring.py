@@ -101,7 +101,7 @@ def ours(path, eval_set):
     overlaps = compare(eval_set, predictions)
     compared = time.process_time()
     every = average_precision(match_detections(overlaps, None, CANDIDATES))
-    strata = average_precision_by_size(overlaps, None, CANDIDATES)
+    strata = average_precision_by_size(overlaps, CANDIDATES)
     done = time.process_time()
     print(f"    read {read - started:.2f} s, overlaps {compared - read:.2f} s, AP {done - compared:.2f} s")
     return [every.map_50_95, *(result.map_50_95 for result in strata.values())]

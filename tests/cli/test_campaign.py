@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from kept_records import read_records
@@ -212,3 +213,12 @@ def test_weights_may_come_from_a_run_of_another_preset(tiny_set, tmp_path):
     step = Step(set="tiny", models=("unet",), weights_from="tiny", weights_preset="quick")
     (waits,) = plan_step(step, "smoke", {"tiny": PreparedSet(tiny_set)}, tmp_path)
     assert "unet-quick-seed0 is not trained yet" in waits
+
+
+def test_weights_of_a_set_with_folds_are_of_no_single_network(tiny_set, tmp_path):
+    folded = SimpleNamespace(
+        name="folded", root="data/folded", folds=range(1, 4), of_fold=lambda fold: SimpleNamespace(content_hash="s")
+    )
+    step = Step(set="tiny", models=("unet",), weights_from="folded")
+    (waits,) = plan_step(step, "smoke", {"tiny": PreparedSet(tiny_set), "folded": folded}, tmp_path)
+    assert "weights on folded, whose 3 folds have a network each; prepare data/folded without --folds" in waits

@@ -292,6 +292,9 @@ def test_the_operating_point_is_asked_of_val_declared_or_absent(bench, tmp_path,
     assert (record.confidence_source, record.scores["confidence"]) == ("default", 0.25)
     assert record.operating_point.reason == "val is of one source group, which says nothing of others"
     assert "operating point: 0.25, the default, since val cannot decide: val is of one" in capsys.readouterr().out
+    kept = bench.runs / "external-tool" / "predictions"
+    sources = [json.loads((kept / f"{name}.made-from.json").read_text())["source"] for name in ("test", "val")]
+    assert sources == ["test.json", "val.json"]
     assert 0.5 < record.scores["f1"] < 0.8, "half of the particles are below"
     assert bench.score("--check") == 0
     rewrite(bench.record_path("external-tool"), scores={**record.scores, "confidence": 0.0})
@@ -360,6 +363,15 @@ def test_a_confidence_means_nothing_where_there_are_no_scores(bench, tmp_path, c
     maps = write_maps(bench, tmp_path / "maps")
     assert bench.hand_in(maps, "--confidence", "0.5") == 1
     assert "--confidence has no meaning" in capsys.readouterr().err
+    val = write_maps(bench, tmp_path / "val", "val")
+    assert bench.hand_in(maps, "--val-predictions", val) == 1
+    assert f"{maps}: its particles have no scores, so all of them count, and --val-predictions" in (
+        capsys.readouterr().err
+    )
+    # An operating point of 0.5 was "chosen" on masks, and half of what a tool with scores had found was left out.
+    assert bench.hand_in(write_results(bench, tmp_path / "test.json"), "--val-predictions", val) == 1
+    assert f"{val}: its particles have no scores" in capsys.readouterr().err
+    assert not (bench.runs / "external-tool").exists()
     assert bench.hand_in(maps, "--eval-set", "val") == 1
     assert "scored on test, ood" in capsys.readouterr().err
 

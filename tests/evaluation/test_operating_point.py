@@ -238,10 +238,6 @@ def test_flat_and_sure_are_told_apart(make_eval_set, make_predictions, make_trut
     assert choose_operating_point(eval_set, predictions) == point
 
 
-def test_nothing_to_choose_from(make_eval_set, disc):
-    assert choose_operating_point(make_eval_set({"one": [Instance("cube", disc(60, 50, 20))]}, "val"), None) is None
-
-
 @pytest.mark.parametrize("name", ["test", "ood"])
 def test_choosing_on_a_published_set_is_refused(make_eval_set, make_predictions, make_truth, perfect, name):
     eval_set = make_eval_set(make_truth(np.random.default_rng(0)), name)

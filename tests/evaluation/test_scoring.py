@@ -12,7 +12,7 @@ from nanoseg_bench.evaluation.marks import COLUMNS as MARKS_COLUMNS
 from nanoseg_bench.evaluation.predictions import Predictions, read_predictions, write_predictions
 from nanoseg_bench.evaluation.scoring import evaluate, evaluate_ood
 from nanoseg_bench.evaluation.timing import Timing
-from nanoseg_bench.metrics.size_distribution import touches_border
+from nanoseg_bench.metrics.size_distribution import equivalent_diameters
 from nanoseg_bench.metrics.table import of_groups
 
 CLASSES = ("cube", "sphere")
@@ -69,8 +69,8 @@ def test_perfect_answer(eval_set, make_predictions, perfect):
     best = [name for name in result if name.startswith(("map_", "f1", "pq", "sq", "rq"))]
     assert len(best) == 22 + 3 + 6
     assert all(result[name] == 1.0 for name in best)
-    whole = [one for found in eval_set.truth.values() for one in found if not touches_border(one.region)]
-    assert result.pop("diameter_pairs") == len(whole)
+    whole = sum(equivalent_diameters([one.region for one in found]).size for found in eval_set.truth.values())
+    assert result.pop("diameter_pairs") == whole
     errors = [name for name in result if "error" in name or "diameter" in name]
     assert len(errors) == 4 + 19 + 8
     assert all(result[name] == 0 for name in errors)

@@ -22,12 +22,12 @@ from nanoseg_bench.metrics.average_precision import (
     resampled_map,
     resampled_precision,
 )
-from nanoseg_bench.metrics.curves import precision_recall_curve
+from nanoseg_bench.metrics.curves import precision_at_recalls
 from nanoseg_bench.metrics.matching import as_boxes, image_overlap
 
 
-def coco_evaluation(scenes, classes, max_detections, aware, *, kind="segm", sizes=ANY_SIZE):
-    """(10, 101, classes) precision and scores of pycocotools itself."""
+def coco_precision(scenes, classes, max_detections, aware, *, kind="segm", sizes=ANY_SIZE):
+    """(10, 101, classes) precision of pycocotools itself."""
     categories = [{"id": number, "name": name} for number, name in enumerate(classes if aware else ["any"], start=1)]
     images, annotations, results = [], [], []
 
@@ -71,11 +71,7 @@ def coco_evaluation(scenes, classes, max_detections, aware, *, kind="segm", size
         evaluation.params.areaRngLbl = ["one"]
         evaluation.evaluate()
         evaluation.accumulate()
-    return evaluation.eval["precision"][:, :, :, 0, 0], evaluation.eval["scores"][:, :, :, 0, 0]
-
-
-def coco_precision(*arguments, **options):
-    return coco_evaluation(*arguments, **options)[0]
+    return evaluation.eval["precision"][:, :, :, 0, 0]
 
 
 def mean_present(values):
@@ -171,7 +167,7 @@ def test_every_particle_is_in_one_stratum(scene, overlap):
 def test_stratum_without_a_particle_is_not_measured(disc):
     truth = [Instance("cube", disc(30, 30, 10))]
     predicted = [Instance("cube", disc(30, 30, 10), 0.9), Instance("cube", disc(80, 50, 35), 0.8)]
-    strata = average_precision_by_size([image_overlap(predicted, truth, 120, 90)], None, 100)
+    strata = average_precision_by_size([image_overlap(predicted, truth, 120, 90)], 100)
     assert list(strata) == ["small", "medium", "large"]
     assert strata["medium"].map_50_95 == 1.0
     assert strata["small"] == strata["large"] == NOT_MEASURED
@@ -181,12 +177,9 @@ def test_stratum_without_a_particle_is_not_measured(disc):
 def test_precision_recall_curves_are_those_of_pycocotools(scene, overlap, classes, aware):
     rng = np.random.default_rng(9)
     scenes = [scene(rng) for _ in range(6)]
-    precision, scores = coco_evaluation(scenes, list(classes), 1000, aware)
+    precision = coco_precision(scenes, list(classes), 1000, aware)
     for k, matches in enumerate(match_detections([overlap(one) for one in scenes], classes if aware else None, 1000)):
-        for threshold in (0, 5):
-            curve = precision_recall_curve(matches, threshold)
-            assert curve.precision == pytest.approx(precision[threshold, :, k], abs=1e-6)
-            assert curve.confidence == pytest.approx(scores[threshold, :, k], abs=1e-6)
+        assert precision_at_recalls(matches) == pytest.approx(precision[0, :, k], abs=1e-6)
 
 
 def test_ignore_regions_matter_in_the_scenes(scene, overlap):

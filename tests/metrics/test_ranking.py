@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 
 from nanoseg_bench.metrics.ranking import RANK_RULE, RankRange, rank_ranges
 
@@ -48,8 +47,3 @@ def test_two_models_that_are_equal_are_rarely_told_apart():
 
 def test_the_rule_can_be_printed():
     assert "paired difference" in RANK_RULE
-
-
-@pytest.mark.parametrize("level, expected", [(0.95, (1, 2)), (0.5, (1, 1))])
-def test_level_is_that_of_the_interval(level, expected):
-    assert rank_ranges(samples([0.51, 0.5], [0.005] * 2, np.random.default_rng(5)), level)[0] == expected

@@ -6,10 +6,12 @@ from PIL import Image
 from nanoseg_bench.annotations.instance import Instance, Micrograph
 from nanoseg_bench.annotations.raster import mask_to_rle
 from nanoseg_bench.annotations.source import LoadedMicrograph
+from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.images import read_image
 from nanoseg_bench.models.data import TrainingImages, network_input, normalise, shrink_instance
 from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.pipeline import prepare
+from nanoseg_bench.preparation.prepared_set import PreparedSet
 
 CANVAS = 48
 
@@ -118,3 +120,16 @@ def test_samples_are_read_at_network_size_in_the_order_of_the_manifest(prepared_
         assert [part.class_index for part in sample.particles] == [
             prepared_set.classes.index(instance.label) for instance in truth if not instance.ignored
         ]
+
+
+def test_an_image_without_targets_is_named_with_a_way_out_that_keeps_the_set(prepared_set):
+    """``prepare --out SET --overwrite always`` without the annotations would put nanosynth in the place of the set."""
+
+    class Lacking(PreparedSet):
+        def canvas_instances(self, split):
+            instances = dict(super().canvas_instances(split))
+            del instances["scene-3"]
+            return instances
+
+    with pytest.raises(DatasetError, match=r"train\.json: lacks 1 training image \(scene-3\); prepare the set again$"):
+        TrainingImages(Lacking(prepared_set.root), 64)

@@ -38,6 +38,9 @@ def test_one_device_or_several(name, devices, gpus):
     ("name", "number", "message"),
     [
         ("0,1", 0, "--device 0,1: this machine shows 0 CUDA devices; use cpu"),
+        ("cuda:3", 0, "--device cuda:3: this machine shows 0 CUDA devices; use cpu"),
+        ("cuda:3", 1, "--device cuda:3: this machine shows 1 CUDA device; use cuda:0"),
+        ("cuda:3", 2, "--device cuda:3: this machine shows 2 CUDA devices, 0 to 1; use cuda:0"),
         ("0,1", 1, "--device 0,1: this machine shows 1 CUDA device; use cuda:0"),
         ("0,4", 4, "--device 0,4: this machine shows 4 CUDA devices, 0 to 3; use cuda:0"),
         ("0,0", 2, "--device 0,0: names a GPU twice; each takes one share of every batch"),

@@ -147,3 +147,15 @@ def test_shares_post_processing_with_otsu(prepared_set, test_images):
     truth = prepared_set.truth("test")[test_images[0].name]
     (found,) = Otsu(load_recipe("otsu", "smoke"), prepared_set.classes, 6).predict(test_images)
     assert pixel_iou(found, truth) > 0.85
+
+
+@pytest.mark.parametrize("distance", [False, True])
+def test_a_batch_of_which_nothing_counts_teaches_nothing(distance, prepared_set, batch_of):
+    """Views may lie within a region that is to be ignored: the loss was NaN, and the training "diverged"."""
+    model = make("unet", prepared_set, options={"distance": distance})
+    region = Particle(-1, np.ones((8, 8), dtype=bool), 0, 0)
+    batch = model.targets(batch_of(Sample(np.zeros((8, 8), dtype=np.uint8), (), (region,)), ignored=True))
+    logits = torch.randn(1, model.channels, 8, 8, requires_grad=True)
+    total = sum(model.losses(lambda _: logits, batch).values())
+    total.backward()
+    assert total.item() == 0 and not logits.grad.any()

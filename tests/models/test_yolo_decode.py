@@ -30,12 +30,12 @@ def test_suppression_agrees_with_a_literal_loop():
     for index in np.argsort(-scores.max(axis=1)):
         if scores[index].max() >= 0.001 and all(iou(boxes[index], boxes[other]) <= 0.7 for other in kept):
             kept.append(int(index))
-    found = select_detections(output, 2, min_score=0.001, limit=count).numpy()
+    found = select_detections(output, 2, min_score=0.001, limit=count, iou=0.7).numpy()
     np.testing.assert_allclose(found[:, :4], boxes[kept], rtol=1e-4)
     np.testing.assert_allclose(found[:, 4], scores[kept].max(axis=1), rtol=1e-5)
     assert found[:, 5].tolist() == scores[kept].argmax(axis=1).tolist()
     np.testing.assert_allclose(found[:, 6:], coefficients[kept], rtol=1e-5)
-    assert len(select_detections(output, 2, min_score=0.001, limit=7)) == 7
+    assert len(select_detections(output, 2, min_score=0.001, limit=7, iou=0.7)) == 7
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -44,7 +44,7 @@ def test_anchors_that_hold_no_numbers_are_left_out(value):
     output = whole[:, None].repeat(1, 9)
     for row in range(8):
         output[row, row + 1] = value
-    found = select_detections(output, 2, min_score=0.001, limit=9)
+    found = select_detections(output, 2, min_score=0.001, limit=9, iou=0.7)
     assert found.tolist() == [pytest.approx([26, 35.5, 34, 44.5, 0.7, 0, 1, -1])]
 
 

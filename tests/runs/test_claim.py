@@ -363,3 +363,11 @@ def test_what_is_to_be_trained_anew_takes_nothing_over(bench):
 def forecast(bench, spec, overwrite="missing"):
     (told,) = Forecaster(bench.prepared, bench.root / "runs", bench.root / "boards", "", overwrite).forecast([spec])
     return {step.name: step.state for step in told.steps}
+
+
+def test_a_hidden_folder_that_a_notebook_left_stays(bench):
+    """It was taken for a temporary file, and every later run ended with "cannot be written"."""
+    (bench.path / ".ipynb_checkpoints").mkdir()
+    (bench.path / ".fit.abcdef.json").write_bytes(b"of a writer that was killed")
+    assert run_in_process(bench.job()).status == "ok"
+    assert [path.name for path in bench.path.glob(".*")] == [".ipynb_checkpoints"]

@@ -189,3 +189,8 @@ def test_a_preset_that_goes_on_from_weights_says_where_none_are_given(tmp_path):
         (told,) = lines(preset, weights={"nsyolo": weights})
         title = load_recipe("yolo11n", preset).title
         assert f"preset {preset} goes on from weights of preset {earlier}, and none are given: {title} would" in told
+
+
+def test_a_seed_that_is_named_twice_is_one_run():
+    """Two would write the same folder: side by side, one of them was refused as busy, and with it the command."""
+    assert [each.seed for each in plan_runs(FakeSet(), ["otsu"], "smoke", [1, 0, 1])] == [1, 0]

@@ -1,16 +1,20 @@
 """Who is at work and who measures, in real processes."""
 
 import gzip
+import importlib.util
 import json
 import os
+import platform
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
 
 import pytest
 
 from nanoseg_bench.cli import main
+from nanoseg_bench.runs import quiet
 from nanoseg_bench.runs.quiet import NO_LOCK, OTHERS, alone, at_work, is_quiet
 from nanoseg_bench.runs.record import read_record
 
@@ -121,3 +125,37 @@ def test_a_latency_that_was_not_measured_is_added_later_without_predicting_anew(
     before = predictions.stat().st_mtime_ns
     assert main(command) == 0
     assert predictions.stat().st_mtime_ns == before, "nothing is left to be done"
+
+
+def test_a_user_without_a_home_and_a_name_has_a_place_for_the_lock(tmp_path, monkeypatch):
+    """As in containers: every command that computes ended with a traceback."""
+    import pwd  # not on Windows
+
+    for name in ("NANOSEG_BENCH_LOCKS", "XDG_CACHE_HOME", "HOME", "LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def nobody(number):
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with at_work(), alone() as reason:
+        assert reason == ""
+    assert list(tmp_path.glob(f"nanoseg-bench-{os.getuid()}/at-work-*.lock"))
+
+
+def test_on_windows_what_fails_while_it_is_measured_is_told(monkeypatch):
+    """It was taken for a place that cannot be written, and the next one was tried: "generator didn't stop"."""
+    import filelock  # by this platform's rules
+
+    assert filelock and platform.node()
+    monkeypatch.setattr(sys, "platform", "win32")
+    spec = importlib.util.spec_from_file_location("quiet_on_windows", quiet.__file__)
+    on_windows = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(on_windows)
+    with pytest.raises(OSError, match="an image cannot be read"), on_windows.alone() as reason:
+        assert reason == ""
+        with on_windows.alone() as of_another:
+            assert of_another == OTHERS
+        raise OSError("an image cannot be read")
+    assert on_windows.is_quiet(), "it is held no more"

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from nanoseg_bench.errors import RecordError
+from nanoseg_bench.evaluation.result import Details, ImageResult
 from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.resources import resource_dir
 from nanoseg_bench.runs.documents import Fit, read_document, read_run, write_document
@@ -84,3 +85,14 @@ def test_a_record_of_which_a_digit_is_another_one_is_refused_by_its_name(tmp_pat
     with pytest.raises(RecordError, match=r"record\.json: .* it was edited or is damaged.*`nanoseg-bench score` makes"):
         read_record(path)
     assert read_record(path, any_seal=True).scores == {"map_50_95": 0.713}
+
+
+def test_numbers_in_brackets_within_a_text_stay_as_they_are(tmp_path):
+    """A micrograph may be called so. The text was changed after it was sealed: nobody could read the record again."""
+    judged = {"evaluator": "3", "set_name": "s", "dataset": "d", "set_hash": "0", "classes": ("a",), "eval_set": "test"}
+    result = {"instances_truth": 1, "instances_predicted": 1, "f1": 1, "pq": 1, "diameter_median_error_relative": 0}
+    details = Details(images=(ImageResult(name="scan [ 2 ]", **result),), precision_at_recall=(1.0, None, 0.5))
+    record = Record(**dict(facts()), **judged, images=1, status="ok", details=details, finished="2026-01-01T00:00:00Z")
+    write_record(tmp_path / "record.json", record)
+    assert read_record(tmp_path / "record.json") == record
+    assert '"precision_at_recall": [1.0, null, 0.5]' in (tmp_path / "record.json").read_text(encoding="utf-8")

@@ -16,6 +16,7 @@ from nanoseg_bench.runs.failure import Outcome, record_failure
 from nanoseg_bench.runs.plan import Job, plan_runs
 from nanoseg_bench.runs.record import read_record, record_path, write_record
 from nanoseg_bench.runs.runner import BenchmarkFolders, run_plan
+from nanoseg_bench.runs.scored import is_of
 
 pytestmark = pytest.mark.usefixtures("runs_in_this_process")
 
@@ -77,15 +78,19 @@ def test_temporary_files_of_a_killed_writer_are_no_records(prepared, tmp_path):
     assert len(read_records(tmp_path / "boards", prepared.name)) == 2  # test and ood
 
 
-def test_stale_records_of_the_plan_are_replaced_and_others_refused(prepared, tmp_path):
-    path = failure_record(prepared, tmp_path, set_hash="0" * 64)
+@pytest.mark.parametrize(("change", "score_helps"), [({"set_hash": "0" * 64}, False), ({"evaluator": "0"}, True)])
+def test_stale_records_of_the_plan_are_replaced_and_others_refused(prepared, tmp_path, change, score_helps):
+    path = failure_record(prepared, tmp_path, **change)
     other = path.with_name("unet-smoke-seed0-test.json")
     shutil.copy(path, other)
-    with pytest.raises(RecordError, match="unet-smoke-seed0-test"):
+    before = path.read_bytes()
+    with pytest.raises(RecordError, match="unet-smoke-seed0-test") as caught:
         run(prepared, tmp_path, at=0.0, limit="0s")
+    assert ("`nanoseg-bench score" in str(caught.value)) == score_helps, "score refuses predictions for other content"
+    assert path.read_bytes() == before, "what is refused removes nothing"
     other.unlink()
     assert run(prepared, tmp_path, at=0.0, limit="0s")["otsu-smoke-seed0"].status == "skipped"
-    assert read_record(path).set_hash == prepared.content_hash
+    assert is_of(read_record(path), prepared)
 
 
 def test_a_set_without_val_is_refused_before_training(prepared, tmp_path):

@@ -12,7 +12,9 @@ from nanoseg_bench.files import read_json, write_json
 from nanoseg_bench.runs import stored_writer
 from nanoseg_bench.runs.failure import Outcome
 from nanoseg_bench.runs.record import WRITTEN_BY, read_record
-from nanoseg_bench.runs.stored import Shared, StoredRecords, StoredRuns, stored_sets
+from nanoseg_bench.runs.stored import Shared
+from nanoseg_bench.runs.stored_records import StoredRecords, stored_sets
+from nanoseg_bench.runs.stored_runs import StoredRuns
 from nanoseg_bench.seals import sealed, unsealed
 from nanoseg_bench.storage import StoredFolder
 
@@ -26,7 +28,7 @@ NAME = f"{RUN}-test"
 def impatient(monkeypatch):
     monkeypatch.setattr(stored_writer, "LEASE", 0.3)
     monkeypatch.setattr(stored_writer, "BEAT", 0.1)
-    monkeypatch.setattr("nanoseg_bench.runs.stored.BEAT", 0.1)
+    monkeypatch.setattr("nanoseg_bench.runs.stored_runs.BEAT", 0.1)
 
 
 @pytest.fixture
@@ -189,7 +191,7 @@ def test_a_damaged_record_is_named(records, url, damage):
 def test_who_wrote_it_stands_beside_what_is_sealed(tmp_path):
     """A record that was copied out of the storage is read as it is."""
     from nanoseg_bench.runs.record import Record, write_record
-    from nanoseg_bench.runs.stored import _signed
+    from nanoseg_bench.runs.stored_records import _signed
 
     record = Record(
         model="otsu", title="Otsu", preset="smoke", evaluator="1", set_name="mine", dataset="mine", set_hash="0",

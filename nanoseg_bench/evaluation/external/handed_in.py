@@ -46,13 +46,13 @@ def find_predictions(path: Path, format: str, eval_set: str) -> HandedIn:
     if not path.exists():
         raise UsageError(f"--predictions {path}: no such file or folder")
     readers = {each.name: each.predictions() for each in FORMATS if each.reads_predictions}
-    found = _in_folder(path, eval_set, readers) if path.is_dir() else _as_file(path, readers)
-    if format != "auto":
-        found = {name: files for name, files in found.items() if name == format}
-        if not found:
-            raise PredictionsError(f"{path}: no predictions of the format {format!r} there; {_known(readers)}")
+    wanted = readers if format == "auto" else {name: each for name, each in readers.items() if name == format}
+    found = _ours(path, eval_set) if format in ("auto", OURS) else {}
     if not found:
-        raise PredictionsError(f"{path}: no predictions of a known format there; {_known(readers)}")
+        found = _in_folder(path, wanted) if path.is_dir() else _as_file(path, wanted)
+    if not found:
+        what = "a known format" if format == "auto" else f"the format {format!r}"
+        raise PredictionsError(f"{path}: no predictions of {what} there; {_known(readers)}")
     if len(found) > 1:
         listed = ", ".join(f"{name} ({files[0].name})" for name, files in found.items())
         raise PredictionsError(f"{path}: predictions of several formats: {listed}; say which with --from FORMAT")
@@ -70,19 +70,22 @@ def _known(readers: Mapping[str, PredictionReader]) -> str:
     return f"predictions are read from {words} and this package's own predictions ({SUFFIX})"
 
 
+def _ours(path: Path, eval_set: str) -> dict[str, list[Path]]:
+    """This package's own predictions: the file itself, or that of the eval set in a folder, which may be a run's."""
+    if not path.is_dir():
+        return {OURS: [path]} if path.name.endswith(SUFFIX) else {}
+    places = (path / f"{eval_set}{SUFFIX}", path / "predictions" / f"{eval_set}{SUFFIX}")
+    return next(({OURS: [place]} for place in places if place.is_file()), {})
+
+
 def _as_file(path: Path, readers: Mapping[str, PredictionReader]) -> dict[str, list[Path]]:
-    if path.name.endswith(SUFFIX):
-        return {OURS: [path]}
     if path.suffix.lower() == ".json":
         document = _read(path)
         return {name: [path] for name, reader in readers.items() if reader.rank_json(document) is not None}
     return {name: [path] for name, reader in readers.items() if reader.is_file(path)}
 
 
-def _in_folder(folder: Path, eval_set: str, readers: Mapping[str, PredictionReader]) -> dict[str, list[Path]]:
-    for ours in (folder / f"{eval_set}{SUFFIX}", folder / "predictions" / f"{eval_set}{SUFFIX}"):
-        if ours.is_file():
-            return {OURS: [ours]}
+def _in_folder(folder: Path, readers: Mapping[str, PredictionReader]) -> dict[str, list[Path]]:
     files = sorted(path for path in visible_files(folder) if path.is_file())
     ranked: dict[str, dict[int, list[Path]]] = {}
     for file in files:

@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nanoseg_bench.annotations.coco.format import Coco
-from nanoseg_bench.annotations.coco.regions import read_region
 from nanoseg_bench.annotations.coco.results import is_coco_results
-from nanoseg_bench.annotations.instance import Instance, Rle
+from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.json_values import is_number
 from nanoseg_bench.annotations.masks.options import MaskOptions
 from nanoseg_bench.annotations.predictions import PredictionOptions, PredictionReader, Regions
@@ -31,11 +30,13 @@ class External:
     """What was read.
 
     Attributes:
+        path: What was handed in.
         predictions: Complete, in the micrographs' pixels; every score is 1 where the tool gives none.
         scored: Whether the tool gave scores.
         notes: What was decided, one sentence each.
     """
 
+    path: Path
     predictions: Predictions
     scored: bool
     notes: tuple[str, ...]
@@ -93,7 +94,7 @@ def read_external(
     )
     particles = counted(sum(map(len, images.values())), "particle")
     read = f"{eval_set.name}: {counted(len(images), 'image')}, {particles} ({handed_in.format})"
-    return External(predictions, scored, (read, *read_notes, *class_note, *score_note))
+    return External(path, predictions, scored, (read, *read_notes, *class_note, *score_note))
 
 
 def _read(
@@ -141,20 +142,9 @@ def _read_ours(path: Path, answers: Answers, eval_set: EvalSet) -> bool:
     for name, instances in predictions.images.items():
         place = answers.place(name)
         if place is not None:
-            where = f"{path}: image {name!r}"
-            answers.require_size(place, predictions.sizes[name], where)
-            answers.put(place, (_checked(instance, (place.width, place.height), where) for instance in instances))
+            answers.require_size(place, predictions.sizes[name], f"{path}: image {name!r}")
+            answers.put(place, instances)
     return predictions.has_confidence
-
-
-def _checked(instance: Instance, size: tuple[int, int], where: str) -> Instance:
-    """Runs that anybody may have written are checked before C code trusts them."""
-    if not isinstance(instance.label, str | None):
-        raise PredictionsError(f"{where}: the class {instance.label!r} is no text; write the predictions again")
-    if isinstance(instance.region, Rle):
-        rle = instance.region
-        read_region({"size": [rle.height, rle.width], "counts": rle.counts.decode("ascii")}, size, where)
-    return instance
 
 
 Images = Mapping[str, list[Instance]]

@@ -389,3 +389,14 @@ def test_two_answers_for_an_image_and_one_of_another_split_are_told(tool):
     tool.write_map(tool.root / "maps" / f"{other}.png", tool.names[0])
     with pytest.raises(PredictionsError, match=r"there are such in train"):
         tool.read(tool.root / "maps")
+
+
+def test_the_format_that_is_asked_for_is_found_beside_others(tool):
+    """Masks beside a COCO file were taken for images beside annotations, also where --from masks was given."""
+    for name in tool.names:
+        tool.write_map(tool.root / "out" / f"{name}.png", name)
+    tool.write_json("out/truth.json", tool.own_coco())
+    assert "(coco)" in tool.read(tool.root / "out").notes[0]
+    assert "(masks)" in tool.read(tool.root / "out", format="masks").notes[0]
+    with pytest.raises(PredictionsError, match="no predictions of the format 'labelme' there; predictions are read"):
+        tool.read(tool.root / "out", format="labelme")
