@@ -278,7 +278,7 @@ class Filters(Question):
     keep_marks: bool = False
 
 
-Chosen = Annotated[list[MicrographId], Field(min_length=1, max_length=1000)]
+Chosen = Annotated[list[MicrographId], Field(min_length=1, max_length=10_000)]
 
 
 class StatisticsQuestion(Question):

@@ -387,16 +387,25 @@ def test_the_slower_of_two_windows_is_told(open_page):
     open_page.troubles.clear()
 
 
-def test_edits_wait_for_a_server_that_is_away(open_page):
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (lambda route: route.abort(), "does not answer"),
+        (lambda route: route.fulfill(status=503, json={"error": "the disk is full"}), "the disk is full"),
+        (lambda route: route.fulfill(status=403, json={"error": "load the page again"}), "load the page again"),
+    ],
+    ids=["away", "trouble", "restarted"],
+)
+def test_edits_wait_for_a_server_that_cannot_take_them_now(open_page, answer, told):
     page = open_page()
-    page.route("**/edits", lambda route: route.abort())
+    page.route("**/edits", answer)
     delete_first(page)
-    expect(page.locator("#alerts")).to_contain_text("does not answer")
+    expect(page.locator("#alerts")).to_contain_text(told)
     expect(page.locator("#saved")).to_have_text("Saving…")
     page.unroute("**/edits")
     wait_saved(page)
     take_back(page)
-    assert all("ERR_FAILED" in each for each in open_page.troubles)
+    assert all("ERR_FAILED" in each or "status of" in each for each in open_page.troubles)
     open_page.troubles.clear()
 
 
@@ -651,6 +660,46 @@ def test_what_cannot_be_read_says_why(open_page):
     page.locator("#files").set_input_files(files)
     expect(page.locator("#strip .told.failed")).to_have_count(2)
     expect(page.locator("#strip .name").nth(1)).to_have_text("<img src=x onerror=alert(1)>.png")
+
+
+def test_a_cancelled_micrograph_stays_until_it_is_deleted(open_page):
+    page = open_page(fresh=True)
+    micrograph = {"mimeType": "image/png", "buffer": EXAMPLE.read_bytes()}
+    page.locator("#files").set_input_files([{"name": f"{number}.png", **micrograph} for number in range(4)])
+    last = page.locator("#strip .item").nth(3)
+    expect(last).to_be_visible()
+    page.evaluate("""() => {
+        const strip = document.getElementById("strip");
+        window.fewest = strip.children.length;
+        const look = () => { window.fewest = Math.min(window.fewest, strip.children.length); };
+        new MutationObserver(look).observe(strip, { childList: true });
+    }""")
+    last.get_by_role("button", name="Cancel 3.png").click()
+    expect(last.locator(".told")).to_have_text("Cancelled")
+    assert page.evaluate("window.fewest") == 4, "its card never went"
+    last.get_by_role("button", name="Delete 3.png").click()
+    expect(page.locator("#strip .item")).to_have_count(3)
+    expect(page.locator("#strip .item.done")).to_have_count(3, timeout=120_000)
+
+
+def test_a_request_that_fails_does_not_end_the_wait_for_the_model(chromium, url):
+    context = chromium.new_context()
+    page = context.new_page()
+    answers = []
+
+    def answer(route):
+        about = route.fetch().json()
+        answers.append(len(answers))
+        if len(answers) == 2:
+            route.abort()
+        else:
+            route.fulfill(json={**about, "model": about["model"] if len(answers) > 2 else None})
+
+    page.route("**/about", answer)
+    page.goto(url)
+    expect(page.locator("#model-title")).to_contain_text("NSYOLO")
+    assert len(answers) == 3
+    context.close()
 
 
 def test_another_language_is_one_file(chromium, url):

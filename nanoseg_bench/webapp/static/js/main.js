@@ -55,15 +55,22 @@ async function learn() {
   // The model may be opened after the page: its confidence comes with it.
   if (state.filters.confidence === null) state.filters = ownFilters();
   if (!state.about.model && !state.about.trouble) {
-    setTimeout(async () => {
-      await learn();
-      tellModel();
-      changed("about");
-    }, MODEL_POLL);
+    setTimeout(learnOfModel, MODEL_POLL);
   }
   byId("footer-text").textContent = t("footer", { version: state.about.version });
   byId("privacy").textContent = t("add.privacy", { n: Math.round(state.about.keep_days) });
   byId("choose-example").hidden = state.about.has_example === false;
+}
+
+async function learnOfModel() {
+  try {
+    await learn();
+  } catch {
+    setTimeout(learnOfModel, MODEL_POLL); // the server is away; what needs it now says so
+    return;
+  }
+  tellModel();
+  changed("about");
 }
 
 /** What is finished first is shown, as long as nothing else is. */

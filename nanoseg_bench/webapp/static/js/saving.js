@@ -156,9 +156,12 @@ async function send(id) {
   if (entry.unsent && !entry.away) await send(id);
 }
 
+/** Whether the same edits may be taken later: the server is away, was started anew, or has a trouble of its own. */
+const isPassing = (error) => error.status === 0 || error.status === 403 || error.status === 429 || error.status >= 500;
+
 async function recover(id, entry, error) {
-  if (error.status === 0) {
-    // The server is away: keep the edits, and try again.
+  if (isPassing(error)) {
+    // Keep the edits, and try again.
     entry.unsent = entry.away = true;
     entry.timer = setTimeout(() => send(id), AGAIN);
     return report(error.message);

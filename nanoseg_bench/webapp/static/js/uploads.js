@@ -233,6 +233,7 @@ async function drop(each) {
   } catch (error) {
     if (error.status !== 404) return complain(error.message);
   }
+  if (isUnderway(each)) return poll(); // cancelled, it stays: it may be tried again, or deleted then
   forget(each.id);
   state.excluded.delete(each.id);
   const at = state.micrographs.findIndex((other) => other.id === each.id);
