@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ from nanoseg_bench.weights.shipped import is_shipped
 from nanoseg_bench.wording import counted
 
 _LOG = logging.getLogger(__name__)
+
+_SAVE_EVERY = 60.0  # s; what a kill loses at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,7 @@ class PredictionTask:
             names.take(image.name)
         found: list[PredictedImage] = []
         unreadable: list[ImageError] = []
+        saved_at = time.monotonic()
         for source in track(self.new, f"predict with {self.predictor.model.recipe.title}"):
             try:
                 pixels = read_image(source)
@@ -131,6 +135,9 @@ class PredictionTask:
                 path = self.folder / OVERLAY / f"{image.name}.png"
                 write_overlay(path, image, pixels, self.settings.classes)
             found.append(image)
+            if time.monotonic() - saved_at >= _SAVE_EVERY:
+                write_folder(self.folder, self.settings, [*self.kept, *found], [])
+                saved_at = time.monotonic()
         return found, unreadable
 
 

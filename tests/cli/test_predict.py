@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from nanoseg_bench.annotations.masks.reading import read_instance_map
 from nanoseg_bench.annotations.raster import area, iou_matrix, to_rle
 from nanoseg_bench.cli import main
 from nanoseg_bench.files import sha256_file
+from nanoseg_bench.inference import task
 from nanoseg_bench.inference.operating_point import find_operating_point
+from nanoseg_bench.inference.predictor import Predictor
 from nanoseg_bench.models.checkpoint import describe, save_weights
 from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.registry import build
@@ -436,6 +439,26 @@ def test_a_call_that_was_killed_leaves_a_folder_that_the_next_one_goes_on_in(ima
     assert len(found_in(out)) == 4
     hidden = [path.name for path in out.rglob(".*")]
     assert hidden == [".gitignore"]
+
+
+def test_what_was_found_before_a_kill_is_not_looked_for_again(images, weights, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(task, "_SAVE_EVERY", 0.0)
+    find, looked = Predictor.find_particles, []
+
+    def find_three(self, *given, name, **more):
+        looked.append(Path(name).name)
+        if len(looked) == 3:
+            raise KeyboardInterrupt
+        return find(self, *given, name=name, **more)
+
+    monkeypatch.setattr(Predictor, "find_particles", find_three)
+    out = tmp_path / "found"
+    assert predict(images, weights, out, "--to", "coco") == 130
+    assert [entry["name"] for entry in found_in(out)] == [Path(name).stem for name in looked[:2]]
+    assert predict(images, weights, out, "--to", "coco", "--overwrite", "missing") == 0
+    assert "predicted earlier: 2 images" in capsys.readouterr().out
+    assert looked[2] in looked[3:] and len(looked) == 5 and len(found_in(out)) == 4
+    assert (out / "coco").is_dir()
 
 
 def test_what_helps_where_nothing_was_found(weights, tmp_path, capsys):
