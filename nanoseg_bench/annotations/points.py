@@ -1,4 +1,4 @@
-"""Positions that other programs and people give, as outlines: all doors have one bound, one reason and one circle."""
+"""Positions that other programs and people give, as outlines: all readers have one bound, one reason and one circle."""
 
 import math
 from typing import Any
