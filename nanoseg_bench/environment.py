@@ -15,6 +15,8 @@ _FREE_THREADS = "NANOSEG_BENCH_FREE_THREADS"
 """Inherited by child processes: the number of threads is this package's, not the user's."""
 _CORES = "NANOSEG_BENCH_CORES"
 """Inherited by child processes: the share of one of several that work side by side."""
+_CONTROL_GROUP = Path("/sys/fs/cgroup")
+"""Of this process, as containers show it."""
 
 
 def isolate_libraries() -> None:
@@ -50,6 +52,7 @@ def available_cores(*, logical: bool = False) -> int:
     cores = psutil.cpu_count(logical=logical) or os.cpu_count() or 1
     with suppress(AttributeError):  # not on macOS and Windows
         cores = min(cores, len(os.sched_getaffinity(0)))
+    cores = min(cores, _quota() or cores)
     share = os.environ.get(_CORES, "")
     return min(cores, int(share)) if share.isdigit() and int(share) > 0 else cores
 
@@ -96,6 +99,20 @@ def all_but_one_core() -> dict[str, str]:
 def threads_are_given() -> bool:
     """Whether the user says how many threads there are to be, by the variable that OpenMP reads."""
     return bool(os.environ.get(_THREADS)) and not os.environ.get(_FREE_THREADS)
+
+
+def _quota() -> int | None:
+    """Whole cores whose time a container may take, at least one (``docker run --cpus``); None without a limit.
+
+    The kernel's two interfaces, version 2 first: https://docs.kernel.org/admin-guide/cgroup-v2.html
+    """
+    files = [_CONTROL_GROUP / "cpu.max"], [_CONTROL_GROUP / f"cpu/cpu.cfs_{each}_us" for each in ("quota", "period")]
+    for version in files:
+        with suppress(OSError, ValueError):  # not this version, or "max"
+            quota, period = map(int, " ".join(file.read_text() for file in version).split())
+            if quota > 0 and period > 0:
+                return max(quota // period, 1)
+    return None
 
 
 def _user() -> str:

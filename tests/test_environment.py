@@ -4,6 +4,9 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+from nanoseg_bench import environment
 from nanoseg_bench.environment import available_cores, cores_of_task
 
 TELL = "from nanoseg_bench.environment import threads_are_given; "
@@ -46,3 +49,26 @@ def test_a_task_has_its_cores_and_the_users_number_of_threads_stays(monkeypatch)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert cores_of_task(3) == {**own, "OMP_NUM_THREADS": "2", "NANOSEG_BENCH_FREE_THREADS": ""}
     assert cores_of_task(1)["NANOSEG_BENCH_CORES"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "250000 100000\n"}, 2),
+        ({"cpu.max": "50000 100000\n"}, 1),
+        ({"cpu.max": "max 100000\n"}, 8),
+        ({"cpu/cpu.cfs_quota_us": "300000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 8),
+        ({"cpu.max": "6400000 100000\n"}, 8),
+        ({}, 8),
+    ],
+)
+def test_a_container_has_the_cores_that_its_quota_pays_for(tmp_path, monkeypatch, files, cores):
+    monkeypatch.setattr("nanoseg_bench.environment.psutil.cpu_count", lambda logical: 8)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.delenv("NANOSEG_BENCH_CORES", raising=False)
+    monkeypatch.setattr(environment, "_CONTROL_GROUP", tmp_path)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert available_cores() == cores

@@ -54,6 +54,7 @@ class Inspection:
         fingerprint_path: The file to compare it by.
         marks: Information bars, scale bars and lettering that were found on it.
         unlabelled_banners: Information bars that no ignore region covers.
+        one_grey: All pixels have the same value.
     """
 
     micrograph: Micrograph
@@ -66,6 +67,7 @@ class Inspection:
     fingerprint_path: Path | None = None
     marks: tuple[Mark, ...] = ()
     unlabelled_banners: int = 0
+    one_grey: bool = False
 
     @property
     def name(self) -> str:
@@ -92,6 +94,11 @@ class Inspection:
     def notes(self) -> tuple[str, ...]:
         """What the reader of the annotation left out or mended, a sentence each."""
         return (*self.micrograph.notes, *self.micrograph.tally.notes())
+
+    @property
+    def is_blank_tile(self) -> bool:
+        """Whether it is a tile that shows nothing, as the corners of stitched fields do, and nothing is drawn on it."""
+        return self.one_grey and self.whole != self.name and not self.labels and not self.ignored
 
     @property
     def particles(self) -> int:
@@ -164,6 +171,7 @@ def _look_at_pixels(micrograph: Micrograph, fingerprint_path: Path) -> dict[str,
         "reading": notes.as_json(),
         "pixels_sha256": pixels_sha256(pixels),
         "truth_sha256": truth_sha256(micrograph.instances),
+        "one_grey": bool((pixels == pixels[0, 0]).all()),
         "fingerprint_path": fingerprint_path,
     }
     if micrograph.nm_per_px is None and notes.nm_per_px is not None:

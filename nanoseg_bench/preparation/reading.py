@@ -16,6 +16,7 @@ from nanoseg_bench.preparation.inspection import Inspection, InspectionTask, ins
 from nanoseg_bench.preparation.report import PrepareReport
 from nanoseg_bench.preparation.shared_sources import find_shared_sources
 from nanoseg_bench.preparation.split import choose_subset
+from nanoseg_bench.preparation.tiling import noted_once
 
 Seen = dict[str, tuple[MicrographRef, Inspection]]
 """Micrographs by name, in the order of the names."""
@@ -94,8 +95,15 @@ class Reader:
         twice = twice_annotated([inspection for _, inspection in found], [entry for entry, _ in found])
         for problem in (*problems, *twice.values()):
             self._report.add_problem(problem)
-        kept = {pair[1].name: pair for position, pair in enumerate(found) if position not in twice}
-        return dict(sorted(kept.items()))
+        kept = sorted((pair for place, pair in enumerate(found) if place not in twice), key=lambda pair: pair[1].name)
+        return _noted_once(self._without_blank_tiles(kept))
+
+    def _without_blank_tiles(
+        self, found: Sequence[tuple[MicrographRef, Inspection]]
+    ) -> list[tuple[MicrographRef, Inspection]]:
+        """Two black corners are identical images, and would make one source group of two unrelated fields."""
+        self._report.blank_tiles += [seen.name for _, seen in found if seen.is_blank_tile]
+        return [(ref, seen) for ref, seen in found if not seen.is_blank_tile]
 
     def _group(self, seen: Seen) -> Seen:
         if self._config.group_by is None:
@@ -117,6 +125,14 @@ class Reader:
                 inspection = replace(_saying(inspection, nm_per_px=scale), scale_from="scale-csv")
             scaled[name] = (entry, inspection)
         return scaled
+
+
+def _noted_once(found: Sequence[tuple[MicrographRef, Inspection]]) -> Seen:
+    micrographs = noted_once(seen.micrograph for _, seen in found)
+    return {
+        seen.name: (ref, replace(seen, micrograph=micrograph))
+        for (ref, seen), micrograph in zip(found, micrographs, strict=True)
+    }
 
 
 @dataclass(frozen=True, slots=True)

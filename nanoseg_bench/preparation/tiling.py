@@ -7,7 +7,7 @@ seam cuts becomes one particle on each side of it, as at the border of any field
 its particle, nobody knows what it is, so that it is an ignore region.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -60,11 +60,14 @@ class TileRef:
         return self.ref.path
 
     def read(self) -> Micrograph:
-        """Read the whole annotation, and keep what the tile shows; raises what reading it raises."""
+        """Read the whole annotation, and keep what the tile shows; raises what reading it raises.
+
+        What was noted of the whole comes with each of its tiles, see ``noted_once``.
+        """
         whole = self.ref.read()
         first = self.x == 0 and self.y == 0
         instances, divided = self._cut(whole.instances, whole.height, whole.width, first)
-        tile = replace(
+        return replace(
             whole,
             name=self.name,
             width=self.width,
@@ -72,9 +75,6 @@ class TileRef:
             instances=instances,
             cutout=Cutout(whole.name, self.x, self.y, whole.width, whole.height, divided),
         )
-        # What was noted of the whole file is told once.
-        once = replace(tile, notes=(), tally=Tally(), pieces={}, without_area={}, not_carried=())
-        return tile if first else once
 
     def _cut(
         self, instances: Sequence[Instance], height: int, width: int, first: bool
@@ -117,6 +117,19 @@ class TileRef:
 def whole_name(ref: MicrographRef) -> str:
     """Name of the micrograph that ``ref`` is a tile of; its own where it is whole."""
     return ref.ref.name if isinstance(ref, TileRef) else ref.name
+
+
+def noted_once(micrographs: Iterable[Micrograph]) -> list[Micrograph]:
+    """The same; of the tiles of one micrograph, only the first still has what reading the whole noted."""
+    told: set[str] = set()
+    once = []
+    for each in micrographs:
+        if each.cutout is not None and each.cutout.whole in told:
+            each = replace(each, notes=(), tally=Tally(), pieces={}, without_area={}, not_carried=())
+        if each.cutout is not None:
+            told.add(each.cutout.whole)
+        once.append(each)
+    return once
 
 
 def in_tiles(entries: Sequence[MicrographRef], side: int, workers: Workers) -> list[MicrographRef]:

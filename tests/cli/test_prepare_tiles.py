@@ -134,6 +134,32 @@ def test_a_set_of_tiles(own, tmp_path, capsys):
     assert "tile 128 -> 200" in capsys.readouterr().err
 
 
+def test_black_corners_of_unrelated_fields_join_nothing(own, tmp_path, caplog):
+    """Identical images are of one source; the empty corners of stitched fields are not."""
+    for number in range(3):
+        path = own / f"f{number}_a.png"
+        pixels = np.array(Image.open(path))
+        pixels[:150, :133] = pixels[150:, 267:] = 0
+        Image.fromarray(pixels).save(path)
+        document = json.loads((own / f"f{number}_a.json").read_text())
+        # Nothing is drawn on the first corner; on the last of one field, something is.
+        document["shapes"] = [{**document["shapes"][0], "points": square(150, 200, 30)}]
+        if number == 2:
+            document["shapes"].append({**document["shapes"][0], "points": square(300, 200, 30)})
+        document["shapes"].append({**document["shapes"][0], "label": "_background_"})
+        (own / f"f{number}_a.json").write_text(json.dumps(document))
+    assert prepare(own, tmp_path / "set", "--tile", SIDE, "--split", "2:1:1", "--preview") == 0
+    assert "left out 5 tiles of one grey value" in caplog.text
+    prepared = PreparedSet(tmp_path / "set")
+    tiles = [image for image in prepared.all_images if image.micrograph != "small_a"]
+    assert len(tiles) == 3 * 6 - 5 and len({image.source_group for image in tiles}) == 3
+    report = json.loads((tmp_path / "set/prepare_report.json").read_text())
+    left_out = [f"f{number}_a~{place}" for number in range(3) for place in ("1-1", "2-3")]
+    assert report["blank_tiles"] == left_out[:-1]
+    assert len(report["notes"]) == 3, "what was noted of a field is told once, whichever tile is the first"
+    assert "Tiles of one grey value, left out: 5" in (tmp_path / "set/preview.html").read_text()
+
+
 def test_tables_and_rules_name_whole_micrographs(own, tmp_path):
     (tmp_path / "scales.csv").write_text("name,nm_per_px\n" + "".join(f"f{number}_a,0.5\n" for number in range(3)))
     parts = ["train", "val", "test"]
