@@ -83,7 +83,7 @@ class MaskRCNN(TorchModel):
             # The weights' default would fetch ImageNet's.
             _resnet_fpn_extractor(resnet50(weights=None, norm_layer=_group_norm), _ALL_STAGES, norm_layer=_group_norm),
             num_classes=len(self.classes) + 1,
-            rpn_anchor_generator=AnchorGenerator(self._anchor_sizes, (_ASPECT_RATIOS,) * len(self._anchor_sizes)),
+            rpn_anchor_generator=_ExactAnchors(self._anchor_sizes, (_ASPECT_RATIOS,) * len(self._anchor_sizes)),
             rpn_pre_nms_top_n_train=2 * train_proposals,
             rpn_post_nms_top_n_train=train_proposals,
             rpn_pre_nms_top_n_test=2 * test_proposals,
@@ -96,6 +96,8 @@ class MaskRCNN(TorchModel):
             mask_head=MaskRCNNHeads(_PYRAMID_CHANNELS, _MASK_LAYERS, dilation=1, norm_layer=_group_norm),
         )
         network.transform = _SameSize(self.recipe.canvas)
+        for part in (network.rpn.head, network.roi_heads.box_predictor):
+            part.register_forward_hook(_in_float32)
         network.rpn.fg_bg_sampler = _CountedSamples(network.rpn.fg_bg_sampler)
         network.roi_heads.fg_bg_sampler = _CountedSamples(network.roi_heads.fg_bg_sampler)
         return network
@@ -204,6 +206,27 @@ class _CountedSamples:
             self.positives = torch.stack([each.sum() for each in positive]).sum()
             self.number = self.positives + torch.stack([each.sum() for each in negative]).sum()
         return positive, negative
+
+
+class _ExactAnchors(AnchorGenerator):
+    """Anchors in float32, whatever the features are computed in; see ``_in_float32``."""
+
+    def set_cell_anchors(self, dtype: torch.dtype, device: torch.device) -> None:
+        del dtype
+        super().set_cell_anchors(torch.float32, device)
+
+
+def _in_float32(
+    part: nn.Module, inputs: object, outputs: tuple[Tensor | Sequence[Tensor], ...]
+) -> tuple[Tensor | list[Tensor], ...]:
+    """What a layer says of boxes, in float32; a forward hook.
+
+    torchvision computes boxes in the type of these values. Of bfloat16's 8 bits, coordinates beyond 256 px would be
+    rounded to 2 px: learnt would be other boxes than those drawn, and one that is 1 px wide has no width, by which the
+    loss divides.
+    """
+    del part, inputs
+    return tuple(each.float() if isinstance(each, Tensor) else [level.float() for level in each] for each in outputs)
 
 
 class _SameSize(GeneralizedRCNNTransform):

@@ -106,3 +106,19 @@ def test_an_image_without_particles_can_be_trained_on(prepared_set, batch_of):
     batch = model.targets(batch_of(Sample(np.zeros((96, 96), dtype=np.uint8), (), ())))
     losses = model.losses(network, batch)
     assert all(torch.isfinite(loss) for loss in losses.values())
+
+
+def test_boxes_are_exact_in_bfloat16(prepared_set, batch_of):
+    """A particle one pixel wide beyond 256 px, where bfloat16 knows even numbers alone."""
+    model = make(prepared_set)
+    network = model.build_network().train()
+    particle = Particle(0, np.ones((4, 1), dtype=bool), 300, 301)
+    batch = model.targets(batch_of(Sample(np.zeros((320, 320), dtype=np.uint8), (particle,), ())))
+    learnt = []
+    encode = network.roi_heads.box_coder.encode
+    network.roi_heads.box_coder.encode = lambda truth, proposals: learnt.append(truth) or encode(truth, proposals)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        losses = model.losses(network, batch)
+    assert all(torch.isfinite(loss) for loss in losses.values()), losses
+    (truth,) = learnt[0]
+    assert truth.dtype == torch.float32 and [300.0, 301.0, 301.0, 305.0] in truth.tolist()
