@@ -2,7 +2,11 @@
 
 import subprocess
 import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from nanoseg_bench.errors import NanosegError
 from nanoseg_bench.files import write_bytes
@@ -26,13 +30,25 @@ def write_pdf(document: Path, path: Path) -> None:
         # A profile of its own: an open LibreOffice, or another export, would take the document over and end at once.
         command = [office, f"-env:UserInstallation={Path(folder, 'profile').as_uri()}", "--headless", "--norestore"]
         command += ["--convert-to", "pdf", "--outdir", folder, str(document.resolve())]
-        try:
-            # No shell; what a user named is an absolute path, which is no option.
-            ended = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_S, check=False)  # noqa: S603
-        except subprocess.TimeoutExpired as error:
-            raise NanosegError(f"{path}: LibreOffice took longer than {_LONGEST_S} s; open {document} in it") from error
+        told = _carry_out(command)
+        if told is None:
+            raise NanosegError(f"{path}: LibreOffice took longer than {_LONGEST_S} s; open {document} in it")
         written = Path(folder, f"{document.stem}.pdf")
         if not written.is_file():
-            told = (ended.stderr or ended.stdout).strip().splitlines()
-            raise NanosegError(f"{path}: LibreOffice wrote no PDF ({told[-1] if told else 'it says nothing'})")
+            raise NanosegError(f"{path}: LibreOffice wrote no PDF ({told or 'it says nothing'})")
         write_bytes(path, written.read_bytes())
+
+
+def _carry_out(command: Sequence[str]) -> str | None:
+    """The last line that a command says; None where it took too long and was ended."""
+    # No shell; what a user named is an absolute path, which is no option.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+        try:
+            said, complained = process.communicate(timeout=_LONGEST_S)
+        except subprocess.TimeoutExpired:
+            # `soffice` is a script: what it started would go on, and write into the folder that is taken away.
+            for each in [process, *psutil.Process(process.pid).children(recursive=True)]:
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
+            return None
+    return "".join((complained or said).strip().splitlines()[-1:])
