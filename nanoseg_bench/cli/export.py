@@ -86,6 +86,9 @@ def _export(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.models.run_files import WEIGHTS_FILE
     from nanoseg_bench.weights.shipped import is_shipped
 
+    for option, given in (("--name", arguments.name), ("--data", arguments.data), ("--round", arguments.round)):
+        if given:
+            raise UsageError(f"{option}: goes with --to release")
     hint = "give a run's folder, or its weights"
     if arguments.model is None or not arguments.model.suffix:
         arguments.model = find_model(arguments.model, hint, "")

@@ -74,7 +74,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "--as", dest="name", metavar="TOOL", help="what the tool, or the person, is called in the tables"
     )
     keep_spelling(parser, called, "--name")
-    outside.add_argument("--eval-set", default="test", metavar="PART", help="what they are for (default: %(default)s)")
+    outside.add_argument("--eval-set", metavar="PART", help="what they are for (default: test)")
     outside.add_argument(
         "--val-predictions", type=Path, metavar="PATH", help="those for val: the operating point is chosen on them"
     )
@@ -114,8 +114,10 @@ def run(arguments: argparse.Namespace) -> int:
     for flag, value in (
         ("--as", arguments.name),
         ("--val-predictions", arguments.val_predictions),
+        ("--eval-set", arguments.eval_set),
         ("--confidence", arguments.confidence),
         ("--classes", arguments.classes),
+        ("--class-less", arguments.class_less or None),
     ):
         if value is not None:
             raise UsageError(f"{flag}: goes with --predictions PATH")
@@ -213,9 +215,10 @@ def _score_external(arguments: argparse.Namespace) -> int:
 
     prepared = PreparedSet(find_set(*arguments.paths, arguments.data))
     prepared.require_audit()
-    if arguments.eval_set not in scored_sets(prepared):
+    eval_set = arguments.eval_set or "test"
+    if eval_set not in scored_sets(prepared):
         raise DatasetError(
-            f"--eval-set {arguments.eval_set}: predictions of other tools are scored on "
+            f"--eval-set {eval_set}: predictions of other tools are scored on "
             f"{', '.join(scored_sets(prepared))} of {prepared.root}"
         )
 
@@ -225,12 +228,12 @@ def _score_external(arguments: argparse.Namespace) -> int:
     require_writable(runs, "--runs")
     require_writable(arguments.leaderboards, "--leaderboards")
 
-    def read(path: Path, eval_set: str) -> "External":
+    def read(path: Path, part: str) -> "External":
         external = read_external(
             path,
             arguments.name,
             prepared,
-            load_eval_set(prepared, eval_set),
+            load_eval_set(prepared, part),
             format=arguments.format,
             classes=classes,
             class_less=arguments.class_less,
@@ -240,13 +243,13 @@ def _score_external(arguments: argparse.Namespace) -> int:
             print(note)
         return external
 
-    external = read(arguments.predictions, arguments.eval_set)
+    external = read(arguments.predictions, eval_set)
     val = None if arguments.val_predictions is None else read(arguments.val_predictions, "val")
     origin = confidence_origin(external, arguments.confidence, val)
     run = keep_predictions(runs, arguments.name, prepared, external, origin, val)
     score_run(run, KeptTruth(prepared), arguments.leaderboards)
     told = "declared with --confidence" if arguments.confidence is not None else _ORIGINS[origin.source]
-    record = read_record(record_path(arguments.leaderboards, prepared.name, run.run_id, arguments.eval_set))
+    record = read_record(record_path(arguments.leaderboards, prepared.name, run.run_id, eval_set))
     if record.operating_point is not None and record.operating_point.source == "default":
         point_used = record.operating_point
         told = f"{point_used.confidence:g}, the default, since val cannot decide: {point_used.reason}"

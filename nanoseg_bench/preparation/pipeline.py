@@ -108,9 +108,6 @@ def prepare(
             report.write(failure_report)
             raise report.refusal(failure_report, PreparationError)
         failure_report.unlink(missing_ok=True)
-        if report.blank_tiles:
-            number = counted(len(report.blank_tiles), "tile")
-            _LOG.warning("left out %s of one grey value on which nothing is drawn", number)
         if verify is not None:
             verify(reader.labels)
         if not main:

@@ -134,7 +134,7 @@ def test_a_set_of_tiles(own, tmp_path, capsys):
     assert "tile 128 -> 200" in capsys.readouterr().err
 
 
-def test_black_corners_of_unrelated_fields_join_nothing(own, tmp_path, caplog):
+def test_black_corners_of_unrelated_fields_join_nothing(own, tmp_path, capsys):
     """Identical images are of one source; the empty corners of stitched fields are not."""
     for number in range(3):
         path = own / f"f{number}_a.png"
@@ -149,7 +149,7 @@ def test_black_corners_of_unrelated_fields_join_nothing(own, tmp_path, caplog):
         document["shapes"].append({**document["shapes"][0], "label": "_background_"})
         (own / f"f{number}_a.json").write_text(json.dumps(document))
     assert prepare(own, tmp_path / "set", "--tile", SIDE, "--split", "2:1:1", "--preview") == 0
-    assert "left out 5 tiles of one grey value" in caplog.text
+    assert "5 tiles of one grey value on which nothing is drawn, left out" in capsys.readouterr().out
     prepared = PreparedSet(tmp_path / "set")
     tiles = [image for image in prepared.all_images if image.micrograph != "small_a"]
     assert len(tiles) == 3 * 6 - 5 and len({image.source_group for image in tiles}) == 3

@@ -350,6 +350,8 @@ def test_a_missing_a_foreign_and_a_resized_image_are_refused_by_name(bench, tmp_
         (("--predictions", "nowhere", "--name", "a"), "nowhere: no such file"),
         (("--predictions", "x", "--name", "a", "--check"), "--check"),
         (("--name", "a"), "goes with --predictions"),
+        (("--eval-set", "ood"), "--eval-set: goes with --predictions"),
+        (("--class-less",), "--class-less: goes with --predictions"),
         (("no-such-set",), "no-such-set: not a prepared set"),
         (("runs/no-runs-there",), "runs/no-runs-there: no such file or folder"),
     ],
