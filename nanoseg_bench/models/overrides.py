@@ -102,6 +102,7 @@ def _check_name(name: str, groups: Mapping[str, type[BaseModel]]) -> None:
 def _value(word: str, text: str) -> Any:
     try:
         value = parse_yaml(text)
+        _text(value)  # a list that holds itself has none
     except ValueError as error:
         raise UsageError(f"{_FLAG} {word}: the value cannot be read ({error})") from error
     if isinstance(value, str):

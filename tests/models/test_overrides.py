@@ -1,0 +1,42 @@
+"""Words of ``--recipe``; what becomes of them in a run, ``tests/cli/test_run.py`` and ``tests/runs`` look at."""
+
+import pytest
+
+from nanoseg_bench.errors import UsageError
+from nanoseg_bench.models.overrides import override, parse_overrides
+from nanoseg_bench.models.recipe import load_recipe
+from nanoseg_bench.models.registry import options_of
+
+
+def test_values_are_written_as_in_a_recipe():
+    words = ["learning_rate=1e-3", "augmentation.scale=[0.5, 1]", "options.distance=true", "title=a=b"]
+    assert parse_overrides(words) == {
+        "learning_rate": 0.001,
+        "augmentation.scale": [0.5, 1],
+        "options.distance": True,
+        "title": "a=b",
+    }
+
+
+def test_a_changed_recipe_says_so():
+    changed = override(
+        load_recipe("unet", "cpu"), parse_overrides(["options.neck=0.7", "epochs=3"]), options_of("unet")
+    )
+    assert changed.preset == "cpu+epochs=3+options.neck=0.7"
+    assert (changed.epochs, changed.images_seen) == (3, None)
+    assert changed.options["neck"] == 0.7 and changed.options["score"] == "fit", "the others stay"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["epochs"], "write NAME=VALUE"),
+        (["=3"], "write NAME=VALUE"),
+        (["epochs=3", "epochs=4"], "stands there twice"),
+        (["epochs=[3"], "the value cannot be read"),
+        (["options.neck=&a [*a]"], "the value cannot be read"),  # a list that holds itself
+    ],
+)
+def test_what_is_no_value_is_refused_with_its_word(words, says):
+    with pytest.raises(UsageError, match=says):
+        parse_overrides(words)
