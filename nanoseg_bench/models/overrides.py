@@ -61,7 +61,8 @@ def override(recipe: Recipe, overrides: Overrides, options: type[Options]) -> Re
             continue
         if beside := [each for each in other if overrides.get(each) is not None]:
             raise UsageError(
-                f"{_FLAG}: {given} takes the place of {' and '.join(other)}; leave out {given} or {' and '.join(beside)}"
+                f"{_FLAG}: {given} takes the place of {' and '.join(other)}; leave out {given} or "
+                f"{' and '.join(beside)}"
             )
         values |= dict.fromkeys(other)
     values["preset"] = "+".join((recipe.preset, *(f"{name}={_text(overrides[name])}" for name in sorted(overrides))))
