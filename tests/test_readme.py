@@ -231,13 +231,13 @@ def my_net(tmp_path, monkeypatch):
 
 
 def test_the_threshold_of_the_documents_finds_a_disc_where_it_is():
-    (code,) = [block for block in blocks(PLUG_INS, "python") if "threshold_sauvola" in block]
+    (code,) = [block for block in blocks(PLUG_INS, "python") if "threshold_li" in block]
     names = {}
     exec(code, names)
-    recipe = Recipe(model="sauvola", title="S", preset="smoke", canvas=128, images_seen=0)
+    recipe = Recipe(model="li", title="L", preset="smoke", canvas=128, images_seen=0)
     y, x = np.ogrid[:200, :400]
     pixels = np.where((x - 300) ** 2 + (y - 60) ** 2 < 20**2, 200, 40).astype(np.uint8)
-    ((found,),) = names["Sauvola"](recipe, ["particle"], 1).find_particles([CanvasImage.of_micrograph(pixels, 128)])
+    ((found,),) = names["Li"](recipe, ["particle"], 1).find_particles([CanvasImage.of_micrograph(pixels, 128)])
     mask = to_mask(found, 200, 400)
     assert mask[60, 300] and 0.9 < mask.sum() / (math.pi * 20**2) < 1.3
     assert found.label is None
