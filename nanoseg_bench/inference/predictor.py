@@ -240,7 +240,8 @@ def open_predictor(
 
 def _require_pixels(pixels: NDArray[Any]) -> None:
     """Refuse what no micrograph is here: 16 bits would wrap around, shares of 1 would be black."""
-    kind, shape = getattr(pixels, "dtype", type(pixels).__name__), getattr(pixels, "shape", ())
+    kind = getattr(pixels, "dtype", type(pixels).__name__)
+    shape: tuple[int, ...] = getattr(pixels, "shape", ())
     if kind != np.uint8 or not (len(shape) == 2 or (len(shape) == 3 and shape[2] == 3)):
         given = f"{kind} of {' x '.join(map(str, shape))}" if shape else kind
         raise UsageError(
