@@ -128,6 +128,9 @@ def parse_yaml(text: str) -> Any:
 
     try:
         return yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:  # its own message has several lines, and a text in them again
+        where = error.problem_mark and f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: "
+        raise ValueError(f"{where or ''}{error.problem or error}") from error
     except (yaml.YAMLError, RecursionError) as error:  # a date in month 13 is a ValueError
         raise ValueError(str(error)) from error
 

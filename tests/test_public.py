@@ -15,6 +15,7 @@ import nanoseg_bench
 from nanoseg_bench.cli import main
 from nanoseg_bench.errors import AnnotationError, RecordError, UsageError
 from nanoseg_bench.files import read_json
+from nanoseg_bench.weights.shipped import shipped_weights
 
 HEAVY = ("cv2", "matplotlib", "numpy", "pandas", "pydantic", "torch", "ultralytics")
 FUNCTIONS = ("open_predictor", "predict_folder", "prepare", "read_annotations", "read_image", "read_leaderboard", "run")
@@ -105,6 +106,25 @@ def test_a_set_by_python_is_that_of_the_command_line(rendered, tmp_path):
     assert nanoseg_bench.prepare(out=prepared.root, overwrite="never").content_hash == prepared.content_hash
 
 
+def test_weights_that_ship_go_by_name_as_on_the_command_line(tiny_set, tmp_path, monkeypatch):
+    planned = []
+
+    def carry_out(specs, *arguments, **options):
+        planned.extend(specs)
+        return {}
+
+    monkeypatch.setattr("nanoseg_bench.leaderboard.benchmark.carry_out", carry_out)
+    for name in ("shipped", "nsyolo", shipped_weights("nsyolo")):
+        nanoseg_bench.run(tiny_set, ["nsyolo"], preset="smoke", weights=name)
+    assert [spec.weights for spec in planned] == [shipped_weights("nsyolo")] * 3
+    for name, message in [
+        ("shiped", "weights shiped: no such file; give a .safetensors file, or the name of weights that ship"),
+        ("shipped", "weights shipped: start networks of the YOLO family, and not unet; give models nsyolo"),
+    ]:
+        with pytest.raises(UsageError, match=message):
+            nanoseg_bench.run(tiny_set, ["nsyolo", "unet"], preset="smoke", weights=name)
+
+
 def test_the_rendered_data_set_is_that_of_the_command_line(rendered_set, tmp_path):
     prepared = nanoseg_bench.prepare(easy=True, images=12, size=64, augment_copies=0, workers=1, out=tmp_path / "data")
     other = rendered_set
@@ -120,6 +140,15 @@ def test_what_does_not_go_together_is_refused(rendered, tmp_path):
         nanoseg_bench.prepare(rendered, out=rendered / "set")
     with pytest.raises(UsageError, match="overwrite 'allways': is one of never, missing, always"):
         nanoseg_bench.run(tmp_path, "otsu", overwrite="allways")
+    for options, message in [
+        ({"seeds": (0, -1)}, "seeds -1: a seed lies between 0 and"),
+        ({"seeds": ()}, "models, seeds: give at least one of each"),
+        ({"models": []}, "models, seeds: give at least one of each"),
+        ({"jobs": 0}, "jobs 0: give at least 1"),
+        ({"robust_images": -1}, "robust_images -1: give at least 0"),
+    ]:
+        with pytest.raises(UsageError, match=message):
+            nanoseg_bench.run(tmp_path, **options)
     with pytest.raises(UsageError, match="my-set"):
         nanoseg_bench.prepare(rendered, name="my set")
     for options, message in [

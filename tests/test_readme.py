@@ -6,6 +6,7 @@ trains for one epoch. Canvases are small.
 """
 
 import importlib
+import math
 import os
 import re
 import shlex
@@ -14,10 +15,13 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from nanoseg_bench.annotations.raster import to_mask
 from nanoseg_bench.cli import build_parser, main
 from nanoseg_bench.cli.parser import OLD_SPELLING
+from nanoseg_bench.models import CanvasImage, Recipe
 from nanoseg_bench.synthesis.nanosynth import write_nanosynth
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -224,6 +228,19 @@ def my_net(tmp_path, monkeypatch):
     yield
     for name in [name for name in sys.modules if name.partition(".")[0] == "my_net"]:
         del sys.modules[name]
+
+
+def test_the_threshold_of_the_documents_finds_a_disc_where_it_is():
+    (code,) = [block for block in blocks(PLUG_INS, "python") if "threshold_li" in block]
+    names = {}
+    exec(code, names)
+    recipe = Recipe(model="li", title="L", preset="smoke", canvas=128, images_seen=0)
+    y, x = np.ogrid[:200, :400]
+    pixels = np.where((x - 300) ** 2 + (y - 60) ** 2 < 20**2, 200, 40).astype(np.uint8)
+    ((found,),) = names["Li"](recipe, ["particle"], 1).find_particles([CanvasImage.of_micrograph(pixels, 128)])
+    mask = to_mask(found, 200, 400)
+    assert mask[60, 300] and 0.9 < mask.sum() / (math.pi * 20**2) < 1.3
+    assert found.label is None
 
 
 @pytest.mark.slow

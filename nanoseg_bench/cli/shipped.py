@@ -44,32 +44,11 @@ def find_initial_weights(given: str | None, models: Sequence[str]) -> Mapping[st
     """
     if given is None:
         return {}
-    from nanoseg_bench.inference.model_path import shippable_models
-    from nanoseg_bench.weights.shipped import SHIPPED, is_shipped, shipped_names, shipped_weights
+    from nanoseg_bench.models.starting_weights import names_shipped_weights, starting_weights
 
-    path = Path(given)
-    networks = shippable_models()
-    names = [*shipped_names(), *networks]
-    if path.exists() or given not in (SHIPPED, *names):
-        require_there({"--weights": path}, _hint_at_shipped(path) or _WEIGHTS_HINT)
-        chosen = dict.fromkeys(models, path)
-    elif given == SHIPPED:
-        shipped_weights()  # says it where there are none at all
-        chosen = {model: shipped_weights(model) for model in models if model in shipped_names()}
-        if lacking := [model for model in models if model in networks and model not in chosen]:
-            raise UsageError(
-                f"--weights {SHIPPED}: none of {', '.join(lacking)} ship; start from those of another network with "
-                f"--weights {shipped_names()[0]}, which takes what agrees, or give --models {' '.join(chosen)}"
-            )
-    else:
-        chosen = dict.fromkeys(models, shipped_weights(given))
-    if all(map(is_shipped, chosen.values())) and (others := [model for model in models if model not in networks]):
-        able = [model for model in models if model in networks] or ["nsyolo"]
-        raise UsageError(
-            f"--weights {given}: start networks of the YOLO family, and not {', '.join(others)}; give --models "
-            f"{' '.join(able)}"
-        )
-    return chosen
+    if not names_shipped_weights(given):
+        require_there({"--weights": Path(given)}, _hint_at_shipped(Path(given)) or _WEIGHTS_HINT)
+    return starting_weights(given, models, "--weights")
 
 
 def _hint_at_shipped(given: Path | None) -> str:

@@ -3,6 +3,7 @@
 Importing this loads matplotlib, so pages import it only when they draw.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,9 @@ _STYLE: dict[str, Any] = {
     # Texts that an editor or a journal can still change.
     "pdf.fonttype": 42,
 }
+
+# It tells, for each font in a PDF, hundreds of lines of what it does.
+logging.getLogger("fontTools").setLevel(logging.WARNING)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nanoseg_bench.models.options import BUILT_IN_OPTIONS, YoloOptions
+from nanoseg_bench.models.starting_weights import shippable_models
 from nanoseg_bench.weights.shipped import shipped_names, shipped_weights
 
 
@@ -22,8 +22,3 @@ def resolve_model(given: Path | str | None) -> Path:
     if path.exists() or str(given) not in {*shipped_names(), *shippable_models()}:
         return path
     return shipped_weights(str(given))
-
-
-def shippable_models() -> list[str]:
-    """Ids of the models whose weights may ship: the YOLO family."""
-    return [model for model, options in BUILT_IN_OPTIONS.items() if options is YoloOptions]

@@ -149,7 +149,11 @@ class Predictor:
 
         Returns:
             The particles, each with a class, a confidence and a mask of H×W.
+
+        Raises:
+            UsageError: ``pixels`` is of another type or shape.
         """
+        _require_pixels(pixels)
         confidence = self.operating_point.confidence
 
         def find(part: NDArray[np.uint8]) -> list[Instance]:
@@ -232,6 +236,17 @@ def open_predictor(
     weights = _weights_of(path)
     digest = sha256_file(weights) if weights.is_file() else None
     return Predictor(opened, None, digest, path, confidence, opening)
+
+
+def _require_pixels(pixels: NDArray[Any]) -> None:
+    """Refuse what no micrograph is here: 16 bits would wrap around, shares of 1 would be black."""
+    kind = getattr(pixels, "dtype", type(pixels).__name__)
+    shape: tuple[int, ...] = getattr(pixels, "shape", ())
+    if kind != np.uint8 or not (len(shape) == 2 or (len(shape) == 3 and shape[2] == 3)):
+        given = f"{kind} of {' x '.join(map(str, shape))}" if shape else kind
+        raise UsageError(
+            f"pixels: are {given}; give an array of uint8, H x W or H x W x 3, as read_image makes it of any file"
+        )
 
 
 @lru_cache(maxsize=1)

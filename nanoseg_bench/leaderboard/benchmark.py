@@ -17,6 +17,7 @@ from nanoseg_bench.models.base import Deadline
 from nanoseg_bench.models.device import resolve_devices
 from nanoseg_bench.models.overrides import Overrides
 from nanoseg_bench.models.registry import resolve
+from nanoseg_bench.models.starting_weights import starting_weights
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.preparation.shortcomings import shortcoming_lines, split_shortcomings
 from nanoseg_bench.runs.cleaned_truth import cleaned_truth_lines
@@ -83,7 +84,8 @@ def run_models(
         preset: ``smoke``, ``quick``, ``cpu``, ``fine``, ``paper`` or ``best``.
         recipe: Values of the recipe other than the preset's: ``{"epochs": 50, "options.neck": 0.8}``.
         seeds: One run of each model for each.
-        weights: Initial weights, a ``.safetensors`` file; None trains from scratch.
+        weights: Initial weights: a ``.safetensors`` file; the name of weights that ship with the package; ``shipped``,
+            each model from its own; None trains from scratch.
         device: Of PyTorch; ``auto`` takes a GPU where there is one, and ``0,1`` trains each model on both.
         final: Of a set with folds that are run: train on everything, for use.
         robust_images: Test images on which each model is judged under every corruption too.
@@ -97,23 +99,29 @@ def run_models(
 
     Raises:
         AuditError: The parts of the set share a source, or nobody has looked.
-        UsageError: A model, a preset or a value of the recipe is not known.
+        UsageError: A model, a preset or a value of the recipe is not known, there are no such weights, or an argument
+            is none that it can be.
         NanosegError: Nothing can be run on this set, or nothing written.
     """
     for option, given in (("prepared", prepared), ("runs", runs), ("leaderboards", leaderboards)):
         require_folder(given, option)
     if overwrite not in ("never", "missing", "always"):
         raise UsageError(f"overwrite {overwrite!r}: is one of never, missing, always")
+    if wrong := [seed for seed in seeds if not 0 <= seed < 2**32]:
+        raise UsageError(f"seeds {wrong[0]}: a seed lies between 0 and 2^32 - 1")
+    if not models or not seeds:
+        raise UsageError("models, seeds: give at least one of each")
+    for option, number, least in (("jobs", jobs, 1), ("robust_images", robust_images, 0)):
+        if number < least:
+            raise UsageError(f"{option} {number}: give at least {least}")
     isolate_libraries()
     opened = prepared if isinstance(prepared, PreparedSet) else PreparedSet(Path(prepared))
     if final and not opened.folds:
         raise UsageError(f"final: goes with a set with folds, and {opened.root} has none; its models are ready to use")
     if robust_images and opened.folds:
         raise UsageError(f"robust_images: is of one network, and {opened.root} has {len(opened.folds)} folds")
-    start = None if weights is None else Path(weights)
-    if start is not None and not start.is_file():
-        raise UsageError(f"weights {start}: no such file; give a .safetensors file")
     names = resolve([models] if isinstance(models, str) else models)
+    start = {} if weights is None else starting_weights(weights, names, "weights")
     specs = plan_runs(opened, names, preset, list(seeds), start, recipe, final=final)
     for line in [*shortcoming_lines(split_shortcomings(opened)), *_warnings(opened, specs, start)]:
         _LOG.warning("%s", line)
@@ -213,9 +221,9 @@ def read_leaderboard(
     return pd.read_csv(io.StringIO(csv_text(tables[table])))
 
 
-def _warnings(prepared: PreparedSet, specs: Sequence[RunSpec], weights: Path | None) -> list[str]:
+def _warnings(prepared: PreparedSet, specs: Sequence[RunSpec], weights: Mapping[str, Path]) -> list[str]:
     return [
         *from_scratch_lines(specs),
         *cleaned_truth_lines([spec.recipe for spec in specs], prepared),
-        *warn_of_known_images(prepared, [] if weights is None else [weights]),
+        *warn_of_known_images(prepared, list(weights.values())),
     ]

@@ -9,11 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nanoseg_bench.annotations.instance import Instance
+    from nanoseg_bench.annotations.instance import Instance, Polygon, Rle
     from nanoseg_bench.models.base import CanvasImage, Complexity, FitContext, FitReport, Model
     from nanoseg_bench.models.batches import InstanceBatch
     from nanoseg_bench.models.options import Options, PostProcessing, SemanticOptions
-    from nanoseg_bench.models.pixels import instances_from_probability, restore_instances
+    from nanoseg_bench.models.pixels import PixelInstance, instances_from_probability, restore_instances
     from nanoseg_bench.models.process_group import mean_of_all, summed
     from nanoseg_bench.models.recipe import Prediction, Recipe, Training
     from nanoseg_bench.models.semantic import SemanticModel
@@ -29,9 +29,12 @@ __all__ = [
     "InstanceBatch",
     "Model",
     "Options",
+    "PixelInstance",
+    "Polygon",
     "PostProcessing",
     "Prediction",
     "Recipe",
+    "Rle",
     "SemanticModel",
     "SemanticOptions",
     "TorchModel",
@@ -44,11 +47,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "annotations.instance": ("Instance",),
+    "annotations.instance": ("Instance", "Polygon", "Rle"),
     "models.batches": ("InstanceBatch",),
     "models.base": ("CanvasImage", "Complexity", "FitContext", "FitReport", "Model"),
     "models.options": ("Options", "PostProcessing", "SemanticOptions"),
-    "models.pixels": ("instances_from_probability", "restore_instances"),
+    "models.pixels": ("PixelInstance", "instances_from_probability", "restore_instances"),
     "models.process_group": ("mean_of_all", "summed"),
     "models.recipe": ("Prediction", "Recipe", "Training"),
     "models.semantic": ("SemanticModel",),

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoseg_bench.annotations.instance import Instance, score_of
+from nanoseg_bench.annotations.instance import Instance, Polygon, Rle, score_of
 from nanoseg_bench.errors import ModelError, RecipeError, TimeLimitReached
 from nanoseg_bench.images import as_rgb
 from nanoseg_bench.models.options import Options, check_options
@@ -262,7 +262,8 @@ class Model(ABC):
     def predict(self, images: Sequence[CanvasImage]) -> list[list[Instance]]:
         """One list of scored instances per image, in original pixels, best score first; as the model finds them.
 
-        Scores are kept down to ``MIN_SCORE``; at most ``max_detections`` per image.
+        Scores are kept down to ``MIN_SCORE``; at most ``max_detections`` per image. The canvas is not the original:
+        ``restore_instances`` makes such instances of masks on the canvas.
         """
 
     def predict_confident(self, images: Sequence[CanvasImage], min_score: float) -> list[list[Instance]]:
@@ -286,14 +287,42 @@ class Model(ABC):
             images: As for ``predict``.
             confidence: Particles with a lower score are left out, and no limit holds, see ``predict_confident``; None
                 for what ``predict`` finds.
+
+        Raises:
+            ModelError: The model gave something else than particles of these images.
         """
         from nanoseg_bench.models.mask_cleaning import clean_masks
 
         predicted = self._look(images, confidence)
+        self._require_particles(images, predicted)
         return [
             clean_masks(found, self.recipe.mask_cleaning, image.letterbox.height, image.letterbox.width)
             for image, found in zip(images, predicted, strict=True)
         ]
+
+    def _require_particles(self, images: Sequence[CanvasImage], predicted: Sequence[Sequence[Instance]]) -> None:
+        """Refuse what no particle can be, while it is known which model said it."""
+        who = f"model {self.recipe.model!r}"
+        if len(predicted) != len(images):
+            raise ModelError(f"{who}: gave {len(predicted)} answers for {len(images)} images; each image needs a list")
+        for image, found in zip(images, predicted, strict=True):
+            size = image.letterbox.height, image.letterbox.width
+            for each in found:
+                if isinstance(each.region, Rle):
+                    if (each.region.height, each.region.width) != size:
+                        raise ModelError(
+                            f"{who}: a mask of {each.region.width}x{each.region.height} px for {image.name!r}, which "
+                            f"has {size[1]}x{size[0]} px; bring it from the canvas to the micrograph with "
+                            "restore_instances"
+                        )
+                elif not (
+                    isinstance(each.region, (tuple, list)) and all(isinstance(part, Polygon) for part in each.region)
+                ):
+                    raise ModelError(
+                        f"{who}: the region of a particle in {image.name!r} is of type {type(each.region).__name__}; "
+                        "make it with restore_instances, or give an Rle or a tuple of Polygons in pixels of the "
+                        "micrograph"
+                    )
 
     def _look(self, images: Sequence[CanvasImage], confidence: float | None) -> list[list[Instance]]:
         """What the model finds, from as many sides as the recipe says."""

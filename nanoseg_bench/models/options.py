@@ -7,23 +7,23 @@ that runs can be compared without the libraries that train them.
 from collections.abc import Mapping
 from typing import Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nanoseg_bench.errors import RecipeError
-from nanoseg_bench.models.recipe import Prediction, Recipe, Training, explain
+from nanoseg_bench.models.recipe import Prediction, Recipe, Training, Values, explain
 
 SharedPixels = Literal["both", "surer"]
 """Whose pixels those are that two masks claim; ``models.shared_pixels`` gives them to the surer one."""
 
 
-class Options(BaseModel):
+class Options(Values):
     """The options of a model; a subclass lists them.
 
     A model of a plug-in that names no class of its own gets this one, which takes any name. All its options then count
     as training's: what changes them trains anew.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow")
 
 
 class PostProcessing(Options):

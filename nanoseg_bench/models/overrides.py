@@ -57,8 +57,14 @@ def override(recipe: Recipe, overrides: Overrides, options: type[Options]) -> Re
     for name in sorted(overrides):
         _set(values, name, overrides[name], options)
     for given, other in _BUDGETS.items():
-        if given in overrides and not any(each in overrides for each in other):
-            values |= dict.fromkeys(other)
+        if overrides.get(given) is None:
+            continue
+        if beside := [each for each in other if overrides.get(each) is not None]:
+            raise UsageError(
+                f"{_FLAG}: {given} takes the place of {' and '.join(other)}; leave out {given} or "
+                f"{' and '.join(beside)}"
+            )
+        values |= dict.fromkeys(other)
     values["preset"] = "+".join((recipe.preset, *(f"{name}={_text(overrides[name])}" for name in sorted(overrides))))
     try:
         changed = Recipe(**values)

@@ -13,9 +13,17 @@ recipe, and no finished run is touched.
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from nanoseg_bench.errors import RecipeError, UsageError
 from nanoseg_bench.files import read_yaml
@@ -48,13 +56,31 @@ Prediction = Annotated[_T, Side.PREDICTION]
 Name = Annotated[_T, Side.NAME]
 
 
-class Augmentation(BaseModel):
+class Values(BaseModel):
+    """Values that a person writes, in YAML or on the command line: a number is finite, and a flag is no number."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_flag_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        # YAML reads `yes` and `on` as true, which would pass for 1.
+        if isinstance(value, bool) and info.field_name is not None:
+            kind = cls.model_fields[info.field_name].annotation
+            choices = get_args(kind) or (kind,)
+            flags = any(each is bool or isinstance(each, bool) for each in choices)
+            if not flags and any(each in (int, float) or isinstance(each, int) for each in choices):
+                raise ValueError(f"{str(value).lower()} is no number; write one")
+        return value
+
+
+class Augmentation(Values):
     """What is done to training images as they are drawn; the defaults are the list that all models share.
 
     Everything keeps the aspect ratio, or spheres would become ellipses. ``models.augmentation`` says how it is applied.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid")
 
     mosaic: float = Field(default=0.5, ge=0, le=1, description="Probability that four images share a canvas.")
     mosaic_until: float = Field(
@@ -75,13 +101,13 @@ class Augmentation(BaseModel):
         return value
 
 
-class Recipe(BaseModel):
+class Recipe(Values):
     """Hyper-parameters of one model in one preset.
 
     The training budget is either ``images_seen`` (the same cost on any data set) or ``epochs``.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid")
 
     model: Training[str] = Field(description="Id of the model: `yolo11n`.")
     title: Name[str] = Field(description="Name in tables and plots: `YOLO11n-seg`.")
@@ -199,6 +225,8 @@ def _explain_one(fault: Mapping[str, Any], kind: type[BaseModel], prefix: str) -
     if fault["type"] == "value_error":  # our own, which names the value
         sentence = str(fault["ctx"]["error"])
         return f"{name}: {sentence}" if place else sentence
+    if fault["type"] == "missing":
+        return f"{name} is missing; add it"
     if fault["type"] != "extra_forbidden":
         return f"{name} {fault['input']!r}: {fault['msg']}"
     if place[0] == "augmentation" and len(place) > 1:
@@ -219,21 +247,32 @@ def unknown_name(name: str, known: Sequence[str], prefix: str = "") -> str:
     return f"no {prefix + name!r}; {hint}"
 
 
+def recipe_path(model: str, folder: Path | None = None) -> Path:
+    """Where the recipe of ``model`` lies: in a folder, or among ours."""
+    return (folder or resource_dir("baselines")) / f"{model}.yaml"
+
+
 def load_recipe(model: str, preset: str, folder: Path | None = None) -> Recipe:
     """Read the recipe of ``model`` for ``preset``; keys above ``presets`` apply to all of them.
 
     Raises:
         UsageError: No such preset.
-        RecipeError: No such file, or a value is wrong.
+        RecipeError: No such file, it is of another model, or a value is wrong.
     """
-    path = (folder or resource_dir("baselines")) / f"{model}.yaml"
+    path = recipe_path(model, folder)
     if not path.is_file():
         raise RecipeError(f"{path}: no recipe for model {model!r}")
     try:
         document = read_yaml(path)
+    except ValueError as error:
+        raise RecipeError(f"{path}: not a recipe: not YAML in UTF-8 ({error}); mend it") from error
+    try:
         presets = {str(name): values for name, values in document.pop("presets").items()}
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (KeyError, AttributeError, TypeError) as error:
         raise RecipeError(f"{path}: not a recipe ({error!r}); it needs `model`, `title` and `presets`") from error
+    if document.get("model", model) != model:
+        # A copy of another model's recipe would otherwise run that model under its own name.
+        raise RecipeError(f"{path}: model is {document['model']!r}; write `model: {model}`, as the file is called")
     if preset not in presets:
         hint = did_you_mean(preset, presets)
         raise UsageError(f"{path}: no preset {preset!r}; {hint}it has {', '.join(presets)}")

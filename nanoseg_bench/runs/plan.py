@@ -9,11 +9,12 @@ from typing import Any
 from pydantic import SerializeAsAny, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from nanoseg_bench.errors import RecipeError
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.models.base import Deadline
 from nanoseg_bench.models.options import check_options
 from nanoseg_bench.models.overrides import Overrides, override
-from nanoseg_bench.models.recipe import CONTINUED, Recipe, load_recipe
+from nanoseg_bench.models.recipe import CONTINUED, Recipe, load_recipe, recipe_path
 from nanoseg_bench.models.registry import options_of, recipe_folder
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.inputs import Inputs
@@ -174,8 +175,13 @@ def from_scratch_lines(specs: Sequence[RunSpec]) -> list[str]:
 
 
 def _recipe(model: str, preset: str, overrides: Overrides) -> Recipe:
-    options = options_of(model)
-    recipe = override(load_recipe(model, preset, recipe_folder(model)), overrides, options)
+    options, folder = options_of(model), recipe_folder(model)
+    written = load_recipe(model, preset, folder)
+    try:
+        check_options(written, options)
+    except RecipeError as error:
+        raise RecipeError(f"{recipe_path(model, folder)}: {error}") from error
+    recipe = override(written, overrides, options)
     # Complete: what a run was made with is known even when a default moves.
     known = check_options(recipe, options).model_dump(mode="json", exclude_none=True)
     return recipe.model_copy(update={"options": known})

@@ -15,7 +15,7 @@ from nanoseg_bench.runs.cross_validation import FoldRuns, FoldTruth, fold_runs, 
 from nanoseg_bench.runs.cross_validation import build_record as build_fold_record
 from nanoseg_bench.runs.folder import RunFolder
 from nanoseg_bench.runs.record import Record, find_records, read_record, record_path
-from nanoseg_bench.runs.scored import build_records, eval_sets_of, score_run
+from nanoseg_bench.runs.scored import build_records, eval_sets_of, score_run, scored_sets
 from nanoseg_bench.wording import counted, shortened
 
 # Another processor may round the last digits of a sum another way.
@@ -134,7 +134,7 @@ class _ScoredRow:
     def __call__(self, row: _Row) -> tuple[str, str, NanosegError | None]:
         truth = self.truth.read
         try:
-            if lacking := _lacking(row, truth.prepared):
+            if lacking := _lacking(row, truth.prepared, self.leaderboards):
                 return "", lacking, None
             if self.only_check:
                 _check_row(row, truth, self.leaderboards)
@@ -161,12 +161,28 @@ def _id(row: _Row) -> str:
     return row.row_id if isinstance(row, FoldRuns) else row.run_id
 
 
-def _lacking(row: _Row, prepared: PreparedSet) -> str:
+def _lacking(row: _Row, prepared: PreparedSet, leaderboards: Path) -> str:
     """The row with what is not finished of it; empty where it can be scored."""
     if not isinstance(row, FoldRuns):
-        return "" if row.is_external or row.is_fitted else row.run_id
+        if row.is_external or (row.is_fitted and not _failed_to_predict(row, prepared, leaderboards)):
+            return ""
+        return row.run_id
     missing = row.missing(prepared)
     return f"{row.row_id} (no current predictions of fold {', '.join(map(str, missing))})" if missing else ""
+
+
+def _failed_to_predict(run: RunFolder, prepared: PreparedSet, leaderboards: Path) -> bool:
+    """Whether predictions are missing, and the row says that the run did not end well; else they were lost."""
+    for name in scored_sets(prepared):
+        path = record_path(leaderboards, prepared.name, run.run_id, name)
+        if run.predictions_path(name).is_file() or not path.is_file():
+            continue
+        try:
+            if read_record(path).status != "ok":
+                return True
+        except RecordError:  # of an earlier format: nobody knows
+            continue
+    return False
 
 
 def _check_row(row: _Row, truth: FoldTruth, leaderboards: Path) -> None:

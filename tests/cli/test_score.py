@@ -148,6 +148,21 @@ def test_a_faulty_run_and_an_unfinished_one_do_not_keep_the_others_from_their_ro
     assert bench.record_path().is_file()
 
 
+@pytest.mark.parametrize("flag", [[], ["--check"]])
+def test_a_run_that_failed_in_prediction_is_not_finished_and_lost_predictions_are_a_fault(bench, capsys, flag):
+    """Both are trained and keep no predictions; the row tells one from the other."""
+    for name, status in (("failed-smoke-seed0", "failed"), ("lost-smoke-seed0", "ok")):
+        shutil.copytree(bench.run, bench.runs / name)
+        shutil.rmtree(bench.runs / name / "predictions")
+        row = read_record(bench.record_path())
+        write_record(bench.record_path(name), row.model_copy(update={"status": status}))
+    assert bench.score(*flag) == 1
+    message = capsys.readouterr().out
+    assert "1 run not finished, rows stay as they are: failed-smoke-seed0" in message
+    assert message.count("refused: ") == 1
+    assert "lost-smoke-seed0" in message.partition("refused: ")[2]
+
+
 def test_predictions_that_lack_an_image_are_refused(bench, capsys):
     path = bench.run / "predictions" / "test.json.gz"
     document = json.loads(gzip.decompress(path.read_bytes()))

@@ -7,7 +7,7 @@ from nanoseg_bench.annotations.raster import iou_matrix, rle_to_mask
 from nanoseg_bench.errors import ModelError, UsageError
 from nanoseg_bench.files import write_json
 from nanoseg_bench.images import read_image
-from nanoseg_bench.inference.predictor import open_predictor
+from nanoseg_bench.inference.predictor import Predictor, open_predictor
 from nanoseg_bench.models.base import MIN_SCORE, FitContext
 from nanoseg_bench.models.checkpoint import describe, save_weights
 from nanoseg_bench.models.mask_cleaning import clean_masks
@@ -158,6 +158,24 @@ def test_scores_that_only_rank_leave_nothing_out(tmp_path, micrograph):
     scores = sorted(instance.score for instance in predictor.predict(micrograph, 0.0))
     assert len(scores) > 2
     assert len(predictor.predict(micrograph, scores[1])) == sum(score >= scores[1] for score in scores) < len(scores)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "told"),
+    [
+        (np.zeros((6, 8), dtype=np.uint16), "uint16 of 6 x 8"),
+        (np.zeros((6, 8)), "float64 of 6 x 8"),
+        (np.zeros((6, 8, 4), dtype=np.uint8), "uint8 of 6 x 8 x 4"),
+        (np.zeros((2, 6, 8, 3), dtype=np.uint8), "uint8 of 2 x 6 x 8 x 3"),
+        ([[1, 2], [3, 4]], "list"),
+    ],
+)
+def test_what_is_no_micrograph_is_refused_in_words(tmp_path, micrograph, pixels, told):
+    model = build(load_recipe("otsu", "smoke"), ["disc"], 9)
+    predictor = Predictor(model, None, None, tmp_path, 0.0)
+    assert predictor.find_particles(micrograph).particles
+    with pytest.raises(UsageError, match=f"pixels: are {told}; give an array of uint8, H x W or H x W x 3"):
+        predictor.find_particles(pixels)
 
 
 def test_what_does_not_go_together(run_dir, tmp_path):

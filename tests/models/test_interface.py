@@ -77,6 +77,32 @@ class Housed(Scored):
         return self.inner.probe(image, min_score)
 
 
+class Wrong(Scored):
+    """A model whose author has not read on: the region is what ``region`` makes of the canvas."""
+
+    def __init__(self, region, answers=1):
+        super().__init__(otsu_recipe(), CLASSES, 9)
+        self.region, self.answers = region, answers
+
+    def predict(self, images):
+        return [[Instance(None, self.region(image.pixels[..., 0] > 9), 0.5)] for image in images] * self.answers
+
+
+@pytest.mark.parametrize(
+    ("region", "answers", "message"),
+    [
+        (lambda mask: mask, 1, "region of a particle in 'a' is of type ndarray; make it with restore_instances"),
+        (mask_to_rle, 1, "a mask of 64x64 px for 'a', which has 40x30 px; bring it .* with restore_instances"),
+        (lambda mask: ([[1, 1], [9, 1], [9, 9]],), 1, "is of type tuple; .*a tuple of Polygons"),
+        (mask_to_rle, 2, "gave 2 answers for 1 images; each image needs a list"),
+    ],
+)
+def test_what_is_no_particle_is_refused_with_the_way_out(region, answers, message):
+    image = CanvasImage.of_micrograph(np.full((30, 40), 99, dtype=np.uint8), 64, "a")
+    with pytest.raises(ModelError, match=f"model 'otsu': .*{message}"):
+        Wrong(region, answers).find_particles([image])
+
+
 def otsu_recipe(**changes):
     return load_recipe("otsu", "smoke").model_copy(update={"canvas": 64, **changes})
 

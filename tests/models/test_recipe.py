@@ -3,6 +3,7 @@ import json
 import pytest
 
 from nanoseg_bench.errors import RecipeError, UsageError
+from nanoseg_bench.models.options import SemanticOptions, check_options
 from nanoseg_bench.models.recipe import Augmentation, Recipe, load_recipe
 from nanoseg_bench.models.registry import BUILT_IN
 
@@ -54,11 +55,44 @@ def test_an_unknown_model_names_the_file(folder):
         ("images_seen: 8", "images_seen: 8, augmentation: strong", "augmentation.*'strong': write `shared`"),
         ("images_seen: 8", "images_seen: 8, augmentation: {mosiac: 0.5}", "augmentation.mosiac"),
         ("images_seen: 8", "images_seen: 8, augmentation: {scale: [2, 1]}", r"augmentation.scale.*\[2.0, 1.0\]"),
+        ("canvas: 96, ", "", "canvas is missing; add it"),
+        ("images_seen: 8", "images_seen: 8, judged_views: yes", "judged_views: true is no number"),
+        ("images_seen: 8", "images_seen: 8, crop: on", "crop: true is no number"),
+        ("images_seen: 8", "images_seen: 8, learning_rate: .inf", "learning_rate inf: Input should be a finite number"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_file_and_preset(folder, old, new, message):
     (folder / "unet.yaml").write_text(GOOD.replace(old, new))
     with pytest.raises(RecipeError, match=rf"(?s)unet\.yaml, preset 'smoke'.*{message}"):
+        load_recipe("unet", "smoke", folder)
+
+
+def test_a_flag_is_one_where_it_may_be(folder):
+    (folder / "unet.yaml").write_text(GOOD.replace("images_seen: 8", "images_seen: 8, copies: no, compile: yes"))
+    recipe = load_recipe("unet", "smoke", folder)
+    assert (recipe.copies, recipe.compile) == (False, True)
+    assert check_options(recipe.model_copy(update={"options": {"distance": True}}), SemanticOptions).distance
+    with pytest.raises(RecipeError, match=r"options\.neck: true is no number"):
+        check_options(recipe.model_copy(update={"options": {"neck": True}}), SemanticOptions)
+
+
+def test_a_recipe_copied_from_another_model_is_refused(folder):
+    """It would run that model, under that model's name."""
+    (folder / "sam.yaml").write_text(GOOD)
+    with pytest.raises(RecipeError, match=r"sam\.yaml: model is 'unet'; write `model: sam`"):
+        load_recipe("sam", "smoke", folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD.replace("batch: 4", "\tbatch: 4"), r"\(line 4, column 1: found character '\\t' [^\n]*\); mend it"),
+        (GOOD.replace("96, images", "96 images"), r"\(line 7, column 33: expected ',' or '}', but got ':'\); mend it"),
+    ],
+)
+def test_a_slip_in_the_yaml_is_named_by_its_line(folder, text, message):
+    (folder / "unet.yaml").write_text(text)
+    with pytest.raises(RecipeError, match=rf"unet\.yaml: not a recipe: not YAML in UTF-8 {message}$"):
         load_recipe("unet", "smoke", folder)
 
 

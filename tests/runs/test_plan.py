@@ -2,8 +2,9 @@ import re
 
 import pytest
 
-from nanoseg_bench.errors import UsageError
+from nanoseg_bench.errors import RecipeError, UsageError
 from nanoseg_bench.models.options import BUILT_IN_OPTIONS, SemanticOptions
+from nanoseg_bench.models.overrides import parse_overrides
 from nanoseg_bench.models.recipe import CONTINUED, Augmentation, Prediction, Recipe, Side, Training, load_recipe
 from nanoseg_bench.runs.inputs import input_differences, training_hash
 from nanoseg_bench.runs.plan import RunSpec, from_scratch_lines, plan_runs
@@ -170,6 +171,30 @@ def test_values_from_the_command_line_are_a_run_of_their_own():
     assert recipe.options == SemanticOptions(neck=0.8).model_dump(), "complete, whatever the recipe names"
     (again,) = plan_runs(FakeSet(), ["unet"], "quick", [0], overrides=dict(reversed(VALUES.items())))
     assert again == other
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["epochs=5", "images_per_epoch=10"], "epochs takes the place of images_seen and images_per_epoch; leave out"),
+        (["epochs=5", "images_seen=10"], "leave out epochs or images_seen$"),
+        (["judged_views=yes"], "judged_views: true is no number"),
+        (["weight_decay=inf"], "weight_decay inf: Input should be a finite number"),
+        (["options.min_depth=inf"], "options.min_depth inf: Input should be a finite number"),
+        (["crop=[1"], r"crop=\[1: the value cannot be read \(line 1, column 3: expected [^\n]*\)$"),
+    ],
+)
+def test_what_a_value_of_the_command_line_lacks_is_told_in_one_line(words, message):
+    with pytest.raises(UsageError, match=message):
+        plan_runs(FakeSet(), ["unet"], "quick", [0], overrides=parse_overrides(words))
+
+
+def test_a_faulty_option_is_named_with_its_file(tmp_path, monkeypatch):
+    path = tmp_path / "unet.yaml"
+    path.write_text("model: unet\ntitle: U\npresets: {smoke: {canvas: 64, images_seen: 8, options: {nek: 0.5}}}\n")
+    monkeypatch.setattr("nanoseg_bench.runs.plan.recipe_folder", lambda model: tmp_path)
+    with pytest.raises(RecipeError, match=rf"{re.escape(str(path))}: unet, preset 'smoke': .*'options.neck'"):
+        plan_runs(FakeSet(), ["unet"], "smoke", [0])
 
 
 def test_an_unknown_preset_is_named():

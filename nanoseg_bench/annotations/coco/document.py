@@ -33,6 +33,9 @@ _ANNOTATION_KEYS = frozenset(
     {"id", "image_id", "category_id", "segmentation", "iscrowd", "score", "area", "bbox", "origin"}
 )
 
+_CROWD = (1, "1")  # true, too; tools that make JSON of a table quote numbers
+_NO_CROWD = (0, "0", None, "")
+
 Numbered = tuple[int, dict[str, Any]]
 """An annotation, and its number in the file."""
 
@@ -147,8 +150,8 @@ def further_keys_of(annotations: Sequence[Numbered]) -> list[str]:
 
 
 def is_crowd(entry: Mapping[str, Any]) -> bool:
-    """Whether an annotation says ``iscrowd``."""
-    return bool(entry.get("iscrowd", 0))
+    """Whether an annotation says ``iscrowd``; ``"0"`` says no."""
+    return entry.get("iscrowd") in _CROWD
 
 
 def is_coco(document: object) -> bool:
@@ -270,6 +273,10 @@ def _read_instance(
     score = entry.get("score")
     if score is not None and not is_number(score):
         raise AnnotationError(f"{where}: 'score' is {score!r}, which a COCO file does not allow")
+    if not is_crowd(entry) and entry.get("iscrowd") not in _NO_CROWD:
+        raise AnnotationError(
+            f"{where}: 'iscrowd' is {entry['iscrowd']!a}; write 0 for a particle, or 1 for a region to ignore"
+        )
     region = read_region(entry.get("segmentation"), size, where)
     return Instance(
         categories[category_id],

@@ -125,10 +125,12 @@ def open_via(path: Path, image_folder: Path | None = None, label_attribute: str 
 
 
 def is_via(document: object) -> bool:
-    """Whether a JSON value looks like a file of VIA 1 or 2."""
+    """Whether a JSON value looks like a file of VIA 1 or 2, or of VIA 3, which is opened to be refused by its name."""
     if not isinstance(document, dict) or not document:
         return False
-    return "_via_img_metadata" in document or all(_is_image(value) for value in document.values())
+    return (
+        "_via_img_metadata" in document or _is_via_3(document) or all(_is_image(value) for value in document.values())
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +183,16 @@ def _read_region(region: Any, label_attribute: str | None, where: str, without_a
 
 
 def _images(document: dict[str, Any], path: Path) -> list[dict[str, Any]]:
-    if "project" in document and "metadata" in document and "file" in document:
+    if _is_via_3(document):
         raise AnnotationError(f"{path}: a VIA 3 project, which is not read; annotate images with VIA 2")
     metadata = document.get("_via_img_metadata", document)
     if not isinstance(metadata, dict) or not all(_is_image(image) for image in metadata.values()):
         raise AnnotationError(f"{path}: not {_WHAT}: images with 'filename' and 'regions' are missing")
     return list(metadata.values())
+
+
+def _is_via_3(document: Mapping[str, Any]) -> bool:
+    return {"project", "metadata", "file", "view"} <= document.keys()
 
 
 def _is_image(value: Any) -> bool:

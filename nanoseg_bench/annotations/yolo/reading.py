@@ -175,9 +175,10 @@ def _outline(words: Sequence[str], where: str) -> NDArray[np.float64]:
             f"{where}: five numbers are a box, and a box is no outline; give the segmentation labels of this data set"
         )
     if len(words) < 6 or len(words) % 2:
+        last = "; a last number that is a confidence makes it a prediction, which is no truth" if len(words) > 6 else ""
         raise AnnotationError(
             f"{where}: {counted(len(words), 'coordinate')}; an outline has x and y of three points or more, so an even "
-            "number"
+            f"number{last}"
         )
     try:
         shares = np.array([float(word) for word in words]).reshape(-1, 2)

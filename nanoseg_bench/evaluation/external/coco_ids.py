@@ -115,7 +115,10 @@ def _meaning(
         what = "image ids" if given else "image and category ids"
         note = f"{what} taken for those of {truth}, since no COCO file lies beside the results"
         return _Meaning(own.images, {}, given or own.categories, note=note, guessed=truth if ids else None)
-    return _Meaning({each: str(each) for each in ids}, {}, given, note="image ids taken for names of images")
+    note = "image ids taken for names of images"
+    if ids and given is None:
+        note += ", and no COCO file beside it says what its category ids mean; --classes A,B,... does, from 1 on"
+    return _Meaning({each: str(each) for each in ids}, {}, given, note=note)
 
 
 def _file_beside(path: Path) -> Path | None:

@@ -155,7 +155,8 @@ def choose_contenders(
 def left_out(contenders: Sequence[Contender], drawn: Sequence[Contender], reason: str) -> tuple[str, ...]:
     """The sentence that names who is not drawn, for a figure's notes; none where all are."""
     names = [each.label for each in contenders if each not in drawn]
-    return (f"Without {', '.join(names)}: {reason}.",) if names else ()
+    # A label may hold a comma of its own: "UNET, paper, from scratch".
+    return (f"Without {'; '.join(names)}: {reason}.",) if names else ()
 
 
 def _require(name: str, flag: str, known: Sequence[str], way_out: str) -> None:

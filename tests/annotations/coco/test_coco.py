@@ -330,6 +330,27 @@ def test_brushed_masks_of_cvat_are_crowds_and_the_notes_say_so(tmp_path):
     assert entry.read().tally.crowds == 0
 
 
+@pytest.mark.parametrize(
+    ("written", "ignored"),
+    [(0, False), (False, False), ("0", False), (None, False), ("", False), (1, True), (True, True), ("1", True)],
+)
+def test_a_crowd_is_what_the_file_means_however_it_is_written(tmp_path, written, ignored):
+    save_image(tmp_path / "a.png")
+    document = listed("a.png", annotations=[annotation(1, iscrowd=written), annotation(1)])
+    micrograph = open_coco(save_json(tmp_path / "c.json", document)).entries[0].read()
+    assert [instance.ignored for instance in micrograph.instances] == [ignored, False]
+
+
+@pytest.mark.parametrize("written", ["no", "false", 2, [0]])
+def test_a_crowd_that_may_be_none_is_a_fault_of_its_annotation(tmp_path, written):
+    save_image(tmp_path / "a.png")
+    document = listed("a.png", annotations=[annotation(1, iscrowd=written), annotation(1)])
+    (entry,) = open_coco(save_json(tmp_path / "c.json", document)).entries
+    with pytest.raises(FaultyShapesError, match=r"c\.json: annotation 1: 'iscrowd' is .*; write 0 for a") as told:
+        entry.read()
+    assert len(told.value.rest.instances) == 1
+
+
 def test_a_file_of_crowds_only_is_refused_unless_that_is_what_they_are(tmp_path):
     save_image(tmp_path / "a.png")
     document = listed("a.png", annotations=[annotation(1, iscrowd=1), annotation(1, iscrowd=1)])

@@ -8,6 +8,7 @@ from PIL import Image
 from nanoseg_bench.annotations.faults import FaultyShapesError
 from nanoseg_bench.annotations.labelme.reading import read_labelme
 from nanoseg_bench.annotations.raster import area, to_mask, to_rle
+from nanoseg_bench.annotations.readers import open_source
 from nanoseg_bench.annotations.via.reading import open_via, read_regions
 from nanoseg_bench.errors import AnnotationError, ImageError
 
@@ -290,6 +291,14 @@ def test_an_image_that_exif_turns_is_refused(via_file, tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"no image")
     with pytest.raises(ImageError, match=r"a\.jpg"):
         open_via(path).entries[0].read()
+
+
+def test_a_project_of_via_3_is_refused_by_its_name_wherever_it_lies(via_file, tmp_path):
+    project = {"project": {}, "config": {}, "attribute": {}, "file": {}, "metadata": {}, "view": {}}
+    path = via_file(project)
+    for given in (path, path.parent):
+        with pytest.raises(AnnotationError, match="a VIA 3 project, which is not read; annotate images with VIA 2"):
+            open_source(given)
 
 
 def test_other_files_are_refused(via_file, tmp_path):

@@ -102,6 +102,7 @@ def test_coco_results_whose_ids_are_names(tool):
     external = tool.read(tool.write_json("r.json", results))
     assert_same_particles(tool, external)
     assert not external.predictions.knows_classes, "nobody says what the category ids mean"
+    assert any("says what its category ids mean; --classes A,B,... does" in note for note in external.notes)
     external = tool.read(tool.write_json("r.json", results), classes=tool.eval_set.classes)
     assert external.predictions.knows_classes
 

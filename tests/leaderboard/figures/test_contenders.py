@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nanoseg_bench.errors import RecordError, UsageError
-from nanoseg_bench.leaderboard.figures.contenders import choose_contenders
+from nanoseg_bench.leaderboard.figures.contenders import choose_contenders, left_out
 
 
 def test_the_order_is_the_leaderboards_and_seeds_belong_together(scored, contenders):
@@ -32,6 +32,9 @@ def test_labels_say_what_tells_contenders_apart(scored, contenders):
         "UNET, paper, from scratch",
         "UNET, paper, from start.safetensors",
     ]
+    found = contenders()
+    told = left_out(found, found[2:], "not scored")
+    assert told == ("Without UNET, quick, from scratch; UNET, paper, from scratch: not scored.",)
 
 
 def test_a_metric_is_the_mean_of_the_seeds_with_the_interval_of_that_mean(scored, contenders):

@@ -1,3 +1,5 @@
+import logging
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -36,6 +38,14 @@ def test_files_hold_what_was_drawn(tmp_path):
     image = Image.open(picture)
     assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
     assert image.width == int(90 / 25.4 * 300)
+
+
+def test_the_fonts_of_a_pdf_are_not_talked_of(tmp_path, caplog):
+    """Commands log what is said at the level info; each font was worth a hundred lines."""
+    caplog.set_level(logging.INFO)
+    with figure_style():
+        write_drawn(draw(), tmp_path, "pdf")
+    assert [record.name for record in caplog.records if record.name.startswith("fontTools")] == []
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
