@@ -173,9 +173,16 @@ def records(_: Bench | None = None) -> list[dict]:
     ):
         value = sign * 100 * float(shipped[column])
         add(f"diameter-{name}-shipped", [shipped], value, unit="%", digits=1, n=int(shipped["images"]))
-    percent("count-error-yolo11n", trained["yolo11n"], count)
-    percent("count-error-nsyolo-least", trained["nsyolo"], count, min)
-    percent("count-error-nsyolo-most", trained["nsyolo"], count)
+    percent("count-error-least", every, count, min)
+    percent("count-error-most", every, count)
+    differences = "leaderboards/emps-differences.csv"
+    with (ROOT / differences).open(encoding="utf-8", newline="") as stream:
+        paired = {row["metric"]: row for row in csv.DictReader(stream)
+                  if (row["model"], row["preset"], row["initial_weights"]) == ("nsyolo", "cpu", "none")}  # fmt: skip
+    for name, metric in (("ap", "map_50_95_agnostic"), ("ap50", "map_50_agnostic")):
+        row = paired[metric]
+        add(f"difference-{name}", every, float(row["difference"]), low=float(row["both_lo"]),
+            high=float(row["both_hi"]), n=int(row["seeds"]), origin=differences)  # fmt: skip
     for preset, row in (("cpu", rows["nsyolo", "cpu", "0"]), ("fine", fine["nsyolo"])):
         add(f"ap-small-nsyolo-{preset}", [row], float(row["map_50_95_agnostic_small"]), n=int(row["images"]))
     return found
