@@ -178,6 +178,7 @@ def test_a_training_computes_in_its_precision_and_keeps_it_where_it_goes_on(tmp_
 def test_trying_threads_out_leaves_no_trace(tmp_path, monkeypatch, chosen):
     monkeypatch.setenv("OMP_NUM_THREADS", str(chosen))
     monkeypatch.delenv("NANOSEG_BENCH_FREE_THREADS", raising=False)
+    monkeypatch.setattr(training, "available_cores", lambda: 2)
     torch.set_num_threads(chosen)
     given, _ = fit(tmp_path / "given")
     monkeypatch.setenv("NANOSEG_BENCH_FREE_THREADS", "1")
@@ -189,7 +190,6 @@ def test_trying_threads_out_leaves_no_trace(tmp_path, monkeypatch, chosen):
         return chosen
 
     monkeypatch.setattr(training.threads, "quickest_threads", try_out)
-    monkeypatch.setattr(training, "available_cores", lambda: 2)
     torch.set_num_threads(2)
     with pytest.raises(TimeLimitReached):
         fit(tmp_path / "own", deadline=Limit(15))
