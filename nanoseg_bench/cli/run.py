@@ -150,15 +150,13 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.preparation.prepared_set import PreparedSet
     from nanoseg_bench.preparation.shortcomings import split_shortcomings
     from nanoseg_bench.runs.cleaned_truth import cleaned_truth_lines
-    from nanoseg_bench.runs.plan import from_scratch_lines, plan_runs
+    from nanoseg_bench.runs.plan import from_scratch_lines, plan_runs, require_seeds
     from nanoseg_bench.runs.runner import BenchmarkFolders
     from nanoseg_bench.terminal import print_sentence
     from nanoseg_bench.weights.known_warnings import warn_of_known_images
     from nanoseg_bench.weights.release import tell_release
 
-    negative = [seed for seed in arguments.seeds if not 0 <= seed < 2**32]
-    if negative:
-        raise UsageError(f"--seeds {negative[0]}: a seed lies between 0 and 2^32 - 1")
+    require_seeds(arguments.seeds, "--seeds")
     models = resolve(names)
     weights = find_initial_weights(arguments.weights, models)
     prepared = PreparedSet(arguments.data)

@@ -23,7 +23,7 @@ from nanoseg_bench.preparation.shortcomings import shortcoming_lines, split_shor
 from nanoseg_bench.runs.cleaned_truth import cleaned_truth_lines
 from nanoseg_bench.runs.executors import OnThisMachine
 from nanoseg_bench.runs.failure import Outcome
-from nanoseg_bench.runs.plan import RunSpec, from_scratch_lines, plan_runs
+from nanoseg_bench.runs.plan import RunSpec, from_scratch_lines, plan_runs, require_seeds
 from nanoseg_bench.runs.record import find_records
 from nanoseg_bench.runs.runner import BenchmarkFolders, run_plan
 from nanoseg_bench.runs.side_by_side import Executor
@@ -107,8 +107,7 @@ def run_models(
         require_folder(given, option)
     if overwrite not in ("never", "missing", "always"):
         raise UsageError(f"overwrite {overwrite!r}: is one of never, missing, always")
-    if wrong := [seed for seed in seeds if not 0 <= seed < 2**32]:
-        raise UsageError(f"seeds {wrong[0]}: a seed lies between 0 and 2^32 - 1")
+    require_seeds(seeds, "seeds")
     if not models or not seeds:
         raise UsageError("models, seeds: give at least one of each")
     for option, number, least in (("jobs", jobs, 1), ("robust_images", robust_images, 0)):

@@ -46,9 +46,13 @@ def _carry_out(command: Sequence[str]) -> str | None:
         try:
             said, complained = process.communicate(timeout=_LONGEST_S)
         except subprocess.TimeoutExpired:
-            # `soffice` is a script: what it started would go on, and write into the folder that is taken away.
-            for each in [process, *psutil.Process(process.pid).children(recursive=True)]:
+            return None
+        finally:
+            # `soffice` is a script: what it started would go on after Ctrl-C, too, and write into the folder that is
+            # taken away.
+            running = [] if process.poll() is not None else psutil.Process(process.pid).children(recursive=True)
+            process.kill()
+            for each in running:
                 with suppress(psutil.NoSuchProcess):
                     each.kill()
-            return None
     return "".join((complained or said).strip().splitlines()[-1:])

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import SerializeAsAny, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from nanoseg_bench.errors import RecipeError
+from nanoseg_bench.errors import RecipeError, UsageError
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.models.base import Deadline
 from nanoseg_bench.models.options import check_options
@@ -113,6 +113,20 @@ class Job:
     def prepared(self) -> PreparedSet:
         """What is trained and judged on: the set, or one of its folds."""
         return PreparedSet(self.data, self.spec.fold)
+
+
+def require_seeds(seeds: Sequence[int], option: str) -> None:
+    """Refuse seeds that NumPy's or PyTorch's generators do not take.
+
+    Args:
+        seeds: As the user gives them.
+        option: What they are given as, for the message.
+
+    Raises:
+        UsageError: One is negative or has more than 32 bits.
+    """
+    if wrong := [seed for seed in seeds if not 0 <= seed < 2**32]:
+        raise UsageError(f"{option} {wrong[0]}: a seed lies between 0 and 2^32 - 1")
 
 
 def plan_runs(
