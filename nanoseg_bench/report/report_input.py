@@ -15,6 +15,9 @@ from nanoseg_bench.images import Acquisition
 from nanoseg_bench.measure.uncertainty import OutlineErrors
 from nanoseg_bench.report.sample_statistics import SampleStatistics
 
+SHOWN_MICROGRAPHS = 4
+"""Micrographs of a sample that its report shows with their outlines, the first ones."""
+
 _OPTION = re.compile(r" \(--[^()]*\)")
 
 
@@ -71,7 +74,8 @@ class ReportedImage:
         sha256: Of the file.
         width: Columns.
         height: Rows.
-        instances: Its outlines, in the order of the numbers in the table: the first has the number 1.
+        instances: Its outlines, in the order of the numbers in the table: the first has the number 1. Only the first
+            ``SHOWN_MICROGRAPHS`` of a sample need theirs.
         nm_per_px: Its scale; None where it is unknown.
         bottom: Row below the field, where an information bar begins; None where there is none.
         scale_source: How it is known, in words: ``read from the file (zeiss)``.

@@ -444,6 +444,18 @@ def test_lengths_in_nm_and_px_are_not_put_together(run, tmp_path, capsys):
     assert rows_of(out, "particles.csv")["image"].nunique() == 2
 
 
+def test_a_report_shows_the_first_micrographs_of_those_that_it_puts_together(run, tmp_path):
+    """Of six, the first has no scale and is left out: the fifth is the fourth of the sample, and has its outlines."""
+    write_field(tmp_path / "in" / "a.png", 0)
+    for number, name in enumerate("bcdef", start=1):
+        write_field(tmp_path / "in" / f"{name}.tif", number, NM_PER_PX)
+    out = tmp_path / "out"
+    assert analyze(run, out, tmp_path / "in", "--to", "word") == 0
+    texts = [paragraph.text for paragraph in docx.Document(out / "reports" / "in.docx").paragraphs]
+    shown = [text for text in texts if f"the outlines of the {COUNTED} particles that count" in text]
+    assert [re.search(r"Left: (\S+) with", text)[1] for text in shown] == ["b.tif", "c.tif", "d.tif", "e.tif"]
+
+
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_micrographs(run, tmp_path):
     """Of a thousand micrographs, those of a sample are put together, and their pixels never are."""

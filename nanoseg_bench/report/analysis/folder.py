@@ -43,7 +43,7 @@ from nanoseg_bench.report.analysis.pooling import median_diameter, report_on
 from nanoseg_bench.report.analysis.state import read_key, read_state, write_state
 from nanoseg_bench.report.delimited import csv_of, write_csv
 from nanoseg_bench.report.formats import ANNOTATIONS, DEFAULT_FORMATS, PICTURES, require_writers
-from nanoseg_bench.report.report_input import Method, ReportInput
+from nanoseg_bench.report.report_input import SHOWN_MICROGRAPHS, Method, ReportInput
 from nanoseg_bench.seals import sealed, unsealed
 from nanoseg_bench.staging import hold_folder
 from nanoseg_bench.wording import counted, shortened
@@ -59,9 +59,6 @@ OK, FAILED = "ok", "failed"
 
 _LEAST = 4
 """Micrographs that pay for the start of one more worker, which opens the model."""
-
-_SHOWN_OUTLINES = 4
-"""Micrographs of a sample whose outlines its Word report shows."""
 
 _MOST_SIZES = 3
 """Sizes of micrographs that are named where they differ."""
@@ -390,7 +387,7 @@ class _Run:
     def _report(self, sample: str, names: Sequence[str]) -> ReportInput:
         report = report_on(
             sample,
-            [self._state(name, outlines=number < _SHOWN_OUTLINES) for number, name in enumerate(names)],
+            [self._state(name, outlines=False) for name in names],
             method=self._method,
             filters=filter_sentences(self._task.predictor, self._task.choices),
             border_weighted=self._task.choices.border == "weight",
@@ -399,7 +396,10 @@ class _Run:
             classes=self._task.predictor.classes,
             further_warnings_in=IMAGES,
         )
-        return replace(report, warnings=(*self._of_all, *report.warnings))
+        # The outlines of all would not fit into memory. Which micrographs are shown is known now: some are left out.
+        shown = [self._state(image.name).image for image in report.images[:SHOWN_MICROGRAPHS]]
+        images = (*shown, *report.images[SHOWN_MICROGRAPHS:])
+        return replace(report, images=images, warnings=(*self._of_all, *report.warnings))
 
     def _write_annotations(self, names: Sequence[str]) -> None:
         method = self._method

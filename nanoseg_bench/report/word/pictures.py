@@ -12,7 +12,7 @@ from nanoseg_bench.drawing.colours import class_colours, css
 from nanoseg_bench.drawing.outlines import Outline
 from nanoseg_bench.images import read_image
 from nanoseg_bench.report.outlining import outlines_of, overlay
-from nanoseg_bench.report.report_input import ReportedImage
+from nanoseg_bench.report.report_input import SHOWN_MICROGRAPHS, ReportedImage
 from nanoseg_bench.report.texts import one_line
 from nanoseg_bench.report.word.page import Page
 from nanoseg_bench.report.word.styles import TEXT_WIDTH_MM
@@ -21,7 +21,6 @@ from nanoseg_bench.wording import counted
 if TYPE_CHECKING:
     from docx.text.paragraph import Paragraph
 
-_MOST_IMAGES = 4
 _DOTS_PER_MM = 8  # 200 per inch
 _PAIR_MM = 84.0  # two of them and a space are as wide as the text
 _HIGHEST_PAIR_MM = 200.0  # so that both stand on a page with their caption
@@ -41,7 +40,7 @@ def write_pictures(page: Page, room_mm: float = 0.0) -> bool:
     Returns:
         Whether the outlines of a single micrograph begin a page, which they fill together with the key figures.
     """
-    images = page.report.images[:_MOST_IMAGES]
+    images = page.report.images[:SHOWN_MICROGRAPHS]
     # Said outright, since LibreOffice leaves a heading behind whose picture goes to the next page.
     no_room = len(images) == 1 and room_mm - _AROUND_MM < _ORIGINAL_MM[0]
     page.heading("Micrographs" if len(images) > 1 else "Micrograph", on_new_page=no_room)
