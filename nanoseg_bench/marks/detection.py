@@ -400,7 +400,8 @@ def _is_written_on(strip: NDArray[np.uint8]) -> bool:
     away = np.abs(strip.astype(np.int16) - ground)
     plain = away < _PRINT_CONTRAST
     least = _PLAIN if ground <= _BLACK or ground >= _WHITE else _PLAIN_GREY
-    if (away[plain] <= 2 * FLAT_STEP).mean() < least:
+    # The median of two values that are equally frequent lies between them, where nothing is plain.
+    if not plain.any() or (away[plain] <= 2 * FLAT_STEP).mean() < least:
         return False
     stats = cv2.connectedComponentsWithStats((~plain).astype(np.uint8), connectivity=8)[2][1:]
     height = strip.shape[0]

@@ -120,6 +120,14 @@ def test_a_flat_strip_without_print_is_no_information_bar(field):
     assert not find_banners(image)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_strip_of_two_values_as_many_of_each_has_no_ground():
+    """As along the edge of a crop of 23 × 85 px: the median of the strip lies between them."""
+    image = np.random.default_rng(0).integers(90, 170, (80, 60), dtype=np.uint8)
+    image[:8] = np.where(np.arange(60) % 2, 240, 0)
+    assert not find_banners(image)
+
+
 @pytest.mark.parametrize("grey", [0, 255])
 def test_particles_are_no_marks(field, grey):
     image = field()
