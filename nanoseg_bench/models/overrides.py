@@ -61,19 +61,21 @@ def override(recipe: Recipe, overrides: Overrides, options: type[Options]) -> Re
             continue
         if beside := [each for each in other if overrides.get(each) is not None]:
             raise UsageError(
-                f"{FLAG}: {given} takes the place of {' and '.join(other)}; leave out {given} or "
-                f"{' and '.join(beside)}"
+                f"{FLAG}: {given} takes the place of {' and '.join(other)}; leave out {given} or {' and '.join(beside)}"
             )
         values |= dict.fromkeys(other)
-    values["preset"] = "+".join((recipe.preset, *(f"{name}={_text(overrides[name])}" for name in sorted(overrides))))
     try:
         changed = Recipe(**values)
-        check_options(changed, options)
+        known = check_options(changed, options).model_dump(mode="json")
     except ValidationError as error:
         raise UsageError(f"{FLAG}: {recipe.model}: {explain(error, Recipe)}") from error
     except RecipeError as error:
         raise UsageError(f"{FLAG}: {error}") from error
-    return changed
+    valid = changed.model_dump(mode="json") | {"options": known}
+    if "augmentation" in overrides:
+        valid["augmentation"] = overrides["augmentation"]  # `shared`, and not what it stands for
+    words = [f"{name}={_text(_value_of(valid, name))}" for name in sorted(overrides)]
+    return changed.model_copy(update={"preset": "+".join((recipe.preset, *words))})
 
 
 def require_use(recipes: Sequence[Recipe], overrides: Overrides) -> None:
@@ -135,7 +137,6 @@ def _check_name(name: str, groups: Mapping[str, type[BaseModel]]) -> None:
 def _value(word: str, text: str) -> Any:
     try:
         value = parse_yaml(text)
-        _text(value)  # a list that holds itself has none
     except ValueError as error:
         raise UsageError(f"{FLAG} {word}: the value cannot be read ({error})") from error
     if isinstance(value, str):
@@ -146,7 +147,19 @@ def _value(word: str, text: str) -> Any:
     return value
 
 
+def _value_of(values: Mapping[str, Any], name: str) -> Any:
+    first, dot, rest = name.partition(".")
+    return values[first][rest] if dot else values[first]
+
+
 def _text(value: Any) -> str:
-    return (
-        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-    )
+    """A value as the preset shows it; what is equal is written alike: 1000 for 1e3 and 1000.0."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -114,8 +114,8 @@ class Recipe(Values):
     preset: Name[str]
     canvas: Training[int] = Field(
         gt=0,
-        description="Side of the network's input in pixels; the prepared canvas is resized to it. What neither trains nor "
-        "has a network sees the prepared canvas as it is: a run puts its side here.",
+        description="Side of the network's input in pixels; the prepared canvas is resized to it. What neither trains "
+        "nor has a network sees the prepared canvas as it is: a run puts its side here.",
     )
     crop: Training[int | None] = Field(
         default=None,

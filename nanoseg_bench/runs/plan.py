@@ -152,8 +152,8 @@ def plan_runs(
 
     Raises:
         RecipeError: A model has no such preset, or its recipe holds what the model does not know.
-        UsageError: An override names or says what the recipe does not know or the model cannot do, or is of the training,
-            and none of the models trains.
+        UsageError: An override names or says what the recipe does not know or the model cannot do, or is of the
+            training, and none of the models trains.
     """
     start = weights if isinstance(weights, Mapping) else {} if weights is None else dict.fromkeys(models, weights)
     digests = {path: sha256_file(path) for path in set(start.values())}
