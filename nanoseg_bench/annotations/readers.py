@@ -16,6 +16,7 @@ from nanoseg_bench.annotations.masks.options import MaskOptions
 from nanoseg_bench.annotations.registry import FORMATS, READ, get_format
 from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.annotations.via.format import CSV_NOT_READ, is_csv_export
+from nanoseg_bench.argument_names import errors_name_arguments
 from nanoseg_bench.errors import AnnotationError, ImageError, UsageError
 from nanoseg_bench.files import broken_link, visible_files
 from nanoseg_bench.images import IMAGE_SUFFIXES
@@ -78,6 +79,7 @@ def open_source(
     return replace(source, entries=checked)
 
 
+@errors_name_arguments()
 def read_annotations(
     path: Path | str,
     format: str = "auto",
