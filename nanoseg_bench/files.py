@@ -113,7 +113,7 @@ def read_yaml(path: Path) -> Any:
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It is in another encoding, or not YAML.
+        ValueError: It is in another encoding, not YAML, or a key stands twice in one mapping.
     """
     return parse_yaml(path.read_text(encoding="utf-8-sig"))
 
@@ -122,12 +122,14 @@ def parse_yaml(text: str) -> Any:
     """The value of a YAML text: of the types that JSON has, and dates; nothing in it is carried out.
 
     Raises:
-        ValueError: It is not YAML.
+        ValueError: It is not YAML, or a key stands twice in one mapping.
     """
     import yaml
 
+    from nanoseg_bench.yaml_loading import load
+
     try:
-        return yaml.safe_load(text)
+        return load(text)
     except yaml.MarkedYAMLError as error:  # its own message has several lines, and a text in them again
         where = error.problem_mark and f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: "
         raise ValueError(f"{where or ''}{error.problem or error}") from error

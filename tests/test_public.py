@@ -163,6 +163,8 @@ def test_what_does_not_go_together_is_refused(rendered, tmp_path):
     ]:
         with pytest.raises(UsageError, match=message):
             nanoseg_bench.prepare(**{"out": tmp_path / "set", **options})
+    with pytest.raises(UsageError, match=r"^split '8:1': give three whole numbers"):
+        nanoseg_bench.prepare(rendered, out=tmp_path / "set", split="8:1")
     assert not (tmp_path / "set").exists()
 
 
@@ -213,4 +215,6 @@ def test_models_that_cannot_be_run_are_refused_before_anything_is_written(tiny_s
         nanoseg_bench.run(tiny_set, "nsyolo", weights="gone.safetensors", **places)
     with pytest.raises(UsageError, match="final"):
         nanoseg_bench.run(tiny_set, "otsu", final=True, **places)
+    with pytest.raises(UsageError, match=r"^recipe epochs: otsu trains nothing"):
+        nanoseg_bench.run(tiny_set, "otsu", recipe={"epochs": 3}, **places)
     assert not any(tmp_path.iterdir())

@@ -24,6 +24,9 @@ FOREIGN_IGNORE_LABEL = "__ignore__"
 BACKGROUND_LABEL = "_background_"
 """How they call what is no object: class 0 of their label images."""
 
+ALL_CLASSES = "all"
+"""In tables of classes, in place of a class: all particles. No class can be called so."""
+
 
 Origin = Literal["model", "changed", "drawn"]
 """Who outlined a particle: a model; a model, and a person changed it or decided about it; a person."""

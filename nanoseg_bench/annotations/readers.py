@@ -15,6 +15,8 @@ from nanoseg_bench.annotations.json_values import read_json_object
 from nanoseg_bench.annotations.masks.options import MaskOptions
 from nanoseg_bench.annotations.registry import FORMATS, READ, get_format
 from nanoseg_bench.annotations.source import Source
+from nanoseg_bench.annotations.via.format import CSV_NOT_READ, is_csv_export
+from nanoseg_bench.argument_names import errors_name_arguments
 from nanoseg_bench.errors import AnnotationError, ImageError, UsageError
 from nanoseg_bench.files import broken_link, visible_files
 from nanoseg_bench.images import IMAGE_SUFFIXES
@@ -77,6 +79,7 @@ def open_source(
     return replace(source, entries=checked)
 
 
+@errors_name_arguments()
 def read_annotations(
     path: Path | str,
     format: str = "auto",
@@ -135,6 +138,8 @@ def detect_format(path: Path) -> str:
     if found:
         listed = ", ".join(f"{name} ({evidence})" for name, evidence in found.items())
         raise UnclearFormatError(f"{path}: annotations of several formats: {listed}; say which with --from FORMAT")
+    if (table := next(filter(is_csv_export, _files_in(path)), None)) is not None:
+        raise NoAnnotationsError(f"{table}: {CSV_NOT_READ}")
     raise NoAnnotationsError(
         f"{path}: no annotations of a known format ({', '.join(READ)}); there is: {_inventory(path)}. "
         "Give the folder that holds them, or say what they are with --from FORMAT"

@@ -60,7 +60,10 @@ def _predict(model: Path) -> _Command:
 
 
 def _final(arguments: argparse.Namespace, best: "RunSpec", places: "BenchmarkFolders", name: str) -> _Command:
-    """The same call for the best model alone, trained on everything: that of a fold lacks a part of the images."""
+    """The same call for the best model alone, trained on everything: that of a fold lacks a part of the images.
+
+    What trains nothing is then used at the operating point of all folds.
+    """
     words = ["run", _set(arguments, places), "--models", best.recipe.model, "--preset", arguments.preset]
     words += ["--seeds", str(best.seed)]
     if arguments.recipe:
@@ -71,11 +74,8 @@ def _final(arguments: argparse.Namespace, best: "RunSpec", places: "BenchmarkFol
         words += ["--device", arguments.device]
     if is_url(arguments.runs) or places.runs != Path("runs") / name:
         words += ["--runs", str(arguments.runs if is_url(arguments.runs) else places.runs)]
-    return [
-        *words,
-        *_leaderboards(arguments, places),
-        "--final",
-    ], "train the best on everything: the model for other images"
+    what = "train the best on everything" if best.recipe.trains else "the best at the operating point of all folds"
+    return [*words, *_leaderboards(arguments, places), "--final"], f"{what}: the model for other images"
 
 
 def _set(arguments: argparse.Namespace, places: "BenchmarkFolders") -> str:

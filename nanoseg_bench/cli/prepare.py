@@ -295,7 +295,7 @@ def _check(arguments: argparse.Namespace) -> None:
     from nanoseg_bench.preparation.choices import check_choices
 
     own, rendered = _own(arguments), _is_nanosynth(arguments)
-    check_choices(vars(arguments), own=own is not None, rendered=rendered, dashes="--")
+    check_choices(vars(arguments), own=own is not None, rendered=rendered)
     if own is None and not rendered:
         from nanoseg_bench.catalog.registry import load_card
 

@@ -32,7 +32,7 @@ examples:
   nanoseg-bench run --preset paper --device cuda:0 --seeds 0 1 2
   nanoseg-bench run --preset paper --device 0,1            each model on two GPUs at a time
   nanoseg-bench run --preset paper --dry-run               what is done, what is to do, how long it will take
-  nanoseg-bench run --recipe epochs=50 canvas=320 augmentation.mosaic=0.3 options.neck=0.8
+  nanoseg-bench run --models unet --recipe epochs=50 canvas=320 augmentation.mosaic=0.3 options.neck=0.8
                                                            other values than the preset's, as rows of their own
   nanoseg-bench run mine --models nsyolo --weights shipped
                                                            start from the weights that ship with this package
@@ -248,12 +248,13 @@ def _require_fitting(arguments: argparse.Namespace, prepared: "PreparedSet") -> 
 
 
 def _print_models(specs: Sequence["RunSpec"], places: "BenchmarkFolders", outcomes: Mapping[str, "Outcome"]) -> int:
-    """Say where the models are that were trained on everything; 1 when any did not end well."""
+    """Say where the models to use are; 1 when any did not end well."""
     for spec in specs:
         outcome = outcomes[spec.run_id]
         if outcome.status == "ok":
             model = shlex.quote(str(places.runs / spec.run_id))
-            print(f"{spec.recipe.title}, trained on everything: nanoseg-bench predict IMAGES --model {model}")
+            how = "trained on everything" if spec.recipe.trains else "at the operating point of all folds"
+            print(f"{spec.recipe.title}, {how}: nanoseg-bench predict IMAGES --model {model}")
         else:
             print(f"{spec.recipe.title}: {outcome.status}: {outcome.reason}")
     return 0 if all(outcome.status == "ok" for outcome in outcomes.values()) else 1

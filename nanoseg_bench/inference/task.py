@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.file_names import UniqueNames
+from nanoseg_bench.argument_names import errors_name_arguments
 from nanoseg_bench.errors import ImageError, UsageError
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.images import read_image
@@ -204,6 +205,7 @@ def plan_task(
     )
 
 
+@errors_name_arguments()
 def predict_folder(
     predictor: Predictor,
     images: Path | str | Sequence[Path | str],

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from nanoseg_bench.argument_names import as_arguments, errors_name_arguments
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.leaderboard.build import TABLES, build_tables, table_paths, write_leaderboards
@@ -56,6 +57,7 @@ class Benchmark:
         return read_leaderboard(self.prepared.name, self.leaderboards, table=name)
 
 
+@errors_name_arguments()
 def run_models(
     prepared: PreparedSet | Path | str,
     models: Sequence[str] | str = "all",
@@ -123,7 +125,7 @@ def run_models(
     start = {} if weights is None else starting_weights(weights, names, "weights")
     specs = plan_runs(opened, names, preset, list(seeds), start, recipe, final=final)
     for line in [*shortcoming_lines(split_shortcomings(opened)), *_warnings(opened, specs, start)]:
-        _LOG.warning("%s", line)
+        _LOG.warning("%s", as_arguments(line))
     places = BenchmarkFolders(
         opened.root, Path("runs") / opened.name if runs is None else Path(runs), Path(leaderboards)
     )
@@ -194,6 +196,7 @@ def carry_out(
     )
 
 
+@errors_name_arguments()
 def read_leaderboard(
     set_name: str, leaderboards: Path | str = "leaderboards", *, table: str = "test", reference: str | None = None
 ) -> pd.DataFrame:

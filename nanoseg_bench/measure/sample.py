@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nanoseg_bench.annotations.instance import ALL_CLASSES
 from nanoseg_bench.measure.columns import SHAPE_FROM_PX, SHAPE_SURE_FROM_PX, column_of
 from nanoseg_bench.measure.fits import Fit, fit_distributions
 from nanoseg_bench.measure.kinds import is_rod
@@ -42,7 +43,7 @@ TOO_FEW = f"Below {MIN_PARTICLES} particles, D10, D90, span and intervals are no
 
 RESAMPLES = 2000
 
-ALL = "all"
+ALL = ALL_CLASSES
 """In place of a class: all particles."""
 
 _MUCH_AT_BORDER = 0.2

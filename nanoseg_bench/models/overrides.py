@@ -14,7 +14,7 @@ from nanoseg_bench.models.recipe import Augmentation, Recipe, Side, explain, unk
 Overrides = Mapping[str, Any]
 """Values by dotted name."""
 
-_FLAG = "--recipe"
+FLAG = "--recipe"
 _NAMES = tuple(name for name, field in Recipe.model_fields.items() if Side.NAME in field.metadata or name == "model")
 _BUDGETS = {"epochs": ("images_seen", "images_per_epoch"), "images_seen": ("epochs",)}
 """A budget takes the place of the other one."""
@@ -30,9 +30,9 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
     for word in words:
         name, equals, text = word.partition("=")
         if not name or not equals:
-            raise UsageError(f"{_FLAG} {word}: write NAME=VALUE, such as epochs=50 or augmentation.mosaic=0.3")
+            raise UsageError(f"{FLAG} {word}: write NAME=VALUE, such as epochs=50 or augmentation.mosaic=0.3")
         if name in found:
-            raise UsageError(f"{_FLAG} {word}: {name} stands there twice; give one value")
+            raise UsageError(f"{FLAG} {word}: {name} stands there twice; give one value")
         found[name] = _value(word, text)
     return found
 
@@ -61,19 +61,48 @@ def override(recipe: Recipe, overrides: Overrides, options: type[Options]) -> Re
             continue
         if beside := [each for each in other if overrides.get(each) is not None]:
             raise UsageError(
-                f"{_FLAG}: {given} takes the place of {' and '.join(other)}; leave out {given} or "
-                f"{' and '.join(beside)}"
+                f"{FLAG}: {given} takes the place of {' and '.join(other)}; leave out {given} or {' and '.join(beside)}"
             )
         values |= dict.fromkeys(other)
-    values["preset"] = "+".join((recipe.preset, *(f"{name}={_text(overrides[name])}" for name in sorted(overrides))))
     try:
         changed = Recipe(**values)
-        check_options(changed, options)
+        known = check_options(changed, options).model_dump(mode="json")
     except ValidationError as error:
-        raise UsageError(f"{_FLAG}: {recipe.model}: {explain(error, Recipe)}") from error
+        raise UsageError(f"{FLAG}: {recipe.model}: {explain(error, Recipe)}") from error
     except RecipeError as error:
-        raise UsageError(f"{_FLAG}: {error}") from error
-    return changed
+        raise UsageError(f"{FLAG}: {error}") from error
+    valid = changed.model_dump(mode="json") | {"options": known}
+    if "augmentation" in overrides:
+        valid["augmentation"] = overrides["augmentation"]  # `shared`, and not what it stands for
+    words = [f"{name}={_text(_value_of(valid, name))}" for name in sorted(overrides)]
+    return changed.model_copy(update={"preset": "+".join((recipe.preset, *words))})
+
+
+def require_use(recipes: Sequence[Recipe], overrides: Overrides) -> None:
+    """Refuse values of the training where none of the models trains.
+
+    Beside models that train, one that does not takes them for its name alone: it is to stand in their table.
+
+    Args:
+        recipes: Of the models, as their presets have them.
+        overrides: From ``parse_overrides``.
+
+    Raises:
+        UsageError: Names the values.
+    """
+    fields = Recipe.model_fields
+    firsts = {name: name.partition(".")[0] for name in overrides}
+    of_training = [
+        name
+        for name, first in firsts.items()
+        if first != "options" and first in fields and Side.TRAINING in fields[first].metadata
+    ]
+    if of_training and recipes and not any(recipe.trains for recipe in recipes):
+        models = " and ".join(recipe.model for recipe in recipes)
+        raise UsageError(
+            f"{FLAG} {', '.join(of_training)}: {models} {'train' if len(recipes) > 1 else 'trains'} nothing, on the "
+            "prepared set's canvas as it is; leave it out, or name a model that trains"
+        )
 
 
 def _set(values: dict[str, Any], name: str, value: Any, options: type[Options]) -> None:
@@ -90,27 +119,26 @@ def _set(values: dict[str, Any], name: str, value: Any, options: type[Options]) 
 def _check_name(name: str, groups: Mapping[str, type[BaseModel]]) -> None:
     first, dot, rest = name.partition(".")
     if first in _NAMES:
-        raise UsageError(f"{_FLAG} {name}: is no hyper-parameter; choose it with --models or --preset")
+        raise UsageError(f"{FLAG} {name}: is no hyper-parameter; choose it with --models or --preset")
     if first not in Recipe.model_fields:
         inside = [f"{group}.{name}" for group, kind in groups.items() if name in kind.model_fields]
         known = [each for each in Recipe.model_fields if each not in _NAMES]
         hint = f"no {name!r}; did you mean {inside[0]!r}?" if inside else unknown_name(first, known)
-        raise UsageError(f"{_FLAG} {name}: {hint}")
+        raise UsageError(f"{FLAG} {name}: {hint}")
     if not dot and first == "options":
         example = next(iter(groups[first].model_fields), "x")
-        raise UsageError(f"{_FLAG} options: name one of them, such as options.{example}")
+        raise UsageError(f"{FLAG} options: name one of them, such as options.{example}")
     if dot and first not in groups:
-        raise UsageError(f"{_FLAG} {name}: {first} is one value; write {first}=VALUE")
+        raise UsageError(f"{FLAG} {name}: {first} is one value; write {first}=VALUE")
     if dot and rest not in groups[first].model_fields and groups[first].model_config.get("extra") != "allow":
-        raise UsageError(f"{_FLAG} {name}: {unknown_name(rest, list(groups[first].model_fields), f'{first}.')}")
+        raise UsageError(f"{FLAG} {name}: {unknown_name(rest, list(groups[first].model_fields), f'{first}.')}")
 
 
 def _value(word: str, text: str) -> Any:
     try:
         value = parse_yaml(text)
-        _text(value)  # a list that holds itself has none
     except ValueError as error:
-        raise UsageError(f"{_FLAG} {word}: the value cannot be read ({error})") from error
+        raise UsageError(f"{FLAG} {word}: the value cannot be read ({error})") from error
     if isinstance(value, str):
         try:
             return float(value)  # YAML takes 1e-3 for a text
@@ -119,7 +147,19 @@ def _value(word: str, text: str) -> Any:
     return value
 
 
+def _value_of(values: Mapping[str, Any], name: str) -> Any:
+    first, dot, rest = name.partition(".")
+    return values[first][rest] if dot else values[first]
+
+
 def _text(value: Any) -> str:
-    return (
-        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-    )
+    """A value as the preset shows it; what is equal is written alike: 1000 for 1e3 and 1000.0."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

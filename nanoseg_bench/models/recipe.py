@@ -113,7 +113,9 @@ class Recipe(Values):
     title: Name[str] = Field(description="Name in tables and plots: `YOLO11n-seg`.")
     preset: Name[str]
     canvas: Training[int] = Field(
-        gt=0, description="Side of the network's input in pixels; the prepared canvas is resized to it."
+        gt=0,
+        description="Side of the network's input in pixels; the prepared canvas is resized to it. What neither trains "
+        "nor has a network sees the prepared canvas as it is: a run puts its side here.",
     )
     crop: Training[int | None] = Field(
         default=None,
@@ -176,6 +178,11 @@ class Recipe(Values):
         default_factory=dict,
         description="What only this model knows; `models.options` says which of them are the prediction's.",
     )
+
+    @property
+    def trains(self) -> bool:
+        """Whether there is a training; of a model without one, the recipe says ``images_seen: 0``."""
+        return self.images_seen != 0
 
     @property
     def input_canvas(self) -> int:

@@ -13,14 +13,13 @@ OVERWRITE = ("never", "missing", "always")
 _LEAST = {"images": 1, "size": 32, "tile": 64, "workers": 1, "seed": 0}
 
 
-def check_choices(given: Mapping[str, Any], *, own: bool, rendered: bool, dashes: str = "") -> None:
+def check_choices(given: Mapping[str, Any], *, own: bool, rendered: bool) -> None:
     """Refuse choices that do not go together, or are out of range.
 
     Args:
         given: By their names in ``prepare_micrographs``; None and False are no choice, and others are passed over.
         own: The user's own annotations are prepared.
         rendered: nanosynth is prepared.
-        dashes: ``--`` where messages are to spell them as the command line does.
 
     Raises:
         UsageError: Names the choice.
@@ -34,26 +33,26 @@ def check_choices(given: Mapping[str, Any], *, own: bool, rendered: bool, dashes
         ("tile", own, "your own annotations"),
     ):
         if name in chosen and not fits:
-            raise UsageError(f"{_spelt(name, chosen[name], dashes)}: goes with {partner}")
+            raise UsageError(f"{_spelt(name, chosen[name])}: goes with {partner}")
     for name, least in _LEAST.items():
         if name in chosen and chosen[name] < least:
-            raise UsageError(f"{_spelt(name, chosen[name], dashes)}: give at least {least}")
+            raise UsageError(f"{_spelt(name, chosen[name])}: give at least {least}")
     called = chosen.get("name")
     if called is not None and called != slug(called):
-        raise UsageError(f"{dashes}name {called!r}: letters, digits, dot, - and _ only, e.g. {slug(called)}")
+        raise UsageError(f"--name {called!r}: letters, digits, dot, - and _ only, e.g. {slug(called)}")
     if not 0 <= chosen.get("max_loss", 0) <= 1:
-        raise UsageError(f"{dashes}max-loss {chosen['max_loss']:g}: give a share between 0 and 1")
+        raise UsageError(f"--max-loss {chosen['max_loss']:g}: give a share between 0 and 1")
     if chosen.get("overwrite", OVERWRITE[0]) not in OVERWRITE:
-        raise UsageError(f"{dashes}overwrite {chosen['overwrite']!r}: is one of {', '.join(OVERWRITE)}")
+        raise UsageError(f"--overwrite {chosen['overwrite']!r}: is one of {', '.join(OVERWRITE)}")
     if "shards" in chosen:
         from nanoseg_bench.preparation.shard_writing import parse_size
 
         parse_size(str(chosen["shards"]))
     out = chosen.get("out")
     if isinstance(out, Path) and out.name in ("", ".."):
-        raise UsageError(f"{dashes}out {out}: give the folder by its name, such as {out.resolve()}")
+        raise UsageError(f"--out {out}: give the folder by its name, such as {out.resolve()}")
 
 
-def _spelt(name: str, value: Any, dashes: str) -> str:
-    option = f"{dashes}{name.replace('_', '-')}" if dashes else name
+def _spelt(name: str, value: Any) -> str:
+    option = f"--{name.replace('_', '-')}"
     return f"{option} {value}" if isinstance(value, int | str | Path) and value is not True else option

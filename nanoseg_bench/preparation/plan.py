@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any
 
 from nanoseg_bench.annotations.file_names import UniqueNames
+from nanoseg_bench.annotations.instance import ALL_CLASSES
 from nanoseg_bench.annotations.labels import warn_of_similar_labels
 from nanoseg_bench.annotations.masks.specks import warn_of_specks
 from nanoseg_bench.annotations.source import MicrographRef
@@ -134,6 +135,10 @@ def make_plan(
             f"no particle is outlined in {counted(len(seen), 'image')}{noted}; annotate the images first"
         )
     known = set(classes)
+    if ALL_CLASSES in known:
+        raise PreparationError(
+            f"class {ALL_CLASSES!r}: tables call the row of all particles so; give the class another name"
+        )
     more = {label for _, inspection in aside.get(OOD, {}).values() for label in inspection.labels} - known
     seen_aside = [inspection for part in aside.values() for _, inspection in part.values()]
     warnings = [

@@ -6,6 +6,7 @@ from typing import Any
 
 from nanoseg_bench.annotations.readers import open_source
 from nanoseg_bench.apart import require_apart
+from nanoseg_bench.argument_names import errors_name_arguments
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.parallel import OpenPool, default_workers, open_processes
 from nanoseg_bench.preparation.audit import ReviewedPair, read_reviewed, resolve_reviewed
@@ -25,6 +26,7 @@ from nanoseg_bench.staging import beside, hold_folder
 from nanoseg_bench.storage import require_folder
 
 
+@errors_name_arguments()
 def prepare_micrographs(
     annotations: Path | str | None = None,
     *,

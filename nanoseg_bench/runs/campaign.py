@@ -132,15 +132,16 @@ def plan_step(step: Step, preset: str, sets: Mapping[str, PreparedSet], runs: Pa
     """
     overrides = parse_overrides(step.recipe)
     for seed in step.seeds:
-        for model in resolve(step.models):
-            weights: Path | None = None
-            if step.weights_from is not None:
+        models, weights = resolve(step.models), {}
+        if step.weights_from is not None:
+            for model in models:
                 origin = _run_of(step, model, seed, preset, sets.get(step.weights_from), runs)
                 if isinstance(origin, str):
                     yield origin
-                    continue
-                weights = origin.path / WEIGHTS_FILE
-            yield from plan_runs(sets[step.set], [model], preset, [seed], weights, overrides)
+                else:
+                    weights[model] = origin.path / WEIGHTS_FILE
+            models = list(weights)
+        yield from plan_runs(sets[step.set], models, preset, [seed], weights, overrides)
 
 
 def _run_of(step: Step, model: str, seed: int, preset: str, origin: PreparedSet | None, runs: Path) -> RunFolder | str:

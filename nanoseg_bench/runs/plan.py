@@ -13,9 +13,9 @@ from nanoseg_bench.errors import RecipeError, UsageError
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.models.base import Deadline
 from nanoseg_bench.models.options import check_options
-from nanoseg_bench.models.overrides import Overrides, override
+from nanoseg_bench.models.overrides import FLAG, Overrides, override, require_use
 from nanoseg_bench.models.recipe import CONTINUED, Recipe, load_recipe, recipe_path
-from nanoseg_bench.models.registry import options_of, recipe_folder
+from nanoseg_bench.models.registry import build, model_class, options_of, recipe_folder
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.inputs import Inputs
 
@@ -152,11 +152,14 @@ def plan_runs(
 
     Raises:
         RecipeError: A model has no such preset, or its recipe holds what the model does not know.
-        UsageError: An override names or says what the recipe does not know.
+        UsageError: An override names or says what the recipe does not know or the model cannot do, or is of the
+            training, and none of the models trains.
     """
     start = weights if isinstance(weights, Mapping) else {} if weights is None else dict.fromkeys(models, weights)
     digests = {path: sha256_file(path) for path in set(start.values())}
-    recipes = [_recipe(model, preset, overrides or {}) for model in models]
+    written = [_written(model, preset) for model in models]
+    require_use(written, overrides or {})
+    recipes = [_recipe(each, overrides or {}, prepared) for each in written]
     if final or not prepared.folds:
         parts: dict[int | None, str] = {None: prepared.content_hash}
     else:
@@ -188,14 +191,28 @@ def from_scratch_lines(specs: Sequence[RunSpec]) -> list[str]:
     ]
 
 
-def _recipe(model: str, preset: str, overrides: Overrides) -> Recipe:
-    options, folder = options_of(model), recipe_folder(model)
-    written = load_recipe(model, preset, folder)
+def _written(model: str, preset: str) -> Recipe:
+    folder = recipe_folder(model)
+    recipe = load_recipe(model, preset, folder)
     try:
-        check_options(written, options)
+        check_options(recipe, options_of(model))
     except RecipeError as error:
         raise RecipeError(f"{recipe_path(model, folder)}: {error}") from error
+    return recipe
+
+
+def _recipe(written: Recipe, overrides: Overrides, prepared: PreparedSet) -> Recipe:
+    options = options_of(written.model)
     recipe = override(written, overrides, options)
     # Complete: what a run was made with is known even when a default moves.
     known = check_options(recipe, options).model_dump(mode="json", exclude_none=True)
-    return recipe.model_copy(update={"options": known})
+    recipe = recipe.model_copy(update={"options": known})
+    if not written.trains and not model_class(written.model).judged_at_any_size:
+        # It sees the canvas as it is, and is to see new micrographs on one of the same size.
+        recipe = recipe.model_copy(update={"canvas": prepared.canvas})
+    if overrides:
+        try:
+            build(recipe, prepared.classes, prepared.max_instances)
+        except RecipeError as error:
+            raise UsageError(f"{FLAG}: {error}") from error
+    return recipe

@@ -161,6 +161,16 @@ def test_what_is_there_is_named_when_nothing_fits(tmp_path):
         detect_format(write(tmp_path / "via.csv", "filename,size\n"))
 
 
+@pytest.mark.parametrize("start", ["", "#", "\ufeff"])
+def test_a_folder_with_a_table_of_via_says_what_to_export(tmp_path, start):
+    columns = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
+    write(tmp_path / "other.csv", "name,nm_per_px\n")
+    write(tmp_path / "via_region_data.csv", f"{start}{columns}\n")
+    picture(tmp_path / "a.png")
+    with pytest.raises(AnnotationError, match=r"via_region_data\.csv: VIA's CSV is not read; .* as JSON"):
+        detect_format(tmp_path)
+
+
 def test_masks_of_images_elsewhere(tmp_path):
     picture(tmp_path / "pictures" / "a.png")
     picture(tmp_path / "pictures" / "bare.png")

@@ -270,6 +270,26 @@ def test_samples_have_a_report_each(run, tmp_path):
     assert sizes["count"].to_dict() == {"ag": COUNTED, "au": 2 * COUNTED}
 
 
+def test_reports_of_samples_that_are_no_more_go_when_the_folder_is_replaced(run, tmp_path):
+    for number, name in enumerate(("au_1", "ag_1", "cu_1")):
+        write_field(tmp_path / "in" / f"{name}.tif", number, NM_PER_PX)
+    out = tmp_path / "out"
+    reports = out / "reports"
+
+    def analyzed(*more):
+        arguments = ("--sample-by", "regex:(.+)_[0-9]", "--to", "excel", *more)
+        assert analyze(run, out, tmp_path / "in", *arguments) == 0
+        return sorted(path.name for path in reports.iterdir())
+
+    assert analyzed() == ["ag.xlsx", "au.xlsx", "cu.xlsx"]
+    (reports / "my notes.xlsx").write_bytes(b"mine")
+    (reports / "cu.xlsx").write_bytes(b"with my remarks")
+    for name in ("ag_1", "cu_1"):
+        (tmp_path / "in" / f"{name}.tif").unlink()
+    assert analyzed() == ["ag.xlsx", "au.xlsx", "cu.xlsx", "my notes.xlsx"], "nothing is replaced"
+    assert analyzed("--overwrite", "always") == ["au.xlsx", "cu.xlsx", "my notes.xlsx"]
+
+
 def test_the_border_and_the_scale_are_the_users(run, tmp_path, capsys):
     write_field(tmp_path / "in" / "a.png", 0)
     counts, medians = {}, {}

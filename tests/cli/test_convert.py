@@ -65,6 +65,25 @@ def test_masks_with_their_images_elsewhere(tmp_path, capsys):
         capsys.readouterr()
 
 
+def test_what_masks_are_taken_for_is_told_before_anything_is_made_of_them(tmp_path, caplog):
+    caplog.set_level("INFO")
+    for kind, second, told in (
+        ("binary", 1, "binary masks, of which each connected piece is a particle"),
+        ("instance", 2, "instance maps, of which each value is a particle"),
+    ):
+        mask = np.zeros((40, 60), np.uint8)
+        mask[5:15, 5:15], mask[20:30, 5:15] = 1, second
+        for folder, pixels in (("images", np.zeros((40, 60), np.uint8)), ("masks", mask)):
+            (tmp_path / kind / folder).mkdir(parents=True)
+            Image.fromarray(pixels).save(tmp_path / kind / folder / "a.png")
+        caplog.clear()
+        assert run(tmp_path / kind, tmp_path / f"{kind}-out", "--to", "coco") == 0
+        assert f"taken for {told}; if they are not" in caplog.text
+        caplog.clear()
+        assert run(tmp_path / kind, tmp_path / f"{kind}-given", "--to", "coco", "--mask-kind", kind) == 0
+        assert "taken for" not in caplog.text
+
+
 def test_masks_by_colour(tmp_path):
     colours = np.zeros((40, 60, 3), np.uint8)
     colours[5:10, 5:10], colours[20:30, 5:10] = (255, 0, 0), (0, 9, 0)

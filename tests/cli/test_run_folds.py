@@ -256,12 +256,16 @@ def test_a_fold_that_fails_fails_the_row_and_the_same_command_mends_it(bench):
 def test_the_last_model_is_trained_on_everything_and_used_at_the_median(bench, capsys, caplog):
     before = bench.files()
     assert bench.run() == 0
-    commands = next_commands(capsys.readouterr().out)
+    shown = capsys.readouterr().out
+    commands = next_commands(shown)
     assert [words[0] for words in commands] == ["leaderboard", "run"], "no fold's network is the one to use"
     assert "--final" in commands[1]
     assert main(commands[1]) == 0
     model = bench.runs / f"{ROW}-final"
-    assert str(model) in capsys.readouterr().out.replace("'", "")
+    told = capsys.readouterr().out
+    assert str(model) in told.replace("'", "")
+    assert "# the best at the operating point of all folds: the model" in shown, "nothing is trained on everything"
+    assert "Otsu + watershed, at the operating point of all folds: nanoseg-bench predict" in told
     assert bench.files() == before, "it has no test, so no row"
     run = RunFolder(model)
     assert run.set_hash() == bench.prepared.content_hash

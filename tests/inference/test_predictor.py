@@ -4,7 +4,9 @@ import tifffile
 import torch
 
 from nanoseg_bench.annotations.raster import iou_matrix, rle_to_mask
+from nanoseg_bench.cli import main
 from nanoseg_bench.errors import ModelError, UsageError
+from nanoseg_bench.evaluation.predictions import read_predictions
 from nanoseg_bench.files import write_json
 from nanoseg_bench.images import read_image
 from nanoseg_bench.inference.predictor import Predictor, open_predictor
@@ -14,6 +16,7 @@ from nanoseg_bench.models.mask_cleaning import clean_masks
 from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.registry import build
 from nanoseg_bench.models.yolo import YoloModel
+from nanoseg_bench.runs.folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +45,19 @@ def test_a_micrograph_gives_what_its_canvas_gives(run_dir, prepared_set, test_im
     found = predictor.predict(micrograph, MIN_SCORE)
     assert len(found) >= len(expected) > 10
     assert seen(found)[: len(expected)] == seen(expected)
+
+
+@pytest.mark.usefixtures("runs_in_this_process")
+def test_otsu_finds_in_a_micrograph_what_it_was_judged_by(prepared_set, micrograph, tmp_path):
+    """The set's canvas is 128 px, the recipe's 640 px."""
+    runs, boards = tmp_path / "runs", tmp_path / "boards"
+    places = ["--runs", str(runs), "--leaderboards", str(boards), "--device", "cpu"]
+    assert main(["run", str(prepared_set.root), "--models", "otsu", "--preset", "smoke", *places]) == 0
+    run = RunFolder(runs / "otsu-smoke-seed0")
+    (judged,) = read_predictions(run.predictions_path("test")).images.values()
+    found = open_predictor(run.path).predict(micrograph, 0)
+    assert len(judged) > 3
+    assert [each.region for each in found] == [each.region for each in judged]
 
 
 def test_both_engines_find_the_same_particles(run_dir, micrograph):

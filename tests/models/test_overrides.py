@@ -28,13 +28,31 @@ def test_a_changed_recipe_says_so():
 
 
 @pytest.mark.parametrize(
+    ("ways", "written"),
+    [
+        (["canvas=192", "canvas=1.92e2", "canvas=192.0"], "canvas=192"),
+        (["learning_rate=1e-3", "learning_rate=0.001", "learning_rate=0.0010"], "learning_rate=0.001"),
+        (["options.min_depth=2", "options.min_depth=2.0"], "options.min_depth=2"),
+        (["augmentation.scale=[0.5, 1]", "augmentation.scale=[5e-1, 1.0]"], "augmentation.scale=[0.5,1]"),
+        (["augmentation=shared"], "augmentation=shared"),
+        (["crop=null"], "crop=null"),
+    ],
+)
+def test_equal_values_are_one_preset(ways, written):
+    changed = [override(load_recipe("unet", "quick"), parse_overrides([way]), options_of("unet")) for way in ways]
+    assert {each.preset for each in changed} == {f"quick+{written}"}
+    assert all(each == changed[0] for each in changed)
+
+
+@pytest.mark.parametrize(
     ("words", "says"),
     [
         (["epochs"], "write NAME=VALUE"),
         (["=3"], "write NAME=VALUE"),
         (["epochs=3", "epochs=4"], "stands there twice"),
         (["epochs=[3"], "the value cannot be read"),
-        (["options.neck=&a [*a]"], "the value cannot be read"),  # a list that holds itself
+        (["options.neck=&a [*a]"], r"cannot be read \(line 1, column 1: a value that holds itself; write out what is"),
+        (["augmentation={flip: 0, flip: 1}"], r"cannot be read \(line 1, column 11: 'flip' stands there twice; keep"),
     ],
 )
 def test_what_is_no_value_is_refused_with_its_word(words, says):

@@ -88,6 +88,14 @@ def test_a_recipe_copied_from_another_model_is_refused(folder):
     [
         (GOOD.replace("batch: 4", "\tbatch: 4"), r"\(line 4, column 1: found character '\\t' [^\n]*\); mend it"),
         (GOOD.replace("96, images", "96 images"), r"\(line 7, column 33: expected ',' or '}', but got ':'\); mend it"),
+        (
+            GOOD.replace("batch: 4", "batch: 4\nbatch: 8"),
+            r"\(line 5, column 1: 'batch' stands there twice; keep one\); mend it",
+        ),
+        (
+            GOOD + "augmentation: &own {x: *own}\n",
+            r"\(line 9, column 15: a value that holds itself; write out .*\); mend it",
+        ),
     ],
 )
 def test_a_slip_in_the_yaml_is_named_by_its_line(folder, text, message):

@@ -319,6 +319,13 @@ def test_a_reviewed_pair_may_be_named_as_the_audit_shows_it(micrograph, tmp_path
         make(micrographs, tmp_path / "typo", reviewed=[ReviewedPair("m0", "m9", "other specimen")])
 
 
+def test_no_class_is_called_as_the_row_of_all_classes_is(collection, tmp_path):
+    for classes in (("a", "all"), None):
+        with pytest.raises(PreparationError, match="class 'all': tables call the row of all particles so; give"):
+            make(collection(labels=("a", "all")), tmp_path / "set", classes=classes)
+    assert not (tmp_path / "set").exists()
+
+
 def test_fixed_split_is_followed_and_twins_across_it_fail_the_audit(micrograph, tmp_path):
     micrographs = [micrograph(f"m{i}", seed=i) for i in range(5)]
     assignment = {"m0": "test", "m1": "val", "m2": "train", "m3": "train", "m4": "test"}

@@ -17,6 +17,9 @@ class FakeSet:
 
     content_hash = "s"
     folds = range(0)
+    canvas = 96
+    classes = ("disc",)
+    max_instances = 5
 
 
 class FoldedSet(FakeSet):
@@ -187,6 +190,35 @@ def test_values_from_the_command_line_are_a_run_of_their_own():
 def test_what_a_value_of_the_command_line_lacks_is_told_in_one_line(words, message):
     with pytest.raises(UsageError, match=message):
         plan_runs(FakeSet(), ["unet"], "quick", [0], overrides=parse_overrides(words))
+
+
+@pytest.mark.parametrize(
+    ("model", "words", "message"),
+    [
+        ("otsu", ["judged_views=8"], "otsu, .*judged_views 8: its scores are no confidences .*; leave it out$"),
+        ("otsu", ["judged_canvas=128"], "otsu, .*judged_canvas 128: this model has no network .*; leave it out$"),
+        ("otsu", ["epochs=3"], "epochs: otsu trains nothing, .*; leave it out, or name a model that trains$"),
+        ("otsu", ["augmentation.mosaic=0.3", "canvas=64"], "augmentation.mosaic, canvas: otsu trains nothing"),
+        ("unet", ["canvas=200"], "canvas 200 must be a multiple of 32"),
+    ],
+)
+def test_what_a_model_cannot_do_is_refused_before_anything_starts(model, words, message):
+    with pytest.raises(UsageError, match=f"--recipe.* {message}"):
+        plan_runs(FakeSet(), [model], "quick", [0], overrides=parse_overrides(words))
+
+
+def test_beside_networks_otsu_takes_the_name_of_their_training():
+    """It is to stand in their table; its own options are checked as ever."""
+    otsu, unet = plan_runs(FakeSet(), ["otsu", "unet"], "quick", [0], overrides={"epochs": 3})
+    assert otsu.recipe.preset == unet.recipe.preset == "quick+epochs=3"
+    (other,) = plan_runs(FakeSet(), ["otsu"], "quick", [0], overrides={"options.neck": 0.5})
+    assert other.recipe.options["neck"] == 0.5
+
+
+def test_what_has_no_network_sees_the_canvas_of_the_set():
+    otsu, unet = plan_runs(FakeSet(), ["otsu", "unet"], "quick", [0])
+    assert otsu.recipe.canvas == FakeSet.canvas
+    assert unet.recipe.canvas == load_recipe("unet", "quick").canvas != FakeSet.canvas
 
 
 def test_a_faulty_option_is_named_with_its_file(tmp_path, monkeypatch):

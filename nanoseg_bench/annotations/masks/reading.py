@@ -1,6 +1,7 @@
 """Mask images: instance maps, whose value says which particle a pixel belongs to, and binary masks. 0 is background."""
 
 import csv
+import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +19,13 @@ from nanoseg_bench.annotations.masks.writing import LABELS_COLUMNS, LABELS_FILE
 from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.errors import AnnotationError
 from nanoseg_bench.images import image_size
+
+_TAKEN_FOR = {
+    "binary": "binary masks, of which each connected piece is a particle",
+    "instance": "instance maps, of which each value is a particle",
+}
+
+_LOG = logging.getLogger(__name__)
 
 
 def read_instance_map(path: Path, label: str | None, *, colours: bool = False) -> list[Instance]:
@@ -110,6 +118,10 @@ def open_masks(folder: Path, mask_folder: Path | None = None, options: MaskOptio
     if options.kind == "auto":
         kind = "instance" if labels else recognise([pair.masks[0] for pair in pairs if pair.masks])
         options = replace(options, kind=kind)
+    if chosen:
+        # Once for all, where a wrong guess is seen before anything is made of it.
+        what = _TAKEN_FOR[options.kind]
+        _LOG.info("%s: taken for %s; if they are not, say what they are with --mask-kind", mask_folder or folder, what)
     entries = [
         MaskRef(
             pair.name,

@@ -10,6 +10,24 @@ if TYPE_CHECKING:
     from nanoseg_bench.annotations.source import Source
 
 
+CSV_NOT_READ = (
+    "VIA's CSV is not read; import it in VIA (menu Annotation), and export the annotations as JSON, or save the project"
+)
+
+_CSV_START = re.compile(rb"(\xef\xbb\xbf)?#?filename,file_size,file_attributes,region_count")
+
+
+def is_csv_export(path: Path) -> bool:
+    """Whether it is a table of annotations as VIA 1 or 2 exports it."""
+    if path.suffix.lower() != ".csv":
+        return False
+    try:
+        with path.open("rb") as stream:
+            return _CSV_START.match(stream.read(100)) is not None
+    except OSError:
+        return False  # a link that leads nowhere, or a file that may not be looked at
+
+
 class Via(Format):
     """One JSON for all images."""
 

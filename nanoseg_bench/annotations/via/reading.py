@@ -19,6 +19,7 @@ from nanoseg_bench.annotations.labels import own_label, without_background
 from nanoseg_bench.annotations.left_out import note_without_area
 from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.annotations.tally import Tally
+from nanoseg_bench.annotations.via.format import CSV_NOT_READ
 from nanoseg_bench.annotations.via.regions import WITHOUT_AREA, region_polygon
 from nanoseg_bench.errors import AnnotationError
 
@@ -109,7 +110,7 @@ def open_via(path: Path, image_folder: Path | None = None, label_attribute: str 
     if path.is_dir():
         path = _only_file(path)
     if path.suffix.lower() == ".csv":
-        raise NoAnnotationsError(f"{path}: VIA's CSV is not read; export the annotations as JSON, or save the project")
+        raise NoAnnotationsError(f"{path}: {CSV_NOT_READ}")
     document = read_json_object(path, _WHAT)
     images = _images(document, path)
     attribute = _label_attribute(document, images, label_attribute, path)

@@ -38,7 +38,7 @@ from nanoseg_bench.report.analysis.micrograph import (
     analyse_micrograph,
     filter_sentences,
 )
-from nanoseg_bench.report.analysis.outputs import file_names, write_documents, write_pictures
+from nanoseg_bench.report.analysis.outputs import REPORTS, file_names, write_documents, write_pictures
 from nanoseg_bench.report.analysis.pooling import median_diameter, report_on
 from nanoseg_bench.report.analysis.state import read_key, read_state, write_state
 from nanoseg_bench.report.delimited import csv_of, write_csv
@@ -210,11 +210,13 @@ def analyse_folder(task: AnalysisTask) -> Analysis:
     warnings = [] if task.scales is None else task.scales.check(members)
     with hold_folder(out):
         settings = _settings(task)
-        written = _open(out, settings, task.overwrite)
+        earlier = _open(out, settings, task.overwrite)
         try:
             # At once: a call that is killed leaves a folder that the next one knows as ours.
-            write_json(out / FILE, sealed({"format": FORMAT, "settings": settings, "labelme_sha256": written}))
-            return _Run(task, settings, method_of(task.predictor)).carry_out(members, tuple(warnings))
+            written = {"labelme_sha256": earlier.labelme, "documents_sha256": earlier.documents}
+            write_json(out / FILE, sealed({"format": FORMAT, "settings": settings, **written}))
+            run = _Run(task, settings, method_of(task.predictor), earlier.documents)
+            return run.carry_out(members, tuple(warnings))
         except OSError as error:
             raise unwritable(out, error, "--out") from error
 
@@ -245,10 +247,11 @@ def _settings(task: AnalysisTask) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Earlier:
-    """What an earlier call left: its settings, None of another format, and hashes of its LabelMe files."""
+    """What an earlier call left: its settings, None of another format, and hashes of its LabelMe files and reports."""
 
-    settings: Mapping[str, Any] | None
-    labelme: Mapping[str, str] | None
+    settings: Mapping[str, Any] | None = None
+    labelme: Mapping[str, str] | None = None
+    documents: Mapping[str, str] = field(default_factory=dict)
 
 
 def _earlier(out: Path) -> _Earlier | None:
@@ -260,18 +263,19 @@ def _earlier(out: Path) -> _Earlier | None:
     try:
         document = unsealed(read_json(out / FILE))
         before = document["settings"] if document["format"] == FORMAT else None
-        earlier = _Earlier(before, document.get("labelme_sha256"))
+        # Earlier versions did not note their reports.
+        earlier = _Earlier(before, document.get("labelme_sha256"), dict(document.get("documents_sha256", {})))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"--out {out}: {FILE} cannot be read ({error}); choose another folder") from error
     require_uncorrected(out, earlier.labelme)
     return earlier
 
 
-def _open(out: Path, settings: Mapping[str, Any], overwrite: str) -> Mapping[str, str] | None:
-    """Look whether the folder may be written with these settings; hashes of the LabelMe files that it holds."""
+def _open(out: Path, settings: Mapping[str, Any], overwrite: str) -> _Earlier:
+    """Look whether the folder may be written with these settings, and what it holds."""
     earlier = _earlier(out)
     if earlier is None:
-        return None
+        return _Earlier()
     if overwrite != "always" and earlier.settings != settings:
         changes = list_changes(dict_changes(earlier.settings or {}, settings))
         raise UsageError(
@@ -281,17 +285,20 @@ def _open(out: Path, settings: Mapping[str, Any], overwrite: str) -> Mapping[str
     if overwrite == "always":
         for state in (out / STATE).glob("*.json"):
             state.unlink()
-    return earlier.labelme
+    return earlier
 
 
 class _Run:
     """One call: the loop over the micrographs, then the samples; one of either is in memory at a time."""
 
-    def __init__(self, task: AnalysisTask, settings: Mapping[str, Any], method: Method) -> None:
+    def __init__(
+        self, task: AnalysisTask, settings: Mapping[str, Any], method: Method, documents: Mapping[str, str]
+    ) -> None:
         self._task = task
         self._settings = settings
         self._method = method
         self._out = task.out
+        self._documents = documents
         self._earlier = 0
         self._of_all: tuple[str, ...] = ()
 
@@ -426,10 +433,27 @@ class _Run:
             "operator": self._task.operator,
             "method": asdict(self._method),
             "labelme_sha256": labelme_hashes(self._out),
+            "documents_sha256": self._tidy_documents([path for each in samples for path in each.documents]),
             "images": [asdict(image) for image in images],
             "samples": [_sample_json(each) for each in samples],
         }
         write_json(self._out / FILE, sealed(document))
+
+    def _tidy_documents(self, written: Sequence[Path]) -> dict[str, str]:
+        """Hashes of the reports by file name; those of earlier samples go where the folder is replaced.
+
+        Only where they are as they were written: what a person wrote into a report stays.
+        """
+        hashes = {path.name: sha256_file(path) for path in written}
+        for name, digest in self._documents.items():
+            path = self._out / REPORTS / name
+            if name in hashes or not path.is_file() or sha256_file(path) != digest:
+                continue
+            if self._task.overwrite == "always":
+                path.unlink()
+            else:
+                hashes[name] = digest
+        return hashes
 
 
 def _analyse_member(
