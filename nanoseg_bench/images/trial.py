@@ -1,7 +1,7 @@
 """Files of HDF5 are read in a process of their own first, which may be ended.
 
-HDF5 walks through a file by the lengths that stand in it. A wrong one leads it round in a circle, in which nothing reaches
-this process any more: no signal, no thread. What the other process came through, this one reads, too.
+HDF5 walks through a file by the lengths that stand in it. A wrong one leads it round in a circle, in which nothing
+reaches this process any more: no signal, no thread. What the other process came through, this one reads, too.
 """
 
 import atexit
@@ -15,8 +15,9 @@ from pathlib import Path
 
 from nanoseg_bench.errors import ImageError
 
-SECONDS = 120
-"""What a file may take. Reading takes well under a second; the imports before it, from a slow disk, some more."""
+SECONDS = 60
+"""Processor time that a file may take (on Windows: time on the clock). The first one takes a second, for the imports;
+those that follow take some hundredths, and large compressed ones seconds."""
 
 _child: tuple[int, subprocess.Popen[str]] | None = None
 """The process that reads, and whose it is: a fork of this process needs one of its own."""
@@ -35,8 +36,8 @@ def require_end(path: Path) -> None:
     about = path.stat()
     if not _comes_to_an_end(path.absolute(), about.st_size, about.st_mtime_ns):
         raise ImageError(
-            f"{path}: reading it comes to no end ({SECONDS} s were given), or crashes HDF5; the file is damaged, or its "
-            "disk very slow: copy it again, or export the image as TIFF"
+            f"{path}: reading it comes to no end ({SECONDS} s of the processor were given), or crashes HDF5; the file "
+            "may be damaged: copy it again, or export the image as TIFF"
         )
 
 
@@ -62,7 +63,7 @@ def _running(path: Path) -> subprocess.Popen[str]:
     global _child
     if _child is None or _child[0] != os.getpid() or _child[1].poll() is not None:
         # Its modules come from where those of this process do, and never from the folder that it happens to be in.
-        modules = os.pathsep.join(each or os.getcwd() for each in sys.path)
+        modules = os.pathsep.join(each or str(Path.cwd()) for each in sys.path)
         command = [sys.executable, "-P", "-m", "nanoseg_bench.images.trial_process"]
         child = subprocess.Popen(  # noqa: S603 - our own command
             command,
@@ -78,8 +79,8 @@ def _running(path: Path) -> subprocess.Popen[str]:
         if not child.stdout.readline():
             _end(child)
             raise ImageError(
-                f"{path}: the process that tries EMD files does not start; say `{' '.join(command)}` to see why, or export "
-                "the image as TIFF"
+                f"{path}: the process that tries EMD files does not start; say `{' '.join(command)}` to see why, or "
+                "export the image as TIFF"
             )
     return _child[1]
 
