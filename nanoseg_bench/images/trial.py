@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -86,5 +87,5 @@ def _running(path: Path) -> subprocess.Popen[str]:
 
 
 def _end(child: subprocess.Popen[str]) -> None:
-    with child:  # waits, and closes its pipes
+    with suppress(BrokenPipeError), child:  # waits, and closes its pipes
         child.kill()

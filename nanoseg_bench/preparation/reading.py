@@ -108,7 +108,8 @@ class Reader:
         # Corners of fields are expected to be empty; a whole one may be a failed export.
         if whole := [seen.image_path.name for seen in blank if seen.whole == seen.name]:
             _LOG.warning(
-                "%s of one grey value on which nothing is drawn, left out: %s; export again what should show something",
+                "%s left out, which show one grey value and on which nothing is drawn: %s; export again what should "
+                "show something",
                 counted(len(whole), "image"),
                 shortened(whole),
             )
