@@ -44,6 +44,9 @@ if sys.platform == "win32":
     def use(folder: Path) -> None:
         """Nothing is removed, so nobody need be told."""
 
+    def give_up(folder: Path) -> None:
+        """Nothing is left of a copy that did not come."""
+
     def make_room(folder: Path, size: int) -> None:
         """Nothing is removed."""
 
@@ -64,6 +67,13 @@ else:
                 else:  # the copy was removed, and its lock with it
                     os.close(descriptor)
             os.utime(_lock(folder))
+
+    def give_up(folder: Path) -> None:
+        """Use a copy no longer that did not come: nothing is left of it."""
+        if folder in _in_use:
+            os.close(_in_use.pop(folder))
+            if not folder.exists():
+                _remove(folder)
 
     def make_room(folder: Path, size: int) -> None:
         """Remove copies beside one that is to come, the longest unused first, until all together keep to the limit.
@@ -86,7 +96,7 @@ else:
                 _LOG.info("%s: removed to make room, the copy that was not used for longest (%s)", each, LIMIT)
 
     def _remove(folder: Path) -> bool:
-        """Whether it was removed: nobody uses it."""
+        """Whether nothing is left of it: nobody uses it."""
         try:
             descriptor = _open(folder)
         except OSError:  # another user's
@@ -96,7 +106,8 @@ else:
             if not is_at(descriptor, _lock(folder)):
                 return False
             removed = folder.with_name(f".{folder.name}.removed")
-            folder.rename(removed)  # a half is taken for a whole nowhere
+            with suppress(FileNotFoundError):
+                folder.rename(removed)  # a half is taken for a whole nowhere
             shutil.rmtree(removed, ignore_errors=True)
             _lock(folder).unlink()
         except OSError:  # it is in use, there are no locks, or it is gone already

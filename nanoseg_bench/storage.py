@@ -412,8 +412,18 @@ def fetch_folder(
     digest = sha256_json({name: [entry.size, entry.tag] for name, entry in listing.items()})[:_DIGITS]
     target = place.with_name(f"{place.name}-{digest}")
     cached.use(target)
-    if (target / marker).is_file():
-        return target
+    if not (target / marker).is_file():
+        try:
+            _fetch(source, listing, target, marker, check)
+        except BaseException:
+            cached.give_up(target)
+            raise
+    return target
+
+
+def _fetch(
+    source: StoredFolder, listing: Mapping[str, Entry], target: Path, marker: str, check: Callable[[Path], object]
+) -> None:
     contents = read_contents(source)
     names = sorted(contents) if contents is not None else [name for name in listing if not _is_hidden(name)]
     for name in names:
@@ -431,7 +441,6 @@ def fetch_folder(
                 )
         if contents is None:
             check(folder)
-    return target
 
 
 def _files(folder: Path) -> list[str]:
