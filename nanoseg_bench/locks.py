@@ -126,7 +126,7 @@ else:
                 raise
             _LOG.warning("%s: this file system has no locks; start one command at a time", lock.parent)
             return lambda: None
-        if not _is_at(descriptor, lock):
+        if not is_at(descriptor, lock):
             # Its holder took the file away between our opening and our locking it: that lock guards no name.
             os.close(descriptor)
             return None
@@ -151,7 +151,8 @@ else:
                 raise
             return os.open(lock, os.O_RDONLY)
 
-    def _is_at(descriptor: int, path: Path) -> bool:
+    def is_at(descriptor: int, path: Path) -> bool:
+        """Whether an open file is the one that a path leads to now."""
         try:
             there = path.stat()
         except FileNotFoundError:

@@ -21,9 +21,10 @@ from typing import Any, NoReturn
 
 import orjson
 
+from nanoseg_bench import cached
 from nanoseg_bench.errors import NanosegError, StorageError, UsageError
 from nanoseg_bench.extras import require_packages
-from nanoseg_bench.files import parse_json, sha256_file, sha256_json
+from nanoseg_bench.files import FULL, parse_json, sha256_file, sha256_json
 from nanoseg_bench.seals import SEAL, sealed, unsealed
 from nanoseg_bench.staging import staged_folder
 
@@ -313,7 +314,9 @@ class StoredFolder:
         url = self.url_of(name) if name else self.url
         cause = str(error.strerror or error) if isinstance(error, OSError) else str(error)
         way = "look at the URL, the rights and the credentials"
-        if url.startswith(("s3:", "s3a:")):
+        if isinstance(error, OSError) and error.errno in FULL:
+            way = f"make room; {cache_folder('sets', url).parent} holds copies, which may be deleted while nothing runs"
+        elif url.startswith(("s3:", "s3a:")):
             way += " (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_PROFILE; AWS_ENDPOINT_URL where it is not Amazon's)"
         raise StorageError(
             f"{url}: cannot be reached, read or written ({cause or type(error).__name__}); {way}"
@@ -390,7 +393,7 @@ def fetch_folder(
     """The folder of this machine that holds what lies at a URL now; it is carried here unless it was before.
 
     Every file is held against the list of contents. A folder that was changed there has another place here, so what
-    reads the earlier one is not disturbed.
+    reads the earlier one is not disturbed. It stays as long as this process lives; what nobody uses may go for it.
 
     Args:
         source: Where from.
@@ -400,6 +403,7 @@ def fetch_folder(
 
     Raises:
         StorageError: There is no such folder, a file of it is missing or damaged, or it cannot be read.
+        UsageError: The limit of all copies together, an environment variable, is no size.
     """
     listing = source.list()
     if marker not in listing:
@@ -407,13 +411,25 @@ def fetch_folder(
     place = cache_folder(kind, source.url)
     digest = sha256_json({name: [entry.size, entry.tag] for name, entry in listing.items()})[:_DIGITS]
     target = place.with_name(f"{place.name}-{digest}")
-    if (target / marker).is_file():
-        return target
+    cached.use(target)
+    if not (target / marker).is_file():
+        try:
+            _fetch(source, listing, target, marker, check)
+        except BaseException:
+            cached.give_up(target)
+            raise
+    return target
+
+
+def _fetch(
+    source: StoredFolder, listing: Mapping[str, Entry], target: Path, marker: str, check: Callable[[Path], object]
+) -> None:
     contents = read_contents(source)
     names = sorted(contents) if contents is not None else [name for name in listing if not _is_hidden(name)]
     for name in names:
         if name not in listing:
             raise StorageError(f"{source.url_of(name)}: is missing; upload the folder again")
+    cached.make_room(target, sum(listing[name].size for name in names))
     with staged_folder(target, marker) as folder:
         source.download(names, folder)
         for name, about in (contents or {}).items():
@@ -425,7 +441,6 @@ def fetch_folder(
                 )
         if contents is None:
             check(folder)
-    return target
 
 
 def _files(folder: Path) -> list[str]:

@@ -46,8 +46,8 @@ def show_set(prepared: "PreparedSet", arguments: argparse.Namespace, url: str | 
     for what, files in told:
         if files:
             console.print(f"{counted(len(files), 'image')} {what}: see prepare_report.json")
-    if report.get("blank_tiles"):  # sets of before have none
-        blank = counted(len(report["blank_tiles"]), "tile")
+    if report.get("blank"):  # sets of before have none
+        blank = counted(len(report["blank"]), "image")
         console.print(f"{blank} of one grey value on which nothing is drawn, left out: see prepare_report.json")
     if not any(image.nm_per_px for image in prepared.all_images):
         console.print(

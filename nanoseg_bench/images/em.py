@@ -17,6 +17,7 @@ from nanoseg_bench.images.errors import check_size
 from nanoseg_bench.images.notes import ImageNotes
 from nanoseg_bench.images.pixels import deep_to_8_bits, drop_equal_channels
 from nanoseg_bench.images.scale import Scale, stated_scale
+from nanoseg_bench.images.trial import require_end
 
 _LOG = logging.getLogger(__name__)
 _READERS = {".dm3": "rsciio.digitalmicrograph", ".dm4": "rsciio.digitalmicrograph", ".emd": "rsciio.emd"}
@@ -55,8 +56,7 @@ def read_em(path: Path) -> tuple[NDArray[np.uint8], ImageNotes]:
     signal = _largest_image(path)
     if signal.pages > 1:
         _LOG.info("%s: image %d of %d is read, the first frame of the largest", path, signal.first + 1, signal.pages)
-    data = signal.data[(0,) * (len(signal.data.shape) - 2)]
-    values = np.asarray(data.compute(scheduler="synchronous") if hasattr(data, "compute") else data)
+    values = _values(signal)
     if values.dtype.names:
         values = np.stack([values[name] for name in values.dtype.names[:3]], axis=-1)
     notes = ImageNotes(signal.first, signal.pages, bits=values.itemsize * 8).with_scale(signal.scale)
@@ -82,10 +82,21 @@ def read_em_acquisition(path: Path) -> Acquisition:
     return _largest_image(path).acquisition
 
 
+def read_untried(path: Path) -> None:
+    """Everything of a file that the functions above read, for ``trial`` to see whether it comes to an end."""
+    _values(_choose_largest(path, path.suffix.lower()))
+
+
 def _largest_image(path: Path) -> _Signal:
     suffix = path.suffix.lower()
     with path.open("rb"):  # a missing file is told before a missing package
-        images = [found for found in _signals(path, suffix) if _is_image(found)]
+        if suffix == ".emd":
+            require_end(path)
+        return _choose_largest(path, suffix)
+
+
+def _choose_largest(path: Path, suffix: str) -> _Signal:
+    images = [found for found in _signals(path, suffix) if _is_image(found)]
     if not images:
         raise ImageError(f"{path}: holds no two-dimensional image; export the image itself, as TIFF")
     frames = [int(np.prod(found["data"].shape[:-2], dtype=np.int64)) for found in images]
@@ -101,6 +112,11 @@ def _largest_image(path: Path) -> _Signal:
         _scale(images[chosen]["axes"], suffix),
         em_acquisition(images[chosen], _source(suffix)),
     )
+
+
+def _values(signal: _Signal) -> NDArray[Any]:
+    data = signal.data[(0,) * (len(signal.data.shape) - 2)]
+    return np.asarray(data.compute(scheduler="synchronous") if hasattr(data, "compute") else data)
 
 
 def _signals(path: Path, suffix: str) -> list[dict[str, Any]]:

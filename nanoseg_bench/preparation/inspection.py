@@ -96,9 +96,9 @@ class Inspection:
         return (*self.micrograph.notes, *self.micrograph.tally.notes())
 
     @property
-    def is_blank_tile(self) -> bool:
-        """Whether it is a tile that shows nothing, as the corners of stitched fields do, and nothing is drawn on it."""
-        return self.one_grey and self.whole != self.name and not self.labels and not self.ignored
+    def is_blank(self) -> bool:
+        """Whether it shows nothing, as a failed export or a corner of a stitched field, and nothing is drawn on it."""
+        return self.one_grey and not self.labels and not self.ignored
 
     @property
     def particles(self) -> int:

@@ -115,10 +115,11 @@ def prepare(
             raise PreparationError(
                 f"none of {counted(len(entries), 'micrograph')} can be used; {counted(len(passed_over), 'file')} "
                 f"passed over as no annotations: {shortened(passed_over)}"
+                + (f"; {len(report.blank)} of one grey value, and nothing is drawn on them" if report.blank else "")
             )
-        faulty = {problem.name for problem in report.problems}
-        faulty |= {whole_name(entry) for entry in entries if entry.name in faulty}
-        config = _narrow_assignment(config, faulty, main)
+        left_out = {problem.name for problem in report.problems}
+        left_out |= {whole_name(entry) for entry in entries if entry.name in left_out}
+        config = _narrow_assignment(config, left_out.union(report.blank), main)
         pairs = reader.compare({**main, **aside[OOD], **aside[HRTEM]})
         plan = make_plan(
             main,
@@ -138,8 +139,8 @@ def prepare(
     return PreparedSet(out)
 
 
-def _narrow_assignment(config: PrepareConfig, faulty: set[str], main: Seen) -> PrepareConfig:
-    """A given split may name files that are faulty, or not in the subset that is asked for: no unknown names.
+def _narrow_assignment(config: PrepareConfig, left_out: set[str], main: Seen) -> PrepareConfig:
+    """A given split may name files that are left out, or not in the subset that is asked for: no unknown names.
 
     It names whole micrographs: their tiles go where these go.
     """
@@ -148,7 +149,7 @@ def _narrow_assignment(config: PrepareConfig, faulty: set[str], main: Seen) -> P
     kept = {
         name: part
         for name, part in config.assignment.items()
-        if name not in faulty and (config.images is None or name in main)
+        if name not in left_out and (config.images is None or name in main)
     }
     for name, (_, inspection) in main.items():
         if inspection.whole != name and inspection.whole in config.assignment:

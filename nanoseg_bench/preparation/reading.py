@@ -17,6 +17,7 @@ from nanoseg_bench.preparation.report import PrepareReport
 from nanoseg_bench.preparation.shared_sources import find_shared_sources
 from nanoseg_bench.preparation.split import choose_subset
 from nanoseg_bench.preparation.tiling import noted_once
+from nanoseg_bench.wording import counted, shortened
 
 Seen = dict[str, tuple[MicrographRef, Inspection]]
 """Micrographs by name, in the order of the names."""
@@ -96,14 +97,23 @@ class Reader:
         for problem in (*problems, *twice.values()):
             self._report.add_problem(problem)
         kept = sorted((pair for place, pair in enumerate(found) if place not in twice), key=lambda pair: pair[1].name)
-        return _noted_once(self._without_blank_tiles(kept))
+        return _noted_once(self._without_blank(kept))
 
-    def _without_blank_tiles(
+    def _without_blank(
         self, found: Sequence[tuple[MicrographRef, Inspection]]
     ) -> list[tuple[MicrographRef, Inspection]]:
-        """Two black corners are identical images, and would make one source group of two unrelated fields."""
-        self._report.blank_tiles += [seen.name for _, seen in found if seen.is_blank_tile]
-        return [(ref, seen) for ref, seen in found if not seen.is_blank_tile]
+        """Two black images are identical, and would make one source group of two unrelated fields."""
+        blank = [seen for _, seen in found if seen.is_blank]
+        self._report.blank += [seen.name for seen in blank]
+        # Corners of fields are expected to be empty; a whole one may be a failed export.
+        if whole := [seen.image_path.name for seen in blank if seen.whole == seen.name]:
+            _LOG.warning(
+                "%s left out, which show one grey value and on which nothing is drawn: %s; export again what should "
+                "show something",
+                counted(len(whole), "image"),
+                shortened(whole),
+            )
+        return [(ref, seen) for ref, seen in found if not seen.is_blank]
 
     def _group(self, seen: Seen) -> Seen:
         if self._config.group_by is None:

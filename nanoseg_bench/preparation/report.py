@@ -19,13 +19,13 @@ class PrepareReport(FaultReport):
     Attributes:
         used: Micrographs that are in the set.
         background: Those of them without a particle: they are kept, and count as background.
-        blank_tiles: Tiles of one grey value on which nothing is drawn: they are left out.
+        blank: Images and tiles of one grey value on which nothing is drawn: they are left out.
         notes: What readers left out or mended, by file.
     """
 
     used: int = 0
     background: list[str] = field(default_factory=list)
-    blank_tiles: list[str] = field(default_factory=list)
+    blank: list[str] = field(default_factory=list)
     notes: list[tuple[Path, str]] = field(default_factory=list)
 
     def add_used(self, files: Mapping[str, Path], inspections: Sequence[Inspection]) -> None:
@@ -45,7 +45,7 @@ class PrepareReport(FaultReport):
             "format": REPORT_FORMAT,
             "images": self.used,
             "background": sorted(self.background),
-            "blank_tiles": sorted(self.blank_tiles),
+            "blank": sorted(self.blank),
             "skipped": self._rows(self.problems),
             "faults_of_files": self._rows(self.of_files),
             "passed_over": self._rows(self.passed_over),

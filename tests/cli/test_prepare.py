@@ -68,6 +68,27 @@ def test_a_users_folder(own, tmp_path, capsys):
     assert run(own, tmp_path / "set", "--group-by", "regex:^(s[0-9])_") == 0
 
 
+def test_blank_images_are_left_out_and_named(own, tmp_path, capsys, caplog):
+    """They are all identical, and would make one source group of unrelated specimens."""
+    for number in range(8):
+        annotate(own, f"blank{number}", labels=() if number else ("cube",))
+        Image.new("L", (80, 60), 7 * (number % 2)).save(own / f"blank{number}.png")
+    assert run(own, tmp_path / "set") == 0
+    names = ", ".join(f"blank{number}.png" for number in range(1, 6))
+    assert f"7 images left out, which show one grey value and on which nothing is drawn: {names} and 2" in caplog.text
+    said = capsys.readouterr().out
+    assert "7 images of one grey value on which nothing is drawn, left out: see prepare_report.json" in said
+    report = json.loads((tmp_path / "set" / "prepare_report.json").read_text())
+    assert report["blank"] == [f"blank{number}" for number in range(1, 8)]
+    groups = {image.micrograph: image.source_group for image in PreparedSet(tmp_path / "set").all_images}
+    assert set(groups) == {"blank0", *(f"s{specimen}_v{view}" for specimen in range(5) for view in range(2))}
+    assert len(set(groups.values())) == len(groups)
+    split = tmp_path / "split.csv"
+    split.write_text((tmp_path / "set" / "split.csv").read_text() + "blank1,train\n")
+    assert run(own, tmp_path / "again", "--split-file", split) == 0
+    assert {image.micrograph for image in PreparedSet(tmp_path / "again").all_images} == set(groups)
+
+
 def test_a_set_without_scales_says_how_to_give_them(own, tmp_path, capsys):
     assert run(own, tmp_path / "set") == 0
     assert "scale: known of no image" in (shown := capsys.readouterr().out) and "--scale-csv" in shown

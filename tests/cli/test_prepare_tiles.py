@@ -149,15 +149,15 @@ def test_black_corners_of_unrelated_fields_join_nothing(own, tmp_path, capsys):
         document["shapes"].append({**document["shapes"][0], "label": "_background_"})
         (own / f"f{number}_a.json").write_text(json.dumps(document))
     assert prepare(own, tmp_path / "set", "--tile", SIDE, "--split", "2:1:1", "--preview") == 0
-    assert "5 tiles of one grey value on which nothing is drawn, left out" in capsys.readouterr().out
+    assert "5 images of one grey value on which nothing is drawn, left out" in capsys.readouterr().out
     prepared = PreparedSet(tmp_path / "set")
     tiles = [image for image in prepared.all_images if image.micrograph != "small_a"]
     assert len(tiles) == 3 * 6 - 5 and len({image.source_group for image in tiles}) == 3
     report = json.loads((tmp_path / "set/prepare_report.json").read_text())
     left_out = [f"f{number}_a~{place}" for number in range(3) for place in ("1-1", "2-3")]
-    assert report["blank_tiles"] == left_out[:-1]
+    assert report["blank"] == left_out[:-1]
     assert len(report["notes"]) == 3, "what was noted of a field is told once, whichever tile is the first"
-    assert "Tiles of one grey value, left out: 5" in (tmp_path / "set/preview.html").read_text()
+    assert "Images of one grey value, left out: 5" in (tmp_path / "set/preview.html").read_text()
 
 
 def test_tables_and_rules_name_whole_micrographs(own, tmp_path):

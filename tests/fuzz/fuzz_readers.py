@@ -31,7 +31,7 @@ from PIL import Image
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "helpers"), str(TESTS / "annotations"), str(TESTS / "images")]
 
-from fuzzing import Reader, fuzz  # noqa: E402
+from fuzzing import SECONDS_EACH, Reader, fuzz  # noqa: E402
 from tiff_seeds import tiff_seeds  # noqa: E402
 
 from nanoseg_bench.environment import isolate_libraries  # noqa: E402
@@ -255,8 +255,12 @@ def dm(work, material):
 
 @reader
 def emd(work, material):
+    """Those that HDF5 would read for ever are refused like any other damage."""
     import h5py
 
+    from nanoseg_bench.images import trial
+
+    trial.SECONDS = SECONDS_EACH
     with h5py.File(work / "seed.emd", "w") as file:
         file.attrs["version_major"], file.attrs["version_minor"] = 0, 2
         group = file.create_group("data/a")

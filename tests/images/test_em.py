@@ -1,11 +1,15 @@
 import json
+import signal
+import subprocess
 import sys
+import time
 
 import numpy as np
+import psutil
 import pytest
 
 from nanoseg_bench.errors import ImageError
-from nanoseg_bench.images import Scale, image_size, read_acquisition, read_image, read_scale, read_with_notes
+from nanoseg_bench.images import Scale, image_size, read_acquisition, read_image, read_scale, read_with_notes, trial
 
 pytest.importorskip("rsciio", reason="the extra [em] is not installed")
 
@@ -176,6 +180,58 @@ def test_emd_without_an_image(tmp_path):
     for name in ("a.emd", "b.emd"):
         with pytest.raises(ImageError, match=name):
             read_image(tmp_path / name)
+
+
+def into_a_circle(path):
+    """HDF5 goes from one text of an attribute to the next by its length: this one leads back to the same text."""
+    data = bytearray(path.read_bytes())
+    first = data.index(b"GCOL") + 16
+    data[first + 8 : first + 16] = (2**64 - 16).to_bytes(8, "little")
+    path.write_bytes(data)
+    return path
+
+
+def test_emd_that_is_read_for_ever(emd_file, ramp, monkeypatch):
+    whole, later = (emd_file([("field", ramp("uint8"), 0.5)], name) for name in ("whole", "later"))
+    assert (read_image(whole) == ramp("uint8")).all()  # what tries files has its imports behind it
+    endless = into_a_circle(emd_file([("field", ramp("uint8"), 0.5)], "endless"))
+    monkeypatch.setattr(trial, "SECONDS", 2)
+    tried = trial._comes_to_an_end.cache_info().misses
+    begin = time.monotonic()
+    for read in (read_image, image_size, read_scale):
+        with pytest.raises(ImageError, match=r"endless\.emd: reading it comes to no end \(2 s .*copy it again"):
+            read(endless)
+    assert time.monotonic() - begin >= 2
+    assert trial._comes_to_an_end.cache_info().misses == tried + 1, "not once for each question"
+    monkeypatch.undo()
+    assert (read_image(later) == ramp("uint8")).all()
+
+
+def test_emd_while_what_tries_files_is_killed(emd_file, ramp):
+    first, second = (emd_file([("field", ramp("uint8"), 0.5)], name) for name in "ab")
+    read_image(first)
+    _, child = trial._child
+    child.kill()
+    child.wait()
+    assert (read_image(second) == ramp("uint8")).all()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is no signal there")
+def test_ctrl_c_ends_the_reading_of_an_endless_emd(emd_file, ramp):
+    endless = into_a_circle(emd_file([("field", ramp(), 0.5)]))
+    code = (
+        "import sys; from nanoseg_bench.images import read_image, trial\n"
+        "trial._running(sys.argv[1]); print(trial._child[1].pid, flush=True); read_image(sys.argv[1])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, endless], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        child = int(process.stdout.readline())
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT and "KeyboardInterrupt" in said
+    assert not psutil.pid_exists(child)
 
 
 def test_without_rosettasciio_the_way_out_is_told(dm_file, ramp, monkeypatch):
