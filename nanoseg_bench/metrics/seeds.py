@@ -69,8 +69,8 @@ def interval_over_both(effects: SeedEffects, seeds: int) -> tuple[float, float] 
     """95 % interval of the mean that holds both sources: other images and other seeds.
 
     mean ± t(ν) · standard error, with the degrees of freedom of Welch and Satterthwaite,
-    ν = SE⁴ / ((spread² / S)² / (S − 1)), at least S − 1: few seeds widen it as far as their spread matters (t is 4.3 for
-    three of them), and not where only the images do. It is the spread that S seeds estimate, with S − 1 degrees of
+    ν = SE⁴ / ((spread² / S)² / (S − 1)), at least S − 1: few seeds widen it as far as their spread matters (t is 4.3
+    for three of them), and not where only the images do. It is the spread that S seeds estimate, with S − 1 degrees of
     freedom; Var(seed), a difference of two estimates, in its place would promise more of them than there are. The
     resamples are taken for infinitely many, so few source groups make the interval too narrow, as they do every
     bootstrap.
