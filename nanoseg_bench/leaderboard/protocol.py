@@ -38,8 +38,8 @@ def protocol(evaluator: str, *, cross_validated: bool = False) -> dict[str, str]
         "Operating point": f"P, R, F1, PQ, counts and sizes are read at one confidence. {RULE} It is never looked for "
         "on the test set. The interval of a confidence is that of val's choice over its resampled source groups. "
         "Predictions from outside have one only where it was declared, or chosen on their val, and are marked.",
-        "Matching": "One to one, so that the sum of IoU is largest (Hungarian), IoU > 0.5, whatever the class; pooled "
-        "over all particles.",
+        "Matching": "One to one at IoU > 0.5 (Hungarian), whatever the class: as many pairs as possible, and of "
+        "equally many those of the largest sum of IoU; pooled over all particles.",
         "Intervals": "95 % percentile intervals of the bootstrap over source groups: what comes from one specimen, "
         "figure or paper is drawn together. 1,000 resamples, the same ones for every model, so differences are paired.",
         "Ranks": f"{RANK_RULE} Rows compete that are equal in {_listed(GROUPED_BY)}; seeds of a model are averaged. "

@@ -12,7 +12,7 @@ RANK_RULE = (
     "A model is better than another where the 95 % interval of their paired difference over resampled source groups "
     "lies above 0. Its best rank is one more than the number of models better than it, its worst rank the number of "
     "models that it is not better than, itself among them. Pairs are tested one by one, without a correction for their "
-    "number."
+    "number. Images are drawn anew, trainings are not: of one seed each, a rank is of these trained networks."
 )
 """As it is printed."""
 

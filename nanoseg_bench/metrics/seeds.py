@@ -69,9 +69,11 @@ def interval_over_both(effects: SeedEffects, seeds: int) -> tuple[float, float] 
     """95 % interval of the mean that holds both sources: other images and other seeds.
 
     mean ± t(ν) · standard error, with the degrees of freedom of Welch and Satterthwaite,
-    ν = SE⁴ / ((Var(seed) / S)² / (S − 1)): few seeds widen it as far as the seed matters (t is 4.3 for three of them),
-    and not where only the images do. The resamples are taken for infinitely many degrees of freedom, so few source
-    groups make it too narrow, as they do every bootstrap.
+    ν = SE⁴ / ((spread² / S)² / (S − 1)), at least S − 1: few seeds widen it as far as their spread matters (t is 4.3
+    for three of them), and not where only the images do. It is the spread that S seeds estimate, with S − 1 degrees of
+    freedom; Var(seed), a difference of two estimates, in its place would promise more of them than there are. The
+    resamples are taken for infinitely many, so few source groups make the interval too narrow, as they do every
+    bootstrap.
 
     Args:
         effects: From ``seed_effects``.
@@ -80,9 +82,9 @@ def interval_over_both(effects: SeedEffects, seeds: int) -> tuple[float, float] 
     Returns:
         None with one seed, or without resamples.
     """
-    if effects.standard_error is None or effects.variance_seed is None:
+    if effects.standard_error is None or effects.spread is None:
         return None
-    of_seeds = (effects.variance_seed / seeds) ** 2 / (seeds - 1)
-    freedom = effects.standard_error**4 / of_seeds if of_seeds > 0 else np.inf
+    of_seeds = (effects.spread**2 / seeds) ** 2 / (seeds - 1)
+    freedom = max(effects.standard_error**4 / of_seeds, seeds - 1) if of_seeds > 0 else np.inf
     half = float(stats.t.ppf(0.975, freedom)) * effects.standard_error
     return effects.mean - half, effects.mean + half

@@ -11,7 +11,7 @@ from nanoseg_bench.files import read_json, write_json
 from nanoseg_bench.models.base import Complexity, FitReport
 from nanoseg_bench.runs.facts import Document, MadeBy, RunFacts
 from nanoseg_bench.runs.inputs import Inputs
-from nanoseg_bench.runs.record import ConfidenceSource
+from nanoseg_bench.runs.record import NotedSource
 from nanoseg_bench.seals import sealed, unsealed
 from nanoseg_bench.wording import first_fault
 
@@ -71,7 +71,8 @@ class MadeFrom(Document):
     """The recipe's values that predictions depend on beside the training, laid out as in the recipe."""
     source: str | None = None
     """Name of the file or folder that was handed in."""
-    confidence_source: ConfidenceSource = "val"
+    confidence_source: NotedSource = "val"
+    """Of predictions from outside; that of a model is always chosen on val."""
     confidence: float | None = None
     """The declared one."""
     set_hash: str | None = None

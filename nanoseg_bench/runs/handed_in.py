@@ -12,7 +12,7 @@ from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.documents import ExternalRun
 from nanoseg_bench.runs.facts import MadeBy, RunFacts
 from nanoseg_bench.runs.folder import RunFolder
-from nanoseg_bench.runs.record import ConfidenceSource
+from nanoseg_bench.runs.record import NotedSource
 
 PRESET = "external"
 
@@ -22,11 +22,11 @@ class ConfidenceOrigin:
     """Where the confidence comes from at which precision, recall, counts and sizes are read.
 
     Attributes:
-        source: As of ``Record.confidence_source``.
+        source: Chosen on val, declared, or not known.
         confidence: The declared one; None otherwise.
     """
 
-    source: ConfidenceSource
+    source: NotedSource
     confidence: float | None = None
 
 

@@ -31,6 +31,9 @@ ConfidenceSource = Literal["val", "default", "folds", "declared", "none"]
 """Where the operating point comes from: chosen on val, the default because val cannot decide, of each fold its own (the
 number is their median), declared by whoever handed in predictions, or not known."""
 
+NotedSource = Literal["val", "declared", "none"]
+"""What may be noted beside predictions; whether val can decide, and what folds chose, is found when they are scored."""
+
 
 class Record(RunFacts):
     """One row of a leaderboard with everything a referee may ask about it: a run, and how it was judged."""

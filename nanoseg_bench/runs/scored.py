@@ -109,7 +109,7 @@ def build_records(run: RunFolder, truth: KeptTruth, eval_sets: Sequence[str]) ->
     """
     on_val = functools.cache(lambda: choose_operating_point(truth.eval_set("val"), read_kept(run, truth, "val")))
     for name in eval_sets:
-        yield _score(run, truth, name, on_val() if _made_from(run, name).confidence_source == "val" else None)
+        yield _score(run, truth, name, on_val() if _is_chosen_on_val(run, name) else None)
 
 
 def is_scored(run: RunFolder, prepared: PreparedSet, eval_set: str, leaderboards: Path) -> bool:
@@ -218,6 +218,11 @@ def _evaluate(run: RunFolder, truth: KeptTruth, name: str, confidence: float | N
 
 def _made_from(run: RunFolder, name: str) -> MadeFrom:
     return run.made_from(CONDITIONS[-1].name if name == ROBUSTNESS else name)
+
+
+def _is_chosen_on_val(run: RunFolder, name: str) -> bool:
+    """Only who hands in predictions may declare a confidence; that of a model is val's, whatever is noted beside it."""
+    return not run.is_external or _made_from(run, name).confidence_source == "val"
 
 
 def predictions_sha256(run: RunFolder, name: str) -> str:

@@ -108,6 +108,20 @@ def test_a_threshold_picked_on_test_is_refused(bench, capsys):
     assert read_record(path).scores == scores
 
 
+def test_a_model_does_not_declare_its_threshold_beside_its_predictions(bench, capsys):
+    """Who edits what is noted of the predictions, and scores them, must not pass the check with it."""
+    before, path = bench.record_path().read_bytes(), bench.run / "predictions" / "test.made-from.json"
+    for source in ("declared", "none"):
+        rewrite(path, confidence_source=source, confidence=0.123)
+        assert bench.score(bench.runs) == 0
+        assert bench.record_path().read_bytes() == before, "val gives it, whatever is noted"
+    for source in ("default", "folds"):
+        rewrite(path, confidence_source=source, confidence=0.123)
+        for flags in ([], ["--check"]):
+            assert bench.score(bench.runs, *flags) == 1
+            assert f"refused: {path}: confidence_source: Input should be 'val'" in capsys.readouterr().out
+
+
 def test_a_number_edited_by_hand_is_refused_with_both_values(bench, capsys):
     path = bench.record_path(eval_set="ood")
     scores = read_record(path).scores

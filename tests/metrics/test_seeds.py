@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nanoseg_bench.metrics.bootstrap import draw_weights
-from nanoseg_bench.metrics.seeds import seed_effects
+from nanoseg_bench.metrics.seeds import SeedEffects, interval_over_both, seed_effects
 
 
 def simulate(rng, *, seeds, images, seed_sd, image_sd, rest_sd, resamples=300):
@@ -40,6 +40,27 @@ def test_seeds_that_differ_only_by_the_images_have_no_variance_of_their_own():
     # Not 0 on average: of few seeds the estimate scatters, and below 0 it is cut off.
     assert np.mean([one.variance_seed for one in effects]) < spread / 2
     assert np.mean([one.variance_seed == 0 for one in effects]) > 0.4
+
+
+def test_the_interval_over_both_covers_what_it_says_with_few_seeds():
+    """Two and three seeds whose scores move with the images each in its own way: the mean is inside 95 times of 100."""
+    rng, repeats = np.random.default_rng(5), 3000
+    for seeds, seed_sd, image_sd, rest_sd in ((2, 1.18, 0.36, 1.0), (2, 1.0, 1.0, 1.0), (3, 1.18, 0.36, 1.0)):
+        inside = 0
+        for _ in range(repeats):
+            scores = rng.normal(0, image_sd) + rng.normal(0, np.hypot(seed_sd, rest_sd), seeds)
+            spread, sampling = scores.std(ddof=1), image_sd**2 + rest_sd**2 / seeds
+            variance_seed = max(spread**2 - rest_sd**2, 0.0)
+            error = np.sqrt(variance_seed / seeds + sampling)
+            low, high = interval_over_both(SeedEffects(scores.mean(), spread, variance_seed, sampling, error), seeds)
+            inside += low <= 0 <= high
+        # Binomial: 1.2 % are three deviations; of an estimated variance the interval is not exact.
+        assert 0.925 < inside / repeats < 0.975, (seeds, seed_sd)
+
+
+def test_the_interval_over_both_never_counts_fewer_degrees_of_freedom_than_the_seeds_have():
+    without_error = SeedEffects(0.5, 0.1, 0.0, 0.0, 0.0)
+    assert interval_over_both(without_error, 2) == (0.5, 0.5)
 
 
 def test_one_seed_tells_nothing_about_seeds():
