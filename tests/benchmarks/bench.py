@@ -23,6 +23,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import statistics
 import sys
 import tempfile
 import time
@@ -144,7 +145,7 @@ def records(_: Bench | None = None) -> list[dict]:
         ap(f"ap-{model}-eight", rows[model, _EIGHT, "0"])
     ap("ap-imagedataextractor", rows["imagedataextractor", "external", ""])
     hours = [float(row["training_core_seconds"]) / 3600 for row in every]
-    add("core-hours", every, sum(hours) / len(hours), unit="hours", digits=0, n=len(hours), spelled=True)
+    add("core-hours", every, statistics.fmean(hours), unit="hours", digits=0, n=len(hours), spelled=True)
     minutes = float(fine["nsyolo"]["training_core_seconds"]) / 60
     add("core-minutes-fine", [fine["nsyolo"]], minutes, unit="minutes", digits=0)
     diameter, count = "diameter_median_error_image_typical", "count_error_image_typical"
