@@ -22,8 +22,8 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
