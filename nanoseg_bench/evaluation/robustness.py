@@ -10,9 +10,12 @@ What happens to an image depends on its name, the corruption and the severity, w
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.evaluation.comparison import Confidence, keep_at
@@ -22,17 +25,27 @@ from nanoseg_bench.evaluation.degradation import mean_corrupted_performance, mea
 from nanoseg_bench.evaluation.detection_scores import pooled
 from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.predictions import Predictions, compare
+from nanoseg_bench.evaluation.resampling import Draws, Samples, draw, intervals, kept_samples
 from nanoseg_bench.evaluation.result import Details, Evaluation, Scores
 from nanoseg_bench.evaluation.strata import answers_to, part_of
 from nanoseg_bench.files import sha256_json
-from nanoseg_bench.metrics.average_precision import NOT_MEASURED, average_precision, match_detections
+from nanoseg_bench.metrics.average_precision import (
+    NOT_MEASURED,
+    average_precision,
+    match_detections,
+    resampled_map,
+)
 from nanoseg_bench.metrics.pixel import pixel_scores
+from nanoseg_bench.metrics.table import with_interval
 from nanoseg_bench.models.base import CanvasImage
 
 ROBUSTNESS = "robustness"
 
 PRIMARY = "map_50_95_agnostic"
 """What degradation is measured by: every model has it, Otsu too."""
+
+RESAMPLED_ROBUSTNESS = with_interval("robustness")
+"""Metrics that have an interval."""
 
 _SEED = 0
 _VERSION = 1
@@ -136,6 +149,9 @@ def evaluate_robustness(
     clean_predictions: Predictions,
     predictions_for: Callable[[Condition], Predictions],
     confidence: Confidence,
+    *,
+    resamples: int = 1000,
+    seed: int | None = 0,
 ) -> Evaluation:
     """How much worse a model becomes.
 
@@ -144,6 +160,8 @@ def evaluate_robustness(
         clean_predictions: The model's answer to the eval set that it was taken from.
         predictions_for: The model's answer under a condition; asked for one at a time.
         confidence: Operating point; None leaves its scores empty.
+        resamples: Bootstrap resamples of the source groups, the same for every condition; 0 leaves the intervals empty.
+        seed: Of the bootstrap.
 
     Returns:
         ``scores``: the clean and the corrupted AP and the share that is lost, overall and by corruption, means over
@@ -152,44 +170,72 @@ def evaluate_robustness(
     Raises:
         PredictionsError: Predictions are incomplete or belong to another set.
     """
-    reference = _scores(clean, answers_to(clean_predictions, clean.images), confidence)[PRIMARY]
+    draws = draw(clean, resamples, seed)
+    reference = _judge(clean, answers_to(clean_predictions, clean.images), confidence, draws)
     corruptions = {
         corruption.name: tuple(
-            _scores(corrupted_set(clean, condition), predictions_for(condition), confidence)
+            _judge(corrupted_set(clean, condition), predictions_for(condition), confidence, draws)
             for condition in (Condition(corruption.name, severity) for severity in SEVERITIES)
         )
         for corruption in CORRUPTIONS
     }
-    by_corruption = {name: [scores[PRIMARY] for scores in each] for name, each in corruptions.items()}
-    overall = mean_corrupted_performance(by_corruption)
+    by_corruption = {name: [judged.scores[PRIMARY] for judged in each] for name, each in corruptions.items()}
+    clean_ap, overall = reference.scores[PRIMARY], mean_corrupted_performance(by_corruption)
     means = {name.replace("-", "_"): mean_performance(scores) for name, scores in by_corruption.items()}
+    samples = {} if draws is None else _resample(reference, [each for row in corruptions.values() for each in row])
     return Evaluation(
         scores={
-            f"{PRIMARY}_clean": reference,
+            f"{PRIMARY}_clean": clean_ap,
             f"{PRIMARY}_corrupted": overall,
-            "degradation": relative_degradation(reference, overall),
+            "degradation": relative_degradation(clean_ap, overall),
             **{f"{PRIMARY}_{name}": mean for name, mean in means.items()},
-            **{f"degradation_{name}": relative_degradation(reference, mean) for name, mean in means.items()},
+            **{f"degradation_{name}": relative_degradation(clean_ap, mean) for name, mean in means.items()},
+            **intervals(samples, RESAMPLED_ROBUSTNESS),
         },
-        details=Details(corruptions=corruptions),
+        resampled=kept_samples(samples),
+        details=Details(
+            corruptions={name: tuple(judged.scores for judged in each) for name, each in corruptions.items()}
+        ),
     )
 
 
-def _scores(eval_set: EvalSet, predictions: Predictions, confidence: Confidence) -> Scores:
+@dataclass(frozen=True, eq=False, slots=True)
+class _Judged:
+    """Scores under one condition, and (R,) ``PRIMARY`` of the resampled images; empty without draws."""
+
+    scores: Scores
+    resampled: NDArray[np.float64]
+
+
+def _judge(eval_set: EvalSet, predictions: Predictions, confidence: Confidence, draws: Draws | None) -> _Judged:
     overlaps = compare(eval_set, predictions)
-    agnostic = average_precision(match_detections(overlaps, None, eval_set.max_detections))
+    matches = match_detections(overlaps, None, eval_set.max_detections)
+    agnostic = average_precision(matches)
     aware = NOT_MEASURED
     if predictions.knows_classes:
         aware = average_precision(match_detections(overlaps, eval_set.classes, eval_set.max_detections))
     kept = keep_at(eval_set.images, overlaps, confidence)
     pixels = None if kept is None else pixel_scores(kept)
-    return {
-        "map_50_95": aware.map_50_95,
-        "map_50_95_agnostic": agnostic.map_50_95,
-        "map_50_agnostic": agnostic.map_50,
-        "f1": None if kept is None else pooled(kept).f1,
-        "iou_pixel": pixels.iou if pixels else None,
-    }
+    return _Judged(
+        scores={
+            "map_50_95": aware.map_50_95,
+            "map_50_95_agnostic": agnostic.map_50_95,
+            "map_50_agnostic": agnostic.map_50,
+            "f1": None if kept is None else pooled(kept).f1,
+            "iou_pixel": pixels.iou if pixels else None,
+        },
+        resampled=np.zeros(0) if draws is None else resampled_map(matches, draws.groups, draws.weights).map_50_95,
+    )
+
+
+def _resample(clean: _Judged, corrupted: Sequence[_Judged]) -> Samples:
+    """What has an interval, from the same resampled images under every condition.
+
+    Every corruption has as many severities, so the mean over all conditions is that of the means over severities.
+    """
+    overall = np.mean([judged.resampled for judged in corrupted], axis=0)
+    reference = np.where(clean.resampled > 0, clean.resampled, np.nan)
+    return {f"{PRIMARY}_corrupted": overall, "degradation": 1 - overall / reference}
 
 
 def _shuffled(name: str) -> str:

@@ -84,7 +84,7 @@ COLUMNS = {
         *_RANK, *_ROW, *columns("ood"), *(column for each in also_in("ood") for column in each.columns), *_DIFFERENCE,
         *columns("operating_point"), *_CHOICE, *columns("timing", "cost"), *_PROVENANCE,
     ),
-    "robustness": ("rank", RANKED_AT, *_ROW, *columns("robustness", "cost"), *_PROVENANCE),
+    "robustness": (*_RANK, *_ROW, *columns("robustness"), *_DIFFERENCE, *columns("cost"), *_PROVENANCE),
     "classes": (*_IDENTITY, "class", *_names(also_in("classes"))),
     "modality": (*_IDENTITY, "modality", "images", *_names(also_in("modality"))),
     "seeds": (

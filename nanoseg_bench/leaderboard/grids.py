@@ -4,7 +4,7 @@ They are tables of HTML, so names in any script are drawn by the browser, and a 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nanoseg_bench.evaluation.corruptions.table import CORRUPTIONS
 from nanoseg_bench.evaluation.ood import OOD_CONFIDENCES, OOD_SHAPES
@@ -14,6 +14,8 @@ from nanoseg_bench.runs.record import Record
 
 GOOD, BAD = "#0b5394", "#9a3412"
 """Ends of the two scales, which begin in white: for what should be large, and for what should be small."""
+
+_CORRUPTED = "map_50_95_agnostic_corrupted"
 
 _ENDS = {"higher": GOOD, "lower": BAD}
 
@@ -164,23 +166,21 @@ def robustness_grid(entries: Sequence[LeaderboardRow]) -> Grid:
         for corruption in CORRUPTIONS
         if any(entry.row.get(_degradation(corruption.name)) for entry in entries)
     ]
-    lost = [(entry, [number(entry.row, _degradation(each.name)) for each in used]) for entry in entries]
-    means = [(entry, [number(entry.row, "degradation")]) for entry in entries]
+    lost = [
+        (entry, [number(entry.row, name) for name in ("degradation", *(_degradation(each.name) for each in used))])
+        for entry in entries
+    ]
     rows = tuple(
         (
             entry,
             (
                 _plain(number(entry.row, "map_50_95_agnostic_clean")),
-                _plain(number(entry.row, "map_50_95_agnostic_corrupted")),
-                *mean,
+                _with_interval(_plain(number(entry.row, _CORRUPTED)), entry, _CORRUPTED, _share),
+                _with_interval(mean, entry, "degradation", _percent),
                 *cells,
             ),
         )
-        for (entry, cells), (_, mean) in zip(
-            _shaded(lost, "degradation", _percent, end=1.0),
-            _shaded(means, "degradation", _percent, end=1.0),
-            strict=True,
-        )
+        for entry, (mean, *cells) in _shaded(lost, "degradation", _percent, end=1.0)
     )
     clean, corrupted = (metric(f"map_50_95_agnostic_{each}").heading for each in ("clean", "corrupted"))
     headings = (clean, corrupted, "mean", *(corruption.title for corruption in used))
@@ -248,7 +248,14 @@ def _shaded(
 def _with_f1(cell: GridCell, f1: float | None) -> GridCell:
     if not cell.text:
         return cell
-    return GridCell(cell.text, cell.exact, "" if f1 is None else f"F1 {_share(f1)}", cell.shade)
+    return replace(cell, below="" if f1 is None else f"F1 {_share(f1)}")
+
+
+def _with_interval(cell: GridCell, entry: LeaderboardRow, name: str, write: Callable[[float], str]) -> GridCell:
+    low, high = number(entry.row, f"{name}_lo"), number(entry.row, f"{name}_hi")
+    if low is None or high is None:
+        return cell
+    return replace(cell, below=f"[{write(low)}, {write(high)}]")
 
 
 def _plain(value: float | None) -> GridCell:

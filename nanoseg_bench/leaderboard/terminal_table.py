@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nanoseg_bench.leaderboard.columns import DIFFERENCE
 from nanoseg_bench.leaderboard.entries import Row, row_groups, words_of
+from nanoseg_bench.leaderboard.ranks import PRIMARY
 from nanoseg_bench.leaderboard.set_remarks import JOINT, remarks_on, shown_column
 from nanoseg_bench.metrics.metric import Group, Metric
 from nanoseg_bench.metrics.table import in_order, metric
@@ -160,7 +161,8 @@ def _unknown_shapes(_: Sequence[Row]) -> list[_Column]:
 
 
 def _robustness(_: Sequence[Row]) -> list[_Column]:
-    return _placed("robustness")
+    ranks = metric(PRIMARY["robustness"])
+    return [_interval(ranks, 0) if column.name == ranks.name else column for column in _placed("robustness")]
 
 
 _SCORES = {"test": _quality_and_cost, "ablation": _quality, "ood": _unknown_shapes, "robustness": _robustness}

@@ -422,13 +422,13 @@ _ROBUSTNESS = (
     Metric(
         "map_50_95_agnostic_corrupted", "robustness",
         "mean over corruptions of the means over severities (mPC, arXiv:1907.07484)",
-        heading="corrupted", better="higher", shown=Shown(terminal=Terminal(20, 0)),
+        heading="corrupted", better="higher", interval=True, shown=Shown(terminal=Terminal(20, 0)),
     ),
     Metric(
         "degradation", "robustness",
         "share of the clean AP that is lost: 1 − corrupted / clean; negative where corruption helps; says little where "
         "the clean AP is near 0",
-        heading="lost", better="lower", shown=Shown(terminal=Terminal(30, 0)),
+        heading="lost", better="lower", interval=True, shown=Shown(terminal=Terminal(30, 0)),
     ),
     *(
         Metric(

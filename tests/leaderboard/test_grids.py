@@ -88,6 +88,11 @@ def test_a_corruption_that_helps_is_a_negative_loss(make_record):
     assert grid.headings == ("clean", "corrupted", "mean", "Gaussian blur", "Shot noise")
     assert texts(grid) == {"a": ["0.500", "0.400", "20", "40", "−4"]}
     assert grid.rows[0][1][-1].shade.ground == "#ffffff"
+    assert [cell.below for cell in grid.rows[0][1]] == ["", "", "", "", ""]
+    scores |= {"map_50_95_agnostic_corrupted_lo": 0.35, "map_50_95_agnostic_corrupted_hi": 0.44}
+    scores |= {"degradation_lo": -0.02, "degradation_hi": 0.31}
+    grid = robustness_grid(entries([make_record("a", eval_set="robustness", scores=scores)], "robustness"))
+    assert [cell.below for cell in grid.rows[0][1]] == ["", "[0.350, 0.440]", "[−2, 31]", "", ""]
 
 
 def test_confusion_with_background_and_shares_of_a_row(make_record):
