@@ -167,6 +167,18 @@ def test_a_file_that_fails_is_a_row_with_its_reason(run, tmp_path, capsys):
     assert docx.Document(out / "reports" / "in.docx")
 
 
+def test_a_stack_is_no_silent_loss(run, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    stack = np.stack([field(0), field(1), field(2)])
+    tifffile.imwrite(tmp_path / "in" / "series.tif", stack, imagej=True, resolution=(2, 2), metadata={"unit": "nm"})
+    assert analyze(run, tmp_path / "out", tmp_path / "in", "--to", "word") == 0
+    told = "the file holds 3 images of this size, and one of them was analysed, image 1 of the file"
+    assert told in " ".join(capsys.readouterr().out.split())
+    assert rows_of(tmp_path / "out", "images.csv")["warnings"].item().startswith(told)
+    report = docx.Document(tmp_path / "out" / "reports" / "series.docx")
+    assert any(paragraph.text.startswith(told) for paragraph in report.paragraphs)
+
+
 def test_nothing_but_failures(run, tmp_path, capsys):
     (tmp_path / "text.png").write_text("no image")
     assert analyze(run, tmp_path / "out", tmp_path / "text.png") == 1
