@@ -117,6 +117,15 @@ def test_sizes_are_those_of_the_discs(run, tmp_path, capsys):
     assert str(2 * COUNTED) in cells and "=O" in cells and "200 kV" in cells
     book = openpyxl.load_workbook(out / "reports" / "in.xlsx")
     assert len(list(book["Particles"].iter_rows(min_row=2))) == len(particles)
+    listed = pd.DataFrame(book["Micrographs"].iter_rows(min_row=2, values_only=True)).set_index(0)
+    assert listed[1].to_dict() == {"a": "a.tif", "_b": "=b.tif"}
+    for place, name in ((2, "width"), (4, "particles"), (5, "nm_per_px"), (6, "scale_source"), (7, "sha256")):
+        assert listed[place].to_dict() == images[name].to_dict(), name
+    facts = dict(book["Analysis"].iter_rows(values_only=True))
+    assert facts["Micrographs"] == "2, in a table of their own"
+    assert "Intervals of 95 % by bootstrap over particles" in facts["Statistics"]
+    head = [cell.value for cell in book["Sample"][1]]
+    assert head[2:5] == ["Mean (nm)", "95 % from", "95 % to"]
     assert not any(cell.data_type == "f" for sheet in book for row in sheet.iter_rows() for cell in row)
     document = json.loads((out / "analysis.json").read_text("utf-8"))
     assert document["samples"][0]["particles"] == 2 * COUNTED and len(document["images"]) == 2

@@ -119,11 +119,14 @@ def test_sizes_without_border_weights_stand_beside_those_with_them(single):
     kept = counted(single.particles)["diameter_nm"].to_numpy()
     weights = counted(single.particles)["border_weight"].to_numpy()
     rows = {row[0]: row[1:] for table in tables(word_report(single)) for row in table if len(row) == 5}
+    (caption,) = (text for text in texts(word_report(single)) if "particles per bin" in text)
+    assert " Bars and line count each particle once; the key figures" in caption
     plain, weighted = (float(rows[name][3].split(" ")[0]) for name in ("number, unweighted", "number"))
     assert plain == pytest.approx(kept.mean(), rel=1e-3)
     assert weighted == pytest.approx((kept * weights).sum() / weights.sum(), rel=1e-3) and plain < weighted
     alike = replace(single, statistics=compute_sample(single.particles, border_weighted=False, resamples=20))
     assert not any("unweighted" in cell for table in tables(word_report(alike)) for row in table for cell in row)
+    assert not any("count each particle once" in text for text in texts(word_report(alike)))
 
 
 def test_particles_stand_in_the_appendix(report):

@@ -255,8 +255,8 @@ def _warn_of_stack(notes: ImageNotes) -> str:
     if not notes.alike:
         return ""
     return (
-        f"the file holds {notes.alike + 1} images of this size, and one of them was analysed, image {notes.page + 1} of "
-        "the file; save the others as files of their own"
+        f"the file holds {notes.alike + 1} images of this size, and one of them was analysed, image {notes.page + 1} "
+        "of the file; save the others as files of their own"
     )
 
 

@@ -72,7 +72,7 @@ def facts_of(report: ReportInput) -> list[tuple[str, str]]:
             ("Scale", scale_text(image)),
         ]
     else:
-        rows.append(("Micrographs", f"{len(images)}, see the next table"))
+        rows.append(("Micrographs", f"{len(images)}, in a table of their own"))
     return [
         *rows,
         ("Model", method.model),

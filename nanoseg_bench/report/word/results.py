@@ -74,7 +74,7 @@ def write_charts(page: Page, *, on_new_page: bool = False) -> None:
             page,
             distribution_chart(sizes, "Diameter", unit, fit=curve),
             "Diameter of the circle of equal area: particles per bin, and the share of all that is smaller, which is "
-            f"exact at the middle of each bar.{_fit_sentence(page)}",
+            f"exact at the middle of each bar.{_weight_sentence(statistics, curve is not None)}{_fit_sentence(page)}",
         )
     points = points_by_group(shown, group, ("area", "circularity"), unit, page.groups)
     if has_values(points):
@@ -247,6 +247,14 @@ def _group_row(row: dict[Any, Any], by: str, page: Page) -> Sequence[str]:
         _value(estimates["sd"], of_unit),
         _with_interval(estimates["d50"], of_unit),
     )
+
+
+def _weight_sentence(statistics: SampleStatistics, has_fit: bool) -> str:
+    """Why the chart's median is not the one of the key figures."""
+    if _UNWEIGHTED not in distributions(statistics):
+        return ""
+    weighted = "the key figures and the dashed line are" if has_fit else "the key figures are"
+    return f" Bars and line count each particle once; {weighted} weighted for those that the border left out."
 
 
 def _fit_sentence(page: Page) -> str:
