@@ -280,6 +280,17 @@ def test_corrections_are_never_written_over(run, tmp_path, capsys):
         assert "changed since" in capsys.readouterr().err and corrected.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("folders", "more", "told"), [("kk", (), 0), ("kb", (), 1), ("kb", ("--sample-by", "folder"), 0)]
+)
+def test_that_folders_are_pooled_is_told(run, tmp_path, capsys, folders, more, told):
+    for number, folder in enumerate(folders):
+        write_field(tmp_path / "in" / folder / f"{number}.tif", number, NM_PER_PX)
+    assert analyze(run, tmp_path / "out", tmp_path / "in", "--to", "labelme", *more) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count("the images of 2 folders are pooled") == told
+
+
 def test_samples_have_a_report_each(run, tmp_path):
     for number, name in enumerate(("au_1", "au_2", "ag_1")):
         write_field(tmp_path / "in" / f"{name}.tif", number, NM_PER_PX)
