@@ -175,7 +175,7 @@ def run(arguments: argparse.Namespace) -> int:
                 open_pool=open_pool,
             )
         )
-    _show(outcome)
+    _show(outcome, arguments.sample_by)
     if predictor.views == 1 and predictor.model.has_confidence:
         _advise_views(outcome)
     return 1 if any(image.status != "ok" for image in outcome.images) else 0
@@ -200,7 +200,7 @@ def _choices(arguments: argparse.Namespace) -> "Choices":
     )
 
 
-def _show(outcome: "Analysis") -> None:
+def _show(outcome: "Analysis", sample_by: str | None) -> None:
     from rich.table import Column, Table
 
     from nanoseg_bench.terminal import open_console, print_sentence
@@ -225,6 +225,7 @@ def _show(outcome: "Analysis") -> None:
             print(path)
     for sentence in outcome.warnings:
         print_sentence(sentence)
+    _advise_samples(outcome, sample_by)
     _advise_scale(outcome)
     for image in outcome.images:
         if image.status != "ok":
@@ -245,6 +246,18 @@ def _advise_views(outcome: "Analysis") -> None:
         print_sentence(
             f"ragged outlines: {ragged} of {counted(particles, 'particle')}, of which perimeter and circularity say "
             "little. What helps: --views 8, closer outlines by eight looks instead of one (into another --out)"
+        )
+
+
+def _advise_samples(outcome: "Analysis", sample_by: str | None) -> None:
+    """Folders are often samples, such as a control and what was treated, and their pool is none."""
+    from nanoseg_bench.terminal import print_sentence
+
+    folders = {Path(image.source).parent for image in outcome.images}
+    if sample_by is None and len(folders) > 1:
+        print_sentence(
+            f"one sample: the images of {len(folders)} folders are pooled. What helps where each folder is a sample: "
+            "--sample-by folder"
         )
 
 

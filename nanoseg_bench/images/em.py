@@ -32,6 +32,7 @@ class _Signal:
         data: (..., H, W), lazy; of a structured type where it is in colour.
         first: Running number of its first frame among all frames of the file.
         pages: Number of all frames of the file.
+        alike: Of them, others that are as large.
         scale: Of its pixels.
         acquisition: How it was taken.
     """
@@ -39,6 +40,7 @@ class _Signal:
     data: Any
     first: int
     pages: int
+    alike: int
     scale: Scale | None
     acquisition: Acquisition
 
@@ -59,7 +61,8 @@ def read_em(path: Path) -> tuple[NDArray[np.uint8], ImageNotes]:
     values = _values(signal)
     if values.dtype.names:
         values = np.stack([values[name] for name in values.dtype.names[:3]], axis=-1)
-    notes = ImageNotes(signal.first, signal.pages, bits=values.itemsize * 8).with_scale(signal.scale)
+    notes = ImageNotes(signal.first, signal.pages, bits=values.itemsize * 8, alike=signal.alike)
+    notes = notes.with_scale(signal.scale)
     if values.dtype == np.bool_:
         return np.where(values, np.uint8(255), np.uint8(0)), notes
     if values.dtype == np.uint8:
@@ -105,10 +108,13 @@ def _choose_largest(path: Path, suffix: str) -> _Signal:
     )
     data = images[chosen]["data"]
     check_size(path, int(data.shape[-1]), int(data.shape[-2]), data.dtype.itemsize)
+    same_size = (each["data"].shape[-2:] == data.shape[-2:] for each in images)
+    alike = sum(number for number, same in zip(frames, same_size, strict=True) if same)
     return _Signal(
         data,
         sum(frames[:chosen]),
         sum(frames),
+        alike - 1,
         _scale(images[chosen]["axes"], suffix),
         em_acquisition(images[chosen], _source(suffix)),
     )

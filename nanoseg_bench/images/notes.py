@@ -24,6 +24,8 @@ class ImageNotes:
         uneven_nm: Nanometres per pixel along a row and along a column, where pixels are not square.
         unknown_unit: The unit that the file states its scale in, where it is not understood.
         invisible: Whether every pixel is wholly transparent, so that nothing but white is left.
+        alike: Further images of the file that are as large as the one that was read: other frames of a stack, no
+            thumbnails. They change nothing about what was read, and are not in ``as_json``.
     """
 
     page: int = 0
@@ -37,6 +39,7 @@ class ImageNotes:
     uneven_nm: tuple[float, float] | None = None
     unknown_unit: str | None = None
     invisible: bool = False
+    alike: int = 0
 
     def with_scale(self, scale: Scale | None) -> "ImageNotes":
         """The same, with what the file states about the extent of its pixels."""
@@ -59,7 +62,8 @@ class ImageNotes:
         return {
             field.name: values[field.name]
             for field in fields(self)
-            if values[field.name] != field.default or (field.name == "page" and self.pages > 1)
+            if field.name != "alike"
+            and (values[field.name] != field.default or (field.name == "page" and self.pages > 1))
         }
 
 

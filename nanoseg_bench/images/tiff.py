@@ -47,6 +47,7 @@ class _Choice:
     page: tifffile.TiffPage
     index: int
     pages: int
+    alike: int
     orientation: int
     scale: Scale | None
 
@@ -56,7 +57,9 @@ class _Choice:
 
     @property
     def notes(self) -> ImageNotes:
-        notes = ImageNotes(self.index, self.pages, stored_bits_of(self.page), orientation=self.orientation)
+        notes = ImageNotes(
+            self.index, self.pages, stored_bits_of(self.page), orientation=self.orientation, alike=self.alike
+        )
         return notes.with_scale(self.scale)
 
 
@@ -123,7 +126,8 @@ def _chosen(path: Path) -> Iterator[_Choice]:
         check_size(path, page.imagewidth, page.imagelength, max(1, stored_bits_of(page) * page.samplesperpixel // 8))
         same_size = (first.imagewidth, first.imagelength) == (page.imagewidth, page.imagelength)
         scale = tiff_scale(page) or (tiff_scale(first) if same_size else None)
-        yield _Choice(page, index, max(pages) + 1, _orientation(page), scale)
+        alike = sum(_is_alike(page, other) for number, other in pages.items() if number != index)
+        yield _Choice(page, index, max(pages) + 1, alike, _orientation(page), scale)
 
 
 def _readable_pages(tiff: tifffile.TiffFile) -> dict[int, tifffile.TiffPage]:
@@ -144,6 +148,12 @@ def _best(pages: dict[int, tifffile.TiffPage]) -> int:
         return thumbnail, not _is_grey(page), -_area(page), index
 
     return min(pages.items(), key=rank)[0]
+
+
+def _is_alike(page: tifffile.TiffPage, other: tifffile.TiffPage) -> bool:
+    """Whether another page is as large, and no mask."""
+    same_size = (page.imagewidth, page.imagelength) == (other.imagewidth, other.imagelength)
+    return same_size and not _is_flagged(other)
 
 
 def _area(page: tifffile.TiffPage) -> int:

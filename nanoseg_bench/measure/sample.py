@@ -71,6 +71,7 @@ class Summary:
         images: Micrographs that those are of.
         estimates: By the name of a statistic (``statistics.STATISTICS``), with 95 % intervals.
         drawn: What the intervals' resamples draw.
+        resamples: How many.
         fits: Normal and log-normal distribution; empty for a sample that is too small, and where none was asked for.
     """
 
@@ -82,6 +83,7 @@ class Summary:
     images: int
     estimates: Mapping[str, Estimate]
     drawn: Literal["images", "particles"]
+    resamples: int
     fits: tuple[Fit, ...]
 
     @property
@@ -101,7 +103,10 @@ class Summary:
         if self.count < MIN_PARTICLES:
             return f"{self.subject}. {TOO_FEW}."
         reason = "" if self.drawn == "images" else f", since there are fewer than {MIN_IMAGES} images"
-        return f"{self.subject}. Intervals of 95 % by bootstrap over {self.drawn}{reason}."
+        return (
+            f"{self.subject}. Intervals of 95 % by bootstrap over {self.drawn}{reason}: expanded percentiles "
+            f"(doi:10.1080/00031305.2015.1089789) of {self.resamples} resamples."
+        )
 
 
 def summarise(
@@ -142,6 +147,7 @@ def summarise(
         images=len(names),
         estimates=estimates,
         drawn=drawn,
+        resamples=resamples,
         fits=fit_distributions(values, weights) if fit and len(values) else (),
     )
 

@@ -117,6 +117,15 @@ def test_sizes_are_those_of_the_discs(run, tmp_path, capsys):
     assert str(2 * COUNTED) in cells and "=O" in cells and "200 kV" in cells
     book = openpyxl.load_workbook(out / "reports" / "in.xlsx")
     assert len(list(book["Particles"].iter_rows(min_row=2))) == len(particles)
+    listed = pd.DataFrame(book["Micrographs"].iter_rows(min_row=2, values_only=True)).set_index(0)
+    assert listed[1].to_dict() == {"a": "a.tif", "_b": "=b.tif"}
+    for place, name in ((2, "width"), (4, "particles"), (5, "nm_per_px"), (6, "scale_source"), (7, "sha256")):
+        assert listed[place].to_dict() == images[name].to_dict(), name
+    facts = dict(book["Analysis"].iter_rows(values_only=True))
+    assert facts["Micrographs"] == "2, in a table of their own"
+    assert "Intervals of 95 % by bootstrap over particles" in facts["Statistics"]
+    head = [cell.value for cell in book["Sample"][1]]
+    assert head[2:5] == ["Mean (nm)", "95 % from", "95 % to"]
     assert not any(cell.data_type == "f" for sheet in book for row in sheet.iter_rows() for cell in row)
     document = json.loads((out / "analysis.json").read_text("utf-8"))
     assert document["samples"][0]["particles"] == 2 * COUNTED and len(document["images"]) == 2
@@ -165,6 +174,18 @@ def test_a_file_that_fails_is_a_row_with_its_reason(run, tmp_path, capsys):
     said = capsys.readouterr().out
     assert said.count("not analysed:") == 2 and "Traceback" not in said
     assert docx.Document(out / "reports" / "in.docx")
+
+
+def test_a_stack_is_no_silent_loss(run, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    stack = np.stack([field(0), field(1), field(2)])
+    tifffile.imwrite(tmp_path / "in" / "series.tif", stack, imagej=True, resolution=(2, 2), metadata={"unit": "nm"})
+    assert analyze(run, tmp_path / "out", tmp_path / "in", "--to", "word") == 0
+    told = "the file holds 3 images of this size, and one of them was analysed, image 1 of the file"
+    assert told in " ".join(capsys.readouterr().out.split())
+    assert rows_of(tmp_path / "out", "images.csv")["warnings"].item().startswith(told)
+    report = docx.Document(tmp_path / "out" / "reports" / "series.docx")
+    assert any(paragraph.text.startswith(told) for paragraph in report.paragraphs)
 
 
 def test_nothing_but_failures(run, tmp_path, capsys):
@@ -257,6 +278,17 @@ def test_corrections_are_never_written_over(run, tmp_path, capsys):
     for more in ((), ("--overwrite", "always")):
         assert analyze(run, out, tmp_path / "in", "--to", "labelme", *more) == 2
         assert "changed since" in capsys.readouterr().err and corrected.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("folders", "more", "told"), [("kk", (), 0), ("kb", (), 1), ("kb", ("--sample-by", "folder"), 0)]
+)
+def test_that_folders_are_pooled_is_told(run, tmp_path, capsys, folders, more, told):
+    for number, folder in enumerate(folders):
+        write_field(tmp_path / "in" / folder / f"{number}.tif", number, NM_PER_PX)
+    assert analyze(run, tmp_path / "out", tmp_path / "in", "--to", "labelme", *more) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count("the images of 2 folders are pooled") == told
 
 
 def test_samples_have_a_report_each(run, tmp_path):

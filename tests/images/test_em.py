@@ -59,7 +59,7 @@ def test_dm_first_frame_of_a_stack(dm_file, ramp):
     path = dm_file([(np.zeros((4, 5), np.uint8), 1.0, "nm"), (stack, 0.5, "nm")])
     pixels, notes = read_with_notes(path)
     assert (pixels == stack[0]).all()
-    assert (notes.page, notes.pages) == (1, 4)
+    assert (notes.page, notes.pages, notes.alike) == (1, 4, 2)
     assert image_size(path) == (50, 40)
 
 
@@ -120,14 +120,14 @@ def test_emd_of_rosettasciio(tmp_path, ramp):
 def test_emd_the_largest_image(emd_file, ramp):
     path = emd_file([("a", ramp("uint8", 10, 10), 1.0), ("b", ramp("uint8"), 0.5), ("c", ramp("uint8", 20, 20), 1.0)])
     pixels, notes = read_with_notes(path)
-    assert (pixels == ramp("uint8")).all() and (notes.page, notes.pages) == (1, 3)
+    assert (pixels == ramp("uint8")).all() and (notes.page, notes.pages, notes.alike) == (1, 3, 0)
 
 
 def test_emd_first_frame_of_a_stack(emd_file, ramp):
     stack = np.stack((ramp("uint8"), 255 - ramp("uint8")))
     path = emd_file([("a", stack, 1.0)])
     pixels, notes = read_with_notes(path)
-    assert (pixels == stack[0]).all() and (notes.page, notes.pages) == (0, 2)
+    assert (pixels == stack[0]).all() and (notes.page, notes.pages, notes.alike) == (0, 2, 1)
     assert image_size(path) == (50, 40)
 
 

@@ -216,6 +216,21 @@ def test_the_page_that_is_read(tmp_path, caplog, pages, chosen, dtype):
     ]
 
 
+@pytest.mark.parametrize(
+    ("pages", "alike"),
+    [
+        ([((40, 50), {})] * 3, 2),  # a stack
+        ([((40, 50, 3), {}), ((40, 50), {})], 1),  # in colour, and as it was taken
+        ([((40, 50), {}), ((20, 25), {}), ((50, 40), {})], 0),  # smaller, or of another form
+        ([((40, 50), {}), ((40, 50), {"subfiletype": 1})], 0),  # flagged as a reduced copy
+    ],
+)
+def test_further_images_of_the_same_size_are_counted(tmp_path, pages, alike):
+    write_pages(tmp_path / "a.tif", *((samples("uint8", shape), options) for shape, options in pages))
+    notes = read_with_notes(tmp_path / "a.tif")[1]
+    assert notes.alike == alike and "alike" not in notes.as_json()
+
+
 def test_a_page_flagged_as_a_mask_loses(tmp_path):
     values = samples("uint8", (20, 30, 3))
     write_pages(tmp_path / "a.tif", (np.ones((40, 50), bool), {"subfiletype": 4}), (values, {}))

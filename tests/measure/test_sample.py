@@ -83,9 +83,10 @@ def test_what_is_left_out_or_not_measured_is_not_in_it():
 def test_intervals_say_what_was_drawn():
     few, many = (summarise(table_of(DIAMETERS, images=n), "diameter_nm", resamples=20) for n in (4, 5))
     assert (few.drawn, few.images) == ("particles", 4)
-    assert few.sentence.endswith("by bootstrap over particles, since there are fewer than 5 images.")
+    assert "by bootstrap over particles, since there are fewer than 5 images: " in few.sentence
     assert (many.drawn, many.images) == ("images", 5)
-    assert many.sentence.endswith("by bootstrap over images.")
+    assert "by bootstrap over images: expanded percentiles " in many.sentence
+    assert many.sentence.endswith(" of 20 resamples.")
 
 
 def test_no_particle():

@@ -119,11 +119,14 @@ def test_sizes_without_border_weights_stand_beside_those_with_them(single):
     kept = counted(single.particles)["diameter_nm"].to_numpy()
     weights = counted(single.particles)["border_weight"].to_numpy()
     rows = {row[0]: row[1:] for table in tables(word_report(single)) for row in table if len(row) == 5}
+    (caption,) = (text for text in texts(word_report(single)) if "particles per bin" in text)
+    assert " Bars and line count each particle once; the key figures" in caption
     plain, weighted = (float(rows[name][3].split(" ")[0]) for name in ("number, unweighted", "number"))
     assert plain == pytest.approx(kept.mean(), rel=1e-3)
     assert weighted == pytest.approx((kept * weights).sum() / weights.sum(), rel=1e-3) and plain < weighted
     alike = replace(single, statistics=compute_sample(single.particles, border_weighted=False, resamples=20))
     assert not any("unweighted" in cell for table in tables(word_report(alike)) for row in table for cell in row)
+    assert not any("count each particle once" in text for text in texts(word_report(alike)))
 
 
 def test_particles_stand_in_the_appendix(report):
@@ -283,6 +286,38 @@ def test_what_does_not_count_has_no_place_in_legends_and_tables(single):
     assert "Fewer than 3 particles, and not in the table: square (2)." in texts(data)
     assert {row[0] for row in next(each for each in tables(data) if each[0][0] == "Class")[1:]} == {"all", "disc"}
     assert len(discs) > 2 and any("\N{BLACK SQUARE}\N{NO-BREAK SPACE}square" in text for text in texts(data))
+
+
+def test_the_numbers_of_the_groups_add_up_to_all(single):
+    """What has no name, as it is too small for one, is told, too."""
+    kept = single.particles["exclusion"].isna()
+    names = single.particles["class"].map({"disc": "sphere", "square": "cube"})
+    small = single.particles.index[kept][:4]
+    table = single.particles.assign(**{"class": None, "shape": names})
+    assert not any("Without a name" in text for text in texts(word_report(told_of(single, table))))
+    table.loc[small, "shape"] = None
+    data = word_report(told_of(single, table))
+    rows = [row for each in tables(data) if each[0][0] == "Shape" for row in each if row[1] == "Diameter (nm)"]
+    numbers = {row[0]: int(row[2]) for row in rows}
+    (note,) = (text for text in texts(data) if "Without a name" in text)
+    assert note == "Without a name, as below 20 px of diameter, and among “all” alone: 4 particles."
+    assert numbers.pop("all") == sum(numbers.values()) + 4 == int(kept.sum())
+
+
+def told_of(report, table):
+    statistics = compute_sample(table, border_weighted=True, confidence=0.5, resamples=20)
+    return replace(report, particles=table, statistics=statistics)
+
+
+def test_the_cover_names_micrographs_as_the_tables_do(parts, make_report):
+    (one, first), (other, second) = parts
+    other = replace(other, name="first-2", file_name="first.png")
+    report = make_report([(one, first), (other, second.assign(image="first-2"))])
+    data = word_report(report)
+    named = [row[0] for row in next(each for each in tables(data) if each[0][0] == "Micrograph")[1:]]
+    assert named == ["first.png", "first.png (first-2)"]
+    assert {row[0] for row in tables(data)[-1][1:]} == {"first", "first-2"}
+    assert any("In brackets: the name in the tables." in text for text in texts(data))
 
 
 def test_ragged_outlines_are_told(single):

@@ -4,6 +4,7 @@ import io
 import json
 import math
 import re
+import sqlite3
 import time
 import uuid
 import zipfile
@@ -16,6 +17,7 @@ import pytest
 from PIL import Image
 
 from nanoseg_bench.webapp import schemas
+from nanoseg_bench.webapp.server import STORE_FILE
 from nanoseg_bench.webapp.settings import Limits, Settings
 
 
@@ -239,6 +241,21 @@ def test_statistics_follow_filters_edits_and_scale(fresh, discs):
     assert statistics(browser, id_)["count"] == len(discs) - 2
     rescale(browser, id_, nm_per_px=2.0)
     assert statistics(browser, id_)["unit"] == "nm"
+
+
+def test_what_is_known_of_the_model_is_in_the_uncertainty(page, fresh):
+    """Otsu has no card; as if it had one."""
+    browser, id_ = fresh
+    ask = {"micrographs": [id_], "intervals": True}
+    assert "outlines" in browser.post("/sample/statistics", json=ask).json["uncertainty"]["unknown"]
+    outlines = json.dumps({"typical": 0.031, "bias": -0.005, "bias_interval": None, "images": 99})
+    with sqlite3.connect(page.extensions["nanoseg"].settings.data_dir / STORE_FILE) as store:
+        known = "UPDATE micrographs SET model = json_set(model, '$.method.outlines', json(?)) WHERE id = ?"
+        assert store.execute(known, (outlines, id_)).rowcount == 1
+    found = browser.post("/sample/statistics", json=ask).json["uncertainty"]
+    components = {each["name"]: each["standard_uncertainty"] for each in found["components"]}
+    assert components["outlines"] == pytest.approx(1.4826 * 0.031 * found["value"])
+    assert "outlines" not in found["unknown"]
 
 
 def test_samples_are_pooled(fresh, field_png, discs):

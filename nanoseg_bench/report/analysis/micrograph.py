@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.files import sha256_file
-from nanoseg_bench.images import Acquisition, read_acquisition, read_with_notes
+from nanoseg_bench.images import Acquisition, ImageNotes, read_acquisition, read_with_notes
 from nanoseg_bench.inference.far import warn_of_pieces
 from nanoseg_bench.inference.tiles import AUTO, Tiles
 from nanoseg_bench.marks.detection import find_banners
@@ -150,7 +150,7 @@ def analyse_micrograph(
         image=image,
         table=pd.DataFrame(),
         scale=scale,
-        warnings=(*scale_warnings(scale), *filter(None, [warn_of_pieces(cut, choices.tiles)])),
+        warnings=(*scale_warnings(scale), *filter(None, [_warn_of_stack(notes), warn_of_pieces(cut, choices.tiles)])),
         rules=_rules_of(predictor, choices),
         border=choices.border,
         field=field,
@@ -248,6 +248,16 @@ def scale_warnings(scale: FoundScale) -> tuple[str, ...]:
 def _read_from(scale: FoundScale) -> str:
     text = f" ({scale.text})" if scale.text and scale.source != TYPED else ""
     return f"{_SOURCES[scale.source]}{text}"
+
+
+def _warn_of_stack(notes: ImageNotes) -> str:
+    """What a user must be told of a file of several images; empty of a single one."""
+    if not notes.alike:
+        return ""
+    return (
+        f"the file holds {notes.alike + 1} images of this size, and one of them was analysed, image {notes.page + 1} "
+        "of the file; save the others as files of their own"
+    )
 
 
 def _rules_of(predictor: "Predictor", choices: Choices) -> Rules:

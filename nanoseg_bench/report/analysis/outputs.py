@@ -1,5 +1,6 @@
 """What is written of an analysed micrograph, and of a sample."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -71,8 +72,7 @@ def write_documents(folder: Path, name: str, report: ReportInput, formats: Seque
     paths = {each: folder / REPORTS / f"{name}.{suffix}" for each, suffix in DOCUMENTS.items()}
     written = []
     if EXCEL in formats:
-        data = particle_workbook(report.particles, summaries_of(report), facts_of(report), report.made)
-        write_bytes(paths[EXCEL], data)
+        write_bytes(paths[EXCEL], workbook_of(report))
         written.append(paths[EXCEL])
     if WORD in formats or PDF in formats:
         rows_in = f"{paths[EXCEL].name}, sheet Particles" if EXCEL in formats else "particles.csv"
@@ -84,12 +84,22 @@ def write_documents(folder: Path, name: str, report: ReportInput, formats: Seque
     return written
 
 
-def summaries_of(report: ReportInput) -> list[Summary]:
-    """The sheet of statistics: what ``samples.csv`` has of the sample, and the three distributions."""
+def workbook_of(report: ReportInput) -> bytes:
+    """The Excel workbook of a sample: the numbers of its Word report, and what they are of."""
+    facts = [
+        *facts_of(report),
+        ("Statistics", report.statistics.size.sentence),
+        *(("Warning", sentence) for sentence in report.warnings),
+    ]
+    return particle_workbook(report.particles, [*_summaries(report), _micrographs(report)], facts, report.made)
+
+
+def _summaries(report: ReportInput) -> list[Summary]:
+    """The sheets of statistics: the distributions of the sample, and what ``samples.csv`` has of it."""
     statistics = report.statistics
     head = ["distribution", "particles"]
     for each in STATISTICS:
-        head += [f"{each.heading} ({statistics.unit})" if each.of_unit else each.heading, "from", "to"]
+        head += [f"{each.heading} ({statistics.unit})" if each.of_unit else each.heading, "95 % from", "95 % to"]
     rows = []
     for name, summary in distributions(statistics).items():
         row: list[str | float] = [f"diameter, {name} distribution", summary.count]
@@ -102,6 +112,26 @@ def summaries_of(report: ReportInput) -> list[Summary]:
         Summary("Sample", head, rows),
         Summary("Classes", list(by_group.columns), by_group.values.tolist()),
     ]
+
+
+def _micrographs(report: ReportInput) -> Summary:
+    """The sheet that says which file each micrograph of the table is, and what its scale is."""
+    numbers = counted(report.particles).groupby("image").size()
+    rows: list[Sequence[str | float]] = [
+        (
+            image.name,
+            image.shown_name,
+            image.width,
+            image.height,
+            int(numbers.get(image.name, 0)),
+            math.nan if image.nm_per_px is None else image.nm_per_px,
+            image.scale_source,
+            image.sha256,
+        )
+        for image in report.images
+    ]
+    head = ("image", "file", "width (px)", "height (px)", "particles", "scale (nm/px)", "scale from", "SHA-256")
+    return Summary("Micrographs", head, rows)
 
 
 def file_names(samples: Sequence[str]) -> dict[str, str]:

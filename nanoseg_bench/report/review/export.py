@@ -21,7 +21,7 @@ from nanoseg_bench.errors import ReviewError
 from nanoseg_bench.images import read_image
 from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, NO_AREA, REMOVED, reasons_of
 from nanoseg_bench.report.analysis.micrograph import AnalysedMicrograph
-from nanoseg_bench.report.analysis.outputs import summaries_of
+from nanoseg_bench.report.analysis.outputs import workbook_of
 from nanoseg_bench.report.delimited import csv_of
 from nanoseg_bench.report.formats import FIRST_ZIP_YEAR, LAST_ZIP_YEAR
 from nanoseg_bench.report.grouping import UNNAMED, group_of, groups_in_order
@@ -30,9 +30,7 @@ from nanoseg_bench.report.report_input import Method
 from nanoseg_bench.report.review.filters import Filters
 from nanoseg_bench.report.review.formats import COCO, CSV, EXCEL, EXPORT, LABELME, PNG, SVG, WORD, ZIP
 from nanoseg_bench.report.review.sample import ReviewedSample, make_sample
-from nanoseg_bench.report.word.cover import facts_of
 from nanoseg_bench.report.word.report import word_report
-from nanoseg_bench.report.workbook import particle_workbook
 
 # No particle: what lies at the border or is small is one, and truth for those who train with it.
 _NO_PARTICLE = (NO_AREA, REMOVED, BELOW_CONFIDENCE)
@@ -123,7 +121,7 @@ class _Files:
         if to == WORD:
             return word_report(report, rows_in)
         if to == EXCEL:
-            return particle_workbook(report.particles, summaries_of(report), facts_of(report), report.made)
+            return workbook_of(report)
         if to == CSV:
             return csv_of(report.particles).encode("utf-8")
         return self._coco()

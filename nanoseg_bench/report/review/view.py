@@ -34,7 +34,7 @@ _SCATTERS = {"circularity_area": ("area", "circularity"), "aspect_ratio": ("diam
 
 _AS_ANALYSED = Filters()
 
-# Of a sample that no file is written of.
+# Where nothing is known of what found the particles, and of a sample that no file is written of.
 _NO_METHOD = Method(model="")
 _NO_TIME = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
@@ -124,6 +124,7 @@ def statistics_of(
     micrographs: Mapping[str, AnalysedMicrograph],
     filters: Filters = _AS_ANALYSED,
     *,
+    method: Method = _NO_METHOD,
     classes: tuple[str, ...] = (),
     intervals: bool = False,
 ) -> dict[str, Any]:
@@ -132,6 +133,7 @@ def statistics_of(
     Args:
         micrographs: By id, at least one; edited and rescaled, without filters.
         filters: Which particles count.
+        method: What found them; what is known of its outlines belongs to the median's uncertainty.
         classes: Of the model, in the order of the colours.
         intervals: Whether statistics get 95 % intervals and the median its uncertainty, by bootstrap, which takes most
             of the time; all other numbers are the same without.
@@ -142,7 +144,7 @@ def statistics_of(
     reviewed = make_sample(
         micrographs,
         filters,
-        method=_NO_METHOD,
+        method=method,
         made=_NO_TIME,
         classes=classes,
         resamples=RESAMPLES if intervals else 0,

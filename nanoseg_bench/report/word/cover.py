@@ -1,6 +1,7 @@
 """First page: what was measured, how it was taken, what found the particles, and what must not be overlooked."""
 
 from collections.abc import Callable, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from nanoseg_bench.images import Acquisition
@@ -71,7 +72,7 @@ def facts_of(report: ReportInput) -> list[tuple[str, str]]:
             ("Scale", scale_text(image)),
         ]
     else:
-        rows.append(("Micrographs", f"{len(images)}, see the next table"))
+        rows.append(("Micrographs", f"{len(images)}, in a table of their own"))
     return [
         *rows,
         ("Model", method.model),
@@ -97,7 +98,8 @@ def _write_images(page: Page) -> None:
     images = page.report.images
     shown = images[:_MOST_IMAGES]
     more = f" The first {len(shown)} of {len(images)} are shown." if len(shown) < len(images) else ""
-    page.captions.table(f"Micrographs of the sample, with the beginning of each file's SHA-256.{more}")
+    other = " In brackets: the name in the tables." if any(_named(image) != image.shown_name for image in shown) else ""
+    page.captions.table(f"Micrographs of the sample, with the beginning of each file's SHA-256.{other}{more}")
     numbers = page.counted.groupby("image").size()
     columns = (
         TableColumn("Micrograph", 36),
@@ -108,7 +110,7 @@ def _write_images(page: Page) -> None:
     )
     rows = [
         (
-            image.shown_name,
+            _named(image),
             f"{image.width} × {image.height}",
             str(int(numbers.get(image.name, 0))),
             scale_text(image),
@@ -117,6 +119,12 @@ def _write_images(page: Page) -> None:
         for image in shown
     ]
     add_table(page.document, columns, rows, description="One row per micrograph.")
+
+
+def _named(image: ReportedImage) -> str:
+    """Its file, and how the tables call it where that is otherwise, as with files of one name in several folders."""
+    is_stem = image.name == PurePath(image.shown_name).stem
+    return image.shown_name if is_stem else f"{image.shown_name} ({image.name})"
 
 
 def _stated(acquisitions: Sequence[Acquisition], name: str, shown: Callable[[Any], str] = str) -> str:

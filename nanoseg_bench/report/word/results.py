@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nanoseg_bench.measure.columns import column_of
+from nanoseg_bench.measure.columns import SHAPE_SURE_FROM_PX, column_of
 from nanoseg_bench.measure.fits import better_fit
 from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, count_exclusions, count_left_out, in_words
 from nanoseg_bench.measure.resampling import Estimate
@@ -74,7 +74,7 @@ def write_charts(page: Page, *, on_new_page: bool = False) -> None:
             page,
             distribution_chart(sizes, "Diameter", unit, fit=curve),
             "Diameter of the circle of equal area: particles per bin, and the share of all that is smaller, which is "
-            f"exact at the middle of each bar.{_fit_sentence(page)}",
+            f"exact at the middle of each bar.{_weight_sentence(statistics, curve is not None)}{_fit_sentence(page)}",
         )
     points = points_by_group(shown, group, ("area", "circularity"), unit, page.groups)
     if has_values(points):
@@ -104,9 +104,8 @@ def write_groups(page: Page) -> None:
     by = page.report.statistics.groups_from
     what = "class" if by == "class" else "shape of outline"
     several = table[by].nunique() > 1
-    rare = {
-        name: number for name, number in page.group_of(page.counted).value_counts().items() if number < _LEAST_OF_GROUP
-    }
+    named = page.counted[by]
+    rare = {name: number for name, number in named.value_counts().items() if number < _LEAST_OF_GROUP}
     shown = table[(table[by] == ALL) | ~table[by].isin(list(rare))]
     page.heading(("Classes" if by == "class" else "Shapes") if several else "Size and shape")
     of = f" by {what}" if several else ""
@@ -132,6 +131,10 @@ def write_groups(page: Page) -> None:
     if several and rare:
         few = ", ".join(f"{name} ({number})" for name, number in rare.items())
         page.text(f"Fewer than {_LEAST_OF_GROUP} particles, and not in the table: {few}.", TABLE_NOTE)
+    unnamed = int(named.isna().sum())
+    if several and unnamed:
+        small = f", as below {SHAPE_SURE_FROM_PX:g} px of diameter" if by == "shape" else ""
+        page.text(f"Without a name{small}, and among “all” alone: {counted(unnamed, 'particle')}.", TABLE_NOTE)
 
 
 def write_uncertainty(page: Page) -> None:
@@ -244,6 +247,14 @@ def _group_row(row: dict[Any, Any], by: str, page: Page) -> Sequence[str]:
         _value(estimates["sd"], of_unit),
         _with_interval(estimates["d50"], of_unit),
     )
+
+
+def _weight_sentence(statistics: SampleStatistics, has_fit: bool) -> str:
+    """Why the chart's median is not the one of the key figures."""
+    if _UNWEIGHTED not in distributions(statistics):
+        return ""
+    weighted = "the key figures and the dashed line are" if has_fit else "the key figures are"
+    return f" Bars and line count each particle once; {weighted} weighted for those that the border left out."
 
 
 def _fit_sentence(page: Page) -> str:

@@ -42,6 +42,7 @@ def register(endpoints: Endpoints) -> None:
 
         Nothing is asked of the model again, so that filters can follow a slider; `intervals` come with a second call.
         """
+        from nanoseg_bench.report.report_input import Method
         from nanoseg_bench.report.review.filters import Filters
         from nanoseg_bench.report.review.view import statistics_of
 
@@ -49,6 +50,7 @@ def register(endpoints: Endpoints) -> None:
         return statistics_of(
             sample.micrographs,
             Filters.from_json(question.filters.model_dump(mode="json")),
+            method=Method.from_json(sample.model["method"]),
             classes=tuple(sample.model["classes"]),
             intervals=question.intervals,
         )

@@ -2,6 +2,7 @@ import io
 import json
 import re
 import zipfile
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -17,6 +18,7 @@ from nanoseg_bench.annotations.raster import iou_matrix, to_rle
 from nanoseg_bench.errors import ReviewError
 from nanoseg_bench.measure.columns import COLUMNS
 from nanoseg_bench.measure.particles import AT_BORDER, ON_MARK, REMOVED
+from nanoseg_bench.measure.uncertainty import OutlineErrors
 from nanoseg_bench.report.review.edits import Drawn, Edits, apply_edits
 from nanoseg_bench.report.review.export import export
 from nanoseg_bench.report.review.filters import Filters
@@ -46,15 +48,8 @@ def write(report):
     """``export`` with a method, a time and an operator."""
 
     def make(micrographs, to, filters=None, **more):
-        return export(
-            micrographs,
-            filters or Filters(),
-            to,
-            method=report.method,
-            made=report.made,
-            classes=("disc", "square"),
-            **more,
-        )
+        about = {"method": report.method, "made": report.made, "classes": ("disc", "square"), **more}
+        return export(micrographs, filters or Filters(), to, **about)
 
     return make
 
@@ -90,6 +85,18 @@ def test_word_tells_the_numbers_of_the_page_and_what_a_person_did(edited, write)
     assert by_hand["14"] == ""
     assert "Removed by hand, and not in the table: 10, 11." in paragraphs
     assert any("Dashed: 4 that a person changed or drew." in text for text in paragraphs)
+
+
+def test_word_and_the_page_tell_one_uncertainty(analysed, write, report):
+    method = replace(report.method, outlines=OutlineErrors(0.031, -0.005, (-0.011, 0.001), 99))
+    told = statistics_of({"m": analysed}, method=method, classes=("disc", "square"), intervals=True)["uncertainty"]
+    cells, paragraphs = texts_of(Document(io.BytesIO(write({"m": analysed}, "word", method=method).data)))
+    shown = {row[0]: row[1] for row in cells if row[0] in {each["name"] for each in told["components"]}}
+    for each in told["components"]:
+        assert float(shown[each["name"]]) == pytest.approx(each["standard_uncertainty"], rel=1e-3), each["name"]
+    assert told["unknown"] == [] and told["components"][1]["standard_uncertainty"] > 0
+    (caption,) = (text for text in paragraphs if "Standard uncertainties of the median diameter" in text)
+    assert f"Combined {told['combined']:.4g} nm" in caption
 
 
 def test_without_edits_word_says_so_and_has_no_column_of_them(analysed, write):
