@@ -20,7 +20,7 @@ from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.shipped import find_model
 from nanoseg_bench.cli.tiles_option import add_tiles
 from nanoseg_bench.errors import UsageError
-from nanoseg_bench.report.formats import BORDERS, DEFAULT_FORMATS, FORMATS, OVERWRITE, require_writers
+from nanoseg_bench.report.formats import ANNOTATIONS, BORDERS, DEFAULT_FORMATS, FORMATS, OVERWRITE, require_writers
 from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ examples:
   nanoseg-bench analyze my_images --scale-bar 200nm --min-diameter 5nm --border exclude
   nanoseg-bench analyze sample.tif --scale-line 812,1003,1012,1003 --scale-bar 200nm
   nanoseg-bench analyze batches --sample-by 'regex:(.+)_[0-9]+' --to word excel labelme overlay svg
+  nanoseg-bench analyze sizes/labelme --annotated --out corrected
+                                                         outlines that people corrected or drew, without a model
   nanoseg-bench analyze archive --executor ray --address auto
                                                          on the cores of all machines of a Ray cluster
 
@@ -50,7 +52,8 @@ intervals), particles.csv (every outline, with the reason of those that do not c
 names: word, excel and pdf (one per sample, in reports/), labelme (polygons whose corners can be dragged), coco, masks,
 overlay (PNG) and svg (outlines and a scale bar), labels (16-bit TIFF of the particles' numbers).
 
-The same command goes on where an earlier one ended. Corrected LabelMe files are never written over.
+The same command goes on where an earlier one ended. Corrected LabelMe files are never written over; --annotated
+measures them.
 """
 
 
@@ -63,6 +66,12 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE_OR_FOLDER", help="micrographs")
+    parser.add_argument(
+        "--annotated",
+        action="store_true",
+        help="the folders hold annotations (LabelMe or another format that prepare reads): measure their outlines and "
+        "ask no model",
+    )
     add_model_options(parser)
     add_confidence(parser, "particles below do not count")
     parser.add_argument(
@@ -113,9 +122,9 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     to = parser.add_argument(
         "--to",
         nargs="+",
-        default=list(DEFAULT_FORMATS),
         metavar="FORMAT",
-        help=f"of {', '.join(FORMATS)} (default: {' '.join(DEFAULT_FORMATS)})",
+        help=f"of {', '.join(FORMATS)} (default: {' '.join(DEFAULT_FORMATS)}; with --annotated, of these "
+        "what is not annotations)",
     )
     keep_spelling(parser, to, "--format")
     parser.add_argument(
@@ -131,7 +140,9 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 def run(arguments: argparse.Namespace) -> int:
     """Analyse, and show what was found; 1 when a micrograph could not be analysed."""
-    formats = tuple(dict.fromkeys(split_names(arguments.to)))
+    if arguments.annotated:
+        _check_annotated(arguments)
+    formats = tuple(dict.fromkeys(split_names(arguments.to or _default_formats(arguments.annotated))))
     if not formats:
         raise UsageError(f"--to {' '.join(arguments.to)!r}: give some of {', '.join(FORMATS)}")
     require_writers(formats)
@@ -147,22 +158,32 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.scale is not None and arguments.scale_bar is not None:
         raise UsageError(f"--scale {arguments.scale}, --scale-bar {arguments.scale_bar}: give one of them")
     require_there({"": arguments.images, "--scale-csv": arguments.scale_csv})
-    arguments.model = find_model(arguments.model, "give a run's folder, its weights, or an .onnx file")
+    if not arguments.annotated:
+        arguments.model = find_model(arguments.model, "give a run's folder, its weights, or an .onnx file")
     from nanoseg_bench.environment import isolate_libraries
 
     isolate_libraries()
+    from nanoseg_bench.report.analysis.annotated import find_annotated
+    from nanoseg_bench.report.analysis.finder import ByModel
     from nanoseg_bench.report.analysis.folder import AnalysisTask, analyse_folder, check_inputs
 
     choices = _choices(arguments)
     scales = _scale_table(arguments.scale_csv)
-    check_inputs(arguments.images, arguments.out, sample_by=arguments.sample_by, scales=scales)
+    members, predictor = None, None
+    if not arguments.annotated:
+        check_inputs(arguments.images, arguments.out, sample_by=arguments.sample_by, scales=scales)
     with open_cluster(arguments) as cluster:
         workers, open_pool = pool_of(cluster, None)
-        predictor = open_model(arguments)
+        if arguments.annotated:
+            members, finder = find_annotated(arguments.images, arguments.out, arguments.sample_by)
+        else:
+            predictor = open_model(arguments)
+            finder = ByModel(predictor)
         outcome = analyse_folder(
             AnalysisTask(
-                predictor=predictor,
+                finder=finder,
                 images=arguments.images,
+                members=members,
                 out=arguments.out,
                 choices=choices,
                 scales=scales,
@@ -176,9 +197,34 @@ def run(arguments: argparse.Namespace) -> int:
             )
         )
     _show(outcome, arguments.sample_by)
-    if predictor.views == 1 and predictor.model.has_confidence:
+    if predictor and predictor.views == 1 and predictor.model.has_confidence:
         _advise_views(outcome)
     return 1 if any(image.status != "ok" for image in outcome.images) else 0
+
+
+def _check_annotated(arguments: argparse.Namespace) -> None:
+    """Refuse what only a model has, or what is there already.
+
+    Raises:
+        UsageError: It was given.
+    """
+    asked = {
+        "--model": arguments.model,
+        "--confidence": arguments.confidence,
+        "--views": arguments.views,
+        "--tiles": None if arguments.tiles == "auto" else arguments.tiles,
+        "--engine": None if arguments.engine == "auto" else arguments.engine,
+    }
+    if given := [f"{flag} {value}" for flag, value in asked.items() if value is not None]:
+        raise UsageError(f"{', '.join(given)}: goes with a model, and --annotated asks none; leave one of them out")
+    if there := [name for name in split_names(arguments.to or ()) if name in ANNOTATIONS]:
+        raise UsageError(
+            f"--to {' '.join(there)}: with --annotated they are there; nanoseg-bench convert writes others"
+        )
+
+
+def _default_formats(annotated: bool) -> list[str]:
+    return [name for name in DEFAULT_FORMATS if not (annotated and name in ANNOTATIONS)]
 
 
 def _choices(arguments: argparse.Namespace) -> "Choices":

@@ -1,5 +1,6 @@
 """Predicted LabelMe files that a person corrected since: hours of work, which no later call may write over."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,7 +31,9 @@ def require_uncorrected(folder: Path, written: Mapping[str, str] | None) -> None
         return
     changed = [name for name, digest in labelme_hashes(folder).items() if written.get(name) != digest]
     if changed:
+        shown = shlex.quote(str(folder / LABELME))
         raise UsageError(
             f"{folder / LABELME}: {counted(len(changed), 'file')} changed since this command wrote them, such as "
-            f"{changed[0]}, and would be written anew; choose another --out, or move that folder first"
+            f"{changed[0]}, and would be written anew; choose another --out, or move that folder first. To measure the "
+            f"corrected outlines: nanoseg-bench analyze {shown} --annotated --out corrected"
         )

@@ -145,7 +145,7 @@ def _calibration(value: float, relative: float | None, in_nm: bool) -> Component
 
 def _outlines(value: float, errors: OutlineErrors | None) -> Component:
     if errors is None:
-        return Component("outlines", math.nan, "not known for this model")
+        return Component("outlines", math.nan, "not known")
     ends = errors.bias_interval
     interval = "" if ends is None else f" (95 % interval {in_percent(ends[0])} to {in_percent(ends[1])} %)"
     return Component(

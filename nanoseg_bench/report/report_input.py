@@ -32,6 +32,7 @@ class Method:
         weights_sha256: Of the weights; None for a model without any.
         confidence: From which particles count; None for outlines without confidence.
         confidence_source: Who chose it.
+        annotated: Whether people outlined all of them, and no model was asked.
         quality: What is known of how good it is, one sentence each.
         outlines: How its outlines differ from annotators', for the budget of uncertainty; None where nobody knows.
         versions: Of the software, by name.
@@ -43,6 +44,7 @@ class Method:
     weights_sha256: str | None = None
     confidence: float | None = None
     confidence_source: str = ""
+    annotated: bool = False
     quality: tuple[str, ...] = ()
     outlines: OutlineErrors | None = None
     versions: Mapping[str, str] = field(default_factory=dict)

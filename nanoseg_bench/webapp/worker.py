@@ -127,6 +127,7 @@ def describe_model(predictor: Any) -> dict[str, Any]:
 
 def carry_out(task: Task, predictor: Any, limits: Limits, read_text: bool | None = None) -> Done | Failed:
     """Analyse one micrograph; whatever is wrong with it is told, and no reason to end."""
+    from nanoseg_bench.report.analysis.finder import ByModel
     from nanoseg_bench.report.analysis.micrograph import Choices, analyse_micrograph
     from nanoseg_bench.report.analysis.state import write_state
     from nanoseg_bench.report.review.view import outlines_of, summary_of
@@ -135,7 +136,7 @@ def carry_out(task: Task, predictor: Any, limits: Limits, read_text: bool | None
     try:
         if task.original.suffix in MICROSCOPE_SUFFIXES:
             require_readable(task.original, task.name, limits)
-        analysed = analyse_micrograph(task.original, predictor, Choices(read_text=read_text), name=task.stem)
+        analysed = analyse_micrograph(task.original, ByModel(predictor), Choices(read_text=read_text), name=task.stem)
         _write_pictures(task.original, folder)
         write_bytes(folder / OUTLINES, orjson.dumps(outlines_of(analysed)))
         write_state(folder / STATE, analysed, task.id)

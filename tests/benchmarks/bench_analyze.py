@@ -20,8 +20,8 @@ from PIL import Image
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.inference import open_predictor
 from nanoseg_bench.measure.scale import find_scale
-from nanoseg_bench.report.analysis.method import method_of
-from nanoseg_bench.report.analysis.micrograph import Choices, analyse_micrograph, filter_sentences, find_instances
+from nanoseg_bench.report.analysis.finder import ByModel
+from nanoseg_bench.report.analysis.micrograph import Choices, analyse_micrograph, rule_sentences
 from nanoseg_bench.report.report_input import ReportInput
 from nanoseg_bench.report.sample_statistics import compute_sample
 from nanoseg_bench.report.word.report import word_report
@@ -70,17 +70,17 @@ def main() -> None:
         path = Path(folder, "rendered.png")
         pixels = render()
         Image.fromarray(pixels).save(path)
-        predictor = open_predictor()
+        finder = ByModel(open_predictor())
         typed = Choices(nm_per_px=0.5, read_text=False)
-        find_instances(pixels, predictor, typed)  # the first call of an engine is slower
-        timed("find particles", lambda: find_instances(pixels, predictor, typed), repeats)
+        finder.find(pixels, path, path.stem, typed)  # the first call of an engine is slower
+        timed("find particles", lambda: finder.find(pixels, path, path.stem, typed), repeats)
         timed("find the scale, without OCR", lambda: find_scale(pixels, read_text=False), repeats)
         timed("find the scale", lambda: find_scale(pixels), repeats)
-        analysed = timed("analyse, scale typed", lambda: analyse_micrograph(path, predictor, typed), repeats)
+        analysed = timed("analyse, scale typed", lambda: analyse_micrograph(path, finder, typed), repeats)
         without = replace(typed, nm_per_px=None, read_text=False)
-        timed("analyse, without OCR", lambda: analyse_micrograph(path, predictor, without), repeats)
-        timed("analyse", lambda: analyse_micrograph(path, predictor, replace(without, read_text=None)), repeats)
-        table, method = analysed.table, method_of(predictor)
+        timed("analyse, without OCR", lambda: analyse_micrograph(path, finder, without), repeats)
+        timed("analyse", lambda: analyse_micrograph(path, finder, replace(without, read_text=None)), repeats)
+        table, method = analysed.table, finder.method()
         statistics = timed(
             "statistics with intervals",
             lambda: compute_sample(table, border_weighted=True, confidence=method.confidence),
@@ -88,7 +88,8 @@ def main() -> None:
         )
         report = ReportInput(
             sample="rendered", images=(analysed.image,), particles=table, statistics=statistics, method=method,
-            filters=filter_sentences(predictor, typed), made=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
+            filters=rule_sentences(finder.rules(typed), typed.border),
+            made=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
         )  # fmt: skip
         timed("Word", lambda: word_report(report), repeats)
         timed("Excel", lambda: particle_workbook(table, [], [], report.made), repeats)

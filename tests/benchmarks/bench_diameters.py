@@ -54,13 +54,14 @@ def read_hand(path=HAND):
 
 def compare(emps, model, hand, *, read_text):
     from nanoseg_bench.inference import open_predictor
+    from nanoseg_bench.report.analysis.finder import ByModel
     from nanoseg_bench.report.analysis.micrograph import Choices, analyse_micrograph
 
     predictor = open_predictor(model)
     print("image       by hand   annotated       analyze               scale")
     differences, annotated = [], []
     for name, particles in hand.items():
-        analysed = analyse_micrograph(emps / "images" / f"{name}.png", predictor, Choices(read_text=read_text))
+        analysed = analyse_micrograph(emps / "images" / f"{name}.png", ByModel(predictor), Choices(read_text=read_text))
         scale = analysed.image.nm_per_px
         truth = cv2.imread(str(emps / "segmaps" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
         for middle, by_hand in particles:

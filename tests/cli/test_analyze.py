@@ -462,6 +462,7 @@ def test_the_same_images_give_the_same_report_at_one_time(run, tmp_path, monkeyp
     import datetime
 
     from nanoseg_bench.inference import open_predictor
+    from nanoseg_bench.report.analysis.finder import ByModel
     from nanoseg_bench.report.analysis.folder import AnalysisTask, analyse_folder
 
     write_field(tmp_path / "in" / "a.tif", 0, NM_PER_PX)
@@ -469,7 +470,7 @@ def test_the_same_images_give_the_same_report_at_one_time(run, tmp_path, monkeyp
     written = []
     for name in ("first", "second"):
         task = AnalysisTask(
-            predictor=open_predictor(run), images=[tmp_path / "in"], out=tmp_path / name, made=made,
+            finder=ByModel(open_predictor(run)), images=[tmp_path / "in"], out=tmp_path / name, made=made,
             formats=("word", "excel", "overlay", "svg", "labels"),
         )  # fmt: skip
         analyse_folder(task)
@@ -478,6 +479,17 @@ def test_the_same_images_give_the_same_report_at_one_time(run, tmp_path, monkeyp
     assert written[0] == written[1] and len(written[0]) == 9
     with zipfile.ZipFile(io.BytesIO(written[0][next(p for p in written[0] if p.suffix == ".docx")])) as archive:
         assert all(each.date_time[0] == 1980 for each in archive.infolist())
+
+
+def test_outlines_that_were_written_for_labelme_have_the_sizes_that_were_measured(run, tmp_path):
+    write_field(tmp_path / "in" / "a.tif", 0, NM_PER_PX)
+    assert analyze(run, tmp_path / "out", tmp_path / "in") == 0
+    written = ["analyze", str(tmp_path / "out" / "labelme"), "--annotated", "--out", str(tmp_path / "again")]
+    assert main(written) == 0
+    found, again = (rows_of(tmp_path / name, "particles.csv") for name in ("out", "again"))
+    found, again = (sorted(rows[rows["exclusion"].isna()]["diameter_nm"]) for rows in (found, again))
+    assert len(found) == COUNTED
+    assert again == pytest.approx(found, rel=0.02)
 
 
 def test_lengths_in_nm_and_px_are_not_put_together(run, tmp_path, capsys):

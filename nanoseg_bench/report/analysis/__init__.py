@@ -1,5 +1,5 @@
 """From micrographs to reports: what the command line and the web page both call.
 
-``micrograph.analyse_micrograph`` finds and measures the particles of one image; ``folder.analyse_folder`` does it for
-many, groups them into samples and writes what each sample is told by.
+A ``finder`` outlines the particles of one image and ``micrograph.analyse_micrograph`` measures them;
+``folder.analyse_folder`` does it for many, groups them into samples and writes what each sample is told by.
 """

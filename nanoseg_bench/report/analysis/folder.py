@@ -21,7 +21,6 @@ from nanoseg_bench.errors import NanosegError, UsageError
 from nanoseg_bench.files import atomic_path, read_json, sha256_file, sha256_json, unwritable, write_json
 from nanoseg_bench.images import read_image
 from nanoseg_bench.inference.corrections import labelme_hashes, require_uncorrected
-from nanoseg_bench.inference.predictor import Predictor
 from nanoseg_bench.measure.columns import COLUMNS
 from nanoseg_bench.measure.particles import count_left_out, in_words
 from nanoseg_bench.measure.particles import counted as counted_in
@@ -30,13 +29,13 @@ from nanoseg_bench.measure.shape_names.main_part import count_ragged
 from nanoseg_bench.parallel import OpenPool, Workers, open_processes
 from nanoseg_bench.preparation.scales import ScaleTable
 from nanoseg_bench.progress import track
+from nanoseg_bench.report.analysis.finder import Finder
 from nanoseg_bench.report.analysis.members import Member, find_members
-from nanoseg_bench.report.analysis.method import method_of
 from nanoseg_bench.report.analysis.micrograph import (
     AnalysedMicrograph,
     Choices,
     analyse_micrograph,
-    filter_sentences,
+    rule_sentences,
 )
 from nanoseg_bench.report.analysis.outputs import REPORTS, file_names, write_documents, write_pictures
 from nanoseg_bench.report.analysis.pooling import median_diameter, report_on
@@ -150,7 +149,7 @@ class AnalysisTask:
     """What is to be analysed, and how.
 
     Attributes:
-        predictor: The model.
+        finder: What outlines the particles.
         images: Files and folders.
         out: Folder to write.
         choices: Of the user.
@@ -161,10 +160,11 @@ class AnalysisTask:
         made: When, with a time zone.
         overwrite: ``missing``: go on where an earlier call with the same settings ended. ``always``: begin anew.
         workers: Processes that analyse micrographs, where there are many; 1 for this one alone.
-        open_pool: Where they are. ``predictor`` then comes from ``open_predictor``.
+        open_pool: Where they are. The predictor of ``ByModel`` then comes from ``open_predictor``.
+        members: The micrographs, where they are known; by default those of ``images``.
     """
 
-    predictor: Predictor
+    finder: Finder
     images: Sequence[Path]
     out: Path
     choices: Choices = Choices()  # noqa: RUF009, it is frozen
@@ -176,6 +176,7 @@ class AnalysisTask:
     overwrite: str = "missing"
     workers: int = 1
     open_pool: OpenPool = open_processes
+    members: Sequence[Member] | None = None
 
 
 def check_inputs(
@@ -206,7 +207,7 @@ def analyse_folder(task: AnalysisTask) -> Analysis:
     """
     out = task.out
     require_writers(tuple(task.formats))
-    members = find_members(task.images, out, task.sample_by)
+    members = find_members(task.images, out, task.sample_by) if task.members is None else task.members
     warnings = [] if task.scales is None else task.scales.check(members)
     with hold_folder(out):
         settings = _settings(task)
@@ -215,7 +216,7 @@ def analyse_folder(task: AnalysisTask) -> Analysis:
             # At once: a call that is killed leaves a folder that the next one knows as ours.
             written = {"labelme_sha256": earlier.labelme, "documents_sha256": earlier.documents}
             write_json(out / FILE, sealed({"format": FORMAT, "settings": settings, **written}))
-            run = _Run(task, settings, method_of(task.predictor), earlier.documents)
+            run = _Run(task, settings, task.finder.method(), earlier.documents)
             return run.carry_out(members, tuple(warnings))
         except OSError as error:
             raise unwritable(out, error, "--out") from error
@@ -224,15 +225,11 @@ def analyse_folder(task: AnalysisTask) -> Analysis:
 def _settings(task: AnalysisTask) -> dict[str, Any]:
     """What makes an outline or a number another one."""
     choices = task.choices
-    # Earlier folders have neither.
+    # Earlier folders have none.
     line = {} if choices.line is None else {"line": list(choices.line)}
-    views = {} if task.predictor.views == 1 else {"views": task.predictor.views}
     return {
         **line,
-        **views,
-        "model": task.predictor.model.recipe.model,
-        "weights_sha256": task.predictor.weights_sha256,
-        "confidence": task.predictor.operating_point.confidence,
+        **task.finder.settings,
         "version": __version__,
         "min_diameter": None if choices.min_diameter is None else str(choices.min_diameter),
         "border": choices.border,
@@ -318,15 +315,14 @@ class _Run:
         """A row for each micrograph by its stem; what is large of it is in files by then."""
         task, rows = self._task, {}
         scales = (None if task.scales is None else task.scales.lookup(member) for member in members)
-        title = task.predictor.model.recipe.title
         # To other processes goes what one micrograph needs, and not what is known of all.
-        one = partial(_analyse_member, replace(task, images=(), scales=None, open_pool=open_processes), self._settings)
+        light = replace(task, images=(), members=None, scales=None, open_pool=open_processes)
+        one = partial(_analyse_member, light, self._settings)
+        title = f"analyse with {task.finder.title}"
         with (
             Workers(task.workers, open_pool=task.open_pool) as workers,
             closing(
-                workers.each(
-                    one, list(zip(members, scales, strict=True)), f"analyse with {title}", least_per_worker=_LEAST
-                )
+                workers.each(one, list(zip(members, scales, strict=True)), title, least_per_worker=_LEAST)
             ) as results,
         ):
             for member, (row, is_earlier) in zip(members, results, strict=True):
@@ -396,11 +392,11 @@ class _Run:
             sample,
             [self._state(name, outlines=False) for name in names],
             method=self._method,
-            filters=filter_sentences(self._task.predictor, self._task.choices),
+            filters=rule_sentences(self._task.finder.rules(self._task.choices), self._task.choices.border),
             border_weighted=self._task.choices.border == "weight",
             made=self._task.made,
             operator=self._task.operator,
-            classes=self._task.predictor.classes,
+            classes=self._task.finder.classes,
             further_warnings_in=IMAGES,
         )
         # The outlines of all would not fit into memory. Which micrographs are shown is known now: some are left out.
@@ -412,7 +408,7 @@ class _Run:
         method = self._method
         begun_by = method.begun_by
         entries = tuple(_Entry(self._out / STATE / f"{name}.json", name, method.confidence, begun_by) for name in names)
-        classes = self._task.predictor.classes
+        classes = self._task.finder.classes
         # LabelMe last: its files are known by their hashes, which are written next.
         for to in [name for name in reversed(ANNOTATIONS) if name in self._task.formats] if entries else ():
             convert(Source("predictions", entries, classes), self._out / to, to, classes=classes, overwrite=True)
@@ -473,14 +469,12 @@ def _analyse_member(
     path = task.out / STATE / f"{member.stem}.json"
     border_weighted = task.choices.border == "weight"
     try:
-        key = _key(member, scale, settings)
+        key = _key(member, scale, settings, task.finder)
         if read_key(path) == key and _has_pictures(task, member):
             return _row(read_state(path, outlines=False), member, border_weighted), True
-        analysed = analyse_micrograph(
-            member.image_path, task.predictor, task.choices, name=member.stem, nm_per_px=scale
-        )
+        analysed = analyse_micrograph(member.image_path, task.finder, task.choices, name=member.stem, nm_per_px=scale)
         if any(name in task.formats for name in PICTURES):
-            write_pictures(task.out, analysed, read_image(member.image_path), task.formats, task.predictor.classes)
+            write_pictures(task.out, analysed, read_image(member.image_path), task.formats, task.finder.classes)
         write_state(path, analysed, key)
         return _row(analysed, member, border_weighted), False
     except OSError:
@@ -497,13 +491,15 @@ def _analyse_member(
     return failed, False
 
 
-def _key(member: Member, scale: float | None, settings: Mapping[str, Any]) -> str:
+def _key(member: Member, scale: float | None, settings: Mapping[str, Any], finder: Finder) -> str:
     """What the analysis of a micrograph depends on."""
     try:
         file = sha256_file(member.image_path)
     except OSError:
         file = None  # whoever reads the image says why
-    return sha256_json({"file": file, "path": str(member.image_path), "scale": scale, **settings})
+    outlines = finder.key(member.stem)
+    further = {} if outlines is None else {"outlines": outlines}
+    return sha256_json({"file": file, "path": str(member.image_path), "scale": scale, **further, **settings})
 
 
 def _has_pictures(task: AnalysisTask, member: Member) -> bool:

@@ -39,9 +39,18 @@ def find_members(images: Sequence[Path], out: Path, sample_by: str | None = None
         UsageError: There is no image, ``out`` would be read the next time, or the rule is unknown.
         PreparationError: The rule does not fit all images.
     """
-    sources = find_images(images, out)
+    return members_of(find_images(images, out), images, sample_by)
+
+
+def members_of(sources: Sequence[Path], given: Sequence[Path], sample_by: str | None) -> list[Member]:
+    """The same of files that were found; ``given`` is what led to them.
+
+    Raises:
+        UsageError: The rule is unknown.
+        PreparationError: It does not fit all images.
+    """
     names = UniqueNames()
-    root = _root(images, sources)
+    root = _root(given, sources)
     found = assign_samples(sources, root, sample_by)
     if len(sources) == 1 and sample_by is None:
         found = {sources[0]: sources[0].stem}  # a folder's name says nothing of a single micrograph
@@ -53,6 +62,6 @@ def find_members(images: Sequence[Path], out: Path, sample_by: str | None = None
 
 def _root(given: Sequence[Path], sources: Sequence[Path]) -> Path:
     """The folder that was given, or the one that holds all that was."""
-    if len(given) == 1 and given[0].is_dir():
+    if len(given) == 1 and given[0].is_dir() and all(path.is_relative_to(given[0].absolute()) for path in sources):
         return given[0].absolute()
     return Path(os.path.commonpath([path.parent for path in sources]))

@@ -2,41 +2,25 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.images import Acquisition, ImageNotes, read_acquisition, read_with_notes
-from nanoseg_bench.inference.far import warn_of_pieces
 from nanoseg_bench.inference.tiles import AUTO, Tiles
 from nanoseg_bench.marks.detection import find_banners
-from nanoseg_bench.marks.mark import Mark
 from nanoseg_bench.measure.field import Field, find_field
 from nanoseg_bench.measure.length import Length
 from nanoseg_bench.measure.outlines import MeasuredOutlines, measure_outlines
 from nanoseg_bench.measure.particles import AT_BORDER, BETWEEN_REASONS, Decisions, Rules, judge_particles, reasons_of
 from nanoseg_bench.measure.scale import INFO_BAR, LINE, METADATA, SCALE_BAR, TYPED, FoundScale, find_scale
 from nanoseg_bench.measure.shape_names.namer import shipped_namer
+from nanoseg_bench.report.analysis.finder import Finder
 from nanoseg_bench.report.report_input import ReportedImage
-
-if TYPE_CHECKING:
-    # For types alone: who reads what was analysed, as the web page does, needs no torch.
-    from nanoseg_bench.inference.predictor import Predictor
 
 Border = Literal["weight", "exclude", "keep"]
 """One of ``formats.BORDERS``."""
-
-_CURVE_FROM = 0.25
-"""Confidence down to which outlines are kept for the curve of count and D50, where the one that is used is higher."""
-
-_EDGE_PX = 1
-"""Pixels of the canvas by which the field is taken smaller: what reaches beyond is cut. Outlines of networks often end
-before the border: of those of 98 cut particles of EMPS' validation images, 76 % touch it, and 92 % come within a pixel.
-The border weights are of the smaller field, so that sizes are not biased."""
 
 _SOURCES = {
     METADATA: "read from the file",
@@ -79,7 +63,7 @@ class AnalysedMicrograph:
     """What one micrograph gave.
 
     Attributes:
-        image: With its outlines, also those below the confidence, down to ``_CURVE_FROM``; a person's own come last.
+        image: With its outlines, also those below the confidence; a person's own come last.
         table: One row per outline.
         scale: How the scale was found; below the gate it is a proposal that was not used.
         warnings: Sentences that the user must see.
@@ -102,13 +86,13 @@ class AnalysedMicrograph:
 
 
 def analyse_micrograph(
-    path: Path, predictor: "Predictor", choices: Choices = Choices(), *, name: str = "", nm_per_px: float | None = None
+    path: Path, finder: Finder, choices: Choices = Choices(), *, name: str = "", nm_per_px: float | None = None
 ) -> AnalysedMicrograph:
     """Find the scale and the particles of a micrograph, and measure them.
 
     Args:
         path: The image.
-        predictor: The model; its operating point says from which confidence particles count.
+        finder: What outlines the particles.
         choices: Of the user.
         name: In the table; by default the stem of the file.
         nm_per_px: The scale of this micrograph as the user gives it, before that of ``choices``.
@@ -122,59 +106,41 @@ def analyse_micrograph(
     pixels, notes = read_with_notes(path)
     digest = sha256_file(path)
     height, width = pixels.shape[:2]
+    found = finder.find(pixels, path, name, choices)
+    given = nm_per_px if nm_per_px is not None else choices.nm_per_px
+    stated = found.nm_per_px if given is None and choices.bar_nm is None else None
     scale = find_scale(
         pixels,
         notes=notes,
-        nm_per_px=nm_per_px if nm_per_px is not None else choices.nm_per_px,
+        nm_per_px=given if stated is None else stated,
         bar_nm=choices.bar_nm,
         line=choices.line,
         read_text=choices.read_text,
     )
     used = scale.nm_per_px if scale.is_sure else None
-    instances, cut, marks = find_instances(pixels, predictor, choices, str(path))
-    shown = find_field(marks or find_banners(pixels), height, width)
-    field = shown.inset(max(round(_EDGE_PX * max(height, width) / predictor.model.recipe.canvas), 1))
+    shown = find_field(found.marks or find_banners(pixels), height, width)
     image = ReportedImage(
         name=name,
         path=path,
         sha256=digest,
         width=width,
         height=height,
-        instances=instances,
+        instances=found.instances,
         nm_per_px=used,
-        scale_source=scale_sentence(scale),
+        scale_source=scale_sentence(scale) if stated is None else "as it stands in the annotation",
         bottom=shown.bottom if shown.bottom < height else None,
         acquisition=choices.acquisition.or_else(read_acquisition(path)),
     )
-    found = AnalysedMicrograph(
+    analysed = AnalysedMicrograph(
         image=image,
         table=pd.DataFrame(),
         scale=scale,
-        warnings=(*scale_warnings(scale), *filter(None, [_warn_of_stack(notes), warn_of_pieces(cut, choices.tiles)])),
-        rules=_rules_of(predictor, choices),
+        warnings=(*scale_warnings(scale), *_warn_of_stack(notes), *found.warnings),
+        rules=finder.rules(choices),
         border=choices.border,
-        field=field,
+        field=shown.inset(finder.margin_px(height, width)),
     )
-    return judged(found)
-
-
-def find_instances(
-    pixels: NDArray[np.uint8], predictor: "Predictor", choices: Choices, name: str = ""
-) -> tuple[tuple[Instance, ...], int, tuple[Mark, ...]]:
-    """What the model outlines, down to the confidence that the curve of count and D50 begins at.
-
-    Returns:
-        The outlines; how many of those from the operating point on may be pieces of larger particles; and what is
-        written on the micrograph, unless marks are kept.
-    """
-    from nanoseg_bench.inference.predictor import Predictor
-
-    confidence = predictor.operating_point.confidence
-    lowest = min(confidence, _CURVE_FROM) if predictor.model.has_confidence else confidence
-    wider = Predictor(predictor.model, path=predictor.path, confidence=lowest)
-    found = wider.find_particles(pixels, keep_marks=choices.keep_marks, tiles=choices.tiles, name=name)
-    cut = sum(each.score is None or each.score >= confidence for each in found.cut)
-    return tuple(replace(each, origin="model") for each in found.instances), cut, found.marks
+    return judged(analysed)
 
 
 def judged(analysed: AnalysedMicrograph, **changes: Any) -> AnalysedMicrograph:
@@ -211,11 +177,6 @@ def keep_border(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(exclusion=pd.Series(cells, index=table.index, dtype="str"))
 
 
-def filter_sentences(predictor: "Predictor", choices: Choices) -> tuple[str, ...]:
-    """Which particles count, for the report."""
-    return rule_sentences(_rules_of(predictor, choices), choices.border)
-
-
 def rule_sentences(rules: Rules, border: Border) -> tuple[str, ...]:
     """Which particles count by rules, for the report."""
     of_border = {
@@ -250,16 +211,11 @@ def _read_from(scale: FoundScale) -> str:
     return f"{_SOURCES[scale.source]}{text}"
 
 
-def _warn_of_stack(notes: ImageNotes) -> str:
-    """What a user must be told of a file of several images; empty of a single one."""
+def _warn_of_stack(notes: ImageNotes) -> tuple[str, ...]:
+    """What a user must be told of a file of several images."""
     if not notes.alike:
-        return ""
+        return ()
     return (
         f"the file holds {notes.alike + 1} images of this size, and one of them was analysed, image {notes.page + 1} "
-        "of the file; save the others as files of their own"
+        "of the file; save the others as files of their own",
     )
-
-
-def _rules_of(predictor: "Predictor", choices: Choices) -> Rules:
-    confidence = predictor.operating_point.confidence if predictor.model.has_confidence else None
-    return Rules(confidence=confidence, min_diameter=choices.min_diameter, keep_marks=choices.keep_marks)

@@ -56,6 +56,10 @@ def facts_of(report: ReportInput) -> list[tuple[str, str]]:
     acquisitions = [image.acquisition for image in images]
     work = hand_work(report.particles)
     confidence = "" if method.confidence is None else f"{method.confidence:.3g} ({method.confidence_source})"
+    weights = changed = ""
+    if not method.annotated:
+        weights = method.weights_sha256 or "none: a method without weights"
+        changed = f"{counted(work.total, 'outline')}: a person {work.sentence}" if work.total else "no outline"
     rows = [
         ("Sample", report.sample),
         ("Operator", report.operator or _NOT_STATED),
@@ -75,14 +79,11 @@ def facts_of(report: ReportInput) -> list[tuple[str, str]]:
         rows.append(("Micrographs", f"{len(images)}, in a table of their own"))
     return [
         *rows,
-        ("Model", method.model),
-        ("SHA-256 of the weights", method.weights_sha256 or "none: a method without weights"),
+        ("Outlines" if method.annotated else "Model", method.model),
+        ("SHA-256 of the weights", weights),
         ("Confidence from", confidence),
         ("Which particles count", " ".join(report.filters)),
-        (
-            "Changed by hand",
-            f"{counted(work.total, 'outline')}: a person {work.sentence}" if work.total else "no outline",
-        ),
+        ("Changed by hand", changed),
         ("Software", ", ".join(f"{name} {version}" for name, version in method.versions.items())),
     ]
 

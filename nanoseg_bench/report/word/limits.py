@@ -39,12 +39,13 @@ def write_limits(page: Page) -> None:
         page.text(sentence, "List Bullet")
     for sentence in page.report.method.quality:
         page.text(sentence, "List Bullet")
-    page.text(
-        f"Where segmentation by such a network fails, as found or expected by its authors ({_PAPER}):",
-        keep_with_next=True,
-    )
-    for sentence in _OF_SEGMENTATION:
-        page.text(sentence, "List Bullet")
+    if not page.report.method.annotated:
+        page.text(
+            f"Where segmentation by such a network fails, as found or expected by its authors ({_PAPER}):",
+            keep_with_next=True,
+        )
+        for sentence in _OF_SEGMENTATION:
+            page.text(sentence, "List Bullet")
     page.text("Of any measurement in micrographs:", keep_with_next=True)
     for sentence in _OF_MEASURING:
         page.text(sentence, "List Bullet")
