@@ -1,10 +1,9 @@
-"""How a micrograph was taken: microscope, voltage and date, as the microscope wrote them into its file or beside it."""
+"""How a micrograph was taken: microscope, voltage and date, as the microscope wrote them into its file."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,10 +11,6 @@ if TYPE_CHECKING:
 
 _ZEISS, _FEI_SFEG, _FEI_HELIOS, _FEI_TITAN = 34118, 34680, 34682, 34683
 _MOST_KV = 3500.0  # no electron microscope has more
-
-_JEOL_LINE = re.compile(r"^\$+([A-Z]+_\w+)[ \t]+(\S.*?)[ \t]*$", re.MULTILINE)
-_JEOL_SUFFIXES = (".txt", ".TXT")
-_MOST_TEXT = 2**20  # bytes of a text beside an image; those of JEOL have a few thousand
 
 # What odd tags of other programs raise: no statement, and no reason to refuse the image.
 _ODD = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
@@ -63,7 +58,7 @@ def tiff_acquisition(page: "tifffile.TiffPage") -> Acquisition:
     )
     for read, source in readers:
         try:
-            found = found.or_else(_sourced(read(page), f"the file ({source})"))
+            found = found.or_else(sourced(read(page), f"the file ({source})"))
         except _ODD:
             continue
     return found
@@ -94,11 +89,11 @@ def em_acquisition(signal: Mapping[str, Any], source: str) -> Acquisition:
         return next((known[each] for each in named if each in known), None)
 
     found = Acquisition(
-        instrument=_text(of("microscope")),
-        voltage_kv=_kilovolts(of("beam_energy")),
-        taken=_joined(known.get("General.date"), known.get("General.time")),
+        instrument=one_line(of("microscope")),
+        voltage_kv=kilovolts(of("beam_energy")),
+        taken=joined_text(known.get("General.date"), known.get("General.time")),
     )
-    return _sourced(found, f"the file ({source})")
+    return sourced(found, f"the file ({source})")
 
 
 def _leaves(group: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
@@ -108,28 +103,6 @@ def _leaves(group: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, An
             yield from _leaves(value, f"{above}{name}.")
         else:
             yield f"{above}{name}", value
-
-
-def acquisition_beside(path: Path) -> Acquisition:
-    """What a JEOL microscope wrote into the text file that it puts beside an image: ``a.txt`` beside ``a.tif``."""
-    for suffix in _JEOL_SUFFIXES:
-        beside = path.with_suffix(suffix)
-        try:
-            if beside == path or beside.stat().st_size > _MOST_TEXT:
-                continue
-            # The operator's language, which nothing tells; names and numbers are ASCII.
-            stated = dict(_JEOL_LINE.findall(beside.read_text("ascii", errors="replace")))
-        except OSError:
-            continue
-        if not any(name.startswith("CM_") for name in stated):
-            continue
-        found = Acquisition(
-            instrument=_text(stated.get("CM_INSTRUMENT")),
-            voltage_kv=_kilovolts(stated.get("CM_ACCEL_VOLT")),
-            taken=_joined(stated.get("CM_DATE"), stated.get("CM_TIME")),
-        )
-        return _sourced(found, "the text file beside it (jeol)")
-    return Acquisition()
 
 
 def _fei(page: "tifffile.TiffPage") -> Acquisition:
@@ -142,9 +115,9 @@ def _fei(page: "tifffile.TiffPage") -> Acquisition:
         # A dual beam writes both; [Beam] Beam=EBeam says which of them it was.
         own = sections.get(str(beam.get("Beam") or "EBeam"), {})
         return Acquisition(
-            instrument=_text(sections.get("System", {}).get("SystemType")),
-            voltage_kv=_kilovolts(own.get("HV", beam.get("HV")), factor=1e-3),
-            taken=_joined(user.get("Date"), user.get("Time")),
+            instrument=one_line(sections.get("System", {}).get("SystemType")),
+            voltage_kv=kilovolts(own.get("HV", beam.get("HV")), factor=1e-3),
+            taken=joined_text(user.get("Date"), user.get("Time")),
         )
     return Acquisition()
 
@@ -161,9 +134,9 @@ def _fei_xml(page: "tifffile.TiffPage") -> Acquisition:
         return match[1] if match else ""
 
     return Acquisition(
-        instrument=_text(of("InstrumentModel") or of("InstrumentClass")),
-        voltage_kv=_kilovolts(of("AccelerationVoltage"), factor=1e-3),
-        taken=_text(of("AcquisitionDatetime")),
+        instrument=one_line(of("InstrumentModel") or of("InstrumentClass")),
+        voltage_kv=kilovolts(of("AccelerationVoltage"), factor=1e-3),
+        taken=one_line(of("AcquisitionDatetime")),
     )
 
 
@@ -175,19 +148,19 @@ def _zeiss(page: "tifffile.TiffPage") -> Acquisition:
 
     def of(name: str) -> str:
         stated: tuple[Any, ...] = values.get(name, ("",))
-        return _joined(*stated[1:])
+        return joined_text(*stated[1:])
 
     tension: tuple[Any, ...] = values.get("ap_actualkv", ())
     voltage = tension[1] if len(tension) > 2 and tension[2] == "kV" else None
     serial = of("sv_serial_number")
     return Acquisition(
         instrument=f"Zeiss, serial number {serial}" if serial else "",
-        voltage_kv=_kilovolts(voltage),
-        taken=_joined(of("ap_date"), of("ap_time")),
+        voltage_kv=kilovolts(voltage),
+        taken=joined_text(of("ap_date"), of("ap_time")),
     )
 
 
-def _sourced(found: Acquisition, source: str) -> Acquisition:
+def sourced(found: Acquisition, source: str) -> Acquisition:
     """The same, with where everything that is said was read."""
     stated = {"instrument": found.instrument, "voltage_kv": found.voltage_kv, "taken": found.taken}
     return Acquisition(
@@ -198,7 +171,7 @@ def _sourced(found: Acquisition, source: str) -> Acquisition:
     )
 
 
-def _kilovolts(value: Any, factor: float = 1.0) -> float | None:
+def kilovolts(value: Any, factor: float = 1.0) -> float | None:
     """A voltage that a microscope can have; None otherwise, as where it is switched off."""
     try:
         voltage = float(value) * factor
@@ -207,10 +180,11 @@ def _kilovolts(value: Any, factor: float = 1.0) -> float | None:
     return float(f"{voltage:.6g}") if 0 < voltage <= _MOST_KV else None
 
 
-def _text(value: Any) -> str:
+def one_line(value: Any) -> str:
     """One line; empty for None."""
     return "" if value is None else " ".join(str(value).replace("\0", " ").split())
 
 
-def _joined(*values: Any) -> str:
-    return " ".join(filter(None, map(_text, values)))
+def joined_text(*values: Any) -> str:
+    """Several values in one line."""
+    return " ".join(filter(None, map(one_line, values)))

@@ -41,6 +41,11 @@ class ImageNotes:
     invisible: bool = False
     alike: int = 0
 
+    @property
+    def states_scale(self) -> bool:
+        """Whether the file says something of the extent of its pixels, understood or not."""
+        return (self.nm_per_px, self.uneven_nm, self.unknown_unit) != (None, None, None)
+
     def with_scale(self, scale: Scale | None) -> "ImageNotes":
         """The same, with what the file states about the extent of its pixels."""
         if scale is None:

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoseg_bench.images.acquisition import Acquisition, acquisition_beside
+from nanoseg_bench.images.acquisition import Acquisition
 from nanoseg_bench.images.em import EM_SUFFIXES, em_size, read_em, read_em_acquisition, read_em_scale
 from nanoseg_bench.images.errors import image_errors
 from nanoseg_bench.images.notes import ImageNotes
 from nanoseg_bench.images.raster_formats import raster_orientation, raster_size, read_raster, read_raster_stream
 from nanoseg_bench.images.scale import Scale
+from nanoseg_bench.images.sidecars import read_sidecar
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", *EM_SUFFIXES)
 """What a micrograph's file name ends with, in lower case."""
@@ -49,13 +50,20 @@ def read_with_notes(path: Path) -> tuple[NDArray[np.uint8], ImageNotes]:
         ImageError: The file is missing, truncated, no image, or too large.
     """
     with image_errors(path):
-        if _is_em(path):
-            return read_em(path)
-        if _is_tiff(path):
-            from nanoseg_bench.images.tiff import read_tiff
+        pixels, notes = _read(path)
+    if notes.states_scale:
+        return pixels, notes
+    return pixels, notes.with_scale(_scale_beside(path, pixels.shape[1]))
 
-            return read_tiff(path)
-        return read_raster(path)
+
+def _read(path: Path) -> tuple[NDArray[np.uint8], ImageNotes]:
+    if _is_em(path):
+        return read_em(path)
+    if _is_tiff(path):
+        from nanoseg_bench.images.tiff import read_tiff
+
+        return read_tiff(path)
+    return read_raster(path)
 
 
 def read_image_bytes(data: bytes, path: Path) -> NDArray[np.uint8]:
@@ -105,29 +113,31 @@ def image_orientation(path: Path) -> int:
 
 
 def read_scale(path: Path) -> Scale | None:
-    """The extent of a pixel that the file itself states, None where it states none; the pixels are not decoded.
+    """The extent of a pixel that the file states, or the text that a microscope put beside it; None where none does.
 
-    ImageJ, FEI/Thermo, Zeiss, OME, Olympus SIS and TVIPS TIFFs, and the axes of DM3, DM4 and EMD files. A print
-    resolution (dpi) is no scale.
+    ImageJ, FEI/Thermo, Zeiss, OME, Olympus SIS and TVIPS TIFFs, and the axes of DM3, DM4 and EMD files; texts of JEOL,
+    Hitachi and TESCAN, where the image has the width that they state. A print resolution (dpi) is no scale. The pixels
+    are not decoded.
 
     Raises:
         ImageError: The file is missing, no image, or too large.
     """
     with image_errors(path):
+        found = None
         if _is_em(path):
-            return read_em_scale(path)
-        if _is_tiff(path):
+            found = read_em_scale(path)
+        elif _is_tiff(path):
             from nanoseg_bench.images.tiff import read_tiff_scale
 
-            return read_tiff_scale(path)
-        raster_size(path)
-        return None
+            found = read_tiff_scale(path)
+        return found or _scale_beside(path, image_size(path)[0])
 
 
 def read_acquisition(path: Path) -> Acquisition:
-    """How a micrograph was taken, as far as its file says, or the text file that a JEOL microscope puts beside it.
+    """How a micrograph was taken, as far as its file says, or the text that a microscope put beside it.
 
-    FEI (Thermo Fisher) and Zeiss TIFFs, DM3, DM4 and EMD files; all others say nothing. No pixel is decoded.
+    FEI (Thermo Fisher) and Zeiss TIFFs, DM3, DM4 and EMD files, texts of JEOL, Hitachi and TESCAN; all others say
+    nothing. No pixel is decoded.
 
     Raises:
         ImageError: The file is missing, no image, or too large.
@@ -140,7 +150,13 @@ def read_acquisition(path: Path) -> Acquisition:
             from nanoseg_bench.images.tiff import read_tiff_acquisition
 
             found = read_tiff_acquisition(path)
-        return found.or_else(acquisition_beside(path))
+        beside = read_sidecar(path)
+        return found if beside is None else found.or_else(beside.acquisition)
+
+
+def _scale_beside(path: Path, width: int) -> Scale | None:
+    beside = read_sidecar(path)
+    return None if beside is None else beside.scale_at(width)
 
 
 def _is_em(path: Path) -> bool:

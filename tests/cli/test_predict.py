@@ -274,7 +274,10 @@ def test_corrected_outlines_are_not_written_over(images, weights, tmp_path, caps
     for to in ("labelme", "coco"):
         assert predict(images, weights, out, "--to", to, "--overwrite", "missing") == 2
         message = capsys.readouterr().err
-        assert "1 file changed since this command wrote them, such as deep.json" in message and "--annotated --out" in message
+        assert (
+            "1 file changed since this command wrote them, such as deep.json" in message
+            and "--annotated --out" in message
+        )
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
     # Outside of it, they are safe.
     (out / "labelme").rename(tmp_path / "corrected")

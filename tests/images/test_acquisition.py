@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
 
 from nanoseg_bench.images import Acquisition, read_acquisition
 
@@ -22,10 +21,6 @@ FEI_XML = (
 ZEISS = (
     "0\r\n0\r\nAP_ACTUALKV\r\nEHT = {kv}\r\nAP_WD\r\nWD = 5.6 mm\r\nAP_DATE\r\nDate :22 Jan 2026\r\nAP_TIME\r\n"
     "Time :21:48:36\r\nSV_SERIAL_NUMBER\r\nSerial No. = Sigma 300-8211\r\n"
-)
-JEOL = (
-    "$CM_FORMAT JEOL/SEM\r\n$CM_VERSION 1.0\r\n$CM_COMMENT  \r\n$CM_DATE 2019/03/12\r\n$CM_TIME 10:21:55\r\n"
-    "$CM_OPERATOR B\xfcrger\r\n$CM_INSTRUMENT JSM-7800F\r\n$CM_ACCEL_VOLT 15.00\r\n$$SM_MICRON_BAR 180\r\n"
 )
 
 
@@ -72,23 +67,6 @@ def test_zeiss(taken, text, kv):
     found = taken((34118, ZEISS.format(kv=text)))
     stated = {"instrument": "Zeiss, serial number Sigma 300-8211", "taken": "22 Jan 2026 21:48:36"}
     assert found == sourced("the file (zeiss)", **stated, **({} if kv is None else {"voltage_kv": kv}))
-
-
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp"])
-def test_jeol_writes_a_text_beside_the_image(tmp_path, suffix):
-    path = tmp_path / f"S 1{suffix}"
-    Image.fromarray(PIXELS).save(path)
-    assert read_acquisition(path) == Acquisition()
-    path.with_suffix(".txt").write_bytes(JEOL.encode("latin-1"))
-    stated = {"instrument": "JSM-7800F", "voltage_kv": 15.0, "taken": "2019/03/12 10:21:55"}
-    assert read_acquisition(path) == sourced("the text file beside it (jeol)", **stated)
-
-
-@pytest.mark.parametrize("text", [b"", b"my notes on sample $5\n$CM is a word\n", b"\xff\xfe\x00", b"$SM_WD 8\n"])
-def test_other_texts_beside_an_image_say_nothing(tmp_path, text):
-    Image.fromarray(PIXELS).save(tmp_path / "a.png")
-    (tmp_path / "a.txt").write_bytes(text)
-    assert read_acquisition(tmp_path / "a.png") == Acquisition()
 
 
 @pytest.mark.parametrize("code", [34118, 34680, 34682, 34683])
