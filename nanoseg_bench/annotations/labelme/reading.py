@@ -350,7 +350,7 @@ def _read_instances(shapes: list[Any], height: int, width: int, *, scored: bool 
         if not isinstance(shape, dict) or not isinstance(shape.get("label"), str) or not shape["label"].strip():
             faults.append(f"shape {number} has no label; name its class in LabelMe")
             continue
-        label, kind, group_id = own_label(shape["label"]), shape.get("shape_type"), shape.get("group_id")
+        label, kind, group_id = own_label(shape["label"].strip()), shape.get("shape_type"), shape.get("group_id")
         if kind in WITHOUT_AREA:
             without_area[kind] += 1
             continue
