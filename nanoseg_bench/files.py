@@ -145,10 +145,13 @@ def visible_files(folder: Path, suffixes: str | tuple[str, ...] = "", but: Path 
     Args:
         folder: Where to look.
         suffixes: Endings that are wanted, in lower case; all by default.
-        but: A folder below it that is left out.
+        but: A folder that is left out where it lies below, however it is spelt.
     """
+    left_out = but and os.path.realpath(but)
     for top, inner, names in os.walk(folder):
-        inner[:] = sorted(name for name in inner if not name.startswith(".") and Path(top, name) != but)
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
+        if left_out:
+            inner[:] = [name for name in inner if os.path.realpath(os.path.join(top, name)) != left_out]  # noqa: PTH118
         for name in sorted(names):
             if not name.startswith(".") and name.lower().endswith(suffixes):
                 yield Path(top, name)

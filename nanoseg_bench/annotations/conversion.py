@@ -136,9 +136,10 @@ def _check(to: str, on_error: str, destination: Path, overwrite: bool) -> None:
 
 
 def _check_sources_stay(source: Source, destination: Path) -> None:
-    inside = f"{os.path.realpath(destination)}{os.sep}"
-    # Texts, not Paths: there may be ten thousand.
-    lost = next((entry.path for entry in source.entries if os.path.abspath(entry.path).startswith(inside)), None)  # noqa: PTH100
+    inside = Path(os.path.realpath(destination))
+    # Links are followed once for each folder: there may be ten thousand files.
+    folders = {entry.path.parent: entry.path for entry in source.entries}
+    lost = next((path for each, path in folders.items() if Path(os.path.realpath(each)).is_relative_to(inside)), None)
     if lost is not None:
         raise UsageError(f"{destination}: holds {lost.name}, which is to be converted; choose another folder")
 

@@ -17,7 +17,7 @@ from nanoseg_bench.annotations.registry import get_format
 from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.annotations.tally import Tally
 from nanoseg_bench.annotations.writer import Encoded, WriteOptions, Writer
-from nanoseg_bench.errors import AnnotationError, NanosegError
+from nanoseg_bench.errors import NanosegError
 from nanoseg_bench.images import Scale, read_scale
 from nanoseg_bench.wording import counted
 
@@ -103,18 +103,11 @@ def convert_image(task: ConversionTask, item: tuple[MicrographRef, str]) -> Conv
     ref, stem = item
     labels: Counter[str] = Counter()
     try:
-        micrograph = _read(ref)
+        micrograph = ref.read()
         labels.update(each.label for each in micrograph.instances if each.label is not None and not each.ignored)
         return _convert(task, ref, stem, micrograph, labels)
     except NanosegError as error:
         return Problem(ref.name, ref.path, error, frozenset(labels))
-
-
-def _read(ref: MicrographRef) -> Micrograph:
-    try:
-        return ref.read()
-    except OSError as error:
-        raise AnnotationError(f"{ref.path}: cannot be read ({error.strerror or error}); check its rights") from error
 
 
 def _convert(

@@ -72,7 +72,7 @@ def first_wrong_point(points: Any) -> str:
 
 
 def first_wrong_number(name: str, numbers: Sequence[Any]) -> str:
-    """``x is nan at 3``: the first value that is no coordinate, and its place from 1; empty where there is none."""
+    """``value 3 of x is nan``: the first that is no coordinate, and its place from 1; empty where there is none."""
     for number, value in enumerate(numbers, start=1):
         if not is_coordinate(value):
             return f"value {number} of {name} is {_shown(value)}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nanoseg_bench.apart import require_apart
 from nanoseg_bench.cli.executor_options import add_executor, add_workers, open_cluster, pool_of
+from nanoseg_bench.cli.mask_flags import mask_options_of
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.set_summary import show_set
 from nanoseg_bench.cli.sets import is_set, short_name
@@ -302,6 +303,8 @@ def _check(arguments: argparse.Namespace) -> None:
         load_card(arguments.dataset)  # a misspelt name is reported before anything is asked of it
         if arguments.source is None:
             raise UsageError(f"--dataset {arguments.dataset}: say with --source DIR where it lies")
+    if own is None and (given := mask_options_of(arguments, None).given):
+        raise UsageError(f"{', '.join(given)}: goes with your own annotations")
     if arguments.source_format != "auto" and arguments.annotations is None:
         raise UsageError(f"--from {arguments.source_format}: goes with FOLDER or --annotations PATH")
 

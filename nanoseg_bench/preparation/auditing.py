@@ -25,9 +25,11 @@ from nanoseg_bench.preparation.prepared_set import (
     AUDIT_FILE,
     AUDIT_PAGE,
     AUDITED_COLUMNS,
+    PREVIEW,
     PreparedImage,
     PreparedSet,
 )
+from nanoseg_bench.preparation.preview import write_preview
 from nanoseg_bench.preparation.set_statistics import split_statistics
 from nanoseg_bench.preparation.shards import damaged_shard
 from nanoseg_bench.preparation.shared_sources import find_shared_sources
@@ -83,7 +85,7 @@ def make_audit(
 def audit_set(
     prepared: PreparedSet, reviewed: Sequence[ReviewedPair], workers: int, open_pool: OpenPool = open_processes
 ) -> dict[str, Any]:
-    """Audit a set anew and write ``split_audit.json`` and ``split_audit.html`` into it.
+    """Audit a set anew: write ``split_audit.json``, ``split_audit.html``, and the preview anew where there is one.
 
     The images are compared on their canvases. On canvases below 640 px that is less than ``prepare`` saw, so the pairs
     of an earlier audit of the same content stay in, and so does what a person has reviewed.
@@ -141,6 +143,8 @@ def _audit(
     )
     write_audit(prepared.root / AUDIT_FILE, document)
     write_audit_page(prepared, document, prepared.root / AUDIT_PAGE)
+    if not faults and (prepared.root / PREVIEW).is_file():  # it shows the audit, too
+        write_preview(prepared, prepared.root / PREVIEW)
     return document
 
 

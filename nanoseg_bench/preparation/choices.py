@@ -9,6 +9,8 @@ from nanoseg_bench.preparation.set_names import NANOSYNTH, slug
 
 OVERWRITE = ("never", "missing", "always")
 
+# How annotations are read; of a dataset, its card says it.
+_READING = ("image_folder", "label_attribute", "iscrowd", "drop_duplicates")
 # In smaller tiles, seams cut nearly everything.
 _LEAST = {"images": 1, "size": 32, "tile": 64, "workers": 1, "seed": 0}
 
@@ -30,7 +32,7 @@ def check_choices(given: Mapping[str, Any], *, own: bool, rendered: bool) -> Non
         ("easy", rendered, f"the dataset {NANOSYNTH} only"),
         ("classes", own, "your own annotations; a dataset's classes stand in its card"),
         ("keep_split", own, "your own annotations; a dataset with a card keeps its split, unless another is given"),
-        ("tile", own, "your own annotations"),
+        *((name, own, "your own annotations") for name in ("tile", *_READING)),
     ):
         if name in chosen and not fits:
             raise UsageError(f"{_spelt(name, chosen[name])}: goes with {partner}")

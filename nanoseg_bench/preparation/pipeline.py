@@ -117,9 +117,9 @@ def prepare(
                 f"passed over as no annotations: {shortened(passed_over)}"
                 + (f"; {len(report.blank)} of one grey value, and nothing is drawn on them" if report.blank else "")
             )
-        left_out = {problem.name for problem in report.problems}
+        left_out = {problem.name for problem in report.problems}.union(report.blank)
         left_out |= {whole_name(entry) for entry in entries if entry.name in left_out}
-        config = _narrow_assignment(config, left_out.union(report.blank), main)
+        config = _narrow_assignment(config, left_out, main)
         pairs = reader.compare({**main, **aside[OOD], **aside[HRTEM]})
         plan = make_plan(
             main,

@@ -89,7 +89,7 @@ def prepare_micrographs(
         size: Side of the square canvas in pixels.
         tile: Larger micrographs of the user are cut into tiles of about so many pixels, which are learnt and judged one
             by one; joins the name.
-        augment_to: Training images in all, copies included; by default 5.861 per original.
+        augment_to: Images in all, copies included; by default 5.861 per original.
         augment_copies: Instead, exactly so many copies per training image.
         ignore_banners: Information bars that nobody labelled become ignore regions.
         preview: Write ``preview.html`` too: contact sheets and statistics.
@@ -119,6 +119,7 @@ def prepare_micrographs(
         "source": source,
         "name": name,
         "out": _path(out),
+        "image_folder": image_folder,
         "classes": classes,
         "images": images,
         "easy": easy,

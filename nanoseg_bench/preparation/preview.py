@@ -163,7 +163,10 @@ def _charts(statistics: Sequence[SplitStatistics]) -> dict[str, Markup]:
     splits = ", ".join(each.split for each in statistics)
     with chart_style():
         figures = {
-            "pixels": (size_chart(statistics, _pixels, "px of the original"), f"Diameters in pixels in {splits}"),
+            "pixels": (
+                size_chart([(each.split, each.diameters_px) for each in statistics], "px of the original"),
+                f"Diameters in pixels in {splits}",
+            ),
             "particles": (
                 count_chart([(each.split, each.particles_per_image) for each in statistics], "particles per image",
                             "% of the split's images"),
@@ -176,16 +179,11 @@ def _charts(statistics: Sequence[SplitStatistics]) -> dict[str, Markup]:
             ),
         }  # fmt: skip
         if any(len(each.diameters_nm) for each in statistics):
-            figures["nanometres"] = (size_chart(statistics, _nanometres, "nm"), f"Diameters in nanometres in {splits}")
+            figures["nanometres"] = (
+                size_chart([(each.split, each.diameters_nm) for each in statistics], "nm"),
+                f"Diameters in nanometres in {splits}",
+            )
         return {name: svg(figure, f"chart-{name}", description) for name, (figure, description) in figures.items()}
-
-
-def _pixels(statistics: SplitStatistics) -> NDArray[np.float64]:
-    return statistics.diameters_px
-
-
-def _nanometres(statistics: SplitStatistics) -> NDArray[np.float64]:
-    return statistics.diameters_nm
 
 
 def _group_sizes(statistics: SplitStatistics) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
 Their texts are in English only: matplotlib has no glyphs for the class names of the world, which the page itself draws.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,6 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from nanoseg_bench.drawing.charts import blank_chart, log_axis
-from nanoseg_bench.preparation.set_statistics import SplitStatistics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,11 +32,9 @@ _SIZE_BINS = 28
 _MAX_SINGLE_COUNTS = 10
 
 
-def size_chart(
-    statistics: Sequence[SplitStatistics], diameters: Callable[[SplitStatistics], NDArray[np.float64]], unit: str
-) -> Figure:
+def size_chart(samples: Sequence[tuple[str, NDArray[np.float64]]], unit: str) -> Figure:
     """Steps: distribution of the equivalent diameter in each split, on a logarithmic axis."""
-    samples = [(each.split, values) for each in statistics if len(values := diameters(each))]
+    samples = [(split, values) for split, values in samples if len(values)]
     figure, axes = blank_chart(_WIDTH, 3.0)
     if samples:
         edges = _size_edges(

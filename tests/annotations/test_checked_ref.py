@@ -82,10 +82,11 @@ def test_of_two_labels_nobody_knows_which_is_meant(read, disc):
 def test_a_stray_shape_costs_itself_only_where_that_is_asked_for(labelme_file):
     good = [polygon("cube", (x, 5), (x + 4, 5), (x + 4, 9)) for x in range(0, 50, 6)]
     stray = [polygon("cube", (1, 1), (2, 2)), polygon("rod", (1, float("nan")), (2, 2), (3, 9))]
-    entry = LabelmeRef("a", labelme_file([*good, *stray]))
+    entry = LabelmeRef("specimen-1/a", labelme_file([*good, *stray]))
     with pytest.raises(FaultyShapesError, match="2 faults"):
         CheckedRef(entry).read()
     micrograph = CheckedRef(entry, skip_faulty=True).read()
+    assert micrograph.name == "specimen-1/a"  # source groups, splits and scales are found by it
     assert len(micrograph.instances) == len(good) == 9
     assert [fault.split(":")[0] for fault in micrograph.tally.faulty] == ["shape 10 ('cube')", "shape 11 ('rod')"]
     assert "point 1 is [1, nan]" in micrograph.tally.faulty[1]

@@ -285,6 +285,9 @@ def test_earlier_output_is_replaced_only_when_asked_for(folder, tmp_path):
     (tmp_path / REPORT_FILE).write_text("{}")
     with pytest.raises(UsageError, match="which is to be converted"):
         convert(source, tmp_path, "yolo", overwrite=True, workers=1)
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(UsageError, match="which is to be converted"):
+        convert(open_labelme(tmp_path / "link" / folder.name), tmp_path, "yolo", overwrite=True, workers=1)
     assert (folder / "a.json").is_file() and (tmp_path / "thesis" / "chapter.txt").read_text() == "mine"
 
 

@@ -53,7 +53,7 @@ def findings(prepared, name):
 
 def test_a_shared_field_fails_the_audit_until_a_person_has_looked(leaky, tmp_path, capsys, monkeypatch):
     folder, source = leaky
-    assert prepare(folder, tmp_path / "set", "--split-file", folder / "split.csv") == 1
+    assert prepare(folder, tmp_path / "set", "--split-file", folder / "split.csv", "--preview") == 1
     shown = capsys.readouterr().out
     assert "overlapping-fields failed with 1 finding" in shown
     assert "leak-free" not in shown
@@ -75,9 +75,11 @@ def test_a_shared_field_fails_the_audit_until_a_person_has_looked(leaky, tmp_pat
     assert before != (prepared.root / "split_audit.json").read_text()
     looked = tmp_path / "looked.csv"
     unreviewed = (prepared.root / "split_audit.json").read_bytes()
+    assert "The audit failed" in (prepared.root / "preview.html").read_text(encoding="utf-8")
     looked.write_text(f"first,second,note\ncrop,{source},a planted pair that this test calls unrelated\n")
     assert main(["audit", str(prepared.root), "--reviewed", str(looked), "--workers", "1"]) == 0
     prepared.require_audit()
+    assert "The audit passed" in (prepared.root / "preview.html").read_text(encoding="utf-8")
     assert main(["audit", str(prepared.root), "--workers", "1"]) == 0, "what was reviewed stays reviewed"
     (prepared.root / "split_audit.json").write_bytes(unreviewed)
     assert prepare(folder, tmp_path / "set", "--split-file", folder / "split.csv", "--reviewed", looked) == 0

@@ -182,9 +182,13 @@ def test_usage(own, tmp_path, capsys, arguments, message):
     assert message in capsys.readouterr().err and not (tmp_path / "set").exists()
 
 
-def test_only_of_the_users_own(tmp_path, capsys):
-    assert main(["prepare", "--dataset", "nanosynth", "--tile", "300", "--out", str(tmp_path / "set")]) == 2
-    assert "--tile 300: goes with your own annotations" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "option", ["--tile 300", "--iscrowd particle", "--drop-duplicates", "--label-attribute kind", "--min-area 5"]
+)
+def test_only_of_the_users_own(tmp_path, capsys, option):
+    assert main(["prepare", "--dataset", "nanosynth", *option.split(), "--out", str(tmp_path / "set")]) == 2
+    named = option.removesuffix(" 5")
+    assert f"{named}: goes with your own annotations" in capsys.readouterr().err
 
 
 def test_a_split_may_name_a_micrograph_that_is_left_out(own, tmp_path):
@@ -197,3 +201,6 @@ def test_a_split_may_name_a_micrograph_that_is_left_out(own, tmp_path):
     assert prepare(own, tmp_path / "set", "--tile", SIDE, *more) == 0
     split = {image.micrograph.split("~")[0]: image.split for image in PreparedSet(tmp_path / "set").all_images}
     assert split == {"small_a": "train", "f0_a": "train", "f2_a": "test"}
+    annotate(own, "f1_a", 1, squares=[])
+    Image.new("L", (WIDTH, HEIGHT)).save(own / "f1_a.png")  # all of its tiles are blank
+    assert prepare(own, tmp_path / "set", "--tile", SIDE, *more) == 0, "the same set"

@@ -348,7 +348,7 @@ def test_statistics(folder):
 
 def test_size_chart_adds_up_and_holds_every_particle(folder):
     statistics = split_statistics(PreparedSet(folder))
-    (axes,) = size_chart(statistics, lambda each: each.diameters_px, "px").axes
+    (axes,) = size_chart([(each.split, each.diameters_px) for each in statistics], "px").axes
     assert len(axes.patches) == len(statistics)
     low, high = axes.get_xlim()
     for patch, each in zip(axes.patches, statistics, strict=True):

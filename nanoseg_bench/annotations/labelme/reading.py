@@ -14,7 +14,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -66,7 +66,7 @@ class LabelmeRef:
 
     def read(self) -> Micrograph:
         """Read the JSON and its image's size; see ``read_labelme``."""
-        return replace(_read_or_extract(self.path, self.extract_to), name=self.name)
+        return _read_or_extract(self.path, self.extract_to, self.name)
 
 
 def open_labelme(folder: Path, extract_to: Path | None = None) -> Source:
@@ -99,19 +99,20 @@ def open_labelme(folder: Path, extract_to: Path | None = None) -> Source:
     return Source("labelme", tuple(entries), unannotated=_unannotated(folder, documents, images))
 
 
-def read_labelme(path: Path, image: Path | None = None) -> Micrograph:
+def read_labelme(path: Path, image: Path | None = None, name: str = "") -> Micrograph:
     """Read one LabelMe JSON, of any release, with its image's size.
 
     Shapes of the same label and ``group_id`` are one Instance of several parts. Lines and points have no area; they
     are left out, and counted in ``notes``. The flag ``crowd`` of a shape marks COCO's crowd region, the flag
     ``on_mark`` a prediction on lettering: an ignore region, until a person clears the flag. ``__ignore__`` is an
-    ignore region and ``_background_`` none of the particles, as in LabelMe's own exporters. The Micrograph's name is
-    the file's name without suffix. Scores of predictions are not read: truth has none.
+    ignore region and ``_background_`` none of the particles, as in LabelMe's own exporters. Scores of predictions are
+    not read: truth has none.
 
     Args:
         path: The JSON file.
         image: Its image, where that is known. Else it is looked for in the folder of the JSON: by ``imagePath``, then
             by its file name alone, then by the JSON's own name with an image suffix.
+        name: Of the Micrograph; the file's name without suffix by default.
 
     Raises:
         NotAnAnnotationError: The file is JSON of something else.
@@ -128,7 +129,7 @@ def read_labelme(path: Path, image: Path | None = None) -> Micrograph:
     read = _read_instances(document["shapes"], height, width)
     instances, background = without_background(read.instances)
     micrograph = Micrograph(
-        name=path.stem,
+        name=name or path.stem,
         image_path=image_path,
         width=width,
         height=height,
@@ -349,7 +350,7 @@ def _read_instances(shapes: list[Any], height: int, width: int, *, scored: bool 
         if not isinstance(shape, dict) or not isinstance(shape.get("label"), str) or not shape["label"].strip():
             faults.append(f"shape {number} has no label; name its class in LabelMe")
             continue
-        label, kind, group_id = own_label(shape["label"]), shape.get("shape_type"), shape.get("group_id")
+        label, kind, group_id = own_label(shape["label"].strip()), shape.get("shape_type"), shape.get("group_id")
         if kind in WITHOUT_AREA:
             without_area[kind] += 1
             continue
@@ -421,14 +422,14 @@ def _merge(regions: Sequence[Polygon | Rle], height: int, width: int) -> tuple[P
     return mask_to_rle(np.logical_or.reduce(masks))
 
 
-def _read_or_extract(path: Path, extract_to: Path | None) -> Micrograph:
+def _read_or_extract(path: Path, extract_to: Path | None, name: str) -> Micrograph:
     try:
-        return read_labelme(path)
+        return read_labelme(path, name=name)
     except MissingImageError:
         if extract_to is None or embedded_image(path) is None:
             raise
     # Not looked for: in that folder, what ``imagePath`` names may be the image of another JSON.
-    return read_labelme(path, extract_embedded_image(path, extract_to))
+    return read_labelme(path, extract_embedded_image(path, extract_to), name)
 
 
 def _visible_files(folder: Path) -> tuple[list[str], list[str]]:

@@ -102,6 +102,9 @@ def mask_options(
         raise UsageError(f"--threshold {threshold:g}: the least value of a particle lies above 0, e.g. 128")
     if min_area < 1:
         raise UsageError(f"--min-area {min_area}: give at least 1 px")
+    label = label and label.strip()
+    if label == "" and kind != "classes":
+        raise UsageError("--label: is empty; give the class of the particles")
     options = MaskOptions(
         "binary" if threshold is not None or invert else kind, threshold, invert, connectivity, min_area, anchor, label
     )

@@ -62,8 +62,7 @@ def find_mask_pairs(folder: Path, mask_folder: Path | None = None) -> list[MaskP
     if mask_folder is None:
         images, masks = _in_one_folder(folder)
     else:
-        inside = mask_folder if mask_folder.is_relative_to(image_folder) else None
-        images = _by_name(visible_files(image_folder, IMAGE_SUFFIXES, inside), image_folder)
+        images = _by_name(visible_files(image_folder, IMAGE_SUFFIXES, mask_folder), image_folder)
         masks = _matched(_by_name(visible_files(mask_folder, _MASK_SUFFIXES), mask_folder), images)
     if not masks:
         raise NoAnnotationsError(

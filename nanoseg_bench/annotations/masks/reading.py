@@ -28,7 +28,7 @@ _TAKEN_FOR = {
 _LOG = logging.getLogger(__name__)
 
 
-def read_instance_map(path: Path, label: str | None, *, colours: bool = False) -> list[Instance]:
+def read_instance_map(path: Path, label: str | None) -> list[Instance]:
     """Read an instance map: PNG or TIFF of 1 to 64 bits, or a palette image (the index counts).
 
     Every value but 0 is one particle, in several parts where its pixels do not hang together.
@@ -36,7 +36,6 @@ def read_instance_map(path: Path, label: str | None, *, colours: bool = False) -
     Args:
         path: The map.
         label: Class name of its particles; None where the classes are not known.
-        colours: Take every colour but black for one particle.
 
     Returns:
         Masks in the order of their values.
@@ -45,7 +44,7 @@ def read_instance_map(path: Path, label: str | None, *, colours: bool = False) -
         ImageError: The file is missing or truncated.
         AnnotationError: The image has different channels, fractions or negative values.
     """
-    return values_to_instances(read_mask_values(path, colours=colours), label)
+    return values_to_instances(read_mask_values(path), label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +148,8 @@ def _read_labels(path: Path) -> Mapping[str, tuple[tuple[int, str], ...]]:
             if not set(LABELS_COLUMNS) <= set(reader.fieldnames or ()):
                 return {}
             for row in reader:
-                value, label = int(row["value"]), row["label"] or ""
-                labels[row["name"]] += [(value, label)] if label.strip() else []  # else as the others are called
+                value, label = int(row["value"]), (row["label"] or "").strip()
+                labels[row["name"]] += [(value, label)] if label else []  # else as the others are called
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise AnnotationError(
             f"{path}: is no table of {', '.join(LABELS_COLUMNS)} ({error}); mend it, or take it away"

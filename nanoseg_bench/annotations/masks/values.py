@@ -34,7 +34,9 @@ def read_mask_values(path: Path, *, colours: bool = False, graded: bool = False)
             values.
     """
     pixels = _read_tiff(path) if path.suffix.lower() in _TIFF_SUFFIXES else None
-    values = _one_channel(_read_with_pillow(path, graded) if pixels is None else pixels, path, colours)
+    values = _one_channel(_read_with_pillow(path, graded, colours) if pixels is None else pixels, path, colours)
+    if graded and values.dtype == np.bool_:
+        values = values * np.uint8(255)  # white, as in an image of 8 bits
     finite = values.dtype.kind != "f" or bool(np.isfinite(values).all())
     if not finite or values.min() < 0:
         raise AnnotationError(f"{path}: negative or broken values; an instance map numbers its particles 1, 2, ...")
@@ -69,11 +71,14 @@ def _read_tiff(path: Path) -> NDArray[Any] | None:
     return np.moveaxis(values, 0, -1) if axes == "SYX" else values
 
 
-def _read_with_pillow(path: Path, graded: bool) -> NDArray[Any]:
+def _read_with_pillow(path: Path, graded: bool, colours: bool) -> NDArray[Any]:
     with image_errors(path), open_image(path) as image:
         pages = getattr(image, "n_frames", 1)
         mode, is_jpeg = image.mode, _is_jpeg(image)
         halved = mode in _SEVERAL_CHANNELS and _has_16_bits(image)
+        if colours and mode == "P" and any((image.getpalette() or [])[:3]):
+            # Its first colour, whose index is 0, is not black: by their indices, background would be a particle.
+            image = image.convert("RGBA" if "transparency" in image.info else "RGB")
         pixels = np.asarray(image)
     if is_jpeg and not graded:
         raise AnnotationError(

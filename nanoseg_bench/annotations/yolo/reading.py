@@ -120,6 +120,8 @@ def _read_lines(
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise AnnotationError(f"{path}: not a text file; a label holds numbers only") from error
+    except OSError as error:
+        raise AnnotationError(f"{path}: cannot be read ({error.strerror or error}); check its rights") from error
     instances: list[Instance] = []
     faults: list[str] = []
     for number, line in enumerate(lines, start=1):
@@ -140,8 +142,11 @@ def _read_lines(
 
 
 def _looks_like_label(path: Path) -> bool:
-    with path.open("rb") as stream:
-        start = stream.read(200).split()
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(200).split()
+    except OSError:
+        return True  # nobody knows, and its image is missing all the same
     return not start or start[0].replace(b".", b"").isdigit()
 
 

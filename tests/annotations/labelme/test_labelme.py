@@ -40,6 +40,11 @@ def test_one_file(labelme_file):
     assert (micrograph.source_group, micrograph.nm_per_px, micrograph.attributes) == (None, None, {})
 
 
+def test_blanks_around_a_label_are_none_of_it(labelme_file):
+    (instance,) = read_labelme(labelme_file([polygon(" cube ")])).instances
+    assert instance.label == "cube", "as COCO files, in which prepared sets keep their truth, are read"
+
+
 def test_old_files_without_version_size_and_type(labelme_file):
     shape = {"label": "角位", "points": TRIANGLE, "line_color": None, "fill_color": None}
     path = labelme_file([shape], version="absent", imageHeight="absent", imageWidth="absent", flags="absent")

@@ -70,7 +70,7 @@ def test_similar_labels_are_one_finding_about_the_folder(labelme_file):
     (finding,) = check.findings
     assert (finding.severity, finding.path) == ("warning", path.parent)
     assert finding.message.startswith(
-        "labels 'Rod ' (1 particle, first in b), 'rod' (1 particle, first in a): each is a"
+        "labels 'Rod' (1 particle, first in b), 'rod' (1 particle, first in a): each is a"
     )
     # With a class list, the file is told that has to be mended.
     assert [each[1] for each in found(path.parent, ("rod", "cube"))] == ["b.json"]

@@ -8,7 +8,9 @@ from scipy import ndimage
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Polygon
 from nanoseg_bench.annotations.masks import writing
 from nanoseg_bench.annotations.masks.options import MaskOptions
+from nanoseg_bench.annotations.masks.particles import regions_of_values
 from nanoseg_bench.annotations.masks.reading import open_masks, read_instance_map
+from nanoseg_bench.annotations.masks.values import read_mask_values
 from nanoseg_bench.annotations.raster import rle_to_mask, to_mask, window_to_rle
 from nanoseg_bench.errors import AnnotationError, ImageError
 
@@ -137,9 +139,13 @@ def test_a_colour_is_a_particle_where_asked(tmp_path):
     Image.fromarray(colours).save(tmp_path / "m.png")
     with pytest.raises(AnnotationError, match="--mask-kind colour"):
         read_instance_map(tmp_path / "m.png", "particle")
-    masks = [to_mask(instance, 20, 30) for instance in read_instance_map(tmp_path / "m.png", "x", colours=True)]
-    assert [mask.sum() for mask in masks] == [15, 6, 18]
-    assert (masks[1] == (colours == (0, 255, 0)).all(axis=2)).all()
+    Image.fromarray(colours).quantize(8).save(tmp_path / "p.png")
+    assert any(Image.open(tmp_path / "p.png").getpalette()[:3]), "what has index 0 is not black"
+    for name in ("m.png", "p.png"):
+        regions = regions_of_values(read_mask_values(tmp_path / name, colours=True))
+        masks = [rle_to_mask(region) for region in regions]
+        assert [mask.sum() for mask in masks] == [15, 6, 18]
+        assert (masks[1] == (colours == (0, 255, 0)).all(axis=2)).all()
 
 
 def test_maps_whose_values_would_be_lost_are_refused(tmp_path):
@@ -322,6 +328,11 @@ def test_masks_beside_the_images_and_in_a_folder_given(tmp_path, added):
     save(tmp_path / "pictures" / "a.png", grey())
     (entry,) = open_masks(tmp_path / "pictures", tmp_path / "elsewhere").entries
     assert entry.read().image_path == tmp_path / "pictures" / "a.png"
+    # A folder of masks among the images holds no images, however it is spelt.
+    (tmp_path / "elsewhere").rename(tmp_path / "pictures" / "elsewhere")
+    (tmp_path / "link").symlink_to(tmp_path / "pictures")
+    source = open_masks(tmp_path / "pictures", tmp_path / "link" / "elsewhere")
+    assert len(source.entries) == 1 and source.unannotated == ()
 
 
 def test_faults_are_told_by_their_entry(tmp_path):
@@ -392,7 +403,7 @@ def test_a_particle_without_a_name_in_the_table_is_called_as_others(tmp_path, ro
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
         Image.fromarray(values).save(tmp_path / folder / "a.png")
-    (tmp_path / "instances.csv").write_text(f"name,value,label\na,1,cube\n{row}\n")
+    (tmp_path / "instances.csv").write_text(f"name,value,label\na,1, cube \n{row}\n")
     for folders in ((tmp_path,), (tmp_path / "images", tmp_path / "masks")):
         (entry,) = open_masks(*folders).entries
         assert [each.label for each in entry.read().instances] == ["cube", "particle"]

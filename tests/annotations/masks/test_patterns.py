@@ -115,6 +115,11 @@ def test_masks_saved_as_jpeg_can_be_cut(tmp_path):
     assert counts(open_masks(folder, options=mask_options(threshold=128))) == [PARTICLES] * 3
 
 
+def test_white_of_one_bit_is_cut_as_that_of_eight(tmp_path):
+    folder = write(tmp_path, lambda side: white(side) > 0)
+    assert counts(open_masks(folder, options=mask_options(threshold=128))) == [PARTICLES] * 3
+
+
 @pytest.mark.parametrize("cut", [lambda values: values.astype(np.uint8), lambda values: np.minimum(values, 255)])
 def test_numbers_cut_to_8_bits(tmp_path, cut):
     folder = write(tmp_path, lambda side: cut(numbered(side)).astype(np.uint8))
@@ -205,6 +210,7 @@ def test_a_value_without_a_name_is_told(tmp_path):
         ({"kind": "classes", "threshold": 3}, "--threshold: .* not classes"),
         ({"threshold": 0}, "--threshold 0: "),
         ({"min_area": 0}, "--min-area 0: "),
+        ({"label": " "}, "--label: is empty"),
         ({"kind": "classes", "label": "1=cube,1=rod"}, "'1=rod' names no value"),
         ({"kind": "classes", "label": "cube=1"}, "'cube=1' names no value"),
     ],

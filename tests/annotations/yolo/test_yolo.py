@@ -1,4 +1,5 @@
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -330,6 +331,20 @@ def test_every_faulty_line_is_told_and_the_others_remain(tmp_path):
     assert [fault.split(":")[0] for fault in raised.value.faults] == ["line 2", "line 3"]
     assert "a coordinate is nan" in raised.value.faults[1]
     assert len(raised.value.rest.instances) == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file that even root cannot read")
+def test_a_label_that_cannot_be_read_is_a_fault_of_its_image(tmp_path):
+    write_set(tmp_path, {"images/a.png": "labels/a.txt", "images/b.png": "labels/b.txt"})
+    (tmp_path / "labels" / "b.txt").unlink()
+    for name in ("b", "lost"):
+        (tmp_path / "labels" / f"{name}.txt").symlink_to("/proc/self/mem")
+    good, unread, lost = open_yolo(tmp_path, CLASSES).entries
+    assert len(good.read().instances) == 1
+    with pytest.raises(AnnotationError, match=r"b\.txt: cannot be read"):
+        unread.read()
+    with pytest.raises(AnnotationError, match=r"lost\.txt: a label whose image is missing"):
+        lost.read()
 
 
 def test_ignore_regions_and_background_are_no_classes(tmp_path):
