@@ -22,7 +22,6 @@ import os
 import re
 import shlex
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -33,6 +32,7 @@ from pathlib import Path
 
 import psutil
 from figure_list import FIGURES, MARKED, Figure, adopt, documents, figure, read_figures, write_documents, write_figures
+from published_figures import published_figures
 from rich.console import Console
 from rich.table import Table
 
@@ -96,97 +96,9 @@ class Bench:
         return images
 
 
-_EIGHT = "fine+judged_views=8"
-"""The weights of ``fine``, looking from eight sides."""
-
-
 def records(_: Bench | None = None) -> list[dict]:
     """Numbers of README's prose that are in the published tables."""
-    table, split = "leaderboards/emps-test.csv", "datasets/emps/splits/official.csv"
-    with (ROOT / table).open(encoding="utf-8", newline="") as stream:
-        done = [row for row in csv.DictReader(stream) if row["status"] == "ok"]
-    rows = {(row["model"], row["preset"], row["seed"]): row for row in done}
-    if missing := {(name, preset, "0") for name in ("nsyolo", "yolo11n") for preset in ("cpu", "fine", _EIGHT)} - set(
-        rows
-    ):
-        told = "; ".join(", ".join(each) for each in sorted(missing))
-        raise SystemExit(
-            f"{table}: no finished row of {told} (model, preset, seed), of which README tells; mend README"
-        )
-    with (ROOT / split).open(encoding="utf-8", newline="") as stream:
-        parts = [row["split"] for row in csv.DictReader(stream)]
-    trained = {model: [row for (name, preset, _), row in rows.items() if (name, preset) == (model, "cpu")]
-               for model in ("nsyolo", "yolo11n")}  # fmt: skip
-    every = [row for found in trained.values() for row in found]
-    fine = {model: rows[model, "fine", "0"] for model in trained}
-    found = []
-
-    def add(name: str, used: list[dict], value: float, *, origin: str = table, spelled: bool = False, **more) -> None:
-        finished = max(row["finished"] for row in used)[:10]
-        devices = ", ".join(sorted({row["device"] for row in used}))
-        about = {"date": finished, "processor": devices, "origin": origin, "spelled": spelled}
-        found.append({**figure(name, value, **more), **about})
-
-    def ap(name: str, row: dict) -> None:
-        ends = (float(row[f"map_50_95_agnostic_{end}"]) for end in ("lo", "hi"))
-        add(name, [row], float(row["map_50_95_agnostic"]), **dict(zip(("low", "high"), ends, strict=True)),
-            n=int(row["images"]))  # fmt: skip
-
-    def percent(name: str, used: list[dict], column: str, choose: Callable = max) -> None:
-        value = 100 * choose(float(row[column]) for row in used)
-        add(name, used, value, unit="%", digits=0, n=int(used[0]["images"]))
-
-    for part in ("train", "val"):
-        add(f"{part}-images", every, parts.count(part), origin=split, digits=0)
-    add("test-images", every, int(every[0]["images"]), digits=0)
-    for model, runs in trained.items():
-        add(f"seeds-{model}", runs, len(runs), digits=0, spelled=True)
-        ap(f"ap-{model}-fine", fine[model])
-        ap(f"ap-{model}-eight", rows[model, _EIGHT, "0"])
-    ap("ap-imagedataextractor", rows["imagedataextractor", "external", ""])
-    hours = [float(row["training_core_seconds"]) / 3600 for row in every]
-    add("core-hours", every, statistics.fmean(hours), unit="hours", digits=0, n=len(hours), spelled=True)
-    minutes = float(fine["nsyolo"]["training_core_seconds"]) / 60
-    add("core-minutes-fine", [fine["nsyolo"]], minutes, unit="minutes", digits=0)
-    diameter, count = "diameter_median_error_image_typical", "count_error_image_typical"
-    percent("diameter-error-least", every, diameter, min)
-    percent("diameter-error-most", every, diameter)
-    shipped, eight = fine["nsyolo"], rows["nsyolo", _EIGHT, "0"]
-    for name, column, factor, unit, digits in (
-        ("f1", "f1", 1, "", 3),
-        ("ap75", "map_75_agnostic", 1, "", 3),
-        ("typical", diameter, 100, "%", 1),
-        ("seconds", "latency_ms_per_image", 0.001, "s", 1),
-    ):
-        for sides, row in (("one", shipped), ("eight", eight)):
-            add(
-                f"{name}-{sides}-side",
-                [row],
-                factor * float(row[column]),
-                unit=unit,
-                digits=digits,
-                n=int(row["images"]),
-            )
-    for name, column, sign in (
-        ("typical", diameter, 1),
-        ("pooled", "diameter_median_error_relative", 1),
-        ("pairs-smaller", "diameter_pair_error_bias", -1),
-    ):
-        value = sign * 100 * float(shipped[column])
-        add(f"diameter-{name}-shipped", [shipped], value, unit="%", digits=1, n=int(shipped["images"]))
-    percent("count-error-least", every, count, min)
-    percent("count-error-most", every, count)
-    differences = "leaderboards/emps-differences.csv"
-    with (ROOT / differences).open(encoding="utf-8", newline="") as stream:
-        paired = {row["metric"]: row for row in csv.DictReader(stream)
-                  if (row["model"], row["preset"], row["initial_weights"]) == ("nsyolo", "cpu", "none")}  # fmt: skip
-    for name, metric in (("ap", "map_50_95_agnostic"), ("ap50", "map_50_agnostic")):
-        row = paired[metric]
-        add(f"difference-{name}", every, float(row["difference"]), low=float(row["both_lo"]),
-            high=float(row["both_hi"]), n=int(row["seeds"]), origin=differences)  # fmt: skip
-    for preset, row in (("cpu", rows["nsyolo", "cpu", "0"]), ("fine", fine["nsyolo"])):
-        add(f"ap-small-nsyolo-{preset}", [row], float(row["map_50_95_agnostic_small"]), n=int(row["images"]))
-    return found
+    return published_figures()
 
 
 def commands(bench: Bench) -> list[dict]:
