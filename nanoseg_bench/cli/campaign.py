@@ -245,6 +245,8 @@ class _Call:
         from nanoseg_bench.runs.campaign import plan_step
 
         preset = self._arguments.preset or step.preset or self._campaign.preset
+        if self._arguments.preset is not None:  # the weights of a rehearsal are its own, too
+            step = step.model_copy(update={"weights_preset": None})
         if step.weights_from is not None:
             self._open(step.weights_from, write=False)
         planned = list(plan_step(step, preset, self._sets, self._arguments.runs))

@@ -168,6 +168,7 @@ def write_folder(
     settings: Settings,
     images: Sequence[PredictedImage],
     formats: Sequence[str],
+    labelme: Mapping[str, str],
     begun_by: BegunBy | None = None,
 ) -> None:
     """Write predictions.json, and a folder of annotations per format.
@@ -177,9 +178,11 @@ def write_folder(
         settings: For predictions.json.
         images: All, those of earlier calls included.
         formats: Of ``formats.ANNOTATIONS``.
+        labelme: ``labelme_hashes`` from the begin of the call, which may take hours.
         begun_by: The model, for those who correct its outlines and take them for truth.
 
     Raises:
+        UsageError: LabelMe files were corrected meanwhile; predictions.json is written, and keeps what was found.
         NanosegError: The folder cannot be written.
     """
     entries = tuple(
@@ -187,7 +190,9 @@ def write_folder(
         for each in images
     )
     try:
-        write_json(folder / FILE, sealed(_document(settings, images, labelme_hashes(folder))))
+        write_json(folder / FILE, sealed(_document(settings, images, labelme)))
+        if LABELME in formats:
+            require_uncorrected(folder, labelme)
         for name in formats if entries else ():
             source = Source("predictions", entries, settings.classes)
             convert(source, folder / name, name, classes=settings.classes, overwrite=True)

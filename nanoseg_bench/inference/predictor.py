@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.annotations.raster import areas, to_rle
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import MissingExtraError, ModelError, UsageError
 from nanoseg_bench.extras import require_packages
@@ -121,7 +122,7 @@ class Predictor:
         """What the model finds in one micrograph at a confidence, marks included.
 
         It is letterboxed as ``prepare`` would do it, at the canvas of the model's recipe; a network that is judged at
-        another size goes on from there, as it does in a benchmark.
+        another size goes on from there, as it does in a benchmark. As there, a detection without a pixel is none.
 
         Args:
             pixels: (H, W) or (H, W, 3), as ``read_image`` returns it.
@@ -132,7 +133,9 @@ class Predictor:
             Particles in pixels of the micrograph, best score first.
         """
         image = CanvasImage.of_micrograph(pixels, self.model.recipe.canvas, name)
-        return self.model.find_particles([image], confidence)[0]
+        (found,) = self.model.find_particles([image], confidence)
+        pixels_of = areas([to_rle(each, *pixels.shape[:2]) for each in found])
+        return [each for each, number in zip(found, pixels_of, strict=True) if number]
 
     def find_particles(
         self, pixels: NDArray[np.uint8], *, keep_marks: bool = False, tiles: Tiles = AUTO, name: str = ""

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from nanoseg_bench.argument_names import errors_name_arguments
 from nanoseg_bench.errors import ImageError, UsageError
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.images import read_image
+from nanoseg_bench.inference.corrections import labelme_hashes
 from nanoseg_bench.inference.folder import (
     Contents,
     Settings,
@@ -91,6 +92,7 @@ class PredictionTask:
         """Predict image by image and write the folder; files that cannot be read are left out.
 
         Raises:
+            UsageError: LabelMe files of an earlier call were corrected meanwhile.
             NanosegError: The folder cannot be written.
         """
         clear_leftovers(self.folder)
@@ -98,14 +100,16 @@ class PredictionTask:
         for picture in (self.folder / OVERLAY).glob("*.png"):
             if self.replaces or picture.stem in left:
                 picture.unlink()
+        labelme = labelme_hashes(self.folder)
         # At once: a call that is killed leaves a folder that the next one knows as ours.
-        write_folder(self.folder, self.settings, self.kept, [])
-        found, unreadable = self._predict()
+        write_folder(self.folder, self.settings, self.kept, [], labelme)
+        found, unreadable = self._predict(labelme)
         annotations = [name for name in self.formats if name in ANNOTATIONS]
-        write_folder(self.folder, self.settings, [*self.kept, *found], annotations, _begun_by(self.predictor))
+        images = [*self.kept, *found]
+        write_folder(self.folder, self.settings, images, annotations, labelme, _begun_by(self.predictor))
         return Outcome(self.folder, self.formats, self.kept, tuple(found), self.earlier, tuple(unreadable))
 
-    def _predict(self) -> tuple[list[PredictedImage], list[ImageError]]:
+    def _predict(self, labelme: Mapping[str, str]) -> tuple[list[PredictedImage], list[ImageError]]:
         names = UniqueNames()
         for image in self.kept:
             names.take(image.name)
@@ -137,7 +141,7 @@ class PredictionTask:
                 write_overlay(path, image, pixels, self.settings.classes)
             found.append(image)
             if time.monotonic() - saved_at >= _SAVE_EVERY:
-                write_folder(self.folder, self.settings, [*self.kept, *found], [])
+                write_folder(self.folder, self.settings, [*self.kept, *found], [], labelme)
                 saved_at = time.monotonic()
         return found, unreadable
 

@@ -17,6 +17,11 @@ def comparable_records(leaderboards: Path, set_name: str) -> list[Record]:
     Raises:
         RecordError: There are none, one is malformed, or they do not belong in one table.
     """
+    return [record for _, record in comparable_files(leaderboards, set_name)]
+
+
+def comparable_files(leaderboards: Path, set_name: str) -> list[tuple[Path, Record]]:
+    """The same with their files; raises as ``comparable_records``."""
     folder = leaderboards / "records" / set_name
     found = [(path, read_record(path)) for path in find_records(leaderboards, set_name)]
     if not found:
@@ -27,7 +32,7 @@ def comparable_records(leaderboards: Path, set_name: str) -> list[Record]:
     _require_one_set(found, folder)
     _require_one_row_each(found)
     _require_operating_points_of_val(found)
-    return [record for _, record in found]
+    return found
 
 
 def _require_this_evaluator(found: _Found) -> None:

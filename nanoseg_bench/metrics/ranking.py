@@ -23,9 +23,6 @@ class RankRange(NamedTuple):
     best: int
     worst: int
 
-    def __str__(self) -> str:
-        return str(self.best) if self.best == self.worst else f"{self.best}-{self.worst}"
-
 
 def rank_ranges(samples: Sequence[NDArray[np.float64]]) -> list[RankRange]:
     """Rank of each model as a range, by ``RANK_RULE``; higher scores are better.

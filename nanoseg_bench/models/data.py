@@ -90,7 +90,7 @@ class TrainingImages:
             particle = shrink_instance(instance, class_index, image.letterbox.canvas, self.size)
             if particle is not None:
                 (ignored if instance.ignored else particles).append(particle)
-        return Sample(load_canvas(image, self.size), tuple(particles), tuple(ignored))
+        return Sample(resize_pixels(image.read_pixels(), self.size), tuple(particles), tuple(ignored))
 
     def _class_index(self, instance: Instance, image: PreparedImage) -> int:
         if instance.label not in self._classes:
@@ -99,11 +99,6 @@ class TrainingImages:
                 f"({', '.join(self._classes)}); prepare the set again"
             )
         return self._classes.index(instance.label)
-
-
-def load_canvas(image: PreparedImage, network_size: int) -> NDArray[np.uint8]:
-    """Read a canvas image as (s, s) grey or (s, s, 3) RGB uint8 at network size."""
-    return resize_pixels(image.read_pixels(), network_size)
 
 
 def resize_pixels(pixels: NDArray[np.uint8], network_size: int) -> NDArray[np.uint8]:

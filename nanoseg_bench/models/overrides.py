@@ -72,9 +72,9 @@ def override(recipe: Recipe, overrides: Overrides, options: type[Options]) -> Re
     except RecipeError as error:
         raise UsageError(f"{FLAG}: {error}") from error
     valid = changed.model_dump(mode="json") | {"options": known}
-    if "augmentation" in overrides:
-        valid["augmentation"] = overrides["augmentation"]  # `shared`, and not what it stands for
-    words = [f"{name}={_text(_value_of(valid, name))}" for name in sorted(overrides)]
+    # `augmentation=shared`, and not what it stands for.
+    shown = {name: overrides[name] if name == "augmentation" else _value_of(valid, name) for name in sorted(overrides)}
+    words = [f"{name}={_text(value)}" for name, value in shown.items()]
     return changed.model_copy(update={"preset": "+".join((recipe.preset, *words))})
 
 

@@ -42,9 +42,10 @@ def starting_weights(given: Path | str, models: Sequence[str], option: str) -> M
         shipped_weights()  # says it where there are none at all
         chosen = {model: shipped_weights(model) for model in models if model in shipped_names()}
         if lacking := [model for model in models if model in networks and model not in chosen]:
+            able = list(chosen) or shipped_names()
             raise UsageError(
                 f"{option} {SHIPPED}: none of {', '.join(lacking)} ship; start from those of another network with "
-                f"{option} {shipped_names()[0]}, which takes what agrees, or give {models_option} {' '.join(chosen)}"
+                f"{option} {shipped_names()[0]}, which takes what agrees, or give {models_option} {' '.join(able)}"
             )
     else:
         chosen = dict.fromkeys(models, shipped_weights(str(given)))

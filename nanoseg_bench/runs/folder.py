@@ -249,6 +249,13 @@ class RunFolder:
         chosen = read_document(path, ChosenConfidence)
         return chosen if sha256_file(self.fit_path) == chosen.fit_sha256 else None
 
+    def has_operating_point(self) -> bool:
+        """Whether val was asked for the folder's training, and its answer can be read."""
+        try:
+            return self.operating_point() is not None
+        except RecordError:
+            return False
+
     def forget_operating_point(self) -> None:
         """Before the predictions are replaced that it was chosen for."""
         (self.path / OPERATING_POINT_FILE).unlink(missing_ok=True)

@@ -155,8 +155,10 @@ class Forecaster:
         return RunForecast(spec.run_id, tuple(steps), reason, _say(found))
 
     def _is_scored(self, spec: RunSpec, run: RunFolder) -> bool:
+        if not run.has_operating_point():
+            return False
         if spec.final:
-            return run.operating_point() is not None
+            return True
         if spec.fold is not None:
             row = FoldRuns(self._runs, spec.row_id, tuple(self._prepared.folds))
             return is_row_scored(row, self._prepared, self._leaderboards)

@@ -76,7 +76,8 @@ def execute(job: Job) -> Outcome:
 def is_complete(job: Job) -> bool:
     """Whether every record of the job is there, scored by this evaluator from these inputs, and can be scored again.
 
-    A latency that could be measured now is missing, too, if the job is a timed one.
+    So must be the operating point, by which the model is used. A latency that could be measured now is missing, too, if
+    the job is a timed one.
 
     A fold, and a training on everything, have no record of their own: all is there that the next step reads.
     """
@@ -87,6 +88,7 @@ def is_complete(job: Job) -> bool:
         _is_same(run, job.spec)
         and all(run.has_current_predictions(name) for name in predicted_sets(prepared))
         and all(is_scored(run, prepared, name, job.leaderboards) for name in scored_sets(prepared))
+        and run.has_operating_point()
         and (not job.robust_images or _is_robustness_complete(job, run, prepared))
         and not (job.timed and could_be_measured(run, prepared, job.leaderboards, job.device))
     )
@@ -97,7 +99,7 @@ def _is_part_complete(run: RunFolder, prepared: PreparedSet, job: Job) -> bool:
         _is_same(run, job.spec)
         and (run.has_weights() or not job.spec.final)
         and all(run.has_current_predictions(name) for name in predicted_sets(prepared))
-        and run.operating_point() is not None
+        and run.has_operating_point()
         and not (job.timed and untimed_sets(run, prepared, job.device))
     )
 
@@ -143,8 +145,8 @@ def _run(job: Job) -> None:
         return
     if "val" in stale and kept_clean_set(run, truth.eval_set("test")) is None:
         _forget_robustness(job, prepared)
-    # New predictions for val may move the operating point of every record.
-    score_run(run, truth, job.leaderboards, only_missing="val" not in stale)
+    # New predictions for val may move the operating point of every record, and it is written with them.
+    score_run(run, truth, job.leaderboards, only_missing="val" not in stale and run.has_operating_point())
     if clean and conditions:
         predict_conditions(model, prepared, run, clean, job.deadline)
         score_run(run, truth, job.leaderboards, only_missing=True)

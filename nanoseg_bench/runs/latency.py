@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from nanoseg_bench.errors import RecordError
+from nanoseg_bench.errors import PredictionsError, RecordError
 from nanoseg_bench.evaluation.predictions import read_predictions, write_predictions
 from nanoseg_bench.models.base import Model
 from nanoseg_bench.preparation.prepared_set import PreparedSet
@@ -35,11 +35,7 @@ def untimed_sets(run: RunFolder, prepared: PreparedSet, device: str) -> list[str
     """The eval sets whose kept predictions hold no latency, if this device predicted them and is free to measure."""
     if not _is_of(run, device) or not is_quiet():
         return []
-    return [
-        name
-        for name in scored_sets(prepared)
-        if run.has_current_predictions(name) and read_predictions(run.predictions_path(name)).timing is None
-    ]
+    return [name for name in scored_sets(prepared) if run.has_current_predictions(name) and _is_untimed(run, name)]
 
 
 def add_latency(model: Model, run: RunFolder, prepared: PreparedSet, eval_sets: Sequence[str], device: str) -> None:
@@ -57,6 +53,14 @@ def add_latency(model: Model, run: RunFolder, prepared: PreparedSet, eval_sets: 
         if timing is not None:
             path = run.predictions_path(name)
             write_predictions(path, replace(read_predictions(path), timing=timing))
+
+
+def _is_untimed(run: RunFolder, eval_set: str) -> bool:
+    """Whether predictions hold no latency; damaged ones hold none, and are made anew with it."""
+    try:
+        return read_predictions(run.predictions_path(eval_set)).timing is None
+    except PredictionsError:
+        return True
 
 
 def _is_of(run: RunFolder, device: str) -> bool:

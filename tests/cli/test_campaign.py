@@ -92,6 +92,17 @@ def test_a_campaign_writes_tables_page_and_predictions_and_goes_on(desk, capsys)
     assert capsys.readouterr().out.count("cached   cached    cached") == 2
 
 
+def test_a_rehearsal_goes_on_from_weights_of_its_own(desk, capsys):
+    steps = "  - {set: tiny, preset: quick, models: [unet], weights_from: tiny, weights_preset: cpu}\n"
+    head = CAMPAIGN.partition("steps:\n")[0]
+    (desk.root / "campaign.yaml").write_text(f"{head}steps:\n{steps}")
+    waits = "unet, seed 0: waits for its weights on tiny: {}/unet-{}-seed0 is not trained yet"
+    assert desk.call("--dry-run") == 0
+    assert waits.format(f"runs/{desk.name}", "cpu") in capsys.readouterr().out
+    assert desk.call("--dry-run", "--preset", "paper", "--runs", "rehearsal", "--leaderboards", "boards") == 0
+    assert waits.format(f"rehearsal/{desk.name}", "paper") in capsys.readouterr().out
+
+
 def test_ctrl_c_while_a_set_is_prepared_ends_the_campaign(desk, monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt

@@ -55,6 +55,18 @@ def test_otsu_from_predictions_to_leaderboard(tiny_set, tmp_path, capsys):
     assert again == boards
 
 
+@pytest.mark.usefixtures("runs_in_this_process")
+def test_an_operating_point_that_is_lost_or_damaged_is_chosen_again(tiny_set, tmp_path):
+    command = run_arguments(tiny_set, tmp_path, "--models", "otsu")
+    assert main(command) == 0
+    point = tmp_path / "runs" / "otsu-smoke-seed0" / "operating_point.json"
+    chosen, records = point.read_bytes(), records_of(tiny_set, tmp_path)
+    for spoil in (point.unlink, lambda: point.write_bytes(chosen[:40])):
+        spoil()
+        assert main(command) == 0
+        assert point.read_bytes() == chosen and records_of(tiny_set, tmp_path) == records
+
+
 def test_an_unknown_model_is_a_usage_error_with_a_suggestion(tiny_set, tmp_path, capsys):
     assert main(run_arguments(tiny_set, tmp_path, "--models", "yolo12")) == 2
     message = capsys.readouterr().err

@@ -108,6 +108,21 @@ def bench(made, tmp_path):
     return Bench(tmp_path / "bench")
 
 
+def test_damaged_files_of_a_fold_are_made_anew(bench, tmp_path, monkeypatch):
+    """Also where this machine is free to measure latency, for which predictions are looked into."""
+    scores = bench.record().scores
+    run = bench.runs / f"{ROW}-fold2"
+    point = (run / "operating_point.json").read_bytes()
+    for name in ("operating_point.json", "predictions/test.json.gz"):
+        monkeypatch.setenv("NANOSEG_BENCH_LOCKS", str(tmp_path / "locks"))
+        (run / name).write_bytes((run / name).read_bytes()[:50])
+        assert bench.run() == 0
+        assert (run / "operating_point.json").read_bytes() == point
+        assert {name: bench.record().scores[name] for name in ("f1", "confidence")} == {
+            name: scores[name] for name in ("f1", "confidence")
+        }
+
+
 def test_one_row_for_all_folds(made):
     record = made.record()
     assert (record.status, record.folds, record.images) == ("ok", 3, 12)

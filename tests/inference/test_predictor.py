@@ -3,14 +3,15 @@ import pytest
 import tifffile
 import torch
 
-from nanoseg_bench.annotations.raster import iou_matrix, rle_to_mask
+from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.annotations.raster import iou_matrix, rle_to_mask, window_to_rle
 from nanoseg_bench.cli import main
 from nanoseg_bench.errors import ModelError, UsageError
 from nanoseg_bench.evaluation.predictions import read_predictions
 from nanoseg_bench.files import write_json
 from nanoseg_bench.images import read_image
 from nanoseg_bench.inference.predictor import Predictor, open_predictor
-from nanoseg_bench.models.base import MIN_SCORE, FitContext
+from nanoseg_bench.models.base import MIN_SCORE, FitContext, FitReport, Model
 from nanoseg_bench.models.checkpoint import describe, save_weights
 from nanoseg_bench.models.mask_cleaning import clean_masks
 from nanoseg_bench.models.recipe import load_recipe
@@ -138,6 +139,34 @@ def test_a_thousand_particles_and_none(busy, engine):
     assert len(found) == 28**2 + 14**2 + 7**2 > 1000 > predictor.model.max_detections
     assert all(each.score == pytest.approx(0.5) and rle_to_mask(each.region).any() for each in found)
     assert predictor.predict(noise, 0.6) == []
+
+
+class OneInFour(Model):
+    """Finds a square in the upper left, and three masks without a pixel."""
+
+    def fit(self, prepared, context):
+        return FitReport(None)
+
+    def load(self, checkpoint, device):
+        pass
+
+    def complexity(self):
+        return None
+
+    def predict(self, images):
+        return [[self.particle(image.letterbox, side, 0.9 - side / 100) for side in (0, 0, 0, 20)] for image in images]
+
+    def particle(self, box, side, score):
+        window = np.ones((min(side, box.height), min(side, box.width)), dtype=bool)
+        return Instance("disc", window_to_rle(window, 0, 0, box.height, box.width), score)
+
+
+@pytest.mark.parametrize("side", [64, 256])
+def test_a_mask_without_a_pixel_is_no_particle(side):
+    recipe = load_recipe("otsu", "smoke").model_copy(update={"canvas": 64, "options": {}})
+    predictor = Predictor(OneInFour(recipe, ["disc"], 9), confidence=0.5)
+    found = predictor.find_particles(np.zeros((side, side), dtype=np.uint8), keep_marks=True)
+    assert [mask.sum() for mask in found.masks()] == [20 * 20]
 
 
 @pytest.mark.parametrize("engine", ["torch", "onnx"])

@@ -170,6 +170,30 @@ def test_what_has_come_is_added(run, pixels, tmp_path, caplog):
     assert [path.name for path in (out / "overlay").iterdir()] == ["second.png"]
 
 
+def test_outlines_that_are_corrected_meanwhile_are_not_written_over(run, pixels, tmp_path):
+    first, second, out = tmp_path / "first.png", tmp_path / "second.png", tmp_path / "found"
+    Image.fromarray(pixels).save(first)
+    Image.fromarray(pixels.T.copy()).save(second)
+    predict_folder(open_predictor(run), first, out)
+    corrected = out / "labelme" / "first.json"
+    mine = json.dumps({**json.loads(corrected.read_text(encoding="utf-8")), "shapes": []})
+
+    class WhileIWork(inference.Predictor):
+        def find_particles(self, *arguments, **options):
+            corrected.write_text(mine, encoding="utf-8")
+            return super().find_particles(*arguments, **options)
+
+    predictor = WhileIWork(open_predictor(run).model, path=run)
+    for _ in range(2):  # the next call knows it, too
+        with pytest.raises(UsageError, match=r"1 file changed since this command wrote them, such as first\.json"):
+            predict_folder(predictor, [first, second], out, overwrite="missing")
+        assert corrected.read_text(encoding="utf-8") == mine
+    assert [image.name for image in read_folder(out).images] == ["first", "second"], "what was found is kept"
+    (out / "labelme").rename(tmp_path / "corrected")
+    added = predict_folder(open_predictor(run), [first, second], out, overwrite="missing")
+    assert not added.found and (out / "labelme" / "second.json").is_file()
+
+
 def test_usage_errors(run, pixels, tmp_path):
     image = tmp_path / "images" / "a.png"
     image.parent.mkdir()

@@ -11,7 +11,6 @@ def samples(means, spreads, rng, shared=0.0):
 def test_models_far_apart_have_ranks_models_close_by_have_ranges():
     ranges = rank_ranges(samples([0.5, 0.9, 0.905, 0.1], [0.01] * 4, np.random.default_rng(0)))
     assert ranges == [(3, 3), (1, 2), (1, 2), (4, 4)]
-    assert [str(one) for one in ranges] == ["3", "1-2", "1-2", "4"]
 
 
 def test_being_told_apart_is_not_transitive():

@@ -4,7 +4,7 @@ import pytest
 
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.models.overrides import override, parse_overrides
-from nanoseg_bench.models.recipe import load_recipe
+from nanoseg_bench.models.recipe import Augmentation, load_recipe
 from nanoseg_bench.models.registry import options_of
 
 
@@ -42,6 +42,14 @@ def test_equal_values_are_one_preset(ways, written):
     changed = [override(load_recipe("unet", "quick"), parse_overrides([way]), options_of("unet")) for way in ways]
     assert {each.preset for each in changed} == {f"quick+{written}"}
     assert all(each == changed[0] for each in changed)
+
+
+@pytest.mark.parametrize("whole", ["shared", "null"])
+def test_a_single_value_beside_a_whole_augmentation(whole):
+    words = [f"augmentation={whole}", "augmentation.mosaic=0.3"]
+    changed = override(load_recipe("unet", "quick"), parse_overrides(words), options_of("unet"))
+    assert changed.preset == f"quick+{'+'.join(words)}"
+    assert changed.augmentation == Augmentation(mosaic=0.3)
 
 
 @pytest.mark.parametrize(

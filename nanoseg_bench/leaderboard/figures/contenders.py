@@ -8,11 +8,11 @@ import numpy as np
 
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.leaderboard.build import best_first
-from nanoseg_bench.leaderboard.comparability import comparable_records
+from nanoseg_bench.leaderboard.comparability import comparable_files
 from nanoseg_bench.leaderboard.palette import Look, model_looks
 from nanoseg_bench.leaderboard.series import Series
 from nanoseg_bench.metrics.bootstrap import percentile_interval
-from nanoseg_bench.runs.record import Record, find_records
+from nanoseg_bench.runs.record import Record
 from nanoseg_bench.wording import did_you_mean
 
 
@@ -115,14 +115,14 @@ def read_contenders(leaderboards: Path, set_name: str) -> list[Contender]:
     Raises:
         RecordError: There are no records, one is malformed, or they do not belong in one table.
     """
-    comparable = comparable_records(leaderboards, set_name)
+    comparable = comparable_files(leaderboards, set_name)
     runs: dict[str, dict[str, Record]] = {}
-    for path, record in zip(find_records(leaderboards, set_name), comparable, strict=True):
+    for path, record in comparable:
         if record.status == "ok":
             runs.setdefault(path.stem.removesuffix(f"-{record.eval_set}"), {})[record.eval_set] = record
     of_record = {id(records["test"]): ScoredRun(run, records) for run, records in runs.items() if "test" in records}
     grouped: dict[tuple[str, str, str], list[ScoredRun]] = {}
-    for record in best_first(comparable, "test"):
+    for record in best_first([record for _, record in comparable], "test"):
         if id(record) in of_record:
             group = (record.model, record.preset, record.initial_weights or "none")
             grouped.setdefault(group, []).append(of_record[id(record)])

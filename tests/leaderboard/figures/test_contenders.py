@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from nanoseg_bench.errors import RecordError, UsageError
+from nanoseg_bench.leaderboard import comparability
 from nanoseg_bench.leaderboard.figures.contenders import choose_contenders, left_out
+from nanoseg_bench.runs.record import read_record
 
 
 def test_the_order_is_the_leaderboards_and_seeds_belong_together(scored, contenders):
@@ -20,6 +22,17 @@ def test_the_order_is_the_leaderboards_and_seeds_belong_together(scored, contend
 def test_failed_runs_are_left_out(scored, contenders, make_record, keep_records, tmp_path):
     scored("unet")
     keep_records(tmp_path, make_record("nsyolo", status="failed", reason="no memory"))
+    assert [each.model for each in contenders()] == ["unet"]
+
+
+def test_a_record_that_comes_meanwhile_is_for_the_next_look(scored, contenders, monkeypatch):
+    scored("unet")
+
+    def read_slowly(path):
+        scored("nsyolo")
+        return read_record(path)
+
+    monkeypatch.setattr(comparability, "read_record", read_slowly)
     assert [each.model for each in contenders()] == ["unet"]
 
 

@@ -1,0 +1,15 @@
+"""Which weights models start from; ``tests/cli/test_release.py`` has them used."""
+
+import pytest
+
+from nanoseg_bench.errors import UsageError
+from nanoseg_bench.models.starting_weights import starting_weights
+from nanoseg_bench.weights import shipped
+
+
+def test_who_has_no_weights_of_its_own_is_told_which_models_have(tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    (tmp_path / "nsyolo.safetensors").touch()
+    for models in (["yolo11n"], ["yolo11n", "nsyolo"]):
+        with pytest.raises(UsageError, match=r"none of yolo11n ship; .*, or give --models nsyolo$"):
+            starting_weights("shipped", models, "--weights")
