@@ -164,12 +164,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     isolate_libraries()
     from nanoseg_bench.report.analysis.annotated import find_annotated
-    from nanoseg_bench.report.analysis.finder import ByModel
+    from nanoseg_bench.report.analysis.finder import ByModel, Finder
     from nanoseg_bench.report.analysis.folder import AnalysisTask, analyse_folder, check_inputs
 
     choices = _choices(arguments)
     scales = _scale_table(arguments.scale_csv)
     members, predictor = None, None
+    finder: Finder
     if not arguments.annotated:
         check_inputs(arguments.images, arguments.out, sample_by=arguments.sample_by, scales=scales)
     with open_cluster(arguments) as cluster:

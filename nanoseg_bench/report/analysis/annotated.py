@@ -114,7 +114,9 @@ def find_annotated(given: Sequence[Path], out: Path, sample_by: str | None) -> t
         PreparationError: The rule does not fit all images.
     """
     refs: dict[Path, MicrographRef] = {}
-    formats, classes, begun_by = [], [], []
+    formats: list[str] = []
+    classes: list[str] = []
+    begun_by: list[str] = []
     for path in given:
         if path.is_dir() and Path(_real(out)).is_relative_to(_real(path)):
             raise UsageError(f"--out {out}: lies inside {path}, and would be read next time")
@@ -141,7 +143,7 @@ def find_annotated(given: Sequence[Path], out: Path, sample_by: str | None) -> t
         raise UsageError(f"{', '.join(map(str, given))}: no annotated image; leave --annotated out to find particles")
     members = members_of(list(refs), given, sample_by)
     entries = {member.stem: refs[member.image_path] for member in members}
-    return members, Annotated(entries, *(tuple(dict.fromkeys(each)) for each in (formats, classes, begun_by)))
+    return members, Annotated(entries, *(tuple(dict.fromkeys(names)) for names in (formats, classes, begun_by)))
 
 
 def _told(micrograph: Micrograph) -> tuple[str, ...]:
