@@ -481,6 +481,34 @@ def test_the_same_images_give_the_same_report_at_one_time(run, tmp_path, monkeyp
         assert all(each.date_time[0] == 1980 for each in archive.infolist())
 
 
+def test_outlines_that_are_corrected_meanwhile_are_not_written_over(run, tmp_path):
+    from nanoseg_bench.errors import UsageError
+    from nanoseg_bench.inference import open_predictor
+    from nanoseg_bench.report.analysis.finder import ByModel
+    from nanoseg_bench.report.analysis.folder import AnalysisTask, analyse_folder
+
+    corrected = tmp_path / "out" / "labelme" / "a.json"
+
+    class WhileIWork(ByModel):
+        def find(self, *arguments):
+            corrected.write_text("corrected", encoding="utf-8")
+            return super().find(*arguments)
+
+    def task(finder):
+        return AnalysisTask(finder=finder, images=[tmp_path / "in"], out=tmp_path / "out", formats=("labelme",))
+
+    write_field(tmp_path / "in" / "a.tif", 0, NM_PER_PX)
+    analyse_folder(task(ByModel(open_predictor(run))))
+    write_field(tmp_path / "in" / "b.tif", 1, NM_PER_PX)
+    for finder in (WhileIWork, ByModel):  # the next call knows it, too
+        with pytest.raises(UsageError, match=r"1 file changed since this command wrote them, such as a\.json"):
+            analyse_folder(task(finder(open_predictor(run))))
+        assert corrected.read_text(encoding="utf-8") == "corrected"
+    (tmp_path / "out" / "labelme").rename(tmp_path / "corrected")
+    done = analyse_folder(task(ByModel(open_predictor(run))))
+    assert done.earlier == 2 and (tmp_path / "out" / "labelme" / "b.json").is_file()
+
+
 def test_outlines_that_were_written_for_labelme_have_the_sizes_that_were_measured(run, tmp_path):
     write_field(tmp_path / "in" / "a.tif", 0, NM_PER_PX)
     assert analyze(run, tmp_path / "out", tmp_path / "in") == 0

@@ -41,7 +41,7 @@ from nanoseg_bench.report.analysis.outputs import REPORTS, file_names, write_doc
 from nanoseg_bench.report.analysis.pooling import median_diameter, report_on
 from nanoseg_bench.report.analysis.state import read_key, read_state, write_state
 from nanoseg_bench.report.delimited import csv_of, write_csv
-from nanoseg_bench.report.formats import ANNOTATIONS, DEFAULT_FORMATS, PICTURES, require_writers
+from nanoseg_bench.report.formats import ANNOTATIONS, DEFAULT_FORMATS, LABELME, PICTURES, require_writers
 from nanoseg_bench.report.report_input import SHOWN_MICROGRAPHS, Method, ReportInput
 from nanoseg_bench.seals import sealed, unsealed
 from nanoseg_bench.staging import hold_folder
@@ -202,7 +202,8 @@ def analyse_folder(task: AnalysisTask) -> Analysis:
     same settings analysed is not analysed again, unless the file is another one now.
 
     Raises:
-        UsageError: There is no image, no sample for one, or the folder must not be written.
+        UsageError: There is no image, no sample for one, or the folder must not be written; or LabelMe files were
+            corrected meanwhile: what was analysed is kept, and the next call goes on with it.
         NanosegError: The folder cannot be written.
     """
     out = task.out
@@ -216,7 +217,7 @@ def analyse_folder(task: AnalysisTask) -> Analysis:
             # At once: a call that is killed leaves a folder that the next one knows as ours.
             written = {"labelme_sha256": earlier.labelme, "documents_sha256": earlier.documents}
             write_json(out / FILE, sealed({"format": FORMAT, "settings": settings, **written}))
-            run = _Run(task, settings, task.finder.method(), earlier.documents)
+            run = _Run(task, settings, task.finder.method(), earlier)
             return run.carry_out(members, tuple(warnings))
         except OSError as error:
             raise unwritable(out, error, "--out") from error
@@ -288,14 +289,12 @@ def _open(out: Path, settings: Mapping[str, Any], overwrite: str) -> _Earlier:
 class _Run:
     """One call: the loop over the micrographs, then the samples; one of either is in memory at a time."""
 
-    def __init__(
-        self, task: AnalysisTask, settings: Mapping[str, Any], method: Method, documents: Mapping[str, str]
-    ) -> None:
+    def __init__(self, task: AnalysisTask, settings: Mapping[str, Any], method: Method, earlier: _Earlier) -> None:
         self._task = task
         self._settings = settings
         self._method = method
         self._out = task.out
-        self._documents = documents
+        self._left = earlier
         self._earlier = 0
         self._of_all: tuple[str, ...] = ()
 
@@ -409,6 +408,9 @@ class _Run:
         begun_by = method.begun_by
         entries = tuple(_Entry(self._out / STATE / f"{name}.json", name, method.confidence, begun_by) for name in names)
         classes = self._task.finder.classes
+        # Somebody may have corrected outlines since this call began, hours ago.
+        if LABELME in self._task.formats:
+            require_uncorrected(self._out, self._left.labelme)
         # LabelMe last: its files are known by their hashes, which are written next.
         for to in [name for name in reversed(ANNOTATIONS) if name in self._task.formats] if entries else ():
             convert(Source("predictions", entries, classes), self._out / to, to, classes=classes, overwrite=True)
@@ -441,7 +443,7 @@ class _Run:
         Only where they are as they were written: what a person wrote into a report stays.
         """
         hashes = {path.name: sha256_file(path) for path in written}
-        for name, digest in self._documents.items():
+        for name, digest in self._left.documents.items():
             path = self._out / REPORTS / name
             if name in hashes or not path.is_file() or sha256_file(path) != digest:
                 continue
