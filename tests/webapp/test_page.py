@@ -488,6 +488,11 @@ def test_without_a_scale_bar_the_page_says_what_to_do(open_unscaled):
     page.locator("#scale-edit").click()
     expect(page.locator("#scale-number-input")).to_be_focused()
     expect(page.locator("#scale-bar-input")).to_have_count(0)
+    # Nobody knows whether 1,500 is 1.5 or 1500.
+    page.locator("#scale-number-input").fill("1,500")
+    page.keyboard.press("Enter")
+    expect(page.locator("#scale-number-wrong")).to_contain_text("may be two numbers")
+    expect(page.locator("#scale-badge")).to_have_text("in px")
     page.locator("#scale-cancel").click()
     expect(page.locator("#scale-edit")).to_be_focused()
     # A line along a bar that was overlooked.

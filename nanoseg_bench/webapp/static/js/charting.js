@@ -7,6 +7,7 @@ import { changed, on, state } from "./state.js";
 import { currentParticles, groupNames, standingOf } from "./particles.js";
 import { HistogramFigure, ScatterFigure } from "./charts.js";
 import { length } from "./format.js";
+import { readDecimal } from "./decimals.js";
 import { select } from "./workspace.js";
 import { t } from "./language.js";
 
@@ -36,7 +37,7 @@ function rangeForm(key, id) {
   const field = (end) => h("input", { id: `${id}-${end}`, type: "text", inputmode: "decimal", "aria-label": t(`brush.${end}.label`), autocomplete: "off" });
   return h("form", { class: "row range", onsubmit: (event) => {
     event.preventDefault();
-    const [low, high] = ["from", "to"].map((end) => Number(byId(`${id}-${end}`).value.replace(",", ".")));
+    const [low, high] = ["from", "to"].map((end) => readDecimal(byId(`${id}-${end}`).value));
     if (high > low) brushColumns(key, low, high);
   } }, h("span", {}, t("brush.from")), field("from"), h("span", {}, t("brush.to")), field("to"), h("button", { type: "submit", class: "small" }, t("brush.show")));
 }

@@ -7,6 +7,7 @@ import { CurveFigure } from "./charts.js";
 import { announce } from "./messages.js";
 import { groupNames, UNNAMED } from "./particles.js";
 import { hinted } from "./hints.js";
+import { readDecimal } from "./decimals.js";
 import { t } from "./language.js";
 
 const TYPED = 400; // ms after the last digit
@@ -75,7 +76,7 @@ function sizeField(name, ofSample) {
   // A limit in nm stays one where a micrograph without a scale is looked at; it does not apply there.
   const unit = now?.unit ?? ofSample;
   const typed = debounced(() => {
-    const value = Number(input.value.replace(",", "."));
+    const value = readDecimal(input.value);
     const wrong = input.value.trim() !== "" && !(value >= 0);
     input.setAttribute("aria-invalid", String(wrong));
     if (!wrong) setFilters({ [name]: input.value.trim() === "" ? null : { value, unit } });

@@ -6,6 +6,7 @@ import { byId, h, icon, put } from "./dom.js";
 import { changeScale } from "./saving.js";
 import { drawScaleLine, theViewer } from "./workspace.js";
 import { hinted } from "./hints.js";
+import { mayBeTwo, readDecimal } from "./decimals.js";
 import { scale as inWords } from "./format.js";
 import { t } from "./language.js";
 
@@ -143,8 +144,8 @@ const ofLine = (line, scale) => form("scale-line", t("scale.line.length"), t("sc
 function inOrder(scale) {
   const bar = scale.bar ? form("scale-bar", t(isStrip(scale) ? "scale.strip.length" : "scale.bar.length"), t(isStrip(scale) ? "scale.strip.length.hint" : "scale.bar.hint"), (text) => change({ bar_length: text }, "scale.changed"), scale.text) : null;
   return [bar, form("scale-number", t(bar ? "scale.number.or" : "scale.number"), t("scale.number.hint"), (text) => {
-    const value = Number(text.replace(",", "."));
-    if (!(value > 0)) throw new Error(t("scale.number.wrong", { text }));
+    const value = readDecimal(text);
+    if (!(value > 0)) throw new Error(t(mayBeTwo(text) ? "scale.number.two" : "scale.number.wrong", { text }));
     return change({ nm_per_px: value }, "scale.changed");
   }, scale.used ? inWords(scale.used) : "")];
 }
