@@ -10,6 +10,16 @@ from nanoseg_bench.files import visible_files
 from nanoseg_bench.images import IMAGE_SUFFIXES
 
 
+def require_outside(out: Path, path: Path) -> None:
+    """Refuse to write into a folder that is read.
+
+    Raises:
+        UsageError: ``out`` lies inside ``path``, and would be read the next time.
+    """
+    if path.is_dir() and Path(os.path.realpath(out)).is_relative_to(os.path.realpath(path)):
+        raise UsageError(f"--out {out}: lies inside {path}, and would be read next time")
+
+
 def find_images(given: Sequence[Path], out: Path) -> list[Path]:
     """The files that are named, and the images below the folders that are, each once, whatever path leads to it.
 
@@ -24,8 +34,7 @@ def find_images(given: Sequence[Path], out: Path) -> list[Path]:
     """
     sources: list[Path] = []
     for path in given:
-        if path.is_dir() and Path(os.path.realpath(out)).is_relative_to(os.path.realpath(path)):
-            raise UsageError(f"--out {out}: lies inside {path}, and would be read next time")
+        require_outside(out, path)
         sources += visible_files(path, IMAGE_SUFFIXES) if path.is_dir() else [path]
     if not sources:
         raise UsageError(f"{', '.join(map(str, given))}: no image with one of the endings {', '.join(IMAGE_SUFFIXES)}")

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from nanoseg_bench.evaluation.corruptions.table import CORRUPTIONS
 from nanoseg_bench.evaluation.ood import OOD_CONFIDENCES, OOD_SHAPES
 from nanoseg_bench.leaderboard.entries import LeaderboardRow, number, run_of
+from nanoseg_bench.leaderboard.ranks import PRIMARY
 from nanoseg_bench.metrics.table import metric
 from nanoseg_bench.runs.record import Record
 
 GOOD, BAD = "#0b5394", "#9a3412"
 """Ends of the two scales, which begin in white: for what should be large, and for what should be small."""
 
-_CORRUPTED = "map_50_95_agnostic_corrupted"
+_CORRUPTED = PRIMARY["robustness"]
 
 _ENDS = {"higher": GOOD, "lower": BAD}
 

@@ -16,6 +16,7 @@ from nanoseg_bench.annotations.readers import open_source
 from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.errors import NanosegError, UsageError
 from nanoseg_bench.files import sha256_file
+from nanoseg_bench.inference.image_files import require_outside
 from nanoseg_bench.marks.detection import find_marks
 from nanoseg_bench.measure.particles import Rules
 from nanoseg_bench.progress import track
@@ -91,7 +92,7 @@ class Annotated:
             UsageError: It is of another image by now.
         """
         micrograph = self.entries[name].read()
-        if _real(micrograph.image_path) != _real(path):
+        if os.path.realpath(micrograph.image_path) != os.path.realpath(path):
             raise UsageError(f"{self.entries[name].path}: is of {micrograph.image_path} by now; analyse it again")
         instances = tuple(
             each if each.label else replace(each, label=_UNNAMED) for each in micrograph.instances if not each.ignored
@@ -118,8 +119,7 @@ def find_annotated(given: Sequence[Path], out: Path, sample_by: str | None) -> t
     classes: list[str] = []
     begun_by: list[str] = []
     for path in given:
-        if path.is_dir() and Path(_real(out)).is_relative_to(_real(path)):
-            raise UsageError(f"--out {out}: lies inside {path}, and would be read next time")
+        require_outside(out, path)
         source = open_source(path)
         for problem in source.problems:
             raise problem.error
@@ -151,7 +151,3 @@ def _told(micrograph: Micrograph) -> tuple[str, ...]:
     without = micrograph.without_area
     kinds = (f"shapes without area left out: {list_kinds(without)}; {WAY_OUT}",) if without else ()
     return (*micrograph.tally.notes(), *kinds)
-
-
-def _real(path: Path) -> str:
-    return os.path.realpath(path)
