@@ -5,6 +5,7 @@ import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nanoseg_bench.annotations.registry import READ
 from nanoseg_bench.cli.executor_options import add_executor, open_cluster, pool_of
 from nanoseg_bench.cli.model_options import (
     add_confidence,
@@ -71,6 +72,13 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         action="store_true",
         help="the folders hold annotations (LabelMe or another format that prepare reads): measure their outlines and "
         "ask no model",
+    )
+    parser.add_argument(
+        "--from",
+        dest="source_format",
+        choices=("auto", *READ),
+        default="auto",
+        help="format of the annotations, with --annotated (default: %(default)s)",
     )
     add_model_options(parser)
     add_confidence(parser, "particles below do not count")
@@ -142,6 +150,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Analyse, and show what was found; 1 when a micrograph could not be analysed."""
     if arguments.annotated:
         _check_annotated(arguments)
+    elif arguments.source_format != "auto":
+        raise UsageError(f"--from {arguments.source_format}: goes with --annotated")
     formats = tuple(dict.fromkeys(split_names(arguments.to or _default_formats(arguments.annotated))))
     if not formats:
         raise UsageError(f"--to {' '.join(arguments.to)!r}: give some of {', '.join(FORMATS)}")
@@ -176,7 +186,9 @@ def run(arguments: argparse.Namespace) -> int:
     with open_cluster(arguments) as cluster:
         workers, open_pool = pool_of(cluster, None)
         if arguments.annotated:
-            members, finder = find_annotated(arguments.images, arguments.out, arguments.sample_by)
+            members, finder = find_annotated(
+                arguments.images, arguments.out, arguments.sample_by, arguments.source_format
+            )
         else:
             predictor = open_model(arguments)
             finder = ByModel(predictor)

@@ -110,6 +110,7 @@ def test_a_broken_file_costs_no_other(folder, tmp_path, capsys):
     images = pd.read_csv(tmp_path / "out" / "images.csv").set_index("image")
     assert images["status"].to_dict() == {"a": "ok", "b": "failed"}
     assert "b.json" in images["reason"]["b"]
+    assert "shape 1" in images["reason"]["b"], "what is wrong with the annotation, not that it is no image"
     assert "not analysed" in capsys.readouterr().out
 
 
@@ -141,3 +142,11 @@ def test_options_of_a_model_are_refused(folder, tmp_path, capsys, options, said)
     write_annotated(folder)
     assert analyze(folder, tmp_path / "out", *options) == 2
     assert said in capsys.readouterr().err
+
+
+def test_the_format_may_be_named(folder, tmp_path, capsys):
+    write_annotated(folder)
+    assert analyze(folder, tmp_path / "out", "--from", "labelme", "--to", "excel") == 0
+    assert analyze(folder, tmp_path / "other", "--from", "yolo") != 0
+    assert main(["analyze", str(folder), "--from", "labelme", "--out", str(tmp_path / "other")]) == 2
+    assert "--from labelme: goes with --annotated" in capsys.readouterr().err

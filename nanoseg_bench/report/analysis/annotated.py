@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.annotations.left_out import WAY_OUT, list_kinds
 from nanoseg_bench.annotations.readers import open_source
 from nanoseg_bench.annotations.source import MicrographRef
-from nanoseg_bench.errors import NanosegError, UsageError
+from nanoseg_bench.errors import AnnotationError, NanosegError, UsageError
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.inference.image_files import require_outside
 from nanoseg_bench.marks.detection import find_marks
@@ -42,12 +42,14 @@ class Annotated:
         formats: Of the annotations.
         classes: Of all of them, in the order of the colours.
         begun_by: The models that drew the first outlines of some.
+        faults: What is wrong with those that cannot be read, by the name in the table.
     """
 
     entries: Mapping[str, MicrographRef]
     formats: tuple[str, ...]
     classes: tuple[str, ...]
     begun_by: tuple[str, ...] = ()
+    faults: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -77,7 +79,13 @@ class Annotated:
         return 2
 
     def key(self, name: str) -> str | None:
-        """SHA-256 of the file that holds the annotation; None where it is gone, which whoever reads it tells."""
+        """SHA-256 of the file that holds the annotation; None where it is gone, which whoever reads it tells.
+
+        Raises:
+            AnnotationError: It, or its image, could not be read.
+        """
+        if name in self.faults:
+            raise AnnotationError(self.faults[name])
         try:
             return sha256_file(self.entries[name].path)
         except OSError:
@@ -101,13 +109,16 @@ class Annotated:
         return Found(instances=instances, marks=marks, warnings=_told(micrograph), nm_per_px=micrograph.nm_per_px)
 
 
-def find_annotated(given: Sequence[Path], out: Path, sample_by: str | None) -> tuple[list[Member], Annotated]:
+def find_annotated(
+    given: Sequence[Path], out: Path, sample_by: str | None, source_format: str = "auto"
+) -> tuple[list[Member], Annotated]:
     """List the annotated micrographs; a file that cannot be read is listed, too, and fails in its turn.
 
     Args:
         given: Folders, or files that annotate many images, in any format that ``prepare`` reads.
         out: Folder that will be written.
         sample_by: Rule of ``measure.sampling_by``; None puts all micrographs together.
+        source_format: Of the annotations; ``auto`` finds it out.
 
     Raises:
         AnnotationError: A path is missing, holds no annotations or several formats, or is malformed.
@@ -115,12 +126,13 @@ def find_annotated(given: Sequence[Path], out: Path, sample_by: str | None) -> t
         PreparationError: The rule does not fit all images.
     """
     refs: dict[Path, MicrographRef] = {}
+    faults: dict[Path, str] = {}
     formats: list[str] = []
     classes: list[str] = []
     begun_by: list[str] = []
     for path in given:
         require_outside(out, path)
-        source = open_source(path)
+        source = open_source(path, source_format)
         for problem in source.problems:
             raise problem.error
         formats.append(source.format)
@@ -130,8 +142,9 @@ def find_annotated(given: Sequence[Path], out: Path, sample_by: str | None) -> t
                 micrograph = ref.read()
             except NotAnAnnotationError:
                 continue
-            except NanosegError:
+            except NanosegError as error:
                 refs[ref.path.absolute()] = ref
+                faults[ref.path.absolute()] = str(error)
                 continue
             image = micrograph.image_path.absolute()
             if image in refs:
@@ -143,7 +156,14 @@ def find_annotated(given: Sequence[Path], out: Path, sample_by: str | None) -> t
         raise UsageError(f"{', '.join(map(str, given))}: no annotated image; leave --annotated out to find particles")
     members = members_of(list(refs), given, sample_by)
     entries = {member.stem: refs[member.image_path] for member in members}
-    return members, Annotated(entries, *(tuple(dict.fromkeys(names)) for names in (formats, classes, begun_by)))
+    told = {member.stem: faults[member.image_path] for member in members if member.image_path in faults}
+    return members, Annotated(
+        entries=entries,
+        formats=tuple(dict.fromkeys(formats)),
+        classes=tuple(dict.fromkeys(classes)),
+        begun_by=tuple(dict.fromkeys(begun_by)),
+        faults=told,
+    )
 
 
 def _told(micrograph: Micrograph) -> tuple[str, ...]:

@@ -69,7 +69,11 @@ class Finder(Protocol):
         """How close to the border of a micrograph the outline of a particle that it cuts may end."""
 
     def key(self, name: str) -> str | None:
-        """What the outlines of one micrograph depend on, besides the settings and its file."""
+        """What the outlines of one micrograph depend on, besides the settings and its file.
+
+        Raises:
+            NanosegError: It is known already that they cannot be found.
+        """
 
     def find(self, pixels: NDArray[np.uint8], path: Path, name: str, choices: "Choices") -> Found:
         """The outlines of one micrograph.
