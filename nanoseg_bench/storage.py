@@ -27,6 +27,7 @@ from nanoseg_bench.extras import require_packages
 from nanoseg_bench.files import FULL, parse_json, sha256_file, sha256_json
 from nanoseg_bench.seals import SEAL, sealed, unsealed
 from nanoseg_bench.staging import staged_folder
+from nanoseg_bench.user_folders import user_caches
 
 CONTENTS = "contents.json"
 """Of an uploaded folder: the size and SHA-256 of each of its files, sealed. It is written first, the marker last."""
@@ -91,9 +92,8 @@ def cache_folder(kind: str, url: str) -> Path:
         kind: ``sets``, ``runs``, ``leaderboards``, or ``staging``.
         url: Two URLs have two folders.
     """
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     digest = hashlib.sha256(url.encode("utf-8")).hexdigest()[:_DIGITS]
-    return caches / "nanoseg-bench" / "storage" / kind / f"{name_of(url)}-{digest}"
+    return user_caches() / "storage" / kind / f"{name_of(url)}-{digest}"
 
 
 def name_of(url: str) -> str:

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
+from nanoseg_bench.images.named_values import leading_number, named_values, plain_text
+
 if TYPE_CHECKING:
     import tifffile
 
-_ZEISS, _FEI_SFEG, _FEI_HELIOS, _FEI_TITAN = 34118, 34680, 34682, 34683
+_ZEISS, _FEI_SFEG, _FEI_HELIOS, _FEI_TITAN, _TESCAN = 34118, 34680, 34682, 34683, 50431
 _MOST_KV = 3500.0  # no electron microscope has more
 
 # What odd tags of other programs raise: no statement, and no reason to refuse the image.
@@ -49,12 +51,13 @@ class Acquisition:
 
 
 def tiff_acquisition(page: "tifffile.TiffPage") -> Acquisition:
-    """What the tags of FEI (Thermo Fisher) and Zeiss say; ImageJ keeps nothing of the kind."""
+    """What the tags of FEI (Thermo Fisher), Zeiss and TESCAN say; ImageJ keeps nothing of the kind."""
     found = Acquisition()
     readers: tuple[tuple[Callable[[tifffile.TiffPage], Acquisition], str], ...] = (
         (_fei, "fei"),
         (_fei_xml, "fei"),
         (_zeiss, "zeiss"),
+        (_tescan, "tescan"),
     )
     for read, source in readers:
         try:
@@ -157,6 +160,20 @@ def _zeiss(page: "tifffile.TiffPage") -> Acquisition:
         instrument=f"Zeiss, serial number {serial}" if serial else "",
         voltage_kv=kilovolts(voltage),
         taken=joined_text(of("ap_date"), of("ap_time")),
+    )
+
+
+def _tescan(page: "tifffile.TiffPage") -> Acquisition:
+    stored = page.tags.valueof(_TESCAN)
+    return tescan_acquisition(named_values(plain_text(stored))) if isinstance(stored, bytes) else Acquisition()
+
+
+def tescan_acquisition(stated: Mapping[str, str]) -> Acquisition:
+    """What TESCAN's programs write, in a TIFF's tag or in a text beside the image: ``HV=10000.0``, in volts."""
+    return Acquisition(
+        instrument=one_line(stated.get("Device")),
+        voltage_kv=kilovolts(leading_number(stated.get("HV")), factor=1e-3),
+        taken=joined_text(stated.get("Date"), stated.get("Time")),
     )
 
 

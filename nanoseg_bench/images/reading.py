@@ -115,9 +115,9 @@ def image_orientation(path: Path) -> int:
 def read_scale(path: Path) -> Scale | None:
     """The extent of a pixel that the file states, or the text that a microscope put beside it; None where none does.
 
-    ImageJ, FEI/Thermo, Zeiss, OME, Olympus SIS and TVIPS TIFFs, and the axes of DM3, DM4 and EMD files; texts of JEOL,
-    Hitachi and TESCAN, where the image has the width that they state. A print resolution (dpi) is no scale. The pixels
-    are not decoded.
+    ImageJ, FEI/Thermo, Zeiss, TESCAN, OME, Olympus SIS and TVIPS TIFFs, and the axes of DM3, DM4 and EMD files; texts
+    of JEOL, Hitachi and TESCAN, where the image has the width that they state. A print resolution (dpi) is no scale.
+    The pixels are not decoded.
 
     Raises:
         ImageError: The file is missing, no image, or too large.
@@ -136,8 +136,8 @@ def read_scale(path: Path) -> Scale | None:
 def read_acquisition(path: Path) -> Acquisition:
     """How a micrograph was taken, as far as its file says, or the text that a microscope put beside it.
 
-    FEI (Thermo Fisher) and Zeiss TIFFs, DM3, DM4 and EMD files, texts of JEOL, Hitachi and TESCAN; all others say
-    nothing. No pixel is decoded.
+    FEI (Thermo Fisher), Zeiss and TESCAN TIFFs, DM3, DM4 and EMD files, texts of JEOL, Hitachi and TESCAN; all others
+    say nothing. No pixel is decoded.
 
     Raises:
         ImageError: The file is missing, no image, or too large.

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nanoseg_bench.images.named_values import leading_number, named_values, plain_text
 from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
@@ -59,7 +60,11 @@ PLAUSIBLE_NM_PER_PX = (1e-4, 1e6)
 _UNITS_SHOWN = 3
 
 _X_RESOLUTION, _Y_RESOLUTION = 282, 283
-_OLYMPUS_INI, _OLYMPUS_SIS, _ZEISS, _FEI_SFEG, _FEI_HELIOS, _TVIPS = 33471, 33560, 34118, 34680, 34682, 37706
+_OLYMPUS_INI, _OLYMPUS_SIS, _ZEISS, _TVIPS, _TESCAN = 33471, 33560, 34118, 37706, 50431
+_FEI_SFEG, _FEI_HELIOS, _FEI_TITAN = 34680, 34682, 34683
+
+_FEI_PIXEL_SIZE = re.compile(r"<PixelSize>(.*?)</PixelSize>", re.DOTALL)
+_FEI_EXTENT = re.compile(r"""<([XY])\s([^>]*)>([^<]*)</\1>""")
 
 _OME_PIXELS = re.compile(r"<(?:\w+:)?Pixels\b([^>]*)>")
 _XML_ATTRIBUTE = re.compile(r"""([\w:]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
@@ -71,7 +76,8 @@ class Scale:
 
     Attributes:
         nm_per_px: Nanometres per pixel; None where pixels are not square, so that no single scale holds.
-        source: Who says so: ``imagej``, ``fei``, ``zeiss``, ``ome``, ``sis``, ``tvips``, ``dm``, ``emd``.
+        source: Who says so: ``imagej``, ``fei``, ``zeiss``, ``tescan``, ``ome``, ``sis``, ``tvips``, ``dm``,
+            ``emd``.
         uneven_nm: Nanometres per pixel along a row and along a column, where pixels are not square.
         unknown_unit: The unit that the extent is stated in, where it is not understood; there is no scale then.
     """
@@ -178,7 +184,7 @@ def tiff_scale(page: "tifffile.TiffPage") -> Scale | None:
     A scale that one program wrote goes before unequal ones of another, and before one in a unit that is not understood.
     """
     uneven = unknown = None
-    for find in (_fei, _zeiss, _sis, _tvips, _ome, _imagej):
+    for find in (_fei, _fei_xml, _zeiss, _tescan, _sis, _tvips, _ome, _imagej):
         try:
             found = find(page)
         except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError, ZeroDivisionError):
@@ -204,6 +210,19 @@ def _fei(page: "tifffile.TiffPage") -> Scale | None:
     return None
 
 
+def _fei_xml(page: "tifffile.TiffPage") -> Scale | None:
+    """Newer programs: ``<PixelSize><X unit="m" unitPrefixPower="1">2.5e-09</X>``, the power being a factor of 1."""
+    stored = page.tags.valueof(_FEI_TITAN)
+    text = stored.decode("utf-8", errors="replace") if isinstance(stored, bytes) else str(stored or "")
+    stated = _FEI_PIXEL_SIZE.search(text)
+    extents: dict[str, tuple[str, str]] = {}
+    for axis, written, size in _FEI_EXTENT.findall("" if stated is None else stated[1]):
+        attributes = dict(_attributes(written))
+        if attributes.get("unitPrefixPower", "1") == "1":
+            extents[axis] = (size, attributes.get("unit", ""))
+    return stated_scale(extents.get("X"), extents.get("Y"), "fei")
+
+
 def _zeiss(page: "tifffile.TiffPage") -> Scale | None:
     values = page.tags.valueof(_ZEISS)
     if not isinstance(values, Mapping):
@@ -211,6 +230,19 @@ def _zeiss(page: "tifffile.TiffPage") -> Scale | None:
     # Not AP_PIXEL_SIZE, which is that of the screen.
     _, size, unit, *_ = values["ap_image_pixel_size"]  # ("Image Pixel Size", 2.5, "nm")
     return stated_scale((size, unit), None, "zeiss")
+
+
+def _tescan(page: "tifffile.TiffPage") -> Scale | None:
+    stored = page.tags.valueof(_TESCAN)
+    return (
+        square_scale(*tescan_extent(named_values(plain_text(stored))), "tescan") if isinstance(stored, bytes) else None
+    )
+
+
+def tescan_extent(stated: Mapping[str, str]) -> tuple[float | None, float | None]:
+    """Extent along a row and a column in nm, where TESCAN's programs wrote ``PixelSizeX=2.5e-9``, in metres."""
+    x, y = (leading_number(stated.get(f"PixelSize{axis}")) for axis in "XY")
+    return None if x is None else x * 1e9, None if y is None else y * 1e9
 
 
 def _sis(page: "tifffile.TiffPage") -> Scale | None:

@@ -11,17 +11,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nanoseg_bench.images.acquisition import Acquisition, joined_text, kilovolts, one_line, sourced
-from nanoseg_bench.images.scale import Scale, nm_per_unit, square_scale
+from nanoseg_bench.images.acquisition import (
+    Acquisition,
+    joined_text,
+    kilovolts,
+    one_line,
+    sourced,
+    tescan_acquisition,
+)
+from nanoseg_bench.images.named_values import leading_number, named_values, plain_text
+from nanoseg_bench.images.scale import Scale, nm_per_unit, square_scale, tescan_extent
 
 _MOST_TEXT = 2**20  # bytes; those of microscopes have a few thousand
 _TEXT_SUFFIXES = (".txt", ".TXT", ".Txt")
 _HEADER_SUFFIXES = (".hdr", ".HDR", ".Hdr")
 
 _JEOL_LINE = re.compile(r"^\$+([A-Z]+_\w+)[ \t]+(\S.*?)[ \t]*$", re.MULTILINE)
-_INI_LINE = re.compile(r"^(\w+)[ \t]*=[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
 _MARKER = re.compile(r"([\d.]+)[ \t]*(\D+)")
-_NUMBER = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ def _read(path: Path) -> str:
     except OSError:
         return ""
     unicode = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return data.decode("utf-16" if unicode else "ascii", errors="replace").replace("\r\n", "\n")
+    return plain_text(data, "utf-16" if unicode else "ascii")
 
 
 def _jeol(text: str) -> Sidecar | None:
@@ -88,8 +94,8 @@ def _jeol(text: str) -> Sidecar | None:
         voltage_kv=kilovolts(stated.get("CM_ACCEL_VOLT")),
         taken=joined_text(stated.get("CM_DATE"), stated.get("CM_TIME")),
     )
-    bar, marker = _number(stated.get("SM_MICRON_BAR")), _MARKER.fullmatch(stated.get("SM_MICRON_MARKER", ""))
-    length, unit = (None, None) if marker is None else (_number(marker[1]), nm_per_unit(marker[2]))
+    bar, marker = leading_number(stated.get("SM_MICRON_BAR")), _MARKER.fullmatch(stated.get("SM_MICRON_MARKER", ""))
+    length, unit = (None, None) if marker is None else (leading_number(marker[1]), nm_per_unit(marker[2]))
     nm_per_px = length * unit / bar if bar and length and unit else None
     return _sidecar("jeol", acquisition, (nm_per_px, None), stated.get("CM_FULL_SIZE"))
 
@@ -100,43 +106,27 @@ def _hitachi(text: str) -> Sidecar | None:
         return None
     acquisition = Acquisition(
         instrument=one_line(stated.get("InstructName")),  # so it is spelt
-        voltage_kv=kilovolts(_number(stated.get("AcceleratingVoltage")), factor=1e-3),
+        voltage_kv=kilovolts(leading_number(stated.get("AcceleratingVoltage")), factor=1e-3),
         taken=joined_text(stated.get("Date"), stated.get("Time")),
     )
-    return _sidecar("hitachi", acquisition, (_number(stated.get("PixelSize")), None), stated.get("DataSize"))
+    return _sidecar("hitachi", acquisition, (leading_number(stated.get("PixelSize")), None), stated.get("DataSize"))
 
 
 def _tescan(text: str) -> Sidecar | None:
     stated = _ini(text, "MAIN")
     if stated is None or "PixelSizeX" not in stated:
         return None
-    acquisition = Acquisition(
-        instrument=one_line(stated.get("Device")),
-        voltage_kv=kilovolts(_number(stated.get("HV")), factor=1e-3),
-        taken=joined_text(stated.get("Date"), stated.get("Time")),
-    )
-    metres = [_number(stated.get(f"PixelSize{axis}")) for axis in "XY"]
-    x, y = (None if each is None else each * 1e9 for each in metres)
-    return _sidecar("tescan", acquisition, (x, y), None)
+    return _sidecar("tescan", tescan_acquisition(stated), tescan_extent(stated), None)
 
 
 def _sidecar(
     maker: str, acquisition: Acquisition, nm_per_px: tuple[float | None, float | None], size: str | None
 ) -> Sidecar:
-    width = _number(size)
+    width = leading_number(size)
     scale = square_scale(*nm_per_px, f"{maker}, in the text beside it")
     return Sidecar(sourced(acquisition, f"the text file beside it ({maker})"), scale, int(width) if width else None)
 
 
 def _ini(text: str, section: str) -> Mapping[str, str] | None:
     """Lines of an INI file by their names; None where it has no such section."""
-    return dict(_INI_LINE.findall(text)) if f"[{section}]" in text else None
-
-
-def _number(text: str | None) -> float | None:
-    """The one that a text begins with: of ``15000 Volt`` 15000, of ``1280x960`` 1280."""
-    match = None if text is None else _NUMBER.match(text)
-    try:
-        return None if match is None else float(match[0])
-    except ValueError:
-        return None
+    return named_values(text) if f"[{section}]" in text else None

@@ -1,16 +1,16 @@
 """Exported networks that are made once and kept: beside their weights, or in the user's cache folder."""
 
 import logging
-import os
 from pathlib import Path
 
-from nanoseg_bench.errors import ModelError
+from nanoseg_bench.errors import ModelError, UsageError
 from nanoseg_bench.extras import is_installed
 from nanoseg_bench.files import sha256_file, sha256_json
 from nanoseg_bench.models.base import Model
 from nanoseg_bench.models.onnx_file import SUFFIX, open_onnx, write_onnx
 from nanoseg_bench.models.trained import prediction_as_judged
 from nanoseg_bench.nsyolo.export import GRAPH_VERSION
+from nanoseg_bench.user_folders import user_caches
 from nanoseg_bench.weights.shipped import is_shipped
 
 _LOG = logging.getLogger(__name__)
@@ -35,7 +35,12 @@ class OnnxCache:
         name = f"{weights.stem}-{key}{SUFFIX}"
         # The package's own folder holds what was installed, and nothing else.
         beside = [] if is_shipped(weights) else [weights.with_name(name)]
-        self._places = (*beside, cache_folder() / name)
+        self._places = list(beside)
+        self._no_place = ""
+        try:
+            self._places.append(user_caches() / "onnx" / name)
+        except UsageError as error:
+            self._no_place = str(error)
 
     def open(self) -> Model | None:
         """The model, ready to predict; None where it was not exported yet, the file is damaged, or nothing runs it."""
@@ -57,7 +62,7 @@ class OnnxCache:
             ModelError: The network cannot be exported, or there is no place for it.
             MissingExtraError: What exports and runs it is not installed.
         """
-        reasons = []
+        reasons = [self._no_place] if self._no_place else []
         for place in self._places:
             try:
                 write_onnx(model, place, self._weights_sha256)
@@ -67,8 +72,3 @@ class OnnxCache:
             _LOG.info("exported once for ONNX Runtime: %s", place)
             return open_onnx(place)[0]
         raise ModelError(f"nowhere to keep the exported network ({'; '.join(reasons)}); make one of them writable")
-
-
-def cache_folder() -> Path:
-    """The user's folder for exported networks, by the XDG rules; it need not exist."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nanoseg-bench" / "onnx"

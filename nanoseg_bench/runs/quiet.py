@@ -20,6 +20,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from nanoseg_bench.errors import UsageError
+from nanoseg_bench.user_folders import user_caches
+
 if sys.platform != "win32":
     import fcntl
 
@@ -149,9 +152,8 @@ def _places() -> list[Path]:
         folders = [Path(os.environ[_LOCKS])]
     else:
         folders = [Path(tempfile.gettempdir()) / f"nanoseg-bench-{_user()}"]
-        with suppress(RuntimeError):  # a user without a home, as in containers
-            cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-            folders.insert(0, cache / "nanoseg-bench")
+        with suppress(UsageError):  # a user without a home, as in containers
+            folders.insert(0, user_caches())
     # The home folder may be that of many machines.
     machine = re.sub(r"[^\w.-]", "_", platform.node()) or "machine"
     return [folder / f"at-work-{machine}.lock" for folder in folders]

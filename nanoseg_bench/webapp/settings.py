@@ -5,6 +5,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from nanoseg_bench.user_folders import home
+
 DEFAULT_PORT = 8000
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_KEEP_DAYS = 30.0
@@ -83,11 +85,18 @@ class Settings:
 
 
 def default_data_dir() -> Path:
-    """The user's folder for data of programs, by the rules of the system; it need not exist."""
+    """The user's folder for data of programs, by the rules of the system; it need not exist.
+
+    Raises:
+        UsageError: The user has no home.
+    """
+    way_out = "say with --data-dir where the page keeps what it is given"
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        given = os.environ.get("LOCALAPPDATA")
+        base = Path(given) if given else home(way_out) / "AppData" / "Local"
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
+        base = home(way_out) / "Library" / "Application Support"
     else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+        given = os.environ.get("XDG_DATA_HOME")
+        base = Path(given) if given else home(way_out) / ".local" / "share"
     return base / "nanoseg-bench" / "page"

@@ -62,6 +62,13 @@ def test_newer_tag_of_thermo_fisher_adds_what_the_older_one_lacks(taken):
     assert both == sourced("the file (fei)", **{**alone, "taken": "1/2/2026"})
 
 
+def test_tescan(taken):
+    data = b"\x01\x00\xff\nDate=2026-01-22\r\nDevice=VEGA3 LMU\r\nHV=20000.0\r\nTime=10:41:03\r\n\xfe"
+    found = taken(extratags=[(50431, 1, len(data), data, True)])
+    stated = {"instrument": "VEGA3 LMU", "voltage_kv": 20.0, "taken": "2026-01-22 10:41:03"}
+    assert found == sourced("the file (tescan)", **stated)
+
+
 @pytest.mark.parametrize(("text", "kv"), [("3.00 kV", 3.0), ("Off", None), ("0.00 kV", None)])
 def test_zeiss(taken, text, kv):
     found = taken((34118, ZEISS.format(kv=text)))

@@ -94,6 +94,51 @@ def test_fei(scale_of, code):
     assert scale_of(extratags=[ascii_tag(code, fei(2.5e-9, 2.5e-9))]) == Scale(pytest.approx(2.5), "fei")
 
 
+FEI_XML = """<?xml version="1.0" encoding="utf-8"?>
+<Metadata xmlns:nil="http://schemas.fei.com/Metadata/v1/2013/07">
+  <BinaryResult>
+    <ImageSize><X>50</X><Y>40</Y></ImageSize>
+    <PixelSize>
+      <X unit="{unit}" unitPrefixPower="{power}">{x}</X>
+      <Y unit="{unit}" unitPrefixPower="{power}">{y}</Y>
+    </PixelSize>
+    <AcquisitionArea><X>0</X><Y>0</Y></AcquisitionArea>
+  </BinaryResult>
+</Metadata>"""
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ({}, Scale(pytest.approx(2.5), "fei")),
+        ({"unit": "nm", "x": "2.5", "y": "2.5"}, Scale(pytest.approx(2.5), "fei")),
+        ({"y": "3e-09"}, Scale(None, "fei", (pytest.approx(2.5), pytest.approx(3.0)))),
+        ({"unit": "1/m"}, Scale(None, "fei", unknown_unit="1/m")),  # a diffraction pattern
+        ({"power": "-9"}, None),  # not seen in any file: what it would mean is not known
+        ({"x": "", "y": ""}, None),
+    ],
+)
+def test_xml_of_newer_programs_of_thermo_fisher(scale_of, stated, expected):
+    text = FEI_XML.format(**{"unit": "m", "power": "1", "x": "2.5E-09", "y": "2.5E-09", **stated})
+    assert scale_of(extratags=[ascii_tag(34683, text)]) == expected
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        (("2.5e-9", "2.5e-9"), Scale(pytest.approx(2.5), "tescan")),
+        (("2.5e-9", "3e-9"), Scale(None, "tescan", (pytest.approx(2.5), pytest.approx(3.0)))),
+        (("0", "0"), None),
+        (("", ""), None),
+    ],
+)
+def test_tescan(scale_of, sizes, expected):
+    """Lines in a tag of bytes, among others of a thumbnail and of numbers."""
+    lines = "Description=\r\nMagnification=50000.0\r\nPixelSizeX={}\r\nPixelSizeY={}\r\nDevice=VEGA3\r\n".format(*sizes)
+    data = b"\x01\x00\xff\xd8\x0a\x9c" + lines.encode("ascii") + b"\x00\x04\n\xfe"
+    assert scale_of(extratags=[(50431, 1, len(data), data, True)]) == expected
+
+
 def test_pixels_that_are_not_square_have_no_scale_but_say_so(scale_of, tmp_path, caplog):
     uneven = (pytest.approx(2.5), pytest.approx(3.0))
     assert scale_of(extratags=[ascii_tag(34682, fei(2.5e-9, 3e-9))]) == Scale(None, "fei", uneven)

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -74,3 +76,18 @@ def test_a_damaged_file_is_made_again(weights, cache_home, caplog):
     assert str(file) in caplog.text
     OnnxCache(path).export(open_trained(path))
     assert OnnxCache(path).open() is not None
+
+
+def test_a_user_without_a_home_has_no_cache_and_is_told_where_there_is_no_other_place(weights, monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    path = weights()
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    assert OnnxCache(path).open() is None
+    monkeypatch.setattr("nanoseg_bench.inference.onnx_cache.is_shipped", lambda weights: True)
+    with pytest.raises(
+        ModelError, match=r"nowhere to keep the exported network \(this user has no home folder; set XDG"
+    ):
+        OnnxCache(path).export(open_trained(path))

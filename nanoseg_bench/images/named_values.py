@@ -1,0 +1,26 @@
+"""Lines ``Name=value``, as programs of microscopes write them."""
+
+import re
+from collections.abc import Mapping
+
+_LINE = re.compile(r"^(\w+)[ \t]*=[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
+_NUMBER = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?")
+
+
+def named_values(text: str) -> Mapping[str, str]:
+    """Values by their names; what lies between such lines is passed over."""
+    return dict(_LINE.findall(text))
+
+
+def plain_text(data: bytes, encoding: str = "ascii") -> str:
+    """The text of a file or a tag, with plain ends of lines; what is no text, or in no known encoding, is replaced."""
+    return data.decode(encoding, errors="replace").replace("\r\n", "\n")
+
+
+def leading_number(text: str | None) -> float | None:
+    """The one that a text begins with: of ``15000 Volt`` 15000, of ``1280x960`` 1280."""
+    match = None if text is None else _NUMBER.match(text)
+    try:
+        return None if match is None else float(match[0])
+    except ValueError:
+        return None
