@@ -150,7 +150,14 @@ def best_first(records: Sequence[Record], eval_set: str) -> list[Record]:
             others = (record.scores.get(other) for other in unranked_metrics(metric))
             score = next((other for other in others if other is not None), None)
         measured = record.status == "ok" and score is not None
-        identical = (record.model, record.preset, record.initial_weights or "", record.seed is None, record.seed or 0)
+        identical = (
+            record.model,
+            record.preset,
+            record.started_from,
+            record.initial_weights or "",
+            record.seed is None,
+            record.seed or 0,
+        )
         return (not measured, -(score or 0.0) if measured else 0.0, *identical)
 
     rows = sorted((record for record in records if record.eval_set == eval_set), key=order)

@@ -11,7 +11,7 @@ from nanoseg_bench.metrics.table import METRICS, also_in, columns
 RANKED_AT = "ranked_at_images"
 """Training images seen of the rows that a row is ranked among: a model that saw more is no better for it."""
 
-_IDENTITY = ("model", "title", "preset", "seed", "initial_weights", "external")
+_IDENTITY = ("model", "title", "preset", "seed", "started_from", "initial_weights", "external")
 
 _RANK = ("rank", "rank_lo", "rank_hi", RANKED_AT)
 
@@ -88,11 +88,11 @@ COLUMNS = {
     "classes": (*_IDENTITY, "class", *_names(also_in("classes"))),
     "modality": (*_IDENTITY, "modality", "images", *_names(also_in("modality"))),
     "seeds": (
-        "eval_set", "model", "title", "preset", "initial_weights", "device", "metric", "seeds", "mean", "spread",
+        "eval_set", "model", "title", "preset", "started_from", "device", "metric", "seeds", "mean", "spread",
         "sampling_lo", "sampling_hi", "sd_seed", "sd_sampling", "standard_error",
     ),
     "differences": (
-        "eval_set", "compared", "model", "title", "preset", "initial_weights", "reference", "reference_initial_weights",
+        "eval_set", "compared", "model", "title", "preset", "started_from", "reference", "reference_started_from",
         "metric", "seeds", "difference", "difference_lo", "difference_hi", "sd_seed", "standard_error", "both_lo",
         "both_hi",
     ),
@@ -113,7 +113,7 @@ WHOLE_NUMBERS = frozenset(
 )
 """Columns that are written without a decimal point."""
 
-COMPARABLE_BY = ("preset", "initial_weights", "set_hash", "evaluator")
+COMPARABLE_BY = ("preset", "started_from", "set_hash", "evaluator")
 """Rows are ranked among those equal in all of these: in everything but model and seed that decides how good a model is.
 
 A device does not: seeds of one model may be trained on several machines. What is asked of a recipe besides, the images

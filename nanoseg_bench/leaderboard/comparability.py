@@ -61,7 +61,9 @@ def _require_one_row_each(found: _Found) -> None:
     for path, record in found:
         row = (*_run(record), record.eval_set)
         if row in seen:
-            raise RecordError(f"{path}: of the same run and eval set as {seen[row].name}; delete one of them")
+            raise RecordError(
+                f"{path}: of the same model, preset, seed, start and eval set as {seen[row].name}; delete one of them"
+            )
         seen[row] = path
 
 
@@ -104,7 +106,7 @@ def _require_operating_points_of_val(found: _Found) -> None:
 
 
 def _run(record: Record) -> tuple[object, ...]:
-    return record.model, record.preset, record.seed, record.initial_weights, record.external
+    return record.model, record.preset, record.seed, record.started_from, record.external
 
 
 def _more(paths: Iterable[object]) -> str:

@@ -12,9 +12,7 @@ import numpy as np
 from nanoseg_bench.leaderboard.ranks import comparable, comparison_groups, resampled, training_images
 from nanoseg_bench.metrics.bootstrap import percentile_interval
 from nanoseg_bench.metrics.seeds import interval_over_both, seed_effects
-from nanoseg_bench.runs.record import Record
-
-_SCRATCH = "none"
+from nanoseg_bench.runs.record import SCRATCH, Record
 
 _Seeds = Mapping[int, Record]
 
@@ -64,13 +62,13 @@ def _initial_weights(records: Sequence[Record]) -> Iterator[_Pair]:
     """A model that started from weights, against the same from scratch; all else is equal."""
     found: dict[tuple[object, ...], dict[str, dict[int, Record]]] = {}
     for record in records:
-        key = (record.eval_set, record.model, *comparable(record, but="initial_weights"), training_images(record))
-        _put(found.setdefault(key, {}).setdefault(record.initial_weights or _SCRATCH, {}), record)
+        key = (record.eval_set, record.model, *comparable(record, but="started_from"), training_images(record))
+        _put(found.setdefault(key, {}).setdefault(record.started_from, {}), record)
     for starts in found.values():
-        scratch = starts.get(_SCRATCH, {})
+        scratch = starts.get(SCRATCH, {})
         for start, ones in starts.items():
             pair = _paired("initial_weights", ones, scratch)
-            if start != _SCRATCH and pair.ones:
+            if start != SCRATCH and pair.ones:
                 yield pair
 
 
@@ -103,9 +101,9 @@ def _row(pair: _Pair, metric: str) -> dict[str, object] | None:
         "model": one.model,
         "title": one.title,
         "preset": one.preset,
-        "initial_weights": one.initial_weights or _SCRATCH,
+        "started_from": one.started_from,
         "reference": other.model,
-        "reference_initial_weights": other.initial_weights or _SCRATCH,
+        "reference_started_from": other.started_from,
         "metric": metric,
         "seeds": len(known),
         "difference": effects.mean,

@@ -10,12 +10,12 @@ import pandas as pd
 from nanoseg_bench.leaderboard.cells import csv_text
 from nanoseg_bench.leaderboard.columns import GROUPED_BY, RANKED_AT
 from nanoseg_bench.leaderboard.palette import Look
-from nanoseg_bench.runs.record import Record
+from nanoseg_bench.runs.record import SCRATCH, Record
 
 Row = Mapping[str, str]
 """Column to text, as the CSV file has it; empty where not measured."""
 
-_NAMED_BY = ("preset", "seed", "initial_weights", "device")
+_NAMED_BY = ("preset", "seed", "started_from", "device")
 
 _HASH_SHOWN = 8  # digits of weights that share a name with others
 
@@ -95,7 +95,7 @@ def build_entries(
     for row in csv_rows(table):
         run = (row["model"], row["preset"], row["seed"], row["initial_weights"])
         record = of_run[run]
-        leads = first_seeds[_without_seed(run)] == run
+        leads = run in first_seeds
         entries.append(LeaderboardRow(record, row, notes[run], looks[record.model], numbers[record.model], leads))
     return entries
 
@@ -137,7 +137,7 @@ def row_groups(rows: Sequence[Row]) -> list[tuple[str, list[int]]]:
 def run_of(record: Record) -> tuple[str, ...]:
     """What tells runs apart, as it stands in a row: the same in the tables of all eval sets."""
     seed = "" if record.seed is None else str(record.seed)
-    return record.model, record.preset, seed, record.initial_weights or "none"
+    return record.model, record.preset, seed, record.initial_weights or SCRATCH
 
 
 def several_devices(entries: Iterable[LeaderboardRow]) -> bool:
@@ -145,17 +145,12 @@ def several_devices(entries: Iterable[LeaderboardRow]) -> bool:
     return len({entry.record.device for entry in entries if not entry.record.external} - {""}) > 1
 
 
-def _without_seed(run: tuple[str, ...]) -> tuple[str, ...]:
-    model, preset, _, weights = run
-    return model, preset, weights
-
-
-def _first_seeds(records: Iterable[Record]) -> dict[tuple[str, ...], tuple[str, ...]]:
+def _first_seeds(records: Iterable[Record]) -> set[tuple[str, ...]]:
+    """Of each model, preset and start the run with the first seed."""
     first: dict[tuple[str, ...], tuple[str, ...]] = {}
     for record in sorted(records, key=lambda record: (record.seed is None, record.seed or 0)):
-        run = run_of(record)
-        first.setdefault(_without_seed(run), run)
-    return first
+        first.setdefault((record.model, record.preset, record.started_from), run_of(record))
+    return set(first.values())
 
 
 def _notes(records: Sequence[Record]) -> dict[tuple[str, ...], str]:
@@ -170,7 +165,7 @@ def _notes(records: Sequence[Record]) -> dict[tuple[str, ...], str]:
 
 def _value(record: Record, column: str) -> str:
     value = getattr(record, column)
-    return {"seed": "unseeded", "initial_weights": "none"}.get(column, "") if value is None else str(value)
+    return {"seed": "unseeded"}.get(column, "") if value is None else str(value)
 
 
 def words_of(column: str, value: str, *, exact: bool = False) -> str:
@@ -181,10 +176,10 @@ def words_of(column: str, value: str, *, exact: bool = False) -> str:
         value: As it stands there.
         exact: Whether the beginning of their hash stands behind the name of initial weights.
     """
-    if column == "initial_weights":
+    if column == "started_from":
         name, _, sha256 = value.partition(" sha256:")
         behind = f" ({sha256[:_HASH_SHOWN]}…)" if exact and sha256 else ""
-        return "from scratch" if value == "none" else f"from {name}{behind}"
+        return "from scratch" if value == SCRATCH else f"from {name}{behind}"
     if column == "device" or value == "unseeded":
         return value
     if column == RANKED_AT:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nanoseg_bench.runs.record import Record
+from nanoseg_bench.runs.record import SCRATCH, Record
 
 
 def identity(record: Record) -> dict[str, object]:
@@ -12,7 +12,8 @@ def identity(record: Record) -> dict[str, object]:
         "title": record.title,
         "preset": record.preset,
         "seed": record.seed,
-        "initial_weights": record.initial_weights or "none",
+        "started_from": record.started_from,
+        "initial_weights": record.initial_weights or SCRATCH,
         "external": record.external,
     }
 

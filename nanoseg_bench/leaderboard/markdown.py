@@ -13,7 +13,7 @@ from nanoseg_bench.metrics.table import in_order
 from nanoseg_bench.runs.record import Record
 
 _AP = "map_50_95_agnostic"
-_SHARED = ("preset", "seed", "initial_weights", "device")
+_SHARED = ("preset", "seed", "started_from", "device")
 
 
 def markdown_table(records: Sequence[Record], table: pd.DataFrame) -> str:

@@ -47,7 +47,7 @@ _EVAL_SETS = {"test": "test set", "ood": "new shapes", "robustness": "corrupted 
 """Those with rows of their own, with their names on the page."""
 
 _TOLD_AS_IT_IS = ("eval_set", "title", "preset", "reference", "seeds")
-_WEIGHTS = ("initial_weights", "reference_initial_weights")
+_STARTS = ("started_from", "reference_started_from")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +217,8 @@ def _told(row: Row, column: str) -> str:
     of = next((each for each in METRICS if each.name == row["metric"]), None)
     if column == "metric":
         return text if of is None else of.in_words
-    if column in _WEIGHTS:
-        return words_of("initial_weights", text)
+    if column in _STARTS:
+        return words_of("started_from", text)
     digits = 4 if of is None else of.digits_unscaled + 1
     return f"{float(text):.{digits}f}".replace("-", "−")
 

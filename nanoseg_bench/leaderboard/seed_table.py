@@ -42,7 +42,7 @@ def _row(seeds: Sequence[Record], metric: str) -> dict[str, object] | None:
         "model": seeds[0].model,
         "title": seeds[0].title,
         "preset": seeds[0].preset,
-        "initial_weights": seeds[0].initial_weights or "none",
+        "started_from": seeds[0].started_from,
         "device": ", ".join(dict.fromkeys(record.device for record in seeds)),
         "metric": metric,
         "seeds": len(seeds),

@@ -24,7 +24,7 @@ _CORE = 3
 _BETWEEN = 3
 """Characters between two columns: each cell's padding, and the divider of Rich's box SIMPLE_HEAD."""
 
-_SHARED = ("preset", "initial_weights", "seed")
+_SHARED = ("preset", "started_from", "seed")
 
 
 @dataclass(frozen=True, slots=True)

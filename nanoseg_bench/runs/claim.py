@@ -26,6 +26,7 @@ from nanoseg_bench.runs.documents import TrainedRun
 from nanoseg_bench.runs.folder import LOG_FILE, REPLACED, RunFolder, find_runs
 from nanoseg_bench.runs.inputs import Differences, Inputs, input_differences, training_hash
 from nanoseg_bench.runs.plan import RunSpec
+from nanoseg_bench.runs.starting import training_behind
 
 _DIGITS = 8
 _SIGNS_OF_WORK = (FIT_FILE, STATE_FILE, WEIGHTS_FILE, "predictions")
@@ -59,6 +60,8 @@ def claim_folder(run: RunFolder, spec: RunSpec, prepared: PreparedSet, *, anew: 
     if found.prediction:
         run.forget_operating_point()  # it was chosen for other predictions
     now = _describe(spec, prepared, about.devices)
+    if now.initial_training is None:  # the weights may lie alone by now
+        now = now.model_copy(update={"initial_training": about.initial_training})
     # Fields that came since change nothing, and a record keeps the recipe as it was.
     now = now if found else now.model_copy(update={"inputs": about.inputs})
     if now != about:
@@ -161,6 +164,7 @@ def _describe(spec: RunSpec, prepared: PreparedSet, devices: tuple[str, ...] = (
     return TrainedRun(
         inputs=Inputs.model_validate(spec.inputs()),
         initial_weights=spec.initial_weights,
+        initial_training=training_behind(spec.weights, spec.recipe.title),
         devices=devices,
         classes=prepared.classes,
         max_instances=prepared.max_instances,

@@ -35,6 +35,8 @@ class TrainedRun(Document):
     """Particles in its densest image; earlier versions did not note it."""
     initial_weights: str | None = None
     """File name and SHA-256."""
+    initial_training: str | None = None
+    """What these weights had learnt from, as ``runs.starting`` says it; None where that is not known."""
     devices: tuple[str, ...] = ()
     """Those that trained or predicted: a resumed run may have moved."""
 

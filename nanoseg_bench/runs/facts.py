@@ -45,6 +45,7 @@ class RunFacts(Document):
         preset: Of the recipe, with the values from the command line.
         seed: None is unseeded, or from outside.
         initial_weights: File name and SHA-256 of the initial weights; None: trained from scratch.
+        initial_training: What these weights had learnt from, see ``runs.starting``; None where that is not known.
         external: Whether the predictions come from outside; such rows stand in the table without a rank.
         training: What it cost; None where nothing was trained to the end.
         parameters: Of the network.
@@ -60,6 +61,7 @@ class RunFacts(Document):
     preset: str
     seed: int | None = None
     initial_weights: str | None = None
+    initial_training: str | None = None
     external: bool = False
     training: Training | None = None
     parameters: int | None = None

@@ -14,6 +14,7 @@ from nanoseg_bench.runs.plan import Job
 from nanoseg_bench.runs.provenance import device_name
 from nanoseg_bench.runs.record import Record, Status, read_record, record_path, write_record
 from nanoseg_bench.runs.scored import is_of, make_record, scored_sets
+from nanoseg_bench.runs.starting import training_behind
 
 _LOG = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ def _record(job: Job, prepared: PreparedSet, eval_set: str, outcome: Outcome) ->
         MadeBy.now(),
         seed=spec.seed,
         initial_weights=spec.initial_weights,
+        initial_training=training_behind(spec.weights, spec.recipe.title),
         device=device_name(job.device),
     )
     return make_record(

@@ -106,6 +106,7 @@ class RunFolder:
             fit.made_by,
             seed=about.inputs.seed,
             initial_weights=about.initial_weights,
+            initial_training=about.initial_training,
             training=Training.model_validate(fit.report, from_attributes=True),
             device=" + ".join(about.devices),
             **(dataclasses.asdict(fit.complexity) if fit.complexity else {}),

@@ -23,6 +23,9 @@ _NUMBERS = re.compile(r"\[\n\s*((?:(?:null|-?\d[\d.eE+-]*),?\s+)+)\]")
 WRITTEN_BY = "written_by"
 """Of a record in a shared storage: the machine that wrote it, beside what is sealed."""
 
+SCRATCH = "none"
+"""What a run starts from without initial weights."""
+
 FORMAT: Literal["nanoseg-record/3"] = "nanoseg-record/3"
 
 Status = Literal["ok", "failed", "timeout", "oom", "skipped"]
@@ -67,9 +70,14 @@ class Record(RunFacts):
     finished: str
     """UTC, ISO 8601."""
 
+    @property
+    def started_from(self) -> str:
+        """What its training began with: what its initial weights had learnt from, else their name, or ``none``."""
+        return self.initial_training or self.initial_weights or SCRATCH
+
 
 _FIRST = (
-    *("format", "evaluator", "model", "title", "preset", "seed", "initial_weights"),
+    *("format", "evaluator", "model", "title", "preset", "seed", "initial_weights", "initial_training"),
     *("set_name", "dataset", "set_hash", "classes", "eval_set", "images"),
     *("status", "reason", "external", "confidence_source", "operating_point", "scores", "resampled", "details"),
 )

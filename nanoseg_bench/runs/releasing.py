@@ -176,6 +176,7 @@ def _describe(run: RunFolder, prepared: PreparedSet, records: list[Record], name
         preset=test.preset,
         seed=test.seed,
         initial_weights=test.initial_weights,
+        initial_training=test.initial_training,
         images_seen=test.training.images_seen,
         core_hours=None if hours is None else round(hours, 2),
         confidence=point.confidence,

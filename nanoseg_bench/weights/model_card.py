@@ -86,6 +86,8 @@ def _training(release: Release, weights_sha256: str) -> str:
     seed = "unseeded" if release.seed is None else f"seed {release.seed}"
     hours = f", {release.core_hours:.1f} core hours" if release.core_hours is not None else ""
     start = f"from {release.initial_weights}" if release.initial_weights else "from scratch"
+    if release.initial_training:
+        start += f" (trained on {release.initial_training})"
     commit = f", commit {release.commit}" if release.commit else ""
     lines = (
         f"Run `{release.run}`: preset {release.preset}, {seed}, {start}, {release.images_seen} images seen{hours}. The "

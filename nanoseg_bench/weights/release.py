@@ -72,6 +72,7 @@ class Release(_Part):
         preset: Of the run.
         seed: Of the run.
         initial_weights: What the run started from; None for scratch.
+        initial_training: What those weights had learnt from; None where that is not known.
         images_seen: Training images that went through the network, repeats counted.
         core_hours: Of the training, all cores together; None where it was not measured.
         confidence: Operating point.
@@ -91,6 +92,7 @@ class Release(_Part):
     preset: str
     seed: int | None
     initial_weights: str | None
+    initial_training: str | None = None
     images_seen: int
     core_hours: float | None
     confidence: float

@@ -256,7 +256,12 @@ def test_a_run_from_shipped_weights_says_so_and_draws_other_classes_anew(ships, 
     log = (run / "log.txt").read_text()
     assert "the class layer is drawn anew" in log and "nanocube" in log
     (path,) = boards.glob("records/*/*-test.json")
-    assert read_record(path).initial_weights == f"nsyolo.safetensors sha256:{sha256_file(ships.weights)}"
+    record = read_record(path)
+    assert record.initial_weights == f"nsyolo.safetensors sha256:{sha256_file(ships.weights)}"
+    learnt = json.loads(ships.weights.with_suffix(".json").read_text())["release"]
+    data = learnt["trained_on"]
+    expected = f"{learnt['images_seen']:,} images of {data['set_name']} ({data['set_hash'][:8]}) by {learnt['preset']}"
+    assert record.initial_training == expected
 
 
 def test_weights_that_were_passed_on_without_fingerprints_say_so(copied, tmp_path, capsys):

@@ -27,6 +27,7 @@ NOT_FROM_SCORES = {
     "title",
     "preset",
     "seed",
+    "started_from",
     "initial_weights",
     "external",
     "status",

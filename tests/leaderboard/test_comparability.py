@@ -56,7 +56,10 @@ def test_records_of_two_prepared_sets_are_refused(tmp_path, make_record, keep_re
 def test_two_records_of_one_run_are_refused(tmp_path, make_record, keep_records):
     keep_records(tmp_path, make_record("a", 0.1))
     write_record(record_path(tmp_path, "toy", "copy", "test"), make_record("a", 0.9))
-    with pytest.raises(RecordError, match=r"copy-test\.json: of the same run and eval set as a-quick-seed0-test\.json"):
+    with pytest.raises(
+        RecordError,
+        match=r"copy-test\.json: of the same model, preset, seed, start and eval set as a-quick-seed0-test\.json",
+    ):
         comparable_records(tmp_path, "toy")
 
 

@@ -85,10 +85,23 @@ def test_what_initial_weights_bring_is_told_from_one_seed_on(make_record):
         *seeds_of(make_record, "a", (0.7,), initial_weights=weights, preset="paper"),
     ]
     (row,) = difference_rows(records, "yolo11n")
-    assert (row["compared"], row["initial_weights"]) == ("initial_weights", weights)
-    assert (row["reference"], row["reference_initial_weights"]) == ("a", "none")
+    assert (row["compared"], row["started_from"]) == ("initial_weights", weights)
+    assert (row["reference"], row["reference_started_from"]) == ("a", "none")
     assert row["difference"] == pytest.approx(0.1)
     assert row["both_lo"] is None and row["difference_lo"] < 0.1 < row["difference_hi"]
+
+
+def test_initial_weights_that_learnt_alike_are_seeds_of_one_start(make_record):
+    learnt = "72,000 images of synthetic (0a1b2c3d) by cpu"
+    started = [
+        seeds_of(make_record, "a", (score,), initial_weights=name, initial_training=learnt)[0].model_copy(
+            update={"seed": seed}
+        )
+        for seed, (score, name) in enumerate([(0.6, "w sha256:a"), (0.7, "w sha256:b")])
+    ]
+    (row,) = difference_rows([*seeds_of(make_record, "a", (0.5, 0.5)), *started], "yolo11n")
+    assert (row["compared"], row["started_from"], row["seeds"]) == ("initial_weights", learnt, 2)
+    assert row["difference"] == pytest.approx(0.15)
 
 
 def test_trainings_that_saw_other_numbers_of_images_are_not_compared(make_record):

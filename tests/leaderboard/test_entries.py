@@ -50,5 +50,15 @@ def test_weights_of_one_name_are_told_apart_by_their_hash(make_record):
         "from weights.safetensors (aaaaaaaa…)",
         "from weights.safetensors (bbbbbbbb…)",
     ]
+    learnt = {"initial_training": "72,000 images of synthetic (0a1b2c3d) by cpu"}
+    rows = entries(
+        make_record("a", 0.5, initial_weights=one, **learnt),
+        make_record("b", 0.4, initial_weights=other, **learnt),
+        make_record("b", 0.3),
+    )
+    assert [(group.name, len(group.entries)) for group in groups(rows)] == [
+        ("from 72,000 images of synthetic (0a1b2c3d) by cpu", 2),
+        ("from scratch", 1),
+    ]
     rows = entries(make_record("a", 0.5, initial_weights=one), make_record("b", 0.4))
     assert sorted(group.name for group in groups(rows)) == ["from scratch", "from weights.safetensors"]

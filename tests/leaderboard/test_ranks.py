@@ -77,6 +77,17 @@ def test_the_reference_is_one_of_the_same_contest(contestant):
     assert [one.difference for one in rank_rows(records, METRIC, "a")] == [0, None, 0]
 
 
+def test_weights_that_learnt_alike_are_one_start(contestant):
+    """Each model has a file of its own, and so has each seed of it."""
+    learnt = "72,000 images of synthetic (0a1b2c3d) by cpu"
+    started = [{"initial_weights": f"w.safetensors sha256:{digit}", "initial_training": learnt} for digit in "abc"]
+    first, second = contestant("a", 0.5, **started[0]), contestant("a", 0.7, seed=1, **started[1])
+    records = [first, second, contestant("b", 0.65, **started[2]), contestant("a", 0.9)]
+    found = rank_rows(records, METRIC, "a")
+    assert [(one.rank, one.rank_hi) for one in found] == [(2, 2), (2, 2), (1, 1), (1, 1)]
+    assert found[2].difference == pytest.approx(0.05)
+
+
 def test_a_change_of_machine_splits_no_seeds(contestant):
     """The device decides how long it takes, not how good it is."""
     records = [contestant("a", 0.9), contestant("a", 0.1, seed=1, device="CPU, 4 threads"), contestant("b", 0.6)]

@@ -9,6 +9,7 @@ import numpy as np
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.leaderboard.build import best_first
 from nanoseg_bench.leaderboard.comparability import comparable_files
+from nanoseg_bench.leaderboard.entries import words_of
 from nanoseg_bench.leaderboard.palette import Look, model_looks
 from nanoseg_bench.leaderboard.series import Series
 from nanoseg_bench.metrics.bootstrap import percentile_interval
@@ -124,7 +125,7 @@ def read_contenders(leaderboards: Path, set_name: str) -> list[Contender]:
     grouped: dict[tuple[str, str, str], list[ScoredRun]] = {}
     for record in best_first([record for _, record in comparable], "test"):
         if id(record) in of_record:
-            group = (record.model, record.preset, record.initial_weights or "none")
+            group = (record.model, record.preset, record.started_from)
             grouped.setdefault(group, []).append(of_record[id(record)])
     looks = model_looks(model for model, _, _ in grouped)
     return [
@@ -182,7 +183,7 @@ def _label(record: Record, others: Mapping[tuple[str, str, str], Sequence[Scored
     if len({preset for _, preset, _ in others}) > 1:
         label += f", {record.preset}"
     if len({weights for model, _, weights in others if model == record.model}) > 1:
-        label += f", from {record.initial_weights or 'scratch'}".partition(" sha256:")[0]
+        label += f", {words_of('started_from', record.started_from)}"
     return label
 
 
