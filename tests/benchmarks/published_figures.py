@@ -1,6 +1,7 @@
 """Numbers of README's prose that are in the published tables: nothing is computed but means and shares of them."""
 
 import csv
+import json
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 
@@ -11,12 +12,18 @@ _PAIR = ("nsyolo", "yolo11n")
 _EIGHT = "fine+judged_views=8"
 """The weights of ``fine``, looking from eight sides."""
 
+_SCRATCH = "none"
+
 Row = dict[str, str]
 
 
 def published_figures() -> list[dict]:
     """Every figure of the part ``records``."""
-    return [*_emps(), *_differences(), *_shipped_views(), *_robustness(), *_nanosynth()]
+    return [*_emps(), *_differences(), *_pretraining(), *_shipped_views(), *_robustness(), *_nanosynth()]
+
+
+def _release(model: str) -> dict:
+    return json.loads((ROOT / "nanoseg_bench" / "weights" / f"{model}.json").read_text(encoding="utf-8"))["release"]
 
 
 def _rows(table: str) -> list[Row]:
@@ -29,24 +36,41 @@ class _Table:
 
     Attributes:
         path: From the root of the repository.
-        rows: By model, preset and seed.
+        rows: By model, preset, seed and initial weights.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.rows = {(row["model"], row["preset"], row["seed"]): row for row in _rows(path) if row["status"] == "ok"}
+        self.rows = {
+            (row["model"], row["preset"], row["seed"], row["initial_weights"]): row
+            for row in _rows(path)
+            if row["status"] == "ok"
+        }
 
-    def row(self, model: str, preset: str, seed: str = "0") -> Row:
+    def row(self, model: str, preset: str, seed: str = "0", start: str = _SCRATCH) -> Row:
         try:
-            return self.rows[model, preset, seed]
+            return self.rows[model, preset, seed, start]
         except KeyError:
             raise SystemExit(
-                f"{self.path}: no finished row of {model}, {preset}, {seed} (model, preset, seed), of which README "
-                "tells; mend README"
+                f"{self.path}: no finished row of {model}, {preset}, {seed}, {start} (model, preset, seed, initial "
+                "weights), of which README tells; mend README"
             ) from None
 
     def seeds(self, model: str, preset: str = "cpu") -> list[Row]:
-        return [row for (name, of, _), row in self.rows.items() if (name, of) == (model, preset)]
+        return [row for (name, of, _, start), row in self.rows.items() if (name, of, start) == (model, preset, _SCRATCH)]
+
+    def shipped(self, model: str, preset: str = "fine") -> Row:
+        """The row of the weights that ship."""
+        return self.row(model, preset, start=_release(model)["initial_weights"])
+
+    def pretrained(self, model: str) -> Row:
+        """The row of ``cpu`` that the weights that ship go on from."""
+        (row,) = (
+            row
+            for (name, preset, _, start), row in self.rows.items()
+            if (name, preset) == (model, "cpu") and start != _SCRATCH
+        )
+        return row
 
     def told(self, name: str, used: Sequence[Row], value: float, *, origin: str = "", spelled: bool = False,
              **more: object) -> dict:  # fmt: skip
@@ -80,26 +104,27 @@ def _emps() -> Iterator[dict]:
     for model in _PAIR:
         runs = table.seeds(model)
         yield table.told(f"seeds-{model}", runs, len(runs), digits=0, spelled=True)
-        yield table.with_interval(f"ap-{model}-fine", table.row(model, "fine"), _AP)
-        yield table.with_interval(f"ap-{model}-eight", table.row(model, _EIGHT), _AP)
+        yield table.with_interval(f"ap-{model}-fine", table.shipped(model), _AP)
+        yield table.with_interval(f"ap-{model}-eight", table.shipped(model, _EIGHT), _AP)
     yield table.with_interval("ap-imagedataextractor", table.row("imagedataextractor", "external", ""), _AP)
     hours = [float(row["training_core_seconds"]) / 3600 for row in every]
     yield table.told("core-hours", every, statistics.fmean(hours), unit="hours", digits=0, n=len(hours), spelled=True)
-    fine = table.row("nsyolo", "fine")
+    fine = table.shipped("nsyolo")
     minutes = float(fine["training_core_seconds"]) / 60
     yield table.told("core-minutes-fine", [fine], minutes, unit="minutes", digits=0)
     for name, column in (("diameter", _DIAMETER), ("count", _COUNT)):
         yield table.percent(f"{name}-error-least", every, column, min)
         yield table.percent(f"{name}-error-most", every, column)
-    for preset in ("cpu", "fine"):
-        row = table.row("nsyolo", preset)
-        yield table.told(f"ap-small-nsyolo-{preset}", [row], float(row[f"{_AP}_small"]), n=int(row["images"]))
+    for name, row in (("cpu", table.row("nsyolo", "cpu")), ("fine", table.shipped("nsyolo"))):
+        yield table.told(f"ap-small-nsyolo-{name}", [row], float(row[f"{_AP}_small"]), n=int(row["images"]))
+    for model in _PAIR:
+        yield table.with_interval(f"ap-{model}-pretrained", table.pretrained(model), _AP)
 
 
 def _shipped_views() -> Iterator[dict]:
     """What the weights that ship reach from one side and from eight, and in diameters."""
     table = _Table(_TEST)
-    shipped, eight = table.row("nsyolo", "fine"), table.row("nsyolo", _EIGHT)
+    shipped, eight = table.shipped("nsyolo"), table.shipped("nsyolo", _EIGHT)
     images = int(shipped["images"])
     for name, column, factor, unit, digits in (
         ("f1", "f1", 1, "", 3),
@@ -126,13 +151,28 @@ def _differences() -> Iterator[dict]:
     paired = {
         row["metric"]: row
         for row in _rows(path)
-        if (row["eval_set"], row["model"], row["preset"], row["initial_weights"]) == ("test", "nsyolo", "cpu", "none")
+        if (row["eval_set"], row["model"], row["preset"], row["started_from"]) == ("test", "nsyolo", "cpu", _SCRATCH)
     }
     for name, metric in (("ap", _AP), ("ap50", "map_50_agnostic")):
         row = paired[metric]
         value, low, high = (float(row[column]) for column in ("difference", "both_lo", "both_hi"))
         seeds = int(row["seeds"])
         yield table.told(f"difference-{name}", every, value, low=low, high=high, n=seeds, origin=path)
+
+
+def _pretraining() -> Iterator[dict]:
+    """What starting from rendered micrographs brings, paired over papers; one seed."""
+    table, path = _Table(_TEST), "leaderboards/emps-differences.csv"
+    for model in _PAIR:
+        (row,) = (
+            row
+            for row in _rows(path)
+            if (row["eval_set"], row["compared"], row["model"], row["preset"], row["metric"])
+            == ("test", "initial_weights", model, "cpu", _AP)
+        )
+        value, low, high = (float(row[column]) for column in ("difference", "difference_lo", "difference_hi"))
+        used = [table.pretrained(model), table.row(model, "cpu")]
+        yield table.told(f"gain-pretrained-{model}", used, value, low=low, high=high, n=int(row["seeds"]), origin=path)
 
 
 def _robustness() -> Iterator[dict]:
