@@ -43,6 +43,7 @@ def part_of(eval_set: EvalSet, images: Iterable[str]) -> EvalSet:
         source_groups={name: eval_set.source_groups[name] for name in names},
         nm_per_px={name: scale for name, scale in eval_set.nm_per_px.items() if name in kept},
         attributes={name: known for name, known in eval_set.attributes.items() if name in kept},
+        marks={name: marks for name, marks in eval_set.marks.items() if name in kept},
     )
 
 

@@ -176,6 +176,10 @@ def boxes_and_masks(batch: InstanceBatch) -> list[dict[str, Tensor]]:
     """Targets of each image for torchvision: boxes (n, 4) float32, labels (n,) from 1, masks (n, s, s) uint8.
 
     Ignore regions have no counterpart in this loss and count as background.
+
+    torchvision reads the masks' pixels half a pixel off where it cuts a box out of them (``roi_align`` with its default
+    of ``aligned=False``): what the mask head learns is the particle half a pixel to the left and top, less what that
+    pushes out of the box. To learn it in its place is another training: published rows are of this one.
     """
     number, size = len(batch.label), batch.size
     masks = torch.zeros(number * size * size, dtype=torch.uint8, device=batch.label.device)

@@ -27,7 +27,7 @@ class OnnxAbout:
     Attributes:
         recipe: Of the training.
         classes: Names, in the order of the scores.
-        max_instances: Particles in the densest training image.
+        max_instances: Particles in the densest image of the set that it was trained on.
         weights_sha256: Of the file that the weights come from.
         confidence: Operating point chosen on ``val``; None where it is not known.
     """

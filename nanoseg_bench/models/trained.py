@@ -19,7 +19,7 @@ from nanoseg_bench.seals import unsealed
 from nanoseg_bench.wording import first_fault
 
 DEFAULT_MAX_INSTANCES = 500
-"""Where weights do not say how many particles their densest training image held: the densest image of EMPS has 497."""
+"""Where weights do not say how many particles the densest image of their set held: that of EMPS has 497."""
 
 _NO_CLASSES = ("particle",)  # of a model that tells none apart
 
@@ -60,8 +60,8 @@ class _Description(BaseModel):
 def open_trained(path: Path, device: str = "cpu", *, trust_pickle: bool = False) -> Model:
     """Open a finished model, ready to predict.
 
-    Its ``recipe.canvas`` is the side of the network's input, its ``max_instances`` the densest training image; where
-    the file does not say, ``DEFAULT_MAX_INSTANCES``.
+    Its ``recipe.canvas`` is the side of the network's input, its ``max_instances`` the particles in its set's densest
+    image; where the file does not say, ``DEFAULT_MAX_INSTANCES``.
 
     Args:
         path: A run's folder (``runs/<set>/<run id>``) of any model, weights (``.safetensors`` with the ``.json`` beside

@@ -81,7 +81,9 @@ class SegmentationLoss(v8SegmentationLoss):
         image, anchor = fg_mask.nonzero(as_tuple=True)
         boxes = target_bboxes[image, anchor] / imgsz[[1, 0, 1, 0]]
         share = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
-        # A pixel belongs to the box when its index, not its centre, lies in it; so does Ultralytics' crop.
+        # A pixel belongs to the box when its index, not its centre, lies in it; so does Ultralytics' crop. Where a box
+        # ends within a pixel, that pixel is learnt at the right and the bottom, and not at the left and the top: there
+        # masks reach a little too far out, by 0.1 px of the canvas, and three times as far without a crop to the box.
         limits = boxes.new_tensor([width, height, width, height])
         edges = (boxes * limits).ceil().clamp(min=0).minimum(limits).long()
         sides = (edges[:, 2:] - edges[:, :2]).clamp(min=0)

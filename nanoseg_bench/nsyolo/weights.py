@@ -6,7 +6,8 @@
     model             the scheme (``nsyolo``), or the id of another network of nanoseg-bench
     classes           names, in the order of the network's outputs
     canvas            side of the network's input, pixels
-    max_instances     particles in the densest training image, from which detection limits follow; absent where unknown
+    max_instances     particles in the densest image of the set, of any split, from which detection limits follow, or of
+                      the training images where NSYOLO.train wrote it; absent where unknown
     options           scheme, scale, kernel, regions, topk, p4_layers, mask_stride; other networks have their own
     tensors_sha256    SHA-256 of NAME.safetensors
     made_by           versions of the packages; the commit stands in the records of nanoseg-bench

@@ -317,7 +317,7 @@ def describe(network: nn.Module, canvas: Any, max_instances: int | None) -> dict
     Args:
         network: One of this package's schemes, with class names.
         canvas: Side of its input, or Ultralytics' pair of sides, pixels.
-        max_instances: Particles in the densest training image; None where unknown.
+        max_instances: Particles in the densest image that is known; None where unknown.
 
     Raises:
         WeightsError: The network is not one of this package's schemes.

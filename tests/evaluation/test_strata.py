@@ -38,6 +38,8 @@ def test_part_is_scored_as_if_the_rest_did_not_exist(eval_set, make_eval_set, ma
     part, answers = part_of(eval_set, names), answers_to(predictions, names)
     assert part.images == ("image-0", "image-3")
     assert part.max_detections == eval_set.max_detections
+    for known in ("truth", "sizes", "source_groups", "nm_per_px", "attributes", "marks"):
+        assert set(getattr(part, known)) == set(part.images), known
     truth = {name: eval_set.truth[name] for name in part.images}
     alone = make_eval_set(
         truth,

@@ -6,7 +6,6 @@ from scipy.stats import wasserstein_distance
 
 from nanoseg_bench.annotations.raster import mask_to_rle
 from nanoseg_bench.metrics.size_distribution import (
-    BORDER_RULE,
     diameter_errors,
     diameter_errors_per_image,
     equivalent_diameters,
@@ -74,10 +73,6 @@ def test_diameters_of_an_overlap_are_those_of_each_side(scene, overlap):
     assert left_out > 0
     nothing = overlap(([], []))
     assert inner_diameters(nothing)[0].size == inner_diameters(nothing)[1].size == 0
-
-
-def test_rule_for_the_border_can_be_printed():
-    assert "first or last row or column" in BORDER_RULE
 
 
 def test_errors_of_a_sample_scaled_by_a_factor():

@@ -73,6 +73,26 @@ def test_masks_come_back_in_original_pixels(width, height, stride):
     assert iou_matrix([instance.region], [truth])[0, 0] > 0.96
 
 
+@pytest.mark.parametrize("cell", [2, 4])
+@pytest.mark.parametrize("size", [(300, 200), (123, 640), (256, 256), (1000, 707)])
+def test_masks_are_drawn_where_the_prototypes_say(size, cell):
+    """On no side by more than on the other: less than 0.02 px of the canvas over many places of the grid."""
+    rng, (width, height) = np.random.default_rng(0), size
+    letterbox = Letterbox(width, height, 256, 32)
+    columns, rows = letterbox.canvas_size
+    off = []
+    for _ in range(40):
+        radius = 0.2 * min(size) * rng.uniform(0.8, 1.2)
+        place = rng.uniform([radius + 2] * 2, np.array(size) - radius - 2)
+        (x, y), r = letterbox.to_canvas(place[None])[0] / cell, radius * letterbox.ratio / cell
+        prototypes = disc_prototypes((rows // cell, columns // cell), [(x, y, r)])
+        box = np.array([x - r, y - r, x + r, y + r]) * cell
+        (found,) = decode_instances(np.array([[*box, 0.8, 1, 1.0]], np.float32), prototypes, letterbox, CLASSES)
+        ys, xs = np.nonzero(rle_to_mask(found.region))
+        off.append((np.array([xs.mean(), ys.mean()]) + 0.5 - place) * letterbox.scale)
+    assert np.abs(np.mean(off, axis=0)).max() < 0.02
+
+
 def test_a_mask_ends_at_its_box():
     letterbox = Letterbox(128, 128, canvas=128)
     prototypes = np.ones((1, 32, 32), dtype=np.float32)
