@@ -33,7 +33,8 @@ def against_confidence(
         border_weighted: As for ``sample.summarise``.
 
     Returns:
-        ``confidence``, ``count`` and ``d50``, which is empty without particles. No row where no particle has a confidence.
+        ``confidence``, ``count`` and ``d50``, which is empty without particles. No row where no particle has
+        a confidence.
     """
     judged_by_it = table["exclusion"].isna() | (table["exclusion"] == BELOW_CONFIDENCE)
     known = table[judged_by_it & table[column].notna()]

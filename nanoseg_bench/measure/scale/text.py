@@ -173,8 +173,7 @@ def _likely_unit(kind: str, value: float) -> tuple[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class _Number:
-    """A number before a unit: where it begins, what it is, how surely, its digits behind the point, and ``thousands`` as
-    of ``ScaleText``."""
+    """A number before a unit: where it begins, what it is, how surely, its digits behind the point, ``thousands``."""
 
     start: int
     value: float

@@ -238,11 +238,11 @@ def _share_sentence(by_volume: Summary) -> str:
 
     Of 95 % intervals for its D90, 83 of 100 held it with 100 particles of a GSD of 1.3, 33 with 100 of 1.6, and 82 with
     1,000 of 1.6 (log-normal; D50 in 88 to 94): the bootstrap draws no particle larger than those of the sample. A
-    rule by the sample's own largest ones would leave intervals where these are small by chance, which are the wrong ones.
+    rule by the sample's own largest ones would leave intervals where these are small by chance: the wrong ones.
     """
     return (
         f" One particle alone makes up {100 * by_volume.largest_share:.2g} % of the volume. No resample holds larger "
-        "particles than the sample, so that intervals by area and volume are too narrow where few large ones count most."
+        "particles than the sample: intervals by area and volume are too narrow where few large ones count most."
     )
 
 
