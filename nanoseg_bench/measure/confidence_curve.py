@@ -1,4 +1,4 @@
-"""Count and D50 of a sample, or another statistic, against the confidence from which particles count."""
+"""Count and D50 of a sample against the confidence from which particles count."""
 
 from collections.abc import Sequence
 
@@ -19,10 +19,9 @@ def against_confidence(
     column: str,
     confidences: Sequence[float] | None = None,
     *,
-    statistic: str = "d50",
     border_weighted: bool = True,
 ) -> pd.DataFrame:
-    """How count and a statistic of the number distribution change with the confidence.
+    """How count and median of the number distribution change with the confidence.
 
     A flat stretch around the confidence that was used says that the result does not hang on it. What has no confidence,
     or what a person changed, counts at all of them.
@@ -31,12 +30,11 @@ def against_confidence(
         table: Of particles, also of those below the confidence that was used, as far down as the curve shall reach.
         column: ``diameter_nm``.
         confidences: By default in steps of ``STEP`` from the lowest one of a particle, up to the highest.
-        statistic: One of ``statistics.STATISTICS``.
         border_weighted: As for ``sample.summarise``.
 
     Returns:
-        ``confidence``, ``count``, and the statistic, which is empty without particles. No row where no particle has a
-        confidence.
+        ``confidence``, ``count`` and ``d50``, which is empty without particles. No row where no particle has
+        a confidence.
     """
     judged_by_it = table["exclusion"].isna() | (table["exclusion"] == BELOW_CONFIDENCE)
     known = table[judged_by_it & table[column].notna()]
@@ -50,9 +48,9 @@ def against_confidence(
     rows = []
     for confidence in confidences:
         kept = always | (scores >= confidence)
-        value = compute_statistics(values[kept], weights[None, kept])[statistic][0] if kept.any() else np.nan
-        rows.append({"confidence": float(confidence), "count": int(kept.sum()), statistic: float(value)})
-    return pd.DataFrame(rows, columns=["confidence", "count", statistic])
+        d50 = compute_statistics(values[kept], weights[None, kept])["d50"][0]
+        rows.append({"confidence": float(confidence), "count": int(kept.sum()), "d50": float(d50)})
+    return pd.DataFrame(rows, columns=["confidence", "count", "d50"])
 
 
 def _steps(scores: NDArray[np.float64]) -> list[float]:

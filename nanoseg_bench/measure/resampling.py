@@ -19,6 +19,11 @@ MIN_PARTICLES = 10
 """Below so many, a tenth of the sample is less than one particle: D10 and D90 would be the smallest and the largest
 one, and an interval little more than the span between them."""
 
+FEW = 36
+"""Below so many, D10, D90 and span have no interval: in more than 2.5 % of all samples no particle lies beyond the true
+D90 (0.9^35 = 0.025), and no resample reaches it. Of 95 % intervals for D90 by the bootstrap, 63 of 100 held it with 10
+particles, 85 with 20 and with 30, 89 with 35 (log-normal, GSD 1.3)."""
+
 LEVEL = 0.95
 
 _CELLS = 4_000_000
@@ -65,7 +70,7 @@ def estimate(
 
     Returns:
         By the statistic's name; and what was drawn. Below ``MIN_PARTICLES``, D10, D90 and span are NaN, and there are
-        no intervals.
+        no intervals; below ``FEW``, those three have none.
     """
     names = [each.name for each in STATISTICS]
     observed = compute_statistics(values, weights[None])
@@ -76,7 +81,7 @@ def estimate(
     units: Literal["images", "particles"] = "images" if image_count >= MIN_IMAGES else "particles"
     draw_from = image_count if units == "images" else len(values)
     if few or not resamples:
-        return {name: Estimate(float(observed[name][0]), *[math.nan] * 3) for name in names}, units
+        return {name: _without_interval(observed[name]) for name in names}, units
     owner = images if units == "images" else np.arange(len(values))
     chunks = [
         compute_statistics(values, weights * drawn[:, owner])
@@ -85,6 +90,9 @@ def estimate(
     level = _expanded_level(draw_from)
     estimates = {}
     for name in names:
+        if len(values) < FEW and name in OF_TENTHS:
+            estimates[name] = _without_interval(observed[name])
+            continue
         resampled = np.concatenate([chunk[name] for chunk in chunks])
         lo, hi = percentile_interval(resampled, level) or (math.nan, math.nan)
         known = resampled[~np.isnan(resampled)]
@@ -92,6 +100,10 @@ def estimate(
         error *= math.sqrt(draw_from / (draw_from - 1))
         estimates[name] = Estimate(float(observed[name][0]), lo, hi, error)
     return estimates, units
+
+
+def _without_interval(observed: NDArray[np.float64]) -> Estimate:
+    return Estimate(float(observed[0]), math.nan, math.nan, math.nan)
 
 
 def _draw(count: int, particles: int, resamples: int, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:

@@ -21,7 +21,7 @@ from nanoseg_bench.measure.particles import (
     count_exclusions,
     counted,
 )
-from nanoseg_bench.measure.resampling import MIN_IMAGES, MIN_PARTICLES, Estimate, estimate
+from nanoseg_bench.measure.resampling import FEW, MIN_IMAGES, MIN_PARTICLES, Estimate, estimate
 from nanoseg_bench.measure.statistics import STATISTICS
 from nanoseg_bench.wording import counted as in_words
 from nanoseg_bench.wording import shortened
@@ -35,9 +35,6 @@ WEIGHTINGS: dict[Weighting, str] = {
     "volume": "each counts with the volume of the sphere of its diameter",
 }
 """What the shares of a distribution are shares of (ISO 9276: the indices 0, 2 and 3)."""
-
-FEW = 30
-"""Particles below which a distribution says little: intervals of D10 and D90 reach to the ends of the sample then."""
 
 TOO_FEW = f"Below {MIN_PARTICLES} particles, D10, D90, span and intervals are not given"
 
@@ -69,6 +66,7 @@ class Summary:
         border_weighted: Whether particles stand for those of their extent that the border left out.
         count: Particles that count and have the quantity.
         images: Micrographs that those are of.
+        largest_share: Of the distribution, that the particle of most weight makes up; NaN without particles.
         estimates: By the name of a statistic (``statistics.STATISTICS``), with 95 % intervals.
         drawn: What the intervals' resamples draw.
         resamples: How many.
@@ -81,6 +79,7 @@ class Summary:
     border_weighted: bool
     count: int
     images: int
+    largest_share: float
     estimates: Mapping[str, Estimate]
     drawn: Literal["images", "particles"]
     resamples: int
@@ -103,9 +102,10 @@ class Summary:
         if self.count < MIN_PARTICLES:
             return f"{self.subject}. {TOO_FEW}."
         reason = "" if self.drawn == "images" else f", since there are fewer than {MIN_IMAGES} images"
+        few = f"; none of D10, D90 and span below {FEW} particles" if self.count < FEW else ""
         return (
             f"{self.subject}. Intervals of 95 % by bootstrap over {self.drawn}{reason}: expanded percentiles "
-            f"(doi:10.1080/00031305.2015.1089789) of {self.resamples} resamples."
+            f"(doi:10.1080/00031305.2015.1089789) of {self.resamples} resamples{few}."
         )
 
 
@@ -145,6 +145,7 @@ def summarise(
         border_weighted=border_weighted,
         count=len(values),
         images=len(names),
+        largest_share=float(weights.max() / weights.sum()) if len(weights) else math.nan,
         estimates=estimates,
         drawn=drawn,
         resamples=resamples,
@@ -240,9 +241,9 @@ def warnings_of(table: pd.DataFrame) -> list[str]:
     if not len(known):
         found.append("no particle counts; look at the outlines, and try a lower confidence (--confidence 0.25)")
     elif len(known) < FEW:
-        few = "" if len(known) >= MIN_PARTICLES else f"; below {MIN_PARTICLES}, D10, D90 and intervals are not given"
+        missing = "D10, D90 and intervals" if len(known) < MIN_PARTICLES else "intervals of D10 and D90"
         told = f"{in_words(len(known), 'particle')}: below {FEW}, the distribution is a rough guess"
-        found.append(f"{told}{few}; measure more images")
+        found.append(f"{told}, and {missing} are not given; measure more images")
     if len(known):
         median = float(known["diameter_px"].median())
         if median < SHAPE_FROM_PX:

@@ -1,4 +1,7 @@
-"""What a size of a sample is uncertain by: calibration, outlines, edge, sampling, threshold (GUM, JCGM 100)."""
+"""What the median size of a sample is uncertain by (GUM, JCGM 100).
+
+Calibration of the microscope, reading of the scale, outlines, edge, sampling, threshold.
+"""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +13,6 @@ from nanoseg_bench.measure.confidence_curve import against_confidence
 from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, counted
 from nanoseg_bench.measure.resampling import MIN_PARTICLES
 from nanoseg_bench.measure.sample import Summary
-from nanoseg_bench.measure.statistics import STATISTICS
 
 EDGE_PX = 0.5
 """How far outlines may lie outside or inside of the edge everywhere, px: half of a pixel, where nothing is known."""
@@ -48,8 +50,8 @@ class Component:
     """One source of uncertainty.
 
     Attributes:
-        name: ``calibration``, ``outlines``, ``edge``, ``sampling`` or ``threshold``.
-        standard_uncertainty: In the statistic's unit; NaN where it is not known.
+        name: ``calibration``, ``scale reading``, ``outlines``, ``edge``, ``sampling`` or ``threshold``.
+        standard_uncertainty: In the unit of the median; NaN where it is not known.
         basis: Where the number comes from, or why there is none.
     """
 
@@ -60,16 +62,14 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The uncertainty of one statistic.
+    """The uncertainty of a median.
 
     Attributes:
-        statistic: ``d50``, ``mean``, ...
-        value: Of the sample.
+        value: The median of the sample.
         unit: Of value and uncertainties.
         components: Independent of each other.
     """
 
-    statistic: str
     value: float
     unit: str
     components: tuple[Component, ...]
@@ -98,49 +98,47 @@ def make_budget(
     table: pd.DataFrame,
     summary: Summary,
     *,
-    statistic: str = "d50",
-    calibration: float | None = None,
+    scale_reading: float = 0.0,
     outlines: OutlineErrors | None = None,
-    edge_px: float = EDGE_PX,
     confidence: float | None = None,
-    confidence_range: tuple[float, float] | None = None,
 ) -> Budget:
-    """The uncertainty of a size of the number distribution.
+    """The uncertainty of the median size, D50 of the number distribution.
 
     Args:
         table: Of particles, also of those below the confidence.
         summary: Of a length of it (``sample.summarise``).
-        statistic: A statistic with the unit of the values.
-        calibration: Relative standard uncertainty of the scale (0.01: 1 %); None where it is not known.
+        scale_reading: Relative standard uncertainty of reading the scale off the micrograph (0.01: 1 %); 0 where it is
+            stated. How far the microscope's magnification itself is off, no micrograph tells.
         outlines: What is known of the model that drew them; None where nothing is.
-        edge_px: How far outlines may lie outside or inside of the edge everywhere.
         confidence: From which particles count; None where they have none.
-        confidence_range: Where another choice of it may lie: the interval of an operating point. By default
-            ``CONFIDENCE_MARGIN`` on both sides.
 
     Raises:
-        ValueError: The statistic, or the quantity, is a ratio.
+        ValueError: The quantity is no length.
     """
-    if summary.unit not in ("px", "nm") or statistic not in (each.name for each in STATISTICS if each.of_unit):
-        raise ValueError(f"{statistic} of {summary.column} is no length, and has no budget")
-    known = summary.estimates[statistic]
+    if summary.unit not in ("px", "nm"):
+        raise ValueError(f"{summary.column} is no length, and has no budget")
+    median = summary.estimates["d50"]
     in_nm = summary.unit == "nm"
     components = (
-        _calibration(known.value, calibration, in_nm),
-        _outlines(known.value, outlines),
-        _edge(table, edge_px, in_nm),
-        _sampling(summary, known.standard_error),
-        _threshold(table, summary, statistic, confidence, confidence_range),
+        *(_scale(median.value, scale_reading) if in_nm else ()),
+        _outlines(median.value, outlines),
+        _edge(table, in_nm),
+        _sampling(summary, median.standard_error),
+        _threshold(table, summary, confidence),
     )
-    return Budget(statistic, known.value, summary.unit, components)
+    return Budget(median.value, summary.unit, components)
 
 
-def _calibration(value: float, relative: float | None, in_nm: bool) -> Component:
-    if not in_nm:
-        return Component("calibration", 0.0, "none: sizes are in pixels")
-    if relative is None:
-        return Component("calibration", math.nan, "not known: the scale came without an uncertainty")
-    return Component("calibration", value * relative, f"{100 * relative:.2g} % of the scale")
+def _scale(value: float, reading: float) -> tuple[Component, Component]:
+    calibration = Component(
+        "calibration",
+        math.nan,
+        "not known: how far the magnification of the microscope is off; a standard tells it (SEM: ISO 16700, TEM: "
+        "ISO 29301)",
+    )
+    basis = f"{100 * reading:.2g} % of the scale, by the ends of its bar or the digits of its number"
+    told = basis if reading else "none: the scale came as a number"
+    return calibration, Component("scale reading", value * reading, told)
 
 
 def _outlines(value: float, errors: OutlineErrors | None) -> Component:
@@ -168,33 +166,26 @@ def _sampling(summary: Summary, standard_error: float) -> Component:
     return Component("sampling", standard_error, f"bootstrap over {summary.drawn}")
 
 
-def _edge(table: pd.DataFrame, edge_px: float, in_nm: bool) -> Component:
+def _edge(table: pd.DataFrame, in_nm: bool) -> Component:
     scale = float(counted(table)["nm_per_px"].median()) if in_nm else 1.0
     return Component(
         "edge",
-        2 * edge_px * scale * _RECTANGULAR,
-        f"outlines, annotators' too, up to {edge_px:g} px outside or inside of the edge, on both sides, equally "
+        2 * EDGE_PX * scale * _RECTANGULAR,
+        f"outlines, annotators' too, up to {EDGE_PX:g} px outside or inside of the edge, on both sides, equally "
         "likely (assumed)",
     )
 
 
-def _threshold(
-    table: pd.DataFrame,
-    summary: Summary,
-    statistic: str,
-    confidence: float | None,
-    confidence_range: tuple[float, float] | None,
-) -> Component:
+def _threshold(table: pd.DataFrame, summary: Summary, confidence: float | None) -> Component:
     if confidence is None or counted(table)["confidence"].isna().all():
         return Component("threshold", 0.0, "none: particles have no confidence")
-    lo, hi = confidence_range or (max(confidence - CONFIDENCE_MARGIN, 0.0), min(confidence + CONFIDENCE_MARGIN, 1.0))
+    lo, hi = max(confidence - CONFIDENCE_MARGIN, 0.0), min(confidence + CONFIDENCE_MARGIN, 1.0)
     found_below = bool((table["exclusion"] == BELOW_CONFIDENCE).any())
     if not found_below:
         lo = confidence
-    curve = against_confidence(
-        table, summary.column, [confidence, lo, hi], statistic=statistic, border_weighted=summary.border_weighted
-    )
-    change = float(np.nanmax(np.abs(curve[statistic] - curve[statistic].iloc[0])))
+    levels = [confidence, lo, hi]
+    d50 = against_confidence(table, summary.column, levels, border_weighted=summary.border_weighted)["d50"]
+    change = float(np.nanmax(np.abs(d50 - d50.iloc[0])))
     basis = f"largest change for a confidence of {lo:.2g} to {hi:.2g}"
     if not found_below:
         basis += "; particles below were not looked for"

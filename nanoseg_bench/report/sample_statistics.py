@@ -44,7 +44,7 @@ def compute_sample(
     *,
     border_weighted: bool,
     confidence: float | None = None,
-    calibration: float | None = None,
+    scale_reading: float = 0.0,
     outlines: OutlineErrors | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -55,7 +55,7 @@ def compute_sample(
         particles: Of one micrograph or of several, with the columns of ``measure.columns``.
         border_weighted: Whether particles stand for those of their extent that the border left out.
         confidence: From which particles count; None where they have none.
-        calibration: Relative standard uncertainty of the scale; None where it is not known.
+        scale_reading: Relative standard uncertainty of reading the scale off the micrographs; 0 where it is stated.
         outlines: How the model's outlines differ from annotators'; None where it is not known.
         resamples: Of the bootstrap; 0 for no intervals.
         seed: Of its draws.
@@ -81,7 +81,7 @@ def compute_sample(
     curve = against_confidence(particles, column, border_weighted=border_weighted)
     sampled = size.count and resamples
     budget = (
-        make_budget(particles, size, calibration=calibration, outlines=outlines, confidence=confidence)
+        make_budget(particles, size, scale_reading=scale_reading, outlines=outlines, confidence=confidence)
         if sampled
         else None
     )

@@ -2,8 +2,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
-from nanoseg_bench.measure.resampling import MIN_IMAGES, MIN_PARTICLES, _draw, estimate
+from nanoseg_bench.measure.resampling import FEW, MIN_IMAGES, MIN_PARTICLES, _draw, estimate
 
 SETS = 250
 
@@ -49,8 +50,8 @@ def test_images_are_drawn_from_five_on():
 
 
 def test_the_same_seed_gives_the_same_interval_in_whatever_pieces(monkeypatch):
-    values = np.random.default_rng(0).lognormal(3, 0.3, 30)
-    arguments = (values, np.ones(30), np.zeros(30, dtype=np.intp))
+    values = np.random.default_rng(0).lognormal(3, 0.3, 40)
+    arguments = (values, np.ones(40), np.zeros(40, dtype=np.intp))
     ends = {}
     for cells in (4_000_000, 300):
         monkeypatch.setattr("nanoseg_bench.measure.resampling._CELLS", cells)
@@ -91,3 +92,24 @@ def test_few_particles_carry_no_tenths_and_no_intervals(count):
     assert math.isnan(found["d50"].value) == (count == 0) and math.isnan(found["d50"].lo) == few
     if count:
         assert found["d50"].value == pytest.approx(15 if count > 1 else 10)
+
+
+@pytest.mark.parametrize("count", [MIN_PARTICLES, FEW - 1, FEW])
+def test_few_particles_carry_no_intervals_of_tenths(count):
+    """In more than 2.5 % of all samples the true D90 is larger than all of fewer than 36 particles."""
+    assert (0.9**count > 0.025) == (count < FEW)
+    values = np.random.default_rng(0).lognormal(3, 0.3, count)
+    found, _ = estimate(values, np.ones(count), np.zeros(count, dtype=np.intp), resamples=50, seed=0)
+    for name in ("d10", "d90", "span"):
+        assert not math.isnan(found[name].value)
+        assert [math.isnan(end) for end in (found[name].lo, found[name].hi)] == [count < FEW] * 2, name
+    assert found["d50"].lo < found["d50"].value < found["d50"].hi
+
+
+def test_intervals_of_tenths_hold_the_truth_from_as_many_on_as_have_them():
+    def sample(rng):
+        return rng.lognormal(3, 0.3, FEW), np.zeros(FEW, dtype=np.intp)
+
+    truth = {name: math.exp(3 + 0.3 * norm.ppf(level)) for name, level in (("d10", 0.1), ("d90", 0.9))}
+    for share in coverage(sample, truth, truth).values():
+        assert 0.84 <= share <= 0.99

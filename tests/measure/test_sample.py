@@ -87,6 +87,15 @@ def test_intervals_say_what_was_drawn():
     assert (many.drawn, many.images) == ("images", 5)
     assert "by bootstrap over images: expanded percentiles " in many.sentence
     assert many.sentence.endswith(" of 20 resamples.")
+    thirty = summarise(table_of(DIAMETERS[: FEW - 1]), "diameter_nm", resamples=20)
+    assert thirty.sentence.endswith(f" of 20 resamples; none of D10, D90 and span below {FEW} particles.")
+
+
+def test_the_share_of_the_largest_particle_is_told():
+    diameters = np.array([10.0] * 12 + [40.0])
+    by_volume = summarise(table_of(diameters), "diameter_nm", weighting="volume", resamples=10)
+    assert by_volume.largest_share == pytest.approx(40**3 / (12 * 10**3 + 40**3))
+    assert math.isnan(summarise(table_of([]), "diameter_nm").largest_share)
 
 
 def test_no_particle():
@@ -213,11 +222,11 @@ def test_the_budget_of_a_median():
     table, diameters, scores = scored()
     summary = summarise(table, "diameter_nm", resamples=200)
     errors = OutlineErrors(typical=0.03, bias=-0.005, bias_interval=(-0.011, 0.001), images=99)
-    budget = make_budget(table, summary, calibration=0.02, outlines=errors, confidence=0.5)
+    budget = make_budget(table, summary, scale_reading=0.02, outlines=errors, confidence=0.5)
     parts = {each.name: each.standard_uncertainty for each in budget.components}
     d50 = {level: np.median(diameters[scores >= level]) / 2 for level in (0.4, 0.5, 0.6)}
     assert budget.value == pytest.approx(d50[0.5])
-    assert parts["calibration"] == pytest.approx(0.02 * d50[0.5])
+    assert parts["scale reading"] == pytest.approx(0.02 * d50[0.5])
     normal = np.random.default_rng(0).normal(0, 1, 200_000)
     assert parts["outlines"] == pytest.approx(0.03 * d50[0.5] / np.median(abs(normal)), rel=0.01)
     basis = next(each.basis for each in budget.components if each.name == "outlines")
@@ -226,13 +235,24 @@ def test_the_budget_of_a_median():
     assert parts["sampling"] == summary.estimates["d50"].standard_error
     change = max(abs(d50[0.4] - d50[0.5]), abs(d50[0.6] - d50[0.5]))
     assert parts["threshold"] == pytest.approx(change / math.sqrt(3))
-    wide = make_budget(table, summary, calibration=0.02, confidence=0.5, confidence_range=(0.1, 0.6))
-    d50[0.1] = np.median(diameters[scores >= 0.1]) / 2
-    assert wide.components[-1].standard_uncertainty == pytest.approx(abs(d50[0.1] - d50[0.5]) / math.sqrt(3))
-    assert wide.components[-1].basis == "largest change for a confidence of 0.1 to 0.6"
+    assert budget.components[-1].basis == "largest change for a confidence of 0.4 to 0.6"
+    assert math.isnan(parts.pop("calibration"))
     assert budget.combined == pytest.approx(math.sqrt(sum(part**2 for part in parts.values())))
     assert budget.expanded == 2 * budget.combined
-    assert budget.unknown == ()
+    assert budget.unknown == ("calibration",)
+
+
+def test_no_reading_of_a_scale_is_its_calibration():
+    """A bar of 1,000 px is read to 0.05 %, and says nothing of the microscope that drew it."""
+    table = table_of(DIAMETERS)
+    summary = summarise(table, "diameter_nm", resamples=20)
+    for reading in (0.0, 0.0005):
+        budget = make_budget(table, summary, scale_reading=reading)
+        assert "calibration" in budget.unknown
+        calibration, read = budget.components[:2]
+        assert "ISO 16700" in calibration.basis and math.isnan(calibration.standard_uncertainty)
+        assert read.standard_uncertainty == pytest.approx(reading * budget.value)
+        assert read.basis.startswith("0.05 % of the scale" if reading else "none")
 
 
 def test_a_budget_without_particles_below_the_confidence_says_so():
@@ -248,12 +268,10 @@ def test_what_is_not_known_is_said():
     budget = make_budget(table, summarise(table, "diameter_nm", resamples=50))
     assert budget.unknown == ("calibration", "outlines")
     assert budget.combined > 0
-    in_px = make_budget(table, summarise(table, "diameter_px", resamples=50), statistic="mean")
+    in_px = make_budget(table, summarise(table, "diameter_px", resamples=50))
     assert in_px.unknown == ("outlines",)
-    assert [each.standard_uncertainty for each in in_px.components if each.name in ("calibration", "threshold")] == [
-        0,
-        0,
-    ]
+    assert [each.name for each in in_px.components] == ["outlines", "edge", "sampling", "threshold"]
+    assert in_px.components[-1].standard_uncertainty == 0
 
 
 def test_from_masks_to_the_published_number(disc, placed):
@@ -275,10 +293,8 @@ def test_from_masks_to_the_published_number(disc, placed):
 
 def test_a_ratio_has_no_budget():
     table = table_of(DIAMETERS, circularity=0.9)
-    with pytest.raises(ValueError, match="d50 of circularity is no length"):
+    with pytest.raises(ValueError, match="circularity is no length"):
         make_budget(table, summarise(table, "circularity", resamples=10))
-    with pytest.raises(ValueError, match="gsd of diameter_nm is no length"):
-        make_budget(table, summarise(table, "diameter_nm", resamples=10), statistic="gsd")
 
 
 def test_what_a_person_answers_for_counts_at_every_confidence():

@@ -129,6 +129,14 @@ def test_sizes_without_border_weights_stand_beside_those_with_them(single):
     assert not any("count each particle once" in text for text in texts(word_report(alike)))
 
 
+def test_the_share_of_the_volume_that_one_particle_makes_up_is_told(single):
+    kept = counted(single.particles)
+    volumes = kept["border_weight"] * kept["diameter_nm"] ** 3
+    (caption,) = (text for text in texts(word_report(single)) if "number, area and volume distribution" in text)
+    assert f"makes up {100 * volumes.max() / volumes.sum():.2g} % of the volume" in caption
+    assert "intervals by area and volume are too narrow" in caption
+
+
 def test_particles_stand_in_the_appendix(report):
     particles = counted(report.particles)
     head, *rows = tables(word_report(report))[-1]

@@ -19,6 +19,10 @@ _MAGNIFICATION = (
     re.compile(r"(?:^|\s)(\d[\d., ]*)\s*(k?)\s?[x×](?:\s|$)", re.IGNORECASE),
 )
 
+_TWO_NUMBERS = 0.4
+"""Trust in a number whose comma may be a decimal one: a pixel of ``2,481 nm`` is a thousandth of what it would be
+otherwise. Bars are round, so that theirs is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class InfoText:
@@ -66,7 +70,7 @@ def read_info(lines: Sequence[Line]) -> InfoText:
 def _unrounded(field: ScaleText) -> float:
     """Trust in a width, which unlike a bar has any digits."""
     value = float(field.text.split()[0])
-    return field.trust / roundness(value)
+    return field.trust / roundness(value) * (_TWO_NUMBERS if field.thousands else 1.0)
 
 
 def _stated(name: re.Pattern[str], line: str) -> ScaleText | None:

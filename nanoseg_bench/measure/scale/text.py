@@ -42,6 +42,7 @@ _UNIT = re.compile(
     """,
     re.VERBOSE,
 )
+_GROUPED = re.compile(r"[1-9]\d{0,2}(?:[ ,]\d{3})+(?:\.\d+)?")
 _NM = {"nano": 1.0, "micro": 1e3, "pico": 1e-3, "milli": 1e6, "angstrom": 0.1, "a": 0.1}
 _NAMES = {"nano": "nm", "micro": "µm", "pico": "pm", "milli": "mm", "angstrom": "Å", "a": "Å"}
 
@@ -75,6 +76,7 @@ class ScaleText:
         start: Where it begins, as part of the line.
         end: Where it ends, as part of the line.
         step_nm: One unit of its last digit.
+        thousands: Whether a comma was taken to set thousands apart, which might be a decimal one: ``1,234``.
     """
 
     text: str
@@ -85,6 +87,7 @@ class ScaleText:
     start: float = 0.0
     end: float = 1.0
     step_nm: float = 0.0
+    thousands: bool = False
 
 
 def read_lengths(line: str) -> list[ScaleText]:
@@ -124,7 +127,7 @@ def plain_text(line: str) -> str:
 def parse_number(text: str) -> float | None:
     """A number that is written with a decimal point or comma, and perhaps with thousands set apart; None for others."""
     text = text.strip().replace("\N{NO-BREAK SPACE}", " ")
-    if re.fullmatch(r"[1-9]\d{0,2}(?:[ ,]\d{3})+(?:\.\d+)?", text):
+    if _GROUPED.fullmatch(text):
         return float(text.replace(",", "").replace(" ", ""))
     if re.fullmatch(r"\d*[.,]?\d+|\d+[.,]", text):
         return float(text.replace(",", "."))
@@ -152,6 +155,7 @@ def _length(plain: str, begun: int, unit: re.Match[str]) -> ScaleText | None:
         start=number.start / len(plain),
         end=unit.end() / len(plain),
         step_nm=10.0**-number.decimals * _NM[kind],
+        thousands=number.thousands,
     )
 
 
@@ -169,12 +173,13 @@ def _likely_unit(kind: str, value: float) -> tuple[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class _Number:
-    """A number before a unit: where it begins, what it is, how surely, and its digits behind the point."""
+    """A number before a unit: where it begins, what it is, how surely, its digits behind the point, ``thousands``."""
 
     start: int
     value: float
     trust: float
     decimals: int
+    thousands: bool
 
 
 def _number_before(plain: str, begun: int, end: int) -> _Number | None:
@@ -194,7 +199,9 @@ def _number_before(plain: str, begun: int, end: int) -> _Number | None:
     value = parse_number(digits)
     if value is None or value <= 0:
         return None
-    return _Number(start, value, trust * sure, len(digits.replace(",", ".").partition(".")[2]))
+    grouped = _GROUPED.fullmatch(digits) is not None
+    fraction = (digits if grouped else digits.replace(",", ".")).partition(".")[2]
+    return _Number(start, value, trust * sure, len(fraction), grouped and not fraction)
 
 
 def _trailing_number(start: int, token: str) -> tuple[int, str]:

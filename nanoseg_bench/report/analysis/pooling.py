@@ -48,14 +48,13 @@ def report_on(
     """
     analysed, unscaled = pooled(every)
     particles = pd.concat([each.table for each in analysed], ignore_index=True)
-    uncertainties = [each.scale.relative_uncertainty for each in analysed]
-    known = [each for each in uncertainties if each is not None]
     statistics = compute_sample(
         particles,
         border_weighted=border_weighted,
         confidence=method.confidence,
         outlines=method.outlines,
-        calibration=max(known) if known and len(known) == len(analysed) else None,
+        # That of the worst one: readings err apart, and how their errors add up hangs on who has which particles.
+        scale_reading=max((each.scale.relative_uncertainty or 0.0 for each in analysed), default=0.0),
         resamples=resamples,
     )
     return ReportInput(

@@ -315,7 +315,7 @@ def _uncertainty(budget: Budget | None) -> dict[str, Any] | None:
     if budget is None:
         return None
     return {
-        "statistic": budget.statistic,
+        "statistic": "d50",
         "value": _number(budget.value),
         "unit": budget.unit,
         "combined": _number(budget.combined),

@@ -192,7 +192,7 @@ def _write_weightings(page: Page) -> None:
     shown = distributions(statistics)
     page.captions.table(
         f"Diameter ({statistics.unit}) of the number, area and volume distribution, with 95 % intervals in brackets."
-        f"{_border_sentence(shown)}"
+        f"{_border_sentence(shown)}{_share_sentence(statistics.by_volume)}"
     )
     rows = []
     for name, summary in shown.items():
@@ -230,6 +230,19 @@ def _border_sentence(shown: Mapping[str, Summary]) -> str:
     return (
         " Large particles touch the border, and are left out, more often than small ones: those that count are "
         "weighted for them (Miles–Lantuéjoul); unweighted, each counts once."
+    )
+
+
+def _share_sentence(by_volume: Summary) -> str:
+    """How few particles the volume hangs on.
+
+    Of 95 % intervals for its D90, 83 of 100 held it with 100 particles of a GSD of 1.3, 33 with 100 of 1.6, and 82 with
+    1,000 of 1.6 (log-normal; D50 in 88 to 94): the bootstrap draws no particle larger than those of the sample. A
+    rule by the sample's own largest ones would leave intervals where these are small by chance: the wrong ones.
+    """
+    return (
+        f" One particle alone makes up {100 * by_volume.largest_share:.2g} % of the volume. No resample holds larger "
+        "particles than the sample: intervals by area and volume are too narrow where few large ones count most."
     )
 
 

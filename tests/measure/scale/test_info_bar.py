@@ -2,6 +2,7 @@ import pytest
 
 from nanoseg_bench.measure.scale.info_bar import read_info
 from nanoseg_bench.measure.scale.line import Line
+from nanoseg_bench.measure.scale.result import GATE
 
 
 def row(texts, top, left=10, step=120):
@@ -40,3 +41,11 @@ def test_working_distances_and_bars_are_no_widths():
     info = read_info(row(["SU8020 15.0kV 8.2mm x100k SE(U)", "500nm", "WD 7.8mm", "HFW"], 0, step=400))
     assert info.field_nm is None and info.pixel_nm is None
     assert info.magnification == 100_000
+
+
+@pytest.mark.parametrize("text", ["Pixel Size = 2,481 nm", "View field: 2,980 µm", "HFW: 2,500 µm"])
+def test_a_comma_that_may_be_a_decimal_one_is_a_question(text):
+    """Where numbers are written as in Germany, the other reading is a thousand times too large."""
+    assert read_info(row([text], 0)).score < GATE
+    assert read_info(row([text.replace(",", ".")], 0)).score > GATE
+    assert read_info(row([text.replace(",", "")], 0)).score > GATE

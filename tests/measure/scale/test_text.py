@@ -93,8 +93,11 @@ def test_round_lengths_are_trusted_more():
     assert trusts == sorted(trusts, reverse=True) and trusts[0] > SURE > trusts[2]
 
 
-def test_the_last_digit_is_known():
-    assert read_lengths("4.10 µm")[0].step_nm == pytest.approx(10)
+@pytest.mark.parametrize(
+    ("line", "step"), [("4.10 µm", 10), ("4,10 µm", 10), ("4 µm", 1000), ("1,234 nm", 1), ("1,234.5 nm", 0.1)]
+)
+def test_the_last_digit_is_known(line, step):
+    assert read_lengths(line)[0].step_nm == pytest.approx(step)
 
 
 def test_a_unit_alone_is_known():
