@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -100,6 +101,7 @@ def test_a_set_by_python_is_that_of_the_command_line(rendered, tmp_path):
     other = nanoseg_bench.PreparedSet(tmp_path / "cli")
     assert (prepared.name, prepared.dataset, prepared.classes) == ("mine", "mine", other.classes)
     assert prepared.content_hash == other.content_hash
+    assert repr(prepared) == f"PreparedSet({str(tmp_path / 'python')!r})"
     files = sorted(path.relative_to(prepared.root) for path in prepared.root.rglob("*") if path.is_file())
     assert files == sorted(path.relative_to(other.root) for path in other.root.rglob("*") if path.is_file())
     assert read_json(prepared.root / "prepared.json") == read_json(other.root / "prepared.json")
@@ -146,6 +148,11 @@ def test_what_does_not_go_together_is_refused(rendered, tmp_path):
         ({"models": []}, "models, seeds: give at least one of each"),
         ({"jobs": 0}, "jobs 0: give at least 1"),
         ({"robust_images": -1}, "robust_images -1: give at least 0"),
+        ({"seeds": (0.5,)}, "seeds 0.5: give whole numbers"),
+        ({"seeds": -1}, "seeds -1: a seed lies between 0 and"),
+        ({"seeds": np.array([-1])}, "seeds -1: a seed lies between 0 and"),
+        ({"jobs": 1.5}, "jobs 1.5: give a whole number"),
+        ({"robust_images": 1.5}, "robust_images 1.5: give a whole number"),
     ]:
         with pytest.raises(UsageError, match=message):
             nanoseg_bench.run(tmp_path, **options)
@@ -155,6 +162,13 @@ def test_what_does_not_go_together_is_refused(rendered, tmp_path):
         ({"size": 0}, "size 0: give at least 32"),
         ({"images": 0}, "images 0: give at least 1"),
         ({"seed": -1}, "seed -1: give at least 0"),
+        ({"seed": 1.5}, "seed 1.5: give a whole number"),
+        ({"size": 320.0}, r"size 320\.0: give a whole number"),
+        ({"size": "320"}, "size '320': give a whole number"),
+        ({"images": 3.5}, r"images 3\.5: give a whole number"),
+        ({"augment_copies": 1.5}, r"augment_copies 1\.5: give a whole number"),
+        ({"augment_copies": -1}, "augment_copies -1: give at least 0"),
+        ({"augment_copies": 1, "augment_to": 30}, "augment_to, augment_copies: give one of both"),
         ({"overwrite": "allways"}, "overwrite 'allways': is one of never, missing, always"),
         ({"source": tmp_path}, "source .*: goes with a dataset that is not rendered here"),
         ({"classes": ["a"]}, "classes: goes with your own annotations"),
@@ -163,6 +177,12 @@ def test_what_does_not_go_together_is_refused(rendered, tmp_path):
     ]:
         with pytest.raises(UsageError, match=message):
             nanoseg_bench.prepare(**{"out": tmp_path / "set", **options})
+    for options, message in [
+        ({"tile": 100.5}, r"tile 100\.5: give a whole number"),
+        ({"classes": "cube,rod"}, r"classes 'cube,rod': give a list of names, such as \['cube', 'rod'\]"),
+    ]:
+        with pytest.raises(UsageError, match=message):
+            nanoseg_bench.prepare(rendered, out=tmp_path / "set", **options)
     with pytest.raises(UsageError, match=r"^split '8:1': give three whole numbers"):
         nanoseg_bench.prepare(rendered, out=tmp_path / "set", split="8:1")
     assert not (tmp_path / "set").exists()

@@ -262,6 +262,8 @@ def read_folder(folder: Path | str) -> Contents:
         if len(find_wrong_runs(regions)):
             raise ValueError("a mask does not add up to its image")
         return Contents(settings, images, document.get("labelme_sha256"))
+    except FileNotFoundError as error:
+        raise UsageError(f"{folder}: holds no predictions (no {FILE}); give the folder that `predict` wrote") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             f"{path}: cannot be read ({error}); choose another folder, or give --overwrite always"

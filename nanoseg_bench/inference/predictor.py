@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,11 @@ from nanoseg_bench.models.device import resolve_device
 from nanoseg_bench.models.run_files import RUN_FILE, WEIGHTS_FILE
 from nanoseg_bench.models.trained import open_trained
 
+AUTO_ENGINE: Literal["auto"] = "auto"
 EngineChoice = Literal["auto"] | EngineName
+
+VIEWS = (1, 4, 8)
+"""Numbers of sides that a micrograph can be looked at from."""
 
 CLASSLESS = "particle"
 """Label of what a model finds that knows no classes."""
@@ -84,6 +88,9 @@ class Predictor:
             raise TypeError("a model from no file cannot go to another process")
         return _open_once, (self._opening, self.weights_sha256)
 
+    def __repr__(self) -> str:
+        return f"Predictor({self.model.recipe.title}, from {self.path or 'no file'}, {', '.join(self.classes)})"
+
     @property
     def engine(self) -> EngineName:
         """What runs the model's network."""
@@ -131,7 +138,11 @@ class Predictor:
 
         Returns:
             Particles in pixels of the micrograph, best score first.
+
+        Raises:
+            UsageError: ``pixels`` is of another type or shape.
         """
+        _require_pixels(pixels)
         image = CanvasImage.of_micrograph(pixels, self.model.recipe.canvas, name)
         (found,) = self.model.find_particles([image], confidence)
         pixels_of = areas([to_rle(each, *pixels.shape[:2]) for each in found])
@@ -214,6 +225,10 @@ def open_predictor(
         MissingExtraError: ONNX Runtime is asked for and not installed.
         ModelError: There is no finished model, it is damaged, or cannot be exported for ``onnx``.
     """
+    if engine not in (AUTO_ENGINE, *get_args(EngineName)):
+        raise UsageError(f"engine {engine!r}: is one of {', '.join((AUTO_ENGINE, *get_args(EngineName)))}")
+    if views not in (None, *VIEWS):
+        raise UsageError(f"views {views!r}: give {', '.join(map(str, VIEWS[:-1]))} or {VIEWS[-1]}")
     opening = _Opening(model, confidence, engine, device, trust_pickle, views)
     path = resolve_model(model)
     if device == "auto":
@@ -245,7 +260,8 @@ def _require_pixels(pixels: NDArray[Any]) -> None:
     """Refuse what no micrograph is here: 16 bits would wrap around, shares of 1 would be black."""
     kind = getattr(pixels, "dtype", type(pixels).__name__)
     shape: tuple[int, ...] = getattr(pixels, "shape", ())
-    if kind != np.uint8 or not (len(shape) == 2 or (len(shape) == 3 and shape[2] == 3)):
+    fits = len(shape) == 2 or (len(shape) == 3 and shape[2] == 3)
+    if kind != np.uint8 or not fits or 0 in shape:
         given = f"{kind} of {' x '.join(map(str, shape))}" if shape else kind
         raise UsageError(
             f"pixels: are {given}; give an array of uint8, H x W or H x W x 3, as read_image makes it of any file"

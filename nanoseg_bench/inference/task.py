@@ -28,7 +28,7 @@ from nanoseg_bench.inference.image_files import find_images
 from nanoseg_bench.inference.overlay import write_overlay
 from nanoseg_bench.inference.particles import PredictedImage
 from nanoseg_bench.inference.predictor import Predictor
-from nanoseg_bench.inference.tiles import AUTO, Tiles
+from nanoseg_bench.inference.tiles import AUTO, Tiles, require_tiles
 from nanoseg_bench.progress import track
 from nanoseg_bench.staging import hold_folder
 from nanoseg_bench.weights.shipped import is_shipped
@@ -215,7 +215,7 @@ def predict_folder(
     images: Path | str | Sequence[Path | str],
     out: Path | str,
     *,
-    formats: Sequence[str] = DEFAULT_FORMATS,
+    formats: Sequence[str] | str = DEFAULT_FORMATS,
     overwrite: str = "never",
     keep_marks: bool = False,
     tiles: Tiles = AUTO,
@@ -240,18 +240,25 @@ def predict_folder(
         NanosegError: ``out`` cannot be written.
     """
     folder = Path(out)
+    formats = (formats,) if isinstance(formats, str) else formats
     if unknown := [name for name in formats if name not in FORMATS]:
         raise UsageError(f"{', '.join(unknown)}: give formats of {', '.join(FORMATS)}")
     if overwrite not in OVERWRITE:
         raise UsageError(f"overwrite {overwrite!r}: is one of {', '.join(OVERWRITE)}")
-    given = [images] if isinstance(images, Path | str) else images
-    sources = find_images([Path(path) for path in given], folder)
+    require_tiles(tiles)
+    given = [Path(path) for path in ([images] if isinstance(images, Path | str) else images)]
+    if not given:
+        raise UsageError("images: no image is given; give files, or folders of them")
+    sources = find_images(given, folder)
     with hold_folder(folder, wait=overwrite != "never"):
         earlier = open_folder(folder, overwrite)
         task = plan_task(folder, earlier, predictor, sources, formats, keep_marks=keep_marks, tiles=tiles)
         for reason in task.reasons:
             _LOG.info("%s", reason)
-        return task.carry_out()
+        outcome = task.carry_out()
+    for error in outcome.unreadable:
+        _LOG.warning("left out: %s", error)
+    return outcome
 
 
 def _origin(predictor: Predictor) -> str:

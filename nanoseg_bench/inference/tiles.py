@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nanoseg_bench.annotations.extents import Extents, boxes_near, extents_of
 from nanoseg_bench.annotations.instance import Instance, Rle, score_of
 from nanoseg_bench.annotations.raster import area, inside_share, iou_matrix, rle_to_window, to_rle, window_to_rle
+from nanoseg_bench.errors import UsageError
 from nanoseg_bench.progress import track
 
 AUTO: Literal["auto"] = "auto"
@@ -118,6 +119,16 @@ def find_in_tiles(find: Find, pixels: NDArray[np.uint8], magnification: float, c
     return _each_once(found)
 
 
+def require_tiles(tiles: Tiles) -> None:
+    """Refuse what ``find_everywhere`` would take for ``off``.
+
+    Raises:
+        UsageError: It is neither ``auto`` nor ``off``, nor a number from 2 on.
+    """
+    if tiles not in (AUTO, OFF) and (not isinstance(tiles, int) or tiles < 2):
+        raise UsageError(f"tiles {tiles!r}: give auto, off, or a number of tiles from 2 on")
+
+
 def find_everywhere(
     find: Find, pixels: NDArray[np.uint8], canvas: int, tiles: Tiles = AUTO
 ) -> tuple[list[Instance], float]:
@@ -134,7 +145,11 @@ def find_everywhere(
     Returns:
         Particles in pixels of the micrograph, best score first, and the greatest magnification that was used; 1 for one
         canvas.
+
+    Raises:
+        UsageError: ``tiles`` is none of these.
     """
+    require_tiles(tiles)
     height, width = pixels.shape[:2]
     whole = [replace(each, region=to_rle(each, height, width)) for each in find(pixels)]
 
@@ -144,7 +159,7 @@ def find_everywhere(
             found = combine(found, find_in_tiles(find, pixels, step, canvas), _overlap(width, height, step))
         return found
 
-    if isinstance(tiles, int) and tiles > 1:
+    if isinstance(tiles, int):
         return look_closer(tiles), float(tiles)
     found, used = whole, 1.0
     while tiles == AUTO and (wanted := _wanted(found, used, max(width, height) / canvas)) is not None:

@@ -4,6 +4,7 @@ import io
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import pandas as pd
@@ -64,7 +65,7 @@ def run_models(
     *,
     preset: str = "quick",
     recipe: Overrides | None = None,
-    seeds: Sequence[int] = (0,),
+    seeds: Sequence[int] | int = (0,),
     weights: Path | str | None = None,
     device: str = "auto",
     final: bool = False,
@@ -109,10 +110,13 @@ def run_models(
         require_folder(given, option)
     if overwrite not in ("never", "missing", "always"):
         raise UsageError(f"overwrite {overwrite!r}: is one of never, missing, always")
+    seeds = [seeds] if isinstance(seeds, int) else [*seeds]  # an array of NumPy has no truth
     require_seeds(seeds, "seeds")
     if not models or not seeds:
         raise UsageError("models, seeds: give at least one of each")
     for option, number, least in (("jobs", jobs, 1), ("robust_images", robust_images, 0)):
+        if not isinstance(number, Integral):
+            raise UsageError(f"{option} {number!r}: give a whole number")
         if number < least:
             raise UsageError(f"{option} {number}: give at least {least}")
     isolate_libraries()
@@ -123,7 +127,7 @@ def run_models(
         raise UsageError(f"robust_images: is of one network, and {opened.root} has {len(opened.folds)} folds")
     names = resolve([models] if isinstance(models, str) else models)
     start = {} if weights is None else starting_weights(weights, names, "weights")
-    specs = plan_runs(opened, names, preset, list(seeds), start, recipe, final=final)
+    specs = plan_runs(opened, names, preset, [int(seed) for seed in seeds], start, recipe, final=final)
     for line in [*shortcoming_lines(split_shortcomings(opened)), *_warnings(opened, specs, start)]:
         _LOG.warning("%s", as_arguments(line))
     places = BenchmarkFolders(

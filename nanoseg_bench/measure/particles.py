@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from nanoseg_bench.annotations.instance import BY_HAND, Instance
+from nanoseg_bench.errors import MeasurementError
 from nanoseg_bench.measure.columns import COLUMNS, OVERLAPS_FROM, SHAPE_SURE_FROM_PX
 from nanoseg_bench.measure.field import Field
 from nanoseg_bench.measure.length import Length
@@ -123,7 +124,7 @@ def measure_particles(
         One row per instance, in their order, with the columns of ``columns.COLUMNS``.
 
     Raises:
-        MeasurementError: The minimum or the maximum diameter is in nm, and the scale is unknown.
+        MeasurementError: The scale is no length, or it is unknown and the minimum or the maximum diameter is in nm.
         ValueError: A mask is of another size than the micrograph.
     """
     measured = measure_outlines(instances, height, width, field=field, shapes=shapes)
@@ -148,8 +149,13 @@ def judge_particles(
         decisions: Of a person about single ones, which go before the rules.
 
     Raises:
-        MeasurementError: The minimum or the maximum diameter is in nm, and the scale is unknown.
+        MeasurementError: The scale is no length, or it is unknown and the minimum or the maximum diameter is in nm.
     """
+    if nm_per_px is not None and (nm_per_px <= 0 or np.isinf(nm_per_px)):
+        raise MeasurementError(
+            f"{image or 'micrograph'}: nm_per_px {nm_per_px:g}: give the width of a pixel in nm, above 0, or None "
+            "where it is not known"
+        )
     instances, count = measured.instances, len(measured.instances)
     numbers = np.arange(1, count + 1)
     by_hand = np.isin(numbers, list(decisions.counted))

@@ -1,6 +1,7 @@
 """Which choices of ``prepare`` do not go together, or are out of range: told before anything is read or rendered."""
 
 from collections.abc import Mapping
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ OVERWRITE = ("never", "missing", "always")
 # How annotations are read; of a dataset, its card says it.
 _READING = ("image_folder", "label_attribute", "iscrowd", "drop_duplicates")
 # In smaller tiles, seams cut nearly everything.
-_LEAST = {"images": 1, "size": 32, "tile": 64, "workers": 1, "seed": 0}
+_LEAST = {"images": 1, "size": 32, "tile": 64, "workers": 1, "seed": 0, "augment_to": 1, "augment_copies": 0}
 
 
 def check_choices(given: Mapping[str, Any], *, own: bool, rendered: bool) -> None:
@@ -37,8 +38,14 @@ def check_choices(given: Mapping[str, Any], *, own: bool, rendered: bool) -> Non
         if name in chosen and not fits:
             raise UsageError(f"{_spelt(name, chosen[name])}: goes with {partner}")
     for name, least in _LEAST.items():
+        if name in chosen and not isinstance(chosen[name], Integral):
+            raise UsageError(f"--{name.replace('_', '-')} {chosen[name]!r}: give a whole number")
         if name in chosen and chosen[name] < least:
             raise UsageError(f"{_spelt(name, chosen[name])}: give at least {least}")
+    if "augment_to" in chosen and "augment_copies" in chosen:
+        raise UsageError("--augment-to, --augment-copies: give one of both")
+    if isinstance(chosen.get("classes"), str) or chosen.get("classes") == []:
+        raise UsageError(f"--classes {chosen['classes']!r}: give a list of names, such as ['cube', 'rod']")
     called = chosen.get("name")
     if called is not None and called != slug(called):
         raise UsageError(f"--name {called!r}: letters, digits, dot, - and _ only, e.g. {slug(called)}")

@@ -192,6 +192,10 @@ class PreparedSet:
                 raise DatasetError(f"{root}: has no fold {fold}; {has}")
             self.summary |= folds[fold - 1]
 
+    def __repr__(self) -> str:
+        fold = "" if self.fold is None else f", fold={self.fold}"
+        return f"PreparedSet({str(self.root)!r}{fold})"
+
     def of_fold(self, fold: int) -> "PreparedSet":
         """The same set, read as one of its folds."""
         return PreparedSet(self.root, fold)

@@ -127,6 +127,8 @@ def prepare_micrographs(
         "seed": seed,
         "size": size,
         "tile": tile,
+        "augment_to": augment_to,
+        "augment_copies": augment_copies,
         "shards": shards,
         "overwrite": overwrite,
         "workers": workers,

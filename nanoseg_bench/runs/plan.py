@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +124,10 @@ def require_seeds(seeds: Sequence[int], option: str) -> None:
         option: What they are given as, for the message.
 
     Raises:
-        UsageError: One is negative or has more than 32 bits.
+        UsageError: One is no whole number, is negative, or has more than 32 bits.
     """
+    if odd := [seed for seed in seeds if not isinstance(seed, Integral)]:
+        raise UsageError(f"{option} {odd[0]!r}: give whole numbers")
     if wrong := [seed for seed in seeds if not 0 <= seed < 2**32]:
         raise UsageError(f"{option} {wrong[0]}: a seed lies between 0 and 2^32 - 1")
 

@@ -207,11 +207,45 @@ def test_usage_errors(run, pixels, tmp_path):
         predict_folder(predictor, image.parent, image.parent / "out")
     with pytest.raises(UsageError, match="no image"):
         predict_folder(predictor, [], tmp_path / "out")
-    with pytest.raises(UsageError, match=r"predictions\.json: cannot be read"):
+    with pytest.raises(UsageError, match=r"holds no predictions \(no predictions\.json\); give the folder"):
         read_folder(tmp_path / "out")
+    for tiles in ("on", -1, 1, 2.5, None, True):
+        with pytest.raises(UsageError, match="give auto, off, or a number of tiles from 2 on"):
+            predict_folder(predictor, image, tmp_path / "out", tiles=tiles)
+        with pytest.raises(UsageError, match="give auto, off, or a number of tiles from 2 on"):
+            predictor.find_particles(pixels, tiles=tiles)
     assert not (tmp_path / "out").exists()
     with pytest.raises(ModelError, match="no such file or folder"):
         open_predictor(tmp_path / "nowhere")
+
+
+def test_an_engine_or_number_of_sides_that_is_none_is_refused(run):
+    with pytest.raises(UsageError, match="engine 'onnxruntime': is one of auto, torch, onnx"):
+        open_predictor(run, engine="onnxruntime")
+    for views in (0, 3, "8"):
+        with pytest.raises(UsageError, match=f"views {views!r}: give 1, 4 or 8"):
+            open_predictor(run, views=views)
+
+
+def test_pixels_that_are_none_are_refused_at_any_confidence(run, pixels):
+    predictor = open_predictor(run)
+    for wrong in (pixels.astype(float), pixels[:0], "a.png"):
+        with pytest.raises(UsageError, match="pixels: are"):
+            predictor.predict(wrong, 0.5)
+        with pytest.raises(UsageError, match="pixels: are"):
+            predictor.find_particles(wrong)
+
+
+def test_a_predictor_says_what_it_is(run):
+    assert repr(open_predictor(run)) == f"Predictor(Otsu + watershed, from {run}, particle)"
+
+
+def test_one_format_needs_no_list_and_what_is_missing_is_told(run, pixels, tmp_path, caplog):
+    image = tmp_path / "a.png"
+    Image.fromarray(pixels).save(image)
+    outcome = predict_folder(open_predictor(run), [image, tmp_path / "gone.png"], tmp_path / "out", formats="masks")
+    assert outcome.formats == ("masks",) and len(outcome.found) == len(outcome.unreadable) == 1
+    assert "left out: " in caplog.text and "gone.png: no such image" in caplog.text
 
 
 def test_weights_that_ship_are_opened_by_name_or_by_none(ships, pixels, tmp_path):

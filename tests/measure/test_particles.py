@@ -138,6 +138,12 @@ def test_a_minimum_in_nm_needs_a_scale():
         measure(box(20, 20, 20, 20), image="a.tif", rules=Rules(min_diameter=Length(5, "nm")))
 
 
+@pytest.mark.parametrize("scale", [0.0, -0.5, math.inf])
+def test_a_scale_that_is_no_length_is_refused(scale):
+    with pytest.raises(MeasurementError, match=r"a\.png: nm_per_px .*above 0, or None"):
+        measure_particles([], 10, 10, image="a.png", nm_per_px=scale)
+
+
 def test_the_rules_in_words():
     assert Rules(confidence=0.25, min_diameter=Length(5, "nm")).describe() == (
         "Particles count that touch no border of the field, lie on or touch no information bar, scale bar or "
