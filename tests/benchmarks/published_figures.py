@@ -57,7 +57,9 @@ class _Table:
             ) from None
 
     def seeds(self, model: str, preset: str = "cpu") -> list[Row]:
-        return [row for (name, of, _, start), row in self.rows.items() if (name, of, start) == (model, preset, _SCRATCH)]
+        return [
+            row for (name, of, _, start), row in self.rows.items() if (name, of, start) == (model, preset, _SCRATCH)
+        ]
 
     def shipped(self, model: str, preset: str = "fine") -> Row:
         """The row of the weights that ship."""
