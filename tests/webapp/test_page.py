@@ -665,6 +665,23 @@ def test_what_cannot_be_read_says_why(open_page):
     page.locator("#files").set_input_files(files)
     expect(page.locator("#strip .told.failed")).to_have_count(2)
     expect(page.locator("#strip .name").nth(1)).to_have_text("<img src=x onerror=alert(1)>.png")
+    page.get_by_role("button", name="2 could not be taken or analysed: show why").click()
+    expect(page.get_by_role("button", name="Dismiss =evil().png")).to_be_focused()
+
+
+def test_what_a_microscope_wrote_beside_an_image_goes_along_with_it(open_page):
+    page = open_page(fresh=True)
+    text = b"[SemImageFile]\r\nPixelSize=0.8\r\n"
+    page.locator("#files").set_input_files(
+        [
+            {"name": "a.txt", "mimeType": "text/plain", "buffer": text},
+            {"name": "a.png", "mimeType": "image/png", "buffer": EXAMPLE.read_bytes()},
+            {"name": "b.txt", "mimeType": "text/plain", "buffer": text},
+        ]
+    )
+    expect(page.locator("#strip .item.done")).to_have_count(1, timeout=ANALYSED_MS)
+    expect(page.locator("#strip .told.failed")).to_have_text(re.compile("add both at once"))
+    expect(page.locator("#scale-value")).to_have_text("0.8")
 
 
 def test_a_cancelled_micrograph_stays_until_it_is_deleted(open_page):
