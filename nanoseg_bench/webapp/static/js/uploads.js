@@ -13,6 +13,8 @@ const POLL = 900; // ms, while something is waited for
 const IMAGES = /\.(png|jpe?g|tiff?|bmp|webp|gif|dm3|dm4|emd)$/i;
 const TEXTS = /\.(txt|hdr)$/i; // what a microscope writes beside an image goes along with it
 
+const EXCLUDED = "nanoseg-bench.excluded"; // in this browser alone: a sample stays as it was chosen when the page is loaded anew
+
 let polling = 0;
 let asked = 0; // lists that were asked for
 const waiting = []; // files with their cards
@@ -27,6 +29,8 @@ export function startUploads() {
   files.addEventListener("change", () => take([...files.files].map((file) => ({ file, name: file.name })), files));
   folder.addEventListener("change", () => take(ofFolder([...folder.files].map((file) => ({ file, name: file.webkitRelativePath || file.name }))), folder));
   listenForDrops();
+  state.excluded = new Set(JSON.parse(localStorage.getItem(EXCLUDED) ?? "[]"));
+  on("excluded", () => localStorage.setItem(EXCLUDED, JSON.stringify([...state.excluded])));
   on("micrographs uploads excluded active", drawStrip);
 }
 
@@ -266,7 +270,7 @@ async function drop(each) {
   }
   if (isUnderway(each)) return poll(); // cancelled, it stays: it may be tried again, or deleted then
   forget(each.id);
-  state.excluded.delete(each.id);
+  keep(each.id, true);
   const at = state.micrographs.findIndex((other) => other.id === each.id);
   state.micrographs = state.micrographs.filter((other) => other.id !== each.id);
   announce(t("images.removed", { name: each.name }));
