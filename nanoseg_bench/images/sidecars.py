@@ -22,7 +22,9 @@ from nanoseg_bench.images.acquisition import (
 from nanoseg_bench.images.named_values import leading_number, named_values, plain_text
 from nanoseg_bench.images.scale import Scale, nm_per_unit, square_scale, tescan_extent
 
-_MOST_TEXT = 2**20  # bytes; those of microscopes have a few thousand
+MOST_TEXT_BYTES = 2**20
+"""Of a text that is looked at; those of microscopes have a few thousand."""
+
 _TEXT_SUFFIXES = (".txt", ".TXT", ".Txt")
 _HEADER_SUFFIXES = (".hdr", ".HDR", ".Hdr")
 
@@ -65,6 +67,22 @@ def read_sidecar(path: Path) -> Sidecar | None:
     return None
 
 
+def ending_beside(text: str, image: str) -> str | None:
+    """What a text's name has after the stem of an image, where a microscope calls its text so; None for another file.
+
+    Args:
+        text: File name, with its folder.
+        image: The same of an image.
+
+    Returns:
+        ``.txt``, ``.hdr`` or ``-tif.hdr``, in small letters: names that differ in capitals alone are one to the
+        microscope's computer.
+    """
+    stem, _, suffix = image.lower().rpartition(".")
+    endings = {f"{stem}{each}": each for each in (".txt", ".hdr", f"-{suffix}.hdr")}
+    return endings.get(text.lower())
+
+
 def _beside(path: Path) -> Iterator[Path]:
     for suffix in (*_TEXT_SUFFIXES, *_HEADER_SUFFIXES):
         if path.suffix != suffix:
@@ -76,7 +94,7 @@ def _beside(path: Path) -> Iterator[Path]:
 def _read(path: Path) -> str:
     """Empty where it cannot be read. Of the operator's language, which nothing tells, only ASCII stays."""
     try:
-        if path.stat().st_size > _MOST_TEXT:
+        if path.stat().st_size > MOST_TEXT_BYTES:
             return ""
         data = path.read_bytes()
     except OSError:

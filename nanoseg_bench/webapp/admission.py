@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -9,6 +10,7 @@ import tifffile
 
 from nanoseg_bench.errors import ImageError
 from nanoseg_bench.images import IMAGE_SUFFIXES, image_size
+from nanoseg_bench.images.sidecars import MOST_TEXT_BYTES
 from nanoseg_bench.report.texts import one_line
 from nanoseg_bench.webapp.errors import RequestError
 from nanoseg_bench.webapp.settings import Limits
@@ -43,6 +45,13 @@ def suffix_of(name: str) -> str:
         RequestError: It is none of a micrograph.
     """
     suffix = Path(name).suffix.lower()
+    if is_text(name):
+        raise RequestError(
+            "a text; that of a microscope is taken together with its image, and is called like it: add both at once",
+            415,
+        )
+    if suffix == ".zip":
+        raise RequestError("an archive; unpack it, and add the PNG, TIFF or other images that are in it", 415)
     if suffix not in IMAGE_SUFFIXES:
         known = ", ".join(each.lstrip(".").upper() for each in (".png", ".jpg", ".tif", ".bmp", ".webp"))
         raise RequestError(
@@ -51,6 +60,25 @@ def suffix_of(name: str) -> str:
             415,
         )
     return suffix
+
+
+def is_text(name: str) -> bool:
+    """Whether a file may be what a microscope writes beside an image."""
+    return name.lower().endswith((".txt", ".hdr"))
+
+
+def keep_texts(texts: Mapping[str, BinaryIO], image: Path) -> None:
+    """Lay the texts of a microscope beside an image, where whoever reads the image looks for them.
+
+    Args:
+        texts: By what their names have after the stem of the image. What is too long for one is left out.
+        image: Where the image lies.
+    """
+    for ending, text in texts.items():
+        text.seek(0)  # it may have been kept with an image of the same name before
+        data = text.read(MOST_TEXT_BYTES + 1)
+        if len(data) <= MOST_TEXT_BYTES:
+            image.with_name(f"{image.stem}{ending}").write_bytes(data)
 
 
 def copy_limited(source: BinaryIO, target: Path, most: int) -> None:

@@ -6,7 +6,7 @@ import tifffile
 from PIL import Image
 
 from nanoseg_bench.images import Acquisition, read_acquisition, read_scale, read_with_notes
-from nanoseg_bench.images.sidecars import read_sidecar
+from nanoseg_bench.images.sidecars import ending_beside, read_sidecar
 
 HEIGHT, WIDTH = 96, 128
 PIXELS = np.tile(np.arange(WIDTH, dtype=np.uint8), (HEIGHT, 1))
@@ -122,3 +122,26 @@ def test_a_folder_or_a_huge_file_of_that_name_is_no_text(image):
     image.with_suffix(".txt").mkdir()
     image.with_suffix(".hdr").write_bytes(b"[MAIN]\nPixelSizeX=1e-9\n" + b" " * 2**21)
     assert read_sidecar(image) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "ending"),
+    [
+        ("a.txt", "a.tif", ".txt"),
+        ("A.TXT", "a.tif", ".txt"),
+        ("a-TIF.hdr", "a.TIF", "-tif.hdr"),
+        ("a.b.hdr", "a.b.png", ".hdr"),
+        ("x/a.txt", "x/a.tif", ".txt"),
+        ("y/a.txt", "x/a.tif", None),
+        ("a-png.hdr", "a.tif", None),
+        ("a1.txt", "a10.tif", None),
+        (".txt", "a.tif", None),
+        ("a.tif", "a.tif", None),
+    ],
+)
+def test_which_text_is_of_which_image(tmp_path, text, name, ending):
+    """By name alone, and as ``read_sidecar`` finds it."""
+    assert ending_beside(text, name) == ending
+    if ending is not None:
+        (tmp_path / f"original{ending}").write_text("[SemImageFile]\nPixelSize=2\n")
+        assert read_sidecar(tmp_path / f"original{name[-4:].lower()}").scale.nm_per_px == 2

@@ -47,6 +47,12 @@ def test_other_endings_are_refused(name):
     assert told.value.status == 415 and "PNG" in str(told.value)
 
 
+@pytest.mark.parametrize(("name", "way_out"), [("a.ZIP", "unpack"), ("a.txt", "add both"), ("a-tif.HDR", "add both")])
+def test_what_leads_to_a_micrograph_is_refused_with_the_way_to_it(name, way_out):
+    with pytest.raises(RequestError, match=way_out):
+        suffix_of(name)
+
+
 def chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 

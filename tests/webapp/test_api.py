@@ -94,6 +94,37 @@ def test_a_micrograph_goes_from_upload_to_outlines(browser, field_png, discs):
     assert all(any(math.hypot(x - u, y - v) < 3 for u, v in centres) for x, y, _ in discs)
 
 
+HITACHI = b"[SemImageFile]\r\nInstructName=SU8000\r\nPixelSize=0.8\r\nDataSize=%dx%d\r\n"
+
+
+def test_the_text_that_a_microscope_wrote_beside_an_image_tells_its_scale(browser, field_png):
+    width, height = Image.open(io.BytesIO(field_png)).size
+    text = HITACHI % (width, height)
+    answer = browser.upload(
+        ("a/Größe 1.txt", text),
+        ("a/Größe 1.png", field_png),
+        ("a/Größe 10.png", field_png),
+        ("b/Größe 1.png", field_png),
+    )
+    assert answer.json["refused"] == []
+    found = {each["name"]: each for each in browser.wait()}
+    assert {name: each["nm_per_px"] for name, each in found.items()} == {
+        "a/Größe 1.png": 0.8,
+        "a/Größe 10.png": None,
+        "b/Größe 1.png": None,
+    }
+    scale = browser.get(f"/micrographs/{found['a/Größe 1.png']['id']}").json["scale"]
+    assert scale["is_sure"] and "hitachi" in scale["sentence"]
+
+
+def test_a_text_without_its_image_is_refused_and_an_odd_one_harms_nothing(browser, field_png):
+    answer = browser.upload(("b.txt", HITACHI % (1, 1)), ("a.png", field_png), ("a.TXT", b"x" * (2**20 + 1)))
+    (refused,) = answer.json["refused"]
+    assert refused["name"] == "b.txt" and "add both at once" in refused["error"]
+    (done,) = browser.wait()
+    assert (done["name"], done["status"], done["nm_per_px"]) == ("a.png", "done", None)
+
+
 def middle(outline):
     return np.array(outline[0][0]).mean(axis=0).tolist()
 

@@ -292,6 +292,9 @@ def test_real_micrographs_are_pooled(open_page):
     expect(page.locator("#figure-count")).to_contain_text("of 2 images")
     page.locator("#strip input[type=checkbox]").first.uncheck()
     expect(page.locator("#figure-count .value")).to_have_text(str(counts[1]))
+    page.reload()
+    expect(page.locator("#strip input[type=checkbox]")).to_have_count(2)
+    expect(page.locator("#strip input[type=checkbox]:checked")).to_have_count(1)
 
 
 def test_all_of_it_by_keyboard(open_page):
@@ -665,6 +668,23 @@ def test_what_cannot_be_read_says_why(open_page):
     page.locator("#files").set_input_files(files)
     expect(page.locator("#strip .told.failed")).to_have_count(2)
     expect(page.locator("#strip .name").nth(1)).to_have_text("<img src=x onerror=alert(1)>.png")
+    page.get_by_role("button", name="2 could not be taken or analysed: show why").click()
+    expect(page.get_by_role("button", name="Dismiss =evil().png")).to_be_focused()
+
+
+def test_what_a_microscope_wrote_beside_an_image_goes_along_with_it(open_page):
+    page = open_page(fresh=True)
+    text = b"[SemImageFile]\r\nPixelSize=4.72\r\n"  # the bar says 4.717
+    page.locator("#files").set_input_files(
+        [
+            {"name": "a.txt", "mimeType": "text/plain", "buffer": text},
+            {"name": "a.png", "mimeType": "image/png", "buffer": EXAMPLE.read_bytes()},
+            {"name": "b.txt", "mimeType": "text/plain", "buffer": text},
+        ]
+    )
+    expect(page.locator("#strip .item.done")).to_have_count(1, timeout=ANALYSED_MS)
+    expect(page.locator("#strip .told.failed")).to_have_text(re.compile("add both at once"))
+    expect(page.locator("#scale-value")).to_have_text("4.72")
 
 
 def test_a_cancelled_micrograph_stays_until_it_is_deleted(open_page):

@@ -67,7 +67,12 @@ def report_on(
         made=made,
         operator=operator,
         classes=classes,
-        warnings=(*unscaled, *warnings_of(particles), *_image_warnings(every, further_warnings_in)),
+        warnings=(
+            *unscaled,
+            *_warn_of_copies(analysed),
+            *warnings_of(particles),
+            *_image_warnings(every, further_warnings_in),
+        ),
     )
 
 
@@ -83,6 +88,19 @@ def pooled(every: Sequence[AnalysedMicrograph]) -> tuple[Sequence[AnalysedMicrog
     return scaled, (
         f"{counted(len(others), 'image')} without a scale left out of this sample of {len(every)}: {shortened(others)}",
     )
+
+
+def _warn_of_copies(analysed: Sequence[AnalysedMicrograph]) -> list[str]:
+    """A file that is in a sample more than once makes its particles, and what follows from their number, look more."""
+    named: dict[str, list[str]] = {}
+    for each in analysed:
+        named.setdefault(each.image.sha256, []).append(each.image.shown_name)
+    return [
+        f"{shortened(names, _MOST_NAMES)}: the same file {len(names)} times, whose particles count as often; leave all "
+        "but one out"
+        for names in named.values()
+        if len(names) > 1
+    ]
 
 
 def _image_warnings(every: Sequence[AnalysedMicrograph], further_in: str) -> list[str]:

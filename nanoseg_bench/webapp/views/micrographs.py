@@ -1,16 +1,20 @@
 """Upload, list, look at and delete micrographs."""
 
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from flask import Response, request, send_file
 
 from nanoseg_bench.files import FULL
+from nanoseg_bench.images.sidecars import ending_beside
 from nanoseg_bench.webapp.admission import (
     MICROSCOPE_SUFFIXES,
     copy_limited,
     display_name,
+    is_text,
+    keep_texts,
     require_readable,
     suffix_of,
 )
@@ -24,6 +28,7 @@ from nanoseg_bench.webapp.sessions import this_session
 from nanoseg_bench.webapp.store import CANCELLED, FAILED, QUEUED, RUNNING, Entry
 
 _PNG = "image/png"
+_NO_TEXTS: Mapping[str, BinaryIO] = {}
 _SECONDS_CACHED = 86400
 
 
@@ -40,7 +45,8 @@ def _register_uploads(endpoints: Endpoints) -> None:
         """Upload micrographs, which are analysed in this order.
 
         The form's field `files` holds one or more; the name of a file may contain its folder. A file that cannot be
-        taken is among `refused`, and no reason to refuse the others.
+        taken is among `refused`, and no reason to refuse the others. The text that a JEOL, Hitachi or TESCAN
+        microscope wrote beside `a.tif` (`a.txt`, `a.hdr`, `a-tif.hdr`) goes along in the same form.
         """
         server = this_server()
         request.max_content_length = server.settings.limits.request_bytes
@@ -51,11 +57,16 @@ def _register_uploads(endpoints: Endpoints) -> None:
             raise RequestError("no file came with it", 422, field="files")
         if len(files) > (most := server.settings.limits.files):
             raise RequestError(f"{len(files)} files at once; send at most {most}", 413, field="files")
+        named: list[tuple[str, BinaryIO]] = [(display_name(each.filename), each.stream) for each in files]  # type: ignore[misc]
+        texts = [each for each in named if is_text(each[0])]
+        images = [name for name, _ in named if not is_text(name)]
         taken, refused = [], []
-        for file in files:
-            name = display_name(file.filename)
+        for name, stream in named:
+            if is_text(name) and any(ending_beside(name, image) for image in images):
+                continue  # it goes along with that image
+            own = {ending: text for other, text in texts if (ending := ending_beside(other, name))}
             try:
-                taken.append(summary_of(_take(server, name, file.stream)))  # type: ignore[arg-type]
+                taken.append(summary_of(_take(server, name, stream, own)))
             except RequestError as error:
                 if error.status in (429, 507) and not taken:
                     raise
@@ -72,8 +83,14 @@ def _register_uploads(endpoints: Endpoints) -> None:
             return summary_of(_take(this_server(), path.name, stream))
 
 
-def _take(server: Server, name: str, stream: BinaryIO) -> Entry:
+def _take(server: Server, name: str, stream: BinaryIO, texts: Mapping[str, BinaryIO] = _NO_TEXTS) -> Entry:
     """Look at a file, keep it, and queue it.
+
+    Args:
+        server: Of this request.
+        name: That the user knows it by.
+        stream: Its bytes.
+        texts: That its microscope wrote beside it, as for ``keep_texts``.
 
     Raises:
         RequestError: It is not taken; nothing is left of it.
@@ -90,6 +107,7 @@ def _take(server: Server, name: str, stream: BinaryIO) -> Entry:
         copy_limited(stream, path, limits.file_bytes)
         if suffix not in MICROSCOPE_SUFFIXES:
             require_readable(path, name, limits)
+        keep_texts(texts, path)
         folders.accept(id_)
         entry = server.store.add(id=id_, owner=this_session().owner, name=name, suffix=suffix)
     except BaseException as error:

@@ -155,6 +155,14 @@ def test_several_micrographs_are_pooled_and_told_apart(analyse):
     assert {micrograph for bin_ in statistics["histogram"]["particles"] for micrograph, _ in bin_} == {"x", "y"}
 
 
+def test_a_file_that_is_pooled_twice_is_told(analysed, analyse):
+    copies = {"a": analysed, "b": analyse("second", 1), "c": analysed}
+    (told,) = [each for each in statistics_of(copies)["warnings"] if "the same file" in each]
+    assert told.startswith("first.png, first-2.png: the same file 2 times")
+    copies.pop("c")
+    assert not [each for each in statistics_of(copies)["warnings"] if "the same file" in each]
+
+
 def test_a_micrograph_without_a_scale_is_left_out_beside_others_that_have_one(analyse):
     scaled, unscaled = analyse("a", 0), analyse("b", 1, None)
     filters = Filters(min_diameter=Length(2, "nm"))

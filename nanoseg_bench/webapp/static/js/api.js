@@ -29,8 +29,8 @@ export const remove = (path) => call("DELETE", path);
 /** Address of something that the browser itself fetches. */
 export const address = (path) => BASE + path;
 
-/** Upload one file; `progress` is told shares from 0 to 1. */
-export function upload(file, name, progress) {
+/** Upload a file, and the texts that belong to it; `progress` is told shares from 0 to 1. */
+export function upload(files, progress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", BASE + "micrographs");
@@ -40,7 +40,7 @@ export function upload(file, name, progress) {
     request.onerror = () => reject(new ApiError(t("error.offline"), 0));
     request.onload = () => (request.status < 400 ? resolve(request.response) : reject(asError(request.response, request.status)));
     const form = new FormData();
-    form.append("files", file, name);
+    for (const { file, name } of files) form.append("files", file, name);
     request.send(form);
   });
 }

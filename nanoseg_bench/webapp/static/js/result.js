@@ -4,6 +4,7 @@ import { activeSummary, changed, on, sampleIds, state } from "./state.js";
 import { byId, h, icon, put } from "./dom.js";
 import { interval, length, ratio, statistic } from "./format.js";
 import { hint, hinted, withHint } from "./hints.js";
+import { UNNAMED } from "./particles.js";
 import { hasText, t } from "./language.js";
 
 /** Keep figures and table up to date. */
@@ -49,7 +50,11 @@ function draw() {
 
 /** No number to show: what can be done about it. */
 function nothingCounts() {
-  const { filters, showLeftOut } = state;
+  const { filters, showLeftOut, statistics } = state;
+  // Whatever does not count is there with its reason.
+  if (!Object.values(statistics.exclusions).some((each) => Object.keys(each).length)) {
+    return h("div", { class: "ask" }, h("p", {}, h("b", {}, t("result.none"))), h("p", {}, t("result.none.at-all")));
+  }
   return h("div", { class: "ask" }, h("p", {}, h("b", {}, t("result.none"))), h("p", {}, t("result.none.why")),
     h("div", { class: "row" },
       showLeftOut ? null : h("button", { type: "button", class: "small", id: "none-show", onclick: () => { state.showLeftOut = true; changed("view"); draw(); byId("viewport").focus(); } }, icon("hidden"), t("result.none.show")),
@@ -90,7 +95,9 @@ function groupsTable(statistics) {
       h("td", {}, withHint(inUnit(each.heading, each.unit), hint(`quantity.${each.quantity}`, meaningOf(each.quantity)))),
       h("td", { class: "figure" }, String(each.count)),
       ...["mean", "sd", "d50"].map((name) => h("td", { class: "figure" }, value(name, each.estimates[name], each.unit)))))));
-  return scrolled(table, t("statistics.groups"));
+  const unnamed = statistics.groups.find((each) => each.name === UNNAMED && !each.quantities.length)?.count;
+  return h("div", {}, scrolled(table, t("statistics.groups")),
+    unnamed && rows.at(-1).group.name !== "all" ? h("p", { class: "soft", id: "group-unnamed" }, t("statistics.unnamed", { n: unnamed })) : null);
 }
 
 const meaningOf = (quantity) => state.about.columns.find((each) => each.quantity === quantity)?.meaning ?? "";

@@ -1,7 +1,7 @@
 // Files in, and the strip of thumbnails with what becomes of each.
 
 import * as api from "./api.js";
-import { byId, h, icon } from "./dom.js";
+import { byId, h, icon, put } from "./dom.js";
 import { changed, on, state } from "./state.js";
 import { announce, complain } from "./messages.js";
 import { forget } from "./saving.js";
@@ -11,6 +11,9 @@ import { t } from "./language.js";
 const POLL = 900; // ms, while something is waited for
 // Of a folder, what is surely no micrograph is not sent; single files are all sent, and the server says what it takes.
 const IMAGES = /\.(png|jpe?g|tiff?|bmp|webp|gif|dm3|dm4|emd)$/i;
+const TEXTS = /\.(txt|hdr)$/i; // what a microscope writes beside an image goes along with it
+
+const EXCLUDED = "nanoseg-bench.excluded"; // in this browser alone: a sample stays as it was chosen when the page is loaded anew
 
 let polling = 0;
 let asked = 0; // lists that were asked for
@@ -26,6 +29,8 @@ export function startUploads() {
   files.addEventListener("change", () => take([...files.files].map((file) => ({ file, name: file.name })), files));
   folder.addEventListener("change", () => take(ofFolder([...folder.files].map((file) => ({ file, name: file.webkitRelativePath || file.name }))), folder));
   listenForDrops();
+  state.excluded = new Set(JSON.parse(localStorage.getItem(EXCLUDED) ?? "[]"));
+  on("excluded", () => localStorage.setItem(EXCLUDED, JSON.stringify([...state.excluded])));
   on("micrographs uploads excluded active", drawStrip);
 }
 
@@ -61,16 +66,25 @@ async function openExample() {
 
 function ofFolder(found) {
   const images = found.filter(({ name }) => IMAGES.test(name) && !name.split("/").some((part) => part.startsWith(".")));
+  const texts = found.filter((text) => images.some((image) => isBeside(text, image)));
+  const skipped = found.length - images.length - texts.length;
   if (!images.length) complain(t("add.none"));
-  else if (images.length < found.length) announce(t("add.skipped", { n: found.length - images.length }));
-  return images;
+  else if (skipped) announce(t("add.skipped", { n: skipped }));
+  return [...images, ...texts];
+}
+
+/** Whether a microscope calls what it writes beside this image so: a.txt, a.hdr or a-tif.hdr. */
+function isBeside({ name: text }, { name: image }) {
+  if (!TEXTS.test(text) || TEXTS.test(image)) return false;
+  const [, stem, suffix] = /^(.*?)\.?([^.]*)$/s.exec(image.toLowerCase());
+  return [".txt", ".hdr", `-${suffix}.hdr`].some((ending) => text.toLowerCase() === stem + ending);
 }
 
 function take(found, input = null) {
-  for (const { file, name } of found) {
-    const entry = { key: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, name, share: 0, error: null };
+  for (const each of found.filter((text) => !found.some((image) => isBeside(text, image)))) {
+    const entry = { key: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, name: each.name, share: 0, error: null };
     state.uploads.push(entry);
-    waiting.push({ file, entry });
+    waiting.push({ files: [each, ...found.filter((text) => isBeside(text, each))], entry });
   }
   if (input) input.value = "";
   changed("uploads");
@@ -82,17 +96,17 @@ async function launch() {
   if (sending) return;
   sending = true;
   while (waiting.length) {
-    const { file, entry } = waiting.shift();
-    await send(file, entry);
+    const { files, entry } = waiting.shift();
+    await send(files, entry);
   }
   sending = false;
 }
 
-async function send(file, entry) {
+async function send(files, entry) {
   const most = state.about?.limits.file_bytes;
   try {
-    if (most && file.size > most) throw new Error(t("add.large", { name: entry.name, most: Math.round(most / 2 ** 20) }));
-    const answer = await api.upload(file, entry.name, (share) => {
+    if (most && files[0].file.size > most) throw new Error(t("add.large", { name: entry.name, most: Math.round(most / 2 ** 20) }));
+    const answer = await api.upload(files, (share) => {
       entry.share = share;
       byId(`upload-${entry.key}`)?.setAttribute("value", share);
     });
@@ -139,6 +153,27 @@ function drawStrip() {
   const strip = byId("strip");
   items.forEach((item, i) => { if (strip.children[i] !== item) strip.insertBefore(item, strip.children[i] ?? null); });
   while (strip.children.length > items.length) strip.lastChild.remove();
+  drawProgress(items);
+}
+
+/** How far all of them are, and what failed: with many images, its card may lie where nobody looks. */
+function drawProgress(items) {
+  const pending = state.micrographs.filter(isUnderway).length + state.uploads.filter((each) => !each.error).length;
+  const failed = items.filter((each) => each.classList.contains("failed"));
+  const place = byId("progress");
+  const content = JSON.stringify([items.length, pending, failed.length]);
+  if (place.dataset.content === content) return;
+  place.dataset.content = content;
+  place.hidden = items.length < 2 || !(pending || failed.length);
+  put(place,
+    pending ? h("span", {}, t("images.progress", { done: items.length - pending - failed.length, n: items.length })) : null,
+    failed.length ? h("button", { type: "button", class: "link small", id: "show-failed", onclick: showFailed }, t("images.progress.failed", { n: failed.length })) : null);
+}
+
+function showFailed() {
+  const card = byId("strip").querySelector(".item.failed");
+  card?.scrollIntoView({ inline: "start", block: "nearest" });
+  card?.querySelector(".acts button")?.focus({ preventScroll: true });
 }
 
 const contentOf = (each) => JSON.stringify([each, state.active === each.id, state.excluded.has(each.id), state.micrographs.length > 1]);
@@ -235,7 +270,7 @@ async function drop(each) {
   }
   if (isUnderway(each)) return poll(); // cancelled, it stays: it may be tried again, or deleted then
   forget(each.id);
-  state.excluded.delete(each.id);
+  keep(each.id, true);
   const at = state.micrographs.findIndex((other) => other.id === each.id);
   state.micrographs = state.micrographs.filter((other) => other.id !== each.id);
   announce(t("images.removed", { name: each.name }));
