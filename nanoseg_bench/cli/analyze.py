@@ -5,7 +5,6 @@ import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nanoseg_bench.annotations.registry import READ
 from nanoseg_bench.cli.executor_options import add_executor, open_cluster, pool_of
 from nanoseg_bench.cli.model_options import (
     add_confidence,
@@ -19,6 +18,7 @@ from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.shipped import find_model
+from nanoseg_bench.cli.sources import add_source_format
 from nanoseg_bench.cli.tiles_option import add_tiles
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.report.formats import ANNOTATIONS, BORDERS, DEFAULT_FORMATS, FORMATS, OVERWRITE, require_writers
@@ -73,13 +73,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="the folders hold annotations (LabelMe or another format that prepare reads): measure their outlines and "
         "ask no model",
     )
-    parser.add_argument(
-        "--from",
-        dest="source_format",
-        choices=("auto", *READ),
-        default="auto",
-        help="format of the annotations, with --annotated (default: %(default)s)",
-    )
+    add_source_format(parser, ", with --annotated")
     add_model_options(parser)
     add_confidence(parser, "particles below do not count")
     parser.add_argument(

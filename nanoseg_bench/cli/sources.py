@@ -18,16 +18,26 @@ CLASS_WITH_COMMA = """'"core, shell",rod' for a name with a comma"""
 """How ``--classes`` takes such a name, for its help."""
 
 
-def add_source_options(parser: argparse.ArgumentParser) -> None:
-    """Add the groups ``reading annotations`` and ``reading masks``."""
-    reading = parser.add_argument_group("reading annotations")
-    reading.add_argument(
+def add_source_format(options: argparse._ActionsContainer, where: str = "") -> None:
+    """Add ``--from``.
+
+    Args:
+        options: A parser, or a group of one.
+        where: What it takes besides, for the help.
+    """
+    options.add_argument(
         "--from",
         dest="source_format",
         choices=("auto", *READ),
         default="auto",
-        help="format of the annotations (default: %(default)s)",
+        help=f"format of the annotations{where} (default: %(default)s)",
     )
+
+
+def add_source_options(parser: argparse.ArgumentParser) -> None:
+    """Add the groups ``reading annotations`` and ``reading masks``."""
+    reading = parser.add_argument_group("reading annotations")
+    add_source_format(reading)
     reading.add_argument(
         "--image-folder",
         type=Path,

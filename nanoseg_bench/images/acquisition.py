@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from nanoseg_bench.images.named_values import leading_number, named_values, plain_text
+from nanoseg_bench.images.named_values import leading_number, named_values, tag_text
 
 if TYPE_CHECKING:
     import tifffile
@@ -127,10 +127,7 @@ def _fei(page: "tifffile.TiffPage") -> Acquisition:
 
 def _fei_xml(page: "tifffile.TiffPage") -> Acquisition:
     """The newer programs of Thermo Fisher write XML, with the voltage in volts."""
-    stored = page.tags.valueof(_FEI_TITAN)
-    if stored is None:
-        return Acquisition()
-    text = stored.decode("utf-8", errors="replace") if isinstance(stored, bytes) else str(stored)
+    text = tag_text(page, _FEI_TITAN, "utf-8")
 
     def of(name: str) -> str:
         match = re.search(rf"<{name}>([^<]*)</{name}>", text)
@@ -164,8 +161,7 @@ def _zeiss(page: "tifffile.TiffPage") -> Acquisition:
 
 
 def _tescan(page: "tifffile.TiffPage") -> Acquisition:
-    stored = page.tags.valueof(_TESCAN)
-    return tescan_acquisition(named_values(plain_text(stored))) if isinstance(stored, bytes) else Acquisition()
+    return tescan_acquisition(named_values(tag_text(page, _TESCAN)))
 
 
 def tescan_acquisition(stated: Mapping[str, str]) -> Acquisition:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nanoseg_bench.images.named_values import leading_number, named_values, plain_text
+from nanoseg_bench.images.named_values import leading_number, named_values, tag_text
 from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
@@ -212,9 +212,7 @@ def _fei(page: "tifffile.TiffPage") -> Scale | None:
 
 def _fei_xml(page: "tifffile.TiffPage") -> Scale | None:
     """Newer programs: ``<PixelSize><X unit="m" unitPrefixPower="1">2.5e-09</X>``, the power being a factor of 1."""
-    stored = page.tags.valueof(_FEI_TITAN)
-    text = stored.decode("utf-8", errors="replace") if isinstance(stored, bytes) else str(stored or "")
-    stated = _FEI_PIXEL_SIZE.search(text)
+    stated = _FEI_PIXEL_SIZE.search(tag_text(page, _FEI_TITAN, "utf-8"))
     extents: dict[str, tuple[str, str]] = {}
     for axis, written, size in _FEI_EXTENT.findall("" if stated is None else stated[1]):
         attributes = dict(_attributes(written))
@@ -233,10 +231,7 @@ def _zeiss(page: "tifffile.TiffPage") -> Scale | None:
 
 
 def _tescan(page: "tifffile.TiffPage") -> Scale | None:
-    stored = page.tags.valueof(_TESCAN)
-    return (
-        square_scale(*tescan_extent(named_values(plain_text(stored))), "tescan") if isinstance(stored, bytes) else None
-    )
+    return square_scale(*tescan_extent(named_values(tag_text(page, _TESCAN))), "tescan")
 
 
 def tescan_extent(stated: Mapping[str, str]) -> tuple[float | None, float | None]:
