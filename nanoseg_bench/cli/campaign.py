@@ -244,12 +244,12 @@ class _Call:
         """(the runs of a step that can be run, why others cannot)."""
         from nanoseg_bench.runs.campaign import plan_step
 
-        preset = self._arguments.preset or step.preset or self._campaign.preset
-        if self._arguments.preset is not None:  # the weights of a rehearsal are its own, too
-            step = step.model_copy(update={"weights_preset": None})
-        if step.weights_from is not None:
-            self._open(step.weights_from, write=False)
-        planned = list(plan_step(step, preset, self._sets, self._arguments.runs))
+        origin = self._campaign.origin(step)
+        while origin is not None:
+            self._open(origin.set, write=False)
+            origin = self._campaign.origin(origin)
+        # The weights of a rehearsal are its own, too.
+        planned = list(plan_step(self._campaign, step, self._sets, self._arguments.runs, self._arguments.preset))
         specs = [each for each in planned if not isinstance(each, str)]
         return specs, [each for each in planned if isinstance(each, str)]
 

@@ -6,14 +6,16 @@
       nanosynth: {dataset: nanosynth}
     steps:
       - {set: emps, models: [yolo11n, nsyolo], seeds: [0], about: the paper's question}
-      - {set: emps, models: [yolo11n, nsyolo], weights_from: nanosynth, about: what synthetic images bring}
+      - {name: rendered, set: nanosynth, models: [yolo11n, nsyolo], about: three shapes}
+      - {set: emps, models: [yolo11n, nsyolo], weights_from: rendered, about: what rendered micrographs bring}
 
-A step trains every model with every seed. With ``weights_from`` each starts from the weights that the same model, with
-the same seed and preset, or that of ``weights_preset``, has learnt on a set of the campaign. Every step can be left out
-or done before: a run is known by what it is made from, see ``runs.plan``.
+A step trains every model with every seed. With ``weights_from`` each starts from the weights that the same model has
+learnt in an earlier step, with the same seed or with ``weights_seed``; that step may have started from another one's.
+Every step can be left out or done before: a run is known by what it is made from, see ``runs.plan``.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -45,19 +47,21 @@ class Step(BaseModel):
     """Runs of one set.
 
     Attributes:
+        name: What later steps call it.
         set: Its key in ``sets``.
         models: Their ids.
         seeds: One run for each.
         preset: In place of the campaign's.
         recipe: ``NAME=VALUE`` as of ``run --recipe``.
         robustness: Test images to judge each model on under every corruption too.
-        weights_from: The set whose run of the same model and seed gives the initial weights.
-        weights_preset: Of that run; the step's own by default.
+        weights_from: The earlier step whose run of the same model gives the initial weights.
+        weights_seed: Of that run; the seed of each run itself by default.
         about: What the step is for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    name: str | None = None
     set: str
     models: tuple[str, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = (0,)
@@ -65,12 +69,12 @@ class Step(BaseModel):
     recipe: tuple[str, ...] = ()
     robustness: int = Field(default=0, ge=0)
     weights_from: str | None = None
-    weights_preset: str | None = None
+    weights_seed: int | None = None
     about: str = ""
 
     def title(self) -> str:
         """Set, models and seeds in one line, and what they are for."""
-        origin = f", from their weights on {self.weights_from}" if self.weights_from else ""
+        origin = f", from their weights of {self.weights_from}" if self.weights_from else ""
         values = f", {' '.join(self.recipe)}" if self.recipe else ""
         seeds = f"{'seed' if len(self.seeds) == 1 else 'seeds'} {', '.join(map(str, self.seeds))}"
         told = f"{self.set}: {', '.join(self.models)}, {seeds}{values}{origin}"
@@ -93,12 +97,25 @@ class Campaign(BaseModel):
     steps: tuple[Step, ...]
 
     @model_validator(mode="after")
-    def _know_their_sets(self) -> "Campaign":
+    def _know_their_sets_and_starts(self) -> "Campaign":
+        earlier: list[str] = []
         for step in self.steps:
-            for name in (step.set, step.weights_from):
-                if name is not None and name not in self.sets:
-                    raise ValueError(f"a step names the set {name!r}; there are {', '.join(self.sets)}")
+            if step.set not in self.sets:
+                raise ValueError(f"a step names the set {step.set!r}; there are {', '.join(self.sets)}")
+            if step.weights_from is not None and step.weights_from not in earlier:
+                known = ", ".join(earlier) or "none with a name"
+                raise ValueError(f"weights_from {step.weights_from!r} is no step before that one; there are {known}")
+            if step.name in earlier:
+                raise ValueError(f"two steps are named {step.name!r}")
+            if step.name is not None:
+                earlier.append(step.name)
         return self
+
+    def origin(self, step: Step) -> Step | None:
+        """The step whose weights a step starts from; None where it starts from scratch."""
+        if step.weights_from is None:
+            return None
+        return next(each for each in self.steps if each.name == step.weights_from)
 
 
 def read_campaign(path: Path) -> Campaign:
@@ -115,44 +132,70 @@ def read_campaign(path: Path) -> Campaign:
         raise CampaignError(f"{path}: cannot be read as a campaign ({error})") from error
 
 
-def plan_step(step: Step, preset: str, sets: Mapping[str, PreparedSet], runs: Path) -> Iterator[RunSpec | str]:
+def plan_step(
+    campaign: Campaign, step: Step, sets: Mapping[str, PreparedSet], runs: Path, preset: str | None = None
+) -> Iterator[RunSpec | str]:
     """The runs of a step, those of one seed side by side.
 
     Args:
+        campaign: The step is one of it.
         step: What is asked for.
-        preset: Of its recipes.
         sets: Those that are prepared, by key; the step's own is among them.
         runs: Folder of the runs of all sets.
+        preset: In place of that of every step.
 
     Yields:
         A run, or why it cannot be run yet.
 
     Raises:
         UsageError, RecipeError: A model, preset or recipe value is unknown.
+        CampaignError: The step that weights come from has no such model or seed.
     """
-    overrides = parse_overrides(step.recipe)
+    starts = _Starts(campaign, sets, runs, preset)
     for seed in step.seeds:
         models, weights = resolve(step.models), {}
         if step.weights_from is not None:
             for model in models:
-                origin = _run_of(step, model, seed, preset, sets.get(step.weights_from), runs)
-                if isinstance(origin, str):
-                    yield origin
-                else:
-                    weights[model] = origin.path / WEIGHTS_FILE
+                found = starts.weights(step, model, seed)
+                if isinstance(found, str):
+                    yield found
+                elif found is not None:
+                    weights[model] = found
             models = list(weights)
-        yield from plan_runs(sets[step.set], models, preset, [seed], weights, overrides)
+        yield from plan_runs(sets[step.set], models, starts.preset(step), [seed], weights, parse_overrides(step.recipe))
 
 
-def _run_of(step: Step, model: str, seed: int, preset: str, origin: PreparedSet | None, runs: Path) -> RunFolder | str:
-    """The finished run that gives initial weights, or what is missing."""
-    what = f"{model}, seed {seed}: waits for its weights on {step.weights_from}"
-    if origin is None:
-        return f"{what}, which is not prepared"
-    if origin.folds:
-        return f"{what}, whose {len(origin.folds)} folds have a network each; prepare {origin.root} without --folds"
-    (spec,) = plan_runs(origin, [model], step.weights_preset or preset, [seed])
-    run = RunFolder(runs / origin.name / spec.run_id)
-    if not (run.is_fitted and (run.path / WEIGHTS_FILE).is_file()):
-        return f"{what}: {run.path} is not trained yet"
-    return run
+@dataclass(frozen=True)
+class _Starts:
+    """Where the runs of a campaign start from; the fields are the arguments of ``plan_step``."""
+
+    campaign: Campaign
+    sets: Mapping[str, PreparedSet]
+    runs: Path
+    preset_of_all: str | None
+
+    def preset(self, step: Step) -> str:
+        return self.preset_of_all or step.preset or self.campaign.preset
+
+    def weights(self, step: Step, model: str, seed: int) -> Path | str | None:
+        """The initial weights of a run, None from scratch, or what they wait for."""
+        origin = self.campaign.origin(step)
+        if origin is None:
+            return None
+        if step.weights_seed is not None:
+            seed = step.weights_seed
+        if model not in resolve(origin.models) or seed not in origin.seeds:
+            raise CampaignError(f"weights_from {origin.name}: that step has no {model} with seed {seed}")
+        what, prepared = f"{model}, seed {seed}: waits for its weights of {origin.name}", self.sets.get(origin.set)
+        if prepared is None:
+            return f"{what}, whose set {origin.set} is not prepared"
+        if prepared.folds:
+            number = len(prepared.folds)
+            return f"{what}, whose {number} folds have a network each; prepare {prepared.root} without --folds"
+        initial = self.weights(origin, model, seed)
+        if isinstance(initial, str):
+            return initial
+        (spec,) = plan_runs(prepared, [model], self.preset(origin), [seed], initial, parse_overrides(origin.recipe))
+        run = RunFolder(self.runs / prepared.name / spec.run_id)
+        weights = run.path / WEIGHTS_FILE
+        return weights if run.is_fitted and weights.is_file() else f"{what}: {run.path} is not trained yet"

@@ -1,5 +1,6 @@
 """A campaign from its file to published tables, with sets and models that take seconds."""
 
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from nanoseg_bench.errors import CampaignError
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.leaderboard.document_section import BEGIN, END
 from nanoseg_bench.preparation.prepared_set import PreparedSet
-from nanoseg_bench.runs.campaign import Step, plan_step, read_campaign
+from nanoseg_bench.runs.campaign import Campaign, CampaignSet, Step, plan_step, read_campaign
 from nanoseg_bench.runs.failure import Outcome, record_failure
 from nanoseg_bench.runs.plan import Job, plan_runs
 from nanoseg_bench.runs.record import find_records
@@ -28,8 +29,8 @@ sets:
   emps: {dataset: emps}
 steps:
   - {set: tiny, models: [otsu], seeds: [0, 1], about: "what needs no training"}
-  - {set: emps, models: [otsu]}
-  - {set: tiny, models: [unet], weights_from: tiny}
+  - {name: real, set: emps, models: [otsu, unet]}
+  - {set: tiny, models: [unet], weights_from: real}
 """
 
 
@@ -62,8 +63,8 @@ def test_a_campaign_writes_tables_page_and_predictions_and_goes_on(desk, capsys)
     shown = capsys.readouterr().out
     assert "[1/3] tiny: otsu, seeds 0, 1: what needs no training" in shown and "otsu-smoke-seed1" in shown
     assert "skipped: data/emps is not prepared; say where the data lie: --source emps=DIR" in shown
-    assert f"unet, seed 0: waits for its weights on tiny: runs/{desk.name}/unet-smoke-seed0 is not trained yet" in shown
-    assert "not in the estimate: 2 runs" in shown and "nothing was done" in shown
+    assert "unet, seed 0: waits for its weights of real, whose set emps is not prepared" in shown
+    assert "not in the estimate: 3 runs" in shown and "nothing was done" in shown
     assert not desk.boards.exists() and not (desk.root / "runs").exists()
 
     readme = desk.root / "README.md"
@@ -93,10 +94,13 @@ def test_a_campaign_writes_tables_page_and_predictions_and_goes_on(desk, capsys)
 
 
 def test_a_rehearsal_goes_on_from_weights_of_its_own(desk, capsys):
-    steps = "  - {set: tiny, preset: quick, models: [unet], weights_from: tiny, weights_preset: cpu}\n"
+    steps = (
+        "  - {name: first, set: tiny, preset: cpu, models: [unet]}\n"
+        "  - {set: tiny, preset: quick, models: [unet], weights_from: first}\n"
+    )
     head = CAMPAIGN.partition("steps:\n")[0]
     (desk.root / "campaign.yaml").write_text(f"{head}steps:\n{steps}")
-    waits = "unet, seed 0: waits for its weights on tiny: {}/unet-{}-seed0 is not trained yet"
+    waits = "unet, seed 0: waits for its weights of first: {}/unet-{}-seed0 is not trained yet"
     assert desk.call("--dry-run") == 0
     assert waits.format(f"runs/{desk.name}", "cpu") in capsys.readouterr().out
     assert desk.call("--dry-run", "--preset", "paper", "--runs", "rehearsal", "--leaderboards", "boards") == 0
@@ -160,7 +164,13 @@ def test_what_is_asked_wrongly_is_usage(desk, capsys, words, told):
     ("change", "told"),
     [
         (("set: emps", "set: empz"), "a step names the set 'empz'; there are tiny, emps"),
-        (("models: [unet]", "model: unet"), "steps.2.models: Field required"),
+        (
+            ("weights_from: real", "weights_from: rael"),
+            "'rael' is no step before that one; there are real",
+        ),
+        (("name: real, ", "weights_from: later, "), "'later' is no step before that one; there are none with a name"),
+        (("{set: tiny, models: [unet]", "{name: real, set: tiny, models: [unet]"), "two steps are named 'real'"),
+        (("{set: tiny, models: [unet]", "{set: tiny, model: unet"), "steps.2.models: Field required"),
         (("preset: smoke", "preset: ["), "cannot be read as a campaign"),
     ],
 )
@@ -176,60 +186,92 @@ def test_a_malformed_campaign_is_named(desk, change, told):
 def test_every_step_of_our_campaign_can_be_planned(tiny_set, tmp_path, preset):
     campaign = read_campaign(OURS)
     sets = dict.fromkeys(campaign.sets, PreparedSet(tiny_set))
-    planned = [each for step in campaign.steps for each in plan_step(step, preset, sets, tmp_path)]
+    planned = [each for step in campaign.steps for each in plan_step(campaign, step, sets, tmp_path, preset)]
     waiting = [each for each in planned if isinstance(each, str)]
-    needed = [
-        f"waits for its weights on {step.weights_from}"
-        for step in campaign.steps
-        for _ in step.models
-        if step.weights_from
-    ]
-    assert needed == ["waits for its weights on emps"] * 4 + ["waits for its weights on nanosynth"] * 2
+    starting = [step for step in campaign.steps if step.weights_from for _ in step.models for _ in step.seeds]
+    # What waits for the run before last waits for that one: nothing is trained here.
+    first = {"rendered": "rendered", "scratch": "scratch", "rendered-first": "rendered"}
+    needed = [f"waits for its weights of {first[step.weights_from]}: " for step in starting]
     assert len(waiting) == len(needed) and all(told in each for told, each in zip(needed, waiting, strict=True))
     assert [spec.run_id for spec in planned[:2]] == [f"yolo11n-{preset}-seed0", f"nsyolo-{preset}-seed0"]
 
 
-def test_our_campaign_has_every_published_run():
+@pytest.mark.parametrize("name", ["emps", "nanosynth"])
+def test_our_campaign_has_every_published_run(name):
     campaign = read_campaign(OURS)
+
+    def start(step):
+        """The sets that its initial weights learnt from, the last one first."""
+        origin = campaign.origin(step)
+        return () if origin is None else (origin.set, *start(origin))
+
     planned = {
-        ("+".join([step.preset or campaign.preset, *sorted(step.recipe)]), model, seed)
+        ("+".join([step.preset or campaign.preset, *sorted(step.recipe)]), model, seed, start(step))
         for step in campaign.steps
         for model in step.models
         for seed in step.seeds
+        if step.set == name
     }
-    published = [each for each in read_records(OURS.parent, "emps") if not each.external]
-    assert {(each.preset, each.model, each.seed) for each in published} <= planned
+
+    def published_start(record):
+        if record.initial_training:
+            return tuple(re.findall(r"images of (\w+) \(", record.initial_training))
+        # Of rows made before records said so, every one started from the same set or from nothing.
+        return (name,) if record.initial_weights else ()
+
+    published = [each for each in read_records(OURS.parent, name) if not each.external]
+    assert {(each.preset, each.model, each.seed, published_start(each)) for each in published} <= planned
 
 
 @pytest.mark.slow
-def test_a_run_starts_from_the_weights_of_the_same_model_on_another_set(desk, tiny_set, capsys):
+def test_a_run_starts_from_weights_that_started_from_others(desk, tiny_set, capsys):
     other = shutil.copytree(tiny_set, desk.root / "data" / "other")
     (desk.root / "campaign.yaml").write_text(
         "preset: smoke\nsets: {tiny: {dataset: nanosynth}, other: {dataset: nanosynth}}\nsteps:\n"
-        "- {set: other, models: [unet], weights_from: tiny}\n- {set: tiny, models: [unet]}\n"
+        "- {name: first, set: tiny, models: [unet]}\n"
+        "- {name: second, set: other, models: [unet], seeds: [1], weights_from: first, weights_seed: 0}\n"
+        "- {set: other, models: [unet], seeds: [1], recipe: [batch=4], weights_from: second}\n"
     )
-    assert desk.call() == 1, "the weights are not there yet"
-    assert "is not trained yet" in capsys.readouterr().out
+    assert desk.call("--dry-run") == 0
+    first = desk.root / "runs" / desk.name / "unet-smoke-seed0"
+    waits = f"unet, seed 0: waits for its weights of first: {first.relative_to(desk.root)} is not trained yet"
+    assert capsys.readouterr().out.count(waits) == 2, "the third step waits for what its start waits for"
     assert desk.call() == 0
-    weights = desk.root / "runs" / desk.name / "unet-smoke-seed0" / "weights.safetensors"
-    (record,) = [
-        each
+    records = {
+        each.preset: each
         for each in read_records(desk.boards, PreparedSet(other).name)
         if each.eval_set == "test" and each.initial_weights
-    ]
-    assert record.status == "ok" and record.initial_weights.endswith(sha256_file(weights))
+    }
+    assert sorted(records) == ["smoke", "smoke+batch=4"]
+    weights = first / "weights.safetensors"
+    assert records["smoke"].initial_weights.endswith(sha256_file(weights))
+    digest = sha256_file(weights)[:8]
+    weights = weights.parents[1] / f"unet-smoke-from-{digest}-seed1" / weights.name
+    assert records["smoke+batch=4"].initial_weights.endswith(sha256_file(weights))
+    assert records["smoke+batch=4"].initial_training.count("images of") == 2
 
 
-def test_weights_may_come_from_a_run_of_another_preset(tiny_set, tmp_path):
-    step = Step(set="tiny", models=("unet",), weights_from="tiny", weights_preset="quick")
-    (waits,) = plan_step(step, "smoke", {"tiny": PreparedSet(tiny_set)}, tmp_path)
-    assert "unet-quick-seed0 is not trained yet" in waits
+def test_a_start_that_its_step_has_not_is_named(tiny_set, tmp_path):
+    sets = {"tiny": PreparedSet(tiny_set)}
+    for change, told in (
+        ({"models": ("yolo11n",)}, "no yolo11n with seed 0"),
+        ({"seeds": (3,)}, "no unet with seed 3"),
+    ):
+        steps = (
+            Step(name="a", set="tiny", models=("unet",)),
+            Step(**{"set": "tiny", "models": ("unet",), "weights_from": "a", **change}),
+        )
+        campaign = Campaign(preset="smoke", sets={"tiny": CampaignSet(dataset="nanosynth")}, steps=steps)
+        with pytest.raises(CampaignError, match=f"weights_from a: that step has {told}"):
+            list(plan_step(campaign, steps[1], sets, tmp_path))
 
 
 def test_weights_of_a_set_with_folds_are_of_no_single_network(tiny_set, tmp_path):
     folded = SimpleNamespace(
         name="folded", root="data/folded", folds=range(1, 4), of_fold=lambda fold: SimpleNamespace(content_hash="s")
     )
-    step = Step(set="tiny", models=("unet",), weights_from="folded")
-    (waits,) = plan_step(step, "smoke", {"tiny": PreparedSet(tiny_set), "folded": folded}, tmp_path)
-    assert "weights on folded, whose 3 folds have a network each; prepare data/folded without --folds" in waits
+    steps = Step(name="a", set="folded", models=("unet",)), Step(set="tiny", models=("unet",), weights_from="a")
+    sets = {"tiny": CampaignSet(dataset="nanosynth"), "folded": CampaignSet(dataset="nanosynth")}
+    campaign = Campaign(preset="smoke", sets=sets, steps=steps)
+    (waits,) = plan_step(campaign, steps[1], {"tiny": PreparedSet(tiny_set), "folded": folded}, tmp_path)
+    assert "weights of a, whose 3 folds have a network each; prepare data/folded without --folds" in waits

@@ -454,15 +454,15 @@ def campaign(work, material):
 
     text = (
         b"preset: smoke\nsets:\n  tiny: {dataset: nanosynth}\nsteps:\n"
-        b"  - {set: tiny, models: [otsu, unet], seeds: [0, 1], about: 'why', recipe: [batch=4], robustness: 2}\n"
-        b"  - {set: tiny, models: [unet], weights_from: tiny, weights_preset: smoke}\n"
+        b"  - {name: a, set: tiny, models: [otsu, unet], seeds: [0, 1], about: why, recipe: [batch=4], robustness: 2}\n"
+        b"  - {set: tiny, models: [unet], weights_from: a, weights_seed: 1}\n"
     )
     prepared = PreparedSet(material / "set")
 
     def read(path):
         found = read_campaign(path)
         sets = dict.fromkeys(found.sets, prepared)
-        return [list(plan_step(step, step.preset or found.preset, sets, work)) for step in found.steps]
+        return [list(plan_step(found, step, sets, work)) for step in found.steps]
 
     return Reader([text, json.dumps(yaml.safe_load(text)).encode()], **to_file(work / "campaign.yaml", read))
 

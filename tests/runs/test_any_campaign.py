@@ -17,8 +17,8 @@ preset: smoke
 sets:
   tiny: {dataset: nanosynth}
 steps:
-  - {set: tiny, models: [otsu, unet], seeds: [0, 1], about: "what it is for", recipe: [batch=4], robustness: 2}
-  - {set: tiny, models: [unet], weights_from: tiny, weights_preset: smoke}
+  - {name: a, set: tiny, models: [otsu, unet], seeds: [0, 1], about: "what it is for", recipe: [batch=4], robustness: 2}
+  - {set: tiny, models: [unet], weights_from: a, weights_seed: 1}
 """
 
 
@@ -30,7 +30,7 @@ def test_any_campaign(prepared_set, tmp_path, limits):
     def plan():
         campaign = read_campaign(path)
         sets = dict.fromkeys(campaign.sets, prepared)
-        return [list(plan_step(step, step.preset or campaign.preset, sets, tmp_path)) for step in campaign.steps]
+        return [list(plan_step(campaign, step, sets, tmp_path)) for step in campaign.steps]
 
     assert [len(runs) for runs in plan()] == [4, 1]
 
