@@ -65,14 +65,14 @@ class _Table:
         """The row of the weights that ship."""
         return self.row(model, preset, start=_release(model)["initial_weights"])
 
-    def pretrained(self, model: str) -> Row:
-        """The row of ``cpu`` that the weights that ship go on from."""
-        (row,) = (
-            row
-            for (name, preset, _, start), row in self.rows.items()
+    def pretrained(self, model: str) -> list[Row]:
+        """The rows of ``cpu`` that start from rendered micrographs, by seed."""
+        found = {
+            seed: row
+            for (name, preset, seed, start), row in self.rows.items()
             if (name, preset) == (model, "cpu") and start != _SCRATCH
-        )
-        return row
+        }
+        return [found[seed] for seed in sorted(found)]
 
     def told(self, name: str, used: Sequence[Row], value: float, *, origin: str = "", spelled: bool = False,
              **more: object) -> dict:  # fmt: skip
@@ -120,7 +120,7 @@ def _emps() -> Iterator[dict]:
     for name, row in (("cpu", table.row("nsyolo", "cpu")), ("fine", table.shipped("nsyolo"))):
         yield table.told(f"ap-small-nsyolo-{name}", [row], float(row[f"{_AP}_small"]), n=int(row["images"]))
     for model in _PAIR:
-        yield table.with_interval(f"ap-{model}-pretrained", table.pretrained(model), _AP)
+        yield table.with_interval(f"ap-{model}-pretrained", table.pretrained(model)[0], _AP)
 
 
 def _shipped_views() -> Iterator[dict]:
@@ -163,18 +163,26 @@ def _differences() -> Iterator[dict]:
 
 
 def _pretraining() -> Iterator[dict]:
-    """What starting from rendered micrographs brings, paired over papers; one seed."""
+    """What starting from rendered micrographs brings, and NSYOLO minus YOLO11n after it, over papers."""
     table, path = _Table(_TEST), "leaderboards/emps-differences.csv"
-    for model in _PAIR:
-        (row,) = (
-            row
-            for row in _rows(path)
-            if (row["eval_set"], row["compared"], row["model"], row["preset"], row["metric"])
-            == ("test", "initial_weights", model, "cpu", _AP)
-        )
+    started = {model: table.pretrained(model) for model in _PAIR}
+    paired = [
+        row
+        for row in _rows(path)
+        if (row["eval_set"], row["preset"], row["metric"]) == ("test", "cpu", _AP) and row["started_from"] != _SCRATCH
+    ]
+
+    def told(name: str, used: list[Row], compared: str, model: str) -> dict:
+        (row,) = (row for row in paired if (row["compared"], row["model"]) == (compared, model))
         value, low, high = (float(row[column]) for column in ("difference", "difference_lo", "difference_hi"))
-        used = [table.pretrained(model), table.row(model, "cpu")]
-        yield table.told(f"gain-pretrained-{model}", used, value, low=low, high=high, n=int(row["seeds"]), origin=path)
+        return table.told(name, used, value, low=low, high=high, n=int(row["seeds"]), origin=path)
+
+    for model in _PAIR:
+        scratch = [table.row(model, "cpu", row["seed"]) for row in started[model]]
+        yield told(f"gain-pretrained-{model}", [*started[model], *scratch], "initial_weights", model)
+    every = [row for rows in started.values() for row in rows]
+    yield told("difference-pretrained", every, "model", "nsyolo")
+    yield table.told("seeds-pretrained", every, len(started["nsyolo"]), digits=0, spelled=True)
 
 
 def _robustness() -> Iterator[dict]:
