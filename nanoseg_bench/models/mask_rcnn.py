@@ -39,6 +39,13 @@ _REFERENCE_CANVAS = 640
 _PYRAMID_CHANNELS = 256
 _MASK_LAYERS = (256, 256, 256, 256)
 _ASPECT_RATIOS = (0.5, 1.0, 2.0)
+_TARGETS_OFF = 0.5
+"""Network pixels by which the masks that torchvision teaches lie to the left and top of the particle.
+
+It cuts a particle's box out of its mask by ``roi_align`` with ``aligned=False``, which takes pixel i to lie at i and not at
+i + 0.5. What the mask head learns it also answers, so masks are moved back where they are placed. Measured on EMPS'
+validation images: AP 0.622 to 0.655.
+"""
 
 
 class MaskRCNN(TorchModel):
@@ -124,7 +131,7 @@ class MaskRCNN(TorchModel):
         return {name: process_group.mean_of_all(loss, counts[name]) for name, loss in losses.items()}
 
     def _instances(self, detected: Mapping[str, Tensor], seen: Letterbox, canvas: Letterbox) -> list[Instance]:
-        corners = detected["boxes"].double().cpu().numpy().reshape(-1, 2)
+        corners = detected["boxes"].double().cpu().numpy().reshape(-1, 2) + _TARGETS_OFF
         boxes = canvas.to_canvas(seen.to_original(corners)).reshape(-1, 4)
         masks = detected["masks"].float().cpu().numpy()[:, 0]
         instances = []
@@ -176,10 +183,6 @@ def boxes_and_masks(batch: InstanceBatch) -> list[dict[str, Tensor]]:
     """Targets of each image for torchvision: boxes (n, 4) float32, labels (n,) from 1, masks (n, s, s) uint8.
 
     Ignore regions have no counterpart in this loss and count as background.
-
-    torchvision reads the masks' pixels half a pixel off where it cuts a box out of them (``roi_align`` with its default
-    of ``aligned=False``): what the mask head learns is the particle half a pixel to the left and top, less what that
-    pushes out of the box. To learn it in its place is another training: published rows are of this one.
     """
     number, size = len(batch.label), batch.size
     masks = torch.zeros(number * size * size, dtype=torch.uint8, device=batch.label.device)
