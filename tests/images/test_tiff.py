@@ -369,6 +369,19 @@ def test_inflation_beyond_the_header(tmp_path):
         read_image(path)
 
 
+def test_a_stack_of_more_pages_than_fit_into_memory(tmp_path):
+    """A page takes 114 bytes of the file, and 4000 of memory."""
+    tags = ((256, 8), (257, 8), (258, 8), (259, 1), (262, 1), (273, 8), (277, 1), (278, 8), (279, 64))
+    page = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", code, 4, 1, value) for code, value in tags)
+    ends = [72 + (len(page) + 4) * number for number in range(1, 60_000)]
+    data = b"II*\0" + struct.pack("<I", 72) + bytes(64) + b"".join(page + struct.pack("<I", end) for end in (*ends, 0))
+    path = tmp_path / "a.tif"
+    path.write_bytes(data)
+    for read in (read_image, image_size):
+        with pytest.raises(ImageError, match=r"a\.tif: a stack of more than 50000 pages; save the image itself"):
+            read(path)
+
+
 def test_a_tiff_without_pages(tmp_path):
     (tmp_path / "a.tif").write_bytes(b"II*\0\0\0\0\0")
     for read in (read_image, image_size):
