@@ -45,8 +45,8 @@ class CheckedRef:
         """Read the micrograph without the shapes that cover no pixel though they lie in the image.
 
         Raises:
-            AnnotationError: As ``ref`` does; or its name is no UTF-8, in which reports and sets are written; or an
-                outline cannot be drawn.
+            AnnotationError: As ``ref`` does; or its name is no UTF-8, in which reports and sets are written; or its
+                outlines are too long or too many to be drawn.
             ImageError: As ``ref`` does.
         """
         if not is_storable(self.name):
@@ -57,20 +57,23 @@ class CheckedRef:
             if not self.skip_faulty or error.rest is None or not error.rest.instances:
                 raise
             micrograph = replace(error.rest, tally=replace(error.rest.tally, faulty=error.faults))
-        self._require_drawable(micrograph)
-        extents = extents_of(micrograph.instances)
-        empty = _find_empty(micrograph, extents)
-        if empty:
-            micrograph = _without(micrograph, empty)
-            extents = extents_of(micrograph.instances)
-        return _settle_twins(micrograph, extents, self.drop_twins)
+        try:
+            return _checked(micrograph, self.drop_twins)
+        except AnnotationError as error:
+            raise AnnotationError(f"{self.path}: {error}") from error
 
-    def _require_drawable(self, micrograph: Micrograph) -> None:
-        for instance in micrograph.instances:
-            for part in () if isinstance(instance.region, Rle) else instance.region:
-                for outline in (part.exterior, *part.holes):
-                    where = f"{self.path}: {instance.label}"
-                    require_drawable(outline, micrograph.height, micrograph.width, where)
+
+def _checked(micrograph: Micrograph, drop_twins: bool) -> Micrograph:
+    for instance in micrograph.instances:
+        for part in () if isinstance(instance.region, Rle) else instance.region:
+            for outline in (part.exterior, *part.holes):
+                require_drawable(outline, micrograph.height, micrograph.width, str(instance.label))
+    extents = extents_of(micrograph.instances)
+    empty = _find_empty(micrograph, extents)
+    if empty:
+        micrograph = _without(micrograph, empty)
+        extents = extents_of(micrograph.instances)
+    return _settle_twins(micrograph, extents, drop_twins)
 
 
 def _find_empty(micrograph: Micrograph, extents: Extents) -> list[int]:
