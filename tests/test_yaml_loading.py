@@ -34,7 +34,6 @@ def test_what_would_lose_a_value_is_refused_by_its_line(text, told):
         parse_yaml(text)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("each", ["[{}]", "{{<<: [{}]}}"], ids=["lists", "merged mappings"])
 def test_aliases_that_stand_for_more_than_fits_into_memory_are_refused(each):
     lines = ["a0: &a0 {x: 1}"]

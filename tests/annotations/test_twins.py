@@ -51,7 +51,6 @@ def test_what_covers_no_pixel_is_no_twin(square):
     assert find_twins([], HEIGHT, WIDTH) == []
 
 
-@pytest.mark.timeout(300)
 def test_thousands_of_outlines_in_one_place_are_refused_and_not_compared(square):
     instances = [Instance("cube", (Polygon(square(3, 3, 20, 20)),))] * 5000
     with pytest.raises(AnnotationError, match="more than 100000 times two outlines lie in nearly the same place"):

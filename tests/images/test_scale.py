@@ -123,7 +123,6 @@ def test_xml_of_newer_programs_of_thermo_fisher(scale_of, stated, expected):
     assert scale_of(extratags=[ascii_tag(34683, text)]) == expected
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "options",
     [

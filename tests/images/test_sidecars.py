@@ -124,7 +124,6 @@ def test_a_folder_or_a_huge_file_of_that_name_is_no_text(image):
     assert read_sidecar(image) is None
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "line",
     [

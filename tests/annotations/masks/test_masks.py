@@ -148,7 +148,6 @@ def test_a_colour_is_a_particle_where_asked(tmp_path):
         assert (masks[1] == (colours == (0, 255, 0)).all(axis=2)).all()
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", ["binary", "classes", "instance", "colour"])
 def test_noise_is_refused_before_each_of_its_dots_becomes_a_particle(tmp_path, kind):
     values = np.zeros((1100, 1100), dtype=np.uint8)
