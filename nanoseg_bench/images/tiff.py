@@ -126,7 +126,10 @@ def _chosen(path: Path) -> Iterator[_Choice]:
             raise ImageError(f"{path}: a TIFF without an image; export it again")
         index = _best(pages)
         page, first = pages[index], pages[min(pages)]
-        check_size(path, page.imagewidth, page.imagelength, max(1, stored_bits_of(page) * page.samplesperpixel // 8))
+        bytes_per_pixel = max(1, stored_bits_of(page) * page.samplesperpixel // 8)
+        check_size(path, page.imagewidth, page.imagelength, bytes_per_pixel)
+        if page.is_tiled:  # a tile is decoded as a whole, and may be larger than its image
+            check_size(path, page.tilewidth, page.tilelength, bytes_per_pixel)
         same_size = (first.imagewidth, first.imagelength) == (page.imagewidth, page.imagelength)
         scale = tiff_scale(page) or (tiff_scale(first) if same_size else None)
         alike = sum(_is_alike(page, other) for number, other in pages.items() if number != index)
