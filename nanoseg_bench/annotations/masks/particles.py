@@ -132,7 +132,7 @@ def values_to_instances(values: NDArray[Any], label: str | None, path: Path) -> 
         AnnotationError: There are more than any mask of a micrograph has.
     """
     if values.max() > _MOST_PARTICLES:  # numbers may be left out
-        _require_few(np.count_nonzero(np.unique(values)), path)
+        _require_few(int(np.count_nonzero(np.unique(values))), path)
     return [Instance(label, region) for region in regions_of_values(values)]
 
 
