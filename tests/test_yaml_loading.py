@@ -32,3 +32,12 @@ def test_what_has_no_key_twice_is_what_pyyaml_makes_of_it(text):
 def test_what_would_lose_a_value_is_refused_by_its_line(text, told):
     with pytest.raises(ValueError, match=told):
         parse_yaml(text)
+
+
+@pytest.mark.parametrize("each", ["[{}]", "{{<<: [{}]}}"], ids=["lists", "merged mappings"])
+def test_aliases_that_stand_for_more_than_fits_into_memory_are_refused(each):
+    lines = ["a0: &a0 {x: 1}"]
+    lines += [f"a{n}: &a{n} " + each.format(", ".join([f"*a{n - 1}"] * 10)) for n in range(1, 10)]
+    with pytest.raises(ValueError, match=r"line 1, column 1: more than 100000 values, with aliases"):
+        parse_yaml("\n".join(lines))
+    assert len(parse_yaml("\n".join(lines[:4]))) == 4

@@ -8,9 +8,9 @@ import numpy as np
 
 from nanoseg_bench.annotations.extents import Extents, extents_of, place_of
 from nanoseg_bench.annotations.faults import FaultyShapesError
-from nanoseg_bench.annotations.instance import Micrograph
+from nanoseg_bench.annotations.instance import Micrograph, Rle
 from nanoseg_bench.annotations.json_values import is_storable
-from nanoseg_bench.annotations.raster import area, to_rle
+from nanoseg_bench.annotations.raster import area, require_drawable, to_rle
 from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.annotations.twins import find_twins
 from nanoseg_bench.errors import AnnotationError
@@ -45,7 +45,8 @@ class CheckedRef:
         """Read the micrograph without the shapes that cover no pixel though they lie in the image.
 
         Raises:
-            AnnotationError: As ``ref`` does; or its name is no UTF-8, in which reports and sets are written.
+            AnnotationError: As ``ref`` does; or its name is no UTF-8, in which reports and sets are written; or its
+                outlines are too long or too many to be drawn.
             ImageError: As ``ref`` does.
         """
         if not is_storable(self.name):
@@ -56,12 +57,23 @@ class CheckedRef:
             if not self.skip_faulty or error.rest is None or not error.rest.instances:
                 raise
             micrograph = replace(error.rest, tally=replace(error.rest.tally, faulty=error.faults))
+        try:
+            return _checked(micrograph, self.drop_twins)
+        except AnnotationError as error:
+            raise AnnotationError(f"{self.path}: {error}") from error
+
+
+def _checked(micrograph: Micrograph, drop_twins: bool) -> Micrograph:
+    for instance in micrograph.instances:
+        for part in () if isinstance(instance.region, Rle) else instance.region:
+            for outline in (part.exterior, *part.holes):
+                require_drawable(outline, micrograph.height, micrograph.width, str(instance.label))
+    extents = extents_of(micrograph.instances)
+    empty = _find_empty(micrograph, extents)
+    if empty:
+        micrograph = _without(micrograph, empty)
         extents = extents_of(micrograph.instances)
-        empty = _find_empty(micrograph, extents)
-        if empty:
-            micrograph = _without(micrograph, empty)
-            extents = extents_of(micrograph.instances)
-        return _settle_twins(micrograph, extents, self.drop_twins)
+    return _settle_twins(micrograph, extents, drop_twins)
 
 
 def _find_empty(micrograph: Micrograph, extents: Extents) -> list[int]:

@@ -13,10 +13,14 @@ from pycocotools import mask as coco_mask
 
 from nanoseg_bench.annotations.clipping import clip_outline
 from nanoseg_bench.annotations.instance import Instance, Polygon, Rle
+from nanoseg_bench.errors import AnnotationError
 
 # pycocotools walks along every edge and holds five points per pixel of it, in 32-bit numbers: an outline that reaches
 # far out of the image is cut off at this many pixels around it first.
 _MARGIN = 16.0
+
+# At 80 bytes of memory for each pixel. An outline that goes through all pixels of a large image is none of a particle.
+_LONGEST_OUTLINE = 5_000_000
 
 # pycocotools.mask.area notes the number of masks in 8 bits; NumPy 2 refuses more.
 _MASKS_PER_AREA_CALL = 255
@@ -27,6 +31,7 @@ def to_rle(instance: Instance, height: int, width: int) -> Rle:
 
     Raises:
         ValueError: The instance is a mask of another size.
+        AnnotationError: As ``require_drawable``.
     """
     if isinstance(instance.region, Rle):
         if (instance.region.height, instance.region.width) != (height, width):
@@ -37,8 +42,35 @@ def to_rle(instance: Instance, height: int, width: int) -> Rle:
     return polygons_to_rle(instance.region, height, width)
 
 
+def require_drawable(outline: NDArray[np.float64], height: int, width: int, where: str = "an outline") -> None:
+    """Refuse an outline that runs to and fro across the image so often that drawing it would fill the memory.
+
+    Args:
+        outline: (N, 2) x, y.
+        height: Rows of the image.
+        width: Columns.
+        where: What it is of, for the message.
+
+    Raises:
+        AnnotationError: Its edges are longer than any particle's.
+    """
+    if len(outline) * (max(height, width) + 2 * _MARGIN) <= _LONGEST_OUTLINE:
+        return  # whatever the corners
+    near = outline.clip(-_MARGIN, (width + _MARGIN, height + _MARGIN))
+    length = float(np.abs(near - np.roll(near, -1, axis=0)).max(axis=1).sum())
+    if length > _LONGEST_OUTLINE:
+        raise AnnotationError(
+            f"{where}: its {len(outline)} corners are joined by edges of {length:.2g} px in all, on an image of "
+            f"{width} x {height} px; that outlines no particle: draw it again, or delete it"
+        )
+
+
 def polygons_to_rle(polygons: Sequence[Polygon], height: int, width: int) -> Rle:
-    """Union of the polygons, each less its holes."""
+    """Union of the polygons, each less its holes.
+
+    Raises:
+        AnnotationError: As ``require_drawable``.
+    """
     if any(polygon.holes for polygon in polygons):
         parts = [_fill(part.exterior, height, width) & ~_fill_all(part.holes, height, width) for part in polygons]
         return mask_to_rle(np.logical_or.reduce(parts))
@@ -199,6 +231,7 @@ def from_coco(coco: dict[str, Any]) -> Rle:
 
 def _flat(outline: NDArray[np.float64], height: int, width: int) -> list[float]:
     """COCO's flat list; empty when the outline has no area near the image."""
+    require_drawable(outline, height, width)
     if (outline < -_MARGIN).any() or (outline > (width + _MARGIN, height + _MARGIN)).any():
         outline = clip_outline(outline, -_MARGIN, -_MARGIN, width + _MARGIN, height + _MARGIN)
     flat: list[float] = outline.reshape(-1).tolist() if len(outline) >= 3 else []

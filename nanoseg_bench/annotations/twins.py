@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from nanoseg_bench.annotations.extents import extents_of
 from nanoseg_bench.annotations.instance import Instance, Rle
 from nanoseg_bench.annotations.raster import area, iou_matrix, to_rle
+from nanoseg_bench.errors import AnnotationError
 
 SAME_PARTICLE = 0.95
 """IoU beyond which two outlines are those of one particle: neighbours never share so much."""
@@ -17,6 +18,7 @@ SAME_PARTICLE = 0.95
 # Outlines of one particle have nearly one box, so only such are drawn and compared.
 _LEAST_BOX_IOU = 0.5
 _PAIRS_AT_ONCE = 1_000_000
+_MOST_PAIRS = 100_000  # 100 000 particles that are outlined twice; of 10 000 outlines in one place there are 50 million
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,9 @@ def find_twins(
         height: Rows of the image.
         width: Columns.
         boxes: Of the instances, as ``extents_of`` gives them, where they are known.
+
+    Raises:
+        AnnotationError: So many lie one on the other that to compare them would take hours.
     """
     masks: dict[int, Rle] = {}
     found = []
@@ -79,5 +84,10 @@ def _like_boxes(boxes: NDArray[np.float64]) -> list[tuple[int, int]]:
         areas = (right - left) * (bottom - top)
         alike = shared > _LEAST_BOX_IOU * (areas[first] + areas[second] - shared)
         found = np.sort(np.stack((order[first[alike]], order[second[alike]]), axis=1), axis=1)
+        if len(pairs) + len(found) > _MOST_PAIRS:
+            raise AnnotationError(
+                f"more than {_MOST_PAIRS} times two outlines lie in nearly the same place, as if a program had written "
+                "each particle hundreds of times; export the annotation again"
+            )
         pairs += [(one, other) for one, other in found.tolist()]
     return sorted(pairs)

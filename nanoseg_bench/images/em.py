@@ -2,7 +2,8 @@
 
 import importlib
 import logging
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,15 @@ from nanoseg_bench.images.errors import check_size
 from nanoseg_bench.images.notes import ImageNotes
 from nanoseg_bench.images.pixels import deep_to_8_bits, drop_equal_channels
 from nanoseg_bench.images.scale import Scale, stated_scale
-from nanoseg_bench.images.trial import require_end
+from nanoseg_bench.images.trial import require_readable
 
 _LOG = logging.getLogger(__name__)
 _READERS = {".dm3": "rsciio.digitalmicrograph", ".dm4": "rsciio.digitalmicrograph", ".emd": "rsciio.emd"}
 EM_SUFFIXES = tuple(_READERS)
+
+_BEST_RATIO = 1100  # no compression of HDF5 makes a micrograph smaller than this, so that fewer bytes cannot hold it
+_OWN_BYTES = 2**29  # what imports, buffers of HDF5 and Python take, whatever the file
+_PER_BYTE_OF_FILE, _PER_BYTE_OF_IMAGE = 8, 6  # copies of what was read: texts as Python's objects, pixels in pieces
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -47,6 +52,11 @@ class _Signal:
     @property
     def size(self) -> tuple[int, int]:
         return int(self.data.shape[-1]), int(self.data.shape[-2])
+
+    @property
+    def bytes(self) -> int:
+        """Of the frame that is read."""
+        return math.prod(self.size) * int(self.data.dtype.itemsize)
 
 
 def read_em(path: Path) -> tuple[NDArray[np.uint8], ImageNotes]:
@@ -85,16 +95,26 @@ def read_em_acquisition(path: Path) -> Acquisition:
     return _largest_image(path).acquisition
 
 
-def read_untried(path: Path) -> None:
-    """Everything of a file that the functions above read, for ``trial`` to see whether it comes to an end."""
-    _values(_choose_largest(path, path.suffix.lower()))
+def read_untried(path: Path, limit_memory: Callable[[int], None]) -> None:
+    """Everything of a file that the functions above read, for ``trial`` to see whether it comes to an end.
+
+    Args:
+        path: The file.
+        limit_memory: Called with the bytes that may be taken from then on: HDF5 believes the lengths that it reads, and
+            takes gigabytes for a text of a damaged file of some kilobytes.
+    """
+    for_texts = _OWN_BYTES + _PER_BYTE_OF_FILE * path.stat().st_size
+    limit_memory(for_texts)
+    signal = _choose_largest(path, path.suffix.lower())
+    limit_memory(for_texts + _PER_BYTE_OF_IMAGE * signal.bytes)
+    _values(signal)
 
 
 def _largest_image(path: Path) -> _Signal:
     suffix = path.suffix.lower()
     with path.open("rb"):  # a missing file is told before a missing package
         if suffix == ".emd":
-            require_end(path)
+            require_readable(path)
         return _choose_largest(path, suffix)
 
 
@@ -110,7 +130,7 @@ def _choose_largest(path: Path, suffix: str) -> _Signal:
     check_size(path, int(data.shape[-1]), int(data.shape[-2]), data.dtype.itemsize)
     same_size = (each["data"].shape[-2:] == data.shape[-2:] for each in images)
     alike = sum(number for number, same in zip(frames, same_size, strict=True) if same)
-    return _Signal(
+    signal = _Signal(
         data,
         sum(frames[:chosen]),
         sum(frames),
@@ -118,6 +138,12 @@ def _choose_largest(path: Path, suffix: str) -> _Signal:
         _scale(images[chosen]["axes"], suffix),
         em_acquisition(images[chosen], _source(suffix)),
     )
+    if signal.bytes > _BEST_RATIO * path.stat().st_size:
+        raise ImageError(
+            f"{path}: claims an image of {signal.size[0]} × {signal.size[1]} pixels, which a file of "
+            f"{path.stat().st_size} bytes cannot hold; it may be truncated, copy it again"
+        )
+    return signal
 
 
 def _values(signal: _Signal) -> NDArray[Any]:

@@ -1,5 +1,6 @@
 """Lines ``Name=value`` and other text, as programs of microscopes write them."""
 
+import math
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import tifffile
 
-_LINE = re.compile(r"^(\w+)[ \t]*=[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
+_LINE = re.compile(r"^(\w+)[ \t]*=[ \t]*(\S.*)$", re.MULTILINE)
 _NUMBER = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?")
 
 
@@ -31,6 +32,7 @@ def leading_number(text: str | None) -> float | None:
     """The one that a text begins with: of ``15000 Volt`` 15000, of ``1280x960`` 1280."""
     match = None if text is None else _NUMBER.match(text)
     try:
-        return None if match is None else float(match[0])
+        number = math.nan if match is None else float(match[0])
     except ValueError:
         return None
+    return number if math.isfinite(number) else None

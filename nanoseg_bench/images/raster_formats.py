@@ -21,6 +21,7 @@ _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP", "PPM")
 _PNG_COLOUR_TYPES = (2, 4, 6)  # RGB, grey with alpha, RGBA
 _WITH_ALPHA = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _ORIENTATION = 0x0112
+_JPEG_BEST_RATIO = 1024  # pixels for each byte: every block of 8 x 8 takes a bit or more
 
 # Images up to twice Pillow's limit are read (``errors.check_size``): its warning of those above it helps nobody.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -44,8 +45,12 @@ def read_raster(path: Path) -> tuple[NDArray[np.uint8], ImageNotes]:
 def read_raster_stream(stream: BinaryIO) -> tuple[NDArray[np.uint8], ImageNotes]:
     """The same of an open file, or of bytes in memory, from its start."""
     png = read_png_header(stream)
+    length = stream.seek(0, io.SEEK_END)
     stream.seek(0)
     with open_image(stream) as opened:
+        # libjpeg fills up what is missing with grey, however much it is.
+        if opened.format == "JPEG" and opened.width * opened.height > _JPEG_BEST_RATIO * length:
+            raise ValueError(f"{length} bytes cannot hold {opened.width} × {opened.height} pixels")
         opened.load()
         orientation = valid_orientation(opened.getexif().get(_ORIENTATION, 1))
         if png is not None and png.bits == 16 and png.colour in _PNG_COLOUR_TYPES:

@@ -51,7 +51,7 @@ _WITHOUT_LENGTH = frozenset(
         "undefined",
     )
 )
-_ESCAPE = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
+_ESCAPE = re.compile(r"(?<!\\)\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
 _LARGEST_DIFFERENCE = 0.01  # between the two axes of a pixel that is taken for a square
 
 PLAUSIBLE_NM_PER_PX = (1e-4, 1e6)
@@ -63,11 +63,10 @@ _X_RESOLUTION, _Y_RESOLUTION = 282, 283
 _OLYMPUS_INI, _OLYMPUS_SIS, _ZEISS, _TVIPS, _TESCAN = 33471, 33560, 34118, 37706, 50431
 _FEI_SFEG, _FEI_HELIOS, _FEI_TITAN = 34680, 34682, 34683
 
-_FEI_PIXEL_SIZE = re.compile(r"<PixelSize>(.*?)</PixelSize>", re.DOTALL)
-_FEI_EXTENT = re.compile(r"""<([XY])\s([^>]*)>([^<]*)</\1>""")
-
-_OME_PIXELS = re.compile(r"<(?:\w+:)?Pixels\b([^>]*)>")
-_XML_ATTRIBUTE = re.compile(r"""([\w:]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+# A text may be as long as its file: none of these goes through the same signs twice, whatever stands there.
+_FEI_EXTENT = re.compile(r"""<([XY])\s([^<>]*)>([^<]*)</\1>""")
+_OME_PIXELS = re.compile(r"<(?:\w+:)?Pixels\b([^<>]*)>")
+_XML_ATTRIBUTE = re.compile(r"""(?<![\w:])([\w:]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +211,10 @@ def _fei(page: "tifffile.TiffPage") -> Scale | None:
 
 def _fei_xml(page: "tifffile.TiffPage") -> Scale | None:
     """Newer programs: ``<PixelSize><X unit="m" unitPrefixPower="1">2.5e-09</X>``, the power being a factor of 1."""
-    stated = _FEI_PIXEL_SIZE.search(tag_text(page, _FEI_TITAN, "utf-8"))
+    _, _, behind = tag_text(page, _FEI_TITAN, "utf-8").partition("<PixelSize>")
+    stated, end, _ = behind.partition("</PixelSize>")
     extents: dict[str, tuple[str, str]] = {}
-    for axis, written, size in _FEI_EXTENT.findall("" if stated is None else stated[1]):
+    for axis, written, size in _FEI_EXTENT.findall(stated if end else ""):
         attributes = dict(_attributes(written))
         if attributes.get("unitPrefixPower", "1") == "1":
             extents[axis] = (size, attributes.get("unit", ""))

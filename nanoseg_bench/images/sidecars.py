@@ -28,8 +28,8 @@ MOST_TEXT_BYTES = 2**20
 _TEXT_SUFFIXES = (".txt", ".TXT", ".Txt")
 _HEADER_SUFFIXES = (".hdr", ".HDR", ".Hdr")
 
-_JEOL_LINE = re.compile(r"^\$+([A-Z]+_\w+)[ \t]+(\S.*?)[ \t]*$", re.MULTILINE)
-_MARKER = re.compile(r"([\d.]+)[ \t]*(\D+)")
+_JEOL_LINE = re.compile(r"^\$+([A-Z]+_\w+)[ \t]+(\S.*)$", re.MULTILINE)
+_MARKER = re.compile(r"([\d.]+)[ \t]*([^\d. \t]\D*)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE = 0, 1, 2, 3
 _PREMULTIPLIED, _ALPHA = 1, 2  # of tifffile's EXTRASAMPLE
 _THUMBNAIL_SHARE = 0.25  # of the largest page's area
+_MOST_PAGES = 50_000  # each is looked at, and takes 4 kB of memory, whatever its size in the file
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -118,12 +119,17 @@ def read_tiff_acquisition(path: Path) -> Acquisition:
 @contextmanager
 def _chosen(path: Path) -> Iterator[_Choice]:
     with tifffile.TiffFile(path) as tiff:
+        if len(tiff.pages) > _MOST_PAGES:
+            raise ImageError(f"{path}: a stack of more than {_MOST_PAGES} pages; save the image itself")
         pages = _readable_pages(tiff)
         if not pages:
             raise ImageError(f"{path}: a TIFF without an image; export it again")
         index = _best(pages)
         page, first = pages[index], pages[min(pages)]
-        check_size(path, page.imagewidth, page.imagelength, max(1, stored_bits_of(page) * page.samplesperpixel // 8))
+        bytes_per_pixel = max(1, stored_bits_of(page) * page.samplesperpixel // 8)
+        check_size(path, page.imagewidth, page.imagelength, bytes_per_pixel)
+        if page.is_tiled:  # a tile is decoded as a whole, and may be larger than its image
+            check_size(path, page.tilewidth, page.tilelength, bytes_per_pixel)
         same_size = (first.imagewidth, first.imagelength) == (page.imagewidth, page.imagelength)
         scale = tiff_scale(page) or (tiff_scale(first) if same_size else None)
         alike = sum(_is_alike(page, other) for number, other in pages.items() if number != index)

@@ -74,13 +74,15 @@ def _require_data(path: Path, page: tifffile.TiffPage) -> None:
 
 
 def _refuse_inflation(path: Path, page: tifffile.TiffPage) -> None:
-    """Refuse a strip that unpacks to more than the whole page, before tifffile unpacks it in one go."""
+    """Refuse a strip or tile that unpacks to more than a whole one, before tifffile unpacks it in one go."""
+    tile = page.tilewidth * page.tilelength * page.samplesperpixel * stored_bits_of(page) // 8
+    most = max(page.nbytes, tile)
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
-        if count * _BEST_RATIO[_DEFLATE[0]] <= page.nbytes:
+        if count * _BEST_RATIO[_DEFLATE[0]] <= most:
             continue
         page.parent.filehandle.seek(offset)
         inflator = zlib.decompressobj()
-        inflator.decompress(page.parent.filehandle.read(count), page.nbytes + 1)
+        inflator.decompress(page.parent.filehandle.read(count), most + 1)
         if inflator.unconsumed_tail:
             raise ImageError(f"{path}: its compressed pixels are more than its header says; export it again")
 

@@ -1,7 +1,8 @@
 """Files of HDF5 are read in a process of their own first, which may be ended.
 
 HDF5 walks through a file by the lengths that stand in it. A wrong one leads it round in a circle, in which nothing
-reaches this process any more: no signal, no thread. What the other process came through, this one reads, too.
+reaches this process any more: no signal, no thread; or it asks for gigabytes, which the other process may not have (on
+Linux). What that process read, this one reads, too.
 """
 
 import atexit
@@ -25,8 +26,8 @@ _child: tuple[int, subprocess.Popen[str]] | None = None
 _one_at_a_time = threading.Lock()
 
 
-def require_end(path: Path) -> None:
-    """Refuse a file that an EMD reader would read for ever, or crash with; errors of any other kind are not looked for.
+def require_readable(path: Path) -> None:
+    """Refuse a file that an EMD reader would read for ever, crash with, take too much memory for, or not read.
 
     The process that tries it stays for the files that follow, since its imports take a second. It ends with this one,
     or, where that was killed meanwhile, at the end of the time.
@@ -35,29 +36,30 @@ def require_end(path: Path) -> None:
         ImageError: It is such a file, or the process cannot be started.
     """
     about = path.stat()
-    if not _comes_to_an_end(path.absolute(), about.st_size, about.st_mtime_ns):
-        raise ImageError(
-            f"{path}: reading it comes to no end ({SECONDS} s of the processor were given), or crashes HDF5; the file "
-            "may be damaged: copy it again, or export the image as TIFF"
-        )
+    if fault := _fault_of(path.absolute(), about.st_size, about.st_mtime_ns):
+        raise ImageError(f"{path}: {fault}")
 
 
 @lru_cache(maxsize=256)  # size, scale and pixels are asked for one after the other
-def _comes_to_an_end(path: Path, size: int, modified_ns: int) -> bool:
+def _fault_of(path: Path, size: int, modified_ns: int) -> str:
     with _one_at_a_time:
         child = _running(path)
         assert child.stdin is not None and child.stdout is not None  # noqa: S101
         try:
             print(json.dumps([str(path), SECONDS]), file=child.stdin, flush=True)
-            ended = child.stdout.readline() != ""
+            answer = child.stdout.readline()
         except BrokenPipeError:
-            ended = False
+            answer = ""
         except BaseException:  # Ctrl-C: the next answer would be to this question
             _end(child)
             raise
-        if not ended:
+        if not answer:
             _end(child)
-        return ended
+            return (
+                f"reading it comes to no end ({SECONDS} s of the processor were given), or crashes HDF5; the file may "
+                "be damaged: copy it again, or export the image as TIFF"
+            )
+        return str(json.loads(answer))
 
 
 def _running(path: Path) -> subprocess.Popen[str]:

@@ -1,15 +1,18 @@
-"""The process of ``trial``: reads a file for each line of its input, and answers when it is through."""
+"""The process of ``trial``: reads a file for each line of its input, and answers what is wrong with it."""
 
 import json
 import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
 
+from nanoseg_bench.errors import ImageError
 from nanoseg_bench.images.em import read_untried
+from nanoseg_bench.images.errors import image_errors
 
 if sys.platform == "win32":
     import faulthandler
+elif sys.platform == "linux":
+    import resource
 
 
 def main() -> None:
@@ -20,10 +23,36 @@ def main() -> None:
     for line in sys.stdin:
         path, seconds = json.loads(line)
         _end_after(seconds)
-        with suppress(Exception):
-            read_untried(Path(path))
+        fault = _fault_of(Path(path))
         _end_after(0)
-        print("read", file=answers, flush=True)
+        print(json.dumps(fault), file=answers, flush=True)
+
+
+def _fault_of(path: Path) -> str:
+    """What is wrong with a file, without its path; empty where it can be read."""
+    try:
+        with image_errors(path):
+            read_untried(path, _limit_memory)
+    except ImageError as error:
+        return str(error).removeprefix(f"{path}: ")
+    return ""
+
+
+if sys.platform == "linux":
+
+    def _limit_memory(most: int) -> None:
+        """Beyond what this process has now; other systems know no such limit, or do not keep to it."""
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        wanted = pages * resource.getpagesize() + most
+        resource.setrlimit(
+            resource.RLIMIT_DATA, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
+        )
+
+else:
+
+    def _limit_memory(most: int) -> None:
+        pass
 
 
 if sys.platform == "win32":

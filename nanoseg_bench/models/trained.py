@@ -112,9 +112,10 @@ def _open_run(folder: Path, device: str) -> Model:
         recipe = Recipe(**about["inputs"]["recipe"])
         classes = tuple(str(name) for name in about.get("classes", ()))
         max_instances = about.get("max_instances")
+        is_whole = checkpoint is None or (folder / checkpoint).is_file()  # an OSError where no file can be called so
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder}: not readable as a run ({error!r}); run the model again") from error
-    if checkpoint is not None and not (folder / checkpoint).is_file():
+    if not is_whole:
         raise ModelError(f"{folder}: its weights, {checkpoint}, are gone; run the model again")
     model = _build(recipe, classes or _NO_CLASSES, max_instances, origin)
     if model.knows_classes and not classes:

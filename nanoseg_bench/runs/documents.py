@@ -1,7 +1,7 @@
 """The JSON documents in the folder of a run: what a record needs and predictions do not hold."""
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -14,6 +14,8 @@ from nanoseg_bench.runs.inputs import Inputs
 from nanoseg_bench.runs.record import NotedSource
 from nanoseg_bench.seals import sealed, unsealed
 from nanoseg_bench.wording import first_fault
+
+_LONGEST_NAME = 255  # that a file can have
 
 
 def _drop_hash(document: Any) -> Any:
@@ -60,6 +62,13 @@ class Fit(Document):
     """None where the model has none, and of a training by an earlier version until it is run again."""
     weights_sha256: str | None = None
     """Of the report's checkpoint, where that is one file; earlier versions did not note it."""
+
+    @model_validator(mode="after")
+    def _require_file_name(self) -> Self:
+        checkpoint = self.report.checkpoint
+        if checkpoint is not None and (str(checkpoint) != checkpoint.name or len(checkpoint.name) > _LONGEST_NAME):
+            raise ValueError("its checkpoint is no file name")
+        return self
 
 
 class MadeFrom(Document):

@@ -48,6 +48,10 @@ Measured on 60 EMPS images (10 kB each; whole fingerprints take 130 kB) with cro
 """
 
 _QUALITY = 60
+_ALWAYS_UNPACKED, _BEST_RATIO = (
+    2**26,
+    100,
+)  # they unpack to some 3 times their size, what fills the memory to 1000 times
 _SEEN = ("train", "val")
 
 
@@ -170,6 +174,9 @@ def read_known_images(path: Path) -> tuple[list[Fingerprint], int]:
         with np.load(path, allow_pickle=False) as stored:
             if str(stored["format"]) != FORMAT:
                 raise ValueError(f"its format is {stored['format']}")
+            most = _ALWAYS_UNPACKED + _BEST_RATIO * path.stat().st_size
+            if sum(member.file_size for member in stored.zip.infolist()) > most:
+                raise ValueError(f"it unpacks to more than {most} bytes, which fingerprints of its size never do")
             return _unpack({name: stored[name] for name in stored.files}), int(stored["train"])
     except Exception as error:  # zipfile, zlib, NumPy and Pillow raise another type for every kind of damage
         raise ModelError(
@@ -235,7 +242,7 @@ def _unpack(stored: dict[str, NDArray[np.generic]]) -> list[Fingerprint]:
             sizes=points[rows, 2],
             angles=points[rows, 3],
             descriptors=stored["descriptors"][rows].astype(np.uint8),
-            view=np.asarray(Image.open(io.BytesIO(jpeg)).convert("L")),
+            view=_from_jpeg(jpeg, (columns, lines)),
             covered=bits.reshape(lines, columns).astype(bool),
             width=width,
             height=height,
@@ -254,3 +261,11 @@ def _as_jpeg(view: NDArray[np.uint8]) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(view).save(stream, "JPEG", quality=_QUALITY)
     return stream.getvalue()
+
+
+def _from_jpeg(data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Of all that Pillow knows this format alone: it runs Ghostscript for an EPS, whoever made it."""
+    with Image.open(io.BytesIO(data), formats=("JPEG",)) as view:
+        if view.size != size:
+            raise ValueError(f"a view of {view.size[0]} × {view.size[1]} pixels, where {size[0]} × {size[1]} belong")
+        return np.asarray(view.convert("L"))

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -7,6 +8,7 @@ from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon
 from nanoseg_bench.annotations.labelme.reading import LabelmeRef
 from nanoseg_bench.annotations.raster import area, to_rle
 from nanoseg_bench.annotations.source import LoadedMicrograph
+from nanoseg_bench.errors import AnnotationError
 
 
 @pytest.fixture
@@ -96,3 +98,9 @@ def test_an_image_of_faulty_shapes_only_does_not_become_background(labelme_file)
     entry = LabelmeRef("a", labelme_file([polygon("cube", (1, 1), (2, 2))]))
     with pytest.raises(FaultyShapesError, match=r"a\.json: shape 1 \('cube'\): an outline needs"):
         CheckedRef(entry, skip_faulty=True).read()
+
+
+def test_an_outline_that_would_fill_the_memory_names_its_file(read):
+    corners = np.random.default_rng(0).uniform(0, (100, 80), (200_000, 2))
+    with pytest.raises(AnnotationError, match=r"a\.png: cube: its 200000 corners .* on an image of 100 x 80 px; that"):
+        read([Instance("cube", (Polygon(corners),))])

@@ -17,6 +17,7 @@ from nanoseg_bench.annotations.raster import (
     union,
     window_to_rle,
 )
+from nanoseg_bench.errors import AnnotationError
 
 
 def pixels_with_centre_inside(outline, height, width):
@@ -180,3 +181,20 @@ def test_the_share_inside_a_region_is_of_each_masks_own_area():
     expected = [mask[region].sum() / mask.sum() for mask in masks]
     assert inside_share([mask_to_rle(mask) for mask in masks], mask_to_rle(region)) == pytest.approx(expected)
     assert inside_share([], mask_to_rle(region)).shape == (0,)
+
+
+def test_an_outline_that_would_fill_the_memory_is_refused():
+    """20000 corners anywhere on a camera's image: drawing them takes 10 GB, and their file half a megabyte."""
+    outline = np.random.default_rng(0).uniform(0, 8000, (20_000, 2))
+    with pytest.raises(
+        AnnotationError, match=r"its 20000 corners are joined by edges of 7\.\de\+07 px in all, on an im"
+    ):
+        polygons_to_rle([Polygon(outline)], 8000, 8000)
+
+
+def test_an_outline_of_many_corners_is_drawn():
+    """A million of them around a disc, and as many far outside, where the image cuts them off."""
+    angles = np.linspace(0, 2 * np.pi, 10**6, endpoint=False)
+    circle = np.stack((np.cos(angles), np.sin(angles)), axis=1)
+    assert area(polygons_to_rle([Polygon(50 + 40 * circle)], 100, 100)) == pytest.approx(np.pi * 40**2, rel=0.001)
+    assert area(polygons_to_rle([Polygon(50 + 1e7 * circle)], 100, 100)) == 100 * 100

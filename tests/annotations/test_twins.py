@@ -5,6 +5,7 @@ from nanoseg_bench.annotations import twins
 from nanoseg_bench.annotations.instance import Instance, Polygon
 from nanoseg_bench.annotations.raster import to_mask, to_rle
 from nanoseg_bench.annotations.twins import find_twins
+from nanoseg_bench.errors import AnnotationError
 
 HEIGHT, WIDTH = 200, 300
 
@@ -48,3 +49,9 @@ def test_what_covers_no_pixel_is_no_twin(square):
     line = Instance("cube", (Polygon(square(10, 10, 40, 10)),))
     assert find_twins([outside, outside, line, line], HEIGHT, WIDTH) == []
     assert find_twins([], HEIGHT, WIDTH) == []
+
+
+def test_thousands_of_outlines_in_one_place_are_refused_and_not_compared(square):
+    instances = [Instance("cube", (Polygon(square(3, 3, 20, 20)),))] * 5000
+    with pytest.raises(AnnotationError, match="more than 100000 times two outlines lie in nearly the same place"):
+        find_twins(instances, HEIGHT, WIDTH)

@@ -88,6 +88,13 @@ def test_truncated_file(tmp_path, predictions):
         read_predictions(path)
 
 
+def test_a_file_that_unpacks_to_far_more_than_predictions_is_refused(tmp_path):
+    path = tmp_path / "p.json.gz"
+    path.write_bytes(gzip.compress(b'"' + b"a" * 120_000_000 + b'"', 9))
+    with pytest.raises(PredictionsError, match=r"p\.json\.gz: cannot be read \(it unpacks to more than \d{8} bytes"):
+        read_predictions(path)
+
+
 @pytest.mark.parametrize(
     ("document", "message"),
     [

@@ -196,15 +196,44 @@ def test_emd_that_is_read_for_ever(emd_file, ramp, monkeypatch):
     assert (read_image(whole) == ramp("uint8")).all()  # what tries files has its imports behind it
     endless = into_a_circle(emd_file([("field", ramp("uint8"), 0.5)], "endless"))
     monkeypatch.setattr(trial, "SECONDS", 2)
-    tried = trial._comes_to_an_end.cache_info().misses
+    tried = trial._fault_of.cache_info().misses
     begin = time.monotonic()
     for read in (read_image, image_size, read_scale):
         with pytest.raises(ImageError, match=r"endless\.emd: reading it comes to no end \(2 s .*copy it again"):
             read(endless)
     assert time.monotonic() - begin >= 2
-    assert trial._comes_to_an_end.cache_info().misses == tried + 1, "not once for each question"
+    assert trial._fault_of.cache_info().misses == tried + 1, "not once for each question"
     monkeypatch.undo()
     assert (read_image(later) == ramp("uint8")).all()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc, and bounded on Linux alone")
+def test_emd_that_claims_gigabytes_takes_none(emd_file, ramp, tmp_path):
+    """A text of an attribute in a heap of 3 GB, and an image without data: neither process may take what they claim."""
+    h5py = pytest.importorskip("h5py")
+    text = emd_file([("field", ramp("uint8"), 0.5)], "text")
+    data = bytearray(text.read_bytes())
+    heap = data.index(b"GCOL") + 8
+    data[heap : heap + 8] = (3 * 10**9).to_bytes(8, "little")
+    text.write_bytes(data)
+    image = emd_file([("field", ramp("uint8"), 0.5)], "image")
+    with h5py.File(image, "r+") as file:
+        del file["data/field/data"]
+        file.create_dataset("data/field/data", shape=(13_000, 13_000), dtype="f8", chunks=(3000, 3000), fillvalue=7)
+    code = (
+        "import sys; from pathlib import Path; from nanoseg_bench.errors import ImageError\n"
+        "from nanoseg_bench.images import read_image, trial\n"
+        "for name in sys.argv[1:]:\n"
+        "    try: read_image(Path(name)); print('read')\n"
+        "    except ImageError as error: print(error)\n"
+        "for process in ('self', trial._child[1].pid):\n"
+        "    print(Path(f'/proc/{process}/status').read_text().split('VmHWM:')[1].split()[0])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, text, image], capture_output=True, text=True, check=True)
+    of_text, of_image, *peaks = done.stdout.splitlines()
+    assert "text.emd: cannot be read" in of_text and "copy it again" in of_text
+    assert "image.emd: claims an image of 13000 × 13000 pixels" in of_image and "copy it again" in of_image
+    assert max(int(peak) * 1024 for peak in peaks) < 600_000_000
 
 
 def test_emd_while_what_tries_files_is_killed(emd_file, ramp):

@@ -157,6 +157,23 @@ def test_jpeg_notes(tmp_path):
     assert notes.as_json() == {"orientation": 6} and pixels.shape == (30, 20)
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_jpeg_that_claims_more_pixels_than_it_can_hold(tmp_path, progressive):
+    """libjpeg takes 10 bytes of memory for each pixel that the header claims, and returns them grey."""
+    path = tmp_path / "a.jpg"
+    Image.new("L", (4000, 4000), 128).save(path, quality=1, optimize=True, progressive=progressive)
+    assert (read_image(path) == 128).all(), "the fewest bytes that an encoder makes of so many pixels are enough"
+    data = bytearray(path.read_bytes())
+    assert 600 * len(data) > 4000 * 4000
+    frame = data.index(b"\xff\xc2" if progressive else b"\xff\xc0")
+    data[frame + 5 : frame + 9] = struct.pack(">HH", 13_000, 13_000)
+    path.write_bytes(data)
+    with pytest.raises(
+        ImageError, match=rf"a\.jpg: .*{len(data)} bytes cannot hold 13000 × 13000 pixels.*copy it again"
+    ):
+        read_image(path)
+
+
 def test_a_folder_is_named_as_what_it_is(tmp_path):
     for read in (read_image, image_size):
         with pytest.raises(ImageError, match="cannot be opened"):

@@ -124,6 +124,25 @@ def test_xml_of_newer_programs_of_thermo_fisher(scale_of, stated, expected):
 
 
 @pytest.mark.parametrize(
+    "options",
+    [
+        {"extratags": [ascii_tag(34683, "<PixelSize>" * 10**5)]},
+        {"extratags": [ascii_tag(34683, f"<PixelSize>{'<X ' * 3 * 10**5}</PixelSize>")]},
+        {"extratags": [ascii_tag(50431, f"PixelSizeX=2{' ' * 10**6}x\n")]},
+        {"description": f"<OME {'<Pixels ' * 10**5}", "metadata": None},
+        {"description": f"<OME <Pixels {'a' * 10**6}>", "metadata": None},
+        {"description": f"ImageJ=1\nunit={chr(92) * 10**6}\n", "metadata": None, "resolution": (2, 2)},
+    ],
+    ids=["pixel sizes", "extents", "spaces", "OME", "attributes", "escapes"],
+)
+def test_a_long_text_takes_no_longer_than_its_length(tmp_path, options):
+    """A pattern that tries each sign again for each sign took hours for a megabyte."""
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS, photometric="minisblack", **options)
+    found = read_scale(tmp_path / "a.tif")
+    assert found is None or found.nm_per_px is None or found.source == "tescan"
+
+
+@pytest.mark.parametrize(
     ("sizes", "expected"),
     [
         (("2.5e-9", "2.5e-9"), Scale(pytest.approx(2.5), "tescan")),

@@ -125,6 +125,28 @@ def test_a_folder_or_a_huge_file_of_that_name_is_no_text(image):
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        f"$$SM_TITLE a{' ' * 10**6}b\n",
+        f"$$SM_MICRON_MARKER 1{'.' * 10**6}0\n",
+        f"[SemImageFile]\nSampleName=a{' ' * 10**6}b\n",
+    ],
+    ids=["spaces", "dots", "spaces of an INI file"],
+)
+def test_a_long_line_takes_no_longer_than_its_length(image, line):
+    """A pattern that tries each sign again for each sign took hours for a megabyte."""
+    put(image, f"$CM_FORMAT JEOL/SEM\n$CM_INSTRUMENT JSM-7800F \t\n{line}")
+    assert read_sidecar(image).acquisition.instrument in ("JSM-7800F", "")
+    assert stated(image) is None
+
+
+def test_a_width_beyond_all_numbers_is_none(image):
+    put(image, JEOL.replace("{width}", "1e999").format(height=HEIGHT, marker="1um"))
+    assert read_sidecar(image).width is None
+    assert stated(image) == pytest.approx(6.25)
+
+
+@pytest.mark.parametrize(
     ("text", "name", "ending"),
     [
         ("a.txt", "a.tif", ".txt"),

@@ -369,6 +369,45 @@ def test_inflation_beyond_the_header(tmp_path):
         read_image(path)
 
 
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("colours", [1, 3])
+def test_an_image_that_is_smaller_than_its_tile(tmp_path, compression, dtype, colours):
+    values = np.random.default_rng(0).integers(0, 200, (70, 90, colours)[: 2 + (colours > 1)]).astype(dtype)
+    photometric = "rgb" if colours > 1 else "minisblack"
+    tifffile.imwrite(tmp_path / "tiles.tif", values, tile=(256, 256), compression=compression, photometric=photometric)
+    tifffile.imwrite(tmp_path / "strips.tif", values, photometric=photometric)
+    assert (read_image(tmp_path / "tiles.tif") == read_image(tmp_path / "strips.tif")).all()
+
+
+def test_a_tile_of_a_thousand_million_pixels_is_refused(tmp_path):
+    """Libtiff unpacks a tile as a whole: 32768 x 32768 zeros are 1 MB of the file of an image of 64 x 64."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((64, 64), np.uint8), tile=(64, 64), compression="zlib", photometric="minisblack")
+    data = bytearray(path.read_bytes())
+    for code in (322, 323):
+        tag = struct.pack("<HHI", code, 4, 1)
+        place = data.index(tag) + len(tag)
+        data[place : place + 4] = struct.pack("<I", 32768)
+    path.write_bytes(data)
+    for read in (read_image, image_size):
+        with pytest.raises(ImageError, match=r"a\.tif: its header claims more pixels than are read \(32768 × 32768"):
+            read(path)
+
+
+def test_a_stack_of_more_pages_than_fit_into_memory(tmp_path):
+    """A page takes 114 bytes of the file, and 4000 of memory."""
+    tags = ((256, 8), (257, 8), (258, 8), (259, 1), (262, 1), (273, 8), (277, 1), (278, 8), (279, 64))
+    page = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", code, 4, 1, value) for code, value in tags)
+    ends = [72 + (len(page) + 4) * number for number in range(1, 60_000)]
+    data = b"II*\0" + struct.pack("<I", 72) + bytes(64) + b"".join(page + struct.pack("<I", end) for end in (*ends, 0))
+    path = tmp_path / "a.tif"
+    path.write_bytes(data)
+    for read in (read_image, image_size):
+        with pytest.raises(ImageError, match=r"a\.tif: a stack of more than 50000 pages; save the image itself"):
+            read(path)
+
+
 def test_a_tiff_without_pages(tmp_path):
     (tmp_path / "a.tif").write_bytes(b"II*\0\0\0\0\0")
     for read in (read_image, image_size):

@@ -159,6 +159,9 @@ def test_a_run_whose_weights_are_gone_is_named(tmp_path):
     (tmp_path / "fit.json").write_text(json.dumps({"report": {"checkpoint": "weights.safetensors"}}))
     with pytest.raises(ModelError, match=r"its weights, weights\.safetensors, are gone"):
         open_trained(tmp_path)
+    (tmp_path / "fit.json").write_text(json.dumps({"report": {"checkpoint": "x" * 300}}))
+    with pytest.raises(ModelError, match=r"not readable as a run .*; run the model again"):
+        open_trained(tmp_path)
 
 
 @pytest.mark.slow

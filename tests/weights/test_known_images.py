@@ -1,6 +1,7 @@
 """Micrographs that weights have seen are recognised by what travels with the weights; others are not."""
 
 import contextlib
+import io
 from functools import cache
 
 import cv2
@@ -111,6 +112,34 @@ def test_a_damaged_file_names_the_way_out(seen, tmp_path):
             read_known_images(broken)
     with pytest.raises(ModelError, match=r"gone\.npz"):
         read_known_images(tmp_path / "gone.npz")
+
+
+def test_a_file_that_unpacks_to_far_more_than_fingerprints_is_refused(tmp_path):
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, format="nanoseg-known-images/1", train=1, hashes=np.zeros(120_000_000, np.uint8))
+    with pytest.raises(ModelError, match=r"bomb\.npz: not readable .*it unpacks to more than \d{8} bytes"):
+        read_known_images(path)
+
+
+def with_views(path, out, view):
+    """The same file, each of its views exchanged."""
+    with np.load(path) as stored:
+        kept = {name: stored[name] for name in stored.files}
+    kept["views"] = np.frombuffer(view * len(kept["view_bytes"]), np.uint8)
+    kept["view_bytes"] = np.full_like(kept["view_bytes"], len(view), dtype=np.int64)
+    np.savez_compressed(out, **kept)
+    return out
+
+
+def test_views_are_jpegs_of_their_size_and_nothing_else(seen, tmp_path):
+    """An EPS would be run by Ghostscript, and an image of a few kilobytes may have 100 million pixels."""
+    _, path = seen
+    eps, large = io.BytesIO(), io.BytesIO()
+    Image.new("L", (9, 9)).save(eps, "EPS")
+    Image.new("L", (4000, 3000)).save(large, "JPEG")
+    for name, view, told in (("eps", eps, "cannot identify image"), ("large", large, "a view of 4000 × 3000 pixels")):
+        with pytest.raises(ModelError, match=rf"{name}\.npz: not readable .*{told}"):
+            read_known_images(with_views(path, tmp_path / f"{name}.npz", view.getvalue()))
 
 
 def test_a_file_that_was_exchanged_is_read_anew(seen, tmp_path):

@@ -21,7 +21,7 @@ from nanoseg_bench.annotations.labels import is_in_order, not_in_classes, warn_o
 from nanoseg_bench.annotations.raster import area, to_rle
 from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.annotations.twins import find_twins
-from nanoseg_bench.errors import NanosegError
+from nanoseg_bench.errors import AnnotationError, NanosegError
 from nanoseg_bench.files import visible_files
 from nanoseg_bench.images import IMAGE_SUFFIXES
 from nanoseg_bench.progress import track
@@ -108,7 +108,11 @@ def check_labelme_folder(folder: Path, classes: Sequence[str] | None) -> FolderC
             check.labels.update(labels)
             for label in labels:
                 first_files.setdefault(label, entry.name)
-            for severity, message in check_micrograph(micrograph, classes):
+            try:
+                findings = list(check_micrograph(micrograph, classes))
+            except AnnotationError as error:
+                findings = [("error", str(error))]
+            for severity, message in findings:
                 if inside and message.endswith(OF_ITS_NAME):
                     continue  # that name is the unpacked image's
                 check.add(entry.path, severity, message)
@@ -124,7 +128,11 @@ def check_labelme_folder(folder: Path, classes: Sequence[str] | None) -> FolderC
 
 
 def check_micrograph(micrograph: Micrograph, classes: Sequence[str] | None) -> Iterator[tuple[Severity, str]]:
-    """Severity and message of each finding in one micrograph that could be read."""
+    """Severity and message of each finding in one micrograph that could be read.
+
+    Raises:
+        AnnotationError: Its outlines are too long or too many to be drawn.
+    """
     if classes is not None:
         yield from _check_labels(micrograph.instances, classes)
     yield from (("warning", note) for note in micrograph.notes)

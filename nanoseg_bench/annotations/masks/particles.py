@@ -20,6 +20,7 @@ from nanoseg_bench.errors import AnnotationError
 from nanoseg_bench.wording import counted
 
 _MOST_WINDOWS = 65535
+_MOST_PARTICLES = 250_000  # of one mask; noise and dithering have millions of pieces, at some 50 µs and 1 kB each
 _NEIGHBOURS = {4: np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], dtype=bool), 8: np.ones((3, 3), dtype=bool)}
 
 
@@ -97,14 +98,14 @@ def find_particles(
     top = rows - values.shape[0] if options.anchor == "bottom" else 0
     if options.kind == "binary":
         numbers, notes = _number_pieces(values, options, chosen, path)
-        instances = values_to_instances(_placed(numbers, top, rows), options.label)
+        instances = values_to_instances(_placed(numbers, top, rows), options.label, path)
     elif options.kind == "classes":
         instances = _classes(values, options, path, top, rows)
     else:
         if chosen:
             require_numbers(values, path)
             notes = ("taken for an instance map, since the folder's masks hold several values",)
-        instances = _labelled(values_to_instances(_placed(values, top, rows), options.label), values, labels)
+        instances = _labelled(values_to_instances(_placed(values, top, rows), options.label, path), values, labels)
     kept = [each for each in instances if _pixels(each) >= options.min_area]
     small = len(instances) - len(kept)
     if small:
@@ -119,13 +120,19 @@ def find_particles(
     return MaskParticles(kept, notes, counts)
 
 
-def values_to_instances(values: NDArray[Any], label: str | None) -> list[Instance]:
+def values_to_instances(values: NDArray[Any], label: str | None, path: Path) -> list[Instance]:
     """One instance for every value but 0, in their order.
 
     Args:
         values: (H, W) whole numbers, not negative.
         label: Class name of all.
+        path: The mask, for messages.
+
+    Raises:
+        AnnotationError: There are more than any mask of a micrograph has.
     """
+    if values.max() > _MOST_PARTICLES:  # numbers may be left out
+        _require_few(int(np.count_nonzero(np.unique(values))), path)
     return [Instance(label, region) for region in regions_of_values(values)]
 
 
@@ -184,8 +191,17 @@ def _classes(values: NDArray[Any], options: MaskOptions, path: Path, top: int, r
             )
         label = names.get(value, f"{options.label}-{value}" if options.label else str(value))
         numbers, _ = scipy.ndimage.label(values == value, structure=_NEIGHBOURS[options.connectivity])
-        instances += values_to_instances(_placed(numbers, top, rows), label)
+        instances += values_to_instances(_placed(numbers, top, rows), label, path)
+        _require_few(len(instances), path)
     return instances
+
+
+def _require_few(particles: int, path: Path) -> None:
+    if particles > _MOST_PARTICLES:
+        raise AnnotationError(
+            f"{path}: {particles} particles or more, as many as in noise or in a dithered picture; save the mask "
+            "itself, or give another --mask-kind or --threshold"
+        )
 
 
 def _labelled(instances: list[Instance], values: NDArray[Any], labels: Mapping[int, str] | None) -> list[Instance]:

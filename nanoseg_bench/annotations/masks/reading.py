@@ -44,7 +44,7 @@ def read_instance_map(path: Path, label: str | None) -> list[Instance]:
         ImageError: The file is missing or truncated.
         AnnotationError: The image has different channels, fractions or negative values.
     """
-    return values_to_instances(read_mask_values(path), label)
+    return values_to_instances(read_mask_values(path), label, path)
 
 
 @dataclass(frozen=True, slots=True)

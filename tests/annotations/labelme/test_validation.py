@@ -63,6 +63,14 @@ def test_unknown_labels_are_counted_and_the_likely_one_is_named(labelme_file):
     assert found(path.parent, None) == []
 
 
+def test_outlines_that_cannot_be_compared_are_a_finding_and_the_other_files_are_checked(labelme_file):
+    labelme_file([box(5, 5, 20, 20, "rod")] * 500, name="a")
+    path = labelme_file([box(5, 5, 5, 20, "rod"), box(25, 5, 40, 20, "rod")], name="b")
+    (severity, name, message), *others = found(path.parent, ("rod",))
+    assert (severity, name) == ("error", "a.json") and "export the annotation again" in message
+    assert [each[1] for each in others] == ["b.json"]
+
+
 def test_similar_labels_are_one_finding_about_the_folder(labelme_file):
     labelme_file([box(5, 5, 20, 20, "rod"), box(25, 5, 40, 20, "cube")], name="a")
     path = labelme_file([box(5, 5, 20, 20, "Rod "), box(25, 5, 40, 20, "cube")], name="b")

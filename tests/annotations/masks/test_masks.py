@@ -8,7 +8,7 @@ from scipy import ndimage
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Polygon
 from nanoseg_bench.annotations.masks import writing
 from nanoseg_bench.annotations.masks.options import MaskOptions
-from nanoseg_bench.annotations.masks.particles import regions_of_values
+from nanoseg_bench.annotations.masks.particles import find_particles, read_values, regions_of_values
 from nanoseg_bench.annotations.masks.reading import open_masks, read_instance_map
 from nanoseg_bench.annotations.masks.values import read_mask_values
 from nanoseg_bench.annotations.raster import rle_to_mask, to_mask, window_to_rle
@@ -146,6 +146,21 @@ def test_a_colour_is_a_particle_where_asked(tmp_path):
         masks = [rle_to_mask(region) for region in regions]
         assert [mask.sum() for mask in masks] == [15, 6, 18]
         assert (masks[1] == (colours == (0, 255, 0)).all(axis=2)).all()
+
+
+@pytest.mark.parametrize("kind", ["binary", "classes", "instance", "colour"])
+def test_noise_is_refused_before_each_of_its_dots_becomes_a_particle(tmp_path, kind):
+    values = np.zeros((1100, 1100), dtype=np.uint8)
+    values[::2, ::2] = 200
+    if kind in ("instance", "colour"):
+        values = np.arange(600 * 600, dtype=np.int32).reshape(600, 600)
+    if kind == "colour":
+        values = np.dstack([values & 255, values >> 8 & 255, values >> 16]).astype(np.uint8)
+    path = tmp_path / "m.tif"
+    tifffile.imwrite(path, values, photometric="rgb" if kind == "colour" else "minisblack", compression="zlib")
+    options = MaskOptions(kind)
+    with pytest.raises(AnnotationError, match=r"m\.tif: \d{6} particles or more, as many as in noise"):
+        find_particles(read_values(path, options), options, path)
 
 
 def test_maps_whose_values_would_be_lost_are_refused(tmp_path):

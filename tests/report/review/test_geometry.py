@@ -6,7 +6,7 @@ import pytest
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.raster import iou_matrix, mask_to_rle, polygons_to_rle, rle_to_mask
-from nanoseg_bench.errors import ReviewError
+from nanoseg_bench.errors import AnnotationError, ReviewError
 from nanoseg_bench.report.review.geometry import merge, outline_of, polygons_of, split
 
 HEIGHT, WIDTH = 200, 260
@@ -95,6 +95,13 @@ def test_the_pieces_of_a_ring_that_is_cut_through_its_hole():
 def test_a_line_that_cuts_nothing_in_two_is_refused(line):
     with pytest.raises(ReviewError, match=r"does not cut|a point"):
         split(disc(130, 100, 50), line, WIDTH, HEIGHT)
+
+
+def test_an_outline_that_would_fill_the_memory_of_the_server_is_refused():
+    """What one request may hold: a ring of 20000 corners, on a micrograph of 8192 pixels a side."""
+    corners = np.random.default_rng(0).uniform(0, 8192, (20_000, 2)).tolist()
+    with pytest.raises(AnnotationError, match="that outlines no particle: draw it again"):
+        merge([[[corners]]], 8192, 8192)
 
 
 def test_outlines_at_and_beyond_the_edge_of_the_micrograph():
