@@ -234,6 +234,7 @@ def open_predictor(
     opening = _Opening(model, confidence, engine, device, trust_pickle, views)
     if confidence is not None:
         _require_confidence(confidence)
+        confidence = float(confidence)  # NumPy's cannot be written as JSON
     path = resolve_model(model)
     if device == "auto":
         device = fitting_device(path, engine, device)
