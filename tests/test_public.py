@@ -233,12 +233,12 @@ def test_a_set_goes_by_its_name_as_on_the_command_line(tiny_set, tmp_path, monke
 
 def test_an_option_that_python_has_not_keeps_its_dashes(tmp_path):
     """Its argument would be refused."""
-    for name, mask in (("images", np.zeros((8, 8), np.uint8)), ("masks", np.diag(np.full(8, 255, np.uint8)))):
+    coloured = np.zeros((16, 16, 3), np.uint8)
+    coloured[2:6, 2:6], coloured[9:13, 9:13] = (255, 0, 0), (0, 255, 0)
+    for name in ("images", "masks"):
         (tmp_path / name).mkdir()
-        Image.fromarray(mask).save(tmp_path / name / "a.png")
-    mask[2:5, 6] = 7
-    Image.fromarray(mask).save(tmp_path / "masks" / "a.png")
-    with pytest.raises(AnnotationError, match=" --mask-kind"):
+        Image.fromarray(coloured).save(tmp_path / name / "a.png")
+    with pytest.raises(AnnotationError, match="give --mask-kind colour"):
         nanoseg_bench.read_annotations(tmp_path, "masks")
 
 

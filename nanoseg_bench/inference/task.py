@@ -256,8 +256,8 @@ def predict_folder(
     require_tiles(tiles)
     try:
         given = [Path(path) for path in ([images] if isinstance(images, Path | str) else images)]
-    except TypeError as error:
-        raise UsageError("images: give files, or folders of them; pixels are for Predictor.find_particles") from error
+    except TypeError as no_path:
+        raise UsageError("images: give files, or folders of them; pixels are for Predictor.find_particles") from no_path
     if not given:
         raise UsageError("images: no image is given; give files, or folders of them")
     sources = find_images(given, folder)

@@ -137,8 +137,8 @@ def summarise(
         MeasurementError: The table has no such column.
     """
     if column not in table:
-        names = [str(name) for name in table.columns]
-        raise MeasurementError(f"no column {column!r}; {did_you_mean(column, names)}there are {', '.join(names)}")
+        there = [str(name) for name in table.columns]
+        raise MeasurementError(f"no column {column!r}; {did_you_mean(column, there)}there are {', '.join(there)}")
     # Arrays, not tables: a page asks for dozens of summaries at once.
     known = table["exclusion"].isna().to_numpy() & table[column].notna().to_numpy()
     values = table[column].to_numpy(dtype=np.float64)[known]
