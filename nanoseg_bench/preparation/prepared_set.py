@@ -122,9 +122,8 @@ class PreparedImage:
     canvas_sha256: str = field(repr=False)
     attributes: Mapping[str, str] = field(default_factory=dict, repr=False)
     begun_by: BegunBy | None = None
-    marks: tuple[Mark, ...] | None = field(
-        default=None, repr=False
-    )  # None where nobody looked: copies, and sets of earlier releases
+    # None where nobody looked: copies, and sets of earlier releases.
+    marks: tuple[Mark, ...] | None = field(default=None, repr=False)
     in_shard: Extent | None = None
 
     def read_pixels(self) -> NDArray[np.uint8]:
