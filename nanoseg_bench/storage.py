@@ -73,11 +73,17 @@ def path_or_url(given: str) -> Path | str:
 
 
 def require_folder(given: object, option: str) -> None:
-    """Refuse a URL where only a folder of this machine will do; as a path it would become one of a strange name.
+    """Refuse what is no path where only a folder of this machine will do; a URL would become one of a strange name.
+
+    Args:
+        given: A path.
+        option: What it is given as, for the message.
 
     Raises:
-        UsageError: It is a URL.
+        UsageError: It is a URL, or something else.
     """
+    if not isinstance(given, str | os.PathLike):
+        raise UsageError(f"{option} {given!r}: give a path")
     if is_url(given):
         raise UsageError(
             f"{option} {given}: takes a folder of this machine; URLs are what the verbs prepare, run and leaderboard "

@@ -69,4 +69,4 @@ def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
 
 
 def _plain(word: str) -> str:
-    return word.casefold().replace("_", "-")
+    return str(word).casefold().replace("_", "-")

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import nanoseg_bench
+from nanoseg_bench.annotations.instance import Polygon
 from nanoseg_bench.cli import main
-from nanoseg_bench.errors import AnnotationError, RecordError, UsageError
+from nanoseg_bench.errors import AnnotationError, DatasetError, RecordError, UsageError
 from nanoseg_bench.files import read_json
 from nanoseg_bench.weights.shipped import shipped_weights
 
@@ -186,6 +188,67 @@ def test_what_does_not_go_together_is_refused(rendered, tmp_path):
     with pytest.raises(UsageError, match=r"^split '8:1': give three whole numbers"):
         nanoseg_bench.prepare(rendered, out=tmp_path / "set", split="8:1")
     assert not (tmp_path / "set").exists()
+
+
+def test_what_was_given_for_something_else_is_named(rendered, tmp_path):
+    for options, message in [
+        ({"recipe": ["epochs=3"]}, r"^recipe \['epochs=3'\]: give a dictionary, such as {'epochs': 50, "),
+        ({"recipe": "epochs=3"}, "^recipe 'epochs=3': give a dictionary"),
+        ({"recipe": {3: 3}}, "^recipe {3: 3}: give a dictionary"),
+        ({"models": 3}, "^models 3: give one, or a list of them"),
+        ({"seeds": None}, "^seeds None: give one, or a list of them"),
+        ({"runs": 3}, "^runs 3: give a path$"),
+        ({"leaderboards": None}, "^leaderboards None: give a path$"),
+        ({"prepared": ["data/mine"]}, r"^prepared \['data/mine'\]: give a path$"),
+    ]:
+        with pytest.raises(UsageError, match=message):
+            nanoseg_bench.run(**{"prepared": tmp_path, "models": "otsu", **options})
+    for options, message in [
+        ({"split": (8, 1, 1)}, r"^split \(8, 1, 1\): give a text, such as '8:1:1'"),
+        ({"group_by": 3}, "^group_by 3: give a text, such as 'folder'"),
+        ({"name": 3}, "^name 3: give a text"),
+        ({"folds": "5"}, "^folds '5': give a whole number"),
+        ({"annotations": 3}, "^annotations 3: give a path$"),
+        ({"image_folder": ["a"]}, r"^image_folder \['a'\]: give a path$"),
+    ]:
+        with pytest.raises(UsageError, match=message):
+            nanoseg_bench.prepare(**{"annotations": rendered, "out": tmp_path / "set", **options})
+    with pytest.raises(UsageError, match=r"^dataset 3: give a text, such as 'emps'"):
+        nanoseg_bench.prepare(dataset=3, out=tmp_path / "set")
+    with pytest.raises(UsageError, match=r"^set_name .*: give the name of a prepared set, such as prepared.name"):
+        nanoseg_bench.read_leaderboard(tmp_path)
+    assert not (tmp_path / "set").exists()
+
+
+def test_a_set_goes_by_its_name_as_on_the_command_line(tiny_set, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "gold").symlink_to(tiny_set.resolve())
+    for given in ("gold", Path("data/gold")):
+        with pytest.raises(UsageError, match=r"^recipe epochs: otsu trains nothing"):  # the set was found
+            nanoseg_bench.run(given, "otsu", recipe={"epochs": 3})
+    with pytest.raises(DatasetError, match=r"^silver: not a prepared set .*, which is data/NAME where it was told no"):
+        nanoseg_bench.run("silver", "otsu")
+
+
+def test_an_option_that_python_has_not_keeps_its_dashes(tmp_path):
+    """Its argument would be refused."""
+    coloured = np.zeros((16, 16, 3), np.uint8)
+    coloured[2:6, 2:6], coloured[9:13, 9:13] = (255, 0, 0), (0, 255, 0)
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(coloured).save(tmp_path / name / "a.png")
+    with pytest.raises(AnnotationError, match="give --mask-kind colour"):
+        nanoseg_bench.read_annotations(tmp_path, "masks")
+
+
+def test_annotations_say_what_they_are_in_a_line(rendered):
+    (first, *_) = nanoseg_bench.read_annotations(rendered)
+    number = len(first.instances)
+    assert repr(first) == f"Micrograph({first.name!r}, {first.width} x {first.height} px, {number} instances)"
+    (polygon, *_) = first.instances[0].region
+    assert repr(polygon) == f"Polygon({len(polygon.exterior)} points)"
+    assert repr(Polygon(polygon.exterior, (polygon.exterior,))).endswith("points, 1 hole)")
 
 
 def test_annotations_are_what_was_rendered(rendered):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.tally import Tally
+from nanoseg_bench.wording import counted
 
 IGNORE_LABEL = "ignore"
 """Regions of this label are neither truth nor false positives."""
@@ -47,6 +48,10 @@ class Polygon:
     exterior: NDArray[np.float64]
     holes: tuple[NDArray[np.float64], ...] = ()
 
+    def __repr__(self) -> str:
+        holes = f", {counted(len(self.holes), 'hole')}" if self.holes else ""
+        return f"Polygon({len(self.exterior)} points{holes})"
+
 
 @dataclass(frozen=True, slots=True)
 class Rle:
@@ -60,7 +65,7 @@ class Rle:
 
     height: int
     width: int
-    counts: bytes
+    counts: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -153,3 +158,6 @@ class Micrograph:
     tally: Tally = Tally()  # noqa: RUF009, it is frozen
     begun_by: BegunBy | None = None
     cutout: Cutout | None = None
+
+    def __repr__(self) -> str:
+        return f"Micrograph({self.name!r}, {self.width} x {self.height} px, {counted(len(self.instances), 'instance')})"

@@ -79,7 +79,7 @@ def open_source(
     return replace(source, entries=checked)
 
 
-@errors_name_arguments()
+@errors_name_arguments
 def read_annotations(
     path: Path | str,
     format: str = "auto",

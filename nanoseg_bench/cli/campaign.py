@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.executor_options import open_cluster
 from nanoseg_bench.cli.places import require_there
-from nanoseg_bench.cli.sets import DATA, is_set
 from nanoseg_bench.cli.training_options import add_training_options, devices_of, executor_of, read_time_limit
 from nanoseg_bench.errors import NanosegError, UsageError
+from nanoseg_bench.preparation.set_names import DATA, is_set
 
 if TYPE_CHECKING:
     from nanoseg_bench.models.base import Deadline

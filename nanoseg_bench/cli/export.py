@@ -114,7 +114,9 @@ def _export(arguments: argparse.Namespace) -> int:
     model = open_trained(arguments.model, trust_pickle=arguments.trust_pickle)
     tell_release(arguments.model)
     if not model.exports_onnx:
-        raise UsageError(f"{arguments.model}: {model.recipe.model} is no YOLO model, and only those are exported")
+        raise UsageError(
+            f"{arguments.model}: {model.recipe.model} has no ONNX form; YOLO models and plug-ins that offer it have one"
+        )
     point = find_operating_point(arguments.model)
     try:
         # The file says "chosen on val" of what it holds; a default is the same for whoever reads it.

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.names import split_names
 from nanoseg_bench.cli.parser import OLD_SPELLING, keep_spelling
-from nanoseg_bench.cli.sets import DATA, add_set, find_name, is_set, sets_with_records
+from nanoseg_bench.cli.sets import add_set, find_name, sets_with_records
 from nanoseg_bench.errors import ModelError, NanosegError
+from nanoseg_bench.preparation.set_names import DATA, is_set
 
 if TYPE_CHECKING:
     from nanoseg_bench.annotations.instance import Rle

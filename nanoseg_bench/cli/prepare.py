@@ -10,11 +10,11 @@ from nanoseg_bench.cli.executor_options import add_executor, add_workers, open_c
 from nanoseg_bench.cli.mask_flags import mask_options_of
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.set_summary import show_set
-from nanoseg_bench.cli.sets import is_set, short_name
+from nanoseg_bench.cli.sets import short_name
 from nanoseg_bench.cli.shared import fetch_set, told_as
 from nanoseg_bench.cli.sources import CLASS_WITH_COMMA, add_source_options, open_from, parse_classes
 from nanoseg_bench.errors import UsageError
-from nanoseg_bench.preparation.set_names import NANOSYNTH, dataset_name, set_name
+from nanoseg_bench.preparation.set_names import NANOSYNTH, dataset_name, is_set, set_name
 from nanoseg_bench.storage import is_url, path_or_url
 
 if TYPE_CHECKING:

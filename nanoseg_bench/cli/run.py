@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from nanoseg_bench.cli.executor_options import open_cluster
 from nanoseg_bench.cli.names import split_integers, split_names
 from nanoseg_bench.cli.next_commands import print_next
-from nanoseg_bench.cli.sets import DEFAULT, add_set, find_set, is_set
+from nanoseg_bench.cli.sets import DEFAULT, add_set, find_set
 from nanoseg_bench.cli.shared import fetch_set, open_shared, told_as
 from nanoseg_bench.cli.shipped import find_initial_weights
 from nanoseg_bench.cli.training_options import add_training_options, devices_of, executor_of, read_time_limit
 from nanoseg_bench.errors import UsageError
+from nanoseg_bench.preparation.set_names import is_set
 from nanoseg_bench.storage import is_url, path_or_url
 
 if TYPE_CHECKING:

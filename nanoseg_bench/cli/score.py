@@ -11,10 +11,11 @@ from nanoseg_bench.cli.mask_flags import add_mask_flags, mask_options_of
 from nanoseg_bench.cli.model_options import check_confidence
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
-from nanoseg_bench.cli.sets import DATA, DEFAULT, find_set, is_set
+from nanoseg_bench.cli.sets import DEFAULT, find_set
 from nanoseg_bench.cli.sources import parse_classes
 from nanoseg_bench.errors import DatasetError, UsageError
 from nanoseg_bench.evaluation.external import OURS
+from nanoseg_bench.preparation.set_names import DATA, is_set
 from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:

@@ -8,12 +8,11 @@ from pathlib import Path
 from nanoseg_bench.cli.nearest import nearest_path
 from nanoseg_bench.cli.parser import OLD_SPELLING, keep_spelling
 from nanoseg_bench.errors import UsageError
+from nanoseg_bench.preparation.set_names import DATA, is_set, set_folder
 from nanoseg_bench.storage import is_url
 from nanoseg_bench.wording import did_you_mean
 
-DATA = Path("data")
 DEFAULT = "nanosynth"
-_MARKER = "prepared.json"  # repeated here, so that nothing is imported for it
 
 
 def add_set(parser: argparse.ArgumentParser, default: str = "", old: Sequence[str] = ()) -> None:
@@ -96,18 +95,12 @@ def short_name(folder: Path) -> str:
     return folder.name if folder.resolve() == (DATA / folder.name).resolve() else str(folder)
 
 
-def is_set(folder: Path) -> bool:
-    """Whether ``prepare`` wrote this folder."""
-    return (folder / _MARKER).is_file()
-
-
 def _folder(given: str) -> Path:
     if is_url(given):
         raise UsageError(f"{given}: prepare, run and leaderboard take URLs; give a folder of this machine here")
+    if (folder := set_folder(given)) is not None:
+        return folder
     path = Path(given)
-    for folder in (path, DATA / path):
-        if is_set(folder):
-            return folder
     known = sorted(folder.name for folder in DATA.iterdir() if is_set(folder)) if DATA.is_dir() else []
     near = nearest_path(path)
     if path.is_dir():
@@ -118,4 +111,4 @@ def _folder(given: str) -> Path:
         hint = "`nanoseg-bench prepare` makes one"
     else:
         hint = did_you_mean(path.name, known).rstrip() or f"there are {', '.join(known)} in {DATA}/"
-    raise UsageError(f"{given}: not a prepared set (no {_MARKER}); {hint}")
+    raise UsageError(f"{given}: not a prepared set (no prepared.json); {hint}")

@@ -1,4 +1,4 @@
-"""A finished model on new micrographs: what ``predict``, ``explain`` and ``export`` do, for Python.
+"""A finished model on new micrographs: what ``predict`` does, for Python.
 
 ``open_predictor`` opens a run, weights or an exported file; ``Predictor.find_particles`` finds the particles of one
 micrograph, and ``predict_folder`` those of many, with the files that ``nanoseg-bench predict`` writes. What is

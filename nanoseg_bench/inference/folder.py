@@ -20,6 +20,7 @@ from nanoseg_bench.inference.formats import LABELME
 from nanoseg_bench.inference.particles import PredictedImage
 from nanoseg_bench.inference.tiles import AUTO, OFF, Tiles
 from nanoseg_bench.seals import sealed, unsealed
+from nanoseg_bench.wording import counted
 
 FILE = "predictions.json"
 """Every particle with its score; also says that a folder is ours."""
@@ -63,6 +64,9 @@ class Contents:
     settings: Settings
     images: tuple[PredictedImage, ...]
     labelme_sha256: Mapping[str, str] | None = None
+
+    def __repr__(self) -> str:
+        return f"Contents({counted(len(self.images), 'image')}, {self.settings})"
 
 
 def open_folder(folder: Path, overwrite: str) -> Contents | None:
@@ -262,11 +266,12 @@ def read_folder(folder: Path | str) -> Contents:
         if len(find_wrong_runs(regions)):
             raise ValueError("a mask does not add up to its image")
         return Contents(settings, images, document.get("labelme_sha256"))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UsageError(f"{folder}: holds no predictions (no {FILE}); give the folder that `predict` wrote") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
-            f"{path}: cannot be read ({error}); choose another folder, or give --overwrite always"
+            f"{path}: cannot be read ({error}); choose another folder, or have it written anew by `nanoseg-bench "
+            "predict --overwrite always`"
         ) from error
 
 

@@ -13,6 +13,7 @@ from nanoseg_bench.marks.coverage import lies_on_marks
 from nanoseg_bench.marks.detection import find_marks
 from nanoseg_bench.marks.mark import Mark
 from nanoseg_bench.metrics.size_distribution import equivalent_diameters
+from nanoseg_bench.wording import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,9 @@ class Particles:
     cut: tuple[Instance, ...] = ()
     marks: tuple[Mark, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Particles({self._in_short()})"
+
     @property
     def particles(self) -> tuple[Instance, ...]:
         """What counts: the instances that do not lie on marks."""
@@ -56,8 +60,12 @@ class Particles:
         """(H, W) bool, true inside, of each of ``particles``, in their order and made one at a time."""
         return (to_mask(each, self.height, self.width) for each in self.particles)
 
+    def _in_short(self) -> str:
+        on_marks = f", {self.on_marks} on marks" if self.on_marks else ""
+        return f"{self.width} x {self.height} px, {counted(len(self.particles), 'particle')}{on_marks}"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class PredictedImage(Particles):
     """The particles of one image file.
 
@@ -70,6 +78,9 @@ class PredictedImage(Particles):
     name: str
     source: Path
     source_sha256: str | None = None
+
+    def __repr__(self) -> str:
+        return f"PredictedImage({self.name!r}, {self._in_short()})"
 
 
 def flag_marks(

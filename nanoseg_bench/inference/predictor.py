@@ -5,6 +5,7 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -48,7 +49,7 @@ class _Opening:
     model: Path | str | None
     confidence: float | None
     engine: EngineChoice
-    device: str
+    device: str | int
     trust_pickle: bool
     views: int | None
 
@@ -140,9 +141,10 @@ class Predictor:
             Particles in pixels of the micrograph, best score first.
 
         Raises:
-            UsageError: ``pixels`` is of another type or shape.
+            UsageError: ``pixels`` is of another type or shape, or ``confidence`` does not lie between 0 and 1.
         """
         _require_pixels(pixels)
+        _require_confidence(confidence)
         image = CanvasImage.of_micrograph(pixels, self.model.recipe.canvas, name)
         (found,) = self.model.find_particles([image], confidence)
         pixels_of = areas([to_rle(each, *pixels.shape[:2]) for each in found])
@@ -203,7 +205,7 @@ def open_predictor(
     *,
     confidence: float | None = None,
     engine: EngineChoice = "auto",
-    device: str = "cpu",
+    device: str | int = "cpu",
     trust_pickle: bool = False,
     views: int | None = None,
 ) -> Predictor:
@@ -216,7 +218,7 @@ def open_predictor(
         engine: ``onnx``: ONNX Runtime, for which a YOLO model is exported once and kept (``onnx_cache``). ``torch``:
             PyTorch. ``auto``: ONNX Runtime where it can run the model on this device, else PyTorch; a warning says so
             where only the extra ``onnx`` is missing.
-        device: ``cpu``, ``cuda:N``, or ``auto`` for the first GPU where there is one and the engine runs on it.
+        device: ``cpu``, ``cuda:N`` or N, or ``auto`` for the first GPU where there is one and the engine runs on it.
         trust_pickle: Read a ``.pt``, which runs whatever code stands in it.
         views: Sides to look at each micrograph from, 1, 4 or 8; None for those of the model's recipe.
 
@@ -230,16 +232,17 @@ def open_predictor(
     if views not in (None, *VIEWS):
         raise UsageError(f"views {views!r}: give {', '.join(map(str, VIEWS[:-1]))} or {VIEWS[-1]}")
     opening = _Opening(model, confidence, engine, device, trust_pickle, views)
+    if confidence is not None:
+        _require_confidence(confidence)
+        confidence = float(confidence)  # NumPy's cannot be written as JSON
     path = resolve_model(model)
     if device == "auto":
         device = fitting_device(path, engine, device)
-    if confidence is not None and not 0 <= confidence <= 1:
-        raise UsageError(f"confidence {confidence:g}: lies between 0 and 1")
     if engine == "onnx" and device != "cpu":
-        raise UsageError(f"--engine onnx runs on the CPU: give --device cpu, or --engine torch for {device}")
+        raise UsageError(f"engine onnx: runs on the CPU; use device cpu, or engine torch for {device}")
     if path.suffix.lower() == _ONNX_SUFFIX:
         if engine == "torch" or device != "cpu":
-            raise UsageError(f"{path}: runs in ONNX Runtime on the CPU; give --device cpu without --engine torch")
+            raise UsageError(f"{path}: runs in ONNX Runtime on the CPU; use device cpu, and another engine than torch")
         isolate_libraries()
         from nanoseg_bench.models.onnx_file import open_onnx
 
@@ -254,6 +257,11 @@ def open_predictor(
     weights = _weights_of(path)
     digest = sha256_file(weights) if weights.is_file() else None
     return Predictor(opened, None, digest, path, confidence, opening)
+
+
+def _require_confidence(confidence: float) -> None:
+    if not isinstance(confidence, Real) or not 0 <= confidence <= 1:
+        raise UsageError(f"confidence {confidence!r}: give a number between 0 and 1")
 
 
 def _require_pixels(pixels: NDArray[Any]) -> None:
@@ -288,7 +296,7 @@ def _open_once(opening: _Opening, weights_sha256: str | None) -> Predictor:
     return predictor
 
 
-def fitting_device(path: Path, engine: EngineChoice, device: str) -> str:
+def fitting_device(path: Path, engine: EngineChoice, device: str | int) -> str:
     """Torch device name for what ``open_predictor`` is given; ``auto`` is the CPU where only that can run the model.
 
     Raises:
@@ -307,7 +315,7 @@ def _look_from(model: Model, views: int | None) -> None:
     if views is None:
         return
     if views != 1 and not model.has_confidence:
-        raise UsageError(f"--views {views}: {model.recipe.title} has no confidences that views could vote with")
+        raise UsageError(f"views {views}: {model.recipe.title} has no confidences that views could vote with")
     model.recipe = model.recipe.model_copy(update={"judged_views": views})
 
 
@@ -319,7 +327,7 @@ def _open_for_onnx(path: Path, trust_pickle: bool, required: bool) -> Model:
     from nanoseg_bench.inference.onnx_cache import OnnxCache
 
     if required:
-        require_packages("--engine onnx", "onnxruntime")
+        require_packages("engine onnx", "onnxruntime")
     weights = _weights_of(path)
     # What was exported from a pickle runs no code, but the user is asked the same on each call.
     may_read = weights.is_file() and (trust_pickle or weights.suffix.lower() != ".pt")
@@ -329,7 +337,7 @@ def _open_for_onnx(path: Path, trust_pickle: bool, required: bool) -> Model:
     model = open_trained(path, trust_pickle=trust_pickle)
     if cache is None or not model.exports_onnx:
         if required:
-            raise UsageError(f"{path}: {model.recipe.model} runs in PyTorch only; leave --engine onnx out")
+            raise UsageError(f"{path}: {model.recipe.model} runs in PyTorch only; use engine auto or torch")
         return model
     try:
         return cache.export(model)

@@ -31,6 +31,7 @@ from nanoseg_bench.inference.predictor import Predictor
 from nanoseg_bench.inference.tiles import AUTO, Tiles, require_tiles
 from nanoseg_bench.progress import track
 from nanoseg_bench.staging import hold_folder
+from nanoseg_bench.storage import require_folder
 from nanoseg_bench.weights.shipped import is_shipped
 from nanoseg_bench.wording import counted
 
@@ -58,6 +59,10 @@ class Outcome:
     found: tuple[PredictedImage, ...]
     earlier: int
     unreadable: tuple[ImageError, ...]
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.found)} found, {len(self.kept)} kept, {len(self.unreadable)} unreadable"
+        return f"Outcome({str(self.folder)!r}, {counts})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +214,7 @@ def plan_task(
     )
 
 
-@errors_name_arguments()
+@errors_name_arguments
 def predict_folder(
     predictor: Predictor,
     images: Path | str | Sequence[Path | str],
@@ -239,6 +244,9 @@ def predict_folder(
         UsageError: There is no image, or ``out`` must not be written.
         NanosegError: ``out`` cannot be written.
     """
+    if not isinstance(predictor, Predictor):
+        raise UsageError(f"predictor {predictor!r}: give what open_predictor returns")
+    require_folder(out, "out")
     folder = Path(out)
     formats = (formats,) if isinstance(formats, str) else formats
     if unknown := [name for name in formats if name not in FORMATS]:
@@ -246,7 +254,10 @@ def predict_folder(
     if overwrite not in OVERWRITE:
         raise UsageError(f"overwrite {overwrite!r}: is one of {', '.join(OVERWRITE)}")
     require_tiles(tiles)
-    given = [Path(path) for path in ([images] if isinstance(images, Path | str) else images)]
+    try:
+        given = [Path(path) for path in ([images] if isinstance(images, Path | str) else images)]
+    except TypeError as no_path:
+        raise UsageError("images: give files, or folders of them; pixels are for Predictor.find_particles") from no_path
     if not given:
         raise UsageError("images: no image is given; give files, or folders of them")
     sources = find_images(given, folder)

@@ -2,10 +2,11 @@
 
 import io
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -21,6 +22,7 @@ from nanoseg_bench.models.overrides import Overrides
 from nanoseg_bench.models.registry import resolve
 from nanoseg_bench.models.starting_weights import starting_weights
 from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.preparation.set_names import set_folder
 from nanoseg_bench.preparation.shortcomings import shortcoming_lines, split_shortcomings
 from nanoseg_bench.runs.cleaned_truth import cleaned_truth_lines
 from nanoseg_bench.runs.executors import OnThisMachine
@@ -58,7 +60,7 @@ class Benchmark:
         return read_leaderboard(self.prepared.name, self.leaderboards, table=name)
 
 
-@errors_name_arguments()
+@errors_name_arguments
 def run_models(
     prepared: PreparedSet | Path | str,
     models: Sequence[str] | str = "all",
@@ -67,7 +69,7 @@ def run_models(
     recipe: Overrides | None = None,
     seeds: Sequence[int] | int = (0,),
     weights: Path | str | None = None,
-    device: str = "auto",
+    device: str | int = "auto",
     final: bool = False,
     robust_images: int = 0,
     runs: Path | str | None = None,
@@ -82,14 +84,15 @@ def run_models(
     the same call goes on after an interruption.
 
     Args:
-        prepared: The set, or its folder.
+        prepared: The set, its folder, or its name where it lies in ``data``.
         models: Their ids, or ``all``; ``nanoseg-bench list`` has them.
         preset: ``smoke``, ``quick``, ``cpu``, ``fine``, ``paper`` or ``best``.
         recipe: Values of the recipe other than the preset's: ``{"epochs": 50, "options.neck": 0.8}``.
         seeds: One run of each model for each.
         weights: Initial weights: a ``.safetensors`` file; the name of weights that ship with the package; ``shipped``,
             each model from its own; None trains from scratch.
-        device: Of PyTorch; ``auto`` takes a GPU where there is one, and ``0,1`` trains each model on both.
+        device: Of PyTorch, or the number of a GPU; ``auto`` takes a GPU where there is one, and ``0,1`` trains each
+            model on both.
         final: Of a set with folds that are run: train on everything, for use.
         robust_images: Test images on which each model is judged under every corruption too.
         runs: Folder of the runs; by default ``runs/<name of the set>``.
@@ -106,11 +109,15 @@ def run_models(
             is none that it can be.
         NanosegError: Nothing can be run on this set, or nothing written.
     """
-    for option, given in (("prepared", prepared), ("runs", runs), ("leaderboards", leaderboards)):
-        require_folder(given, option)
+    require_folder(leaderboards, "leaderboards")
+    if runs is not None:
+        require_folder(runs, "runs")
     if overwrite not in ("never", "missing", "always"):
         raise UsageError(f"overwrite {overwrite!r}: is one of never, missing, always")
-    seeds = [seeds] if isinstance(seeds, int) else [*seeds]  # an array of NumPy has no truth
+    if recipe is not None and not (isinstance(recipe, Mapping) and all(isinstance(name, str) for name in recipe)):
+        raise UsageError(f"recipe {recipe!r}: give a dictionary, such as {{'epochs': 50, 'options.neck': 0.8}}")
+    models = _as_list(models, str, "models")
+    seeds = _as_list(seeds, Integral, "seeds")
     require_seeds(seeds, "seeds")
     if not models or not seeds:
         raise UsageError("models, seeds: give at least one of each")
@@ -120,16 +127,16 @@ def run_models(
         if number < least:
             raise UsageError(f"{option} {number}: give at least {least}")
     isolate_libraries()
-    opened = prepared if isinstance(prepared, PreparedSet) else PreparedSet(Path(prepared))
+    opened = prepared if isinstance(prepared, PreparedSet) else _open_set(prepared)
     if final and not opened.folds:
         raise UsageError(f"final: goes with a set with folds, and {opened.root} has none; its models are ready to use")
     if robust_images and opened.folds:
         raise UsageError(f"robust_images: is of one network, and {opened.root} has {len(opened.folds)} folds")
-    names = resolve([models] if isinstance(models, str) else models)
+    names = resolve(models)
     start = {} if weights is None else starting_weights(weights, names, "weights")
     specs = plan_runs(opened, names, preset, [int(seed) for seed in seeds], start, recipe, final=final)
     for line in [*shortcoming_lines(split_shortcomings(opened)), *_warnings(opened, specs, start)]:
-        _LOG.warning("%s", as_arguments(line))
+        _LOG.warning("%s", as_arguments(line, ("weights",)))
     places = BenchmarkFolders(
         opened.root, Path("runs") / opened.name if runs is None else Path(runs), Path(leaderboards)
     )
@@ -200,7 +207,7 @@ def carry_out(
     )
 
 
-@errors_name_arguments()
+@errors_name_arguments
 def read_leaderboard(
     set_name: str, leaderboards: Path | str = "leaderboards", *, table: str = "test", reference: str | None = None
 ) -> pd.DataFrame:
@@ -217,6 +224,8 @@ def read_leaderboard(
         RecordError: There are no records, or they do not belong in one table.
         UsageError: There is no such table, or no ranked row is of the reference.
     """
+    if not isinstance(set_name, str):
+        raise UsageError(f"set_name {set_name!r}: give the name of a prepared set, such as prepared.name")
     require_folder(leaderboards, "leaderboards")
     if table not in TABLES:
         raise UsageError(f"table {table!r}: is one of {', '.join(TABLES)}")
@@ -225,6 +234,19 @@ def read_leaderboard(
         raise UsageError(f"table {table!r}: the records of {set_name} give {', '.join(tables)}")
     # Through the text of the CSV file: cells as that file gives them, numbers as numbers.
     return pd.read_csv(io.StringIO(csv_text(tables[table])))
+
+
+def _as_list(given: object, one: type, option: str) -> list[Any]:
+    if isinstance(given, one):
+        return [given]
+    if not isinstance(given, Iterable):
+        raise UsageError(f"{option} {given!r}: give one, or a list of them")
+    return [*given]
+
+
+def _open_set(given: Path | str) -> PreparedSet:
+    require_folder(given, "prepared")
+    return PreparedSet(set_folder(given) or given)
 
 
 def _warnings(prepared: PreparedSet, specs: Sequence[RunSpec], weights: Mapping[str, Path]) -> list[str]:

@@ -7,6 +7,9 @@ table; those in nm are empty where the scale is unknown. Empty means not measure
 from dataclasses import dataclass
 from typing import Literal
 
+from nanoseg_bench.errors import MeasurementError
+from nanoseg_bench.wording import did_you_mean
+
 Kind = Literal["text", "whole", "number", "flag"]
 
 SHAPE_FROM_PX = 10.0
@@ -198,9 +201,11 @@ def column_of(quantity: str, unit: Literal["px", "nm"]) -> Column:
     """The column of a quantity in a unit of length; that of a ratio is the same in both.
 
     Raises:
-        KeyError: There is no such quantity.
+        MeasurementError: There is no such quantity.
     """
     for column in COLUMNS:
         if column.quantity == quantity and (not column.dimension or column.unit.startswith(unit)):
             return column
-    raise KeyError(quantity)
+    known = list(dict.fromkeys(column.quantity for column in COLUMNS))
+    hint = did_you_mean(quantity, known)
+    raise MeasurementError(f"no quantity {quantity!r}; {hint}there are {', '.join(known)}")

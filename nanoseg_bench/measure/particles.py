@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -151,9 +152,9 @@ def judge_particles(
     Raises:
         MeasurementError: The scale is no length, or it is unknown and the minimum or the maximum diameter is in nm.
     """
-    if nm_per_px is not None and (nm_per_px <= 0 or np.isinf(nm_per_px)):
+    if nm_per_px is not None and (not isinstance(nm_per_px, Real) or nm_per_px <= 0 or np.isinf(nm_per_px)):
         raise MeasurementError(
-            f"{image or 'micrograph'}: nm_per_px {nm_per_px:g}: give the width of a pixel in nm, above 0, or None "
+            f"{image or 'micrograph'}: nm_per_px {nm_per_px!r}: give the width of a pixel in nm, above 0, or None "
             "where it is not known"
         )
     instances, count = measured.instances, len(measured.instances)

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.instance import ALL_CLASSES
+from nanoseg_bench.errors import MeasurementError
 from nanoseg_bench.measure.columns import SHAPE_FROM_PX, SHAPE_SURE_FROM_PX, column_of
 from nanoseg_bench.measure.fits import Fit, fit_distributions
 from nanoseg_bench.measure.kinds import is_rod
@@ -24,7 +25,7 @@ from nanoseg_bench.measure.particles import (
 from nanoseg_bench.measure.resampling import FEW, MIN_IMAGES, MIN_PARTICLES, Estimate, estimate
 from nanoseg_bench.measure.statistics import STATISTICS
 from nanoseg_bench.wording import counted as in_words
-from nanoseg_bench.wording import shortened
+from nanoseg_bench.wording import did_you_mean, shortened
 
 Weighting = Literal["number", "area", "volume"]
 Unit = Literal["px", "nm"]
@@ -131,7 +132,13 @@ def summarise(
         resamples: Of the bootstrap.
         seed: Of its draws.
         fit: Whether distributions are fitted to it.
+
+    Raises:
+        MeasurementError: The table has no such column.
     """
+    if column not in table:
+        there = [str(name) for name in table.columns]
+        raise MeasurementError(f"no column {column!r}; {did_you_mean(column, there)}there are {', '.join(there)}")
     # Arrays, not tables: a page asks for dozens of summaries at once.
     known = table["exclusion"].isna().to_numpy() & table[column].notna().to_numpy()
     values = table[column].to_numpy(dtype=np.float64)[known]
@@ -189,7 +196,7 @@ def summary_table(
     table: pd.DataFrame,
     *,
     by: str = "class",
-    quantities: Sequence[str] | None = None,
+    quantities: Sequence[str] | str | None = None,
     unit: Unit | None = None,
     weighting: Weighting = "number",
     border_weighted: bool = True,
@@ -201,7 +208,7 @@ def summary_table(
     Args:
         table: Of particles, of one image or of several.
         by: The column that names the classes: ``class``, ``shape``, ``image``, or one of the caller's own.
-        quantities: Without unit (``diameter``); by default those of ``quantities_of`` of each class.
+        quantities: One or several, without unit (``diameter``); by default those of ``quantities_of`` of each class.
         unit: Of lengths; by default ``pooled_unit``.
         weighting: As for ``summarise``.
         border_weighted: As for ``summarise``.
@@ -212,7 +219,11 @@ def summary_table(
         One row per class and quantity: ``class``, ``quantity``, ``unit``, ``weighting``, ``count``, ``images``,
         ``intervals_over``, then each statistic with ``_lo`` and ``_hi``. The first class is ``ALL``; where there is
         just one class, or none is named, it is the only one.
+
+    Raises:
+        MeasurementError: There is no such quantity.
     """
+    quantities = [quantities] if isinstance(quantities, str) else quantities
     unit = unit or pooled_unit(table)
     names = sorted(table.loc[table["exclusion"].isna(), by].dropna().unique())
     groups = [(ALL, table), *((name, table[table[by] == name]) for name in names if len(names) > 1)]

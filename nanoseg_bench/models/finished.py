@@ -40,8 +40,8 @@ def require_finished(path: Path, *, trust_pickle: bool = True) -> None:
         raise ModelError(f"{path}: weights are a {_SAFETENSORS} file with its .json beside it")
     if path.suffix.lower() == ".pt" and not trust_pickle:
         raise ModelError(
-            f"{path}: a .pt is a pickle, and reading it runs whatever code stands in it; if you trust its source, give "
-            "--trust-pickle"
+            f"{path}: a .pt is a pickle, and reading it runs whatever code stands in it; if you trust its source, say "
+            "trust_pickle=True (--trust-pickle on the command line)"
         )
 
 
@@ -49,7 +49,7 @@ def _did_you_mean(folder: Path) -> str:
     """Runs in or one below ``folder`` that have weights."""
     found = [str(weights.parent) for weights in _runs_below(folder)]
     if not found:
-        return "; give a run's folder, a .safetensors file, or a .pt with --trust-pickle"
+        return "; give a run's folder, a .safetensors file, or a .pt that you trust"
     return f"; did you mean {shortened(found, _SHOWN, last='or')}?"
 
 

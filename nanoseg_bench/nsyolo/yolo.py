@@ -257,7 +257,7 @@ class NSYOLO(YOLO):
             close = difflib.get_close_matches(weights, NETWORK_NAMES, n=1)
             hint = f"did you mean {close[0]!r}? " if close else ""
             raise WeightsError(
-                f"{weights}: no such file, and no network; {hint}Networks are {', '.join(SCHEMES)}, with the scale in "
+                f"{weights}: no such file, and no network; {hint}networks are {', '.join(SCHEMES)}, with the scale in "
                 "their name: nsyolo-s, yolo11m-c3bads"
             )
         if path.suffix == SUFFIX:

@@ -15,7 +15,7 @@ from nanoseg_bench.wording import counted
 
 AUDIT_FORMAT = "nanoseg-split-audit/2"
 
-PREPARE_AGAIN = "prepare the set again, with the same options and --overwrite always"
+PREPARE_AGAIN = "prepare the set again, with the same options and `--overwrite always`"
 """The way out of a damaged set; no command to copy, since without the annotations `prepare` renders nanosynth."""
 
 NEAR_DUPLICATES = "near-duplicates"

@@ -12,6 +12,9 @@ OVERWRITE = ("never", "missing", "always")
 
 # How annotations are read; of a dataset, its card says it.
 _READING = ("image_folder", "label_attribute", "iscrowd", "drop_duplicates")
+_TEXTS = {"dataset": "emps", "name": "gold", "split": "8:1:1", "group_by": "folder"}
+"""Choices that are words, each with an example: Python lets anything through."""
+
 # In smaller tiles, seams cut nearly everything.
 _LEAST = {"images": 1, "size": 32, "tile": 64, "workers": 1, "seed": 0, "augment_to": 1, "augment_copies": 0}
 
@@ -37,9 +40,12 @@ def check_choices(given: Mapping[str, Any], *, own: bool, rendered: bool) -> Non
     ):
         if name in chosen and not fits:
             raise UsageError(f"{_spelt(name, chosen[name])}: goes with {partner}")
+    for name, example in _TEXTS.items():
+        if not isinstance(chosen.get(name, example), str):
+            raise UsageError(f"{_option(name)} {chosen[name]!r}: give a text, such as {example!r}")
     for name, least in _LEAST.items():
         if name in chosen and not isinstance(chosen[name], Integral):
-            raise UsageError(f"--{name.replace('_', '-')} {chosen[name]!r}: give a whole number")
+            raise UsageError(f"{_option(name)} {chosen[name]!r}: give a whole number")
         if name in chosen and chosen[name] < least:
             raise UsageError(f"{_spelt(name, chosen[name])}: give at least {least}")
     if "augment_to" in chosen and "augment_copies" in chosen:
@@ -63,5 +69,9 @@ def check_choices(given: Mapping[str, Any], *, own: bool, rendered: bool) -> Non
 
 
 def _spelt(name: str, value: Any) -> str:
-    option = f"--{name.replace('_', '-')}"
+    option = _option(name)
     return f"{option} {value}" if isinstance(value, int | str | Path) and value is not True else option
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -7,6 +7,7 @@ per fold.
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 
 from nanoseg_bench.errors import DatasetError, PreparationError, UsageError
@@ -32,6 +33,8 @@ def check_folds(folds: int, ratios: tuple[int, int, int]) -> None:
     Raises:
         UsageError: Too few folds, or no val in them.
     """
+    if not isinstance(folds, Integral):
+        raise UsageError(f"--folds {folds!r}: give a whole number")
     if folds < FEWEST_FOLDS:
         raise UsageError(f"--folds {folds}: give {FEWEST_FOLDS} or more; each fold needs a train, a val and a test")
     if not ratios[1]:

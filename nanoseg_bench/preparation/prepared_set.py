@@ -51,6 +51,7 @@ from nanoseg_bench.preparation.instance_stream import Region, read_instances, re
 from nanoseg_bench.preparation.letterbox import Letterbox
 from nanoseg_bench.preparation.shards import Extent, ShardedInstances, ShardIndex
 from nanoseg_bench.seals import unsealed
+from nanoseg_bench.storage import require_folder
 from nanoseg_bench.wording import first_fault
 
 ASIDE = ("ood", "hrtem")
@@ -117,11 +118,12 @@ class PreparedImage:
     letterbox: Letterbox
     nm_per_px: float | None
     image_path: Path
-    pixels_sha256: str
-    canvas_sha256: str
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    pixels_sha256: str = field(repr=False)
+    canvas_sha256: str = field(repr=False)
+    attributes: Mapping[str, str] = field(default_factory=dict, repr=False)
     begun_by: BegunBy | None = None
-    marks: tuple[Mark, ...] | None = None  # None where nobody looked: copies, and sets of earlier releases
+    # None where nobody looked: copies, and sets of earlier releases.
+    marks: tuple[Mark, ...] | None = field(default=None, repr=False)
     in_shard: Extent | None = None
 
     def read_pixels(self) -> NDArray[np.uint8]:
@@ -173,13 +175,14 @@ class PreparedSet:
     """
 
     def __init__(self, root: Path | str, fold: int | None = None) -> None:
+        require_folder(root, "root")
         self.root = root = Path(root)
         self.fold = fold
         summary = root / MARKER
         if not summary.is_file():
             raise DatasetError(
-                f"{root}: not a prepared set (no prepared.json); give the folder that `nanoseg-bench prepare` "
-                f"wrote, or write it there with --out {root}"
+                f"{root}: not a prepared set (no {MARKER}); give the folder that `nanoseg-bench prepare` wrote, which "
+                "is data/NAME where it was told no other"
             )
         self.summary = _read_summary(summary)
         self._as_written: set[str] = set()
@@ -188,8 +191,8 @@ class PreparedSet:
         """Numbers of the folds; empty in a set without."""
         if fold is not None:
             if fold not in self.folds:
-                has = f"it has folds 1 to {len(folds)}" if folds else "it has none; prepare it with --folds"
-                raise DatasetError(f"{root}: has no fold {fold}; {has}")
+                has = f"it has folds 1 to {len(folds)}" if folds else "it was prepared without folds"
+                raise DatasetError(f"{root}: has no fold {fold!r}; {has}")
             self.summary |= folds[fold - 1]
 
     def __repr__(self) -> str:
@@ -268,7 +271,12 @@ class PreparedSet:
         return tuple(in_fold)
 
     def images(self, split: str) -> list[PreparedImage]:
-        """The canvas images of a split, augmented copies included (they are only in ``train``)."""
+        """The canvas images of a split, augmented copies included (they are only in ``train``); none where it is empty.
+
+        Raises:
+            DatasetError: There is no such split, or as ``all_images``.
+        """
+        self._require_split(split)
         return [image for image in self.all_images if image.split == split]
 
     def judged_images(self, split: str) -> list[PreparedImage]:
@@ -359,9 +367,12 @@ class PreparedSet:
             split: One of ``SPLITS``.
 
         Raises:
-            DatasetError: It is not as it was written.
+            DatasetError: It is not as it was written, or the set has no such split.
         """
-        return self.file(f"{kind}/{self._stored(split)}.json")
+        path = self.file(f"{kind}/{self._stored(split)}.json")
+        if not path.is_file() and not self.has(split):
+            raise self._no_split(split)
+        return path
 
     @property
     def audit(self) -> dict[str, Any]:
@@ -386,7 +397,7 @@ class PreparedSet:
             failed = ", ".join(check["name"] for check in audit.get("checks", []) if not check.get("passed"))
             raise AuditError(
                 f"{path}: the split audit failed ({failed}), see {AUDIT_PAGE}; mend the split, then prepare the "
-                "set again with --overwrite always. Pairs that show different sources are listed with "
+                "set again with `--overwrite always`. Pairs that show different sources are listed with "
                 f"`nanoseg-bench audit {self.root} --reviewed CSV`"
             )
 
@@ -472,8 +483,17 @@ class PreparedSet:
             marks=marks_from_json(json.loads(row["marks"])) if row.get("marks") else None,
         )
 
+    def _require_split(self, split: str) -> None:
+        if split not in SPLITS:
+            raise self._no_split(split)
+
+    def _no_split(self, split: str) -> DatasetError:
+        there = [name for name in SPLITS if self.has(name)]
+        return DatasetError(f"{self.root}: has no split {split!r}; it has {', '.join(there)}")
+
     def _stored(self, split: str) -> str:
         """The split under which the images of a split lie on disk."""
+        self._require_split(split)
         return split if not self.folds or split in ASIDE else "train"
 
     def _stored_with(self, split: str) -> list[PreparedImage]:

@@ -19,14 +19,14 @@ from nanoseg_bench.preparation.pipeline import prepare
 from nanoseg_bench.preparation.prepared_set import MARKER, PREVIEW, PreparedSet
 from nanoseg_bench.preparation.preview import write_preview
 from nanoseg_bench.preparation.scales import read_scale_table
-from nanoseg_bench.preparation.set_names import NANOSYNTH, dataset_name, set_name
+from nanoseg_bench.preparation.set_names import DATA, NANOSYNTH, dataset_name, set_name
 from nanoseg_bench.preparation.shard_writing import parse_size
 from nanoseg_bench.preparation.split import parse_ratios, read_split_file
 from nanoseg_bench.staging import beside, hold_folder
 from nanoseg_bench.storage import require_folder
 
 
-@errors_name_arguments()
+@errors_name_arguments
 def prepare_micrographs(
     annotations: Path | str | None = None,
     *,
@@ -109,13 +109,16 @@ def prepare_micrographs(
         PreparationError: The split cannot be made, or the folder holds a set of other inputs.
         FolderError: The folder cannot be written.
     """
-    for option, given in (("annotations", annotations), ("source", source), ("out", out)):
-        require_folder(given, option)
+    folders = {"annotations": annotations, "source": source, "out": out, "image_folder": image_folder}
+    for option, given in folders.items():
+        if given is not None:
+            require_folder(given, option)
     own, data = _path(annotations), _path(source)
     if own is not None and (dataset is not None or data is not None or easy):
         raise UsageError(f"{own}: give your own annotations, or a dataset with its source, and not both")
     rendered = own is None and dataset in (None, NANOSYNTH)
     choices = {
+        "dataset": dataset,
         "source": source,
         "name": name,
         "out": _path(out),
@@ -123,6 +126,8 @@ def prepare_micrographs(
         "classes": classes,
         "images": images,
         "easy": easy,
+        "split": split,
+        "group_by": group_by,
         "keep_split": keep_split,
         "seed": seed,
         "size": size,
@@ -136,7 +141,7 @@ def prepare_micrographs(
     check_choices(choices, own=own is not None, rendered=rendered)
     origin = dataset_name(own, dataset, name)
     called = set_name(origin, name, easy=easy, images=images, folds=folds, tile=tile)
-    folder = Path("data") / called if out is None else Path(out)
+    folder = DATA / called if out is None else Path(out)
     require_apart(folder, {"annotations": own, "source": data, "image_folder": _path(image_folder)}, "out ")
     if overwrite == "never" and (folder / MARKER).is_file():
         return PreparedSet(folder)

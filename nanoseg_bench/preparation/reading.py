@@ -55,6 +55,8 @@ class Reader:
             seen = surveyed = self._group(self._look(self._tasks(entries, classes, "main")))
         else:
             surveyed = self._group(self._look([InspectionTask(entry, classes) for entry in entries]))
+            if self._report.faults and not (self._config.skip_faulty and surveyed):
+                return surveyed  # to be refused for its faults, and not for having too few images without them
             records = [inspection for _, inspection in surveyed.values()]
             subset = choose_subset(records, wanted, self._config.seed, self._config.assignment)
             tasks = self._tasks([surveyed[record.name][0] for record in subset], classes, "main")

@@ -1,4 +1,4 @@
-"""How data sets and prepared sets are called."""
+"""How data sets and prepared sets are called, and where a set lies that is called by its name."""
 
 import re
 from pathlib import Path
@@ -6,6 +6,10 @@ from pathlib import Path
 NANOSYNTH = "nanosynth"
 """The data set that is rendered here; it is taken where no other is named."""
 
+DATA = Path("data")
+"""Folder of the sets of which nobody said where they are to lie."""
+
+_MARKER = "prepared.json"  # repeated here, so that nothing is imported for it
 _NANOSYNTH_IMAGES = 721  # repeated here, so that a name takes no module that renders
 
 
@@ -52,6 +56,16 @@ def set_name(
 def with_ending(name: str, end: str) -> str:
     """A name that ends so, which is not said twice."""
     return name if name.endswith(end) else name + end
+
+
+def is_set(folder: Path) -> bool:
+    """Whether ``prepare`` wrote this folder."""
+    return (folder / _MARKER).is_file()
+
+
+def set_folder(given: Path | str) -> Path | None:
+    """The folder of a prepared set, by its path or by its name among the others; None where none is called so."""
+    return next((folder for folder in (Path(given), DATA / given) if is_set(folder)), None)
 
 
 def slug(text: str) -> str:

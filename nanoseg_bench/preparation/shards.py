@@ -46,7 +46,7 @@ _KINDS = tuple(SUFFIXES)
 SAMPLE_COLUMNS = ("name", "shard", *(f"{kind}_{what}" for kind in SUFFIXES for what in ("start", "bytes", "crc32")))
 
 _NOWHERE = -1
-_AGAIN = "copy it again from where it came from, or prepare the set again with --overwrite always"
+_AGAIN = "copy it again from where it came from, or prepare the set again with `--overwrite always`"
 
 
 class Extent(NamedTuple):

@@ -224,9 +224,9 @@ def test_what_is_no_micrograph_is_refused_in_words(tmp_path, micrograph, pixels,
 
 
 def test_what_does_not_go_together(run_dir, tmp_path):
-    with pytest.raises(UsageError, match="--engine onnx runs on the CPU"):
+    with pytest.raises(UsageError, match="engine onnx: runs on the CPU; use device cpu, or engine torch for cuda:0"):
         open_predictor(run_dir, engine="onnx", device="cuda:0")
-    with pytest.raises(UsageError, match="--device cuda:99: this machine shows"):
+    with pytest.raises(UsageError, match=r"^device cuda:99: this machine shows"):
         open_predictor(run_dir, device="cuda:99")
     for wrong in ({"engine": "torch"}, {"device": "cuda:0"}):
         with pytest.raises(UsageError, match="runs in ONNX Runtime on the CPU"):

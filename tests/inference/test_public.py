@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import subprocess
 import sys
 
@@ -15,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from nanoseg_bench import inference
 from nanoseg_bench.annotations.masks.reading import read_instance_map
 from nanoseg_bench.cli import main
-from nanoseg_bench.errors import ModelError, UsageError
+from nanoseg_bench.errors import ModelError, NanosegError, UsageError
 from nanoseg_bench.files import sha256_file, write_json
 from nanoseg_bench.inference import open_predictor, predict_folder, read_folder, read_image
 from nanoseg_bench.models.checkpoint import describe, save_weights
@@ -110,7 +111,7 @@ def test_the_operating_point_is_the_users_the_runs_or_a_default(run, pixels):
         chosen.operating_point.chosen and "did best with it on its validation images" in chosen.operating_point.source
     )
     assert len(chosen.find_particles(pixels, keep_marks=True).particles) == 2
-    with pytest.raises(UsageError, match=r"confidence 1\.2: lies between 0 and 1"):
+    with pytest.raises(UsageError, match=r"confidence 1\.2: give a number between 0 and 1"):
         open_predictor(run, confidence=1.2)
 
 
@@ -238,6 +239,59 @@ def test_pixels_that_are_none_are_refused_at_any_confidence(run, pixels):
 
 def test_a_predictor_says_what_it_is(run):
     assert repr(open_predictor(run)) == f"Predictor(Otsu + watershed, from {run}, particle)"
+
+
+def test_what_was_found_says_so_in_a_line(run, pixels, tmp_path):
+    image, out = tmp_path / "a.png", tmp_path / "out"
+    Image.fromarray(pixels).save(image)
+    predictor = open_predictor(run)
+    outcome = predict_folder(predictor, [image, tmp_path / "gone.png"], out, formats="coco")
+    (found,) = outcome.found
+    marked = f"{len(DISCS)} particles, {found.on_marks} on marks"
+    assert repr(predictor.find_particles(pixels)) == f"Particles({WIDTH} x {HEIGHT} px, {marked})"
+    assert repr(found) == f"PredictedImage('a', {WIDTH} x {HEIGHT} px, {marked})"
+    assert repr(outcome) == f"Outcome({str(out)!r}, 1 found, 0 kept, 1 unreadable)"
+    assert repr(read_folder(out)).startswith("Contents(1 image, Settings(model='otsu ")
+    assert repr(found.particles[0].region) == f"Rle(height={HEIGHT}, width={WIDTH})"
+
+
+def test_what_was_given_for_something_else_is_named(run, pixels, tmp_path):
+    for confidence in ("0.3", [0.3], float("nan"), -0.1):
+        with pytest.raises(UsageError, match=r"^confidence .*: give a number between 0 and 1$"):
+            open_predictor(run, confidence=confidence)
+        with pytest.raises(UsageError, match=r"^confidence .*: give a number between 0 and 1$"):
+            open_predictor(run).predict(pixels, confidence)
+    for device in ("gpu", None, [0, 1]):
+        with pytest.raises(UsageError, match=r"^device .*: not a device; use auto, cpu, cuda or cuda:N$"):
+            open_predictor(run, device=device)
+    predictor, out = open_predictor(run), tmp_path / "out"
+    for images in (pixels, [pixels], None, 3):
+        with pytest.raises(UsageError, match=r"^images: give files.*; pixels are for Predictor\.find_particles$"):
+            predict_folder(predictor, images, out)
+    with pytest.raises(UsageError, match=r"^predictor .*: give what open_predictor returns$"):
+        predict_folder(run, tmp_path, out)
+    with pytest.raises(UsageError, match=r"^out s3://bucket/out: takes a folder of this machine"):
+        predict_folder(predictor, tmp_path, "s3://bucket/out")
+    with pytest.raises(UsageError, match="holds no predictions"):
+        read_folder(run / "fit.json")
+
+
+def test_what_python_raises_names_no_options(run, tmp_path):
+    """Commands in backticks are whole; everything else is said in words that fit both."""
+    (tmp_path / "best.pt").touch()
+    for wrong in (
+        {"engine": "onnx"},
+        {"engine": "onnx", "device": "cuda:0"},
+        {"device": "gpu"},
+        {"views": 8},
+        {"model": tmp_path},
+        {"model": tmp_path / "gone"},
+    ):
+        with pytest.raises(NanosegError) as caught:
+            open_predictor(**{"model": run, **wrong})
+        assert " --" not in re.sub("`[^`]*`", "", f" {caught.value}")
+    with pytest.raises(ModelError, match=r"trust_pickle=True \(--trust-pickle on the command line\)"):
+        open_predictor(tmp_path / "best.pt")
 
 
 def test_one_format_needs_no_list_and_what_is_missing_is_told(run, pixels, tmp_path, caplog):

@@ -1,5 +1,6 @@
 import pytest
 
+from nanoseg_bench.errors import MeasurementError
 from nanoseg_bench.measure.columns import COLUMNS, column_of
 from nanoseg_bench.measure.morphology import Morphology
 
@@ -23,5 +24,5 @@ def test_a_column_by_its_quantity():
     assert column_of("area", "px") is COLUMN["area_px2"]
     assert column_of("circularity", "nm") is COLUMN["circularity"]
     assert COLUMN["area_nm2"].title == "Area (nm²)"
-    with pytest.raises(KeyError):
-        column_of("mass", "nm")
+    with pytest.raises(MeasurementError, match=r"^no quantity 'diametre'; did you mean 'diameter'"):
+        column_of("diametre", "nm")

@@ -138,7 +138,7 @@ def test_a_minimum_in_nm_needs_a_scale():
         measure(box(20, 20, 20, 20), image="a.tif", rules=Rules(min_diameter=Length(5, "nm")))
 
 
-@pytest.mark.parametrize("scale", [0.0, -0.5, math.inf])
+@pytest.mark.parametrize("scale", [0.0, -0.5, math.inf, "0.5"])
 def test_a_scale_that_is_no_length_is_refused(scale):
     with pytest.raises(MeasurementError, match=r"a\.png: nm_per_px .*above 0, or None"):
         measure_particles([], 10, 10, image="a.png", nm_per_px=scale)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nanoseg_bench.errors import MeasurementError
 from nanoseg_bench.measure.columns import COLUMNS
 from nanoseg_bench.measure.confidence_curve import against_confidence
 from nanoseg_bench.measure.particles import AT_BORDER, BELOW_CONFIDENCE, ON_MARK, TOO_SMALL, Rules, measure_particles
@@ -126,6 +127,16 @@ def test_a_table_per_class():
     assert ("rod", "length") in found.index
     assert ("sphere", "length") not in found.index
     assert found.loc[(ALL, "diameter"), ["count", "unit", "intervals_over"]].tolist() == [90, "nm", "particles"]
+
+
+def test_a_quantity_needs_no_list_and_one_that_is_none_is_named():
+    table = table_of(DIAMETERS)
+    one, listed = (summary_table(table, quantities=each, resamples=0) for each in ("diameter", ["diameter"]))
+    pd.testing.assert_frame_equal(one, listed)
+    with pytest.raises(MeasurementError, match="no quantity 'diameter_nm'"):
+        summary_table(table, quantities=["diameter_nm"])
+    with pytest.raises(MeasurementError, match="no column 'diameter'; did you mean 'diameter_"):
+        summarise(table, "diameter")
 
 
 def test_one_class_needs_no_line_of_its_own():

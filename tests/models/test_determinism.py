@@ -32,7 +32,7 @@ for name in sys.argv[3:]:
     short = {"canvas": 64, "images_seen": 16, "images_per_epoch": 8}
     model = build(load_recipe(name, "smoke").model_copy(update=short), prepared.classes, prepared.max_instances)
     model.fit(prepared, FitContext(out / name, 0, "cpu"))
-    found = [(each.label, repr(each.score), repr(each.region)) for image in model.predict(canvases) for each in image]
+    found = [(each.label, repr(each.score), each.region.counts) for image in model.predict(canvases) for each in image]
     (out / name / "found.txt").write_text("".join(f"{each}\\n" for each in found), encoding="utf-8")
 """
 

@@ -1,5 +1,6 @@
 """Names of devices; machines with GPUs are pretended, for the tests have none."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -22,6 +23,9 @@ def gpus(monkeypatch):
         ("auto", ("cuda:0",)),
         ("cpu", ("cpu",)),
         ("cuda:2", ("cuda:2",)),
+        ("1", ("cuda:1",)),
+        (0, ("cuda:0",)),
+        (np.int64(2), ("cuda:2",)),
         ("0,1", ("cuda:0", "cuda:1")),
         ("cuda:2, cuda:0", ("cuda:2", "cuda:0")),
         ("cpu,cpu", ("cpu", "cpu")),
@@ -37,16 +41,21 @@ def test_one_device_or_several(name, devices, gpus):
 @pytest.mark.parametrize(
     ("name", "number", "message"),
     [
-        ("0,1", 0, "--device 0,1: this machine shows 0 CUDA devices; use cpu"),
-        ("cuda:3", 0, "--device cuda:3: this machine shows 0 CUDA devices; use cpu"),
-        ("cuda:3", 1, "--device cuda:3: this machine shows 1 CUDA device; use cuda:0"),
-        ("cuda:3", 2, "--device cuda:3: this machine shows 2 CUDA devices, 0 to 1; use cuda:0"),
-        ("0,1", 1, "--device 0,1: this machine shows 1 CUDA device; use cuda:0"),
-        ("0,4", 4, "--device 0,4: this machine shows 4 CUDA devices, 0 to 3; use cuda:0"),
-        ("0,0", 2, "--device 0,0: names a GPU twice; each takes one share of every batch"),
-        ("cpu,0", 2, "--device cpu,0: CPU and GPU do not train together; name GPUs alone, such as 0,1"),
-        ("0,", 2, "--device 0,: 'nothing' is not one of several devices; write such as 0,1"),
-        ("0,auto", 2, "--device 0,auto: 'auto' is not one of several devices; write such as 0,1"),
+        ("0,1", 0, "device 0,1: this machine shows 0 CUDA devices; use cpu"),
+        ("cuda:3", 0, "device cuda:3: this machine shows 0 CUDA devices; use cpu"),
+        ("cuda:3", 1, "device cuda:3: this machine shows 1 CUDA device; use cuda:0"),
+        ("cuda:3", 2, "device cuda:3: this machine shows 2 CUDA devices, 0 to 1; use cuda:0"),
+        ("0,1", 1, "device 0,1: this machine shows 1 CUDA device; use cuda:0"),
+        ("0,4", 4, "device 0,4: this machine shows 4 CUDA devices, 0 to 3; use cuda:0"),
+        ("0,0", 2, "device 0,0: names a GPU twice; each takes one share of every batch"),
+        ("cpu,0", 2, "device cpu,0: CPU and GPU do not train together; name GPUs alone, such as 0,1"),
+        ("0,", 2, "device 0,: 'nothing' is not one of several devices; write such as 0,1"),
+        (3, 1, "device 3: this machine shows 1 CUDA device; use cuda:0"),
+        (-1, 2, "device -1: not a device; use auto, cpu, cuda or cuda:N"),
+        ("gpu", 2, "device gpu: not a device; use auto, cpu, cuda or cuda:N"),
+        (None, 2, "device None: not a device; use auto, cpu, cuda or cuda:N"),
+        ([0, 1], 2, "device [0, 1]: not a device; use auto, cpu, cuda or cuda:N"),
+        ("0,auto", 2, "device 0,auto: 'auto' is not one of several devices; write such as 0,1"),
     ],
 )
 def test_what_does_not_go_together_is_refused(name, number, message, gpus):

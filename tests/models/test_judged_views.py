@@ -176,7 +176,7 @@ def test_a_predictor_takes_other_views_than_its_model_was_judged_with(rendered_s
     assert main([*command, "--runs", str(tmp_path / "runs"), "--leaderboards", str(tmp_path / "boards")]) == 0
     (otsu,) = (tmp_path / "runs").glob("otsu-*")
     assert open_predictor(otsu, views=1).views == 1
-    with pytest.raises(UsageError, match=r"--views 8: Otsu.* no confidences"):
+    with pytest.raises(UsageError, match=r"^views 8: Otsu.* no confidences"):
         open_predictor(otsu, views=8)
     once, four = open_predictor("nsyolo"), open_predictor("nsyolo", views=4)
     assert (once.views, four.views) == (1, 4)

@@ -215,7 +215,9 @@ def test_a_folder_without_weights_is_answered_with_runs_that_have_some(trained, 
             open_trained(path)
     empty = run.with_name("empty")
     empty.mkdir()
-    with pytest.raises(ModelError, match=r"holds no weights\.safetensors; give a run's folder, .* --trust-pickle"):
+    with pytest.raises(
+        ModelError, match=r"holds no weights\.safetensors; give a run's folder, .* a \.pt that you trust"
+    ):
         open_trained(empty)
     (run / "weights.safetensors").rename(run / "state.pt")
     with pytest.raises(ModelError, match="the training is not finished; the same `nanoseg-bench run` goes on"):

@@ -134,6 +134,9 @@ def test_a_fold_answers_like_a_set(folded):
     assert len(hashes) == 5
     with pytest.raises(DatasetError, match="has no fold 5; it has folds 1 to 4"):
         folded.of_fold(5)
+    for part in (folded, folded.of_fold(1)):
+        with pytest.raises(DatasetError, match="has no split 'tset'; it has train"):
+            part.truth("tset")
 
 
 def test_micrographs_and_copies_are_the_same_bytes_as_without_folds(folded, collection, tmp_path):
@@ -142,7 +145,7 @@ def test_micrographs_and_copies_are_the_same_bytes_as_without_folds(folded, coll
     plain = prepare(entries, name="s", dataset="s", classes=None, out=tmp_path / "p", config=config, workers=1)
     assert list(plain.folds) == []
     assert not (plain.root / "folds.csv").exists()
-    with pytest.raises(DatasetError, match="it has none; prepare it with --folds"):
+    with pytest.raises(DatasetError, match="has no fold 1; it was prepared without folds"):
         plain.of_fold(1)
     both = {image.name: image.image_path.read_bytes() for image in folded.all_images}
     for image in plain.all_images:

@@ -354,6 +354,15 @@ def test_a_subset_of_a_given_split(micrograph, tmp_path):
     assert split.items() <= assignment.items()
 
 
+@pytest.mark.parametrize("skip_faulty", [False, True])
+def test_a_subset_is_refused_for_faults_and_not_for_the_images_that_they_take(micrograph, tmp_path, skip_faulty):
+    micrographs = [micrograph(f"m{i}", seed=i) for i in range(3)]
+    with pytest.raises(PreparationError, match=r"3 files cannot be used:(?s:.*)'a', which is not in the class list"):
+        make(micrographs, tmp_path / "set", images=2, classes=("misspelt",), skip_faulty=skip_faulty)
+    with pytest.raises(PreparationError, match="--images 4: the data set has only 3 images"):
+        make(micrographs, tmp_path / "set", images=4)
+
+
 def test_an_ood_image_that_is_in_train_fails_the_audit(micrograph, tmp_path):
     micrographs = [micrograph(f"m{i}", seed=i) for i in range(3)]
     prepared = make(micrographs, tmp_path / "set", [micrograph("twin", seed=0, labels=("triangle",))], augment_copies=0)

@@ -4,7 +4,7 @@ import json
 import pytest
 from annotation_files import write_coco
 
-from nanoseg_bench.errors import AuditError, DatasetError
+from nanoseg_bench.errors import AuditError, DatasetError, UsageError
 from nanoseg_bench.files import write_json
 from nanoseg_bench.preparation.letterbox import Letterbox
 from nanoseg_bench.preparation.prepared_set import FORMAT, MANIFEST_COLUMNS, PreparedSet
@@ -67,9 +67,39 @@ def test_what_the_files_say(folder):
     prepared.require_audit()
 
 
+@pytest.mark.parametrize("split", ["tset", "Test", "", None])
+def test_a_misspelt_split_is_answered_with_those_that_there_are(folder, split):
+    prepared = PreparedSet(folder)
+    for ask in (
+        prepared.images,
+        prepared.truth,
+        prepared.canvas_instances,
+        prepared.truth_ids,
+        lambda split: list(prepared.truth_regions(split)),
+    ):
+        with pytest.raises(DatasetError, match=rf"set: has no split {split!r}; it has train, test$"):
+            ask(split)
+
+
+def test_a_split_without_images_is_empty_and_has_no_truth(folder):
+    prepared = PreparedSet(folder)
+    assert prepared.images("ood") == []
+    with pytest.raises(DatasetError, match="has no split 'ood'; it has train, test"):
+        prepared.truth("ood")
+
+
+def test_a_prepared_image_says_what_it_is_in_a_line(folder):
+    for image in PreparedSet(folder).all_images:
+        assert "sha256" not in repr(image) and repr(image.name) in repr(image)
+
+
 def test_other_folders_and_formats_are_refused(folder, tmp_path):
     with pytest.raises(DatasetError, match="not a prepared set"):
         PreparedSet(tmp_path)
+    with pytest.raises(UsageError, match=r"^root None: give a path$"):
+        PreparedSet(None)
+    with pytest.raises(UsageError, match=r"^root s3://bucket/set: takes a folder of this machine"):
+        PreparedSet("s3://bucket/set")
     write_json(folder / "prepared.json", {"format": "nanoseg-prepared/0"})
     with pytest.raises(DatasetError, match="nanoseg-prepared/0"):
         PreparedSet(folder)
@@ -97,6 +127,8 @@ def test_no_message_tells_to_prepare_without_the_annotations(folder):
     (folder / "split_audit.json").write_text("[")
     (folder / "manifest.csv").unlink()
     for look in (PreparedSet(folder).require_audit, lambda: PreparedSet(folder).all_images):
-        with pytest.raises((AuditError, DatasetError), match="with the same options and --overwrite always") as caught:
+        with pytest.raises(
+            (AuditError, DatasetError), match="with the same options and `--overwrite always`"
+        ) as caught:
             look()
         assert "nanoseg-bench prepare" not in str(caught.value)
