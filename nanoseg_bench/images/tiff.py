@@ -58,9 +58,20 @@ class _Choice:
     @property
     def notes(self) -> ImageNotes:
         notes = ImageNotes(
-            self.index, self.pages, stored_bits_of(self.page), orientation=self.orientation, alike=self.alike
+            self.index,
+            self.pages,
+            stored_bits_of(self.page),
+            orientation=self.orientation,
+            alike=self.alike,
+            acquisition=self.acquisition,
         )
         return notes.with_scale(self.scale)
+
+    @property
+    def acquisition(self) -> Acquisition:
+        found = tiff_acquisition(self.page)
+        first = self.page.parent.pages.first
+        return found.or_else(tiff_acquisition(first)) if isinstance(first, tifffile.TiffPage) else found
 
 
 def read_tiff(path: Path) -> tuple[NDArray[np.uint8], ImageNotes]:
@@ -105,14 +116,6 @@ def read_tiff_scale(path: Path) -> Scale | None:
     """The scale of the page that ``read_tiff`` reads, and who wrote it, from the tags."""
     with _chosen(path) as choice:
         return choice.scale
-
-
-def read_tiff_acquisition(path: Path) -> Acquisition:
-    """How the page that ``read_tiff`` reads was taken, from its tags and those of the first page."""
-    with _chosen(path) as choice:
-        found = tiff_acquisition(choice.page)
-        first = choice.page.parent.pages.first
-        return found.or_else(tiff_acquisition(first)) if isinstance(first, tifffile.TiffPage) else found
 
 
 @contextmanager
