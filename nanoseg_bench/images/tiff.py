@@ -18,16 +18,9 @@ from nanoseg_bench.images.acquisition import Acquisition, tiff_acquisition
 from nanoseg_bench.images.errors import check_size
 from nanoseg_bench.images.notes import ImageNotes
 from nanoseg_bench.images.pixels import deep_to_8_bits, drop_equal_channels, shown_size
-from nanoseg_bench.images.raster_formats import EIGHT_BIT_MODES, open_image, to_8_bits, valid_orientation
+from nanoseg_bench.images.raster_formats import EIGHT_BIT_MODES, ORIENTATION, open_image, to_8_bits, valid_orientation
 from nanoseg_bench.images.scale import Scale, tiff_scale
-from nanoseg_bench.images.tiff_samples import (
-    FLOAT,
-    ORIENTATION,
-    SIGNED,
-    stored_bits_of,
-    tifffile_decodes,
-    upright_samples,
-)
+from nanoseg_bench.images.tiff_samples import FLOAT, SIGNED, stored_bits_of, tifffile_decodes, upright_samples
 
 _LOG = logging.getLogger(__name__)
 # What matters of its warnings about odd tags comes as an ImageError.
