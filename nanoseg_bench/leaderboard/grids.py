@@ -12,7 +12,7 @@ from nanoseg_bench.leaderboard.entries import LeaderboardRow, number, run_of
 from nanoseg_bench.leaderboard.ranks import PRIMARY
 from nanoseg_bench.metrics.table import metric
 from nanoseg_bench.runs.record import Record
-from nanoseg_bench.wording import thousands_apart
+from nanoseg_bench.wording import minus, thousands_apart
 
 GOOD, BAD = "#0b5394", "#9a3412"
 """Ends of the two scales, which begin in white: for what should be large, and for what should be small."""
@@ -269,7 +269,7 @@ def _share(value: float) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.0f}".replace("-", "−")
+    return minus(f"{100 * value:.0f}")
 
 
 def _luminance(colour: str) -> float:
