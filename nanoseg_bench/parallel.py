@@ -37,6 +37,16 @@ def default_workers() -> int:
     return min(available_cores(logical=True), _DEFAULT_MAX_WORKERS)
 
 
+def end_with_parent() -> None:
+    """End this process when the one that started it is gone, however it went; nothing where none did.
+
+    It would write on into a folder that the next call is making, or hold a GPU.
+    """
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_exit_after, args=(parent.join,), daemon=True).start()
+
+
 class Workers:
     """Processes that several passes over the data share: each costs a second or two to start.
 
@@ -151,16 +161,9 @@ def _few_ahead(
 
 
 def _start_worker(initializer: Callable[[], None] | None) -> None:
-    _die_with_parent()
+    end_with_parent()
     if initializer is not None:
         initializer()
-
-
-def _die_with_parent() -> None:
-    """End this worker when the parent is killed: it would write on into a folder that the next call is making."""
-    parent = parent_process()
-    if parent is not None:
-        threading.Thread(target=_exit_after, args=(parent.join,), daemon=True).start()
 
 
 def _exit_after(wait: Callable[[], None]) -> None:

@@ -49,6 +49,7 @@ _TALKATIVE = ("aiobotocore", "botocore")
 
 _DIGITS = 8  # of a hash in a folder's name
 _AT_ONCE = 500  # files that one call of fsspec carries
+_TURNS = 12  # of one who finds the claims of others beside its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,9 +328,6 @@ class StoredFolder:
         raise StorageError(
             f"{url}: cannot be reached, read or written ({cause or type(error).__name__}); {way}"
         ) from error
-
-
-_TURNS = 12
 
 
 def upload_folder(folder: Path, target: StoredFolder, marker: str, *, replace: bool = False) -> None:

@@ -19,6 +19,22 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
+def thousands_apart(number: float) -> str:
+    """``12 345``, with narrow spaces at which no line breaks: a whole number for pages and charts."""
+    return f"{number:,.0f}".replace(",", "\u202f")
+
+
+def minus(number: str) -> str:
+    """A formatted number with a minus sign, which is no hyphen."""
+    return number.replace("-", "\N{MINUS SIGN}")
+
+
+def without_middle(name: str, letters: int) -> str:
+    """``speci…e-17``: a name without its middle where it is longer than ``letters``."""
+    half = letters // 2
+    return name if len(name) <= letters else f"{name[:half]}…{name[1 - half :]}"
+
+
 def shortened(names: Sequence[str], most: int = 5, *, between: str = ", ", last: str = "and") -> str:
     """``a, b, c and 4 more``: the first of a list, and how many follow.
 

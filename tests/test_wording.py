@@ -1,7 +1,16 @@
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from nanoseg_bench.wording import counted, did_you_mean, first_fault, nearest, shortened
+from nanoseg_bench.wording import (
+    counted,
+    did_you_mean,
+    first_fault,
+    minus,
+    nearest,
+    shortened,
+    thousands_apart,
+    without_middle,
+)
 
 
 @pytest.mark.parametrize(
@@ -16,6 +25,16 @@ from nanoseg_bench.wording import counted, did_you_mean, first_fault, nearest, s
 )
 def test_the_noun_follows_the_number(number, words, expected):
     assert counted(number, *words) == expected
+
+
+def test_numbers_are_set_as_in_print():
+    assert minus("-4.7") == "\N{MINUS SIGN}4.7"
+    assert thousands_apart(-1234567) == "-1\u202f234\u202f567" and thousands_apart(999) == "999"
+
+
+def test_what_loses_its_middle_keeps_both_ends():
+    assert without_middle("specimen-0001", 20) == "specimen-0001"
+    assert without_middle("specimen-0001-tile-17", 10) == "speci…e-17"
 
 
 @pytest.mark.parametrize(

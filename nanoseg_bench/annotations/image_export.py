@@ -18,6 +18,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from nanoseg_bench.images import open_image, read_with_notes
 from nanoseg_bench.images.png_header import PNG_SIGNATURE, png_chunks
+from nanoseg_bench.images.raster_formats import ORIENTATION
 
 # Lossless at any level; a higher one costs more time than it saves space on noisy micrographs.
 _PNG_LEVEL = 3
@@ -28,7 +29,6 @@ _PNG_PLAIN_CHUNKS = frozenset(
 )
 _PNG_PLAIN_COLOURS = (0, 2)  # grey, RGB
 _PLAIN_MODES = ("L", "RGB")
-_ORIENTATION = 0x0112
 _PHOTOMETRIC = 262
 _BITS_PER_SAMPLE, _SAMPLE_FORMAT, _UNSIGNED = 258, 339, 1
 _BMP_15_AND_16_BITS = ("BGR;15", "BGR;16")  # widened to 8 bits per sample, by one reader so and by another so
@@ -114,11 +114,11 @@ def _is_plain_image(image: Image.Image) -> bool:
         # Pillow's mode does not tell: 16-bit colour opens as RGB, and 4-bit grey or signed 8 bits as L.
         eight_bits = all(bits == 8 for bits in tags.get(_BITS_PER_SAMPLE, (1,)))
         unsigned = all(kind == _UNSIGNED for kind in tags.get(_SAMPLE_FORMAT, (_UNSIGNED,)))
-        upright = tags.get(_ORIENTATION, 1) == 1
+        upright = tags.get(ORIENTATION, 1) == 1
         return eight_bits and unsigned and upright and tags.get(_PHOTOMETRIC) in (_BLACK_IS_ZERO, _RGB)
     if image.format == "BMP" and any(rawmode in str(getattr(image, "tile", "")) for rawmode in _BMP_15_AND_16_BITS):
         return False
-    return image.format in ("JPEG", "BMP") and image.getexif().get(_ORIENTATION, 1) == 1
+    return image.format in ("JPEG", "BMP") and image.getexif().get(ORIENTATION, 1) == 1
 
 
 def _link_or_copy(source: Path, target: Path, link: bool) -> None:

@@ -6,7 +6,7 @@ WAY_OUT = "draw what outlines a particle as a polygon"
 
 
 def note_without_area(counts: Mapping[str, int]) -> tuple[str, ...]:
-    """One sentence on the shapes without area of an image; nothing where there is none.
+    """One sentence on the shapes without area of an image, or of several; nothing where there is none.
 
     Args:
         counts: ``Micrograph.without_area``.

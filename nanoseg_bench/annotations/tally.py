@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nanoseg_bench.annotations.left_out import WAY_OUT, list_kinds
+from nanoseg_bench.annotations.left_out import note_without_area
 from nanoseg_bench.wording import counted
 
 _SHOWN = 3
@@ -142,9 +142,7 @@ class Tallies:
 
     def warn_of_kinds(self) -> list[str]:
         """A sentence on the shapes of kinds that outline nothing, such as lines."""
-        if not self.without_area:
-            return []
-        return [f"shapes without area left out: {list_kinds(self.without_area)}; {WAY_OUT}"]
+        return list(note_without_area(self.without_area))
 
     def _images(self, kind: str) -> str:
         return counted(self.images[kind], "image")

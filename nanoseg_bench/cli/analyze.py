@@ -169,7 +169,8 @@ def run(arguments: argparse.Namespace) -> int:
     isolate_libraries()
     from nanoseg_bench.report.analysis.annotated import find_annotated
     from nanoseg_bench.report.analysis.finder import ByModel, Finder
-    from nanoseg_bench.report.analysis.folder import AnalysisTask, analyse_folder, check_inputs
+    from nanoseg_bench.report.analysis.folder import analyse_folder, check_inputs
+    from nanoseg_bench.report.analysis.task import AnalysisTask
 
     choices = _choices(arguments)
     scales = _scale_table(arguments.scale_csv)

@@ -89,22 +89,13 @@ def labelme_command(folder: Path, classes: Sequence[str], scratch: Path) -> list
 
     names = list(dict.fromkeys((*classes, IGNORE_LABEL)))
     labels = ",".join(names)
-    if any(
-        "," in name for name in names
-    ):  # LabelMe takes every comma for the end of a label, but reads them from a file
+    # LabelMe takes every comma for the end of a label, but reads them from a file.
+    if any("," in name for name in names):
         labels = str(scratch / "labels.txt")
         Path(labels).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
     # These spellings are understood by LabelMe 5 and 6; 6 says of some that they have become the default.
-    options = [
-        "--labels",
-        labels,
-        "--validatelabel",
-        "exact",
-        "--nosortlabels",
-        "--nodata",
-        "--logger-level",
-        "warning",
-    ]
+    options = ["--labels", labels, "--validatelabel", "exact", "--nosortlabels", "--nodata"]
+    options += ["--logger-level", "warning"]
     return [sys.executable, "-W", "ignore::FutureWarning", "-c", _LAUNCH, str(folder.resolve()), *options]
 
 

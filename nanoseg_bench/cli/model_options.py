@@ -90,7 +90,7 @@ def open_model(arguments: argparse.Namespace) -> "Predictor":
         engine=arguments.engine,
         device=device,
         trust_pickle=arguments.trust_pickle,
-        views=getattr(arguments, "views", None),  # `explain` looks once
+        views=arguments.views,
     )
     point = predictor.operating_point
     engine = f"in {_ENGINES[predictor.engine]} on {device}" if predictor.model.has_network else "without a network"

@@ -171,12 +171,8 @@ def run(arguments: argparse.Namespace) -> int:
     if is_url(arguments.out):
         return _prepare_at(arguments.out, arguments, name)
     out: Path = arguments.out or Path("data") / name
-    inputs_given = {
-        "--labelme": arguments.labelme,
-        "--annotations": arguments.annotations,
-        "--source": arguments.source,
-    }
-    require_apart(out, {**inputs_given, "--image-folder": arguments.image_folder}, "--out ")
+    options = ("labelme", "annotations", "source", "image_folder")
+    require_apart(out, {f"--{name.replace('_', '-')}": getattr(arguments, name) for name in options}, "--out ")
     from nanoseg_bench.preparation.prepared_set import MARKER, PreparedSet
     from nanoseg_bench.staging import hold_folder
 

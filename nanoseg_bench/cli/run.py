@@ -143,19 +143,14 @@ def run(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.environment import isolate_libraries
 
     isolate_libraries()
-    from nanoseg_bench.cli.audit import print_shortcomings
     from nanoseg_bench.leaderboard.benchmark import carry_out
     from nanoseg_bench.models.base import Deadline
     from nanoseg_bench.models.overrides import parse_overrides
     from nanoseg_bench.models.registry import resolve
     from nanoseg_bench.preparation.prepared_set import PreparedSet
-    from nanoseg_bench.preparation.shortcomings import split_shortcomings
-    from nanoseg_bench.runs.cleaned_truth import cleaned_truth_lines
     from nanoseg_bench.runs.plan import from_scratch_lines, plan_runs, require_seeds
     from nanoseg_bench.runs.runner import BenchmarkFolders
     from nanoseg_bench.terminal import print_sentence
-    from nanoseg_bench.weights.known_warnings import warn_of_known_images
-    from nanoseg_bench.weights.release import tell_release
 
     require_seeds(arguments.seeds, "--seeds")
     models = resolve(names)
@@ -179,13 +174,7 @@ def run(arguments: argparse.Namespace) -> int:
         with nullcontext() if shared is None else shared.open(specs, only_look=True):
             print_forecast(specs, places, device, arguments.overwrite, arguments.robustness, arguments.jobs or 1)
         return 0
-    print_shortcomings(split_shortcomings(prepared))
-    for line in cleaned_truth_lines([spec.recipe for spec in specs], prepared):
-        print_sentence(line)
-    for path in dict.fromkeys(weights.values()):
-        tell_release(path)
-    for sentence in warn_of_known_images(prepared, list(weights.values())):
-        print_sentence(f"warning: {sentence}")
+    _tell_beforehand(specs, prepared, weights)
     with (
         told_as(places.leaderboards, arguments.leaderboards),
         told_as(places.runs, arguments.runs),
@@ -206,12 +195,12 @@ def run(arguments: argparse.Namespace) -> int:
             shared=shared,
         )
     problems = [] if shared is None else shared.problems
-    shared_records = is_url(arguments.leaderboards)
     if arguments.final:
         return _print_models(specs, places, outcomes) or bool(problems)
     from nanoseg_bench.cli.leaderboard import print_tables
 
-    print_tables(places.leaderboards, prepared.name, url=str(arguments.leaderboards) if shared_records else None)
+    url = str(arguments.leaderboards) if is_url(arguments.leaderboards) else None
+    print_tables(places.leaderboards, prepared.name, url=url)
     stopped = [outcome for outcome in outcomes.values() if outcome.status in ("timeout", "skipped")]
     print_next(arguments, specs, places, outcomes, prepared.name)
     if stopped and arguments.overwrite == "always":
@@ -246,6 +235,24 @@ def _require_fitting(arguments: argparse.Namespace, prepared: "PreparedSet") -> 
         print(
             f"{', '.join(aside)}: not judged; these images belong to no fold, and every fold has a network of its own"
         )
+
+
+def _tell_beforehand(specs: Sequence["RunSpec"], prepared: "PreparedSet", weights: Mapping[str, Path]) -> None:
+    """What is known of set, truth and initial weights, and bears on the rows, before hours are spent on them."""
+    from nanoseg_bench.cli.audit import print_shortcomings
+    from nanoseg_bench.preparation.shortcomings import split_shortcomings
+    from nanoseg_bench.runs.cleaned_truth import cleaned_truth_lines
+    from nanoseg_bench.terminal import print_sentence
+    from nanoseg_bench.weights.known_warnings import warn_of_known_images
+    from nanoseg_bench.weights.release import tell_release
+
+    print_shortcomings(split_shortcomings(prepared))
+    for line in cleaned_truth_lines([spec.recipe for spec in specs], prepared):
+        print_sentence(line)
+    for path in dict.fromkeys(weights.values()):
+        tell_release(path)
+    for sentence in warn_of_known_images(prepared, list(weights.values())):
+        print_sentence(f"warning: {sentence}")
 
 
 def _print_models(specs: Sequence["RunSpec"], places: "BenchmarkFolders", outcomes: Mapping[str, "Outcome"]) -> int:

@@ -19,6 +19,7 @@ from nanoseg_bench.drawing.fonts import families_for
 from nanoseg_bench.drawing.outlines import class_outlines
 from nanoseg_bench.explanation.explanation import Explanation, Map, Point, RoutingLayer, SnakeLayer
 from nanoseg_bench.preparation.letterbox import PADDING_GREY
+from nanoseg_bench.wording import without_middle
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -42,7 +43,8 @@ def draw_particles(axes: "Axes", strip: "Axes", explanation: Explanation) -> Non
     draw_outlines(axes, class_outlines(explanation.instances, (width, height), colours))
     handles: list[Artist] = []
     for name, count in Counter(str(each.label) for each in explanation.instances).most_common():
-        label = f"{_shorten(name)} ({count})"
+        # A dollar sign would begin mathematics.
+        label = f"{without_middle(name, _MAX_LETTERS)} ({count})".replace("$", r"\$")
         handles.append(Line2D([], [], color=css(colours[name]), linewidth=3, solid_capstyle="butt", label=label))
     if len(handles) > _MAX_LABELS:
         rest = len(handles) - _MAX_LABELS + 1
@@ -246,10 +248,3 @@ def _draw_key(strip: "Axes", handles: Sequence["Artist"], columns: int = 3) -> N
         borderpad=0.0,
         borderaxespad=0.0,
     )
-
-
-def _shorten(name: str) -> str:
-    """A class name for a legend; a dollar sign would begin mathematics."""
-    half = _MAX_LETTERS // 2
-    short = name if len(name) <= _MAX_LETTERS else f"{name[:half]}…{name[1 - half :]}"
-    return short.replace("$", r"\$")

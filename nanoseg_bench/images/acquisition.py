@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from nanoseg_bench.images.named_values import leading_number, named_values, tag_text
+from nanoseg_bench.images.named_values import leading_number, named_values
+from nanoseg_bench.images.tiff_tags import FEI_HELIOS, FEI_SFEG, FEI_TITAN, TESCAN, ZEISS, tag_text
 
 if TYPE_CHECKING:
     import tifffile
 
-_ZEISS, _FEI_SFEG, _FEI_HELIOS, _FEI_TITAN, _TESCAN = 34118, 34680, 34682, 34683, 50431
 _MOST_KV = 3500.0  # no electron microscope has more
 
 # What odd tags of other programs raise: no statement, and no reason to refuse the image.
@@ -110,7 +110,7 @@ def _leaves(group: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, An
 
 def _fei(page: "tifffile.TiffPage") -> Acquisition:
     """``[User] Date, Time``, ``[System] SystemType``, and ``HV`` of the beam that made the image, in volts."""
-    for code in (_FEI_SFEG, _FEI_HELIOS):
+    for code in (FEI_SFEG, FEI_HELIOS):
         sections = page.tags.valueof(code)
         if not isinstance(sections, Mapping):
             continue
@@ -127,7 +127,7 @@ def _fei(page: "tifffile.TiffPage") -> Acquisition:
 
 def _fei_xml(page: "tifffile.TiffPage") -> Acquisition:
     """The newer programs of Thermo Fisher write XML, with the voltage in volts."""
-    text = tag_text(page, _FEI_TITAN, "utf-8")
+    text = tag_text(page, FEI_TITAN, "utf-8")
 
     def of(name: str) -> str:
         match = re.search(rf"<{name}>([^<]*)</{name}>", text)
@@ -142,7 +142,7 @@ def _fei_xml(page: "tifffile.TiffPage") -> Acquisition:
 
 def _zeiss(page: "tifffile.TiffPage") -> Acquisition:
     """Values are (name, value) or (name, number, unit); the serial number names the instrument: ``Sigma 300-82…``."""
-    values = page.tags.valueof(_ZEISS)
+    values = page.tags.valueof(ZEISS)
     if not isinstance(values, Mapping):
         return Acquisition()
 
@@ -161,7 +161,7 @@ def _zeiss(page: "tifffile.TiffPage") -> Acquisition:
 
 
 def _tescan(page: "tifffile.TiffPage") -> Acquisition:
-    return tescan_acquisition(named_values(tag_text(page, _TESCAN)))
+    return tescan_acquisition(named_values(tag_text(page, TESCAN)))
 
 
 def tescan_acquisition(stated: Mapping[str, str]) -> Acquisition:

@@ -71,7 +71,8 @@ def read_em(path: Path) -> tuple[NDArray[np.uint8], ImageNotes]:
     values = _values(signal)
     if values.dtype.names:
         values = np.stack([values[name] for name in values.dtype.names[:3]], axis=-1)
-    notes = ImageNotes(signal.first, signal.pages, bits=values.itemsize * 8, alike=signal.alike)
+    bits = values.itemsize * 8
+    notes = ImageNotes(signal.first, signal.pages, bits, alike=signal.alike, acquisition=signal.acquisition)
     notes = notes.with_scale(signal.scale)
     if values.dtype == np.bool_:
         return np.where(values, np.uint8(255), np.uint8(0)), notes
@@ -88,11 +89,6 @@ def em_size(path: Path) -> tuple[int, int]:
 def read_em_scale(path: Path) -> Scale | None:
     """The scale of the image that ``read_em`` returns; the pixels are not read."""
     return _largest_image(path).scale
-
-
-def read_em_acquisition(path: Path) -> Acquisition:
-    """How the image that ``read_em`` returns was taken; the pixels are not read."""
-    return _largest_image(path).acquisition
 
 
 def read_untried(path: Path, limit_memory: Callable[[int], None]) -> None:

@@ -3,10 +3,6 @@
 import math
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import tifffile
 
 _LINE = re.compile(r"^(\w+)[ \t]*=[ \t]*(\S.*)$", re.MULTILINE)
 _NUMBER = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?")
@@ -20,12 +16,6 @@ def named_values(text: str) -> Mapping[str, str]:
 def plain_text(data: bytes, encoding: str = "ascii") -> str:
     """The text of a file or a tag, with plain ends of lines; what is no text, or in no known encoding, is replaced."""
     return data.decode(encoding, errors="replace").replace("\r\n", "\n")
-
-
-def tag_text(page: "tifffile.TiffPage", code: int, encoding: str = "ascii") -> str:
-    """The text of a TIFF's tag, which may be stored as bytes; empty where there is none."""
-    stored = page.tags.valueof(code)
-    return plain_text(stored, encoding) if isinstance(stored, bytes) else str(stored or "")
 
 
 def leading_number(text: str | None) -> float | None:

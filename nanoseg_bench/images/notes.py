@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from nanoseg_bench.images.acquisition import Acquisition
 from nanoseg_bench.images.scale import Scale
 from nanoseg_bench.wording import counted
 
@@ -26,6 +27,7 @@ class ImageNotes:
         invisible: Whether every pixel is wholly transparent, so that nothing but white is left.
         alike: Further images of the file that are as large as the one that was read: other frames of a stack, no
             thumbnails. They change nothing about what was read, and are not in ``as_json``.
+        acquisition: How the micrograph was taken; not in ``as_json``, either.
     """
 
     page: int = 0
@@ -40,6 +42,7 @@ class ImageNotes:
     unknown_unit: str | None = None
     invisible: bool = False
     alike: int = 0
+    acquisition: Acquisition = Acquisition()  # noqa: RUF009, it is frozen
 
     @property
     def states_scale(self) -> bool:
@@ -67,7 +70,7 @@ class ImageNotes:
         return {
             field.name: values[field.name]
             for field in fields(self)
-            if field.name != "alike"
+            if field.name not in ("alike", "acquisition")
             and (values[field.name] != field.default or (field.name == "page" and self.pages > 1))
         }
 

@@ -23,6 +23,14 @@ def as_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels if pixels.ndim == 2 else np.asarray(Image.fromarray(pixels).convert("L"))
 
 
+def shrunk(pixels: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
+    """(H, W) or (H, W, 3), ``factor`` times as wide and high; each pixel is the mean of what it covers."""
+    import cv2
+
+    size = (max(round(pixels.shape[1] * factor), 1), max(round(pixels.shape[0] * factor), 1))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
 def drop_equal_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(H, W, 3) to (H, W) where all channels are equal."""
     if pixels.ndim == 3 and (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 0] == pixels[..., 2]).all():

@@ -15,12 +15,12 @@ from nanoseg_bench.images.notes import ImageNotes
 from nanoseg_bench.images.pixels import deep_to_8_bits, drop_equal_channels, shown_size, turned
 from nanoseg_bench.images.png_header import PngHeader, read_png_header
 
+ORIENTATION = 0x0112  # the tag of EXIF and of TIFF
 EIGHT_BIT_MODES = frozenset({"1", "L", "P", "LA", "La", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr", "HSV", "LAB"})
 # Not all that Pillow knows: an EPS, whatever its suffix, would be run by Ghostscript.
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP", "PPM")
 _PNG_COLOUR_TYPES = (2, 4, 6)  # RGB, grey with alpha, RGBA
 _WITH_ALPHA = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
-_ORIENTATION = 0x0112
 _JPEG_BEST_RATIO = 1024  # pixels for each byte: every block of 8 x 8 takes a bit or more
 
 # Images up to twice Pillow's limit are read (``errors.check_size``): its warning of those above it helps nobody.
@@ -52,7 +52,7 @@ def read_raster_stream(stream: BinaryIO) -> tuple[NDArray[np.uint8], ImageNotes]
         if opened.format == "JPEG" and opened.width * opened.height > _JPEG_BEST_RATIO * length:
             raise ValueError(f"{length} bytes cannot hold {opened.width} × {opened.height} pixels")
         opened.load()
-        orientation = valid_orientation(opened.getexif().get(_ORIENTATION, 1))
+        orientation = valid_orientation(opened.getexif().get(ORIENTATION, 1))
         if png is not None and png.bits == 16 and png.colour in _PNG_COLOUR_TYPES:
             return _read_deep_colour(stream, ImageNotes(bits=16, orientation=orientation))
         ImageOps.exif_transpose(opened, in_place=True)
@@ -69,7 +69,7 @@ def raster_size(path: Path) -> tuple[int, int]:
             return shown_size(png.width, png.height, _png_orientation(png))
         stream.seek(0)
         with open_image(stream) as image:
-            return shown_size(*image.size, image.getexif().get(_ORIENTATION, 1))
+            return shown_size(*image.size, image.getexif().get(ORIENTATION, 1))
 
 
 def raster_orientation(path: Path) -> int:
@@ -80,7 +80,7 @@ def raster_orientation(path: Path) -> int:
             return _png_orientation(png)
         stream.seek(0)
         with open_image(stream) as image:
-            return valid_orientation(image.getexif().get(_ORIENTATION, 1))
+            return valid_orientation(image.getexif().get(ORIENTATION, 1))
 
 
 def to_8_bits(image: Image.Image, notes: ImageNotes) -> tuple[NDArray[np.uint8], ImageNotes]:
@@ -141,4 +141,4 @@ def _png_orientation(png: PngHeader) -> int:
         return 1
     with open_image(io.BytesIO(png.without_pixels)) as image:
         # The method of PngImageFile decodes the pixels first, for the chunks that may follow them.
-        return valid_orientation(Image.Image.getexif(image).get(_ORIENTATION, 1))
+        return valid_orientation(Image.Image.getexif(image).get(ORIENTATION, 1))

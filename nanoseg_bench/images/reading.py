@@ -1,13 +1,13 @@
 """What can be asked of an image file, passed on to whoever knows its format."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoseg_bench.images.acquisition import Acquisition
-from nanoseg_bench.images.em import EM_SUFFIXES, em_size, read_em, read_em_acquisition, read_em_scale
+from nanoseg_bench.images.em import EM_SUFFIXES, em_size, read_em, read_em_scale
 from nanoseg_bench.images.errors import image_errors
 from nanoseg_bench.images.notes import ImageNotes
 from nanoseg_bench.images.raster_formats import raster_orientation, raster_size, read_raster, read_raster_stream
@@ -44,16 +44,22 @@ def read_image(path: Path | str) -> NDArray[np.uint8]:
 
 
 def read_with_notes(path: Path) -> tuple[NDArray[np.uint8], ImageNotes]:
-    """Read an image as ``read_image`` does, and say what was chosen, mapped and turned.
+    """Read an image as ``read_image`` does, and say what was chosen, mapped and turned, and how it was taken.
+
+    What the file says of scale and microscope goes before the text that a microscope put beside it. FEI (Thermo
+    Fisher), Zeiss and TESCAN TIFFs, DM3, DM4 and EMD files, and texts of JEOL, Hitachi and TESCAN tell how a
+    micrograph was taken.
 
     Raises:
         ImageError: The file is missing, truncated, no image, or too large.
     """
     with image_errors(path):
         pixels, notes = _read(path)
-    if notes.states_scale:
+    beside = read_sidecar(path)
+    if beside is None:
         return pixels, notes
-    return pixels, notes.with_scale(_scale_beside(path, pixels.shape[1]))
+    notes = replace(notes, acquisition=notes.acquisition.or_else(beside.acquisition))
+    return pixels, notes if notes.states_scale else notes.with_scale(beside.scale_at(pixels.shape[1]))
 
 
 def _read(path: Path) -> tuple[NDArray[np.uint8], ImageNotes]:
@@ -130,33 +136,10 @@ def read_scale(path: Path) -> Scale | None:
             from nanoseg_bench.images.tiff import read_tiff_scale
 
             found = read_tiff_scale(path)
-        return found or _scale_beside(path, image_size(path)[0])
-
-
-def read_acquisition(path: Path) -> Acquisition:
-    """How a micrograph was taken, as far as its file says, or the text that a microscope put beside it.
-
-    FEI (Thermo Fisher), Zeiss and TESCAN TIFFs, DM3, DM4 and EMD files, texts of JEOL, Hitachi and TESCAN; all others
-    say nothing. No pixel is decoded.
-
-    Raises:
-        ImageError: The file is missing, no image, or too large.
-    """
-    with image_errors(path):
-        found = Acquisition()
-        if _is_em(path):
-            found = read_em_acquisition(path)
-        elif _is_tiff(path):
-            from nanoseg_bench.images.tiff import read_tiff_acquisition
-
-            found = read_tiff_acquisition(path)
-        beside = read_sidecar(path)
-        return found if beside is None else found.or_else(beside.acquisition)
-
-
-def _scale_beside(path: Path, width: int) -> Scale | None:
-    beside = read_sidecar(path)
-    return None if beside is None else beside.scale_at(width)
+        if found is not None:
+            return found
+        width, beside = image_size(path)[0], read_sidecar(path)
+        return None if beside is None else beside.scale_at(width)
 
 
 def _is_em(path: Path) -> bool:

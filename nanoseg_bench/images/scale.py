@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nanoseg_bench.images.named_values import leading_number, named_values, tag_text
+from nanoseg_bench.images.named_values import leading_number, named_values
+from nanoseg_bench.images.tiff_tags import FEI_HELIOS, FEI_SFEG, FEI_TITAN, TESCAN, ZEISS, tag_text
 from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
@@ -60,8 +61,7 @@ PLAUSIBLE_NM_PER_PX = (1e-4, 1e6)
 _UNITS_SHOWN = 3
 
 _X_RESOLUTION, _Y_RESOLUTION = 282, 283
-_OLYMPUS_INI, _OLYMPUS_SIS, _ZEISS, _TVIPS, _TESCAN = 33471, 33560, 34118, 37706, 50431
-_FEI_SFEG, _FEI_HELIOS, _FEI_TITAN = 34680, 34682, 34683
+_OLYMPUS_INI, _OLYMPUS_SIS, _TVIPS = 33471, 33560, 37706
 
 # A text may be as long as its file: none of these goes through the same signs twice, whatever stands there.
 _FEI_EXTENT = re.compile(r"""<([XY])\s([^<>]*)>([^<]*)</\1>""")
@@ -198,7 +198,7 @@ def tiff_scale(page: "tifffile.TiffPage") -> Scale | None:
 
 
 def _fei(page: "tifffile.TiffPage") -> Scale | None:
-    for code in (_FEI_SFEG, _FEI_HELIOS):
+    for code in (FEI_SFEG, FEI_HELIOS):
         sections = page.tags.valueof(code)
         if not isinstance(sections, Mapping):
             continue
@@ -211,7 +211,7 @@ def _fei(page: "tifffile.TiffPage") -> Scale | None:
 
 def _fei_xml(page: "tifffile.TiffPage") -> Scale | None:
     """Newer programs: ``<PixelSize><X unit="m" unitPrefixPower="1">2.5e-09</X>``, the power being a factor of 1."""
-    _, _, behind = tag_text(page, _FEI_TITAN, "utf-8").partition("<PixelSize>")
+    _, _, behind = tag_text(page, FEI_TITAN, "utf-8").partition("<PixelSize>")
     stated, end, _ = behind.partition("</PixelSize>")
     extents: dict[str, tuple[str, str]] = {}
     for axis, written, size in _FEI_EXTENT.findall(stated if end else ""):
@@ -222,7 +222,7 @@ def _fei_xml(page: "tifffile.TiffPage") -> Scale | None:
 
 
 def _zeiss(page: "tifffile.TiffPage") -> Scale | None:
-    values = page.tags.valueof(_ZEISS)
+    values = page.tags.valueof(ZEISS)
     if not isinstance(values, Mapping):
         return None
     # Not AP_PIXEL_SIZE, which is that of the screen.
@@ -231,7 +231,7 @@ def _zeiss(page: "tifffile.TiffPage") -> Scale | None:
 
 
 def _tescan(page: "tifffile.TiffPage") -> Scale | None:
-    return square_scale(*tescan_extent(named_values(tag_text(page, _TESCAN))), "tescan")
+    return square_scale(*tescan_extent(named_values(tag_text(page, TESCAN))), "tescan")
 
 
 def tescan_extent(stated: Mapping[str, str]) -> tuple[float | None, float | None]:

@@ -18,16 +18,9 @@ from nanoseg_bench.images.acquisition import Acquisition, tiff_acquisition
 from nanoseg_bench.images.errors import check_size
 from nanoseg_bench.images.notes import ImageNotes
 from nanoseg_bench.images.pixels import deep_to_8_bits, drop_equal_channels, shown_size
-from nanoseg_bench.images.raster_formats import EIGHT_BIT_MODES, open_image, to_8_bits, valid_orientation
+from nanoseg_bench.images.raster_formats import EIGHT_BIT_MODES, ORIENTATION, open_image, to_8_bits, valid_orientation
 from nanoseg_bench.images.scale import Scale, tiff_scale
-from nanoseg_bench.images.tiff_samples import (
-    FLOAT,
-    ORIENTATION,
-    SIGNED,
-    stored_bits_of,
-    tifffile_decodes,
-    upright_samples,
-)
+from nanoseg_bench.images.tiff_samples import FLOAT, SIGNED, stored_bits_of, tifffile_decodes, upright_samples
 
 _LOG = logging.getLogger(__name__)
 # What matters of its warnings about odd tags comes as an ImageError.
@@ -59,9 +52,20 @@ class _Choice:
     @property
     def notes(self) -> ImageNotes:
         notes = ImageNotes(
-            self.index, self.pages, stored_bits_of(self.page), orientation=self.orientation, alike=self.alike
+            self.index,
+            self.pages,
+            stored_bits_of(self.page),
+            orientation=self.orientation,
+            alike=self.alike,
+            acquisition=self.acquisition,
         )
         return notes.with_scale(self.scale)
+
+    @property
+    def acquisition(self) -> Acquisition:
+        found = tiff_acquisition(self.page)
+        first = self.page.parent.pages.first
+        return found.or_else(tiff_acquisition(first)) if isinstance(first, tifffile.TiffPage) else found
 
 
 def read_tiff(path: Path) -> tuple[NDArray[np.uint8], ImageNotes]:
@@ -106,14 +110,6 @@ def read_tiff_scale(path: Path) -> Scale | None:
     """The scale of the page that ``read_tiff`` reads, and who wrote it, from the tags."""
     with _chosen(path) as choice:
         return choice.scale
-
-
-def read_tiff_acquisition(path: Path) -> Acquisition:
-    """How the page that ``read_tiff`` reads was taken, from its tags and those of the first page."""
-    with _chosen(path) as choice:
-        found = tiff_acquisition(choice.page)
-        first = choice.page.parent.pages.first
-        return found.or_else(tiff_acquisition(first)) if isinstance(first, tifffile.TiffPage) else found
 
 
 @contextmanager

@@ -15,9 +15,8 @@ from PIL import ImageOps
 
 from nanoseg_bench.errors import ImageError
 from nanoseg_bench.images.pixels import turned
-from nanoseg_bench.images.raster_formats import EIGHT_BIT_MODES, open_image
+from nanoseg_bench.images.raster_formats import EIGHT_BIT_MODES, ORIENTATION, open_image
 
-ORIENTATION = 274
 SIGNED, FLOAT = 2, 3  # of tifffile's SAMPLEFORMAT
 _NO_COMPRESSION, _DEFLATE, _PACKBITS = 1, (8, 32946), 32773
 # No encoder makes data smaller than this, so that fewer bytes cannot hold the image.

@@ -1,11 +1,15 @@
-"""Which records may stand in one table: what cannot be compared is refused, with the file and the way out."""
+"""Which records may stand in one table, and the set that they were made on.
+
+What does not go together is refused, with the file and the way out.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from nanoseg_bench.errors import RecordError
+from nanoseg_bench.errors import DatasetError, RecordError
 from nanoseg_bench.evaluation.operating_point import DEFAULT_CONFIDENCE, EVERY_PARTICLE
 from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION
+from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.record import Record, find_records, read_record
 
 _Found = list[tuple[Path, Record]]
@@ -33,6 +37,21 @@ def comparable_files(leaderboards: Path, set_name: str) -> list[tuple[Path, Reco
     _require_one_row_each(found)
     _require_operating_points_of_val(found)
     return found
+
+
+def open_scored_set(data: Path, record: Record) -> PreparedSet:
+    """Open the prepared set that a record was made on.
+
+    Raises:
+        DatasetError: There is none in this folder, or another one.
+    """
+    prepared = PreparedSet(data)
+    if prepared.content_hash != record.set_hash:
+        raise DatasetError(
+            f"{data}: its content is {prepared.content_hash[:12]}, the records of {record.set_name} were made on "
+            f"{record.set_hash[:12]}; name the folder of the set that was scored, or prepare it again"
+        )
+    return prepared
 
 
 def _require_this_evaluator(found: _Found) -> None:

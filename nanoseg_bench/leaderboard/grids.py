@@ -12,6 +12,7 @@ from nanoseg_bench.leaderboard.entries import LeaderboardRow, number, run_of
 from nanoseg_bench.leaderboard.ranks import PRIMARY
 from nanoseg_bench.metrics.table import metric
 from nanoseg_bench.runs.record import Record
+from nanoseg_bench.wording import minus, thousands_apart
 
 GOOD, BAD = "#0b5394", "#9a3412"
 """Ends of the two scales, which begin in white: for what should be large, and for what should be small."""
@@ -198,16 +199,16 @@ def confusion_grid(entry: LeaderboardRow) -> Matrix | None:
         return None
     *classes, invented = confusion.counts
     rows = [(name, _confused(counts)) for name, counts in zip(confusion.truth, classes, strict=True)]
-    cells = (*(GridCell(_whole(count), str(count)) for count in invented[:-1]), GridCell(""))
+    cells = (*(GridCell(thousands_apart(count), str(count)) for count in invented[:-1]), GridCell(""))
     return Matrix(entry, (*confusion.predicted, BACKGROUND), (*rows, (BACKGROUND, cells)))
 
 
 def _confused(counts: Sequence[int]) -> tuple[GridCell, ...]:
     total = sum(counts)
     if total == 0:
-        return tuple(GridCell(_whole(count), str(count)) for count in counts)
+        return tuple(GridCell(thousands_apart(count), str(count)) for count in counts)
     return tuple(
-        GridCell(_whole(count), str(count), f"{100 * count / total:.0f} %", shade(count / total, GOOD))
+        GridCell(thousands_apart(count), str(count), f"{100 * count / total:.0f} %", shade(count / total, GOOD))
         for count in counts
     )
 
@@ -263,16 +264,12 @@ def _plain(value: float | None) -> GridCell:
     return GridCell("") if value is None else GridCell(_share(value), f"{value:.6f}")
 
 
-def _whole(count: int) -> str:
-    return f"{count:,}".replace(",", "\u202f")
-
-
 def _share(value: float) -> str:
     return f"{value:.3f}"
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.0f}".replace("-", "−")
+    return minus(f"{100 * value:.0f}")
 
 
 def _luminance(colour: str) -> float:

@@ -10,6 +10,7 @@ from nanoseg_bench.leaderboard.entries import LeaderboardRow, Row, groups, numbe
 from nanoseg_bench.leaderboard.set_remarks import fold_count
 from nanoseg_bench.metrics.metric import Metric, Shown
 from nanoseg_bench.metrics.table import in_order, metric
+from nanoseg_bench.wording import minus
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,9 +211,9 @@ def _axis(column: Metric, entries: Sequence[LeaderboardRow]) -> Axis:
 
 
 def _tick(value: float) -> str:
-    return f"{value:.3g}".replace("-", "−")
+    return minus(f"{value:.3g}")
 
 
 def _text(value: float, column: Metric) -> str:
     text = f"{value * column.factor:{'+' if column.signed else ''},.{column.digits}f}"
-    return text.replace(",", "\u202f").replace("-", "−")
+    return minus(text.replace(",", "\u202f"))

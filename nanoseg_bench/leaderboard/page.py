@@ -12,9 +12,10 @@ from pathlib import Path
 import pandas as pd
 
 from nanoseg_bench.drawing.colours import css
-from nanoseg_bench.errors import DatasetError, UsageError
+from nanoseg_bench.errors import UsageError
 from nanoseg_bench.files import write_text
 from nanoseg_bench.leaderboard.albums import OUTLINES, build_albums
+from nanoseg_bench.leaderboard.comparability import open_scored_set
 from nanoseg_bench.leaderboard.entries import (
     LeaderboardRow,
     Row,
@@ -41,7 +42,7 @@ from nanoseg_bench.metrics.table import METRICS
 from nanoseg_bench.pages import number, render, script
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.record import Record
-from nanoseg_bench.wording import counted
+from nanoseg_bench.wording import counted, minus
 
 _EVAL_SETS = {"test": "test set", "ood": "new shapes", "robustness": "corrupted images"}
 """Those with rows of their own, with their names on the page."""
@@ -75,12 +76,7 @@ def open_pictures(data: Path, runs: Path, records: Sequence[Record]) -> Pictures
         DatasetError: There is no prepared set, or another one than the records were made on.
         UsageError: There is no folder of runs.
     """
-    prepared = PreparedSet(data)
-    if prepared.content_hash != records[0].set_hash:
-        raise DatasetError(
-            f"{data}: its content is {prepared.content_hash[:12]}, the records of {records[0].set_name} were made on "
-            f"{records[0].set_hash[:12]}; name the folder of the set that was scored, or prepare it again"
-        )
+    prepared = open_scored_set(data, records[0])
     if not runs.is_dir():
         raise UsageError(f"--runs {runs}: no such folder")
     return Pictures(prepared, runs)
@@ -220,7 +216,7 @@ def _told(row: Row, column: str) -> str:
     if column in _STARTS:
         return words_of("started_from", text)
     digits = 4 if of is None else of.digits_unscaled + 1
-    return f"{float(text):.{digits}f}".replace("-", "−")
+    return minus(f"{float(text):.{digits}f}")
 
 
 def _as_json(value: object) -> str:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoseg_bench.images.pixels import shrunk
 from nanoseg_bench.marks.banner import FLAT_STEP, strip_rows
 from nanoseg_bench.marks.glyphs import Region, components, glyph_candidates, region
 from nanoseg_bench.marks.mark import BANNER, BAR, BOX, TEXT, Mark, Marks
@@ -117,9 +118,9 @@ def find_marks(pixels: NDArray[np.uint8], *, rows: bool = False) -> Marks:
             Preparation does without, so that prepared sets and published tables stay what they were.
     """
     grey = _grey(pixels)
-    shrunk = MAX_SIDE / max(grey.shape)
-    if shrunk < 1:
-        return _enlarge(_find(_shrink(pixels, shrunk), [], rows), find_banners(pixels), grey.shape)
+    factor = MAX_SIDE / max(grey.shape)
+    if factor < 1:
+        return _enlarge(_find(shrunk(pixels, factor), [], rows), find_banners(pixels), grey.shape)
     return _find(pixels, find_banners(pixels), rows)
 
 
@@ -164,11 +165,6 @@ def _find(pixels: NDArray[np.uint8], banners: Sequence[Mark], with_rows: bool) -
 
 def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-
-
-def _shrink(pixels: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
-    size = (max(round(pixels.shape[1] * factor), 1), max(round(pixels.shape[0] * factor), 1))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _enlarge(marks: Marks, banners: Sequence[Mark], shape: tuple[int, int]) -> Marks:

@@ -38,7 +38,7 @@ class MeasuredOutline:
     drawn: tuple[Polygon, ...] | Rle
     region: Rle
     numbers: Morphology | None
-    box: tuple[int, int, int, int]
+    box: Box
     descriptors: NDArray[np.float64] | None = None
 
 
@@ -87,7 +87,7 @@ class MeasuredOutlines:
     overlaps: Overlaps
 
 
-def measure_outline(instance: Instance, height: int, width: int, *, described: bool = False) -> MeasuredOutline:
+def measure_outline(instance: Instance, height: int, width: int, *, described: bool) -> MeasuredOutline:
     """Measure one outline of a micrograph.
 
     Args:

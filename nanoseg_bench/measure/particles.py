@@ -205,7 +205,7 @@ def count_left_out(table: pd.DataFrame) -> dict[str, int]:
     return {reason: number for reason, number in count_exclusions(table).items() if reason != BELOW_CONFIDENCE}
 
 
-def in_words(left_out: Mapping[str, int]) -> str:
+def list_reasons(left_out: Mapping[str, int]) -> str:
     """``on a mark (1), touches the border (37)``: the same in tables and reports."""
     return ", ".join(f"{reason} ({number})" for reason, number in left_out.items())
 

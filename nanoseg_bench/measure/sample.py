@@ -198,7 +198,6 @@ def summary_table(
     by: str = "class",
     quantities: Sequence[str] | str | None = None,
     unit: Unit | None = None,
-    weighting: Weighting = "number",
     border_weighted: bool = True,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -210,7 +209,6 @@ def summary_table(
         by: The column that names the classes: ``class``, ``shape``, ``image``, or one of the caller's own.
         quantities: One or several, without unit (``diameter``); by default those of ``quantities_of`` of each class.
         unit: Of lengths; by default ``pooled_unit``.
-        weighting: As for ``summarise``.
         border_weighted: As for ``summarise``.
         resamples: As for ``summarise``; 0 for no intervals, where there are many classes.
         seed: As for ``summarise``.
@@ -233,13 +231,7 @@ def summary_table(
         for quantity in quantities or quantities_of(group, lone if name == ALL else name):
             column = column_of(quantity, unit)
             summary = summarise(
-                group,
-                column.name,
-                weighting=weighting,
-                border_weighted=border_weighted,
-                resamples=resamples,
-                seed=seed,
-                fit=False,
+                group, column.name, border_weighted=border_weighted, resamples=resamples, seed=seed, fit=False
             )
             rows.append({by: name, "quantity": quantity, "unit": column.unit, **_as_row(summary)})
     return pd.DataFrame(rows)

@@ -17,16 +17,17 @@ class _Image:
     image_path: Path
 
 
-def assign_samples(images: Sequence[Path], root: Path, by: str | None = None) -> dict[Path, str]:
+def assign_samples(images: Sequence[Path], root: Path, by: str | None, whole: str) -> dict[Path, str]:
     r"""The sample of each image.
 
     Args:
         images: In a folder or below it.
         root: The folder.
-        by: None: all images are one sample, named as the folder. ``folder``: those of each subfolder are one, named as
-            its path below the folder. ``regex:PATTERN``: those whose path below the folder, without suffix, has the
+        by: None: all images are one sample. ``folder``: those of each subfolder are one, named as its path below the
+            folder. ``regex:PATTERN``: those whose path below the folder, without suffix, has the
             same text in the pattern's first group, as ``regex:^(.+)_\d+$`` of Au-A_01, Au-A_02, Au-B_01.
             ``csv:FILE:COLUMN``: as the column says, of a table with the images in its column ``name``.
+        whole: Name of the sample of all images, or of those that lie in the folder itself.
 
     Returns:
         In the order of the images.
@@ -35,7 +36,6 @@ def assign_samples(images: Sequence[Path], root: Path, by: str | None = None) ->
         UsageError: The rule is unknown or malformed.
         PreparationError: It does not fit all images, or its table cannot be read.
     """
-    whole = root.resolve().name
     if by is None:
         return dict.fromkeys(images, whole)
     records = [_Image(image.relative_to(root).with_suffix("").as_posix(), image) for image in images]

@@ -13,6 +13,7 @@ from nanoseg_bench.measure.confidence_curve import against_confidence
 from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, counted
 from nanoseg_bench.measure.resampling import MIN_PARTICLES
 from nanoseg_bench.measure.sample import Summary
+from nanoseg_bench.wording import minus
 
 EDGE_PX = 0.5
 """How far outlines may lie outside or inside of the edge everywhere, px: half of a pixel, where nothing is known."""
@@ -157,7 +158,7 @@ def _outlines(value: float, errors: OutlineErrors | None) -> Component:
 
 def in_percent(share: float) -> str:
     """A signed share in per cent, with a minus sign and not a hyphen."""
-    return f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
+    return minus(f"{100 * share:+.1f}")
 
 
 def _sampling(summary: Summary, standard_error: float) -> Component:

@@ -27,15 +27,14 @@ def pixel_scores(overlaps: Iterable[ImageOverlap]) -> PixelScores | None:
     Returns:
         None where neither side has a pixel.
     """
-    intersection = 0
-    joint = 0
+    common, joint = 0, 0
     for overlap in overlaps:
         both, either = _pixel_counts(overlap)
-        intersection += both
+        common += both
         joint += either
     if joint == 0:
         return None
-    return PixelScores(iou=intersection / joint, dice=2 * intersection / (joint + intersection))
+    return PixelScores(iou=common / joint, dice=2 * common / (joint + common))
 
 
 def _pixel_counts(overlap: ImageOverlap) -> tuple[int, int]:

@@ -116,7 +116,12 @@ def normalise(pixels: torch.Tensor) -> torch.Tensor:
 
 def network_input(pixels: NDArray[np.uint8]) -> torch.Tensor:
     """An image at network size, (H, W) or (H, W, 3), to a batch of one for prediction: (1, 3, H, W) float32."""
-    return normalise(torch.from_numpy(np.ascontiguousarray(as_rgb(pixels).transpose(2, 0, 1)[None])))
+    return normalise(to_planes(pixels)[None])
+
+
+def to_planes(pixels: NDArray[np.uint8]) -> torch.Tensor:
+    """(H, W) grey or (H, W, 3) RGB to a (3, H, W) uint8 tensor."""
+    return torch.from_numpy(np.ascontiguousarray(as_rgb(pixels).transpose(2, 0, 1)))
 
 
 def shrink_instance(instance: Instance, class_index: int, canvas: int, network_size: int) -> Particle | None:

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nanoseg_bench.models.base import EngineName
+from nanoseg_bench.models.data import to_planes
 from nanoseg_bench.models.stopwatch import Stopwatch
-from nanoseg_bench.models.yolo_data import to_planes
 
 
 class Engine(Protocol):

@@ -42,8 +42,8 @@ _ASPECT_RATIOS = (0.5, 1.0, 2.0)
 _TARGETS_OFF = 0.5
 """Network pixels by which the masks that torchvision teaches lie to the left and top of the particle.
 
-It cuts a particle's box out of its mask by ``roi_align`` with ``aligned=False``, which takes pixel i to lie at i and not at
-i + 0.5. What the mask head learns it also answers, so masks are moved back where they are placed. Measured on EMPS'
+It cuts a particle's box out of its mask by ``roi_align`` with ``aligned=False``, which takes pixel i to lie at i and
+not at i + 0.5. What the mask head learns it also answers, so masks are moved back where they are placed. On EMPS'
 validation images: AP 0.622 to 0.655.
 """
 

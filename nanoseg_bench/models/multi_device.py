@@ -26,6 +26,7 @@ from nanoseg_bench.errors import NanosegError, TimeLimitReached, WorkerError, Wo
 from nanoseg_bench.models import process_group
 from nanoseg_bench.models.base import Deadline, FitContext, FitReport
 from nanoseg_bench.models.recipe import Recipe
+from nanoseg_bench.parallel import end_with_parent
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.verbosity import QUIET, verbosity
 
@@ -265,7 +266,7 @@ def _take_part(seat: _Seat, connection: Connection, function: Callable[..., Any]
     """A process of the group, from its start to its end."""
     # Ctrl-C reaches all processes of a terminal; the one that waits ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _end_with_parent()
+    end_with_parent()
     isolate_libraries()
     with verbosity(QUIET if seat.rank else None):  # process 0 says the same
         package = logging.getLogger(_PACKAGE)
@@ -295,15 +296,3 @@ def _portable(error: Exception, seat: _Seat) -> Exception:
         return error
     text = f"{seat.name}: {type(error).__name__}: {error}"
     return MemoryError(text) if isinstance(error, MemoryError) else RuntimeError(text)
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that started it is gone, however it went."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

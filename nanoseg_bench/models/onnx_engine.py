@@ -10,8 +10,8 @@ from torch import Tensor
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import ModelError
 from nanoseg_bench.extras import require_packages
-from nanoseg_bench.images import as_rgb
 from nanoseg_bench.models.base import EngineName
+from nanoseg_bench.models.data import to_planes
 from nanoseg_bench.nsyolo.export import INPUT, OUTPUTS
 
 _ERRORS_ONLY = 3
@@ -57,7 +57,7 @@ class OnnxEngine:
 
     def run(self, pixels: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
         """Run the network on one image; see ``Engine.run``."""
-        planes = np.ascontiguousarray(as_rgb(pixels).transpose(2, 0, 1)[None])
+        planes = to_planes(pixels)[None].numpy()
         detections, prototypes = self.run_batch(np.divide(planes, 255, dtype=np.float32))
         return torch.from_numpy(detections[0]), torch.from_numpy(prototypes[0])
 

@@ -18,13 +18,14 @@ from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import RecipeError
 from nanoseg_bench.models.base import MIN_SCORE, CanvasImage, EngineName
 from nanoseg_bench.models.batches import InstanceBatch
+from nanoseg_bench.models.data import to_planes
 from nanoseg_bench.models.engine import Engine, TorchEngine, as_input
 from nanoseg_bench.models.optimization import FastParameters
 from nanoseg_bench.models.options import YoloOptions
 from nanoseg_bench.models.probe import ModelProbe
 from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.torch_model import STRIDE, TorchModel
-from nanoseg_bench.models.yolo_data import to_planes, yolo_targets
+from nanoseg_bench.models.yolo_data import yolo_targets
 from nanoseg_bench.models.yolo_decode import decode_instances, select_detections
 from nanoseg_bench.preparation.letterbox import Letterbox
 

@@ -4,12 +4,9 @@ Ultralytics' own data set reads the polygon labels, where holes and many-part pa
 one label touches the border, and writes a cache into the set; none of that can happen here.
 """
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from nanoseg_bench.images import as_rgb
 from nanoseg_bench.models.batches import InstanceBatch
 
 
@@ -34,11 +31,6 @@ def yolo_targets(batch: InstanceBatch, mask_stride: int = 4) -> dict[str, Tensor
         "bboxes": torch.cat([(low + high) / 2, high - low], dim=1) / batch.size,
         "masks": _covered_shares(batch, mask_stride),
     }
-
-
-def to_planes(pixels: NDArray[np.uint8]) -> Tensor:
-    """(H, W) grey or (H, W, 3) RGB to a (3, H, W) uint8 tensor."""
-    return torch.from_numpy(np.ascontiguousarray(as_rgb(pixels).transpose(2, 0, 1)))
 
 
 def _covered_shares(batch: InstanceBatch, stride: int) -> Tensor:

@@ -23,6 +23,8 @@ from markupsafe import Markup, escape
 from numpy.typing import NDArray
 from PIL import Image
 
+from nanoseg_bench.wording import thousands_apart
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -82,7 +84,7 @@ def script(package: str, name: str) -> Script:
 def number(value: float) -> str:
     """A number for reading: whole ones with thousands apart (narrow no-break space), others to three digits."""
     if isinstance(value, int) or float(value).is_integer() or abs(value) >= 1000:
-        return f"{round(value):,}".replace(",", "\u202f")
+        return thousands_apart(value)
     digits = 3 - len(str(int(abs(value)))) if abs(value) >= 1 else 3
     return f"{value:.{digits}f}" if abs(value) >= 0.001 else f"{value:.2g}"
 

@@ -19,7 +19,7 @@ from nanoseg_bench.preparation.audit import (
     write_audit,
 )
 from nanoseg_bench.preparation.audit_page import write_audit_page
-from nanoseg_bench.preparation.fingerprint import compared_at, fingerprint, write_fingerprint
+from nanoseg_bench.preparation.fingerprint import canvas_fingerprint, write_fingerprint
 from nanoseg_bench.preparation.hashing import pixels_sha256
 from nanoseg_bench.preparation.prepared_set import (
     AUDIT_FILE,
@@ -177,9 +177,7 @@ def _look(look: _Look) -> dict[str, Any] | None:
     if pixels_sha256(pixels) != image.canvas_sha256:
         return {"image": image.name, "split": image.split, "fault": "changed since prepare wrote it"}
     if look.fingerprint_path is not None:
-        box = image.letterbox
-        content = compared_at(box.width, box.height).resize(box.content(pixels))
-        write_fingerprint(look.fingerprint_path, fingerprint(content))
+        write_fingerprint(look.fingerprint_path, canvas_fingerprint(image.letterbox, pixels))
     return None
 
 

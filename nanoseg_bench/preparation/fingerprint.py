@@ -1,6 +1,8 @@
 """What is kept of an image to recognise it, or a part of it, in another one."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,14 +42,25 @@ def fingerprint(content: NDArray[np.uint8]) -> Fingerprint:
     Args:
         content: (H, W) or (H, W, 3) uint8, without padding, resized as ``compared_at`` says.
     """
+    grey = as_grey(content)
+    with one_opencv_thread():
+        return Fingerprint(perceptual_hashes(grey), local_features(grey))
+
+
+def canvas_fingerprint(box: Letterbox, canvas: NDArray[np.uint8]) -> Fingerprint:
+    """Take the fingerprint of a micrograph from its canvas (H, W) or (H, W, 3)."""
+    return fingerprint(compared_at(box.width, box.height).resize(box.content(canvas)))
+
+
+@contextmanager
+def one_opencv_thread() -> Iterator[None]:
+    """Keep OpenCV to one thread: an image is too small to gain from more, and the processes share the cores already."""
     import cv2
 
-    grey = as_grey(content)
     threads = cv2.getNumThreads()
-    # One image is too small to gain from threads, and the processes that prepare runs share the cores already.
     cv2.setNumThreads(1)
     try:
-        return Fingerprint(perceptual_hashes(grey), local_features(grey))
+        yield
     finally:
         cv2.setNumThreads(threads)
 

@@ -59,9 +59,9 @@ def prepare(
         out: Folder of the set.
         config: The user's.
         ood_classes: Labels that ``ood`` may show besides ``classes``; None allows any.
-        hrtem: Micrographs with lattice contrast: judged on only, as ``ood``, but of ``classes``, which must be given.
         unannotated: Images without annotation, for the report.
         problems: ``Source.problems`` of ``entries``.
+        hrtem: Micrographs with lattice contrast: judged on only, as ``ood``, but of ``classes``, which must be given.
         verify: Called with the particles by label of every micrograph of ``entries``, before a subset is taken.
         overwrite: ``never`` keeps an existing set as it is; ``missing`` keeps it when it was made from the same
             inputs and refuses otherwise; ``always`` writes it anew.

@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from nanoseg_bench.drawing.charts import blank_chart, log_axis
+from nanoseg_bench.wording import thousands_apart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +43,7 @@ def size_chart(samples: Sequence[tuple[str, NDArray[np.float64]]], unit: str) ->
         )
         for split, values in samples:
             counts, _ = np.histogram(values, edges)
-            label = f"{split} ({len(values):,})".replace(",", "\u202f")
+            label = f"{split} ({thousands_apart(len(values))})"
             axes.stairs(
                 _percent(counts),
                 edges,
@@ -72,7 +73,7 @@ def count_chart(samples: Sequence[tuple[str, NDArray[np.int64]]], xlabel: str, y
     for number, (split, values) in enumerate(samples):
         counts, _ = np.histogram(values, edges)
         places = np.arange(len(labels)) + (number - (len(samples) - 1) / 2) * thickness
-        label = f"{split} ({len(values):,})".replace(",", "\u202f")
+        label = f"{split} ({thousands_apart(len(values))})"
         axes.bar(places, _percent(counts), thickness * 0.9, color=SPLIT_COLOURS[split], label=label)
     axes.set_xticks(range(len(labels)), labels)
     axes.set_xlim(-0.6, len(labels) - 0.4)

@@ -19,7 +19,7 @@ from nanoseg_bench.errors import PreparationError
 from nanoseg_bench.parallel import Workers
 from nanoseg_bench.preparation.audit import NEAR_DUPLICATES, OVERLAPPING_FIELDS
 from nanoseg_bench.preparation.features import LocalFeatures
-from nanoseg_bench.preparation.fingerprint import Fingerprint, read_fingerprint
+from nanoseg_bench.preparation.fingerprint import Fingerprint, one_opencv_thread, read_fingerprint
 from nanoseg_bench.preparation.overlap import Overlap, find_overlap
 from nanoseg_bench.preparation.perceptual import NearDuplicate, find_near_duplicates, inverse, is_mirrored
 from nanoseg_bench.preparation.shortlist import Candidate, ImageWords, Index, image_words
@@ -226,16 +226,9 @@ def _compare(task: Sequence[_Comparison]) -> list[tuple[Overlap, tuple[int, int]
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Keep OpenCV and BLAS to one thread: the processes share the cores already."""
-    import cv2
-
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        with _thread_pools().limit(limits=1):
-            yield
-    finally:
-        cv2.setNumThreads(threads)
+    """Keep OpenCV and BLAS to one thread."""
+    with one_opencv_thread(), _thread_pools().limit(limits=1):
+        yield
 
 
 @cache

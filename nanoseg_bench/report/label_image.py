@@ -35,7 +35,7 @@ def label_image(instances: Sequence[tuple[int, Instance]], height: int, width: i
     return labels
 
 
-def as_tiff(labels: NDArray[np.uint16], nm_per_px: float | None = None) -> bytes:
+def as_tiff(labels: NDArray[np.uint16], nm_per_px: float | None) -> bytes:
     """A TIFF as ImageJ writes it, with the scale in its metadata where it is known."""
     stream = io.BytesIO()
     if nm_per_px is None:

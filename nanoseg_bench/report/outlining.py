@@ -79,7 +79,7 @@ def overlay(
     Args:
         pixels: (H, W) or (H, W, 3) uint8, of the micrograph.
         image: The micrograph.
-        outlines: None for the micrograph alone, with its scale bar.
+        outlines: Empty for the micrograph alone, with its scale bar.
         width: Of the picture; by default the micrograph's.
     """
     size = (image.width, image.height)

@@ -79,8 +79,8 @@ class ReportedImage:
         instances: Its outlines, in the order of the numbers in the table: the first has the number 1. Only the first
             ``SHOWN_MICROGRAPHS`` of a sample need theirs.
         nm_per_px: Its scale; None where it is unknown.
-        bottom: Row below the field, where an information bar begins; None where there is none.
         scale_source: How it is known, in words: ``read from the file (zeiss)``.
+        bottom: Row below the field, where an information bar begins; None where there is none.
         acquisition: How it was taken, and where that was read.
         edited: Outlines that a person changed, added or deleted after the model.
         file_name: That people know the file by, where ``path`` is only where it is kept.

@@ -47,7 +47,6 @@ def compute_sample(
     scale_reading: float = 0.0,
     outlines: OutlineErrors | None = None,
     resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> SampleStatistics:
     """Everything that a report tells of a sample.
 
@@ -58,26 +57,16 @@ def compute_sample(
         scale_reading: Relative standard uncertainty of reading the scale off the micrographs; 0 where it is stated.
         outlines: How the model's outlines differ from annotators'; None where it is not known.
         resamples: Of the bootstrap; 0 for no intervals.
-        seed: Of its draws.
     """
     unit = pooled_unit(particles)
     column = column_of("diameter", unit).name
     size, by_area, by_volume = (
-        summarise(
-            particles, column, weighting=weighting, border_weighted=border_weighted, resamples=resamples, seed=seed
-        )
+        summarise(particles, column, weighting=weighting, border_weighted=border_weighted, resamples=resamples)
         for weighting in ("number", "area", "volume")
     )
-    plain = summarise(particles, column, border_weighted=False, resamples=resamples, seed=seed, fit=False)
+    plain = summarise(particles, column, border_weighted=False, resamples=resamples, fit=False)
     groups_from = grouping_column(particles)
-    by_group = summary_table(
-        particles,
-        by=groups_from,
-        unit=unit,
-        border_weighted=border_weighted,
-        resamples=resamples,
-        seed=seed,
-    )
+    by_group = summary_table(particles, by=groups_from, unit=unit, border_weighted=border_weighted, resamples=resamples)
     curve = against_confidence(particles, column, border_weighted=border_weighted)
     sampled = size.count and resamples
     budget = (

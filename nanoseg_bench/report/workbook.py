@@ -19,7 +19,7 @@ _WIDEST = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class Sheet:
     """A sheet of statistics.
 
     Attributes:
@@ -39,7 +39,7 @@ _MOST_ROWS = 2**20 - 1
 
 def particle_workbook(
     particles: pd.DataFrame,
-    summaries: Sequence[Summary],
+    summaries: Sequence[Sheet],
     facts: Sequence[tuple[str, str]],
     made: datetime.datetime,
 ) -> bytes:

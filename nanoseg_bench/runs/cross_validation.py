@@ -10,6 +10,7 @@ from nanoseg_bench.evaluation.cross_validation import FoldAnswer, evaluate_folds
 from nanoseg_bench.evaluation.operating_point import choose_operating_point
 from nanoseg_bench.evaluation.result import OperatingPointChoice
 from nanoseg_bench.files import sha256_file, sha256_json
+from nanoseg_bench.locks import hold
 from nanoseg_bench.models.identity import recipe_changes
 from nanoseg_bench.models.recipe import Side
 from nanoseg_bench.preparation.begun_truth import began_truth
@@ -131,10 +132,11 @@ def score_folds(row: FoldRuns, truth: FoldTruth, leaderboards: Path, *, only_mis
     if only_missing and is_scored(row, truth.prepared, leaderboards):
         return
     record = build_record(row, truth)
-    for result in record.fold_results:
-        row.run(result.fold).keep_operating_point(result.operating_point)
-    keep_final_point(row, truth.prepared)
-    write_record(record_path(leaderboards, truth.prepared.name, row.row_id, TEST), record)
+    with hold(leaderboards / truth.prepared.name, wait=True):
+        for result in record.fold_results:
+            row.run(result.fold).keep_operating_point(result.operating_point)
+        keep_final_point(row, truth.prepared)
+        write_record(record_path(leaderboards, truth.prepared.name, row.row_id, TEST), record)
 
 
 def keep_fold_point(run: RunFolder, truth: KeptTruth) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nanoseg_bench.errors import RecordError
+from nanoseg_bench.locks import hold
 from nanoseg_bench.models.identity import recipe_changes
 from nanoseg_bench.models.recipe import Side
 from nanoseg_bench.preparation.prepared_set import PreparedSet
@@ -55,8 +56,9 @@ def record_row_failure(job: Job, outcome: Outcome) -> None:
         path = record_path(job.leaderboards, prepared.name, job.spec.row_id, name)
         record = _record(job, prepared, name, outcome)
         try:
-            if not (path.is_file() and _tells_more(path, record, prepared)):
-                write_record(path, record)
+            with hold(job.leaderboards / prepared.name, wait=True):
+                if not (path.is_file() and _tells_more(path, record, prepared)):
+                    write_record(path, record)
         except OSError as error:
             # The other models still have a chance, and the outcome is reported all the same.
             _LOG.error("%s: the row cannot be written (%s); make room or give another --leaderboards", path, error)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from nanoseg_bench.errors import DatasetError, RecordError, UsageError
 from nanoseg_bench.evaluation.robustness import ROBUSTNESS
 from nanoseg_bench.files import require_writable
+from nanoseg_bench.locks import hold
 from nanoseg_bench.models.base import Deadline
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.claim import differences
@@ -91,7 +92,8 @@ def run_plan(
     require_writable(places.runs, "--runs")
     require_writable(places.leaderboards, "--leaderboards")
     _require_folds(specs, places, prepared)
-    _clear_stale_records(specs, places.leaderboards, prepared)
+    with hold(places.leaderboards / prepared.name, wait=True):
+        _clear_stale_records(specs, places.leaderboards, prepared)
     planned = [
         Job(
             spec,

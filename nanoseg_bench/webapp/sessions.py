@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from flask import Flask, Response, current_app, g, request
 
 from nanoseg_bench.webapp.errors import RequestError
+from nanoseg_bench.webapp.settings import SECONDS_PER_DAY
 from nanoseg_bench.webapp.store import Store
 
 CSRF_HEADER = "X-CSRF-Token"
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-_SECONDS_PER_DAY = 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def register_sessions(app: Flask, keep_days: float) -> None:
             response.set_cookie(
                 _cookie_name(_store()),
                 session.secret,
-                max_age=int(keep_days * _SECONDS_PER_DAY),
+                max_age=int(keep_days * SECONDS_PER_DAY),
                 httponly=True,
                 samesite="Strict",
                 secure=request.is_secure,

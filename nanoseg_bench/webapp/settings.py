@@ -9,6 +9,7 @@ from nanoseg_bench.user_folders import home
 
 DEFAULT_PORT = 8000
 DEFAULT_HOST = "127.0.0.1"
+SECONDS_PER_DAY = 86_400
 DEFAULT_KEEP_DAYS = 30.0
 DEFAULT_SECONDS = 600.0
 

@@ -11,7 +11,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from nanoseg_bench.webapp.folders import Folders
-from nanoseg_bench.webapp.settings import Settings
+from nanoseg_bench.webapp.settings import SECONDS_PER_DAY, Settings
 from nanoseg_bench.webapp.store import Entry, Store
 from nanoseg_bench.webapp.worker import Done, Failed, Ready, Task, Trouble, work
 
@@ -27,7 +27,6 @@ _SECONDS_IDLE = 60.0
 _SECONDS_BETWEEN_CLEANINGS = 3600.0
 _MOST_BETWEEN_CLEANINGS = 2 * _SECONDS_BETWEEN_CLEANINGS
 """Seconds on the clock; where there are more, the computer was off, or its clock was set."""
-_SECONDS_PER_DAY = 86400.0
 _SECONDS_BETWEEN_STARTS = 30.0
 _STARTS = 3
 """Workers that may end before they have opened the model, one after the other, before the waiting are told."""
@@ -254,7 +253,7 @@ class Supervisor:
         since = self._store.seconds_since_look(now)
         if since is not None and since > _MOST_BETWEEN_CLEANINGS:
             return
-        for id_ in self._store.delete_before(now - self._settings.keep_days * _SECONDS_PER_DAY):
+        for id_ in self._store.delete_before(now - self._settings.keep_days * SECONDS_PER_DAY):
             self._folders.delete(id_)
 
 

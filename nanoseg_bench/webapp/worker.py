@@ -5,12 +5,9 @@ What it sends and is sent are plain values, so that the web process imports noth
 
 import contextlib
 import logging
-import multiprocessing
 import os
 import signal
-import threading
 from dataclasses import asdict, dataclass
-from multiprocessing import connection
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,7 @@ import psutil
 from nanoseg_bench.environment import all_but_one_core, isolate_libraries
 from nanoseg_bench.errors import NanosegError
 from nanoseg_bench.files import atomic_path, write_bytes
+from nanoseg_bench.parallel import end_with_parent
 from nanoseg_bench.runs.quiet import at_work
 from nanoseg_bench.verbosity import start_logging
 from nanoseg_bench.webapp.admission import MICROSCOPE_SUFFIXES, require_readable, without_path
@@ -91,7 +89,7 @@ class Failed:
 def work(pipe: Connection, choice: ModelChoice, limits: Limits) -> None:
     """Open the model, and analyse what comes through the pipe until it is closed."""
     _step_back()
-    _end_with_parent()
+    end_with_parent()
     os.environ.update(all_but_one_core())
     isolate_libraries()
     start_logging()
@@ -176,16 +174,3 @@ def _step_back() -> None:
             psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
     else:
         os.nice(_NICE)  # from where the web process is, which may have stepped back itself
-
-
-def _end_with_parent() -> None:
-    """A server that is killed takes its worker along, also out of the midst of an analysis."""
-    parent = multiprocessing.parent_process()
-    if parent is None:  # in a test
-        return
-
-    def watch() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

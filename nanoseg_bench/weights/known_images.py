@@ -24,13 +24,7 @@ from nanoseg_bench.files import atomic_path
 from nanoseg_bench.parallel import Workers, default_workers
 from nanoseg_bench.preparation.begun_truth import in_splits
 from nanoseg_bench.preparation.features import LocalFeatures
-from nanoseg_bench.preparation.fingerprint import (
-    Fingerprint,
-    compared_at,
-    fingerprint,
-    read_fingerprint,
-    write_fingerprint,
-)
+from nanoseg_bench.preparation.fingerprint import Fingerprint, canvas_fingerprint, read_fingerprint, write_fingerprint
 from nanoseg_bench.preparation.prepared_set import SPLITS, PreparedImage, PreparedSet
 from nanoseg_bench.preparation.shared_sources import find_shared_sources
 
@@ -193,10 +187,7 @@ def _take(images: Sequence[PreparedImage], folder: Path, processes: Workers, des
 
 
 def _fingerprint(task: _Task) -> None:
-    """As the split audit takes it from a prepared set."""
-    box = task.image.letterbox
-    content = compared_at(box.width, box.height).resize(box.content(task.image.read_pixels()))
-    write_fingerprint(task.path, fingerprint(content))
+    write_fingerprint(task.path, canvas_fingerprint(task.image.letterbox, task.image.read_pixels()))
 
 
 def _reduce(whole: Fingerprint) -> Fingerprint:

@@ -32,7 +32,7 @@ def test_each_kind_is_counted_over_the_images_and_its_first_ones_are_shown():
     assert crowds.startswith("12 of 25 regions, in 3 images, have iscrowd 1") and "--iscrowd particle" in crowds
     assert background.startswith("2 shapes labelled as background left out of 1 image")
     (kinds,) = tallies.warn_of_kinds()
-    assert kinds.startswith("shapes without area left out: 3 line;")
+    assert kinds.startswith("left out shapes without area: 3 line;")
     assert tallies.as_json() == {
         "background": 2,
         "crowds": 12,

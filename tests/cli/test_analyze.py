@@ -463,7 +463,8 @@ def test_the_same_images_give_the_same_report_at_one_time(run, tmp_path, monkeyp
 
     from nanoseg_bench.inference import open_predictor
     from nanoseg_bench.report.analysis.finder import ByModel
-    from nanoseg_bench.report.analysis.folder import AnalysisTask, analyse_folder
+    from nanoseg_bench.report.analysis.folder import analyse_folder
+    from nanoseg_bench.report.analysis.task import AnalysisTask
 
     write_field(tmp_path / "in" / "a.tif", 0, NM_PER_PX)
     made = datetime.datetime(2026, 5, 6, tzinfo=datetime.UTC)
@@ -485,7 +486,8 @@ def test_outlines_that_are_corrected_meanwhile_are_not_written_over(run, tmp_pat
     from nanoseg_bench.errors import UsageError
     from nanoseg_bench.inference import open_predictor
     from nanoseg_bench.report.analysis.finder import ByModel
-    from nanoseg_bench.report.analysis.folder import AnalysisTask, analyse_folder
+    from nanoseg_bench.report.analysis.folder import analyse_folder
+    from nanoseg_bench.report.analysis.task import AnalysisTask
 
     corrected = tmp_path / "out" / "labelme" / "a.json"
 

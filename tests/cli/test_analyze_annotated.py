@@ -118,7 +118,14 @@ def test_shapes_that_outline_nothing_are_told(folder, tmp_path, capsys):
     line = {"label": "sphere", "shape_type": "line", "points": [[1, 1], [20, 20]]}
     write_annotated(folder, shapes=[circle(200, 150, 40), line])
     assert analyze(folder, tmp_path / "out", "--to", "excel") == 0
-    assert "shapes without area left out: 1 line" in " ".join(capsys.readouterr().out.split())
+    assert "left out shapes without area: 1 line" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_sample_is_not_called_as_the_format(tmp_path):
+    for name in "ab":
+        write_annotated(tmp_path / "sizes" / "labelme", name)
+    assert analyze(tmp_path / "sizes" / "labelme", tmp_path / "out", "--to", "excel") == 0
+    assert set(pd.read_csv(tmp_path / "out" / "samples.csv")["sample"]) == {"sizes"}
 
 
 def test_an_image_that_two_files_annotate_is_refused(folder, tmp_path, capsys):

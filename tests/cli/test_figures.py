@@ -6,18 +6,17 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from kept_answers import keep_answer
 from PIL import Image
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.cli import main
 from nanoseg_bench.evaluation.eval_sets import load_eval_set
-from nanoseg_bench.evaluation.predictions import Predictions, write_predictions
-from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION, evaluate, evaluate_ood
-from nanoseg_bench.files import sha256_file
+from nanoseg_bench.evaluation.predictions import Predictions
+from nanoseg_bench.evaluation.scoring import evaluate, evaluate_ood
 from nanoseg_bench.nsyolo import build_network
 from nanoseg_bench.nsyolo.weights import save_weights
 from nanoseg_bench.preparation.prepared_set import PreparedSet
-from nanoseg_bench.runs.record import Record, record_path, write_record
 
 CONFIDENCE = 0.3
 TITLES = {"nsyolo": "NSYOLO", "otsu": "Otsu + watershed"}
@@ -43,34 +42,11 @@ def answer_of(eval_set, model):
 
 def keep(prepared, eval_set, root, model):
     """Write the predictions and the record of a model on an eval set."""
-    run_id = f"{model}-quick-seed0"
-    path = root / "runs" / run_id / "predictions" / f"{eval_set.name}.json.gz"
-    path.parent.mkdir(parents=True, exist_ok=True)
     answer = answer_of(eval_set, model)
-    write_predictions(path, answer)
     score = evaluate if eval_set.name == "test" else evaluate_ood
     evaluation = score(eval_set, answer, CONFIDENCE, resamples=20)
-    record = Record(
-        evaluator=EVALUATOR_VERSION,
-        model=model,
-        title=TITLES[model],
-        preset="quick",
-        seed=0,
-        initial_weights=None,
-        set_name=prepared.name,
-        dataset=prepared.dataset,
-        set_hash=prepared.content_hash,
-        classes=prepared.classes,
-        eval_set=eval_set.name,
-        images=len(eval_set.images),
-        status="ok",
-        scores=evaluation.scores,
-        resampled=evaluation.resampled,
-        details=evaluation.details,
-        predictions_sha256=sha256_file(path),
-        finished="2026-01-01T00:00:00+00:00",
-    )
-    write_record(record_path(root / "leaderboards", prepared.name, run_id, eval_set.name), record)
+    places = {"runs": root / "runs", "leaderboards": root / "leaderboards"}
+    keep_answer(prepared, answer, evaluation, model=model, title=TITLES[model], **places)
 
 
 @pytest.fixture(scope="module")

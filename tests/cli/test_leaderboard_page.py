@@ -3,15 +3,14 @@
 import re
 
 import pytest
+from kept_answers import keep_answer
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.cli import main
 from nanoseg_bench.evaluation.eval_sets import load_eval_set
-from nanoseg_bench.evaluation.predictions import Predictions, write_predictions
-from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION, evaluate
-from nanoseg_bench.files import sha256_file
+from nanoseg_bench.evaluation.predictions import Predictions
+from nanoseg_bench.evaluation.scoring import evaluate
 from nanoseg_bench.preparation.prepared_set import PreparedSet
-from nanoseg_bench.runs.record import Record, record_path, write_record
 
 
 def keep(prepared, root, model):
@@ -21,34 +20,11 @@ def keep(prepared, root, model):
     score = 0.8 if model == "unet" else 0.9
     answers = {name: [Instance(each.label, each.region, score) for each in found[name]] for name in found}
     answer = Predictions(prepared.name, "test", eval_set.set_hash, True, eval_set.classes, answers, eval_set.sizes)
-    path = root / "runs" / f"{model}-quick-seed0" / "predictions" / "test.json.gz"
-    path.parent.mkdir(parents=True)
-    write_predictions(path, answer)
-    digest = sha256_file(path)
+    evaluation = evaluate(eval_set, answer, 0.3, resamples=20)
+    places = {"runs": root / "runs", "leaderboards": root / "boards"}
+    path = keep_answer(prepared, answer, evaluation, model=model, title=model.upper(), **places)
     if model != "unet":
         (path.parent.parent / "run.json").write_text("{}", encoding="utf-8")
-    evaluation = evaluate(eval_set, answer, 0.3, resamples=20)
-    record = Record(
-        evaluator=EVALUATOR_VERSION,
-        model=model,
-        title=model.upper(),
-        preset="quick",
-        seed=0,
-        initial_weights=None,
-        set_name=prepared.name,
-        dataset=prepared.dataset,
-        set_hash=prepared.content_hash,
-        classes=prepared.classes,
-        eval_set="test",
-        images=len(eval_set.images),
-        status="ok",
-        scores=evaluation.scores,
-        resampled=evaluation.resampled,
-        details=evaluation.details,
-        predictions_sha256=digest,
-        finished="2026-01-01T00:00:00+00:00",
-    )
-    write_record(record_path(root / "boards", prepared.name, f"{model}-quick-seed0", "test"), record)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,8 @@
 import json
 import shlex
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,9 @@ from nanoseg_bench.cli import main
 from nanoseg_bench.evaluation.result import OperatingPointChoice
 from nanoseg_bench.files import read_json
 from nanoseg_bench.inference.operating_point import find_operating_point
+from nanoseg_bench.locks import hold
 from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.runs.cross_validation import FoldRuns, FoldTruth, score_folds
 from nanoseg_bench.runs.folder import RunFolder
 from nanoseg_bench.runs.record import read_record
 
@@ -106,6 +110,21 @@ def bench(made, tmp_path):
     """The same, to be spoilt."""
     shutil.copytree(made.root, tmp_path / "bench")
     return Bench(tmp_path / "bench")
+
+
+def test_a_row_of_folds_waits_for_whoever_writes_the_tables(bench, caplog):
+    path = bench.boards / "records" / bench.prepared.name / f"{ROW}-test.json"
+    kept = path.read_bytes()
+    path.unlink()
+    with ThreadPoolExecutor(1) as pool:
+        with hold(bench.boards / bench.prepared.name, wait=True):
+            row = FoldRuns(bench.runs, ROW, tuple(bench.prepared.folds))
+            scoring = pool.submit(score_folds, row, FoldTruth(bench.prepared), bench.boards)
+            while "waiting for its end" not in caplog.text and not scoring.done():
+                time.sleep(0.02)
+            assert not path.is_file()
+        scoring.result()
+    assert path.read_bytes() == kept
 
 
 def test_damaged_files_of_a_fold_are_made_anew(bench, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from one_thread import one_thread
 from torch import nn
 
 from nanoseg_bench.models.trained import open_trained
@@ -12,16 +13,10 @@ from nanoseg_bench.nsyolo import build_network
 from nanoseg_bench.nsyolo.badsconv import DSConv
 from nanoseg_bench.nsyolo.weights import save_weights
 
+__all__ = ["one_thread"]
+
 CANVAS = 192
 HEIGHT, WIDTH = 150, 240  # letterboxed: 120 rows of content between 36 rows of grey
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

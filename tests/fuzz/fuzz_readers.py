@@ -197,11 +197,11 @@ def image_seeds(suffix):
 
 
 def read_whole_image(path):
-    """Size, scale, how it was taken, and pixels; as the rooms above ask."""
-    from nanoseg_bench.images import image_size, read_acquisition, read_scale, read_with_notes
+    """Size, scale, and pixels with how they were taken; as the rooms above ask."""
+    from nanoseg_bench.images import image_size, read_scale, read_with_notes
 
     size = pixels = None
-    for read in (image_size, read_scale, read_acquisition, read_with_notes):
+    for read in (image_size, read_scale, read_with_notes):
         try:
             found = read(path)
         except NanosegError as error:

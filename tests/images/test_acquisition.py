@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from nanoseg_bench.images import Acquisition, read_acquisition
+from nanoseg_bench.images import Acquisition, read_with_notes
 
 PIXELS = np.arange(2000, dtype=np.uint8).reshape(40, 50)
 
@@ -37,7 +37,7 @@ def taken(tmp_path):
         written = [(code, 2, 0, text.encode("latin-1") + b"\0", True) for code, text in tags]
         written = [(code, kind, len(data), data, once) for code, kind, _, data, once in written]
         tifffile.imwrite(path, PIXELS, **{"photometric": "minisblack", "extratags": written, **options})
-        return read_acquisition(path)
+        return read_with_notes(path)[1].acquisition
 
     return read
 

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from nanoseg_bench.errors import ImageError
-from nanoseg_bench.images import Scale, image_size, read_acquisition, read_image, read_scale, read_with_notes, trial
+from nanoseg_bench.images import Scale, image_size, read_image, read_scale, read_with_notes, trial
 
 pytest.importorskip("rsciio", reason="the extra [em] is not installed")
 
@@ -167,7 +167,7 @@ def test_emd_of_velox(tmp_path, ramp):
     assert (np.diff(pixels.reshape(-1).astype(int)) >= 0).all()
     assert (notes.page, notes.pages) == (1, 3)
     assert read_scale(path) == Scale(pytest.approx(0.25), "emd")
-    taken = read_acquisition(path)
+    taken = read_with_notes(path)[1].acquisition
     assert (taken.instrument, taken.voltage_kv) == ("Talos", 200.0) and taken.taken.startswith("2023-11-14")
     assert set(taken.sources.values()) == {"the file (emd)"}
 

@@ -5,7 +5,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from nanoseg_bench.images import Acquisition, read_acquisition, read_scale, read_with_notes
+from nanoseg_bench.images import Acquisition, read_scale, read_with_notes
 from nanoseg_bench.images.sidecars import ending_beside, read_sidecar
 
 HEIGHT, WIDTH = 96, 128
@@ -51,7 +51,7 @@ def stated(image):
 def test_jeol(image, marker, nm_per_px, suffix):
     put(image, JEOL.format(width=WIDTH, height=HEIGHT, marker=marker), suffix)
     assert stated(image) == (None if nm_per_px is None else pytest.approx(nm_per_px))
-    found = read_acquisition(image)
+    found = read_with_notes(image)[1].acquisition
     assert (found.instrument, found.voltage_kv, found.taken) == ("JSM-7800F", 15.0, "2019/03/12 10:21:55")
     assert set(found.sources.values()) == {"the text file beside it (jeol)"}
 
@@ -61,7 +61,7 @@ def test_hitachi(image, encoding):
     put(image, HITACHI.format(width=WIDTH, height=HEIGHT), encoding=encoding)
     assert stated(image) == pytest.approx(4.96094)
     assert read_scale(image).source == "hitachi, in the text beside it"
-    found = read_acquisition(image)
+    found = read_with_notes(image)[1].acquisition
     assert (found.instrument, found.voltage_kv, found.taken) == ("SU8220", 5.0, "2021/11/02 09:15:00")
 
 
@@ -69,7 +69,7 @@ def test_hitachi(image, encoding):
 def test_tescan(image, suffix):
     put(image, TESCAN.format(y="2.5e-009"), suffix)
     assert stated(image) == pytest.approx(2.5)
-    found = read_acquisition(image)
+    found = read_with_notes(image)[1].acquisition
     assert (found.instrument, found.voltage_kv, found.taken) == ("MIRA3 LMH", 10.0, "2022-05-04 14:24:36")
 
 
@@ -83,14 +83,14 @@ def test_pixels_that_are_not_square_have_no_single_scale(image):
 def test_an_image_that_was_resized_has_another_scale(image, text):
     put(image, text.format(width=2 * WIDTH, height=2 * HEIGHT, marker="1um"))
     assert stated(image) is None
-    assert read_acquisition(image).instrument
+    assert read_with_notes(image)[1].acquisition.instrument
 
 
 def test_what_the_file_says_goes_first(image):
     tifffile.imwrite(image, PIXELS, imagej=True, resolution=(4.0, 4.0), metadata={"unit": "nm"})
     put(image, HITACHI.format(width=WIDTH, height=HEIGHT))
     assert stated(image) == pytest.approx(0.25)
-    assert read_acquisition(image).instrument == "SU8220"
+    assert read_with_notes(image)[1].acquisition.instrument == "SU8220"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_other_texts_say_nothing(image, text):
         put(image, text, suffix)
     assert read_sidecar(image) is None
     assert stated(image) is None
-    assert read_acquisition(image) == Acquisition()
+    assert read_with_notes(image)[1].acquisition == Acquisition()
 
 
 @pytest.mark.parametrize("wrong", ["$$SM_MICRON_BAR 0\n", "$$SM_MICRON_BAR 1..2\n", "$$SM_MICRON_BAR -3\n", ""])

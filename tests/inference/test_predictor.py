@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from busy_head import keep_busy
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.raster import iou_matrix, rle_to_mask, window_to_rle
@@ -116,16 +117,7 @@ def busy(tmp_path_factory):
     torch.manual_seed(0)
     recipe = load_recipe("nsyolo", "smoke").model_copy(update={"canvas": 224})
     network = build(recipe, ("disc", "square"), 9).build_network()
-    head = network.model[-1]
-    with torch.no_grad():
-        for branches in zip(head.cv2, head.cv3, head.cv4, strict=True):
-            for branch in branches:
-                branch[-1].weight.zero_()
-            boxes, scores, coefficients = (branch[-1].bias for branch in branches)
-            boxes.copy_(-2.0 * torch.arange(head.reg_max).repeat(4))
-            scores.zero_()
-            coefficients.fill_(1.0)
-        head.proto.cv3.bn.bias.fill_(1.0)
+    keep_busy(network.model[-1])
     path = tmp_path_factory.mktemp("busy") / "weights.safetensors"
     save_weights(path, network.state_dict(), describe(recipe, ("disc", "square"), 9))
     return path

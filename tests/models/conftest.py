@@ -3,21 +3,14 @@
 from collections.abc import Callable
 
 import pytest
-import torch
+from one_thread import one_thread
 
 from nanoseg_bench.models.augmentation import plain_views
 from nanoseg_bench.models.batches import InstanceBatch, assemble
 from nanoseg_bench.models.data import Sample
 from nanoseg_bench.models.packed_images import pack
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Training must be repeatable and polite to other tests on the machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+__all__ = ["one_thread"]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from nanoseg_bench.annotations.raster import mask_to_rle
 from nanoseg_bench.annotations.source import LoadedMicrograph
 from nanoseg_bench.errors import DatasetError
 from nanoseg_bench.images import read_image
-from nanoseg_bench.models.data import TrainingImages, network_input, normalise, shrink_instance
+from nanoseg_bench.models.data import TrainingImages, network_input, normalise, shrink_instance, to_planes
 from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.pipeline import prepare
 from nanoseg_bench.preparation.prepared_set import PreparedSet
@@ -120,6 +120,14 @@ def test_samples_are_read_at_network_size_in_the_order_of_the_manifest(prepared_
         assert [part.class_index for part in sample.particles] == [
             prepared_set.classes.index(instance.label) for instance in truth if not instance.ignored
         ]
+
+
+def test_grey_becomes_three_equal_planes_and_colour_stays_rgb():
+    grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    assert torch.equal(to_planes(grey), torch.from_numpy(np.stack([grey] * 3)))
+    red = np.zeros((3, 4, 3), dtype=np.uint8)
+    red[..., 0] = 9
+    assert to_planes(red)[:, 0, 0].tolist() == [9, 0, 0]
 
 
 def test_an_image_without_targets_is_named_with_a_way_out_that_keeps_the_set(prepared_set):

@@ -112,7 +112,7 @@ def test_a_pickle_opens_only_when_it_is_trusted(scheme, tmp_path, test_images):
     opened = open_trained(tmp_path / "best.pt", trust_pickle=True)
     assert (opened.recipe.model, opened.recipe.canvas, opened.classes) == (scheme, 64, ("cube", "rod"))
     assert opened.max_instances == DEFAULT_MAX_INSTANCES
-    assert all(instance.label in ("cube", "rod") for instance in opened.predict(test_images)[0])
+    assert len(opened.predict(test_images)) == len(test_images)
 
 
 def test_a_pickle_that_ultralytics_fine_tuned_opens(tmp_path, test_images):

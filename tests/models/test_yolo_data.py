@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from nanoseg_bench.models.data import Particle, Sample
-from nanoseg_bench.models.yolo_data import to_planes, yolo_targets
+from nanoseg_bench.models.yolo_data import yolo_targets
 
 
 def sample_of(*particles: Particle, size: int = 32, ignored: tuple[Particle, ...] = ()) -> Sample:
@@ -63,14 +63,6 @@ def test_a_batch_counts_particles_image_by_image_and_keeps_empty_images(batch_of
     assert targets["masks"].shape == (3, 8, 8)
     nothing = yolo_targets(batch_of(sample_of()))
     assert [len(nothing[key]) for key in ("batch_idx", "cls", "bboxes", "masks")] == [0, 0, 0, 0]
-
-
-def test_grey_becomes_three_equal_planes_and_colour_stays_rgb():
-    grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    assert torch.equal(to_planes(grey), torch.from_numpy(np.stack([grey] * 3)))
-    red = np.zeros((3, 4, 3), dtype=np.uint8)
-    red[..., 0] = 9
-    assert to_planes(red)[:, 0, 0].tolist() == [9, 0, 0]
 
 
 def test_batches_can_be_pinned_for_a_gpu(batch_of):

@@ -1,8 +1,8 @@
-import itertools
 import math
 
 import pytest
 import torch
+from literal_layers import literal_conv
 
 from nanoseg_bench.nsyolo.badsconv import BADSConv, DSConv, pooling_kernel, spatial_gradient
 
@@ -48,22 +48,6 @@ def literal_descriptor(features):
     for n in range(len(gradient)):
         pooled[n, 0] = sum(literal_pool(gradient[n, 0], size) for size in (3, 5, 7)) / 3
     return pooled
-
-
-def literal_conv(x, weight, bias=None, padding=0, groups=1):
-    """Convolution of stride 1 that keeps the map's size, over a border of zeros, with loops."""
-    batch, _, height, width = x.shape
-    outputs, inputs, *taps = weight.shape
-    planes, kernel, first = x.tolist(), weight.tolist(), [0.0] * outputs if bias is None else bias.tolist()
-    result = torch.zeros(batch, outputs, height, width, dtype=torch.float64)
-    for n, o, h, w in itertools.product(range(batch), range(outputs), range(height), range(width)):
-        total = first[o]
-        for i, a, b in itertools.product(range(inputs), *map(range, taps)):
-            row, column = h + a - padding, w + b - padding
-            if 0 <= row < height and 0 <= column < width:
-                total += kernel[o][i][a][b] * planes[n][o * groups // outputs * inputs + i][row][column]
-        result[n, o, h, w] = total
-    return result
 
 
 def literal_norm(norm, x):

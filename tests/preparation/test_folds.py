@@ -1,12 +1,12 @@
 import json
 from collections import Counter
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from split_records import split_record
 
 from nanoseg_bench.annotations.begun_by import BegunBy
 from nanoseg_bench.annotations.instance import Instance, Polygon
@@ -28,18 +28,6 @@ from nanoseg_bench.preparation.shortcomings import advised_folds, split_shortcom
 PARTS = ("train", "val", "test")
 
 
-@dataclass(frozen=True)
-class Record:
-    name: str
-    image_path: Path
-    source_group: str | None = None
-    labels: dict = field(default_factory=dict)
-
-
-def make(name, group, labels, count=10):
-    return Record(name, Path(f"{name}.png"), group, dict.fromkeys(labels, count))
-
-
 def groups_of(records):
     return {each.name: each.source_group for each in records}
 
@@ -47,7 +35,7 @@ def groups_of(records):
 @pytest.mark.parametrize("seed", range(10))
 def test_every_class_is_in_every_part_of_every_fold(seed):
     labels = ["cube"] * 13 + ["octahedron"] * 9 + ["sphere"] * 7
-    records = [make(f"i{n:02d}", f"i{n:02d}", (label,), 3 + 5 * n) for n, label in enumerate(labels)]
+    records = [split_record(f"i{n:02d}", f"i{n:02d}", (label,), 3 + 5 * n) for n, label in enumerate(labels)]
     parts = fold_by_group(records, 5, (8, 1, 1), seed, groups_of(records))
     for fold in range(5):
         for part in PARTS:
@@ -61,7 +49,11 @@ records_of_groups = st.lists(
     st.tuples(st.integers(0, 9), st.sets(st.sampled_from(["cube", "rod"])), st.integers(1, 90)),
     min_size=8,
     max_size=40,
-).map(lambda rows: [make(f"i{n:02d}", f"g{group}", labels, count) for n, (group, labels, count) in enumerate(rows)])
+).map(
+    lambda rows: [
+        split_record(f"i{n:02d}", f"g{group}", labels, count) for n, (group, labels, count) in enumerate(rows)
+    ]
+)
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,26 +1,18 @@
 import os
 import pickle
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from split_records import SplitRecord, split_record
 
 from nanoseg_bench.errors import PreparationError, UsageError
 from nanoseg_bench.preparation.grouping import Join, parse_group_rule, regroup, source_groups
 
 
-@dataclass(frozen=True)
-class Record:
-    name: str
-    image_path: Path
-    source_group: str | None = None
-    labels: dict = field(default_factory=dict)
-
-
 def named(*names, group=None):
-    return [Record(name, Path(f"{name}.png"), group) for name in names]
+    return [split_record(name, group) for name in names]
 
 
 def table(tmp_path, text, name="groups.csv", encoding="utf-8"):
@@ -71,7 +63,7 @@ def test_found_pairs_join_groups_and_say_why():
 @given(st.data())
 def test_groups_are_the_connected_components_in_any_order(data):
     names = [f"n{number}" for number in range(8)]
-    records = [Record(name, Path(name), data.draw(st.sampled_from([None, "g", "h"]))) for name in names]
+    records = [SplitRecord(name, Path(name), data.draw(st.sampled_from([None, "g", "h"]))) for name in names]
     pixels = {name: data.draw(st.sampled_from([name, "same"])) for name in names}
     pairs = data.draw(st.lists(st.tuples(st.sampled_from(names), st.sampled_from(names), st.just("check")), max_size=6))
 
@@ -117,7 +109,7 @@ def test_all_names_that_the_pattern_misses_are_listed():
 
 def test_group_by_a_column_matches_names_last_parts_and_file_names(tmp_path):
     path = table(tmp_path, "name,doi,x\ns1/a,10/1,\nb,10/2,\nc.png,10/1,\nphoto.tif,10/3,\ns1\\d,10/4,\nunused,10/9,\n")
-    records = [*named("s1/a", "s1/b", "s2/c", "s1/d"), Record("s3/e", Path("elsewhere/photo.tif"))]
+    records = [*named("s1/a", "s1/b", "s2/c", "s1/d"), SplitRecord("s3/e", Path("elsewhere/photo.tif"))]
     rule = parse_group_rule(f"csv:{path}:doi")
     assert regroup(records, rule) == {"s1/a": "10/1", "s1/b": "10/2", "s2/c": "10/1", "s1/d": "10/4", "s3/e": "10/3"}
     assert regroup(records[1:2], pickle.loads(pickle.dumps(rule))) == {"s1/b": "10/2"}

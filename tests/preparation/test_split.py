@@ -1,11 +1,10 @@
 from collections import Counter
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from split_records import split_record
 
 from nanoseg_bench.errors import PreparationError, UsageError
 from nanoseg_bench.preparation.grouping import Join
@@ -20,16 +19,8 @@ from nanoseg_bench.preparation.split import (
 )
 
 
-@dataclass(frozen=True)
-class Record:
-    name: str
-    image_path: Path
-    source_group: str | None = None
-    labels: dict = field(default_factory=dict)
-
-
 def make(name, group, labels=("a",), count=1):
-    return Record(name, Path(f"{name}.png"), group, dict.fromkeys(labels, count))
+    return split_record(name, group, labels, count)
 
 
 def many(groups, per_group, **fields):

@@ -1,12 +1,11 @@
 from collections import Counter
-from dataclasses import dataclass, field
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from split_records import split_record
 
 from nanoseg_bench.preparation.split import split_by_group
 from nanoseg_bench.preparation.stratification import group_contents, stratify, tolerated
@@ -14,22 +13,10 @@ from nanoseg_bench.preparation.stratification import group_contents, stratify, t
 PARTS = ("train", "val", "test")
 
 
-@dataclass(frozen=True)
-class Record:
-    name: str
-    image_path: Path
-    source_group: str | None = None
-    labels: dict = field(default_factory=dict)
-
-
-def make(name, group, labels, count=10):
-    return Record(name, Path(f"{name}.png"), group, dict.fromkeys(labels, count))
-
-
 def singles(**images):
     """Images of one class and a group each, of many densities."""
     return [
-        make(f"{label}-{i:02d}", f"{label}-{i:02d}", (label,), 3 + 7 * i)
+        split_record(f"{label}-{i:02d}", f"{label}-{i:02d}", (label,), 3 + 7 * i)
         for label, number in images.items()
         for i in range(number)
     ]
@@ -67,7 +54,7 @@ def test_seeds_take_different_images():
 def test_the_only_group_of_a_class_is_learnt_from(seed):
     # Four specimens of three images; one of them is the only one that shows a rod.
     records = [
-        make(f"s{group}-{i}", f"s{group}", ("cube", "rod") if group == 2 and i == 0 else ("cube",))
+        split_record(f"s{group}-{i}", f"s{group}", ("cube", "rod") if group == 2 and i == 0 else ("cube",))
         for group in range(4)
         for i in range(3)
     ]
@@ -78,14 +65,14 @@ def test_the_only_group_of_a_class_is_learnt_from(seed):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_class_of_two_groups_is_learnt_and_judged_on(seed):
-    records = [*singles(cube=20), make("r0", "r0", ("rod",)), make("r1", "r1", ("rod", "cube"))]
+    records = [*singles(cube=20), split_record("r0", "r0", ("rod",)), split_record("r1", "r1", ("rod", "cube"))]
     split = split_by_group(records, seed=seed)
     assert {split["r0"], split["r1"]} == {"train", "test"}
 
 
 def test_a_part_is_not_filled_beyond_what_its_share_tolerates():
     # Ten classes of ten images each in three large groups: test cannot hold them all, nor a whole group of them.
-    records = [make(f"{c}-{g}-{i}", f"{c}-{g}", (c,)) for c in "abcdefghij" for g in range(3) for i in range(4)]
+    records = [split_record(f"{c}-{g}-{i}", f"{c}-{g}", (c,)) for c in "abcdefghij" for g in range(3) for i in range(4)]
     split = split_by_group(records)
     for part in ("val", "test"):
         assert sizes(split)[part] <= 12 + tolerated(12)
@@ -120,7 +107,9 @@ def tiny_sets(draw):
     """3 to 7 groups of 1 to 3 images, each of any of three classes."""
     images = st.sets(st.sampled_from("abc")).map(sorted)
     groups = draw(st.lists(st.lists(images, min_size=1, max_size=3), min_size=3, max_size=7))
-    return [make(f"{g}-{i}", f"g{g}", labels) for g, group in enumerate(groups) for i, labels in enumerate(group)]
+    return [
+        split_record(f"{g}-{i}", f"g{g}", labels) for g, group in enumerate(groups) for i, labels in enumerate(group)
+    ]
 
 
 @settings(max_examples=80, deadline=None)

@@ -9,7 +9,7 @@ import pytest
 
 from nanoseg_bench.measure.columns import COLUMNS
 from nanoseg_bench.report.delimited import csv_of
-from nanoseg_bench.report.workbook import Summary, particle_workbook
+from nanoseg_bench.report.workbook import Sheet, particle_workbook
 
 MADE = datetime.datetime(2026, 3, 4, 5, 6, 7, tzinfo=datetime.UTC)
 
@@ -45,7 +45,7 @@ def test_no_cell_of_the_csv_runs(particles):
 
 
 def test_workbook_holds_the_table_and_no_formula(particles):
-    sample = Summary("Sample", ("quantity", "value"), [("D50 (nm)", 12.5), ("=1+1", float("nan"))])
+    sample = Sheet("Sample", ("quantity", "value"), [("D50 (nm)", 12.5), ("=1+1", float("nan"))])
     book = openpyxl.load_workbook(io.BytesIO(particle_workbook(particles, [sample], [("Sample", "=A1")], MADE)))
     assert book.sheetnames == ["Sample", "Particles", "Columns", "Analysis"]
     assert all(cell.data_type != "f" for sheet in book for row in sheet.iter_rows() for cell in row)

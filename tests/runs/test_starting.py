@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from releases import make_release
 
 from nanoseg_bench.models.base import FitReport
 from nanoseg_bench.models.recipe import load_recipe
@@ -11,7 +12,7 @@ from nanoseg_bench.runs.facts import MadeBy
 from nanoseg_bench.runs.folder import RunFolder
 from nanoseg_bench.runs.inputs import Inputs
 from nanoseg_bench.runs.starting import training_behind
-from nanoseg_bench.weights.release import KEY, Release, TrainedOn
+from nanoseg_bench.weights.release import KEY, TrainedOn
 
 SET_HASH = "0a1b2c3d" + "0" * 56
 LEARNT = "72,000 images of synthetic (0a1b2c3d) by cpu"
@@ -64,25 +65,8 @@ def test_a_fold_and_weights_that_lie_alone_are_not_known(trained, tmp_path):
 
 
 def test_a_release(tmp_path):
-    release = Release(
-        name="nsyolo",
-        title="NSYOLO",
-        run="nsyolo-cpu-seed0",
-        preset="cpu",
-        seed=0,
-        initial_weights=None,
-        images_seen=72000,
-        core_hours=2.0,
-        confidence=0.5,
-        confidence_source="val",
-        trained_on=TrainedOn(set_name="synthetic", set_hash=SET_HASH, dataset="", train=9, val=1, particles=90),
-        judged=(),
-        evaluator="3",
-        known_images="",
-        package="0.1.0",
-        commit=None,
-        finished="2026-01-01T00:00:00+00:00",
-    )
+    data = TrainedOn(set_name="synthetic", set_hash=SET_HASH, dataset="", train=9, val=1, particles=90)
+    release = make_release(images_seen=72000, trained_on=data)
     weights = tmp_path / "nsyolo.safetensors"
     weights.with_suffix(".json").write_text(json.dumps({KEY: release.model_dump(mode="json")}))
     assert training_behind(weights, "NSYOLO") == LEARNT

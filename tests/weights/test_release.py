@@ -1,31 +1,15 @@
 import json
 
 import pytest
+from releases import make_release
 
 from nanoseg_bench.errors import ModelError, UsageError
 from nanoseg_bench.weights import shipped
 from nanoseg_bench.weights.model_card import model_card
-from nanoseg_bench.weights.release import Judged, Release, TrainedOn, read_release
+from nanoseg_bench.weights.release import Judged, read_release
 
-DATA = TrainedOn(set_name="mine", set_hash="ab" * 32, dataset="mine", train=20, val=5, particles=900)
-RELEASE = Release(
-    name="ours",
-    title="NSYOLO",
-    run="nsyolo-cpu-seed0",
-    preset="cpu",
-    seed=0,
-    initial_weights=None,
-    images_seen=800,
-    core_hours=1.5,
-    confidence=0.31,
-    confidence_source="val",
-    trained_on=DATA,
-    judged=(Judged(eval_set="test", images=4, scores={"map_50": 0.5, "map_50_lo": 0.4, "map_50_hi": 0.6, "f1": 0.7}),),
-    evaluator="9",
-    known_images="mine-abababab.known-images.npz",
-    package="0.1.0",
-    commit=None,
-    finished="2026-01-01T00:00:00+00:00",
+RELEASE = make_release(
+    judged=(Judged(eval_set="test", images=4, scores={"map_50": 0.5, "map_50_lo": 0.4, "map_50_hi": 0.6, "f1": 0.7}),)
 )
 
 
@@ -41,7 +25,7 @@ def test_a_card_shows_what_was_measured_and_nothing_else():
     assert "at confidence 0.31, chosen on val" in text.replace("\n", " ")
     assert max(map(len, text.splitlines())) <= 120
     told = RELEASE.model_copy(
-        update={"trained_on": DATA.model_copy(update={"licence": "MIT", "citation": "A, B, 2020"})}
+        update={"trained_on": RELEASE.trained_on.model_copy(update={"licence": "MIT", "citation": "A, B, 2020"})}
     )
     assert "Licence of the data: MIT." in card(told) and "Please cite: A, B, 2020" in card(told)
 

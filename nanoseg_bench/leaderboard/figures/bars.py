@@ -16,13 +16,13 @@ from nanoseg_bench.leaderboard.figures.style import (
     TITLE_LINE,
     WIDTH,
     lettered,
-    minus,
     text_width,
     wrapped,
 )
 from nanoseg_bench.leaderboard.set_remarks import fold_count, shown_column
 from nanoseg_bench.metrics.metric import Metric
 from nanoseg_bench.metrics.table import in_order, metric
+from nanoseg_bench.wording import minus
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,8 +12,8 @@ from nanoseg_bench.drawing.charts import INK, SOFT
 from nanoseg_bench.evaluation.result import Confusion
 from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender, left_out
 from nanoseg_bench.leaderboard.figures.drawn import Drawn, NothingToDrawError
-from nanoseg_bench.leaderboard.figures.page_grid import shorten
 from nanoseg_bench.leaderboard.figures.style import COLUMN_WIDTH, SMALL_SIZE, TITLE_LINE, WIDTH, lettered, wrapped
+from nanoseg_bench.wording import without_middle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -115,8 +115,8 @@ def _draw_matrix(axes: "Axes", confusion: Confusion, *, named: bool) -> None:
         else:
             axes.text(column, row - 0.13, f"{share:.0%}".replace("%", " %"), ha="center", va="center", color=colour)
             axes.text(column, row + 0.25, f"{count}", ha="center", va="center", fontsize=SMALL_SIZE, color=colour)
-    predicted = [shorten(name, _MAX_LETTERS) for name in (*confusion.predicted, BACKGROUND)]
-    truth = [shorten(name, _MAX_LETTERS) for name in (*confusion.truth, BACKGROUND)]
+    predicted = [without_middle(name, _MAX_LETTERS) for name in (*confusion.predicted, BACKGROUND)]
+    truth = [without_middle(name, _MAX_LETTERS) for name in (*confusion.truth, BACKGROUND)]
     axes.set_xticks(range(len(predicted)), predicted)
     axes.set_yticks(range(len(truth)), truth if named else [""] * len(truth))
     axes.tick_params(axis="x", rotation=35, length=0)

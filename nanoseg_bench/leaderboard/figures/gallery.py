@@ -7,7 +7,8 @@ from pathlib import Path
 
 from nanoseg_bench.annotations.instance import Rle
 from nanoseg_bench.annotations.raster import to_rle
-from nanoseg_bench.errors import DatasetError, NanosegError, UsageError
+from nanoseg_bench.errors import NanosegError, UsageError
+from nanoseg_bench.leaderboard.comparability import open_scored_set
 from nanoseg_bench.leaderboard.figures.bars import draw_bars
 from nanoseg_bench.leaderboard.figures.chosen_images import choose_image, choose_images
 from nanoseg_bench.leaderboard.figures.confusion import draw_confusions
@@ -80,14 +81,7 @@ class Materials:
         Raises:
             DatasetError: It is not there, or is another one than the records are of.
         """
-        prepared = PreparedSet(self._data)
-        expected = self.contenders[0].first.test.set_hash
-        if prepared.content_hash != expected:
-            raise DatasetError(
-                f"{self._data}: its content is {prepared.content_hash[:16]}, the records are of {expected[:16]}; "
-                "name the folder of the set that was scored"
-            )
-        return prepared
+        return open_scored_set(self._data, self.contenders[0].first.test)
 
     def images(self, eval_set: str, count: int) -> list[PreparedImage]:
         """Images to show; as ``choose_images``."""

@@ -19,10 +19,10 @@ from nanoseg_bench.drawing.charts import INK
 from nanoseg_bench.drawing.scale_bar import place_scale_bar
 from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender
 from nanoseg_bench.leaderboard.figures.drawn import Drawn
-from nanoseg_bench.leaderboard.figures.page_grid import PageGrid, shorten
+from nanoseg_bench.leaderboard.figures.page_grid import PageGrid
 from nanoseg_bench.leaderboard.figures.style import SMALL_SIZE, WIDTH, lettered
 from nanoseg_bench.preparation.prepared_set import PreparedImage
-from nanoseg_bench.wording import counted
+from nanoseg_bench.wording import counted, without_middle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +75,7 @@ def draw_heat_maps(seen: Sequence[NetworkMaps], image: PreparedImage) -> Drawn:
         for axes, name in zip(panels[1:], MAPS, strict=True):
             _show_map(axes, each.maps[name], image)
         particles = counted(each.particles, "particle")
-        grid.add_captions([shorten(lettered(number, each.contender.label), grid.letters), particles, "", ""])
+        grid.add_captions([without_middle(lettered(number, each.contender.label), grid.letters), particles, "", ""])
     _draw_key(grid)
     return _drawn("heat-maps", grid, seen, image, tuple(MAPS))
 
@@ -93,7 +93,9 @@ def draw_boundaries(seen: Sequence[NetworkMaps], image: PreparedImage) -> Drawn:
     _show_image(panels[0], seen[0], image)
     for axes, each in zip(panels[1:], seen, strict=True):
         _show_map(axes, each.maps["instance_boundary"], image)
-    grid.add_captions([shorten(image.name, grid.letters), *(counted(each.particles, "particle") for each in seen)])
+    grid.add_captions(
+        [without_middle(image.name, grid.letters), *(counted(each.particles, "particle") for each in seen)]
+    )
     _draw_key(grid)
     return _drawn("boundaries", grid, seen, image, ("instance_boundary",))
 

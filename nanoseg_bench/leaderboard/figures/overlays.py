@@ -23,12 +23,12 @@ from nanoseg_bench.evaluation.predictions import Predictions, read_predictions, 
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender
 from nanoseg_bench.leaderboard.figures.drawn import Drawn, NothingToDrawError
-from nanoseg_bench.leaderboard.figures.page_grid import PageGrid, shorten
+from nanoseg_bench.leaderboard.figures.page_grid import PageGrid
 from nanoseg_bench.leaderboard.figures.style import SMALL_SIZE, lettered
 from nanoseg_bench.metrics.matching import ImageOverlap, image_overlap, match
 from nanoseg_bench.preparation.prepared_set import PreparedImage, PreparedSet
 from nanoseg_bench.runs.folder import RunFolder
-from nanoseg_bench.wording import counted
+from nanoseg_bench.wording import counted, without_middle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -163,7 +163,7 @@ def _draw_row(
     colours = neighbour_colours(truth)
     hatched = [outline_of(mask, size, IGNORE_COLOUR, "hatch") for mask in ignored]
     draw_outlines(panels[1], [*hatched, *_tinted(truth, size, colours)])
-    captions = [f"{shorten(image.name, letters)}\n{width} × {height} px", counted(len(truth), "particle")]
+    captions = [f"{without_middle(image.name, letters)}\n{width} × {height} px", counted(len(truth), "particle")]
     for axes, overlap in zip(panels[2:], overlaps, strict=True):
         captions.append(_draw_answer(axes, overlap, size, colours))
     return captions

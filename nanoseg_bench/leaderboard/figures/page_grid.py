@@ -104,9 +104,3 @@ class PageGrid:
 def rows_that_fit(panels: int) -> int:
     """How many rows of so many panels a page holds."""
     return max(4 // math.ceil(panels / _MOST_ACROSS), 1)
-
-
-def shorten(name: str, letters: int) -> str:
-    """A name without its middle where it is longer than ``letters``."""
-    half = letters // 2
-    return name if len(name) <= letters else f"{name[:half]}…{name[1 - half :]}"

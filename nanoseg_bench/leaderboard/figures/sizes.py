@@ -10,9 +10,10 @@ from nanoseg_bench.drawing.charts import INK, SOFT
 from nanoseg_bench.evaluation.result import Diameters
 from nanoseg_bench.leaderboard.figures.contenders import IDENTITY, Contender, left_out
 from nanoseg_bench.leaderboard.figures.drawn import Drawn, NothingToDrawError
-from nanoseg_bench.leaderboard.figures.style import SMALL_SIZE, WIDTH, lettered, minus, panels, wrapped
+from nanoseg_bench.leaderboard.figures.style import SMALL_SIZE, WIDTH, lettered, panels, wrapped
 from nanoseg_bench.leaderboard.line_charts import draw_diameters, label_diameters
 from nanoseg_bench.leaderboard.series import array
+from nanoseg_bench.wording import minus, thousands_apart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -97,7 +98,7 @@ def _draw_panel(axes: "Axes", contender: Contender, diameters: Diameters, limits
 
 def _about(contender: Contender, diameters: Diameters) -> str:
     """Two lines: how many particles, and by how much their diameters differ."""
-    found, there = (f"{count:,}".replace(",", "\u202f") for count in (diameters.predicted_count, diameters.truth_count))
+    found, there = map(thousands_apart, (diameters.predicted_count, diameters.truth_count))
     truth, predicted = array(diameters.truth), array(diameters.predicted)
     differences = []
     if diameters.predicted:

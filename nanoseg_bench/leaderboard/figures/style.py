@@ -56,11 +56,6 @@ def wrapped(title: str, width: float) -> str:
     return textwrap.fill(title, max(int(width / _LETTER_WIDTH), 1))
 
 
-def minus(number: str) -> str:
-    """A formatted number with the minus sign that the axes have, which is no hyphen."""
-    return number.replace("-", "\N{MINUS SIGN}")
-
-
 def panels(count: int, columns: int, height: float, **sharing: Any) -> tuple[Figure, list["Axes"]]:
     """A figure of ``count`` panels, row by row; cells that are left over stay blank. One panel is a column wide.
 

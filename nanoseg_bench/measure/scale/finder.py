@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoseg_bench.images.pixels import shrunk
 from nanoseg_bench.measure.scale.bar import Bar, measure_bar
 
 MAX_SIDE = 1600
@@ -45,7 +46,7 @@ def find_bars(grey: NDArray[np.uint8]) -> list[Bar]:
     """
     height, width = grey.shape
     factor = min(MAX_SIDE / max(height, width), 1.0)
-    small = grey if factor == 1 else _shrunk(grey, factor)
+    small = grey if factor == 1 else shrunk(grey, factor)
     found: list[Bar] = []
     for bright in (True, False):
         boxes = sorted(_strips(small if bright else 255 - small), key=lambda each: -each[4])[:_MOST]
@@ -68,11 +69,6 @@ def quality(bar: Bar) -> float:
 def likeness(bar: Bar) -> float:
     """How much a strip looks like a bar by itself, from 0 to 1: drawn, and nearly black or white."""
     return quality(bar) / (1.0 + (min(bar.grey, 255 - bar.grey) / 80.0) ** 2)
-
-
-def _shrunk(grey: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
-    size = (max(round(grey.shape[1] * factor), 1), max(round(grey.shape[0] * factor), 1))
-    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _strips(grey: NDArray[np.uint8]) -> Iterator[tuple[int, int, int, int, float]]:

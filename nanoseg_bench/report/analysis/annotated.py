@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.errors import NotAnAnnotationError
 from nanoseg_bench.annotations.instance import Micrograph
-from nanoseg_bench.annotations.left_out import WAY_OUT, list_kinds
+from nanoseg_bench.annotations.left_out import note_without_area
 from nanoseg_bench.annotations.readers import open_source
 from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.errors import AnnotationError, NanosegError, UsageError
@@ -22,6 +22,7 @@ from nanoseg_bench.measure.particles import Rules
 from nanoseg_bench.progress import track
 from nanoseg_bench.report.analysis.finder import Found
 from nanoseg_bench.report.analysis.members import Member, members_of
+from nanoseg_bench.report.grouping import UNNAMED
 from nanoseg_bench.report.report_input import Method
 from nanoseg_bench.runs.provenance import versions_of
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from nanoseg_bench.report.analysis.micrograph import Choices
 
 _PACKAGES = ("numpy", "scikit-image", "opencv-python-headless", "rapidocr")
-
-_UNNAMED = "particle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ class Annotated:
         if os.path.realpath(micrograph.image_path) != os.path.realpath(path):
             raise UsageError(f"{self.entries[name].path}: is of {micrograph.image_path} by now; analyse it again")
         instances = tuple(
-            each if each.label else replace(each, label=_UNNAMED) for each in micrograph.instances if not each.ignored
+            each if each.label else replace(each, label=UNNAMED) for each in micrograph.instances if not each.ignored
         )
         marks = () if choices.keep_marks else find_marks(pixels, rows=True).found
         return Found(instances=instances, marks=marks, warnings=_told(micrograph), nm_per_px=micrograph.nm_per_px)
@@ -150,7 +149,7 @@ def find_annotated(
             if image in refs:
                 raise UsageError(f"{ref.path}: {image} is annotated by {refs[image].path}, too; take one of them away")
             refs[image] = ref
-            classes += sorted({each.label or _UNNAMED for each in micrograph.instances if not each.ignored})
+            classes += sorted({each.label or UNNAMED for each in micrograph.instances if not each.ignored})
             begun_by += [str(micrograph.begun_by)] if micrograph.begun_by else []
     if not refs:
         raise UsageError(f"{', '.join(map(str, given))}: no annotated image; leave --annotated out to find particles")
@@ -168,6 +167,4 @@ def find_annotated(
 
 def _told(micrograph: Micrograph) -> tuple[str, ...]:
     """What a user must see of what was read."""
-    without = micrograph.without_area
-    kinds = (f"shapes without area left out: {list_kinds(without)}; {WAY_OUT}",) if without else ()
-    return (*micrograph.tally.notes(), *kinds)
+    return (*micrograph.tally.notes(), *note_without_area(micrograph.without_area))

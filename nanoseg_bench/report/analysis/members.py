@@ -8,6 +8,7 @@ from pathlib import Path
 from nanoseg_bench.annotations.file_names import UniqueNames
 from nanoseg_bench.inference.image_files import find_images
 from nanoseg_bench.measure.sampling_by import assign_samples
+from nanoseg_bench.report.formats import ANNOTATIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,10 @@ def members_of(sources: Sequence[Path], given: Sequence[Path], sample_by: str | 
     """
     names = UniqueNames()
     root = _root(given, sources)
-    found = assign_samples(sources, root, sample_by)
+    folder = root.resolve()
+    # An analysis keeps outlines in folders that are called by their format alone.
+    whole = folder.parent.name if folder.name in ANNOTATIONS else folder.name
+    found = assign_samples(sources, root, sample_by, whole)
     if len(sources) == 1 and sample_by is None:
         found = {sources[0]: sources[0].stem}  # a folder's name says nothing of a single micrograph
     return [

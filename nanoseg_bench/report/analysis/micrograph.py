@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from nanoseg_bench.files import sha256_file
-from nanoseg_bench.images import Acquisition, ImageNotes, read_acquisition, read_with_notes
+from nanoseg_bench.images import Acquisition, ImageNotes, read_with_notes
 from nanoseg_bench.inference.tiles import AUTO, Tiles
 from nanoseg_bench.marks.detection import find_banners
 from nanoseg_bench.measure.field import Field, find_field
@@ -129,7 +129,7 @@ def analyse_micrograph(
         nm_per_px=used,
         scale_source=scale_sentence(scale) if stated is None else "as it stands in the annotation",
         bottom=shown.bottom if shown.bottom < height else None,
-        acquisition=choices.acquisition.or_else(read_acquisition(path)),
+        acquisition=choices.acquisition.or_else(notes.acquisition),
     )
     analysed = AnalysedMicrograph(
         image=image,

@@ -24,7 +24,7 @@ from nanoseg_bench.report.report_input import ReportInput, without_options
 from nanoseg_bench.report.word.cover import facts_of
 from nanoseg_bench.report.word.report import write_word_report
 from nanoseg_bench.report.word.results import distributions
-from nanoseg_bench.report.workbook import Summary, particle_workbook
+from nanoseg_bench.report.workbook import Sheet, particle_workbook
 
 REPORTS = "reports"
 
@@ -94,7 +94,7 @@ def workbook_of(report: ReportInput) -> bytes:
     return particle_workbook(report.particles, [*_summaries(report), _micrographs(report)], facts, report.made)
 
 
-def _summaries(report: ReportInput) -> list[Summary]:
+def _summaries(report: ReportInput) -> list[Sheet]:
     """The sheets of statistics: the distributions of the sample, and what ``samples.csv`` has of it."""
     statistics = report.statistics
     head = ["distribution", "particles"]
@@ -109,12 +109,12 @@ def _summaries(report: ReportInput) -> list[Summary]:
         rows.append(row)
     by_group = statistics.by_group
     return [
-        Summary("Sample", head, rows),
-        Summary("Classes", list(by_group.columns), by_group.values.tolist()),
+        Sheet("Sample", head, rows),
+        Sheet("Classes", list(by_group.columns), by_group.values.tolist()),
     ]
 
 
-def _micrographs(report: ReportInput) -> Summary:
+def _micrographs(report: ReportInput) -> Sheet:
     """The sheet that says which file each micrograph of the table is, and what its scale is."""
     numbers = counted(report.particles).groupby("image").size()
     rows: list[Sequence[str | float]] = [
@@ -131,7 +131,7 @@ def _micrographs(report: ReportInput) -> Summary:
         for image in report.images
     ]
     head = ("image", "file", "width (px)", "height (px)", "particles", "scale (nm/px)", "scale from", "SHA-256")
-    return Summary("Micrographs", head, rows)
+    return Sheet("Micrographs", head, rows)
 
 
 def file_names(samples: Sequence[str]) -> dict[str, str]:

@@ -81,11 +81,11 @@ def filter_sentences(every: Sequence[AnalysedMicrograph], filters: Filters) -> t
     if not every:
         return ()
     sentences = list(rule_sentences(every[0].rules, filters.border))
+    particles = pd.concat([each.table for each in every], ignore_index=True)
     if filters.classes is not None:
-        groups_from = grouping_column(pd.concat([each.table for each in every], ignore_index=True))
-        what = "class" if groups_from == "class" else "shape of outline"
+        what = "class" if grouping_column(particles) == "class" else "shape of outline"
         sentences.append(f"Of them, those count whose {what} is {' or '.join(filters.classes) or 'none'}.")
-    work = hand_work(pd.concat([each.table for each in every], ignore_index=True))
+    work = hand_work(particles)
     if work.total:
         sentences.append(f"A person {work.sentence}; what a person changed or drew counts at any confidence.")
     return tuple(sentences)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nanoseg_bench.report.word.styles import TEXT_WIDTH_MM
+from nanoseg_bench.report.word.styles import TABLE_TEXT, TEXT_WIDTH_MM
 from nanoseg_bench.report.word.tables import CELL_MARGINS_MM, MM_PER_POINT, TableColumn, fitted_widths
 
 if TYPE_CHECKING:
@@ -42,15 +42,13 @@ def paragraph_mm(document: "Document", text: str, style: str, width_mm: float = 
     return (lines * points * _LINE * spacing + around) * MM_PER_POINT
 
 
-def table_mm(
-    document: "Document", columns: Sequence[TableColumn], rows: Sequence[Sequence[str]], style: str = "Table Text"
-) -> float:
+def table_mm(document: "Document", columns: Sequence[TableColumn], rows: Sequence[Sequence[str]]) -> float:
     """Height of a table, without its caption; arguments as for ``tables.add_table``."""
-    widths = fitted_widths(columns, rows, document.styles[style].font.size.pt)
+    widths = fitted_widths(columns, rows, document.styles[TABLE_TEXT].font.size.pt)
     heads = [[column.heading for column in columns]] if any(column.heading for column in columns) else []
     return sum(
         max(
-            paragraph_mm(document, text, style, width - CELL_MARGINS_MM)
+            paragraph_mm(document, text, TABLE_TEXT, width - CELL_MARGINS_MM)
             for text, width in zip(row, widths, strict=True)
         )
         for row in [*heads, *rows]

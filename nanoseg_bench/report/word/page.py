@@ -55,9 +55,9 @@ class Page:
         """The group of each row."""
         return group_of(particles, self.report.statistics.groups_from)
 
-    def heading(self, text: str, level: int = 1, *, on_new_page: bool = False) -> None:
+    def heading(self, text: str, *, on_new_page: bool = False) -> None:
         """A place in the outline of the document."""
-        paragraph = self.document.add_heading(text, level)
+        paragraph = self.document.add_heading(text)
         if on_new_page:
             paragraph.paragraph_format.page_break_before = True
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from nanoseg_bench.measure.columns import SHAPE_SURE_FROM_PX, column_of
 from nanoseg_bench.measure.fits import better_fit
-from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, count_exclusions, count_left_out, in_words
+from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, count_exclusions, count_left_out, list_reasons
 from nanoseg_bench.measure.resampling import Estimate
 from nanoseg_bench.measure.sample import ALL, WEIGHTINGS, Summary
 from nanoseg_bench.measure.statistics import STATISTICS
@@ -180,7 +180,7 @@ def _write_exclusions(page: Page) -> None:
     sentences = []
     if left_out:
         number = counted(sum(left_out.values()), "outline")
-        sentences.append(f"Left out: {number}, each by its first reason: {in_words(left_out)}.")
+        sentences.append(f"Left out: {number}, each by its first reason: {list_reasons(left_out)}.")
     if below:
         sentences.append(f"Below the confidence: {counted(below, 'outline')}.")
     if sentences:
@@ -291,23 +291,27 @@ def _figure(page: Page, chart: NativeChart, caption: str, size_mm: tuple[float, 
 
 
 def _value(estimate: Estimate, of_unit: bool) -> str:
-    return _number(estimate.value) if of_unit else _fixed(estimate.value)
+    return _text(estimate.value, of_unit)
 
 
 def _interval(estimate: Estimate, of_unit: bool) -> str:
     if math.isnan(estimate.lo):
         return "–"
-    if of_unit:
-        return f"{_number(estimate.lo)} to {_number(estimate.hi)}"
-    return f"{_fixed(estimate.lo)} to {_fixed(estimate.hi)}"
+    return f"{_text(estimate.lo, of_unit)} to {_text(estimate.hi, of_unit)}"
 
 
 def _with_interval(estimate: Estimate, of_unit: bool) -> str:
     value = _value(estimate, of_unit)
     if math.isnan(estimate.lo):
         return value
-    low, high = (_number(each) if of_unit else _fixed(each) for each in (estimate.lo, estimate.hi))
-    return f"{value} [{low}, {high}]"
+    return f"{value} [{_text(estimate.lo, of_unit)}, {_text(estimate.hi, of_unit)}]"
+
+
+def _text(value: float, of_unit: bool) -> str:
+    """A length with four significant digits, a ratio with three decimals."""
+    if of_unit:
+        return _number(value)
+    return "–" if math.isnan(value) else f"{value:.{_RATIO_DIGITS}f}"
 
 
 def _number(value: float) -> str:
@@ -318,7 +322,3 @@ def _number(value: float) -> str:
         return "0"
     decimals = _LENGTH_DIGITS - 1 - math.floor(math.log10(abs(value)))
     return f"{value:.{min(max(decimals, 0), 12)}f}"
-
-
-def _fixed(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.{_RATIO_DIGITS}f}"

@@ -5,13 +5,12 @@ import io
 import zipfile
 from typing import TYPE_CHECKING
 
-from nanoseg_bench.report.formats import require_zip_clock
+from nanoseg_bench.report.formats import FIRST_ZIP_YEAR, require_zip_clock
 
 if TYPE_CHECKING:
     from docx.document import Document
 
-# The first time that a ZIP file can hold.
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+_ZIP_TIME = (FIRST_ZIP_YEAR, 1, 1, 0, 0, 0)
 _OWNER_MAY_WRITE = 0o644 << 16
 
 

@@ -5,7 +5,7 @@ from nanoseg_bench.leaderboard.figures.bars import draw_bars
 from nanoseg_bench.leaderboard.figures.confusion import draw_confusions
 from nanoseg_bench.leaderboard.figures.curves import draw_curves
 from nanoseg_bench.leaderboard.figures.sizes import draw_sizes
-from nanoseg_bench.leaderboard.figures.style import figure_style, lettered, minus, panels
+from nanoseg_bench.leaderboard.figures.style import figure_style, lettered, panels
 
 TITLES = {
     "nsyolo": "NSYOLO",
@@ -49,10 +49,6 @@ def test_letters_go_on_after_z():
     assert lettered(25, "F1") == "(z) F1"
     assert lettered(26, "F1") == "(aa) F1"
     assert lettered(52, "F1") == "(ba) F1"
-
-
-def test_a_minus_is_no_hyphen():
-    assert minus("-4.7") == "\N{MINUS SIGN}4.7"
 
 
 def test_cells_that_are_left_over_stay_blank():
