@@ -163,7 +163,7 @@ def _differences() -> Iterator[dict]:
 
 
 def _pretraining() -> Iterator[dict]:
-    """What starting from rendered micrographs brings, and NSYOLO minus YOLO11n after it, over papers."""
+    """What starting from rendered micrographs brings, and NSYOLO minus YOLO11n after it, over papers and seeds."""
     table, path = _Table(_TEST), "leaderboards/emps-differences.csv"
     started = {model: table.pretrained(model) for model in _PAIR}
     paired = [
@@ -174,7 +174,7 @@ def _pretraining() -> Iterator[dict]:
 
     def told(name: str, used: list[Row], compared: str, model: str) -> dict:
         (row,) = (row for row in paired if (row["compared"], row["model"]) == (compared, model))
-        value, low, high = (float(row[column]) for column in ("difference", "difference_lo", "difference_hi"))
+        value, low, high = (float(row[column]) for column in ("difference", "both_lo", "both_hi"))
         return table.told(name, used, value, low=low, high=high, n=int(row["seeds"]), origin=path)
 
     for model in _PAIR:
