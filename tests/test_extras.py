@@ -196,7 +196,12 @@ def test_what_needs_an_extra_names_it(without_extras, tmp_path):
     cases = {
         ("annotate", "images", "--classes", "rod"): (2, "labelme", "annotate", "--check"),
         ("export", "yolo11n", "--to", "onnx", "--out", "a.onnx"): (2, "onnx and onnxruntime", "onnx", "--to onnx"),
-        ("predict", "images/a.png", "--model", "yolo11n", "--engine", "onnx"): (2, "onnxruntime", "onnx", "--engine"),
+        ("predict", "images/a.png", "--model", "yolo11n", "--engine", "onnx"): (
+            2,
+            "onnxruntime",
+            "onnx",
+            "engine onnx",
+        ),
         ("predict", "images/a.png", "--model", "network.onnx"): (2, "onnxruntime", "onnx", "network.onnx"),
         ("predict", "images/b.dm3", "--model", "yolo11n", "--engine", "torch"): (1, "rsciio", "em", "b.dm3"),
     }

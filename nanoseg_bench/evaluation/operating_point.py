@@ -32,10 +32,9 @@ FLAT = 0.01
 RULE = (
     "The operating point is the confidence of the best F1 on val (IoU > 0.5, one to one, any class): of the range of "
     f"confidences that keep the same detections, the middle. A val of fewer than {DECISIVE_GROUPS} source groups has "
-    "to show that it can decide: the choice is made on all groups but one and applied to that one, each in turn, and "
-    "the F1 of all of them together must not be below that of the default. Else, with a single group, and where no "
-    f"prediction hits a particle, the default is taken: {DEFAULT_CONFIDENCE}, and every particle where scores only "
-    "rank."
+    "to show that it can decide, by leave-one-group-out: each group is judged at the confidence that the others "
+    "choose, and the F1 of all together must not be below the default's. Else, with a single group, or where no "
+    f"prediction hits a particle, the default is taken: {DEFAULT_CONFIDENCE}, or every particle where scores only rank."
 )
 """As it is printed."""
 

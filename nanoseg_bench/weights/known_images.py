@@ -21,6 +21,7 @@ from PIL import Image
 
 from nanoseg_bench.errors import ModelError
 from nanoseg_bench.files import atomic_path
+from nanoseg_bench.images import open_image
 from nanoseg_bench.parallel import Workers, default_workers
 from nanoseg_bench.preparation.begun_truth import in_splits
 from nanoseg_bench.preparation.features import LocalFeatures
@@ -255,8 +256,8 @@ def _as_jpeg(view: NDArray[np.uint8]) -> bytes:
 
 
 def _from_jpeg(data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Of all that Pillow knows this format alone: it runs Ghostscript for an EPS, whoever made it."""
-    with Image.open(io.BytesIO(data), formats=("JPEG",)) as view:
-        if view.size != size:
+    """A view of the size that it is to have; an EPS, for which Pillow runs Ghostscript, is no image here."""
+    with open_image(io.BytesIO(data)) as view:
+        if view.format != "JPEG" or view.size != size:
             raise ValueError(f"a view of {view.size[0]} × {view.size[1]} pixels, where {size[0]} × {size[1]} belong")
         return np.asarray(view.convert("L"))

@@ -58,7 +58,7 @@ def test_what_cannot_be_exported(tmp_path, capsys):
     (tmp_path / "last.pt").write_bytes(b"pickle")
     (tmp_path / "file").touch()
     for code, message, arguments in (
-        (2, "unet is no YOLO model", [str(weights)]),
+        (2, "unet has no ONNX form", [str(weights)]),
         (2, "ends in .onnx", [str(weights), "--out", str(tmp_path / "model.pb")]),
         (2, "is an exported file already", [str(tmp_path / "model.onnx")]),
         (2, "no such file or folder", [str(tmp_path / "nowhere.safetensors")]),

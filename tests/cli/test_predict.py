@@ -311,7 +311,7 @@ def test_usage_errors(images, weights, tmp_path, capsys):
         ("--confidence 2", ["--confidence", "2"]),
         ("--to 'pdf'", ["--format", "pdf"]),
         ("--to 'labelme pdf'", ["--to", "labelme", "pdf"]),
-        ("--device tpu", ["--device", "tpu"]),
+        ("device tpu: not a device", ["--device", "tpu"]),
         ("--engine onnx runs on the CPU", ["--engine", "onnx", "--device", "cuda"]),
     ):
         code = main(["predict", str(images), "--model", str(weights), "--out", str(tmp_path / "out"), *arguments])

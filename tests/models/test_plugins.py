@@ -232,7 +232,7 @@ def test_a_network_needs_one_method(site, bench, capsys):
     assert main(["explain", str(bench.micrograph()), "--model", str(run), "--out", str(bench.root / "x.png")]) == 1
     assert "tiny-net cannot be explained" in capsys.readouterr().err
     assert main(["export", str(run), "--format", "onnx"]) == 2
-    assert "tiny-net is no YOLO model" in capsys.readouterr().err
+    assert "tiny-net has no ONNX form" in capsys.readouterr().err
 
 
 @pytest.mark.slow

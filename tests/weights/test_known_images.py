@@ -137,7 +137,10 @@ def test_views_are_jpegs_of_their_size_and_nothing_else(seen, tmp_path):
     eps, large = io.BytesIO(), io.BytesIO()
     Image.new("L", (9, 9)).save(eps, "EPS")
     Image.new("L", (4000, 3000)).save(large, "JPEG")
-    for name, view, told in (("eps", eps, "cannot identify image"), ("large", large, "a view of 4000 × 3000 pixels")):
+    for name, view, told in (
+        ("eps", eps, "(cannot identify|not an) image"),
+        ("large", large, "a view of 4000 × 3000 pixels"),
+    ):
         with pytest.raises(ModelError, match=rf"{name}\.npz: not readable .*{told}"):
             read_known_images(with_views(path, tmp_path / f"{name}.npz", view.getvalue()))
 
