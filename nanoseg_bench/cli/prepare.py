@@ -173,7 +173,8 @@ def run(arguments: argparse.Namespace) -> int:
     out: Path = arguments.out or Path("data") / name
     options = ("labelme", "annotations", "source", "image_folder")
     require_apart(out, {f"--{name.replace('_', '-')}": getattr(arguments, name) for name in options}, "--out ")
-    from nanoseg_bench.preparation.prepared_set import MARKER, PreparedSet
+    from nanoseg_bench.preparation.prepared_set import PreparedSet
+    from nanoseg_bench.preparation.set_names import MARKER
     from nanoseg_bench.staging import hold_folder
 
     if arguments.overwrite == "never" and (out / MARKER).is_file():
@@ -188,7 +189,8 @@ def _prepare_at(url: str, arguments: argparse.Namespace, name: str) -> int:
     """Prepare a set beside the cache, and carry it to a URL; what is there is kept or replaced as a folder would be."""
     import shutil
 
-    from nanoseg_bench.preparation.prepared_set import MARKER, PreparedSet
+    from nanoseg_bench.preparation.prepared_set import PreparedSet
+    from nanoseg_bench.preparation.set_names import MARKER
     from nanoseg_bench.staging import hold_folder
     from nanoseg_bench.storage import StoredFolder, cache_folder, contents_of, name_of, read_contents, upload_folder
 

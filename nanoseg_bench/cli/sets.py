@@ -8,7 +8,7 @@ from pathlib import Path
 from nanoseg_bench.cli.nearest import nearest_path
 from nanoseg_bench.cli.parser import OLD_SPELLING, keep_spelling
 from nanoseg_bench.errors import UsageError
-from nanoseg_bench.preparation.set_names import DATA, is_set, set_folder
+from nanoseg_bench.preparation.set_names import DATA, MARKER, is_set, set_folder
 from nanoseg_bench.storage import is_url
 from nanoseg_bench.wording import did_you_mean
 
@@ -111,4 +111,4 @@ def _folder(given: str) -> Path:
         hint = "`nanoseg-bench prepare` makes one"
     else:
         hint = did_you_mean(path.name, known).rstrip() or f"there are {', '.join(known)} in {DATA}/"
-    raise UsageError(f"{given}: not a prepared set (no prepared.json); {hint}")
+    raise UsageError(f"{given}: not a prepared set (no {MARKER}); {hint}")

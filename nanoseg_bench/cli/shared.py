@@ -21,7 +21,8 @@ def fetch_set(url: str) -> Path:
         DatasetError: It was put there by hand, and a file of it is not as ``prepare`` wrote it.
     """
     from nanoseg_bench.preparation.auditing import require_intact
-    from nanoseg_bench.preparation.prepared_set import MARKER, PreparedSet
+    from nanoseg_bench.preparation.prepared_set import PreparedSet
+    from nanoseg_bench.preparation.set_names import MARKER
     from nanoseg_bench.storage import StoredFolder, fetch_folder
 
     def check(folder: Path) -> None:
@@ -69,7 +70,7 @@ def told_as(folder: Path, url: object) -> Iterator[None]:
 def set_name_at(url: str) -> str:
     """The name of the prepared set at a URL; empty where there is none."""
     from nanoseg_bench.files import parse_json
-    from nanoseg_bench.preparation.prepared_set import MARKER
+    from nanoseg_bench.preparation.set_names import MARKER
     from nanoseg_bench.storage import StoredFolder
 
     try:

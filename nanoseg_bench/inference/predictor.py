@@ -25,14 +25,14 @@ from nanoseg_bench.inference.particles import Particles, flag_marks
 from nanoseg_bench.inference.tiles import AUTO, Tiles, find_everywhere
 from nanoseg_bench.models.base import CanvasImage, EngineName, Model
 from nanoseg_bench.models.device import resolve_device
+from nanoseg_bench.models.recipe import Views
 from nanoseg_bench.models.run_files import RUN_FILE, WEIGHTS_FILE
 from nanoseg_bench.models.trained import open_trained
 
 AUTO_ENGINE: Literal["auto"] = "auto"
 EngineChoice = Literal["auto"] | EngineName
 
-VIEWS = (1, 4, 8)
-"""Numbers of sides that a micrograph can be looked at from."""
+VIEWS: tuple[int, ...] = get_args(Views)
 
 CLASSLESS = "particle"
 """Label of what a model finds that knows no classes."""

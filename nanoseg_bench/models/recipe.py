@@ -32,6 +32,9 @@ from nanoseg_bench.wording import did_you_mean, nearest
 
 SHARED = "shared"
 
+Views = Literal[1, 4, 8]
+"""Numbers of sides that a micrograph can be looked at from."""
+
 CONTINUED = {"fine": "cpu"}
 """Presets that go on from weights of another one: their few images, at a small rate, train no network from scratch."""
 
@@ -129,7 +132,7 @@ class Recipe(Values):
         description="Side of the network's input in prediction, in pixels, where it is not that of the canvas: larger "
         "than it, the same network sees particles magnified. Chosen on val.",
     )
-    judged_views: Prediction[Literal[1, 4, 8]] = Field(
+    judged_views: Prediction[Views] = Field(
         default=1,
         description="Sides that a micrograph is looked at from in prediction: as it is, or turned by quarters (4) and "
         "mirrored, too (8), with a vote on what is found.",

@@ -18,9 +18,10 @@ from nanoseg_bench.preparation.banners import IgnoringBanners
 from nanoseg_bench.preparation.changed import set_changes
 from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.plan import HRTEM, OOD, Plan, make_plan
-from nanoseg_bench.preparation.prepared_set import MARKER, PreparedSet
+from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.preparation.reading import Reader, Seen
 from nanoseg_bench.preparation.report import PrepareReport
+from nanoseg_bench.preparation.set_names import MARKER
 from nanoseg_bench.preparation.shard_writing import in_bytes
 from nanoseg_bench.preparation.tiling import in_tiles, whole_name
 from nanoseg_bench.preparation.writing import write_set

@@ -49,6 +49,7 @@ from nanoseg_bench.preparation.audit import PREPARE_AGAIN, read_audit
 from nanoseg_bench.preparation.folds import FOLDS_FILE, read_fold
 from nanoseg_bench.preparation.instance_stream import Region, read_instances, read_regions, regions_of
 from nanoseg_bench.preparation.letterbox import Letterbox
+from nanoseg_bench.preparation.set_names import MARKER
 from nanoseg_bench.preparation.shards import Extent, ShardedInstances, ShardIndex
 from nanoseg_bench.seals import unsealed
 from nanoseg_bench.storage import require_folder
@@ -62,8 +63,6 @@ ASIDE = ("ood", "hrtem")
 SPLITS = ("train", "val", "test", *ASIDE)
 FORMAT = "nanoseg-prepared/2"
 SHARDED_FORMAT = "nanoseg-prepared-shards/1"
-MARKER = "prepared.json"
-"""The file that says that a folder is a prepared set."""
 MANIFEST = "manifest.csv"
 SPLIT_FILE = "split.csv"
 REPORT_FILE = "prepare_report.json"

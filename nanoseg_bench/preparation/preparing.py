@@ -16,10 +16,10 @@ from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.grouping import parse_group_rule
 from nanoseg_bench.preparation.inputs import Inputs, dataset_inputs, own_inputs
 from nanoseg_bench.preparation.pipeline import prepare
-from nanoseg_bench.preparation.prepared_set import MARKER, PREVIEW, PreparedSet
+from nanoseg_bench.preparation.prepared_set import PREVIEW, PreparedSet
 from nanoseg_bench.preparation.preview import write_preview
 from nanoseg_bench.preparation.scales import read_scale_table
-from nanoseg_bench.preparation.set_names import DATA, NANOSYNTH, dataset_name, set_name
+from nanoseg_bench.preparation.set_names import DATA, MARKER, NANOSYNTH, dataset_name, set_name
 from nanoseg_bench.preparation.shard_writing import parse_size
 from nanoseg_bench.preparation.split import parse_ratios, read_split_file
 from nanoseg_bench.staging import beside, hold_folder

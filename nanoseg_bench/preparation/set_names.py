@@ -9,7 +9,9 @@ NANOSYNTH = "nanosynth"
 DATA = Path("data")
 """Folder of the sets of which nobody said where they are to lie."""
 
-_MARKER = "prepared.json"  # repeated here, so that nothing is imported for it
+MARKER = "prepared.json"
+"""The file that makes a folder a prepared set."""
+
 _NANOSYNTH_IMAGES = 721  # repeated here, so that a name takes no module that renders
 
 
@@ -60,7 +62,7 @@ def with_ending(name: str, end: str) -> str:
 
 def is_set(folder: Path) -> bool:
     """Whether ``prepare`` wrote this folder."""
-    return (folder / _MARKER).is_file()
+    return (folder / MARKER).is_file()
 
 
 def set_folder(given: Path | str) -> Path | None:

@@ -29,7 +29,6 @@ from nanoseg_bench.preparation.prepared_set import (
     FILES,
     FORMAT,
     MANIFEST,
-    MARKER,
     PREVIEW,
     REPORT_FILE,
     SHARDED_FORMAT,
@@ -38,6 +37,7 @@ from nanoseg_bench.preparation.prepared_set import (
 )
 from nanoseg_bench.preparation.preview import write_preview
 from nanoseg_bench.preparation.report import PrepareReport
+from nanoseg_bench.preparation.set_names import MARKER
 from nanoseg_bench.preparation.shard_writing import ShardedFiles
 from nanoseg_bench.preparation.split import PARTS, write_split_file
 from nanoseg_bench.seals import sealed
