@@ -30,10 +30,12 @@ def test_few_tasks_stay_in_this_process():
 def test_passes_share_their_processes():
     with Workers(2) as workers:
         assert {process for _, process in workers.each(square, range(5), "few")} == {os.getpid()}
-        first = {process for _, process in workers.each(square, range(40), "many")}
-        assert first | {process for _, process in workers.each(square, range(5), "few again")} == first
-        assert os.getpid() not in first
-        children = [psutil.Process(process) for process in first]
+        used = {process for _, process in workers.each(square, range(40), "many")}
+        used |= {process for _, process in workers.each(square, range(5), "few again")}
+        # Two at most over both passes; the first to be up may have done all of one.
+        assert len(used) <= 2
+        assert os.getpid() not in used
+        children = [psutil.Process(process) for process in used]
     assert not any(child.is_running() for child in children)
 
 
