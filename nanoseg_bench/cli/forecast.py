@@ -74,7 +74,7 @@ def total_text(forecasts: Sequence["RunForecast"], jobs: int = 1) -> str:
     order = ", one run after the other" if jobs > 1 else ""
     text = f"expected: {time_text(sum(known) if known else None, estimated)}{order}, without scoring"
     if estimated:
-        text += " (~: from the model's speed in another preset, by the number of pixels; take it as a rough guess)"
+        text += " (~: from the model's speed in another preset, or with other threads; take it as a rough guess)"
     if unknown:
         text += f", and {unknown} of {len(forecasts)} runs that no record on this device tells the time of"
     return f"{text}; nothing was done"

@@ -1,7 +1,8 @@
 """What a plan would do, and how long that takes judging by earlier records. Nothing is written.
 
 Where a model has no record in the preset, one in another preset (the smoke run's, say) gives an estimate: its time for
-an image, times the ratio of the pixels that the network sees.
+an image, times the ratio of the pixels that the network sees. So does one of this processor with another number of
+threads: runs side by side share the cores.
 """
 
 import math
@@ -24,6 +25,7 @@ from nanoseg_bench.runs.cross_validation import is_scored as is_row_scored
 from nanoseg_bench.runs.folder import OUTCOME_FILE, REPLACED, RunFolder
 from nanoseg_bench.runs.inputs import Differences
 from nanoseg_bench.runs.plan import RunSpec
+from nanoseg_bench.runs.provenance import processor_of
 from nanoseg_bench.runs.record import Record, read_record, record_path
 from nanoseg_bench.runs.scored import is_scored, predicted_sets, scored_sets
 
@@ -40,7 +42,7 @@ class Step:
         name: ``fit``, ``predict`` or ``score``.
         state: ``failed earlier`` stands at the step where the run ended; it is tried again.
         seconds: How long it will take; 0 where it is cached, None where no record tells.
-        estimated: Whether the time comes from another preset.
+        estimated: Whether the time comes from another preset, or from another number of threads.
     """
 
     name: str
@@ -73,7 +75,7 @@ class RunForecast:
 
     @property
     def estimated(self) -> bool:
-        """Whether a part of the time comes from another preset."""
+        """Whether a part of the time comes from another preset, or from another number of threads."""
         return any(step.estimated for step in self.steps)
 
 
@@ -115,6 +117,7 @@ class Forecaster:
             fold: {name: len(view.images(name)) for name in ("train", *predicted_sets(view))}
             for fold, view in self._views.items()
         }
+        self._device = device
         self._known = _timed_records(leaderboards, device)
         self._clean = clean_set(load_eval_set(prepared, "test"), robust_images) if robust_images else None
 
@@ -166,13 +169,17 @@ class Forecaster:
         return all(is_scored(run, self._prepared, name, self._leaderboards) for name in to_score)
 
     def _like(self, spec: RunSpec, tells: Callable[[Record], bool]) -> Record | None:
-        """The record of the same model that says most: of this preset, else of the nearest canvas; of this set; new."""
+        """The record of the same model that says most.
+
+        Of this preset, else of the nearest canvas; of as many threads; of this set; new.
+        """
         recipe = spec.recipe
 
-        def closeness(record: Record) -> tuple[bool, float, bool, str]:
+        def closeness(record: Record) -> tuple[bool, float, bool, bool, str]:
             of_the_preset = record.preset == recipe.preset
             distance = 0.0 if of_the_preset else abs(math.log(_pixels(spec, record)))
-            return of_the_preset, -distance, record.set_name == self._prepared.name, record.finished
+            of_the_set = record.set_name == self._prepared.name
+            return of_the_preset, -distance, record.device == self._device, of_the_set, record.finished
 
         known = [record for record in self._known if record.model == recipe.model and tells(record)]
         return max(known, key=closeness, default=None)
@@ -186,7 +193,10 @@ class Forecaster:
         budget = plan_budget(spec.recipe, self._sizes[spec.fold]["train"])
         done = begun.epochs_done() / budget.epochs if begun and budget.epochs else 0.0
         per_image = like.training.seconds / like.training.images_seen
-        return _scaled(per_image * budget.images_seen * max(1 - done, 0), spec, like)
+        seconds = per_image * budget.images_seen * max(1 - done, 0)
+        if like.preset != spec.recipe.preset:
+            seconds *= _pixels(spec, like)
+        return _Time(seconds, self._is_estimate(spec, like))
 
     def _conditions_to_predict(self, fitted: RunFolder | None) -> int:
         if self._clean is None:
@@ -203,15 +213,10 @@ class Forecaster:
         side, theirs = spec.recipe.input_canvas, like.recipe.get("judged_canvas") or like.recipe.get("canvas")
         zoom = side / theirs if theirs else 1.0
         looks = spec.recipe.judged_views / (like.recipe.get("judged_views") or 1)
-        estimated = zoom != 1 or like.preset != spec.recipe.preset
-        return _Time(latency / 1000 * images * zoom**2 * looks, estimated=estimated)
+        return _Time(latency / 1000 * images * zoom**2 * looks, zoom != 1 or self._is_estimate(spec, like))
 
-
-def _scaled(seconds: float, spec: RunSpec, like: Record) -> _Time:
-    """The time of a record's preset as one for the spec's."""
-    if like.preset == spec.recipe.preset:
-        return _Time(seconds)
-    return _Time(seconds * _pixels(spec, like), estimated=True)
+    def _is_estimate(self, spec: RunSpec, like: Record) -> bool:
+        return like.preset != spec.recipe.preset or like.device != self._device
 
 
 def _pixels(spec: RunSpec, like: Record) -> float:
@@ -229,14 +234,14 @@ def _say(found: Differences | None) -> str:
 
 
 def _timed_records(leaderboards: Path, device: str) -> list[Record]:
-    """Good records of this device, of any prepared set: the time for an image hardly depends on the set."""
+    """Good records of this GPU or processor, of any prepared set: the time for an image hardly depends on the set."""
     records = []
     for path in sorted((leaderboards / "records").glob("*/[!.]*-test.json")):
         try:
             record = read_record(path)
         except RecordError:  # of an earlier format
             continue
-        if record.status == "ok" and record.device == device and not record.external:
+        if record.status == "ok" and processor_of(record.device) == processor_of(device) and not record.external:
             records.append(record)
     return records
 

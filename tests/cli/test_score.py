@@ -19,6 +19,7 @@ from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.facts import Training
 from nanoseg_bench.runs.forecast import Forecaster, RunForecast, Step
 from nanoseg_bench.runs.plan import plan_runs
+from nanoseg_bench.runs.provenance import processor_of
 from nanoseg_bench.runs.record import read_record, record_path, write_record
 
 pytestmark = pytest.mark.usefixtures("runs_in_this_process")
@@ -489,6 +490,15 @@ def test_a_dry_run_estimates_from_another_preset_by_the_pixels(bench, capsys):
         (found,) = Forecaster(bench.prepared, bench.runs, bench.boards, device, "missing").forecast([spec])
         assert found.steps[0].seconds == pytest.approx(800 * seconds / 100)
         assert found.steps[0].estimated == (preset == "other")
+
+    # The same processor with other threads gives an estimate, another processor none.
+    for elsewhere, seconds in (
+        ("Another processor (3 threads)", None),
+        (f"{processor_of(device)} (99 threads)", 560.0),
+    ):
+        (found,) = Forecaster(bench.prepared, bench.runs, bench.boards, elsewhere, "missing").forecast([spec])
+        assert found.steps[0].seconds == (seconds and pytest.approx(seconds))
+        assert found.estimated == (seconds is not None)
 
     assert dry_run(bench, "--models", "unet", "mask-rcnn", "--preset", "quick") == 0
     lines = lines_of(capsys.readouterr().out)
