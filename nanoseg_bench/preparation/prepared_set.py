@@ -503,7 +503,9 @@ class PreparedSet:
     def _instances(self, kind: str, split: str) -> Mapping[str, list[Instance]]:
         if self.shards is not None:
             self.shards.require_whole()
-            return ShardedInstances(self.shards, kind, [image.name for image in self.images(split)])
+            # As in single files: of a set with folds that is read as a whole, those of all parts.
+            images = self._stored_with(split) if self.fold is None else self.images(split)
+            return ShardedInstances(self.shards, kind, [image.name for image in images])
         instances = read_coco(self.coco_file(kind, split)).instances
         if self.fold is None:
             return instances
