@@ -222,7 +222,11 @@ def _score_external(arguments: argparse.Namespace) -> int:
             f"--eval-set {eval_set}: predictions of other tools are scored on "
             f"{', '.join(scored_sets(prepared))} of {prepared.root}"
         )
-
+    if prepared.folds and arguments.val_predictions is not None:
+        raise UsageError(
+            f"--val-predictions: each fold of {prepared.root} has a val of its own, and what is handed in answers to "
+            "all micrographs; declare its operating point with --confidence"
+        )
     classes = parse_classes(arguments.classes)
     masks = mask_options_of(arguments, classes)
     runs = arguments.runs or Path("runs") / prepared.name
