@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from nanoseg_bench.errors import NanosegError
+from nanoseg_bench.errors import NanosegError, UsageError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """A disk is full, or what this user may have of it."""
@@ -42,6 +42,20 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_path(given: object, option: str) -> None:
+    """Refuse what is no path, which Python would do without naming it.
+
+    Args:
+        given: A path.
+        option: What it is given as, for the message.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if not isinstance(given, str | os.PathLike):
+        raise UsageError(f"{option} {given!r}: give a path")
 
 
 def require_writable(folder: Path, option: str) -> None:

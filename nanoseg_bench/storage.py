@@ -24,7 +24,7 @@ import orjson
 from nanoseg_bench import cached
 from nanoseg_bench.errors import NanosegError, StorageError, UsageError
 from nanoseg_bench.extras import require_packages
-from nanoseg_bench.files import FULL, parse_json, sha256_file, sha256_json
+from nanoseg_bench.files import FULL, parse_json, require_path, sha256_file, sha256_json
 from nanoseg_bench.seals import SEAL, sealed, unsealed
 from nanoseg_bench.staging import staged_folder
 from nanoseg_bench.user_folders import user_caches
@@ -83,8 +83,7 @@ def require_folder(given: object, option: str) -> None:
     Raises:
         UsageError: It is a URL, or something else.
     """
-    if not isinstance(given, str | os.PathLike):
-        raise UsageError(f"{option} {given!r}: give a path")
+    require_path(given, option)
     if is_url(given):
         raise UsageError(
             f"{option} {given}: takes a folder of this machine; URLs are what the verbs prepare, run and leaderboard "

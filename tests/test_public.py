@@ -18,6 +18,7 @@ from nanoseg_bench.annotations.instance import Polygon
 from nanoseg_bench.cli import main
 from nanoseg_bench.errors import AnnotationError, DatasetError, RecordError, UsageError
 from nanoseg_bench.files import read_json
+from nanoseg_bench.inference import read_folder
 from nanoseg_bench.weights.shipped import shipped_weights
 
 HEAVY = ("cv2", "matplotlib", "numpy", "pandas", "pydantic", "torch", "ultralytics")
@@ -190,7 +191,7 @@ def test_what_does_not_go_together_is_refused(rendered, tmp_path):
     assert not (tmp_path / "set").exists()
 
 
-def test_what_was_given_for_something_else_is_named(rendered, tmp_path):
+def test_what_was_given_for_something_else_is_named(rendered, tiny_set, tmp_path):
     for options, message in [
         ({"recipe": ["epochs=3"]}, r"^recipe \['epochs=3'\]: give a dictionary, such as {'epochs': 50, "),
         ({"recipe": "epochs=3"}, "^recipe 'epochs=3': give a dictionary"),
@@ -200,6 +201,7 @@ def test_what_was_given_for_something_else_is_named(rendered, tmp_path):
         ({"runs": 3}, "^runs 3: give a path$"),
         ({"leaderboards": None}, "^leaderboards None: give a path$"),
         ({"prepared": ["data/mine"]}, r"^prepared \['data/mine'\]: give a path$"),
+        ({"prepared": tiny_set, "models": "nsyolo", "weights": 3}, "^weights 3: give a path$"),
     ]:
         with pytest.raises(UsageError, match=message):
             nanoseg_bench.run(**{"prepared": tmp_path, "models": "otsu", **options})
@@ -210,9 +212,20 @@ def test_what_was_given_for_something_else_is_named(rendered, tmp_path):
         ({"folds": "5"}, "^folds '5': give a whole number"),
         ({"annotations": 3}, "^annotations 3: give a path$"),
         ({"image_folder": ["a"]}, r"^image_folder \['a'\]: give a path$"),
+        ({"split_file": 3}, "^split_file 3: give a path$"),
+        ({"reviewed": 3}, "^reviewed 3: give a path$"),
+        ({"scale_csv": 3}, "^scale_csv 3: give a path$"),
     ]:
         with pytest.raises(UsageError, match=message):
             nanoseg_bench.prepare(**{"annotations": rendered, "out": tmp_path / "set", **options})
+    for read, message in [
+        (nanoseg_bench.read_image, "^path 3: give a path$"),
+        (nanoseg_bench.read_annotations, "^path 3: give a path$"),
+        (nanoseg_bench.open_predictor, "^model 3: give a path$"),
+        (read_folder, "^folder 3: give a path$"),
+    ]:
+        with pytest.raises(UsageError, match=message):
+            read(3)
     with pytest.raises(UsageError, match=r"^dataset 3: give a text, such as 'emps'"):
         nanoseg_bench.prepare(dataset=3, out=tmp_path / "set")
     with pytest.raises(UsageError, match=r"^set_name .*: give the name of a prepared set, such as prepared.name"):

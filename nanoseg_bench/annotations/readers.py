@@ -18,7 +18,7 @@ from nanoseg_bench.annotations.source import Source
 from nanoseg_bench.annotations.via.format import CSV_NOT_READ, is_csv_export
 from nanoseg_bench.argument_names import errors_name_arguments
 from nanoseg_bench.errors import AnnotationError, ImageError, UsageError
-from nanoseg_bench.files import broken_link, visible_files
+from nanoseg_bench.files import broken_link, require_path, visible_files
 from nanoseg_bench.images import IMAGE_SUFFIXES
 
 # So many of a known format are enough; among others, all are looked at, since the first may be a microscope's metadata.
@@ -103,8 +103,11 @@ def read_annotations(
     Raises:
         AnnotationError: The path is missing, holds no annotations or several formats, or an annotation is malformed.
         ImageError: The image of an annotation cannot be read.
-        UsageError: The format is not known, or has no use for ``image_folder``.
+        UsageError: The format is not known, or has no use for ``image_folder``, or what is given is no path.
     """
+    require_path(path, "path")
+    if image_folder is not None:
+        require_path(image_folder, "image_folder")
     images = None if image_folder is None else Path(image_folder)
     source = open_source(Path(path), format, image_folder=images, classes=classes, skip_faulty=skip_faulty)
     for problem in source.problems:

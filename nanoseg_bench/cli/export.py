@@ -92,13 +92,13 @@ def _export(arguments: argparse.Namespace) -> int:
     hint = "give a run's folder, or its weights"
     if arguments.model is None or not arguments.model.suffix:
         arguments.model = find_model(arguments.model, hint, "")
+    require_there({"": arguments.model}, hint)
     weights: Path = arguments.model / WEIGHTS_FILE if arguments.model.is_dir() else arguments.model
     out: Path = arguments.out or (
         Path(weights.with_suffix(".onnx").name) if is_shipped(weights) else weights.with_suffix(".onnx")
     )
     _check(arguments, out)
     _refuse_existing(arguments, out)
-    require_there({"": arguments.model}, hint)
     require_packages("--to onnx", "onnx", "onnxruntime")
     from nanoseg_bench.environment import isolate_libraries
 

@@ -124,7 +124,8 @@ def _write_and_show(
                 error.strerror or error,
             )
         if arguments.markdown:
-            _print_markdown(arguments, name)
+            heading = f"**{name}**\n\n" if len(names) > 1 else ""  # nothing in a table says of which set it is
+            print(heading + _markdown(arguments, name), end="\n" if heading else "")
             continue
         if name in stored:
             _share_tables(stored[name], arguments.leaderboards, name)
@@ -259,13 +260,13 @@ def _publish(arguments: argparse.Namespace, names: list[str]) -> int:
     return 0
 
 
-def _print_markdown(arguments: argparse.Namespace, name: str) -> None:
+def _markdown(arguments: argparse.Namespace, name: str) -> str:
     from nanoseg_bench.leaderboard.build import build_tables
     from nanoseg_bench.leaderboard.comparability import comparable_records
     from nanoseg_bench.leaderboard.markdown import markdown_table
 
     records = comparable_records(arguments.leaderboards, name)
-    print(markdown_table(records, build_tables(records, arguments.reference)["test"]), end="")
+    return markdown_table(records, build_tables(records, arguments.reference)["test"])
 
 
 def _write_page(arguments: argparse.Namespace, name: str, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """``nanoseg-bench score``: records and leaderboards from kept predictions, or from those of another tool."""
 
 import argparse
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,12 +9,11 @@ from typing import TYPE_CHECKING
 from nanoseg_bench.annotations.registry import PREDICTED
 from nanoseg_bench.cli.executor_options import add_executor, open_cluster, pool_of
 from nanoseg_bench.cli.mask_flags import add_mask_flags, mask_options_of
-from nanoseg_bench.cli.model_options import check_confidence
 from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sets import DEFAULT, find_set
 from nanoseg_bench.cli.sources import parse_classes
-from nanoseg_bench.errors import DatasetError, UsageError
+from nanoseg_bench.errors import UsageError
 from nanoseg_bench.evaluation.external import OURS
 from nanoseg_bench.preparation.set_names import DATA, is_set
 from nanoseg_bench.wording import counted
@@ -218,11 +218,15 @@ def _score_external(arguments: argparse.Namespace) -> int:
     prepared.require_audit()
     eval_set = arguments.eval_set or "test"
     if eval_set not in scored_sets(prepared):
-        raise DatasetError(
+        raise UsageError(
             f"--eval-set {eval_set}: predictions of other tools are scored on "
             f"{', '.join(scored_sets(prepared))} of {prepared.root}"
         )
-
+    if prepared.folds and arguments.val_predictions is not None:
+        raise UsageError(
+            f"--val-predictions: each fold of {prepared.root} has a val of its own, and what is handed in answers to "
+            "all micrographs; declare its operating point with --confidence"
+        )
     classes = parse_classes(arguments.classes)
     masks = mask_options_of(arguments, classes)
     runs = arguments.runs or Path("runs") / prepared.name
@@ -279,6 +283,7 @@ def _check_external(arguments: argparse.Namespace) -> None:
 
     if arguments.name in available():
         raise UsageError(f"--as {arguments.name}: is a model of ours; give another, e.g. {arguments.name}-elsewhere")
-    check_confidence(arguments)
+    if arguments.confidence is not None and not math.isfinite(arguments.confidence):
+        raise UsageError(f"--confidence {arguments.confidence:g}: give a finite number, in the unit of the scores")
     if arguments.confidence is not None and arguments.val_predictions is not None:
         raise UsageError("--confidence and --val-predictions: the operating point is declared or chosen; give one")

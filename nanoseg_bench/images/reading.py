@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nanoseg_bench.files import require_path
 from nanoseg_bench.images.em import EM_SUFFIXES, em_size, read_em, read_em_scale
 from nanoseg_bench.images.errors import image_errors
 from nanoseg_bench.images.notes import ImageNotes
@@ -39,7 +40,9 @@ def read_image(path: Path | str) -> NDArray[np.uint8]:
 
     Raises:
         ImageError: The file is missing, truncated, no image, or too large.
+        UsageError: It is no path.
     """
+    require_path(path, "path")
     return read_with_notes(Path(path))[0]
 
 

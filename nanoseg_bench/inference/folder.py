@@ -14,7 +14,7 @@ from nanoseg_bench.annotations.run_lengths import find_wrong_runs
 from nanoseg_bench.annotations.source import LoadedMicrograph, Source
 from nanoseg_bench.changes import Change, dict_changes, list_changes
 from nanoseg_bench.errors import UsageError
-from nanoseg_bench.files import read_json, sha256_file, unwritable, write_json
+from nanoseg_bench.files import read_json, require_path, sha256_file, unwritable, write_json
 from nanoseg_bench.inference.corrections import labelme_hashes, require_uncorrected
 from nanoseg_bench.inference.formats import LABELME
 from nanoseg_bench.inference.particles import PredictedImage
@@ -246,6 +246,7 @@ def read_folder(folder: Path | str) -> Contents:
     Raises:
         UsageError: It holds no predictions that this version can read.
     """
+    require_path(folder, "folder")
     path = Path(folder) / FILE
     try:
         document = read_json(path)

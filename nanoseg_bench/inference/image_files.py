@@ -37,7 +37,10 @@ def find_images(given: Sequence[Path], out: Path) -> list[Path]:
         require_outside(out, path)
         sources += visible_files(path, IMAGE_SUFFIXES) if path.is_dir() else [path]
     if not sources:
-        raise UsageError(f"{', '.join(map(str, given))}: no image with one of the endings {', '.join(IMAGE_SUFFIXES)}")
+        raise UsageError(
+            f"{', '.join(map(str, given))}: no micrograph there; give a folder that holds some, and save what is of "
+            f"another format as one that is read ({', '.join(IMAGE_SUFFIXES)})"
+        )
     once: dict[str, Path] = {}
     for path in sources:
         once.setdefault(os.path.realpath(path), path.absolute())

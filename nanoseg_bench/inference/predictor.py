@@ -17,7 +17,7 @@ from nanoseg_bench.annotations.raster import areas, to_rle
 from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import MissingExtraError, ModelError, UsageError
 from nanoseg_bench.extras import require_packages
-from nanoseg_bench.files import sha256_file
+from nanoseg_bench.files import require_path, sha256_file
 from nanoseg_bench.inference.far import longest_whole, look_from_afar, may_be_cut
 from nanoseg_bench.inference.model_path import resolve_model
 from nanoseg_bench.inference.operating_point import OperatingPoint, choose_confidence
@@ -231,6 +231,8 @@ def open_predictor(
         raise UsageError(f"engine {engine!r}: is one of {', '.join((AUTO_ENGINE, *get_args(EngineName)))}")
     if views not in (None, *VIEWS):
         raise UsageError(f"views {views!r}: give {', '.join(map(str, VIEWS[:-1]))} or {VIEWS[-1]}")
+    if model is not None:
+        require_path(model, "model")
     opening = _Opening(model, confidence, engine, device, trust_pickle, views)
     if confidence is not None:
         _require_confidence(confidence)

@@ -113,10 +113,11 @@ WHOLE_NUMBERS = frozenset(
 )
 """Columns that are written without a decimal point."""
 
-COMPARABLE_BY = ("preset", "started_from", "set_hash", "evaluator")
+COMPARABLE_BY = ("preset", "started_from", "set_hash", "evaluator", "images")
 """Rows are ranked among those equal in all of these: in everything but model and seed that decides how good a model is.
 
-A device does not: seeds of one model may be trained on several machines. What is asked of a recipe besides, the images
+The images are how many of the set a row is judged on, which ``--robustness N`` says. A device decides nothing: seeds of
+one model may be trained on several machines. What is asked of a recipe besides, the images
 that a training sees, stands in the column ``RANKED_AT``: a row without training has none of its own.
 """
 

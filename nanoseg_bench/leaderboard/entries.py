@@ -11,6 +11,7 @@ from nanoseg_bench.leaderboard.cells import csv_text
 from nanoseg_bench.leaderboard.columns import GROUPED_BY, RANKED_AT
 from nanoseg_bench.leaderboard.palette import Look
 from nanoseg_bench.runs.record import SCRATCH, Record
+from nanoseg_bench.wording import counted
 
 Row = Mapping[str, str]
 """Column to text, as the CSV file has it; empty where not measured."""
@@ -182,6 +183,8 @@ def words_of(column: str, value: str, *, exact: bool = False) -> str:
         return "from scratch" if value == SCRATCH else f"from {name}{behind}"
     if column == "device" or value == "unseeded":
         return value
+    if column == "images":
+        return counted(int(value), "test image")
     if column == RANKED_AT:
         return f"{int(value):,} training images seen" if value else "without training"
     return f"{column.replace('_', ' ')} {value}"

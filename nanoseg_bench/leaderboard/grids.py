@@ -12,7 +12,7 @@ from nanoseg_bench.leaderboard.entries import LeaderboardRow, number, run_of
 from nanoseg_bench.leaderboard.ranks import PRIMARY
 from nanoseg_bench.metrics.table import metric
 from nanoseg_bench.runs.record import Record
-from nanoseg_bench.wording import minus, thousands_apart
+from nanoseg_bench.wording import counted, minus, thousands_apart
 
 GOOD, BAD = "#0b5394", "#9a3412"
 """Ends of the two scales, which begin in white: for what should be large, and for what should be small."""
@@ -172,11 +172,15 @@ def robustness_grid(entries: Sequence[LeaderboardRow]) -> Grid:
         (entry, [number(entry.row, name) for name in ("degradation", *(_degradation(each.name) for each in used))])
         for entry in entries
     ]
+    several = len({entry.record.images for entry in entries}) > 1
     rows = tuple(
         (
             entry,
             (
-                _plain(number(entry.row, "map_50_95_agnostic_clean")),
+                _plain(
+                    number(entry.row, "map_50_95_agnostic_clean"),
+                    counted(entry.record.images, "image") if several else "",
+                ),
                 _with_interval(_plain(number(entry.row, _CORRUPTED)), entry, _CORRUPTED, _share),
                 _with_interval(mean, entry, "degradation", _percent),
                 *cells,
@@ -260,8 +264,8 @@ def _with_interval(cell: GridCell, entry: LeaderboardRow, name: str, write: Call
     return replace(cell, below=f"[{write(low)}, {write(high)}]")
 
 
-def _plain(value: float | None) -> GridCell:
-    return GridCell("") if value is None else GridCell(_share(value), f"{value:.6f}")
+def _plain(value: float | None, below: str = "") -> GridCell:
+    return GridCell("") if value is None else GridCell(_share(value), f"{value:.6f}", below)
 
 
 def _share(value: float) -> str:

@@ -58,6 +58,6 @@ def protocol(evaluator: str, *, cross_validated: bool = False) -> dict[str, str]
 
 
 def _listed(columns: tuple[str, ...]) -> str:
-    names = {"set_hash": "content of the prepared set", RANKED_AT: "training images seen"}
+    names = {"set_hash": "content of the prepared set", "images": "images judged on", RANKED_AT: "training images seen"}
     words = [names.get(column, column.replace("_", " ")) for column in columns]
     return f"{', '.join(words[:-1])} and {words[-1]}"

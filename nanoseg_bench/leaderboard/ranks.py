@@ -1,7 +1,8 @@
 """Where each row stands: its rank, the ranks that the data leave open, and its difference to a reference.
 
 All three are the model's, over its seeds, and the same in each of its rows. Only rows compete that are equal in
-everything but model and seed, the number of images that training sees included; predictions from outside never do.
+everything but model and seed, the numbers of images included that training sees and that judge; predictions from
+outside never do.
 """
 
 from collections.abc import Mapping, Sequence

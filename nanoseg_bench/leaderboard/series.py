@@ -52,9 +52,14 @@ def curve(record: Record, name: str) -> Numbers:
 
 
 def operating_point(record: Record, name: str) -> tuple[float, float] | None:
-    """Confidence and score at it, for a curve over the confidence; None where either is unknown."""
+    """Confidence and score at it, for a curve over the confidence; None where either is unknown.
+
+    None also beyond the curve, which runs from 0 to 1: the scores of a tool from outside may only rank its particles.
+    """
     confidence, score = record.scores.get("confidence"), record.scores.get(name)
-    return None if name == PRECISION_RECALL or confidence is None or score is None else (confidence, score)
+    if name == PRECISION_RECALL or confidence is None or score is None or not 0 <= confidence <= 1:
+        return None
+    return confidence, score
 
 
 def by_severity(record: Record) -> dict[str, Numbers]:

@@ -1,8 +1,11 @@
-"""What a reader of a set's rows must know of the set: how its split judges, and what that split cannot carry."""
+"""What a reader of a set's rows must know: how its split judges, what that cannot carry, whose seeds are no seeds."""
 
 from collections.abc import Sequence
 
+from nanoseg_bench.changes import list_changes
 from nanoseg_bench.evaluation.cross_validation import FOLD_MEAN, RESAMPLED_OVER_FOLDS
+from nanoseg_bench.models.identity import recipe_changes
+from nanoseg_bench.models.recipe import Side
 from nanoseg_bench.runs.record import Record
 
 JOINT = " · "
@@ -38,7 +41,22 @@ def shown_column(name: str, folds: int | None) -> str:
 def set_remarks(records: Sequence[Record]) -> list[str]:
     """Sentences to stand below the rows of a prepared set."""
     lines = dict.fromkeys(line for record in records for line in record.shortcomings)
-    return remarks_on(fold_count(records), list(lines))
+    return [*_mixed_recipes(records), *remarks_on(fold_count(records), list(lines))]
+
+
+def _mixed_recipes(records: Sequence[Record]) -> list[str]:
+    """Models whose seeds are of different recipes by one name, as where a preset changed between two trainings."""
+    first: dict[tuple[str, ...], Record] = {}
+    remarks = []
+    for record in records:
+        if record.status != "ok" or record.external:
+            continue
+        other = first.setdefault((record.model, record.preset, record.started_from), record)
+        changes = recipe_changes(other.recipe, record.recipe)
+        if told := list_changes((*changes[Side.TRAINING], *changes[Side.PREDICTION])):
+            who = f"{record.title}, preset {record.preset}, seeds {other.seed} and {record.seed}"
+            remarks.append(f"{who}: of different recipes ({told}), and ranked by their mean; run all its seeds again.")
+    return list(dict.fromkeys(remarks))  # of several eval sets each
 
 
 def remarks_on(folds: int | None, shortcomings: Sequence[str]) -> list[str]:

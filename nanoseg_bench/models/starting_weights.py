@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nanoseg_bench.errors import UsageError
+from nanoseg_bench.files import require_path
 from nanoseg_bench.models.options import BUILT_IN_OPTIONS, YoloOptions
 from nanoseg_bench.weights.shipped import SHIPPED, is_shipped, shipped_names, shipped_weights
 
@@ -29,6 +30,7 @@ def starting_weights(given: Path | str, models: Sequence[str], option: str) -> M
     Raises:
         UsageError: There is no such file, there are no such weights, or a model cannot start from them.
     """
+    require_path(given, option)
     networks = shippable_models()
     models_option = option.replace("weights", "models")
     if not names_shipped_weights(given):

@@ -273,16 +273,29 @@ class PreparedSet:
         """The canvas images of a split, augmented copies included (they are only in ``train``); none where it is empty.
 
         Raises:
-            DatasetError: There is no such split, or as ``all_images``.
+            DatasetError: There is no such split, or each fold has its own, or as ``all_images``.
         """
         self._require_split(split)
+        if self._is_whole and split in ("val", "test"):
+            raise DatasetError(
+                f"{self.root}: each of its {len(self.folds)} folds has a {split} of its own; read one of them, such as "
+                f"PreparedSet({str(self.root)!r}, fold=1)"
+            )
         return [image for image in self.all_images if image.split == split]
 
     def judged_images(self, split: str) -> list[PreparedImage]:
-        """The images of an eval set. Of a set with folds, ``test`` is every micrograph in them: each is tested once."""
-        if split == "test" and self.folds and self.fold is None:
-            return [image for image in self.images("train") if image.parent is None]
+        """The images of an eval set. Of a set with folds, ``test`` is every micrograph in them: each is tested once.
+
+        Its ``val`` is empty: an operating point is a fold's.
+        """
+        if self._is_whole and split in ("val", "test"):
+            return [image for image in self.images("train") if image.parent is None] if split == "test" else []
         return self.images(split)
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether it has folds, and is read as none of them."""
+        return bool(self.folds) and self.fold is None
 
     def has(self, split: str) -> bool:
         """Whether the set holds images of this split."""
@@ -503,7 +516,9 @@ class PreparedSet:
     def _instances(self, kind: str, split: str) -> Mapping[str, list[Instance]]:
         if self.shards is not None:
             self.shards.require_whole()
-            return ShardedInstances(self.shards, kind, [image.name for image in self.images(split)])
+            # As in single files: of a set with folds that is read as a whole, those of all parts.
+            images = self._stored_with(split) if self._is_whole else self.images(split)
+            return ShardedInstances(self.shards, kind, [image.name for image in images])
         instances = read_coco(self.coco_file(kind, split)).instances
         if self.fold is None:
             return instances

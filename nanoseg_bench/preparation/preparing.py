@@ -8,6 +8,7 @@ from nanoseg_bench.annotations.readers import open_source
 from nanoseg_bench.apart import require_apart
 from nanoseg_bench.argument_names import errors_name_arguments
 from nanoseg_bench.errors import UsageError
+from nanoseg_bench.files import require_path
 from nanoseg_bench.parallel import OpenPool, default_workers, open_processes
 from nanoseg_bench.preparation.audit import ReviewedPair, read_reviewed, resolve_reviewed
 from nanoseg_bench.preparation.auditing import audit_set
@@ -113,6 +114,9 @@ def prepare_micrographs(
     for option, given in folders.items():
         if given is not None:
             require_folder(given, option)
+    for option, given in {"split_file": split_file, "reviewed": reviewed, "scale_csv": scale_csv}.items():
+        if given is not None:
+            require_path(given, option)
     own, data = _path(annotations), _path(source)
     if own is not None and (dataset is not None or data is not None or easy):
         raise UsageError(f"{own}: give your own annotations, or a dataset with its source, and not both")

@@ -4,7 +4,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from nanoseg_bench.errors import PredictionsError, RecordError
+from nanoseg_bench.errors import PredictionsError, RecordError, UsageError
 from nanoseg_bench.evaluation.external.reading import External
 from nanoseg_bench.evaluation.predictions import write_predictions
 from nanoseg_bench.locks import hold
@@ -42,6 +42,7 @@ def confidence_origin(external: External, declared: float | None, val: External 
 
     Raises:
         PredictionsError: A confidence is declared, or to be chosen, for or on predictions that have no scores.
+        UsageError: The declared one lies outside of [0, 1], and all scores inside.
     """
     if not external.scored:
         if declared is not None or val is not None:
@@ -51,6 +52,10 @@ def confidence_origin(external: External, declared: float | None, val: External 
                 "leave it out"
             )
         return ConfidenceOrigin("declared", 1.0)  # the score that particles without one get
+    if declared is not None and external.predictions.has_confidence and not 0 <= declared <= 1:
+        raise UsageError(
+            f"--confidence {declared:g}: the scores of {external.path} lie between 0 and 1; give one of them"
+        )
     if val is not None:
         if not val.scored:
             raise PredictionsError(

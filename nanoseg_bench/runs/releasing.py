@@ -166,8 +166,10 @@ def _records(run: RunFolder, prepared: PreparedSet, leaderboards: Path) -> list[
 def _describe(run: RunFolder, prepared: PreparedSet, records: list[Record], name: str, known_images: str) -> Release:
     test = records[0]
     point = run.operating_point()
-    if point is None or test.training is None:
+    if point is None:
         raise RecordError(f"{run.path}: has no operating point; the same `nanoseg-bench run` chooses it")
+    if test.training is None:
+        raise RecordError(f"{run.path}: its record tells nothing of a training; give the folder of a trained network")
     hours = test.training.core_seconds / 3600 if test.training.core_seconds else None
     return Release(
         name=name,

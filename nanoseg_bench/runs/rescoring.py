@@ -224,7 +224,10 @@ def differences(place: str, recorded: Any, rescored: Any) -> Iterator[str]:
     if isinstance(recorded, dict) and isinstance(rescored, dict):
         for key in dict.fromkeys((*rescored, *recorded)):
             yield from differences(f"{place}.{key}" if place else key, recorded.get(key), rescored.get(key))
-    elif isinstance(recorded, list) and isinstance(rescored, list) and len(recorded) == len(rescored):
+    elif isinstance(recorded, list) and isinstance(rescored, list):
+        if len(recorded) != len(rescored):
+            yield f"{place}: recorded {len(recorded)} values, rescored {len(rescored)}"
+            return
         for number, (one, other) in enumerate(zip(recorded, rescored, strict=True)):
             yield from differences(f"{place}[{number}]", one, other)
     elif not _agree(recorded, rescored):

@@ -585,7 +585,7 @@ def test_no_table_is_named_that_is_not_there(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "no image with one of the endings"),
+        ([], "no micrograph there; give a folder that holds some"),
         (["--sample-by", "day"], "--sample-by"),
         (["--scale-csv", "twice.csv"], "twice.csv"),
         (["--out", "thesis"], "holds other things"),

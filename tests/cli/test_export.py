@@ -57,11 +57,15 @@ def test_what_cannot_be_exported(tmp_path, capsys):
     weights = write_weights(tmp_path, "unet")
     (tmp_path / "last.pt").write_bytes(b"pickle")
     (tmp_path / "file").touch()
+    exported = tmp_path / "exported" / "model.onnx"
+    exported.parent.mkdir()
+    exported.touch()
     for code, message, arguments in (
         (2, "unet has no ONNX form", [str(weights)]),
         (2, "ends in .onnx", [str(weights), "--out", str(tmp_path / "model.pb")]),
-        (2, "is an exported file already", [str(tmp_path / "model.onnx")]),
+        (2, "is an exported file already", [str(exported)]),
         (2, "no such file or folder", [str(tmp_path / "nowhere.safetensors")]),
+        (2, "no such file or folder", [str(tmp_path / "nowhere.safetensors"), "--out", str(exported)]),
         (2, "--name: goes with --to release", [str(weights), "--name", "mine"]),
         (2, "--round: goes with --to release", [str(weights), "--round"]),
         (1, "trust", [str(tmp_path / "last.pt")]),

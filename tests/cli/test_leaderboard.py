@@ -29,7 +29,7 @@ def keep_record(folder, model, score, **changes):
         values["resampled"] = {"map_50_95": swapped}
         values["scores"] |= {"map_50_95_lo": min(swapped), "map_50_95_hi": max(swapped)}
     record = Record(**{**values, **changes})
-    write_record(record_path(folder, "toy", f"{model}-quick-seed0", record.eval_set), record)
+    write_record(record_path(folder, record.set_name, f"{model}-quick-seed0", record.eval_set), record)
 
 
 @pytest.fixture
@@ -77,3 +77,11 @@ def test_a_check_of_one_set_leaves_the_tables_of_others_alone(boards, named, cap
     assert main(["leaderboard", *named, "--check", *places]) == 0
     assert main(["leaderboard", "--check", *places]) == 1
     assert "other-test.csv: no record gives this table" in capsys.readouterr().err
+
+
+def test_tables_of_several_sets_in_markdown_stand_below_their_names(boards, capsys):
+    keep_record(boards, "otsu", 0.2, set_name="other")
+    assert main(["leaderboard", "--leaderboards", str(boards), "--markdown"]) == 0
+    other, toy = capsys.readouterr().out.split("\n\n**toy**\n\n")
+    assert other.startswith("**other**\n\n| rank | model |") and "| OTSU |" in other
+    assert toy.startswith("| rank | model |") and "| OTSU |" not in toy

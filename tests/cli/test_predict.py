@@ -18,7 +18,7 @@ from nanoseg_bench.cli import main
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.inference import task
 from nanoseg_bench.inference.operating_point import find_operating_point
-from nanoseg_bench.inference.predictor import Predictor
+from nanoseg_bench.inference.predictor import VIEWS, Predictor
 from nanoseg_bench.models.checkpoint import describe, save_weights
 from nanoseg_bench.models.recipe import load_recipe
 from nanoseg_bench.models.registry import build
@@ -527,4 +527,4 @@ def test_micrographs_are_looked_at_from_several_sides(images, weights, tmp_path,
     assert predict(images, weights, out, "--confidence", "0.1", "--views", "4", "--overwrite", "missing") == 0
     with pytest.raises(SystemExit):
         predict(images, weights, tmp_path / "three", "--views", "3")
-    assert "--views: there is no '3'; choose from 1, 4, 8" in capsys.readouterr().err
+    assert f"--views: there is no '3'; choose from {', '.join(map(str, VIEWS))}" in capsys.readouterr().err

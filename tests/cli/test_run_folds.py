@@ -265,6 +265,9 @@ def test_what_means_nothing_here_is_refused(made, tiny_set, tmp_path, capsys):
     assert "--robustness: is of one network" in capsys.readouterr().err
     assert main(["run", "--data", str(tiny_set), "--models", "otsu", "--final"]) == 2
     assert "--final: goes with a set with folds" in capsys.readouterr().err
+    handed_in = ["--predictions", str(tmp_path), "--val-predictions", str(tmp_path), "--as", "tool"]
+    assert main(["score", str(made.prepared.root), *handed_in, "--runs", str(tmp_path / "runs")]) == 2
+    assert "--val-predictions: each fold of " in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -331,6 +331,18 @@ def test_the_operating_point_is_asked_of_val_declared_or_absent(bench, tmp_path,
     assert bench.score("--check") == 1
 
 
+def test_a_declared_confidence_has_the_unit_of_the_scores(bench, tmp_path, capsys):
+    percent = write_results(bench, tmp_path / "percent.json", score=lambda number: 20 + 60 * (number % 2))
+    assert bench.hand_in(percent, "--from", "coco", "--confidence", "50") == 0
+    record = bench.record()
+    assert (record.confidence_source, record.scores["confidence"]) == ("declared", 50)
+    assert 0.5 < record.scores["f1"] < 0.8, "half of the particles are below"
+    shares = write_results(bench, tmp_path / "shares.json")
+    capsys.readouterr()
+    assert bench.hand_in(shares, "--from", "coco", "--confidence", "50") == 2
+    assert f"--confidence 50: the scores of {shares} lie between 0 and 1" in capsys.readouterr().err
+
+
 def test_a_second_eval_set_joins_the_first(bench, tmp_path):
     test = write_results(bench, tmp_path / "test.json")
     assert bench.hand_in(test, "--confidence", "0.5") == 0
@@ -375,7 +387,7 @@ def test_a_missing_a_foreign_and_a_resized_image_are_refused_by_name(bench, tmp_
     [
         (("--predictions", "x"), "--as"),
         (("--predictions", "x", "--name", "A tool"), "small letters"),
-        (("--predictions", "x", "--name", "a", "--confidence", "1.5"), "between 0 and 1"),
+        (("--predictions", "x", "--name", "a", "--confidence", "nan"), "--confidence nan: give a finite number"),
         (("--predictions", "x", "--name", "a", "--confidence", "0.5", "--val-predictions", "y"), "give one"),
         (("--predictions", "nowhere", "--name", "a"), "nowhere: no such file"),
         (("--predictions", "x", "--name", "a", "--check"), "--check"),
@@ -404,7 +416,7 @@ def test_a_confidence_means_nothing_where_there_are_no_scores(bench, tmp_path, c
     assert bench.hand_in(write_results(bench, tmp_path / "test.json"), "--val-predictions", val) == 1
     assert f"{val}: its particles have no scores" in capsys.readouterr().err
     assert not (bench.runs / "external-tool").exists()
-    assert bench.hand_in(maps, "--eval-set", "val") == 1
+    assert bench.hand_in(maps, "--eval-set", "val") == 2
     assert "scored on test, ood" in capsys.readouterr().err
 
 

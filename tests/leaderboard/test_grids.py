@@ -93,6 +93,10 @@ def test_a_corruption_that_helps_is_a_negative_loss(make_record):
     scores |= {"degradation_lo": -0.02, "degradation_hi": 0.31}
     grid = robustness_grid(entries([make_record("a", eval_set="robustness", scores=scores)], "robustness"))
     assert [cell.below for cell in grid.rows[0][1]] == ["", "[0.350, 0.440]", "[−2, 31]", "", ""]
+    numbers = {"a": 20, "b": 40}
+    records = [make_record(each, eval_set="robustness", scores=scores, images=numbers[each]) for each in numbers]
+    grid = robustness_grid(entries(records, "robustness"))
+    assert {entry.record.model: cells[0].below for entry, cells in grid.rows} == {"a": "20 images", "b": "40 images"}
 
 
 def test_confusion_with_background_and_shares_of_a_row(make_record):

@@ -66,6 +66,13 @@ def test_the_operating_point_is_a_dot(rows):
     assert [values[0] for values in drawn["point-row0-model-0"].get_data()] == [0.3, 0.4]
 
 
+def test_an_operating_point_beyond_the_axis_has_no_dot(rows):
+    """A tool from outside may have scores up to 100, and what lies outside of a chart would be drawn over the page."""
+    record = rows[0].record
+    far = record.model_copy(update={"scores": {**record.scores, "confidence": 50.0}})
+    assert set(lines(f1_chart(entries(far)))) == {"row0-model-0"}
+
+
 def test_bins_without_detections_are_no_points(rows):
     drawn = lines(reliability_chart(rows))
     assert drawn["row0-model-0"].get_xdata().tolist() == [0.15, 0.25]

@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from nanoseg_bench.leaderboard.build import build_tables
-from nanoseg_bench.leaderboard.ranks import Ranking, comparison_groups, rank_rows, ranked_metric, resampled
+from nanoseg_bench.leaderboard.entries import csv_rows, row_groups
+from nanoseg_bench.leaderboard.ranks import (
+    PRIMARY,
+    Ranking,
+    comparison_groups,
+    rank_rows,
+    ranked_metric,
+    resampled,
+)
 from nanoseg_bench.runs.facts import Training
 
 METRIC = "map_50_95"
@@ -119,6 +127,23 @@ def test_who_saw_other_numbers_of_images_is_ranked_apart(contestant):
     table = build_tables(records)["test"]
     assert list(table["model"]) == ["mask-rcnn", "unet", "unet", "nsyolo", "otsu", "yolo11n", "outside", "failed"]
     assert list(table["ranked_at_images"])[:7] == [14400, 28800, 28800, 72000, 72000, 72000, None]
+
+
+def test_who_was_judged_on_other_images_is_ranked_apart(make_record):
+    """``--robustness 20`` for one model and 40 for the next: draws of other source groups are no pairs."""
+    metric = PRIMARY["robustness"]
+
+    def record(model, score, images):
+        scores, samples = {metric: score}, {metric: (score, score + 0.01, score - 0.01)}
+        return make_record(model, eval_set="robustness", images=images, scores=scores, resampled=samples)
+
+    records = [record("yolo11n", 0.5, 20), record("nsyolo", 0.6, 20), record("unet", 0.7, 40)]
+    found = rank_rows(records, metric, "yolo11n")
+    assert [(one.rank, one.rank_hi) for one in found] == [(2, 2), (1, 1), (1, 1)]
+    assert [one.reference for one in found] == ["yolo11n", "yolo11n", None]
+    rows = csv_rows(build_tables([*records, make_record("yolo11n", 0.5)])["robustness"])
+    assert [name for name, _ in row_groups(rows)] == ["40 test images", "20 test images"]
+    assert [row["model"] for row in rows] == ["unet", "nsyolo", "yolo11n"]
 
 
 def test_a_model_without_training_is_grouped_in_each_eval_set_by_itself(contestant):

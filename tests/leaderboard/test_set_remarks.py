@@ -63,6 +63,21 @@ def test_markdown_shows_what_ranks_and_what_the_split_cannot_carry(make_record):
     assert below[1:] == ["What the split of this set cannot carry:", *(f"- {line}" for line in LACKS)]
 
 
+def test_seeds_of_different_recipes_are_told(make_record):
+    """As where a preset changed between the trainings of two seeds; a field that came since counts as its default."""
+    one, other = {"model": "a", "learning_rate": 0.002}, {"model": "a", "learning_rate": 0.01, "judged_views": 1}
+    records = [make_record("a", 0.5, recipe=one), make_record("a", 0.4, seed=1, recipe=other)]
+    assert set_remarks([*records, make_record("a", seed=1, recipe=other, eval_set="ood")]) == [
+        "A, preset quick, seeds 0 and 1: of different recipes (learning_rate 0.002 -> 0.01), and ranked by their mean; "
+        "run all its seeds again."
+    ]
+    apart = [records[0], make_record("a", 0.4, preset="paper", recipe=other), make_record("b", 0.4, recipe=other)]
+    assert set_remarks(apart) == []
+    outside = make_record("a", 0.4, seed=2, recipe=other, external=True)
+    same = make_record("a", 0.4, seed=1, recipe={**one, "judged_views": 1, "title": "Another title"})
+    assert set_remarks([records[0], same, outside]) == []
+
+
 def test_a_set_with_one_split_says_what_it_cannot_carry_and_nothing_else(make_record):
     assert set_remarks([make_record("a", 0.5)]) == []
     assert set_remarks([make_record("a", 0.5, shortcomings=LACKS)] * 2) == [

@@ -2,6 +2,7 @@ import base64
 import io
 import re
 from html.parser import HTMLParser
+from importlib.resources import files
 
 import jinja2
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from nanoseg_bench.leaderboard.grids import contrast
 from nanoseg_bench.pages import data_uri, number, render, svg
 
 
@@ -106,3 +108,17 @@ def test_skeleton_holds_its_own_style_and_escapes():
     assert text == "&lt;b&gt;"
     with pytest.raises(jinja2.TemplateNotFound):
         render("nanoseg_bench.pages", "nothing.html")
+
+
+def test_words_are_readable_in_the_light_and_in_the_dark():
+    style = (files("nanoseg_bench.pages") / "templates" / "style.css").read_text("utf-8")
+    light, dark = (
+        dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", each))
+        for each in re.findall(r":root {(.*?)}", style, re.DOTALL)
+    )
+    assert light.keys() == dark.keys() and not light.items() & dark.items()
+    pairs = [(ink, ground) for ink in ("ink", "soft", "link") for ground in ("ground", "panel")]
+    pairs += [(each, f"{each}-ground") for each in ("good", "bad", "look")]
+    pairs += [("ink", f"{each}-ground") for each in ("good", "bad", "look")] + [("soft", "bad-ground")]
+    for theme in (light, dark):
+        assert {pair for pair in pairs if contrast(theme[pair[0]], theme[pair[1]]) < 4.5} == set()

@@ -126,6 +126,10 @@ def test_a_fold_answers_like_a_set(folded):
     assert len(hashes) == 5
     with pytest.raises(DatasetError, match="has no fold 5; it has folds 1 to 4"):
         folded.of_fold(5)
+    for part in ("val", "test"):
+        with pytest.raises(DatasetError, match=rf"each of its 4 folds has a {part} of its own; .*, fold=1\)$"):
+            folded.images(part)
+    assert folded.judged_images("val") == []
     for part in (folded, folded.of_fold(1)):
         with pytest.raises(DatasetError, match="has no split 'tset'; it has train"):
             part.truth("tset")

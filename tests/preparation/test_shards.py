@@ -352,6 +352,10 @@ def test_a_fold_answers_like_one_of_single_files(write):
             assert set(two.truth(part)) == set(one.truth(part))
             assert list(two.truth_regions(part)) == list(one.truth_regions(part))
             assert two.truth_ids(part).images == one.truth_ids(part).images
+    # Read as a whole, every micrograph is tested: the row of a cross-validation is scored from this.
+    one, two = (load_eval_set(each, "test") for each in (single, sharded))
+    assert one.images == two.images
+    same_instances(one.truth, two.truth)
 
 
 @pytest.mark.parametrize(

@@ -49,4 +49,8 @@ def draw_robustness(contenders: Sequence[Contender]) -> Drawn:
         for severity, score in enumerate(scores.get(name, ()))
     ]
     notes = left_out(contenders, drawn, "not scored on corrupted images")
+    judged_on = {each.label: row.record.images for each, row, _ in measured}
+    if len(set(judged_on.values())) > 1:
+        told = "; ".join(f"{label}: {number}" for label, number in judged_on.items())
+        notes += (f"Judged on different numbers of images, so lines do not compare: {told}.",)
     return Drawn("robustness", figure, COLUMNS, rows, notes)

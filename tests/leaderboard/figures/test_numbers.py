@@ -104,20 +104,17 @@ def test_robustness(scored, contenders, make_record, keep_records, tmp_path, tab
     scored("nsyolo")
     scored("unet")
     blur = tuple({"map_50_95_agnostic": value} for value in (0.5, 0.4, 0.3, 0.2, 0.1))
-    keep_records(
-        tmp_path,
-        make_record(
-            "nsyolo",
-            eval_set="robustness",
-            scores={"map_50_95_agnostic_clean": 0.6, "map_50_95_agnostic_corrupted": 0.3, "degradation": 0.5},
-            details=Details(corruptions={"gaussian-blur": blur}),
-        ),
-    )
+    scores = {"map_50_95_agnostic_clean": 0.6, "map_50_95_agnostic_corrupted": 0.3, "degradation": 0.5}
+    robust = {"eval_set": "robustness", "scores": scores, "details": Details(corruptions={"gaussian-blur": blur})}
+    keep_records(tmp_path, make_record("nsyolo", **robust))
     drawn = draw_robustness(contenders())
     shown = [(row["corruption"], row["severity"], row["map_50_95_agnostic"]) for row in table(drawn)]
     expected = enumerate((0.6, 0.5, 0.4, 0.3, 0.2, 0.1))
     assert shown == [("gaussian-blur", severity, value) for severity, value in expected]
     assert drawn.notes == ("Without UNET: not scored on corrupted images.",)
+    keep_records(tmp_path, make_record("unet", images=40, **robust))
+    (note,) = draw_robustness(contenders()).notes
+    assert note == "Judged on different numbers of images, so lines do not compare: NSYOLO: 3; UNET: 40."
 
 
 @pytest.mark.parametrize(
