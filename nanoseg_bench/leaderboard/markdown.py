@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from nanoseg_bench.leaderboard.entries import LeaderboardRow, Row, build_entries, groups, several_devices
+from nanoseg_bench.leaderboard.entries import Group, LeaderboardRow, Row, build_entries, groups, several_devices
 from nanoseg_bench.leaderboard.main_table import rank_text
 from nanoseg_bench.leaderboard.palette import model_looks
 from nanoseg_bench.leaderboard.set_remarks import fold_count, set_remarks, shown_column
@@ -13,6 +13,7 @@ from nanoseg_bench.metrics.table import in_order
 from nanoseg_bench.runs.record import Record
 
 _AP = "map_50_95_agnostic"
+_OUTSIDE = "predictions from outside"
 _SHARED = ("preset", "seed", "started_from", "device")
 
 
@@ -20,7 +21,8 @@ def markdown_table(records: Sequence[Record], table: pd.DataFrame) -> str:
     """The columns a reader looks at first; same rows, same text.
 
     Preset, seed, initial weights and device have a column where rows differ in them. A failed row says why. Rows that
-    do not compete, such as those of two presets, stand in tables of their own, each below what its rows have in common.
+    do not compete, such as those of two presets, stand in tables of their own, each below what its rows have in common;
+    those from outside, which belong to none of them, then stand in the last.
 
     Args:
         records: Of all eval sets.
@@ -28,6 +30,10 @@ def markdown_table(records: Sequence[Record], table: pd.DataFrame) -> str:
     """
     entries = build_entries(records, table, "test", model_looks(table["model"]))
     parts = groups(entries, failed=True)
+    if len(parts) > 1:
+        external = tuple(entry for entry in entries if entry.record.external)
+        parts = [Group(part.name, tuple(each for each in part.entries if each not in external)) for part in parts]
+        parts += [Group(_OUTSIDE, external)] if external else []
     tables = [_table(part.entries, several_devices(entries), fold_count(records)) for part in parts]
     if len(parts) > 1:
         tables = [f"**{_escaped(part.name)}**\n\n{text}" for part, text in zip(parts, tables, strict=True)]
@@ -46,6 +52,9 @@ def _table(entries: Sequence[LeaderboardRow], several_devices: bool, folds: int 
         [rank_text(entry.row), _model(entry), *(entry.row[name] for name in differing), *_scores(entry.row, folds)]
         for entry in entries
     ]
+    if not own:  # without ranks and costs
+        filled = [place for place, cells in enumerate(zip(*rows, strict=True)) if any(cells)]
+        headings, *rows = ([cells[place] for place in filled] for cells in (headings, *rows))
     rule = "|" + "---|" * len(headings)
     return "\n".join([_line(headings), rule, *map(_line, rows)]) + "\n"
 

@@ -40,6 +40,16 @@ def test_presets_stand_in_tables_of_their_own(make_record):
     assert [line[:9] for line in quick.splitlines()[2:]] == ["| 1 | A |", "| 2 | B |"]
 
 
+def test_below_several_tables_what_comes_from_outside_stands_once(make_record):
+    outside = make_record("c", 0.6, external=True, preset="external", seed=None, training=None)
+    records = [make_record("a", 0.5), make_record("a", 0.7, preset="paper"), outside]
+    text = markdown_table(records, build_tables(records)["test"])
+    paper, quick, last = text.split("\n\n**")
+    assert paper.startswith("**preset paper**") and quick.startswith("preset quick**")
+    assert text.count("C (external)") == last.count("C (external)") == 1
+    assert last.startswith("predictions from outside**\n\n| model | AP any [95 %] |") and "core hours" not in last
+
+
 def test_what_compares_with_no_other_row_says_so(make_record):
     default = make_record("b", 0.4, confidence_source="default", device="GPU")
     head, _, _, row = lines(make_record("a", 0.5), default)
