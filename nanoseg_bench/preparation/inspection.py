@@ -171,7 +171,7 @@ def _look_at_pixels(micrograph: Micrograph, fingerprint_path: Path) -> dict[str,
         "reading": notes.as_json(),
         "pixels_sha256": pixels_sha256(pixels),
         "truth_sha256": truth_sha256(micrograph.instances),
-        "one_grey": bool((pixels == pixels[0, 0]).all()),
+        "one_grey": bool((pixels.min(axis=(0, 1)) == pixels.max(axis=(0, 1))).all()),
         "fingerprint_path": fingerprint_path,
     }
     if micrograph.nm_per_px is None and notes.nm_per_px is not None:
