@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nanoseg_bench.annotations.faults import Problem
+from nanoseg_bench.annotations.image_files import composed, original_name
 from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.annotations.labels import check_labels
 from nanoseg_bench.annotations.source import MicrographRef
@@ -86,9 +87,14 @@ class Inspection:
         return self.micrograph.image_path
 
     @property
-    def source_group(self) -> str | None:
-        """``Micrograph.source_group``."""
-        return self.micrograph.source_group
+    def own_group(self) -> str:
+        """Specimen, session, figure or paper, as it is named; where nobody did, the image that it was made from.
+
+        Names that differ in the Unicode form of a character, or in blanks around them, look the same and are one.
+        """
+        named = composed(self.micrograph.source_group or "").strip()
+        # The tiles of a micrograph, and the altered versions of an image, are of one source.
+        return named or original_name(self.whole)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 import time
+import unicodedata
 from collections import Counter
 from dataclasses import fields, replace
 
@@ -298,6 +299,31 @@ def test_identical_images_share_a_split(micrograph, tmp_path, caplog):
     assert all(split[f"m{i}"] == split[f"m{i + 1}"] for i in range(0, 20, 2))
     assert "kept in one source group: m0, m1 (identical-pixels)" in caplog.text
     assert "kept in one source group: m0, m1 (identical-pixels)" in prepared.summary["warnings"]
+
+
+def test_versions_that_roboflow_made_of_one_image_share_a_split(micrograph, tmp_path, caplog):
+    # Of other seeds, since an image may have been altered until no comparison knows it again.
+    versions = [micrograph(f"train/i{image}_png.rf.{image}{version}af", 10 * image + version)
+                for image in range(8) for version in range(3)]  # fmt: skip
+    prepared = make(versions, tmp_path / "set", augment_copies=0)
+    parts = {}
+    for each in prepared.all_images:
+        parts.setdefault(each.micrograph.partition(".rf.")[0], set()).add(each.split)
+    assert len(parts) == 8
+    assert all(len(splits) == 1 for splits in parts.values())
+    assert "24 images are versions of 8 images" in caplog.text
+
+
+def test_a_specimen_whose_name_is_spelt_in_two_ways_shares_a_split(micrograph, tmp_path):
+    spellings = ("Probe März {}", unicodedata.normalize("NFD", "Probe März {}"), "Probe März {} ")
+    micrographs = [
+        micrograph(f"{group}-{view}", 10 * group + view, group=spelling.format(group))
+        for group in range(8)
+        for view, spelling in enumerate(spellings)
+    ]
+    prepared = make(micrographs, tmp_path / "set", augment_copies=0)
+    assert len({image.source_group for image in prepared.all_images}) == 8
+    prepared.require_audit()
 
 
 def test_a_reviewed_pair_may_be_named_as_the_audit_shows_it(micrograph, tmp_path, monkeypatch):
