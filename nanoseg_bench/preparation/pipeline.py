@@ -136,7 +136,7 @@ def prepare(
         if root is not None:
             write_set(plan, report, root, config, processes)
     if existing is not None:
-        return _same_or_refuse(existing, plan, config.shards)
+        return _same_or_refuse(existing, plan, config)
     return PreparedSet(out)
 
 
@@ -168,7 +168,8 @@ def _existing(out: Path) -> PreparedSet | None:
         raise PreparationError(f"{error}; or give --overwrite always") from error
 
 
-def _same_or_refuse(existing: PreparedSet, plan: Plan, shards: int | None) -> PreparedSet:
+def _same_or_refuse(existing: PreparedSet, plan: Plan, config: PrepareConfig) -> PreparedSet:
+    shards = config.shards
     if (existing.name, existing.dataset) == (plan.name, plan.dataset) and existing.content_hash == plan.content_hash:
         if existing.shard_bytes != shards:
             asked = "single files" if shards is None else f"shards of {in_bytes(shards)}"
@@ -176,6 +177,12 @@ def _same_or_refuse(existing: PreparedSet, plan: Plan, shards: int | None) -> Pr
             raise PreparationError(
                 f"{existing.root}: holds the same set in {lies}, and {asked} were asked for; ask for {lies}, use "
                 "--overwrite always to write it anew, or another --out"
+            )
+        lost = 1 - existing.summary.get("worst_label_iou", 1.0)
+        if config.max_loss is not None and lost > config.max_loss:
+            raise PreparationError(
+                f"{existing.root}: holds the same set, in which a particle's YOLO label loses {lost:.3f} of its truth, "
+                f"above --max-loss {config.max_loss:g}; allow more, or train on canvas/*.json, which holds all"
             )
         existing.require_files()
         _LOG.info("%s: up to date", existing.root)

@@ -4,7 +4,7 @@ import sys
 import time
 import unicodedata
 from collections import Counter
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import psutil
@@ -14,7 +14,7 @@ from damage import damage
 from earlier_files import rewrite
 from PIL import Image
 
-from nanoseg_bench.annotations.instance import Instance, Polygon
+from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon
 from nanoseg_bench.annotations.labelme.writing import write_labelme
 from nanoseg_bench.annotations.raster import rle_to_mask, to_rle
 from nanoseg_bench.annotations.source import LoadedMicrograph
@@ -324,6 +324,34 @@ def test_a_specimen_whose_name_is_spelt_in_two_ways_shares_a_split(micrograph, t
     prepared = make(micrographs, tmp_path / "set", augment_copies=0)
     assert len({image.source_group for image in prepared.all_images}) == 8
     prepared.require_audit()
+
+
+def test_what_is_changed_while_the_set_is_prepared_does_not_come_into_it_unnoticed(collection, tmp_path):
+    @dataclass(frozen=True)
+    class Annotated:
+        """An annotation that somebody saves anew after it was read once."""
+
+        micrograph: Micrograph
+        read_before: list
+
+        @property
+        def name(self):
+            return self.micrograph.name
+
+        @property
+        def path(self):
+            return self.micrograph.image_path
+
+        def read(self):
+            self.read_before.append(self.name)
+            fewer = replace(self.micrograph, instances=self.micrograph.instances[:-1])
+            return fewer if len(self.read_before) > 1 else self.micrograph
+
+    *others, last = collection(groups=6, per_group=1)
+    entries = [*map(LoadedMicrograph, others), Annotated(last, [])]
+    with pytest.raises(PreparationError, match=rf"{last.image_path.name}: the annotation or its image was changed"):
+        prepare(entries, name="mine", dataset="mine", classes=None, out=tmp_path / "set", workers=1)
+    assert not (tmp_path / "set").exists()
 
 
 def test_a_reviewed_pair_may_be_named_as_the_audit_shows_it(micrograph, tmp_path, monkeypatch):
