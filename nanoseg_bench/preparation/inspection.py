@@ -99,7 +99,7 @@ class Inspection:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the reader of the annotation left out or mended, a sentence each."""
-        return (*self.micrograph.notes, *self.micrograph.tally.notes())
+        return self.micrograph.all_notes
 
     @property
     def is_blank(self) -> bool:
