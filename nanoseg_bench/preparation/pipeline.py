@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nanoseg_bench.annotations.faults import Problem, common_root
+from nanoseg_bench.annotations.image_files import composed
 from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.errors import DatasetError, PreparationError
 from nanoseg_bench.parallel import OpenPool, Workers, default_workers, open_processes
@@ -100,6 +101,7 @@ def prepare(
         processes = stack.enter_context(Workers(workers or default_workers(), open_pool=open_pool))
         if config.tile:
             entries, ood, hrtem = (in_tiles(part, config.tile, processes) for part in (entries, ood, hrtem))
+        config = _spelt_as_here(config, entries)
         reader = Reader(scratch, report, config, processes)
         known = None if classes is None else tuple(classes)
         main = reader.read(entries, known)
@@ -138,6 +140,20 @@ def prepare(
     if existing is not None:
         return _same_or_refuse(existing, plan, config)
     return PreparedSet(out)
+
+
+def _spelt_as_here(config: PrepareConfig, entries: Sequence[MicrographRef]) -> PrepareConfig:
+    """A given split, with its names in the Unicode form that those of the files have: a copy of them may change it."""
+    if config.assignment is None:
+        return config
+    here = {name for entry in entries for name in (entry.name, whole_name(entry))}
+    spelt = {composed(name): name for name in here}
+    return replace(
+        config,
+        assignment={
+            name if name in here else spelt.get(composed(name), name): part for name, part in config.assignment.items()
+        },
+    )
 
 
 def _narrow_assignment(config: PrepareConfig, left_out: set[str], main: Seen) -> PrepareConfig:

@@ -326,6 +326,15 @@ def test_a_specimen_whose_name_is_spelt_in_two_ways_shares_a_split(micrograph, t
     prepared.require_audit()
 
 
+def test_a_given_split_names_images_in_any_unicode_form(micrograph, tmp_path):
+    names = [unicodedata.normalize("NFD", f"Größe {number}") for number in range(4)]
+    parts = dict(zip(names, ("train", "test", "val", "train"), strict=True))
+    given = {unicodedata.normalize("NFC", name): part for name, part in parts.items()}
+    micrographs = [micrograph(name, number) for number, name in enumerate(names)]
+    prepared = make(micrographs, tmp_path / "set", assignment=given, augment_copies=0)
+    assert {image.micrograph: image.split for image in prepared.all_images} == parts
+
+
 def test_what_is_changed_while_the_set_is_prepared_does_not_come_into_it_unnoticed(collection, tmp_path):
     @dataclass(frozen=True)
     class Annotated:
