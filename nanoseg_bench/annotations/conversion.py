@@ -199,7 +199,8 @@ def _collect(
             annotated[result.image_path] = result.path
             labels |= result.labels.keys()
             if result.files:
-                add(Path(result.files[0]).name, result.size, result.shared)
+                size = result.micrograph.width, result.micrograph.height
+                add(Path(result.files[0]).name, size, result.shared)
                 report.add(result)
     return tuple(sorted(labels)), set(annotated)
 

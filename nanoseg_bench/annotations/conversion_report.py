@@ -72,20 +72,20 @@ class ConversionReport(FaultReport):
 
     def add(self, converted: Converted) -> None:
         """Enter one image."""
-        loss = converted.loss
-        row: dict[str, Any] = {"name": converted.name, "image": converted.files[0], **loss.as_json()}
-        if converted.nm_per_px is not None:
-            row["nm_per_px"] = converted.nm_per_px
-        if converted.source_group is not None:
-            row["source_group"] = converted.source_group
-        if converted.notes:
-            row["notes"] = [self._shorten(note) for note in converted.notes]
+        loss, micrograph, scale = converted.loss, converted.micrograph, converted.scale
+        row: dict[str, Any] = {"name": micrograph.name, "image": converted.files[0], **loss.as_json()}
+        if micrograph.nm_per_px is not None:
+            row["nm_per_px"] = micrograph.nm_per_px
+        if micrograph.source_group is not None:
+            row["source_group"] = micrograph.source_group
+        if micrograph.all_notes:
+            row["notes"] = [self._shorten(note) for note in micrograph.all_notes]
         if converted.rewritten:
             row["rewritten"] = converted.reading
-        if converted.uneven_nm is not None:
-            row["uneven_nm"] = list(converted.uneven_nm)
-        if converted.unknown_unit is not None:
-            row["unknown_unit"] = converted.unknown_unit
+        if scale is not None and scale.uneven_nm is not None:
+            row["uneven_nm"] = list(scale.uneven_nm)
+        if scale is not None and scale.unknown_unit is not None:
+            row["unknown_unit"] = scale.unknown_unit
         self.images.append(row)
         totals = self.totals
         before, particles = totals["instances"] + totals["vanished"], loss.instances + loss.vanished
@@ -98,14 +98,14 @@ class ConversionReport(FaultReport):
         totals["rewritten_images"] += converted.rewritten
         for name in _SUMMED:
             totals[name] += getattr(loss, name)
-        self.without_area.update(converted.without_area)
+        self.without_area.update(micrograph.without_area)
         self.not_carried_over.update(converted.not_carried)
         self.labels.update(converted.labels)
-        if converted.pieces:
-            self.pieces[converted.name] = converted.pieces
-        self.tallies.add(converted.name, converted.tally, converted.without_area)
+        if micrograph.pieces:
+            self.pieces[micrograph.name] = micrograph.pieces
+        self.tallies.add(micrograph.name, micrograph.tally, micrograph.without_area)
         if converted.reading.get("invisible"):
-            self.invisible.append(converted.name)
+            self.invisible.append(micrograph.name)
 
     @property
     def warnings(self) -> list[str]:

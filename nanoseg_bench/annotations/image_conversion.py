@@ -15,7 +15,6 @@ from nanoseg_bench.annotations.labels import check_labels
 from nanoseg_bench.annotations.loss import ImageLoss
 from nanoseg_bench.annotations.registry import get_format
 from nanoseg_bench.annotations.source import MicrographRef
-from nanoseg_bench.annotations.tally import Tally
 from nanoseg_bench.annotations.writer import Encoded, WriteOptions, Writer
 from nanoseg_bench.errors import NanosegError
 from nanoseg_bench.images import Scale, read_scale
@@ -48,46 +47,35 @@ class Converted:
     """What one micrograph became.
 
     Attributes:
-        name: Of the micrograph.
+        micrograph: As it was read, without the outlines; its scale may be the image's.
         path: The file that annotates it.
         image_path: Its image, without links in the path.
-        size: (width, height) in pixels.
         labels: Number of its particles by label.
         files: What was written, relative to the root, the image first; empty where a label is not among the classes.
         loss: What the annotation does not hold.
-        notes: What was left out or mended in reading.
         rewritten: Whether the image was written anew.
         reading: What reading it decided, then.
         shared: What the file for all images says of it.
-        nm_per_px: Scale by annotation or image, where known.
-        source_group: As the annotation names it.
-        without_area: ``Micrograph.without_area``.
         not_carried: Keys of the source that the new files say nothing of.
-        uneven_nm: Nanometres per pixel along a row and along a column, where the image has no single scale for that.
-        unknown_unit: The unit of the image's scale, where it is not understood.
-        pieces: ``Micrograph.pieces``.
-        tally: ``Micrograph.tally``.
+        scale: What the image itself states, where the annotation knows no scale.
     """
 
-    name: str
+    micrograph: Micrograph
     path: Path
     image_path: str
-    size: tuple[int, int]
     labels: Mapping[str, int]
     files: tuple[str, ...] = ()
     loss: ImageLoss = ImageLoss(0)  # noqa: RUF009, it is frozen
-    notes: tuple[str, ...] = ()
     rewritten: bool = False
     reading: dict[str, Any] = field(default_factory=dict)
     shared: Any = None
-    nm_per_px: float | None = None
-    source_group: str | None = None
-    without_area: Mapping[str, int] = field(default_factory=dict)
     not_carried: tuple[str, ...] = ()
-    uneven_nm: tuple[float, float] | None = None
-    unknown_unit: str | None = None
-    pieces: Mapping[str, int] = field(default_factory=dict)
-    tally: Tally = Tally()  # noqa: RUF009, it is frozen
+    scale: Scale | None = None
+
+    @property
+    def name(self) -> str:
+        """``Micrograph.name``."""
+        return self.micrograph.name
 
 
 def convert_image(task: ConversionTask, item: tuple[MicrographRef, str]) -> Converted | Problem:
@@ -119,20 +107,12 @@ def _convert(
         # An image that is written anew loses its metadata, so its scale goes with the annotation.
         micrograph = replace(micrograph, nm_per_px=scale.nm_per_px)
     converted = Converted(
-        name=ref.name,
+        micrograph=replace(micrograph, instances=()),
         path=ref.path,
         image_path=os.path.realpath(micrograph.image_path),
-        size=(micrograph.width, micrograph.height),
         labels=labels,
-        notes=(*micrograph.notes, *micrograph.tally.notes()),
-        nm_per_px=micrograph.nm_per_px,
-        source_group=micrograph.source_group,
-        without_area=micrograph.without_area,
         not_carried=(*micrograph.not_carried, *_lost_in(writer, micrograph)),
-        uneven_nm=None if scale is None else scale.uneven_nm,
-        unknown_unit=None if scale is None else scale.unknown_unit,
-        pieces=micrograph.pieces,
-        tally=micrograph.tally,
+        scale=scale,
     )
     if task.strict:
         check_labels(ref.path, micrograph.instances, task.options.classes)

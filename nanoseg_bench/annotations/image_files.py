@@ -1,6 +1,7 @@
 """Images that another tool's file names: found where people put them, and checked to be what was annotated."""
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from nanoseg_bench.files import broken_link
 from nanoseg_bench.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES, image_orientation, image_size
 from nanoseg_bench.wording import shortened
 
+_ROBOFLOW = re.compile(r"_(?:jpe?g|png|bmp|webp|tiff?)\.rf\.\w+$", re.IGNORECASE)
 _SHOWN = 3
 _FOLDERS_KEPT = 64
 
@@ -180,6 +182,15 @@ def without_suffix(name: str) -> str:
     """A name without its image suffix; other dots stay (``b.v2``)."""
     suffix = next((suffix for suffix in IMAGE_SUFFIXES if name.lower().endswith(suffix)), "")
     return name[: len(name) - len(suffix)]
+
+
+def original_name(name: str) -> str:
+    """The name of the image that one was made from: Roboflow hands out several altered versions of each image.
+
+    Args:
+        name: Without suffix: ``train/a_png.rf.0123abcd``, which becomes ``train/a``; any other stays as it is.
+    """
+    return _ROBOFLOW.sub("", name)
 
 
 def checked_size(path: Path, stated: tuple[int, int] | None, where: str) -> tuple[int, int]:

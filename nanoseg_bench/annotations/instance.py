@@ -159,5 +159,10 @@ class Micrograph:
     begun_by: BegunBy | None = None
     cutout: Cutout | None = None
 
+    @property
+    def all_notes(self) -> tuple[str, ...]:
+        """``notes``, and a sentence on each kind of shape that is no particle, or may not be one of its own."""
+        return (*self.notes, *self.tally.notes())
+
     def __repr__(self) -> str:
         return f"Micrograph({self.name!r}, {self.width} x {self.height} px, {counted(len(self.instances), 'instance')})"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 _LINE = re.compile(r"^(\w+)[ \t]*=[ \t]*(\S.*)$", re.MULTILINE)
 _NUMBER = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?")
+_COMMA = re.compile(r",\d")
 
 
 def named_values(text: str) -> Mapping[str, str]:
@@ -19,10 +20,13 @@ def plain_text(data: bytes, encoding: str = "ascii") -> str:
 
 
 def leading_number(text: str | None) -> float | None:
-    """The one that a text begins with: of ``15000 Volt`` 15000, of ``1280x960`` 1280."""
-    match = None if text is None else _NUMBER.match(text)
+    """The one that a text begins with: of ``15000 Volt`` 15000, of ``1280x960`` 1280; None of ``3,97``."""
+    match = _NUMBER.match(text or "")
+    # Decimals or thousands, which nobody can tell: a scale of none is better than a wrong one.
+    if match is None or _COMMA.match(match.string, match.end()):
+        return None
     try:
-        number = math.nan if match is None else float(match[0])
+        number = float(match[0])
     except ValueError:
         return None
     return number if math.isfinite(number) else None

@@ -221,7 +221,8 @@ def _by_pillow(path: Path, choice: _Choice) -> tuple[NDArray[np.uint8], ImageNot
         opened.load()
         if opened.mode not in EIGHT_BIT_MODES:
             raise ValueError(f"not the 8 bits that its header promises, but {opened.mode}")
-        return to_8_bits(ImageOps.exif_transpose(opened), choice.notes)
+        ImageOps.exif_transpose(opened, in_place=True)
+        return to_8_bits(opened, choice.notes)
 
 
 def _parts(page: tifffile.TiffPage, values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:

@@ -37,7 +37,10 @@ def strip_rows(grey: NDArray[np.uint8], *, on_bright: bool = False) -> int:
         return 0
     counts = np.bincount(grey[:seed_rows].ravel(), minlength=256)
     ground = int(np.convolve(counts, np.ones(2 * FLAT_STEP + 1), mode="same").argmax())
-    share = (np.abs(grey.astype(np.int16) - ground) <= FLAT_STEP).mean(axis=1)
+    margin = margin_rows(height)
+    # Of an image that fills the memory, no more rows than are asked for.
+    looked_at = grey[: limit + margin + seed_rows].astype(np.int16)
+    share = (np.abs(looked_at - ground) <= FLAT_STEP).mean(axis=1)
     end, gap = 0, 0
     for row, is_flat in enumerate(share[:limit] >= _FLAT_SHARE):
         gap = 0 if is_flat else gap + 1
@@ -47,7 +50,6 @@ def strip_rows(grey: NDArray[np.uint8], *, on_bright: bool = False) -> int:
     if end < seed_rows or end >= limit - 1:
         return 0
     # The flat background of the micrograph itself thins out where the particles begin; a bar ends at a stroke.
-    margin = margin_rows(height)
     beyond = share[end + margin : end + margin + seed_rows].mean()
     ends_sharply = on_bright and share[end - 1] - share[end] >= _STEP and share[end - 1] - beyond >= _STEP
     if beyond > _SHARE_BEYOND and not ends_sharply:

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.coco.writing import encode_annotations
-from nanoseg_bench.annotations.instance import Instance
+from nanoseg_bench.annotations.instance import Instance, Micrograph
 from nanoseg_bench.annotations.loss import ImageLoss
 from nanoseg_bench.annotations.raster import area, to_rle
 from nanoseg_bench.annotations.yolo.label import yolo_label
+from nanoseg_bench.errors import PreparationError
 from nanoseg_bench.preparation.augment import augment_copy, copy_seed
-from nanoseg_bench.preparation.hashing import pixels_sha256
+from nanoseg_bench.preparation.hashing import pixels_sha256, truth_sha256
 from nanoseg_bench.preparation.letterbox import Letterbox
 from nanoseg_bench.preparation.plan import PlannedMicrograph
 from nanoseg_bench.preparation.prepared_set import ASIDE
@@ -98,6 +99,7 @@ def write_canvases(settings: CanvasSettings, planned: PlannedMicrograph) -> Writ
     Raises:
         ImageError: The micrograph cannot be read.
         AnnotationError: Its annotation cannot be read.
+        PreparationError: Image or annotation have changed since they were looked at.
         OSError: A file cannot be written.
     """
     micrograph = planned.ref.read()
@@ -107,7 +109,7 @@ def write_canvases(settings: CanvasSettings, planned: PlannedMicrograph) -> Writ
     inside = [instance for instance, raster in zip(micrograph.instances, truth, strict=True) if raster is not None]
     moved = _rasterise([box.instance_to_canvas(each) for each in inside], settings.side, settings.side)
     on_canvas = [each for each in moved if each is not None]
-    pixels = box.apply(read_pixels(micrograph)[0])
+    pixels = box.apply(_pixels_as_seen(planned, micrograph))
     split = planned.split
     canvases = [_write(settings, split, planned.stem, pixels, on_canvas)]
     for number, name in enumerate(planned.copy_stems, start=1):
@@ -123,6 +125,19 @@ def write_canvases(settings: CanvasSettings, planned: PlannedMicrograph) -> Writ
         outside=_vanished(micrograph.instances, truth),
         too_small=_vanished(inside, moved),
     )
+
+
+def _pixels_as_seen(planned: PlannedMicrograph, micrograph: Micrograph) -> NDArray[np.uint8]:
+    """The pixels, if they and the annotation are those of the first look, which hash, groups and split are made of.
+
+    Hours may lie between, in which people go on annotating.
+    """
+    pixels, seen = read_pixels(micrograph)[0], planned.seen
+    if (pixels_sha256(pixels), truth_sha256(micrograph.instances)) != (seen.pixels_sha256, seen.truth_sha256):
+        raise PreparationError(
+            f"{planned.ref.path}: the annotation or its image was changed while the set was prepared; prepare it again"
+        )
+    return pixels
 
 
 def _rasterise(instances: Sequence[Instance], height: int, width: int) -> list[Instance | None]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoseg_bench.preparation.banner import overlay_mask
+from nanoseg_bench.preparation.overlays import overlay_mask
 
 DETECTION_SIDE = 448
 """Longer side in px on which features are detected; SIFT itself doubles it for the finest scale."""

@@ -172,22 +172,19 @@ def source_groups(
     records: Sequence[Surveyed],
     pixels_sha256: Mapping[str, str],
     found_pairs: Iterable[tuple[str, str, str]] = (),
-    own: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, str], list[Join]]:
     """Group of each micrograph; groups that share an image, or were found to show the same, become one.
 
     Args:
-        records: One without a source group is a group of its own.
+        records: Each with its own group.
         pixels_sha256: SHA-256 of the decoded pixels by micrograph name.
         found_pairs: (name, name, check that found them): micrographs that show the same.
-        own: Group by micrograph name as ``regroup`` gives it; by default the record's own source group.
 
     Returns:
         (group by micrograph name, the joins). Joins name all images of identical pixels, and the found pairs whose
         groups were different. Joined groups take the name that sorts first. Neither depends on the order of anything.
     """
-    if own is None:
-        own = {each.name: each.source_group or each.name for each in records}
+    own = {each.name: each.own_group for each in records}
     same_pixels: dict[str, list[str]] = defaultdict(list)
     for each in records:
         same_pixels[pixels_sha256[each.name]].append(each.name)
@@ -203,20 +200,13 @@ def source_groups(
 
 def _merge(groups: Iterable[str], links: Iterable[Iterable[str]]) -> dict[str, str]:
     """Each group's name after merging: the smallest of all that are linked to it, directly or in a chain."""
-    parents = {group: group for group in groups}
+    from scipy.cluster.hierarchy import DisjointSet
 
-    def root(group: str) -> str:
-        while parents[group] != group:
-            # Halving the path keeps chains short.
-            parents[group] = parents[parents[group]]
-            group = parents[group]
-        return group
-
-    for link in links:
-        first, *others = sorted({root(group) for group in link})
+    merged = DisjointSet(groups)
+    for first, *others in links:
         for other in others:
-            parents[other] = first
-    return {group: root(group) for group in parents}
+            merged.merge(first, other)
+    return {group: min(linked) for linked in merged.subsets() for group in linked}
 
 
 def _compile(rule: str, option: str) -> re.Pattern[str]:

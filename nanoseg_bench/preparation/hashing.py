@@ -19,7 +19,9 @@ _COORDINATE_DECIMALS = 6
 
 def pixels_sha256(pixels: NDArray[np.uint8]) -> str:
     """Hash of decoded pixels and their shape, whatever the file's format and compression."""
-    return hashlib.sha256(repr(pixels.shape).encode("ascii") + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    digest = hashlib.sha256(repr(pixels.shape).encode("ascii"))
+    digest.update(np.ascontiguousarray(pixels).reshape(-1).data)  # where they lie: a copy of a large field is gigabytes
+    return digest.hexdigest()
 
 
 def truth_sha256(instances: Sequence[Instance]) -> str:

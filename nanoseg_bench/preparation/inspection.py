@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nanoseg_bench.annotations.faults import Problem
+from nanoseg_bench.annotations.image_files import composed, original_name
 from nanoseg_bench.annotations.instance import Micrograph
 from nanoseg_bench.annotations.labels import check_labels
 from nanoseg_bench.annotations.source import MicrographRef
@@ -86,14 +87,19 @@ class Inspection:
         return self.micrograph.image_path
 
     @property
-    def source_group(self) -> str | None:
-        """``Micrograph.source_group``."""
-        return self.micrograph.source_group
+    def own_group(self) -> str:
+        """Specimen, session, figure or paper, as it is named; where nobody did, the image that it was made from.
+
+        Names that differ in the Unicode form of a character, or in blanks around them, look the same and are one.
+        """
+        named = composed(self.micrograph.source_group or "").strip()
+        # The tiles of a micrograph, and the altered versions of an image, are of one source.
+        return named or original_name(self.whole)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the reader of the annotation left out or mended, a sentence each."""
-        return (*self.micrograph.notes, *self.micrograph.tally.notes())
+        return self.micrograph.all_notes
 
     @property
     def is_blank(self) -> bool:
@@ -171,7 +177,7 @@ def _look_at_pixels(micrograph: Micrograph, fingerprint_path: Path) -> dict[str,
         "reading": notes.as_json(),
         "pixels_sha256": pixels_sha256(pixels),
         "truth_sha256": truth_sha256(micrograph.instances),
-        "one_grey": bool((pixels == pixels[0, 0]).all()),
+        "one_grey": bool((pixels.min(axis=(0, 1)) == pixels.max(axis=(0, 1))).all()),
         "fingerprint_path": fingerprint_path,
     }
     if micrograph.nm_per_px is None and notes.nm_per_px is not None:

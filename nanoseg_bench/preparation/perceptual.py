@@ -13,7 +13,8 @@ NEAR_DUPLICATE_BITS = 4
 """Two images are reported as possibly the same when their hashes differ in at most so many of 64 bits."""
 
 MAX_PARTNERS = 20
-"""Nearest partners that are kept per image: a thousand empty images would be half a million pairs."""
+"""Nearest partners that are kept per image: a thousand empty images would be half a million pairs. Further ones are
+kept only as far as they link what nothing else links: source groups are made of the pairs."""
 
 _HASH_SIDE = 8
 _SAMPLE_SIDE = 32
@@ -76,7 +77,8 @@ def find_near_duplicates(hashes: NDArray[np.bool_], most_bits: int = NEAR_DUPLIC
         most_bits: Below 64.
 
     Returns:
-        Sorted by ``first`` and ``second``, ``first`` < ``second``; of each image at most ``MAX_PARTNERS`` nearest ones.
+        Sorted by ``first`` and ``second``, ``first`` < ``second``; of each image the ``MAX_PARTNERS`` nearest ones, and
+        of the others those that link images which would be in two parts without them.
     """
     if len(hashes) < 2:
         return []
@@ -125,10 +127,14 @@ def _equal_words(
 
 
 def _nearest_partners(pairs: list[NearDuplicate]) -> list[NearDuplicate]:
+    from scipy.cluster.hierarchy import DisjointSet
+
+    linked = DisjointSet({member for pair in pairs for member in (pair.first, pair.second)})
     partners: dict[int, int] = {}
     kept = []
     for pair in sorted(pairs, key=lambda each: (each.differing_bits, each.first, each.second)):
-        if max(partners.get(pair.first, 0), partners.get(pair.second, 0)) < MAX_PARTNERS:
+        links = linked.merge(pair.first, pair.second)
+        if links or max(partners.get(pair.first, 0), partners.get(pair.second, 0)) < MAX_PARTNERS:
             kept.append(pair)
             for member in (pair.first, pair.second):
                 partners[member] = partners.get(member, 0) + 1

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nanoseg_bench.annotations.faults import Problem, common_root
+from nanoseg_bench.annotations.image_files import composed
 from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.errors import DatasetError, PreparationError
 from nanoseg_bench.parallel import OpenPool, Workers, default_workers, open_processes
@@ -100,6 +101,7 @@ def prepare(
         processes = stack.enter_context(Workers(workers or default_workers(), open_pool=open_pool))
         if config.tile:
             entries, ood, hrtem = (in_tiles(part, config.tile, processes) for part in (entries, ood, hrtem))
+        config = _spelt_as_here(config, entries)
         reader = Reader(scratch, report, config, processes)
         known = None if classes is None else tuple(classes)
         main = reader.read(entries, known)
@@ -136,8 +138,22 @@ def prepare(
         if root is not None:
             write_set(plan, report, root, config, processes)
     if existing is not None:
-        return _same_or_refuse(existing, plan, config.shards)
+        return _same_or_refuse(existing, plan, config)
     return PreparedSet(out)
+
+
+def _spelt_as_here(config: PrepareConfig, entries: Sequence[MicrographRef]) -> PrepareConfig:
+    """A given split, with its names in the Unicode form that those of the files have: a copy of them may change it."""
+    if config.assignment is None:
+        return config
+    here = {name for entry in entries for name in (entry.name, whole_name(entry))}
+    spelt = {composed(name): name for name in here}
+    return replace(
+        config,
+        assignment={
+            name if name in here else spelt.get(composed(name), name): part for name, part in config.assignment.items()
+        },
+    )
 
 
 def _narrow_assignment(config: PrepareConfig, left_out: set[str], main: Seen) -> PrepareConfig:
@@ -168,7 +184,8 @@ def _existing(out: Path) -> PreparedSet | None:
         raise PreparationError(f"{error}; or give --overwrite always") from error
 
 
-def _same_or_refuse(existing: PreparedSet, plan: Plan, shards: int | None) -> PreparedSet:
+def _same_or_refuse(existing: PreparedSet, plan: Plan, config: PrepareConfig) -> PreparedSet:
+    shards = config.shards
     if (existing.name, existing.dataset) == (plan.name, plan.dataset) and existing.content_hash == plan.content_hash:
         if existing.shard_bytes != shards:
             asked = "single files" if shards is None else f"shards of {in_bytes(shards)}"
@@ -176,6 +193,12 @@ def _same_or_refuse(existing: PreparedSet, plan: Plan, shards: int | None) -> Pr
             raise PreparationError(
                 f"{existing.root}: holds the same set in {lies}, and {asked} were asked for; ask for {lies}, use "
                 "--overwrite always to write it anew, or another --out"
+            )
+        lost = 1 - existing.summary.get("worst_label_iou", 1.0)
+        if config.max_loss is not None and lost > config.max_loss:
+            raise PreparationError(
+                f"{existing.root}: holds the same set, in which a particle's YOLO label loses {lost:.3f} of its truth, "
+                f"above --max-loss {config.max_loss:g}; allow more, or train on canvas/*.json, which holds all"
             )
         existing.require_files()
         _LOG.info("%s: up to date", existing.root)

@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any
 
 from nanoseg_bench.annotations.file_names import UniqueNames
+from nanoseg_bench.annotations.image_files import original_name
 from nanoseg_bench.annotations.instance import ALL_CLASSES
 from nanoseg_bench.annotations.labels import warn_of_similar_labels
 from nanoseg_bench.annotations.masks.specks import warn_of_specks
@@ -144,6 +145,7 @@ def make_plan(
     warnings = [
         *_warnings([*seen, *seen_aside]),
         *_warn_of_tiles([*seen, *seen_aside]),
+        *_warn_of_versions(seen),
         *_warn_of_banners([*seen, *seen_aside], config),
     ]
     groups, split, folds, warnings_of_split = _split(seen, seen_aside, pairs, config)
@@ -222,6 +224,19 @@ def _warn_of_tiles(everything: Sequence[Inspection]) -> list[str]:
     ]
 
 
+def _warn_of_versions(main: Sequence[Inspection]) -> list[str]:
+    """That images were altered before they came here, which their names say; nothing where there is one of each."""
+    versions = Counter(original_name(whole) for whole in {each.whole for each in main})
+    several = [number for number in versions.values() if number > 1]
+    if not several:
+        return []
+    return [
+        f"{sum(several)} images are versions of {counted(len(several), 'image')}, as Roboflow names them (.rf.): those "
+        "of one image stay in one part, and those in val and test are judged as they were altered; better export the "
+        "images without augmentations, which are made here"
+    ]
+
+
 def _warn_of_banners(everything: Sequence[Inspection], config: PrepareConfig) -> list[str]:
     """The proposal to ignore information bars; none where a published split says what is compared."""
     number = sum(each.unlabelled_banners > 0 for each in everything)
@@ -242,11 +257,9 @@ def _split(
     joining = _joining_pairs(
         pairs, {each.name for each in main}, _short_names(each.name for each in everything), config
     )
-    # The tiles of a micrograph are of one source, whatever else is known of it.
-    named = {each.name: each.source_group or each.whole for each in everything}
-    groups, joins = source_groups(everything, pixels, [(*pair.names, pair.check) for pair in joining], named)
+    groups, joins = source_groups(everything, pixels, [(*pair.names, pair.check) for pair in joining])
     warnings = [str(join) for join in joins]
-    if len({each.whole for each in main}) > 1 and not any(each.source_group for each in main):
+    if len({each.whole for each in main}) > 1 and not any(each.micrograph.source_group for each in main):
         warnings.append(
             "nobody named source groups, so each image counts as a source of its own, and the check source-groups has "
             "nothing to look at; say which images belong to one specimen (--group-by)"

@@ -84,7 +84,7 @@ def split_by_group(
         records: In any order; the result does not depend on it.
         ratios: Parts for train, val and test.
         seed: Of the order of the groups.
-        groups: Group by micrograph name; by default the source group, or the name where there is none.
+        groups: Group by micrograph name; by default each one's own.
         joins: What ``source_groups`` joined, to say why there are so few groups.
 
     Raises:
@@ -92,8 +92,7 @@ def split_by_group(
     """
     ordered = sorted(records, key=lambda each: each.name)
     # Restricted to these micrographs: groups may name those of the ood part, too.
-    every = _own_groups(ordered) if groups is None else groups
-    groups = {each.name: every[each.name] for each in ordered}
+    groups = {each.name: each.own_group if groups is None else groups[each.name] for each in ordered}
     sizes = Counter(groups[each.name] for each in ordered)
     wanted = [part for part, share in zip(PARTS, ratios, strict=True) if share]
     if len(sizes) < len(wanted):
@@ -115,7 +114,7 @@ def way_to_groups(records: Sequence[Surveyed], joins: Sequence[Join], wanted: in
         joins: What ``source_groups`` joined.
         wanted: How many groups are needed.
     """
-    named = set(_own_groups(records).values())
+    named = {each.own_group for each in records}
     ours = {each.name for each in records}
     linked: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for join in joins:
@@ -237,7 +236,7 @@ def choose_subset(
     """
     if count > len(records):
         raise PreparationError(f"--images {count}: the data set has only {counted(len(records), 'image')}")
-    groups = _own_groups(records)
+    groups = {each.name: each.own_group for each in records}
     by_part: dict[str, list[str]] = defaultdict(list)
     for name in sorted(each.name for each in records):
         by_part[assignment.get(name, "") if assignment else ""].append(name)
@@ -252,10 +251,6 @@ def choose_subset(
             f"--images {count}: source groups stay whole, and the smallest has {smallest} images; give at least that"
         )
     return [each for each in records if each.name in chosen]
-
-
-def _own_groups(records: Sequence[Surveyed]) -> dict[str, str]:
-    return {each.name: each.source_group or each.name for each in records}
 
 
 def _parts_of_groups(

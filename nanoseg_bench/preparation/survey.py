@@ -21,8 +21,8 @@ class Surveyed(Named, Protocol):
     """What a first look at a micrograph leaves behind."""
 
     @property
-    def source_group(self) -> str | None:
-        """Specimen, session, figure or paper, where the file names one."""
+    def own_group(self) -> str:
+        """Its source group before it is compared with others: as it is named, else a group of its own."""
 
     @property
     def labels(self) -> Mapping[str, int]:

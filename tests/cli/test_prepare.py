@@ -440,6 +440,10 @@ def test_max_loss_names_the_image(own, tmp_path, capsys):
     summary = PreparedSet(tmp_path / "set").summary
     assert summary["losses"]["yolo_holes_lost"] >= 1
     assert 0.7 < summary["worst_label_iou"] < 0.8
+    # The set is there already, and still loses as much.
+    assert run(own, tmp_path / "set", "--max-loss", "0.1") == 1
+    assert "above --max-loss 0.1" in capsys.readouterr().err
+    assert run(own, tmp_path / "set", "--max-loss", "0.3") == 0
     assert run(own, tmp_path / "set", "--max-loss", "2") == 2
 
 

@@ -11,6 +11,10 @@ class SplitRecord:
     source_group: str | None = None
     labels: dict = field(default_factory=dict)
 
+    @property
+    def own_group(self):
+        return self.source_group or self.name
+
 
 def split_record(name, group, labels=(), count=10):
     """An image with so many particles of each label."""

@@ -112,6 +112,13 @@ def test_other_texts_say_nothing(image, text):
     assert read_with_notes(image)[1].acquisition == Acquisition()
 
 
+@pytest.mark.parametrize("size", ["4,96094", "1,234.5", "1,96094E1"])
+def test_a_number_with_a_comma_is_no_scale_rather_than_a_wrong_one(image, size):
+    put(image, HITACHI.format(width=WIDTH, height=HEIGHT).replace("4.96094", size))
+    assert stated(image) is None
+    assert read_with_notes(image)[1].acquisition.voltage_kv == 5.0
+
+
 @pytest.mark.parametrize("wrong", ["$$SM_MICRON_BAR 0\n", "$$SM_MICRON_BAR 1..2\n", "$$SM_MICRON_BAR -3\n", ""])
 def test_numbers_that_are_none_are_no_scale(image, wrong):
     put(image, f"$CM_FORMAT JEOL/SEM\n$$SM_MICRON_MARKER 1um\n{wrong}")

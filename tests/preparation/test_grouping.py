@@ -31,10 +31,9 @@ def test_without_a_source_group_each_image_is_its_own():
     assert joins == []
 
 
-def test_source_group_of_the_file_is_kept_and_a_rule_wins_over_it():
+def test_source_group_of_the_file_is_kept():
     records = named("a", "b", group="paper")
     assert source_groups(records, {"a": "1", "b": "2"})[0] == {"a": "paper", "b": "paper"}
-    assert source_groups(records, {"a": "1", "b": "2"}, own={"a": "x", "b": "y"})[0] == {"a": "x", "b": "y"}
 
 
 def test_identical_pixels_join_groups_in_a_chain():

@@ -2,8 +2,9 @@ import json
 import subprocess
 import sys
 import time
+import unicodedata
 from collections import Counter
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import psutil
@@ -13,7 +14,7 @@ from damage import damage
 from earlier_files import rewrite
 from PIL import Image
 
-from nanoseg_bench.annotations.instance import Instance, Polygon
+from nanoseg_bench.annotations.instance import Instance, Micrograph, Polygon
 from nanoseg_bench.annotations.labelme.writing import write_labelme
 from nanoseg_bench.annotations.raster import rle_to_mask, to_rle
 from nanoseg_bench.annotations.source import LoadedMicrograph
@@ -298,6 +299,68 @@ def test_identical_images_share_a_split(micrograph, tmp_path, caplog):
     assert all(split[f"m{i}"] == split[f"m{i + 1}"] for i in range(0, 20, 2))
     assert "kept in one source group: m0, m1 (identical-pixels)" in caplog.text
     assert "kept in one source group: m0, m1 (identical-pixels)" in prepared.summary["warnings"]
+
+
+def test_versions_that_roboflow_made_of_one_image_share_a_split(micrograph, tmp_path, caplog):
+    # Of other seeds, since an image may have been altered until no comparison knows it again.
+    versions = [micrograph(f"train/i{image}_png.rf.{image}{version}af", 10 * image + version)
+                for image in range(8) for version in range(3)]  # fmt: skip
+    prepared = make(versions, tmp_path / "set", augment_copies=0)
+    parts = {}
+    for each in prepared.all_images:
+        parts.setdefault(each.micrograph.partition(".rf.")[0], set()).add(each.split)
+    assert len(parts) == 8
+    assert all(len(splits) == 1 for splits in parts.values())
+    assert "24 images are versions of 8 images" in caplog.text
+
+
+def test_a_specimen_whose_name_is_spelt_in_two_ways_shares_a_split(micrograph, tmp_path):
+    spellings = ("Probe März {}", unicodedata.normalize("NFD", "Probe März {}"), "Probe März {} ")
+    micrographs = [
+        micrograph(f"{group}-{view}", 10 * group + view, group=spelling.format(group))
+        for group in range(8)
+        for view, spelling in enumerate(spellings)
+    ]
+    prepared = make(micrographs, tmp_path / "set", augment_copies=0)
+    assert len({image.source_group for image in prepared.all_images}) == 8
+    prepared.require_audit()
+
+
+def test_a_given_split_names_images_in_any_unicode_form(micrograph, tmp_path):
+    names = [unicodedata.normalize("NFD", f"Größe {number}") for number in range(4)]
+    parts = dict(zip(names, ("train", "test", "val", "train"), strict=True))
+    given = {unicodedata.normalize("NFC", name): part for name, part in parts.items()}
+    micrographs = [micrograph(name, number) for number, name in enumerate(names)]
+    prepared = make(micrographs, tmp_path / "set", assignment=given, augment_copies=0)
+    assert {image.micrograph: image.split for image in prepared.all_images} == parts
+
+
+def test_what_is_changed_while_the_set_is_prepared_does_not_come_into_it_unnoticed(collection, tmp_path):
+    @dataclass(frozen=True)
+    class Annotated:
+        """An annotation that somebody saves anew after it was read once."""
+
+        micrograph: Micrograph
+        read_before: list
+
+        @property
+        def name(self):
+            return self.micrograph.name
+
+        @property
+        def path(self):
+            return self.micrograph.image_path
+
+        def read(self):
+            self.read_before.append(self.name)
+            fewer = replace(self.micrograph, instances=self.micrograph.instances[:-1])
+            return fewer if len(self.read_before) > 1 else self.micrograph
+
+    *others, last = collection(groups=6, per_group=1)
+    entries = [*map(LoadedMicrograph, others), Annotated(last, [])]
+    with pytest.raises(PreparationError, match=rf"{last.image_path.name}: the annotation or its image was changed"):
+        prepare(entries, name="mine", dataset="mine", classes=None, out=tmp_path / "set", workers=1)
+    assert not (tmp_path / "set").exists()
 
 
 def test_a_reviewed_pair_may_be_named_as_the_audit_shows_it(micrograph, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nanoseg_bench.annotations.errors import NoAnnotationsError, UnclearFormatError
+from nanoseg_bench.annotations.image_files import composed
 from nanoseg_bench.files import visible_files
 from nanoseg_bench.images import IMAGE_SUFFIXES
 from nanoseg_bench.wording import shortened
@@ -109,11 +110,13 @@ def _in_one_folder(folder: Path) -> tuple[dict[str, list[Path]], dict[str, list[
 
 
 def _matched(masks: Mapping[str, list[Path]], images: Mapping[str, list[Path]]) -> dict[str, list[Path]]:
-    """Masks by the name of their image: their own, or without what is added to it."""
+    """Masks by the name of their image: their own, or without what is added to it, in any Unicode form."""
+    known = {composed(name): name for name in images}
     matched: dict[str, list[Path]] = {}
     for name, paths in masks.items():
-        bare = image_name_of(name)
-        matched.setdefault(bare if name not in images and bare in images else name, []).extend(paths)
+        spellings = (name, image_name_of(name))
+        image = next((known[each] for each in map(composed, spellings) if each in known), name)
+        matched.setdefault(image, []).extend(paths)
     return matched
 
 

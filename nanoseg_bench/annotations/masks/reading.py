@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from nanoseg_bench.annotations.errors import MissingImageError
-from nanoseg_bench.annotations.image_files import checked_size
+from nanoseg_bench.annotations.image_files import checked_size, composed
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograph
 from nanoseg_bench.annotations.masks.options import MaskOptions
 from nanoseg_bench.annotations.masks.pairs import find_mask_pairs
@@ -129,7 +129,7 @@ def open_masks(folder: Path, mask_folder: Path | None = None, options: MaskOptio
             pair.fault,
             options,
             chosen,
-            labels.get(PurePosixPath(pair.name).name, ()),
+            labels.get(composed(PurePosixPath(pair.name).name), ()),
         )
         for pair in pairs
         if pair.masks
@@ -140,7 +140,7 @@ def open_masks(folder: Path, mask_folder: Path | None = None, options: MaskOptio
 
 
 def _read_labels(path: Path) -> Mapping[str, tuple[tuple[int, str], ...]]:
-    """Value and label of the particles by image; empty where it is another table."""
+    """Value and label of the particles by composed name of the image; empty where it is another table."""
     labels: dict[str, list[tuple[int, str]]] = defaultdict(list)
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -149,7 +149,7 @@ def _read_labels(path: Path) -> Mapping[str, tuple[tuple[int, str], ...]]:
                 return {}
             for row in reader:
                 value, label = int(row["value"]), (row["label"] or "").strip()
-                labels[row["name"]] += [(value, label)] if label else []  # else as the others are called
+                labels[composed(row["name"])] += [(value, label)] if label else []  # else as the others are called
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise AnnotationError(
             f"{path}: is no table of {', '.join(LABELS_COLUMNS)} ({error}); mend it, or take it away"

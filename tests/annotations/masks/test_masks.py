@@ -1,3 +1,5 @@
+import unicodedata
+
 import numpy as np
 import pytest
 import tifffile
@@ -422,3 +424,21 @@ def test_a_particle_without_a_name_in_the_table_is_called_as_others(tmp_path, ro
     for folders in ((tmp_path,), (tmp_path / "images", tmp_path / "masks")):
         (entry,) = open_masks(*folders).entries
         assert [each.label for each in entry.read().instances] == ["cube", "particle"]
+
+
+@pytest.mark.parametrize("ending", ["", "_mask"])
+@pytest.mark.parametrize(("of_image", "of_mask"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_are_the_same_in_any_unicode_form(tmp_path, ending, of_image, of_mask):
+    """macOS and its archives write an accent as a sign of its own, tables are mostly written with whole letters."""
+    image, mask, row = (unicodedata.normalize(form, "Größe") for form in (of_image, of_mask, of_image))
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    values = np.zeros((20, 20), dtype=np.uint8)
+    Image.fromarray(values).save(tmp_path / "images" / f"{image}.png")
+    values[2:8, 2:8], values[10:18, 10:18] = 1, 2
+    Image.fromarray(values).save(tmp_path / "masks" / f"{mask}{ending}.png")
+    table = f"name,value,label\n{unicodedata.normalize(of_mask, row)},1,cube\n{row},2,rod\n"
+    (tmp_path / "instances.csv").write_text(table, encoding="utf-8")
+    (entry,) = open_masks(tmp_path).entries
+    assert entry.name == image
+    assert [each.label for each in entry.read().instances] == ["cube", "rod"]

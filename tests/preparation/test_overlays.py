@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from nanoseg_bench.preparation.banner import overlay_mask
+from nanoseg_bench.preparation.overlays import overlay_mask
 
 
 def grain(seed=0, height=400, width=500, level=120, spread=25):
