@@ -39,8 +39,8 @@ def longest_whole(longest: int, canvas: int, height: int, width: int) -> float:
     """Length in pixels of a micrograph from which an outline may be a piece of a longer particle.
 
     Args:
-        longest: Side of the views that the network was trained on, in pixels of the canvas.
-        canvas: Side of the canvas.
+        longest: Side of the views that the network was trained on, in pixels of its input.
+        canvas: Side of its input in prediction.
         height: Rows of the micrograph.
         width: Its columns.
     """

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nanoseg_bench.errors import RecordError
+from nanoseg_bench.errors import ModelError, RecordError
 from nanoseg_bench.evaluation.predictions import SUFFIX
 from nanoseg_bench.evaluation.result import OperatingPointChoice
 from nanoseg_bench.files import sha256_file
@@ -154,8 +154,17 @@ class RunFolder:
         return max(len(path.read_bytes().splitlines()) - 1, 0) if path.is_file() else 0
 
     def write_fit(self, report: FitReport, complexity: Complexity | None, made_by: MadeBy) -> None:
-        """Write ``fit.json``; with it the training counts as finished."""
+        """Write ``fit.json``; with it the training counts as finished.
+
+        Raises:
+            ModelError: The weights do not lie in the folder, where they would be looked for.
+        """
         name = Path(report.checkpoint.name) if report.checkpoint else None
+        if report.checkpoint not in (None, name) and report.checkpoint.parent.resolve() != self.path.resolve():
+            raise ModelError(
+                f"{report.checkpoint}: are the weights that `fit` returned, and must lie in the run's folder itself; "
+                f"write {self.path / name}"
+            )
         weights = self.path / name if name else None
         digest = sha256_file(weights) if weights and weights.is_file() else None
         fit = Fit(
