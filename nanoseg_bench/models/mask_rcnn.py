@@ -70,7 +70,10 @@ class MaskRCNN(TorchModel):
         self._anchor_sizes = tuple((size * scale,) for size in self.options.anchor_sizes)
 
     def predict(self, images: Sequence[CanvasImage]) -> list[list[Instance]]:
-        """Detect at network size; each 28 x 28 mask goes through its box and the letterbox to original pixels."""
+        """Detect at network size; each 28 x 28 mask goes through its box and the letterbox to original pixels.
+
+        Of two boxes with more overlap than ``nms_iou`` the better one stays, whatever their classes.
+        """
         network = self.network
         predictions = []
         for image in images:

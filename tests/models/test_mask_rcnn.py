@@ -69,13 +69,13 @@ def test_what_could_be_of_two_classes_is_one_particle():
     recipe = load_recipe("mask-rcnn", "smoke")
     model = MaskRCNN(recipe, ("cube", "sphere"), 20)
     network = model.build_network()
-    heads = network.roi_heads
+    boxes, masks = network.roi_heads.box_predictor, network.roi_heads.mask_predictor
     with torch.no_grad():
-        for layer in (heads.box_predictor.cls_score, heads.box_predictor.bbox_pred):
+        for layer in (boxes.cls_score, boxes.bbox_pred, masks.mask_fcn_logits):
             layer.weight.zero_()
             layer.bias.zero_()
-        heads.box_predictor.cls_score.bias[0] = -3  # each proposal: either class, as likely
-        heads.mask_predictor.mask_fcn_logits.bias.fill_(5)  # the whole box
+        boxes.cls_score.bias[0] = -3  # each proposal: either class, as likely
+        masks.mask_fcn_logits.bias.fill_(5)  # the whole box
     model.adopt(network, "cpu")
     noise = np.random.default_rng(0).integers(0, 256, (96, 96), dtype=np.uint8)
     (found,) = model.predict([CanvasImage.of_micrograph(noise, 96)])
