@@ -68,6 +68,15 @@ def area_of(radius):
     return int((field((320, 320, radius), height=640) > 150).sum())
 
 
+def test_what_is_cut_from_afar_too_is_told():
+    """Views of a quarter of the canvas; the disc is longer than two of them."""
+    finder, image = Finder(2 * CANVAS), field((320, 320, 300), height=640)
+    limit = longest_whole(VIEW, 2 * CANVAS, *image.shape)
+    found, cut = look_from_afar(finder, image, finder(image), limit)
+    assert len(found) == len(cut) == 4, "halves of its sides"
+    assert {id(each) for each in cut} == {id(each) for each in found}
+
+
 class JudgedLarger(Model):
     """Finds as ``Finder`` does at the size that its recipe is judged at."""
 
