@@ -159,12 +159,7 @@ class RunFolder:
         Raises:
             ModelError: The weights do not lie in the folder, where they would be looked for.
         """
-        name = Path(report.checkpoint.name) if report.checkpoint else None
-        if report.checkpoint not in (None, name) and report.checkpoint.parent.resolve() != self.path.resolve():
-            raise ModelError(
-                f"{report.checkpoint}: are the weights that `fit` returned, and must lie in the run's folder itself; "
-                f"write {self.path / name}"
-            )
+        name = self._name_of(report.checkpoint) if report.checkpoint else None
         weights = self.path / name if name else None
         digest = sha256_file(weights) if weights and weights.is_file() else None
         fit = Fit(
@@ -274,6 +269,15 @@ class RunFolder:
         about = self.about()
         prediction = prediction_values(about.inputs.recipe) if isinstance(about, TrainedRun) else {}
         return {"fit_sha256": sha256_file(self.fit_path), "prediction": prediction}
+
+    def _name_of(self, checkpoint: Path) -> Path:
+        name = Path(checkpoint.name)
+        if checkpoint != name and checkpoint.parent.resolve() != self.path.resolve():
+            raise ModelError(
+                f"{checkpoint}: are the weights that `fit` returned, and must lie in the run's folder itself; write "
+                f"{self.path / name}"
+            )
+        return name
 
     def _made_from_path(self, eval_set: str) -> Path:
         return self.path / "predictions" / f"{eval_set}.made-from.json"
