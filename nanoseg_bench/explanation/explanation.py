@@ -1,6 +1,7 @@
 """Why a YOLO network sees particles where it does: its inner maps, snakes and routes in original pixels (Fig. 11, 12).
 
-The micrograph goes the way it goes in prediction (``inference.predictor``), so the particles are those that it finds.
+The micrograph goes the way it goes in prediction (``inference.predictor``), so the particles are those that it finds on
+one canvas, from one side: a recipe's ``judged_views`` have no maps in common.
 """
 
 import math

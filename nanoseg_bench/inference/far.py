@@ -39,8 +39,8 @@ def longest_whole(longest: int, canvas: int, height: int, width: int) -> float:
     """Length in pixels of a micrograph from which an outline may be a piece of a longer particle.
 
     Args:
-        longest: Side of the views that the network was trained on, in pixels of the canvas.
-        canvas: Side of the canvas.
+        longest: Side of the views that the network was trained on, in pixels of its input.
+        canvas: Side of its input in prediction.
         height: Rows of the micrograph.
         width: Its columns.
     """
@@ -77,7 +77,7 @@ def look_from_afar(
 
     Returns:
         Particles in pixels of the micrograph, best score first; and those of them that may still be pieces, since from
-        afar they look otherwise, or not at all.
+        afar they look otherwise, or not at all, or are as long as a view there, too.
     """
     suspects = may_be_cut(found, limit)
     if not suspects.any():
@@ -100,6 +100,8 @@ def look_from_afar(
             put_together.append(each)
     kept = [each for each, is_gone in zip(found, gone, strict=True) if not is_gone]
     cut = [each for each, may in zip(found, suspects & ~gone & ~whole, strict=True) if may]
+    # From twice as far away a view is twice as long in the micrograph.
+    cut += [each for each, may in zip(put_together, may_be_cut(put_together, 2 * limit), strict=True) if may]
     return sorted([*kept, *put_together], key=score_of, reverse=True), cut
 
 

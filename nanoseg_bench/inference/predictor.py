@@ -180,7 +180,7 @@ class Predictor:
         height, width = pixels.shape[:2]
         cut: list[Instance] = []
         if recipe.crop is not None:
-            limit = longest_whole(recipe.crop, recipe.canvas, height, width)
+            limit = longest_whole(recipe.crop, recipe.input_canvas, height, width)
             if tiles == AUTO:
                 found, cut = look_from_afar(find, pixels, found, limit)
             else:

@@ -100,10 +100,20 @@ class Deadline:
         """So many seconds from now; None for never."""
         return cls(None if seconds is None else time.monotonic() + seconds, limit)
 
+    @classmethod
+    def until(cls, ends: float | None, limit: str) -> "Deadline":
+        """At a time of the clock on the wall, as ``ends`` says it; None for never."""
+        return cls.after(None if ends is None else ends - time.time(), limit)
+
     @property
     def seconds_left(self) -> float | None:
-        """What another process can be told, whose clock is another one; None where there is no end."""
+        """None where there is no end."""
         return None if self.at is None else self.at - time.monotonic()
+
+    @property
+    def ends(self) -> float | None:
+        """``time.time()`` value, for another process, which takes seconds to start; None where there is no end."""
+        return None if self.seconds_left is None else time.time() + self.seconds_left
 
     @property
     def passed(self) -> bool:
@@ -149,7 +159,7 @@ class FitReport:
     """What training did.
 
     Attributes:
-        checkpoint: File that ``load`` takes; None for a model without weights.
+        checkpoint: File in the run's folder that ``load`` takes; None for a model without weights.
         epochs: Epochs trained in all.
         images_seen: Training images that went through the network, repeats counted.
         seconds: Wall time of training, all sessions of a resumed run added up.
@@ -184,7 +194,7 @@ class Model(ABC):
     """A segmentation model with its recipe.
 
     To be written by a subclass: ``fit``, ``load``, ``predict`` and ``complexity``. ``fit`` returns the file that
-    ``load`` takes, below the run's folder, under any name; ``predict``, ``explain`` and ``score`` find it there.
+    ``load`` takes, in the run's folder itself, under any name; ``predict``, ``explain`` and ``score`` find it there.
 
     May be written: ``predict_confident``, where a model can look for less or for more than ``predict`` keeps;
     ``exported_network`` and ``run_with``, with ``exports_onnx`` set, where its network goes into an ONNX file; and

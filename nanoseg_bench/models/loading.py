@@ -74,7 +74,7 @@ class Loader:
 class Order:
     """The draws of the current epoch, from its current step on; of several processes, each has its share of each."""
 
-    def __init__(self, budget: Budget, seed: int | None, batch: int) -> None:
+    def __init__(self, budget: Budget, seed: int, batch: int) -> None:
         self._budget = budget
         self._seed = seed
         self._batch = batch
@@ -91,11 +91,9 @@ class Order:
             position += len(images)
 
 
-def _common_seed(seed: int | None) -> int | None:
-    """A seed of the order that all processes have: without one, each would shuffle by itself."""
-    if seed is None and process_group.size() > 1:
-        return process_group.first_says(secrets.randbits(32))
-    return seed
+def _common_seed(seed: int | None) -> int:
+    """A seed of the order that all epochs and processes have: without one, each would shuffle by itself."""
+    return process_group.first_says(secrets.randbits(32)) if seed is None else seed
 
 
 def worker_batches(source: BatchSource, order: Order, workers: int, *, pinned: bool) -> Iterable[Any]:

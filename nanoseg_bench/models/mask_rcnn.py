@@ -22,6 +22,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
+from torchvision.ops import nms
 
 from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.models import process_group
@@ -69,7 +70,10 @@ class MaskRCNN(TorchModel):
         self._anchor_sizes = tuple((size * scale,) for size in self.options.anchor_sizes)
 
     def predict(self, images: Sequence[CanvasImage]) -> list[list[Instance]]:
-        """Detect at network size; each 28 x 28 mask goes through its box and the letterbox to original pixels."""
+        """Detect at network size; each 28 x 28 mask goes through its box and the letterbox to original pixels.
+
+        Of two boxes with more overlap than ``nms_iou`` the better one stays, whatever their classes.
+        """
         network = self.network
         predictions = []
         for image in images:
@@ -131,6 +135,10 @@ class MaskRCNN(TorchModel):
         return {name: process_group.mean_of_all(loss, counts[name]) for name, loss in losses.items()}
 
     def _instances(self, detected: Mapping[str, Tensor], seen: Letterbox, canvas: Letterbox) -> list[Instance]:
+        if len(self.classes) > 1:
+            # torchvision suppresses within a class alone: what could be a cube or a sphere would be two particles.
+            kept = nms(detected["boxes"], detected["scores"], self.options.nms_iou)
+            detected = {name: values[kept] for name, values in detected.items()}
         corners = detected["boxes"].double().cpu().numpy().reshape(-1, 2) + _TARGETS_OFF
         boxes = canvas.to_canvas(seen.to_original(corners)).reshape(-1, 4)
         masks = detected["masks"].float().cpu().numpy()[:, 0]

@@ -56,7 +56,7 @@ def fit_on_devices(model: "TorchModel", prepared: PreparedSet, context: FitConte
         prepared.root,
         prepared.fold,
         replace(context, beside=(), deadline=Deadline()),
-        context.deadline.seconds_left,
+        context.deadline.ends,
         context.deadline.limit,
     )
     _LOG.info("%s: trains on %s together", model.recipe.model, ", ".join(context.devices))
@@ -113,14 +113,14 @@ class _Order:
     root: Path
     fold: int | None
     context: FitContext
-    seconds_left: float | None
+    ends: float | None
     limit: str
 
 
 def _fit_share(device: str, order: _Order) -> FitReport:
     # Process 0 watches the time for all: their clocks differ by less than a step, but a step is enough.
-    seconds = order.seconds_left if process_group.rank() == 0 else None
-    context = replace(order.context, device=device, deadline=Deadline.after(seconds, order.limit))
+    ends = order.ends if process_group.rank() == 0 else None
+    context = replace(order.context, device=device, deadline=Deadline.until(ends, order.limit))
     model = order.kind(order.recipe, order.classes, order.max_instances)
     return model.fit(PreparedSet(order.root, order.fold), context)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.files import require_path
 from nanoseg_bench.models.options import BUILT_IN_OPTIONS, YoloOptions
+from nanoseg_bench.models.run_files import WEIGHTS_FILE
 from nanoseg_bench.weights.shipped import SHIPPED, is_shipped, shipped_names, shipped_weights
 
 
@@ -34,6 +35,8 @@ def starting_weights(given: Path | str, models: Sequence[str], option: str) -> M
     networks = shippable_models()
     models_option = option.replace("weights", "models")
     if not names_shipped_weights(given):
+        if Path(given).is_dir():
+            raise UsageError(f"{option} {given}: is a folder; give the file {Path(given) / WEIGHTS_FILE}")
         if not Path(given).is_file():
             raise UsageError(
                 f"{option} {given}: no such file; give a .safetensors file, or the name of weights that ship with this "

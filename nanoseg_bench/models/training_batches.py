@@ -3,27 +3,26 @@
 import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import psutil
 import torch
 
-from nanoseg_bench.environment import available_cores
 from nanoseg_bench.errors import ModelError
+from nanoseg_bench.models import process_group
 from nanoseg_bench.models.augmentation import Draw, draw_views, plain_views
 from nanoseg_bench.models.batches import InstanceBatch, assemble
 from nanoseg_bench.models.data import Sample, TrainingImages
 from nanoseg_bench.models.packed_images import PackedImages, TooLargeError, pack
 from nanoseg_bench.models.recipe import Recipe
+from nanoseg_bench.parallel import Workers, default_workers
 from nanoseg_bench.preparation.prepared_set import PreparedSet
-from nanoseg_bench.progress import track
 
 MEMORY_SHARE = 0.5
 """A training set is held in memory, or on the device, when its images need at most this share of what is free."""
 
-_MAX_READERS = 8
 _LOG = logging.getLogger(__name__)
 
 
@@ -102,17 +101,20 @@ class TrainingBatches:
         return self._targets(assemble(packed, views))
 
     def _read(self, images: Sequence[int]) -> PackedImages:
-        room = MEMORY_SHARE * psutil.virtual_memory().available
-        # Decoding an image leaves the interpreter to others, so threads are enough.
-        threads = ThreadPoolExecutor(min(_MAX_READERS, available_cores(logical=True)))
-        try:
-            samples = threads.map(self._images.__getitem__, images)
-            return self._pack(track(samples, "read training images", len(images)), images, room)
-        finally:
-            threads.shutdown(cancel_futures=True)
+        # Each process of a group holds them all.
+        room = MEMORY_SHARE * psutil.virtual_memory().available / process_group.size()
+        with Workers(default_workers(), open_pool=_open_threads) as readers:
+            # A few ahead: decoded images that wait to be packed take memory, too.
+            samples = readers.each(self._images.__getitem__, images, "read training images", ahead=2)
+            return self._pack(samples, images, room)
 
     def _pack(self, samples: Iterable[Sample], images: Sequence[int], room: float = math.inf) -> PackedImages:
         return pack(samples, images, len(self), self._recipe.canvas, ignored=self._ignored, room=room)
+
+
+def _open_threads(number: int, initializer: Callable[[], None] | None) -> Executor:
+    """Decoding an image leaves the interpreter to others, so threads are enough."""
+    return ThreadPoolExecutor(number, initializer=initializer)
 
 
 def _moved(packed: PackedImages, device: str) -> PackedImages:

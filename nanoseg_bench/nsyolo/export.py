@@ -28,19 +28,18 @@ GRAPH_VERSION = 2
 _STRIDE = 32
 
 
-def export_onnx(network: nn.Module, path: Path, *, size: int = 640, dynamic: bool = True) -> None:
+def export_onnx(network: nn.Module, path: Path, *, size: int = 640) -> None:
     """Write a segmentation network (NSYOLO, its ablations or stock YOLO11-seg) as an ONNX file.
 
-    The graph computes what the network computes, with folded norms and a few parts in forms that ONNX Runtime does
-    quickly (``export_forms``); it has no GridSample. Where an image holds NaN, its own outputs are NaN; those
-    of the other images in the batch are as ever. The network itself stays as it is. The file is written when the graph
-    is complete.
+    Batch, height and width are free; both sides must be multiples of 32. The graph computes what the network computes,
+    with folded norms and a few parts in forms that ONNX Runtime does quickly (``export_forms``); it has no GridSample.
+    Where an image holds NaN, its own outputs are NaN; those of the other images in the batch are as ever. The network
+    itself stays as it is. The file is written when the graph is complete.
 
     Args:
         network: As ``build_network`` makes it, with trained weights, on any device.
         path: The ``.onnx`` file to write.
-        size: Side of the square input in pixels, a multiple of 32; an example only, where ``dynamic``.
-        dynamic: Batch, height and width are free; both sides must be multiples of 32. Else (1, 3, size, size).
+        size: Side of the square input in pixels that the graph is traced with, a multiple of 32.
 
     Raises:
         ValueError: ``size`` is no multiple of 32.
@@ -54,7 +53,7 @@ def export_onnx(network: nn.Module, path: Path, *, size: int = 640, dynamic: boo
         OUTPUTS[1]: {0: "batch", 2: "mask_height", 3: "mask_width"},
     }
     # From a batch of one, the tracer would take the batch for a constant.
-    example = torch.zeros(2 if dynamic else 1, 3, size, size)
+    example = torch.zeros(2, 3, size, size)
     graph = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         # PyTorch warns that tracing is its older way. The newer one takes fifteen times as long and more packages, for
@@ -66,7 +65,7 @@ def export_onnx(network: nn.Module, path: Path, *, size: int = 640, dynamic: boo
             graph,
             input_names=[INPUT],
             output_names=list(OUTPUTS),
-            dynamic_axes=axes if dynamic else None,
+            dynamic_axes=axes,
             opset_version=OPSET,
             dynamo=False,
         )

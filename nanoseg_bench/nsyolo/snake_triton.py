@@ -207,17 +207,19 @@ _read.register_autograd(_backward, setup_context=_keep_inputs)
 def _launch(kernel: Any, features: Tensor, offsets: Tensor, others: tuple[Tensor, ...], along_x: bool) -> None:
     batch, channels, height, width = features.shape
     pixels = batch * height * width
-    kernel[(triton.cdiv(pixels, _PIXELS),)](
-        features,
-        offsets,
-        *others,
-        pixels,
-        height,
-        width,
-        *offsets.stride(),
-        CHANNELS=channels,
-        POINTS=offsets.shape[1],
-        ALONG_X=along_x,
-        PIXELS=_PIXELS,
-        WIDE=triton.next_power_of_2(channels),
-    )
+    # Triton launches on the current device, which need not be that of the tensors.
+    with torch.cuda.device_of(features):
+        kernel[(triton.cdiv(pixels, _PIXELS),)](
+            features,
+            offsets,
+            *others,
+            pixels,
+            height,
+            width,
+            *offsets.stride(),
+            CHANNELS=channels,
+            POINTS=offsets.shape[1],
+            ALONG_X=along_x,
+            PIXELS=_PIXELS,
+            WIDE=triton.next_power_of_2(channels),
+        )

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nanoseg_bench.errors import RecordError
+from nanoseg_bench.errors import ModelError, RecordError
 from nanoseg_bench.evaluation.predictions import SUFFIX
 from nanoseg_bench.evaluation.result import OperatingPointChoice
 from nanoseg_bench.files import sha256_file
@@ -154,8 +154,12 @@ class RunFolder:
         return max(len(path.read_bytes().splitlines()) - 1, 0) if path.is_file() else 0
 
     def write_fit(self, report: FitReport, complexity: Complexity | None, made_by: MadeBy) -> None:
-        """Write ``fit.json``; with it the training counts as finished."""
-        name = Path(report.checkpoint.name) if report.checkpoint else None
+        """Write ``fit.json``; with it the training counts as finished.
+
+        Raises:
+            ModelError: The weights do not lie in the folder, where they would be looked for.
+        """
+        name = self._name_of(report.checkpoint) if report.checkpoint else None
         weights = self.path / name if name else None
         digest = sha256_file(weights) if weights and weights.is_file() else None
         fit = Fit(
@@ -265,6 +269,15 @@ class RunFolder:
         about = self.about()
         prediction = prediction_values(about.inputs.recipe) if isinstance(about, TrainedRun) else {}
         return {"fit_sha256": sha256_file(self.fit_path), "prediction": prediction}
+
+    def _name_of(self, checkpoint: Path) -> Path:
+        name = Path(checkpoint.name)
+        if checkpoint != name and checkpoint.parent.resolve() != self.path.resolve():
+            raise ModelError(
+                f"{checkpoint}: are the weights that `fit` returned, and must lie in the run's folder itself; write "
+                f"{self.path / name}"
+            )
+        return name
 
     def _made_from_path(self, eval_set: str) -> Path:
         return self.path / "predictions" / f"{eval_set}.made-from.json"

@@ -239,13 +239,13 @@ _JOB = TypeAdapter(Job)
 
 
 def job_to_json(job: Job) -> dict[str, Any]:
-    """The job as a JSON value: the fields of its run beside its own, and of the deadline the seconds that are left."""
+    """The job as a JSON value: the fields of its run beside its own, and of the deadline when it ends."""
     values: dict[str, Any] = {}
     for name, value in _JOB.dump_python(job, mode="json").items():
         if name == "spec":
             values |= value
         elif name == "deadline":
-            values |= {"seconds_left": job.deadline.seconds_left, "limit": job.deadline.limit}
+            values |= {"ends": job.deadline.ends, "limit": job.deadline.limit}
         else:
             values[name] = value
     return values
@@ -255,7 +255,7 @@ def job_from_json(values: Mapping[str, Any]) -> Job:
     """The inverse of ``job_to_json``; what an earlier version did not write has its default."""
     own = dict(values)
     spec = {field.name: own.pop(field.name) for field in dataclasses.fields(RunSpec) if field.name in own}
-    deadline = Deadline.after(own.pop("seconds_left"), own.pop("limit"))
+    deadline = Deadline.until(own.pop("ends"), own.pop("limit"))
     return _JOB.validate_python({"spec": spec, "deadline": deadline, **own})
 
 

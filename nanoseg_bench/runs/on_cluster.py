@@ -51,10 +51,9 @@ class OnCluster:
         gpus = int(job.device.startswith("cuda"))
         cores = self._cluster.cores_each(self._at_once, gpus)
         left = job.deadline.seconds_left
-        ends = None if left is None else time.time() + left
         try:
             return self._cluster.call(
-                _run, uuid4().hex, job_to_json(job), left, ends, anew, name=name, cores=cores, gpus=gpus
+                _run, uuid4().hex, job_to_json(job), left, anew, name=name, cores=cores, gpus=gpus
             )
         except WorkerError as error:
             outcome = Outcome("oom" if isinstance(error, WorkerMemoryError) else "failed", str(error))
@@ -66,19 +65,17 @@ class OnCluster:
         self._cluster.stop()
 
 
-def _run(task: str, values: Mapping[str, Any], left: float | None, ends: float | None, anew: bool) -> Outcome:
+def _run(task: str, values: Mapping[str, Any], left: float | None, anew: bool) -> Outcome:
     """A job in a process of a cluster, which starts one for it.
 
     Args:
         task: Of which no other has the name.
-        values: From ``job_to_json``.
-        left: Seconds that it had when it was handed over.
-        ends: When its time is up, by the clocks of all machines: its task may have waited for its turn. A clock that is
-            behind gives no more time than there was.
+        values: From ``job_to_json``. When its time is up is said by the clocks of all machines: its task may have
+            waited for its turn.
+        left: Seconds that it had when it was handed over: a clock that is behind gives no more.
         anew: Forget what earlier calls have done.
     """
-    left = None if left is None or ends is None else min(left, ends - time.time())
-    job = job_from_json({**values, "seconds_left": left})
+    job = job_from_json(values if left is None else {**values, "ends": min(values["ends"], time.time() + left)})
     number = count_try(task)
     again = f", try {number}: the process or the machine before was lost" if number > 1 else ""
     _LOG.info("%s: on %s%s", job.spec.run_id, socket.gethostname(), again)

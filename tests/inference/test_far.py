@@ -1,5 +1,7 @@
 """Particles that are longer than what a network was trained on, with a finder that cuts them as networks do."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ from nanoseg_bench.annotations.instance import Instance
 from nanoseg_bench.annotations.raster import mask_to_rle, to_mask
 from nanoseg_bench.cli import main
 from nanoseg_bench.inference.far import longest_whole, look_from_afar, may_be_cut
-from nanoseg_bench.inference.predictor import open_predictor
+from nanoseg_bench.inference.predictor import Predictor, open_predictor
+from nanoseg_bench.models.base import FitReport, Model
+from nanoseg_bench.models.recipe import load_recipe
 
 CANVAS, VIEW = 320, 160
 
@@ -18,12 +22,13 @@ CANVAS, VIEW = 320, 160
 class Finder:
     """Every bright region; what is longer on the canvas than a view comes in pieces of that length."""
 
-    def __init__(self):
+    def __init__(self, canvas=CANVAS):
         self.calls = 0
+        self.canvas = canvas
 
     def __call__(self, pixels):
         self.calls += 1
-        most = VIEW * max(pixels.shape) // CANVAS
+        most = VIEW * max(pixels.shape) // self.canvas
         _, labels, boxes, _ = cv2.connectedComponentsWithStats((pixels > 150).astype(np.uint8))
         found = []
         for number, (left, top, across, down, _) in enumerate(boxes[1:].tolist(), start=1):
@@ -61,6 +66,53 @@ def test_a_large_disc_comes_whole(transposed):
 
 def area_of(radius):
     return int((field((320, 320, radius), height=640) > 150).sum())
+
+
+def test_what_is_cut_from_afar_too_is_told():
+    """Views of a quarter of the canvas, and a bar as long as four of them."""
+    finder, image = Finder(2 * CANVAS), field(height=640)
+    image[:, 160:480] = 200
+    limit = longest_whole(VIEW, 2 * CANVAS, *image.shape)
+    found, cut = look_from_afar(finder, image, finder(image), limit)
+    assert len(found) == len(cut) == 2, "halves"
+    assert {id(each) for each in cut} == {id(each) for each in found}
+
+
+class JudgedLarger(Model):
+    """Finds as ``Finder`` does at the size that its recipe is judged at."""
+
+    judged_at_any_size = True
+
+    def fit(self, prepared, context):
+        return FitReport(None)
+
+    def load(self, checkpoint, device):
+        pass
+
+    def complexity(self):
+        return None
+
+    def predict(self, images):
+        find = Finder(self.recipe.input_canvas)
+        return [
+            [
+                replace(each, region=image.letterbox.restore_mask(to_mask(each, CANVAS, CANVAS)))
+                for each in find(image.pixels[:, :, 0])
+            ]
+            for image in images
+        ]
+
+
+def test_a_view_is_as_long_as_the_network_sees_it():
+    recipe = load_recipe("unet", "smoke").model_copy(
+        update={"canvas": CANVAS, "crop": VIEW, "judged_canvas": 2 * CANVAS, "options": {}}
+    )
+    image = field((160, 160, 70), height=CANVAS, width=CANVAS)
+    predictor = Predictor(JudgedLarger(recipe, ["a"], 9), confidence=0.3)
+    assert len(predictor.predict(image, 0.3)) == 4, "it is cut"
+    found = predictor.find_particles(image, keep_marks=True)
+    assert [mask.sum() for mask in found.masks()] == [pytest.approx((image > 150).sum(), rel=0.02)]
+    assert not found.cut
 
 
 def test_ordinary_fields_are_looked_at_once():

@@ -1,4 +1,5 @@
 import logging
+import time
 
 import numpy as np
 import psutil
@@ -7,12 +8,13 @@ import torch
 from torch.utils.data import DataLoader
 
 from nanoseg_bench.errors import ModelError
-from nanoseg_bench.models import training_batches
+from nanoseg_bench.models import process_group, training_batches
 from nanoseg_bench.models.augmentation import Draw
 from nanoseg_bench.models.base import FitContext
 from nanoseg_bench.models.budget import plan_budget
+from nanoseg_bench.models.data import TrainingImages
 from nanoseg_bench.models.loading import Loader, Order, to_device, worker_batches
-from nanoseg_bench.models.packed_images import PackedImages, Regions
+from nanoseg_bench.models.packed_images import PackedImages, Regions, pack
 from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.training_batches import TrainingBatches
 from nanoseg_bench.models.yolo_data import yolo_targets
@@ -59,6 +61,57 @@ def test_what_does_not_fit_is_read_batch_by_batch(prepared_set, monkeypatch, cap
     assert "8 training images of 64 px need 3.28e-05 GB, more than the 0 GB" in caplog.text
     with pytest.raises(ModelError, match=r"yolo11n: 8 training images of 64 px need .* set `loader: stock`"):
         batches_of(prepared_set, recipe(loader="gpu"))
+
+
+def test_few_images_are_read_before_they_are_packed(prepared_set, monkeypatch):
+    """Those that wait are held beside the room that is kept for all of them."""
+    begun, ahead = [], []
+
+    class Counted(TrainingImages):
+        def __getitem__(self, index):
+            begun.append(index)
+            return super().__getitem__(index)
+
+    def pack_slowly(samples, images, *others, **options):
+        for taken, _ in enumerate(samples, start=1):
+            time.sleep(0.02)
+            ahead.append(len(begun) - taken)
+        return pack(map(packed.__getitem__, images), images, *others, **options)
+
+    packed = TrainingImages(prepared_set, 64)
+    monkeypatch.setattr(training_batches, "TrainingImages", Counted)
+    monkeypatch.setattr(training_batches, "pack", pack_slowly)
+    monkeypatch.setattr(training_batches, "default_workers", lambda: 2)
+    source = TrainingBatches(prepared_set, recipe(), 0, yolo_targets)
+    source.load(list(range(len(source))) * 10, "cpu")
+    assert len(ahead) == 10 * len(source)
+    assert max(ahead) <= 4
+
+
+def test_processes_that_hold_the_images_side_by_side_share_the_memory(prepared_set, monkeypatch):
+    def holds(processes):
+        monkeypatch.setattr(process_group, "size", lambda: processes)
+        source = TrainingBatches(prepared_set, recipe(), 0, yolo_targets)
+        source.load(range(len(source)), "cpu")
+        return not source.streams
+
+    needed = 8 * 64 * 64
+    free = psutil.virtual_memory()._replace(available=3 * needed)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    assert holds(1) and not holds(2)
+
+
+def test_without_a_seed_no_image_comes_twice_before_all_came_once(prepared_set):
+    plan = recipe(epochs=None, images_seen=8, images_per_epoch=2, batch=2)
+    source = TrainingBatches(prepared_set, plan, None, lambda batch: batch.pixels)
+    budget = plan_budget(plan, len(source))
+    source.load(budget.images(None), "cpu")
+    loader = Loader(source, plan, FitContext(prepared_set.root, seed=None), budget)
+    seen = [
+        image.numpy().tobytes() for epoch in range(budget.epochs) for batch in loader.batches(epoch) for image in batch
+    ]
+    expected = [image.numpy().tobytes() for image in source._packed.pixels]
+    assert budget.epochs == 4 and sorted(seen) == sorted(expected)
 
 
 def test_an_epoch_can_be_taken_up_in_its_middle(prepared_set):

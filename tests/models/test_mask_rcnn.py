@@ -3,9 +3,9 @@ import pytest
 import torch
 from torchvision.models.detection.roi_heads import project_masks_on_boxes
 
-from nanoseg_bench.annotations.raster import to_mask
+from nanoseg_bench.annotations.raster import iou_matrix, to_mask
 from nanoseg_bench.errors import RecipeError, TimeLimitReached
-from nanoseg_bench.models.base import MIN_SCORE, Deadline, FitContext
+from nanoseg_bench.models.base import MIN_SCORE, CanvasImage, Deadline, FitContext
 from nanoseg_bench.models.data import Particle, Sample
 from nanoseg_bench.models.mask_rcnn import MaskRCNN, boxes_and_masks, place_mask
 from nanoseg_bench.models.recipe import load_recipe
@@ -61,6 +61,28 @@ def test_detection_limits_come_from_the_data(prepared_set):
     assert network.rpn.pre_nms_top_n() == 1600
     assert not any("BatchNorm" in type(module).__name__ for module in network.modules())
     assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_what_could_be_of_two_classes_is_one_particle():
+    """As the YOLO networks have it; torchvision suppresses within a class alone."""
+    torch.manual_seed(0)
+    recipe = load_recipe("mask-rcnn", "smoke")
+    model = MaskRCNN(recipe, ("cube", "sphere"), 20)
+    network = model.build_network()
+    boxes, masks = network.roi_heads.box_predictor, network.roi_heads.mask_predictor
+    with torch.no_grad():
+        for layer in (boxes.cls_score, boxes.bbox_pred, masks.mask_fcn_logits):
+            layer.weight.zero_()
+            layer.bias.zero_()
+        boxes.cls_score.bias[0] = -3  # each proposal: either class, as likely
+        masks.mask_fcn_logits.bias.fill_(5)  # the whole box
+    model.adopt(network, "cpu")
+    noise = np.random.default_rng(0).integers(0, 256, (96, 96), dtype=np.uint8)
+    (found,) = model.predict([CanvasImage.of_micrograph(noise, 96)])
+    regions = [each.region for each in found]
+    overlaps = np.triu(iou_matrix(regions, regions), 1)
+    assert len(found) > 10
+    assert overlaps.max() < model.options.nms_iou + 0.1  # of boxes; masks are whole pixels
 
 
 def test_recipe_errors_name_the_value(prepared_set):

@@ -13,3 +13,8 @@ def test_who_has_no_weights_of_its_own_is_told_which_models_have(tmp_path, monke
     for models in (["yolo11n"], ["yolo11n", "nsyolo"]):
         with pytest.raises(UsageError, match=r"none of yolo11n ship; .*, or give --models nsyolo$"):
             starting_weights("shipped", models, "--weights")
+
+
+def test_the_folder_of_a_run_is_answered_with_the_file_in_it(tmp_path):
+    with pytest.raises(UsageError, match=r"--weights \S+: is a folder; give the file \S+weights\.safetensors$"):
+        starting_weights(tmp_path, ["nsyolo"], "--weights")
