@@ -174,6 +174,9 @@ def test_other_warnings():
     scales = table_of(DIAMETERS, images=3, nm_per_px=np.resize([0.5, 0.5, np.nan], 90))
     assert "1 of 3 images have no scale" in warnings_of(scales)[0]
     assert pooled_unit(scales) == "px"
+    without = table_of(DIAMETERS, images=3, nm_per_px=np.nan)
+    assert "3 of 3 images have no scale: sizes are pooled in px" in warnings_of(without)[0]
+    assert not any("pooled" in each for each in warnings_of(table_of(DIAMETERS, nm_per_px=np.nan)))
     zooms = table_of(DIAMETERS, images=3, nm_per_px=np.resize([0.5, 0.5, 0.2], 90))
     assert "Images of 0.2 to 0.5 nm per px" in warnings_of(zooms)[0]
 

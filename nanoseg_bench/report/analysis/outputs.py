@@ -51,6 +51,16 @@ def write_pictures(
         write_bytes(paths[LABELS], as_tiff(labels, image.nm_per_px))
 
 
+def remove_pictures(folder: Path, name: str) -> None:
+    """Remove what ``write_pictures`` wrote of a micrograph, which is not among those of the analysis any more.
+
+    Raises:
+        OSError: They cannot be removed.
+    """
+    for form, suffix in PICTURES.items():
+        (folder / form / f"{name}.{suffix}").unlink(missing_ok=True)
+
+
 def write_documents(folder: Path, name: str, report: ReportInput, formats: Sequence[str]) -> list[Path]:
     """Word report, Excel workbook and PDF of one sample, as far as they are among ``formats``.
 

@@ -11,6 +11,7 @@ import { scale as inWords } from "./format.js";
 import { t } from "./language.js";
 
 const TWINS = 3; // scales of other images that are offered
+const ALIKE = 0.001; // part by which one scale differs that was read twice, with other digits
 
 let editing = false;
 let shown = "";
@@ -97,7 +98,7 @@ const lengthOf = ([x0, y0, x1, y1]) => Math.hypot(x1 - x0, y1 - y0);
 function twins() {
   const { width, height } = activeDetail();
   const found = state.micrographs.filter((each) => each.id !== state.active && each.nm_per_px && each.width === width && each.height === height);
-  return found.filter((each, i) => found.findIndex((other) => inWords(other.nm_per_px) === inWords(each.nm_per_px)) === i).slice(0, TWINS);
+  return found.filter((each, i) => found.findIndex((other) => Math.abs(other.nm_per_px / each.nm_per_px - 1) <= ALIKE) === i).slice(0, TWINS);
 }
 
 /** Below the gate nobody gets nanometres unasked. */

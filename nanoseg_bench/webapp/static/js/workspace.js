@@ -199,7 +199,7 @@ function toggle(what) {
 }
 
 function tellSaved() {
-  const count = edits.countEdits(currentEdits());
+  const count = activeDetail()?.edited;
   byId("saved").textContent = isUnsaved() ? t("saved.saving") : count ? t("saved", { n: count }) : "";
 }
 
