@@ -272,9 +272,14 @@ def test_no_reading_of_a_scale_is_its_calibration():
 def test_a_budget_without_particles_below_the_confidence_says_so():
     table, _, _ = scored()
     known = table[table["exclusion"].isna()]
-    budget = make_budget(known, summarise(known, "diameter_nm", resamples=20), confidence=0.5)
-    assert budget.components[-1].basis.endswith("0.5 to 0.6; particles below were not looked for")
+    summary = summarise(known, "diameter_nm", resamples=20)
+    budget = make_budget(known, summary, confidence=0.5)
+    assert budget.components[-1].basis.endswith("0.5 to 0.6; no outline below is known")
     assert budget.components[-1].standard_uncertainty > 0
+    # One that the border cuts, too, shows that they were looked for.
+    cut = table[table["exclusion"].notna()].head(1).assign(exclusion=f"{BELOW_CONFIDENCE}; {AT_BORDER}")
+    budget = make_budget(pd.concat([known, cut]), summary, confidence=0.5)
+    assert budget.components[-1].basis == "largest change for a confidence of 0.4 to 0.6"
 
 
 def test_what_is_not_known_is_said():
