@@ -567,13 +567,12 @@ def test_whoever_changes_a_scale_second_sees_the_first_one(open_unscaled):
     set_scale(second, "3")
     expect(second.locator("#alerts")).to_contain_text("changed in another window")
     expect(second.locator("#scale-value")).to_have_text("2")
-    page = second
-    page.locator("#scale-number-input").fill("3")
-    page.keyboard.press("Enter")
-    expect(page.locator("#scale-value")).to_have_text("3")
-    page.locator("#scale-edit").click()
-    page.locator("#scale-reset").click()
-    expect(page.locator("#scale-badge")).to_have_text("in px")
+    second.locator("#scale-number-input").fill("3")
+    second.keyboard.press("Enter")
+    expect(second.locator("#scale-value")).to_have_text("3")
+    second.locator("#scale-edit").click()
+    second.locator("#scale-reset").click()
+    expect(second.locator("#scale-badge")).to_have_text("in px")
     assert all("409" in each for each in open_unscaled.troubles)
     open_unscaled.troubles.clear()
 
@@ -583,14 +582,20 @@ def test_a_list_from_before_an_edit_does_not_undo_it(open_unscaled):
     card = page.locator("#strip .item").filter(has_text="discs.png").locator(".told")
     before = int(card.inner_text().split()[0])
     held = []
-    page.route("**/api/v1/micrographs", lambda route: held.append((route, route.fetch().json())))
+
+    def hold_first(route):
+        if held:
+            route.continue_()
+        else:
+            held.append((route, route.fetch().json()))
+
+    page.route("**/api/v1/micrographs", hold_first)
     page.evaluate(f"import('{page.url}static/js/uploads.js').then((uploads) => {{ uploads.poll(); }})")
     while not held:
         page.wait_for_timeout(50)
     delete_first(page)
     wait_saved(page)
     expect(card).to_contain_text(f"{before - 1} particles")
-    page.unroute("**/api/v1/micrographs")
     ((route, earlier),) = held
     with page.expect_response("**/api/v1/micrographs"):
         route.fulfill(json=earlier)
