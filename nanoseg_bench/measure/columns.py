@@ -119,7 +119,11 @@ COLUMNS: tuple[Column, ...] = (
         "against a rule; drawn, by a person; empty where nobody says",
     ),
     _text("exclusion", "Left out", "why it does not count in the sample, all reasons; empty for one that counts"),
-    _flag("touches_border", "Touches border", "it has a pixel in the first or last row or column of the field"),
+    _flag(
+        "touches_border", "Touches border",
+        "its box reaches an edge of the field, or what is written on it; the field of an analysis ends a pixel of the "
+        "model's canvas before the micrograph does, since outlines often end before the border",
+    ),
     _flag(
         "overlaps", "Overlaps",
         f"more than {100 * OVERLAPS_FROM:g} % of its area lies in another particle; outlines that touch share less",

@@ -297,7 +297,7 @@ def _unsure_images(table: pd.DataFrame) -> list[str]:
 def _scale_warnings(known: pd.DataFrame) -> list[str]:
     scales = known.groupby("image")["nm_per_px"].first()
     without = int(scales.isna().sum())
-    if 0 < without < len(scales):
+    if without and len(scales) > 1:
         return [
             f"{without} of {in_words(len(scales), 'image')} have no scale: sizes are pooled in px, which is right only "
             "at one magnification"

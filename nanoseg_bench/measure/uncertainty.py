@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nanoseg_bench.measure.confidence_curve import against_confidence
-from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, counted
+from nanoseg_bench.measure.particles import counted
 from nanoseg_bench.measure.resampling import MIN_PARTICLES
 from nanoseg_bench.measure.sample import Summary
 from nanoseg_bench.wording import minus
@@ -181,13 +181,14 @@ def _threshold(table: pd.DataFrame, summary: Summary, confidence: float | None) 
     if confidence is None or counted(table)["confidence"].isna().all():
         return Component("threshold", 0.0, "none: particles have no confidence")
     lo, hi = max(confidence - CONFIDENCE_MARGIN, 0.0), min(confidence + CONFIDENCE_MARGIN, 1.0)
-    found_below = bool((table["exclusion"] == BELOW_CONFIDENCE).any())
-    if not found_below:
+    # Whatever else speaks against them: the border, say.
+    known_below = bool((table["confidence"] < confidence).any())
+    if not known_below:
         lo = confidence
     levels = [confidence, lo, hi]
     d50 = against_confidence(table, summary.column, levels, border_weighted=summary.border_weighted)["d50"]
     change = float(np.nanmax(np.abs(d50 - d50.iloc[0])))
     basis = f"largest change for a confidence of {lo:.2g} to {hi:.2g}"
-    if not found_below:
-        basis += "; particles below were not looked for"
+    if not known_below:
+        basis += "; no outline below is known"
     return Component("threshold", change * _RECTANGULAR, basis)

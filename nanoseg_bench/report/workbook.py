@@ -1,7 +1,8 @@
-"""The particles as an Excel workbook: numbers with their units, what each column means, and how it was measured."""
+"""A sample as an Excel workbook: numbers with their units, what each column means, and how it was measured."""
 
 import datetime
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from nanoseg_bench.measure.columns import COLUMNS, Column
+from nanoseg_bench.measure.particles import counted
+from nanoseg_bench.measure.statistics import STATISTICS
+from nanoseg_bench.report.distributions import distributions, notes_on
+from nanoseg_bench.report.facts import facts_of
+from nanoseg_bench.report.report_input import ReportInput
 from nanoseg_bench.report.texts import one_line
 
 if TYPE_CHECKING:
@@ -35,6 +41,57 @@ class Sheet:
 
 _MOST_ROWS = 2**20 - 1
 """Rows that Excel has below a head."""
+
+
+def workbook_of(report: ReportInput) -> bytes:
+    """The Excel workbook of a sample: the numbers of its Word report, and what they are of."""
+    facts = [
+        *facts_of(report),
+        ("Statistics", report.statistics.size.sentence),
+        ("Distributions", notes_on(report.statistics)),
+        *(("Warning", sentence) for sentence in report.warnings),
+    ]
+    return particle_workbook(report.particles, [*_summaries(report), _micrographs(report)], facts, report.made)
+
+
+def _summaries(report: ReportInput) -> list[Sheet]:
+    """The sheets of statistics: the distributions of the sample, and what ``samples.csv`` has of it."""
+    statistics = report.statistics
+    head = ["distribution", "particles"]
+    for each in STATISTICS:
+        head += [f"{each.heading} ({statistics.unit})" if each.of_unit else each.heading, "95 % from", "95 % to"]
+    rows = []
+    for name, summary in distributions(statistics).items():
+        row: list[str | float] = [f"diameter, {name} distribution", summary.count]
+        for each in STATISTICS:
+            estimate = summary.estimates[each.name]
+            row += [estimate.value, estimate.lo, estimate.hi]
+        rows.append(row)
+    by_group = statistics.by_group
+    return [
+        Sheet("Sample", head, rows),
+        Sheet("Classes", list(by_group.columns), by_group.values.tolist()),
+    ]
+
+
+def _micrographs(report: ReportInput) -> Sheet:
+    """The sheet that says which file each micrograph of the table is, and what its scale is."""
+    numbers = counted(report.particles).groupby("image").size()
+    rows: list[Sequence[str | float]] = [
+        (
+            image.name,
+            image.shown_name,
+            image.width,
+            image.height,
+            int(numbers.get(image.name, 0)),
+            math.nan if image.nm_per_px is None else image.nm_per_px,
+            image.scale_source,
+            image.sha256,
+        )
+        for image in report.images
+    ]
+    head = ("image", "file", "width (px)", "height (px)", "particles", "scale (nm/px)", "scale from", "SHA-256")
+    return Sheet("Micrographs", head, rows)
 
 
 def particle_workbook(

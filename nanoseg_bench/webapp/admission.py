@@ -47,7 +47,8 @@ def suffix_of(name: str) -> str:
     suffix = Path(name).suffix.lower()
     if is_text(name):
         raise RequestError(
-            "a text; that of a microscope is taken together with its image, and is called like it: add both at once",
+            "a text; that of a microscope is taken together with its image, and is called like it: add both at once, "
+            "and delete the image that is here without it",
             415,
         )
     if suffix == ".zip":

@@ -429,6 +429,7 @@ class Statistics(Answer):
     filters: list[str] = Field(description="Which particles count, in sentences.")
     estimates: list[NamedEstimate]
     weightings: list[Weighting]
+    weightings_note: str = Field(description="What a reader of them must know, in sentences; empty without particles.")
     uncertainty: Uncertainty | None
     groups: list[Group]
     groups_from: Literal["class", "shape"]

@@ -171,6 +171,8 @@ def test_a_file_that_fails_is_a_row_with_its_reason(run, tmp_path, capsys):
     assert images["status"].to_dict() == {"cut": "failed", "empty": "ok", "good": "ok", "text": "failed"}
     assert "text.png" in images.loc["text", "reason"] and "cut.tif" in images.loc["cut", "reason"]
     assert images.loc["good", "particles"] == COUNTED
+    as_written = pd.read_csv(out / "images.csv", dtype=str, index_col="image").loc["good"]
+    assert as_written[["width", "height", "particles"]].tolist() == [str(WIDTH), str(HEIGHT), str(COUNTED)]
     said = capsys.readouterr().out
     assert said.count("not analysed:") == 2 and "Traceback" not in said
     assert docx.Document(out / "reports" / "in.docx")
@@ -320,6 +322,22 @@ def test_reports_of_samples_that_are_no_more_go_when_the_folder_is_replaced(run,
         (tmp_path / "in" / f"{name}.tif").unlink()
     assert analyzed() == ["ag.xlsx", "au.xlsx", "cu.xlsx", "my notes.xlsx"], "nothing is replaced"
     assert analyzed("--overwrite", "always") == ["au.xlsx", "cu.xlsx", "my notes.xlsx"]
+
+
+@pytest.mark.parametrize("more", [(), ("--overwrite", "always")], ids=["goes_on", "replaced"])
+def test_pictures_of_images_that_are_no_more_go(run, tmp_path, more):
+    for number in range(3):
+        write_field(tmp_path / "in" / f"{number}.tif", number, NM_PER_PX)
+    out = tmp_path / "out"
+    to = ("--to", "overlay", "svg", "labels")
+    assert analyze(run, out, tmp_path / "in", *to) == 0
+    assert {path.stem for path in out.glob("*/[0-9].*")} == {"0", "1", "2"}
+    (out / "overlay" / "mine.png").write_bytes(b"mine")
+    (tmp_path / "in" / "1.tif").unlink()
+    (tmp_path / "in" / "2.tif").write_text("no image any more")
+    assert analyze(run, out, tmp_path / "in", *to, *more) == 1
+    pictures = sorted(str(path.relative_to(out)) for name in to[1:] for path in (out / name).iterdir())
+    assert pictures == ["labels/0.tif", "overlay/0.png", "overlay/mine.png", "svg/0.svg"]
 
 
 def test_the_border_and_the_scale_are_the_users(run, tmp_path, capsys):

@@ -174,6 +174,9 @@ def test_other_warnings():
     scales = table_of(DIAMETERS, images=3, nm_per_px=np.resize([0.5, 0.5, np.nan], 90))
     assert "1 of 3 images have no scale" in warnings_of(scales)[0]
     assert pooled_unit(scales) == "px"
+    without = table_of(DIAMETERS, images=3, nm_per_px=np.nan)
+    assert "3 of 3 images have no scale: sizes are pooled in px" in warnings_of(without)[0]
+    assert not any("pooled" in each for each in warnings_of(table_of(DIAMETERS, nm_per_px=np.nan)))
     zooms = table_of(DIAMETERS, images=3, nm_per_px=np.resize([0.5, 0.5, 0.2], 90))
     assert "Images of 0.2 to 0.5 nm per px" in warnings_of(zooms)[0]
 
@@ -269,9 +272,14 @@ def test_no_reading_of_a_scale_is_its_calibration():
 def test_a_budget_without_particles_below_the_confidence_says_so():
     table, _, _ = scored()
     known = table[table["exclusion"].isna()]
-    budget = make_budget(known, summarise(known, "diameter_nm", resamples=20), confidence=0.5)
-    assert budget.components[-1].basis.endswith("0.5 to 0.6; particles below were not looked for")
+    summary = summarise(known, "diameter_nm", resamples=20)
+    budget = make_budget(known, summary, confidence=0.5)
+    assert budget.components[-1].basis.endswith("0.5 to 0.6; no outline below is known")
     assert budget.components[-1].standard_uncertainty > 0
+    # One that the border cuts, too, shows that they were looked for.
+    cut = table[table["exclusion"].notna()].head(1).assign(exclusion=f"{BELOW_CONFIDENCE}; {AT_BORDER}")
+    budget = make_budget(pd.concat([known, cut]), summary, confidence=0.5)
+    assert budget.components[-1].basis == "largest change for a confidence of 0.4 to 0.6"
 
 
 def test_what_is_not_known_is_said():

@@ -217,6 +217,15 @@ def test_headings_and_limits(report):
     assert "Below the confidence: " in every and "touches the border" in every
 
 
+def test_what_the_report_shows_is_defined(make_image, make_report, tmp_path):
+    report = make_report([make_image(tmp_path, "a", 0, 0.5, classes=("rod", "cube"))])
+    found = tables(word_report(report))
+    (defined,) = ([row[0] for row in table[1:]] for table in found if table[0] == ["Quantity", "Meaning"])
+    (of_classes,) = ({row[1] for row in table[1:]} for table in found if table[0][:2] == ["Class", "Quantity"])
+    assert {"Length (nm)", "Width (nm)", "Edge length (nm)"} < of_classes
+    assert set(defined) == of_classes | {"Area (nm²)"} and len(defined) == len(set(defined))
+
+
 def test_names_of_users_neither_run_nor_break(report):
     parts = unzipped(word_report(report))
     name = report.sample.replace("\x0b", "\N{REPLACEMENT CHARACTER}")

@@ -476,6 +476,7 @@ def open_unscaled(chromium, url, unscaled):
         expect(page.locator("#scale-body")).not_to_have_text("Loading…")
         return page
 
+    open_.troubles = troubles
     yield open_
     for context in contexts:
         context.close()
@@ -531,6 +532,78 @@ def test_without_a_scale_bar_the_page_says_what_to_do(open_unscaled):
     expect(page.locator("#scale-way-draw")).to_be_visible()
 
 
+def test_a_page_that_is_loaded_anew_shows_what_was_open(open_unscaled):
+    page = open_unscaled("more.png")
+    page.reload()
+    expect(page.locator("#micrograph-heading")).to_have_text("more.png")
+
+
+def test_one_scale_with_other_digits_is_offered_once(open_unscaled):
+    page = open_unscaled("more.png")
+
+    def with_scales(route):
+        answer = route.fetch()
+        found = answer.json()
+        for each, scale in zip(found["micrographs"], (4.717, None, 4.7167), strict=True):
+            each["nm_per_px"] = scale
+        route.fulfill(response=answer, json=found)
+
+    page.route("**/api/v1/micrographs", with_scales)
+    page.reload()
+    expect(page.locator("#scale-twin-0")).to_contain_text("4.717")
+    expect(page.locator("#scale-twin-1")).to_have_count(0)
+
+
+def test_whoever_changes_a_scale_second_sees_the_first_one(open_unscaled):
+    first, second = open_unscaled("discs.png"), open_unscaled("discs.png")
+
+    def set_scale(page, value):
+        page.locator("#scale-edit").click()
+        page.locator("#scale-number-input").fill(value)
+        page.keyboard.press("Enter")
+
+    set_scale(first, "2")
+    expect(first.locator("#scale-value")).to_have_text("2")
+    set_scale(second, "3")
+    expect(second.locator("#alerts")).to_contain_text("changed in another window")
+    expect(second.locator("#scale-value")).to_have_text("2")
+    second.locator("#scale-number-input").fill("3")
+    second.keyboard.press("Enter")
+    expect(second.locator("#scale-value")).to_have_text("3")
+    second.locator("#scale-edit").click()
+    second.locator("#scale-reset").click()
+    expect(second.locator("#scale-badge")).to_have_text("in px")
+    assert all("409" in each for each in open_unscaled.troubles)
+    open_unscaled.troubles.clear()
+
+
+def test_a_list_from_before_an_edit_does_not_undo_it(open_unscaled):
+    page = open_unscaled("discs.png")
+    card = page.locator("#strip .item").filter(has_text="discs.png").locator(".told")
+    before = int(card.inner_text().split()[0])
+    held = []
+
+    def hold_first(route):
+        if held:
+            route.continue_()
+        else:
+            held.append((route, route.fetch().json()))
+
+    page.route("**/api/v1/micrographs", hold_first)
+    page.evaluate(f"import('{page.url}static/js/uploads.js').then((uploads) => {{ uploads.poll(); }})")
+    while not held:
+        page.wait_for_timeout(50)
+    delete_first(page)
+    wait_saved(page)
+    expect(card).to_contain_text(f"{before - 1} particles")
+    ((route, earlier),) = held
+    with page.expect_response("**/api/v1/micrographs"):
+        route.fulfill(json=earlier)
+    page.wait_for_timeout(300)
+    expect(card).to_contain_text(f"{before - 1} particles")
+    take_back(page)
+
+
 def test_a_bar_without_a_text_is_a_question(open_unscaled):
     page = open_unscaled("bar.png")
     expect(page.locator("#scale-body")).to_contain_text("90 px long, may be the scale bar")
@@ -545,6 +618,15 @@ def test_a_bar_without_a_text_is_a_question(open_unscaled):
     page.keyboard.press("Enter")
     expect(page.locator("#scale-badge")).to_have_text("in nm")
     assert float(page.locator("#scale-value").inner_text()) == pytest.approx(2, rel=2e-3)
+    # What a pixel spans is offered as no length of the bar.
+    page.locator("#scale-edit").click()
+    expect(page.locator("#scale-bar-input")).to_have_value("180 nm")
+    page.locator("#scale-number-input").fill("4")
+    page.keyboard.press("Enter")
+    expect(page.locator("#scale-value")).to_have_text("4")
+    expect(page.locator(".bar-text").first).to_have_text("scale bar?")
+    page.locator("#scale-edit").click()
+    expect(page.locator("#scale-bar-input")).to_have_value("")
 
 
 @pytest.mark.parametrize("theme", THEMES)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.errors import ScaleError
-from nanoseg_bench.images import ImageNotes, read_with_notes, warn_of_uneven_pixels, warn_of_unknown_units
+from nanoseg_bench.images import ImageNotes, read_with_notes
 from nanoseg_bench.measure.scale.finder import likeness
 from nanoseg_bench.measure.scale.given import line_length
 from nanoseg_bench.measure.scale.info_bar import InfoText
@@ -94,7 +94,7 @@ def find_scale(
         raise ScaleError("a line alone tells no scale; say how long it is, too (--scale-bar 200nm)")
     if line is not None:
         _require_inside(line, pixels.shape[1], pixels.shape[0])
-    stated = _from_metadata(said, str(micrograph) if isinstance(micrograph, Path | str) else "the image")
+    stated = _from_metadata(said)
     reads = has_reader() if read_text is None else read_text
     given = _typed(nm_per_px) if nm_per_px is not None else None
     if given is None and line is not None and bar_nm is not None:
@@ -179,12 +179,19 @@ def _drawn(line: Ends, bar_nm: float) -> FoundScale:
     return _from_bar(LabelledBar(line, f"{bar_nm:g} nm", bar_nm, 1.0), LINE)
 
 
-def _from_metadata(notes: ImageNotes, name: str) -> FoundScale:
+def _from_metadata(notes: ImageNotes) -> FoundScale:
     warnings: list[str] = []
     if notes.uneven_nm is not None:
-        warnings += warn_of_uneven_pixels([(name, notes.uneven_nm)])
+        x, y = notes.uneven_nm
+        warnings.append(
+            f"its file has pixels that are not square, {x:g} × {y:g} nm, so no single scale is taken from it; resample "
+            "the image, or give its scale (--scale 0.42nm)"
+        )
     if notes.unknown_unit is not None:
-        warnings += warn_of_unknown_units([(name, notes.unknown_unit)])
+        warnings.append(
+            f"its file states the scale in a unit that is not understood, {notes.unknown_unit!r}; give the scale "
+            "(--scale 0.42nm)"
+        )
     if notes.nm_per_px is None:
         return FoundScale(None, NONE, 0.0, warnings=tuple(warnings))
     return FoundScale(notes.nm_per_px, METADATA, _METADATA, text=notes.scale_from or "", warnings=tuple(warnings))

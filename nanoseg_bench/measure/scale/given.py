@@ -7,9 +7,8 @@ from nanoseg_bench.decimals import read_decimal
 from nanoseg_bench.errors import ScaleError
 from nanoseg_bench.images.scale import PLAUSIBLE_NM_PER_PX, nm_per_unit
 
-_QUANTITY = re.compile(
-    r"\s*(?P<number>[\d.,]+(?:[eE][-+]?\d+)?)\s*(?P<unit>[^\d\s/.,]*)\s*(?:(?:/|per)\s*(?:px|pixels?))?\s*"
-)
+_QUANTITY = re.compile(r"(?P<number>[\d.,]+(?:[eE][-+]?\d+)?)\s*(?P<unit>[^\d\s/.,]*)")
+_PER_PIXEL = re.compile(r"\s*(?:/|per)\s*(?:px|pixels?)\s*$")
 
 
 def parse_scale(text: str) -> float:
@@ -18,7 +17,7 @@ def parse_scale(text: str) -> float:
     Raises:
         ScaleError: It is no plausible scale.
     """
-    nm = _nanometres(text, "a scale", "0.42nm (nanometres per pixel), 1.2um, 420pm")
+    nm = _nanometres(_PER_PIXEL.sub("", text), "a scale", "0.42nm (nanometres per pixel), 1.2um, 420pm")
     if not PLAUSIBLE_NM_PER_PX[0] <= nm <= PLAUSIBLE_NM_PER_PX[1]:
         raise ScaleError(
             f"{text!r} is a scale that no electron microscope takes images at; give what one pixel spans (1 µm per "
@@ -33,6 +32,8 @@ def parse_length(text: str) -> float:
     Raises:
         ScaleError: It is no length.
     """
+    if _PER_PIXEL.search(text):
+        raise ScaleError(f"{text!r} is what a pixel spans, and no length; write what stands at the bar: 200nm, 0.5um")
     if re.fullmatch(r"[\d\s.,]+", text):
         raise ScaleError(f"{text!r} is a length without a unit; write it as on the bar: 200nm, 0.5um")
     return _nanometres(text, "the length of a scale bar", "200nm, 0.5um, 10Å")

@@ -17,7 +17,6 @@ from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.errors import AnnotationError, NanosegError, UsageError
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.inference.image_files import require_outside
-from nanoseg_bench.marks.detection import find_marks
 from nanoseg_bench.measure.particles import Rules
 from nanoseg_bench.progress import track
 from nanoseg_bench.report.analysis.finder import Found
@@ -70,7 +69,7 @@ class Annotated:
         )
 
     def rules(self, choices: "Choices") -> Rules:
-        """All of them; a person outlined what is to be counted."""
+        """All of them, also beside and on what is written; a person outlined what is to be counted."""
         return Rules(confidence=None, min_diameter=choices.min_diameter, keep_marks=True)
 
     def margin_px(self, height: int, width: int) -> int:
@@ -104,8 +103,7 @@ class Annotated:
         instances = tuple(
             each if each.label else replace(each, label=UNNAMED) for each in micrograph.instances if not each.ignored
         )
-        marks = () if choices.keep_marks else find_marks(pixels, rows=True).found
-        return Found(instances=instances, marks=marks, warnings=_told(micrograph), nm_per_px=micrograph.nm_per_px)
+        return Found(instances=instances, warnings=_told(micrograph), nm_per_px=micrograph.nm_per_px)
 
 
 def find_annotated(

@@ -9,6 +9,7 @@ from nanoseg_bench.changes import dict_changes, list_changes
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.files import read_json
 from nanoseg_bench.inference.corrections import require_uncorrected
+from nanoseg_bench.report.analysis.outputs import remove_pictures
 from nanoseg_bench.seals import unsealed
 
 FILE = "analysis.json"
@@ -56,7 +57,8 @@ def open_earlier(out: Path, settings: Mapping[str, Any], overwrite: str) -> Earl
     Args:
         out: The folder.
         settings: Of this call.
-        overwrite: As of ``task.AnalysisTask``; with ``always`` what is kept of micrographs is removed.
+        overwrite: As of ``task.AnalysisTask``; with ``always`` what is kept of micrographs is removed, and their
+            pictures.
 
     Raises:
         UsageError: As of ``find_earlier``, or it holds an analysis with other settings.
@@ -72,5 +74,6 @@ def open_earlier(out: Path, settings: Mapping[str, Any], overwrite: str) -> Earl
         )
     if overwrite == "always":
         for state in (out / STATE).glob("*.json"):
+            remove_pictures(out, state.stem)
             state.unlink()
     return earlier

@@ -25,7 +25,7 @@ from nanoseg_bench.report.analysis.analysed_image import OK, AnalysedImage, anal
 from nanoseg_bench.report.analysis.earlier import FILE, FORMAT, STATE, Earlier, find_earlier, open_earlier
 from nanoseg_bench.report.analysis.members import Member, find_members
 from nanoseg_bench.report.analysis.micrograph import AnalysedMicrograph, rule_sentences
-from nanoseg_bench.report.analysis.outputs import REPORTS, file_names, write_documents
+from nanoseg_bench.report.analysis.outputs import REPORTS, file_names, remove_pictures, write_documents
 from nanoseg_bench.report.analysis.pooling import report_on
 from nanoseg_bench.report.analysis.state import read_state
 from nanoseg_bench.report.analysis.task import AnalysisTask
@@ -37,6 +37,9 @@ from nanoseg_bench.staging import hold_folder
 from nanoseg_bench.wording import counted, shortened
 
 IMAGES, SAMPLES, PARTICLES = "images.csv", "samples.csv", "particles.csv"
+
+_WHOLE = ("width", "height", "particles", "left_out")
+"""Columns of ``images.csv`` that are whole numbers."""
 
 _LEAST = 4
 """Micrographs that pay for the start of one more worker, which opens the model."""
@@ -144,6 +147,7 @@ class _Run:
         done = [member for member in members if rows[member.stem].status == OK]
         self._of_all = tuple(self._sentences_on_all(done, rows))
         stems = [member.stem for member in done]
+        self._tidy_pictures(stems)
         self._write_particles(stems)
         found = tuple(self._write_samples(done))
         self._write_annotations(stems)
@@ -193,6 +197,12 @@ class _Run:
             f"{by} that was given makes {rows[first].nm_per_px:.4g} nm/px of all images, and they have unlike sizes: "
             f"{named}{more}; look whether one magnification holds for all, or give each its own scale (--scale-csv)"
         ]
+
+    def _tidy_pictures(self, names: Sequence[str]) -> None:
+        """Take away those of micrographs that earlier calls had and this one has not: no table names them."""
+        kept = {path.stem for path in (self._out / STATE).glob("*.json")}
+        for name in kept.difference(names):
+            remove_pictures(self._out, name)
 
     def _state(self, name: str, *, outlines: bool = True) -> AnalysedMicrograph:
         return read_state(self._out / STATE / f"{name}.json", outlines=outlines)
@@ -258,7 +268,8 @@ class _Run:
 
     def _write_tables(self, images: Sequence[AnalysedImage], samples: Sequence[AnalysedSample]) -> None:
         rows = [{**asdict(image), "warnings": "; ".join(image.warnings)} for image in images]
-        write_csv(self._out / IMAGES, pd.DataFrame(rows))
+        # Of those that failed there is none, which would make numbers with a point of the others.
+        write_csv(self._out / IMAGES, pd.DataFrame(rows).astype(dict.fromkeys(_WHOLE, "Int64")))
         tables = [each.report.statistics.by_group.assign(sample=each.sample) for each in samples]
         if tables:
             pooled = pd.concat(tables, ignore_index=True)

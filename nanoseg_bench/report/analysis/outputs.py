@@ -1,6 +1,5 @@
 """What is written of an analysed micrograph, and of a sample."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,6 @@ from nanoseg_bench.annotations.file_names import UniqueNames
 from nanoseg_bench.drawing.svg import svg_picture
 from nanoseg_bench.files import atomic_path, write_bytes, write_text
 from nanoseg_bench.measure.particles import counted
-from nanoseg_bench.measure.statistics import STATISTICS
 from nanoseg_bench.report.analysis.micrograph import AnalysedMicrograph
 from nanoseg_bench.report.formats import DOCUMENTS, EXCEL, LABELS, OVERLAY, PDF, PICTURES, SVG, WORD
 from nanoseg_bench.report.grouping import grouping_column, groups_in_order
@@ -21,10 +19,8 @@ from nanoseg_bench.report.label_image import as_tiff, label_image
 from nanoseg_bench.report.outlining import bar_of, outlines_of, overlay
 from nanoseg_bench.report.pdf import write_pdf
 from nanoseg_bench.report.report_input import ReportInput, without_options
-from nanoseg_bench.report.word.cover import facts_of
 from nanoseg_bench.report.word.report import write_word_report
-from nanoseg_bench.report.word.results import distributions
-from nanoseg_bench.report.workbook import Sheet, particle_workbook
+from nanoseg_bench.report.workbook import workbook_of
 
 REPORTS = "reports"
 
@@ -55,6 +51,16 @@ def write_pictures(
         write_bytes(paths[LABELS], as_tiff(labels, image.nm_per_px))
 
 
+def remove_pictures(folder: Path, name: str) -> None:
+    """Remove what ``write_pictures`` wrote of a micrograph, which is not among those of the analysis any more.
+
+    Raises:
+        OSError: They cannot be removed.
+    """
+    for form, suffix in PICTURES.items():
+        (folder / form / f"{name}.{suffix}").unlink(missing_ok=True)
+
+
 def write_documents(folder: Path, name: str, report: ReportInput, formats: Sequence[str]) -> list[Path]:
     """Word report, Excel workbook and PDF of one sample, as far as they are among ``formats``.
 
@@ -82,56 +88,6 @@ def write_documents(folder: Path, name: str, report: ReportInput, formats: Seque
         write_pdf(paths[WORD], paths[PDF])
         written.append(paths[PDF])
     return written
-
-
-def workbook_of(report: ReportInput) -> bytes:
-    """The Excel workbook of a sample: the numbers of its Word report, and what they are of."""
-    facts = [
-        *facts_of(report),
-        ("Statistics", report.statistics.size.sentence),
-        *(("Warning", sentence) for sentence in report.warnings),
-    ]
-    return particle_workbook(report.particles, [*_summaries(report), _micrographs(report)], facts, report.made)
-
-
-def _summaries(report: ReportInput) -> list[Sheet]:
-    """The sheets of statistics: the distributions of the sample, and what ``samples.csv`` has of it."""
-    statistics = report.statistics
-    head = ["distribution", "particles"]
-    for each in STATISTICS:
-        head += [f"{each.heading} ({statistics.unit})" if each.of_unit else each.heading, "95 % from", "95 % to"]
-    rows = []
-    for name, summary in distributions(statistics).items():
-        row: list[str | float] = [f"diameter, {name} distribution", summary.count]
-        for each in STATISTICS:
-            estimate = summary.estimates[each.name]
-            row += [estimate.value, estimate.lo, estimate.hi]
-        rows.append(row)
-    by_group = statistics.by_group
-    return [
-        Sheet("Sample", head, rows),
-        Sheet("Classes", list(by_group.columns), by_group.values.tolist()),
-    ]
-
-
-def _micrographs(report: ReportInput) -> Sheet:
-    """The sheet that says which file each micrograph of the table is, and what its scale is."""
-    numbers = counted(report.particles).groupby("image").size()
-    rows: list[Sequence[str | float]] = [
-        (
-            image.name,
-            image.shown_name,
-            image.width,
-            image.height,
-            int(numbers.get(image.name, 0)),
-            math.nan if image.nm_per_px is None else image.nm_per_px,
-            image.scale_source,
-            image.sha256,
-        )
-        for image in report.images
-    ]
-    head = ("image", "file", "width (px)", "height (px)", "particles", "scale (nm/px)", "scale from", "SHA-256")
-    return Sheet("Micrographs", head, rows)
 
 
 def file_names(samples: Sequence[str]) -> dict[str, str]:

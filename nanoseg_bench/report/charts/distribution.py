@@ -150,7 +150,7 @@ def _alt_text(values: NDArray[np.float64], quantity: str, unit: str, bins: Histo
     kind = "Histogram of logarithmic bins" if bins.is_logarithmic else "Histogram"
     missing = bins.not_shown(unit)
     return (
-        f"{kind} with the cumulative curve: {quantity} of {values.size} particles, from {low} to {high}{in_unit}, "
-        f"median {middle}{in_unit}; most particles ({bins.counts[fullest]}) lie in the bin from {span}{in_unit}."
-        f"{f' {missing}.' if missing else ''}"
+        f"{kind} with the cumulative curve: {quantity} of {values.size} particles, each counted once, from {low} to "
+        f"{high}{in_unit}, median {middle}{in_unit}; most particles ({bins.counts[fullest]}) lie in the bin from "
+        f"{span}{in_unit}.{f' {missing}.' if missing else ''}"
     )

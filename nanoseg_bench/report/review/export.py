@@ -21,7 +21,6 @@ from nanoseg_bench.errors import ReviewError
 from nanoseg_bench.images import read_image
 from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, NO_AREA, REMOVED, reasons_of
 from nanoseg_bench.report.analysis.micrograph import AnalysedMicrograph
-from nanoseg_bench.report.analysis.outputs import workbook_of
 from nanoseg_bench.report.delimited import csv_of
 from nanoseg_bench.report.formats import FIRST_ZIP_YEAR, LAST_ZIP_YEAR
 from nanoseg_bench.report.grouping import UNNAMED, group_of, groups_in_order
@@ -31,6 +30,7 @@ from nanoseg_bench.report.review.filters import Filters
 from nanoseg_bench.report.review.formats import COCO, CSV, EXCEL, EXPORT, LABELME, PNG, SVG, WORD, ZIP
 from nanoseg_bench.report.review.sample import ReviewedSample, make_sample
 from nanoseg_bench.report.word.report import word_report
+from nanoseg_bench.report.workbook import workbook_of
 
 # No particle: what lies at the border or is small is one, and truth for those who train with it.
 _NO_PARTICLE = (NO_AREA, REMOVED, BELOW_CONFIDENCE)

@@ -21,6 +21,7 @@ from nanoseg_bench.report.analysis.micrograph import AnalysedMicrograph
 from nanoseg_bench.report.analysis.pooling import median_diameter
 from nanoseg_bench.report.by_hand import is_removed
 from nanoseg_bench.report.charts.style import class_colour
+from nanoseg_bench.report.distributions import notes_on
 from nanoseg_bench.report.grouping import group_of, groups_in_order
 from nanoseg_bench.report.histogram import Histogram, make_histogram
 from nanoseg_bench.report.report_input import Method, without_options
@@ -166,6 +167,7 @@ def statistics_of(
             {"name": each.weighting, "estimates": _estimates(each)}
             for each in (statistics.by_area, statistics.by_volume)
         ],
+        "weightings_note": notes_on(statistics),
         "uncertainty": _uncertainty(statistics.budget) if intervals else None,
         "groups": _groups(statistics.by_group, statistics.groups_from, groups, shown, unit),
         "groups_from": statistics.groups_from,

@@ -1,24 +1,18 @@
 """First page: what was measured, how it was taken, what found the particles, and what must not be overlooked."""
 
-from collections.abc import Callable, Sequence
 from pathlib import PurePath
-from typing import Any
 
-from nanoseg_bench.images import Acquisition
-from nanoseg_bench.report.by_hand import hand_work
-from nanoseg_bench.report.report_input import ReportedImage, ReportInput
+from nanoseg_bench.report.facts import facts_of, scale_text
+from nanoseg_bench.report.report_input import ReportedImage
 from nanoseg_bench.report.word.heights import TEXT_HEIGHT_MM, paragraph_mm, table_mm
 from nanoseg_bench.report.word.page import Page
 from nanoseg_bench.report.word.styles import NOTE, TEXT_WIDTH_MM
 from nanoseg_bench.report.word.tables import TableColumn, add_table
-from nanoseg_bench.wording import counted, shortened
 
 _CAPTION = "Sample, micrographs and method."
 _LABEL_MM = 42.0
-_NOT_STATED = "not stated"
 _SHOWN_DIGITS = 12  # of a hash, in a table of many images
 _MOST_IMAGES = 30
-_MOST_FACTS = 3  # of many micrographs that differ
 
 
 def write_cover(page: Page) -> float:
@@ -48,51 +42,6 @@ def write_cover(page: Page) -> float:
     paragraphs = (("", "Title"), (report.sample, "Subtitle"), *((text, NOTE) for text in report.warnings))
     above = sum(paragraph_mm(page.document, text, style) for text, style in (*paragraphs, (_CAPTION, "Caption")))
     return max(TEXT_HEIGHT_MM - above - table_mm(page.document, columns, rows), 0.0)
-
-
-def facts_of(report: ReportInput) -> list[tuple[str, str]]:
-    """Label and value of each fact; empty values are left out of the document."""
-    method, images = report.method, report.images
-    acquisitions = [image.acquisition for image in images]
-    work = hand_work(report.particles)
-    confidence = "" if method.confidence is None else f"{method.confidence:.3g} ({method.confidence_source})"
-    weights = changed = ""
-    if not method.annotated:
-        weights = method.weights_sha256 or "none: a method without weights"
-        changed = f"{counted(work.total, 'outline')}: a person {work.sentence}" if work.total else "no outline"
-    rows = [
-        ("Sample", report.sample),
-        ("Operator", report.operator or _NOT_STATED),
-        ("Instrument", _stated(acquisitions, "instrument")),
-        ("Acceleration voltage", _stated(acquisitions, "voltage_kv", lambda voltage: f"{voltage:g} kV")),
-        ("Micrographs taken", _stated(acquisitions, "taken")),
-        ("Analysed", f"{report.made:%Y-%m-%d %H:%M %Z}"),
-    ]
-    if len(images) == 1:
-        image = images[0]
-        rows += [
-            ("Micrograph", f"{image.shown_name}, {image.width} × {image.height} px"),
-            ("SHA-256 of the file", image.sha256),
-            ("Scale", scale_text(image)),
-        ]
-    else:
-        rows.append(("Micrographs", f"{len(images)}, in a table of their own"))
-    return [
-        *rows,
-        ("Outlines" if method.annotated else "Model", method.model),
-        ("SHA-256 of the weights", weights),
-        ("Confidence from", confidence),
-        ("Which particles count", " ".join(report.filters)),
-        ("Changed by hand", changed),
-        ("Software", ", ".join(f"{name} {version}" for name, version in method.versions.items())),
-    ]
-
-
-def scale_text(image: ReportedImage) -> str:
-    """The scale and where it comes from."""
-    if image.nm_per_px is None:
-        return f"unknown: all lengths are in pixels{f' ({image.scale_source})' if image.scale_source else ''}"
-    return f"{image.nm_per_px:.5g} nm/px{f', {image.scale_source}' if image.scale_source else ''}"
 
 
 def _write_images(page: Page) -> None:
@@ -126,13 +75,3 @@ def _named(image: ReportedImage) -> str:
     """Its file, and how the tables call it where that is otherwise, as with files of one name in several folders."""
     is_stem = image.name == PurePath(image.shown_name).stem
     return image.shown_name if is_stem else f"{image.shown_name} ({image.name})"
-
-
-def _stated(acquisitions: Sequence[Acquisition], name: str, shown: Callable[[Any], str] = str) -> str:
-    """Each different value of an attribute once, with where it was read; what the user said stands alone."""
-    texts: dict[str, None] = {}
-    for each in acquisitions:
-        value, source = getattr(each, name), each.sources.get(name)
-        if value:
-            texts[f"{shown(value)}, read from {source}" if source else shown(value)] = None
-    return shortened(list(texts), _MOST_FACTS, between="; ") or _NOT_STATED

@@ -1,6 +1,6 @@
 """What the numbers do not say, and what each of them means."""
 
-from nanoseg_bench.measure.columns import SHAPE_FROM_PX, SHAPE_SURE_FROM_PX, column_of
+from nanoseg_bench.measure.columns import COLUMNS, SHAPE_FROM_PX, SHAPE_SURE_FROM_PX, column_of
 from nanoseg_bench.measure.shape_names.main_part import RAGGED_BELOW, count_ragged
 from nanoseg_bench.report.word.page import Page
 from nanoseg_bench.report.word.styles import TEXT_WIDTH_MM
@@ -29,7 +29,7 @@ _OF_MEASURING = (
     "the outlines, or of how the specimen was prepared and chosen.",
 )
 
-_EXPLAINED = ("diameter", "area", "feret_max", "feret_min", "aspect_ratio", "circularity", "roundness", "solidity")
+_IN_CHARTS = ("diameter", "area", "circularity", "aspect_ratio")
 
 
 def write_limits(page: Page) -> None:
@@ -55,11 +55,13 @@ def write_definitions(page: Page) -> None:
     """The formulas of the numbers that this report shows."""
     page.heading("Definitions")
     page.captions.table("Quantities of this report. Words follow ISO 9276-6, ISO 13322-1 and ISO 21363.")
-    columns = [column_of(quantity, page.unit) for quantity in _EXPLAINED]
+    ragged = ("convexity",) if count_ragged(page.counted) else ()
+    shown = {*_IN_CHARTS, *page.report.statistics.by_group["quantity"], *ragged}
+    columns = [column_of(quantity, page.unit) for quantity in dict.fromkeys(each.quantity for each in COLUMNS)]
     add_table(
         page.document,
         (TableColumn("Quantity", 36), TableColumn("Meaning", TEXT_WIDTH_MM - 36)),
-        [(column.title, column.meaning) for column in columns],
+        [(column.title, column.meaning) for column in columns if column.quantity in shown],
         description="The formula of each quantity.",
         bold_first=True,
         may_break=True,

@@ -1,20 +1,22 @@
 """Key figures with their intervals, charts, classes, uncertainty."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from nanoseg_bench.measure.columns import SHAPE_SURE_FROM_PX, column_of
 from nanoseg_bench.measure.fits import better_fit
 from nanoseg_bench.measure.particles import BELOW_CONFIDENCE, count_exclusions, count_left_out, list_reasons
 from nanoseg_bench.measure.resampling import Estimate
-from nanoseg_bench.measure.sample import ALL, WEIGHTINGS, Summary
+from nanoseg_bench.measure.sample import ALL, WEIGHTINGS
 from nanoseg_bench.measure.statistics import STATISTICS
 from nanoseg_bench.report.charts.distribution import FittedCurve, distribution_chart
 from nanoseg_bench.report.charts.native import NativeChart
 from nanoseg_bench.report.charts.scatter import MOST_POINTS, scatter_chart
 from nanoseg_bench.report.charts.threshold import threshold_chart
+from nanoseg_bench.report.distributions import border_matters, distributions, notes_on
 from nanoseg_bench.report.grouping import has_values, points_by_group, values_by_group
+from nanoseg_bench.report.numbers import NONE, length_text, ratio_text, statistic_text, uncertainty_text
 from nanoseg_bench.report.sample_statistics import SampleStatistics
 from nanoseg_bench.report.word.chart_parts import add_chart
 from nanoseg_bench.report.word.page import Page
@@ -26,9 +28,6 @@ _CHART_MM = (150.0, 64.0)
 _CURVE_MM = (150.0, 54.0)
 _LEAST_STEPS = 3  # of a curve that is worth a chart
 _LEAST_OF_GROUP = 3  # particles of a class that has statistics of its own
-_RATIO_DIGITS = 3
-_LENGTH_DIGITS = 4  # significant ones
-_UNWEIGHTED = "number, unweighted"
 
 
 def write_key_figures(page: Page) -> None:
@@ -46,7 +45,11 @@ def write_key_figures(page: Page) -> None:
         estimate = size.estimates[statistic.name]
         unit = f" ({size.unit})" if statistic.of_unit else ""
         rows.append(
-            (f"{statistic.heading}{unit}", _value(estimate, statistic.of_unit), _interval(estimate, statistic.of_unit))
+            (
+                f"{statistic.heading}{unit}",
+                statistic_text(estimate.value, statistic.of_unit),
+                _interval(estimate, statistic.of_unit),
+            )
         )
     add_table(
         page.document,
@@ -146,8 +149,9 @@ def write_uncertainty(page: Page) -> None:
     page.heading("Uncertainty")
     left_out = f" Not known, and left out: {', '.join(budget.unknown)}." if budget.unknown else ""
     page.captions.table(
-        f"Standard uncertainties of the median diameter (D50 = {_number(budget.value)} {budget.unit}). Combined "
-        f"{_number(budget.combined)} {budget.unit}; expanded (coverage factor 2) {_number(budget.expanded)} "
+        f"Standard uncertainties of the median diameter (D50 = {length_text(budget.value)} {budget.unit}). Combined "
+        f"{uncertainty_text(budget.combined)} {budget.unit}; expanded (coverage factor 2) "
+        f"{uncertainty_text(budget.expanded)} "
         f"{budget.unit}.{left_out}"
     )
     add_table(
@@ -157,7 +161,7 @@ def write_uncertainty(page: Page) -> None:
             TableColumn(f"Standard uncertainty ({budget.unit})", 38, True),
             TableColumn("Basis", TEXT_WIDTH_MM - 66),
         ),
-        [(each.name, _number(each.standard_uncertainty), each.basis) for each in budget.components],
+        [(each.name, uncertainty_text(each.standard_uncertainty), each.basis) for each in budget.components],
         description="Sources of uncertainty of the median diameter.",
         bold_first=True,
     )
@@ -189,13 +193,12 @@ def _write_exclusions(page: Page) -> None:
 
 def _write_weightings(page: Page) -> None:
     statistics = page.report.statistics
-    shown = distributions(statistics)
     page.captions.table(
-        f"Diameter ({statistics.unit}) of the number, area and volume distribution, with 95 % intervals in brackets."
-        f"{_border_sentence(shown)}{_share_sentence(statistics.by_volume)}"
+        f"Diameter ({statistics.unit}) of the number, area and volume distribution, with 95 % intervals in brackets. "
+        f"{notes_on(statistics)}"
     )
     rows = []
-    for name, summary in shown.items():
+    for name, summary in distributions(statistics).items():
         cells = [_with_interval(summary.estimates[each], True) for each in ("d10", "d50", "d90", "mean")]
         rows.append((name, *cells))
     explained = "; ".join(f"{name}: {meaning}" for name, meaning in WEIGHTINGS.items())
@@ -206,43 +209,6 @@ def _write_weightings(page: Page) -> None:
         description=explained,
         text_style=SMALL_TABLE_TEXT,
         bold_first=True,
-    )
-
-
-def distributions(statistics: SampleStatistics) -> dict[str, Summary]:
-    """The diameter's distributions by their names in tables; without border weights, too, where those change it."""
-    of_number: dict[str, Summary] = {statistics.size.weighting: statistics.size}
-    if statistics.plain is not None and _differ(statistics.size, statistics.plain):
-        of_number[_UNWEIGHTED] = statistics.plain
-    return {**of_number, **{each.weighting: each for each in (statistics.by_area, statistics.by_volume)}}
-
-
-def _differ(one: Summary, other: Summary) -> bool:
-    """Whether a reader would see it in the digits that are shown."""
-    return any(
-        _number(one.estimates[each.name].value) != _number(other.estimates[each.name].value) for each in STATISTICS
-    )
-
-
-def _border_sentence(shown: Mapping[str, Summary]) -> str:
-    if _UNWEIGHTED not in shown:
-        return ""
-    return (
-        " Large particles touch the border, and are left out, more often than small ones: those that count are "
-        "weighted for them (Miles–Lantuéjoul); unweighted, each counts once."
-    )
-
-
-def _share_sentence(by_volume: Summary) -> str:
-    """How few particles the volume hangs on.
-
-    Of 95 % intervals for its D90, 83 of 100 held it with 100 particles of a GSD of 1.3, 33 with 100 of 1.6, and 82 with
-    1,000 of 1.6 (log-normal; D50 in 88 to 94): the bootstrap draws no particle larger than those of the sample. A
-    rule by the sample's own largest ones would leave intervals where these are small by chance: the wrong ones.
-    """
-    return (
-        f" One particle alone makes up {100 * by_volume.largest_share:.2g} % of the volume. No resample holds larger "
-        "particles than the sample: intervals by area and volume are too narrow where few large ones count most."
     )
 
 
@@ -257,14 +223,14 @@ def _group_row(row: dict[Any, Any], by: str, page: Page) -> Sequence[str]:
         column.title,
         str(row["count"]),
         _with_interval(estimates["mean"], of_unit),
-        _value(estimates["sd"], of_unit),
+        statistic_text(estimates["sd"].value, of_unit),
         _with_interval(estimates["d50"], of_unit),
     )
 
 
 def _weight_sentence(statistics: SampleStatistics, has_fit: bool) -> str:
     """Why the chart's median is not the one of the key figures."""
-    if _UNWEIGHTED not in distributions(statistics):
+    if not border_matters(statistics):
         return ""
     weighted = "the key figures and the dashed line are" if has_fit else "the key figures are"
     return f" Bars and line count each particle once; {weighted} weighted for those that the border left out."
@@ -277,11 +243,11 @@ def _fit_sentence(page: Page) -> str:
     best = better_fit(fits)
     if best is None:
         return " Normal and log-normal distribution describe it equally well."
-    width = f"{_number(best.width)} {page.unit}" if best.name == "normal" else f"{best.width:.3f}"
+    width = f"{length_text(best.width)} {page.unit}" if best.name == "normal" else ratio_text(best.width)
     what = ("mean", "SD") if best.name == "normal" else ("median", "GSD")
     return (
-        f" Dashed: the {best.name} distribution of {what[0]} {_number(best.centre)} {page.unit} and {what[1]} {width}, "
-        "which describes it better than the other of the two (by Akaike's criterion)."
+        f" Dashed: the {best.name} distribution of {what[0]} {length_text(best.centre)} {page.unit} and {what[1]} "
+        f"{width}, which describes it better than the other of the two (by Akaike's criterion)."
     )
 
 
@@ -290,35 +256,14 @@ def _figure(page: Page, chart: NativeChart, caption: str, size_mm: tuple[float, 
     page.captions.figure(caption)
 
 
-def _value(estimate: Estimate, of_unit: bool) -> str:
-    return _text(estimate.value, of_unit)
-
-
 def _interval(estimate: Estimate, of_unit: bool) -> str:
     if math.isnan(estimate.lo):
-        return "–"
-    return f"{_text(estimate.lo, of_unit)} to {_text(estimate.hi, of_unit)}"
+        return NONE
+    return f"{statistic_text(estimate.lo, of_unit)} to {statistic_text(estimate.hi, of_unit)}"
 
 
 def _with_interval(estimate: Estimate, of_unit: bool) -> str:
-    value = _value(estimate, of_unit)
+    value = statistic_text(estimate.value, of_unit)
     if math.isnan(estimate.lo):
         return value
-    return f"{value} [{_text(estimate.lo, of_unit)}, {_text(estimate.hi, of_unit)}]"
-
-
-def _text(value: float, of_unit: bool) -> str:
-    """A length with four significant digits, a ratio with three decimals."""
-    if of_unit:
-        return _number(value)
-    return "–" if math.isnan(value) else f"{value:.{_RATIO_DIGITS}f}"
-
-
-def _number(value: float) -> str:
-    """Four significant digits, never in powers of ten."""
-    if math.isnan(value):
-        return "–"
-    if value == 0:
-        return "0"
-    decimals = _LENGTH_DIGITS - 1 - math.floor(math.log10(abs(value)))
-    return f"{value:.{min(max(decimals, 0), 12)}f}"
+    return f"{value} [{statistic_text(estimate.lo, of_unit)}, {statistic_text(estimate.hi, of_unit)}]"

@@ -204,7 +204,11 @@ def test_reciprocal_and_unknown_units_of_the_file_are_told(field):
     refused = find_scale(field(), notes=ImageNotes(unknown_unit="1/nm"), read_text=False)
     assert refused.nm_per_px is None and "diffraction" in refused.warnings[0]
     unknown = find_scale(field(), notes=ImageNotes(unknown_unit="furlong"), read_text=False)
-    assert unknown.nm_per_px is None and "furlong" in unknown.warnings[0]
+    assert unknown.nm_per_px is None and "a unit that is not understood, 'furlong'" in unknown.warnings[0]
+    uneven = find_scale(field(), notes=ImageNotes(uneven_nm=(0.5, 1.0)), read_text=False)
+    assert uneven.nm_per_px is None and uneven.warnings[0].startswith(
+        "its file has pixels that are not square, 0.5 × 1 nm"
+    )
 
 
 def test_a_file_that_is_no_image_is_refused_in_a_sentence(tmp_path):

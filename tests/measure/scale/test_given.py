@@ -42,6 +42,8 @@ def test_lengths_need_their_unit():
         parse_length("200")
     with pytest.raises(ScaleError, match="diffraction"):
         parse_length("5 1/nm")
+    with pytest.raises(ScaleError, match="what a pixel spans, and no length"):
+        parse_length("0.42 nm/px")
 
 
 def test_lines():

@@ -96,11 +96,27 @@ def test_word_and_the_page_tell_one_uncertainty(analysed, write, report):
         if each["name"] in told["unknown"]:
             assert (shown[each["name"]], each["standard_uncertainty"]) == ("–", None)
         else:
-            assert float(shown[each["name"]]) == pytest.approx(each["standard_uncertainty"], rel=1e-3), each["name"]
+            # Two significant digits (GUM, 7.2.6).
+            assert float(shown[each["name"]]) == pytest.approx(each["standard_uncertainty"], rel=0.05), each["name"]
+            assert len(shown[each["name"]].replace(".", "").lstrip("0")) <= 2, each["name"]
     assert told["unknown"] == ["calibration"]
     assert next(each for each in told["components"] if each["name"] == "outlines")["standard_uncertainty"] > 0
     (caption,) = (text for text in paragraphs if "Standard uncertainties of the median diameter" in text)
-    assert f"Combined {told['combined']:.4g} nm" in caption
+    assert f"Combined {told['combined']:.2g} nm" in caption
+
+
+def test_word_excel_and_scripts_say_the_same_of_intervals_by_volume(analysed, write):
+    note = statistics_of({"m": analysed})["weightings_note"]
+    counted = analysed.table[analysed.table["exclusion"].isna()]
+    volumes = counted["diameter_nm"] ** 3 * counted["border_weight"]
+    assert f"One particle alone makes up {100 * volumes.max() / volumes.sum():.2g} % of the volume" in note
+    assert "too narrow" in note
+    _, paragraphs = texts_of(Document(io.BytesIO(write({"m": analysed}, "word").data)))
+    (caption,) = (text for text in paragraphs if "number, area and volume distribution" in text)
+    assert caption.endswith(note)
+    book = openpyxl.load_workbook(io.BytesIO(write({"m": analysed}, "excel").data))
+    assert dict(book["Analysis"].iter_rows(values_only=True))["Distributions"] == note
+    assert statistics_of({"m": analysed}, Filters(confidence=1.0))["weightings_note"] == ""
 
 
 def test_without_edits_word_says_so_and_has_no_column_of_them(analysed, write):

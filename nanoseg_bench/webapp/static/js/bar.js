@@ -3,6 +3,12 @@
 import { svg } from "./dom.js";
 import { t } from "./language.js";
 
+/** The length that a bar stands for; empty where it is not known. Only of a scale by the bar is the text the bar's. */
+export function textOfBar({ source, text, value_nm: length }) {
+  if (source === "scale-bar" || source === "line") return text;
+  return length === null ? "" : `${Number(length.toPrecision(6))} nm`;
+}
+
 /** SVG of a bar with its text; nothing where there is none. */
 export function drawBar(viewer, scale) {
   if (!scale?.bar) return [];
@@ -11,7 +17,7 @@ export function drawBar(viewer, scale) {
   const tick = viewer.px(7);
   const [nx, ny] = [(-(y1 - y0) / long) * tick, ((x1 - x0) / long) * tick];
   const d = `M${x0} ${y0}L${x1} ${y1}M${x0 - nx} ${y0 - ny}L${x0 + nx} ${y0 + ny}M${x1 - nx} ${y1 - ny}L${x1 + nx} ${y1 + ny}`;
-  const words = scale.text || t("scale.bar");
+  const words = textOfBar(scale) || t("scale.bar");
   const size = viewer.px(13);
   // Beside the bar: its own text stands above or below it.
   const [left, right] = [Math.min(x0, x1), Math.max(x0, x1)];

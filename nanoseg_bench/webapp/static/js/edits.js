@@ -44,11 +44,6 @@ export function drawOutlines(edits, outlines, from = [], label = null) {
   return { ...edits, drawn, removed: union(edits.removed, from) };
 }
 
-/** How many outlines a person changed, added or deleted. */
-export function countEdits(edits) {
-  return edits.removed.length + Object.keys(edits.changed).length + edits.drawn.length;
-}
-
 function union(numbers, more) {
   return [...new Set([...numbers, ...more])].sort((one, other) => one - other);
 }

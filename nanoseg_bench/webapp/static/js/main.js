@@ -1,7 +1,7 @@
 // Starts the page: texts, what the server is, then the parts of the page, then the micrographs of the session.
 
 import * as api from "./api.js";
-import { activate, poll, startUploads } from "./uploads.js";
+import { openFirst, poll, startUploads } from "./uploads.js";
 import { byId, h, put } from "./dom.js";
 import { chooseLanguage, language, languageName, languages, loadLanguage, t } from "./language.js";
 import { isUnsaved, onTrouble } from "./saving.js";
@@ -71,13 +71,6 @@ async function learnOfModel() {
   }
   tellModel();
   changed("about");
-}
-
-/** What is finished first is shown, as long as nothing else is. */
-function openFirst() {
-  if (state.active && state.micrographs.some((each) => each.id === state.active)) return;
-  const done = state.micrographs.find((each) => each.status === "done");
-  if (done) activate(done.id);
 }
 
 function offerLanguages() {

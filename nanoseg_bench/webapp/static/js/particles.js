@@ -37,9 +37,8 @@ export function currentParticles(detail = activeDetail()) {
   });
   return particles.map((each) => {
     const outline = outlineOf(detail, each) ?? each.outline;
-    const origin = each.number > models ? "drawn" : each.number in edits.changed ? "changed" : "model";
     const label = each.number > models ? each.label : edits.labels[each.number] ?? each.label;
-    return { ...each, outline, origin, label, removed: removed.has(each.number), area: areaOf(outline) };
+    return { ...each, outline, label, removed: removed.has(each.number), area: areaOf(outline) };
   });
 }
 

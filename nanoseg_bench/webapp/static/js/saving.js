@@ -22,11 +22,8 @@ export function takeDetail(detail) {
   const edits = { ...noEdits(), ...detail.edits };
   entry.detail = detail;
   state.details.set(detail.id, detail);
-  const summary = state.micrographs.findIndex((each) => each.id === detail.id);
-  if (summary >= 0) {
-    const { outlines, edits: _, scale, warnings, ...rest } = detail;
-    state.micrographs[summary] = { ...state.micrographs[summary], ...rest };
-  }
+  const { outlines, edits: _, scale, warnings, ...summary } = detail;
+  state.micrographs = state.micrographs.map((each) => (each.id === detail.id ? { ...each, ...summary } : each));
   for (const particle of detail.outlines) {
     // The outline as the model has it: what undo of a change shows again, before the server answers.
     if (!(particle.number in edits.changed)) entry.originals.set(particle.number, particle.outline);
@@ -109,8 +106,12 @@ export async function changeScale(id, choice) {
   const entry = entries.get(id);
   if (entry && isWaiting(entry)) throw new Error(t("error.offline"));
   const detail = entry?.detail ?? (await api.get(`micrographs/${id}`));
-  const answer = await api.put(`micrographs/${id}/scale`, { revision: detail.revision, ...choice });
-  takeDetail(answer);
+  try {
+    takeDetail(await api.put(`micrographs/${id}/scale`, { revision: detail.revision, ...choice }));
+  } catch (error) {
+    if (error.status === 409 && entry) await takeCurrent(id, entry);
+    throw error;
+  }
 }
 
 function entryOf(id) {
@@ -169,10 +170,14 @@ async function recover(id, entry, error) {
   entry.away = false;
   report(error.status === 409 ? t("edit.conflict") : error.message);
   entry.unsent = false;
-  entry.past = entry.future = [];
+  await takeCurrent(id, entry);
+}
+
+/** What the server has goes before what is on the screen. */
+async function takeCurrent(id, entry) {
   try {
     const detail = await api.get(`micrographs/${id}`);
-    entry.detail = null; // its edits go before those on the screen
+    entry.detail = null;
     takeDetail(detail);
   } catch (later) {
     report(later.message);

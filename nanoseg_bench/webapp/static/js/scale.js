@@ -8,9 +8,11 @@ import { drawScaleLine, theViewer } from "./workspace.js";
 import { hinted } from "./hints.js";
 import { mayBeTwo, readDecimal } from "./decimals.js";
 import { scale as inWords } from "./format.js";
+import { textOfBar } from "./bar.js";
 import { t } from "./language.js";
 
 const TWINS = 3; // scales of other images that are offered
+const ALIKE = 0.001; // part by which one scale differs that was read twice, with other digits
 
 let editing = false;
 let shown = "";
@@ -44,7 +46,7 @@ function draw() {
 }
 
 /** What is marked is a bar, since a length was read beside it; without one it may be the edge of a particle. */
-const isStrip = (scale) => scale.bar !== null && !scale.text;
+const isStrip = (scale) => scale.bar !== null && !textOfBar(scale);
 
 function standing(scale) {
   return [
@@ -97,7 +99,7 @@ const lengthOf = ([x0, y0, x1, y1]) => Math.hypot(x1 - x0, y1 - y0);
 function twins() {
   const { width, height } = activeDetail();
   const found = state.micrographs.filter((each) => each.id !== state.active && each.nm_per_px && each.width === width && each.height === height);
-  return found.filter((each, i) => found.findIndex((other) => inWords(other.nm_per_px) === inWords(each.nm_per_px)) === i).slice(0, TWINS);
+  return found.filter((each, i) => found.findIndex((other) => Math.abs(other.nm_per_px / each.nm_per_px - 1) <= ALIKE) === i).slice(0, TWINS);
 }
 
 /** Below the gate nobody gets nanometres unasked. */
@@ -138,11 +140,11 @@ function editor(scale) {
       h("button", { type: "button", class: "link small", id: "scale-cancel", onclick: () => { close(); byId("scale-edit")?.focus(); } }, t("cancel"))));
 }
 
-const ofLine = (line, scale) => form("scale-line", t("scale.line.length"), t("scale.line.hint", { px: lengthOf(line).toFixed(1) }), (text) => change({ line, length: text }, "scale.changed"), isReciprocal(scale) ? "" : scale.text);
+const ofLine = (line, scale) => form("scale-line", t("scale.line.length"), t("scale.line.hint", { px: lengthOf(line).toFixed(1) }), (text) => change({ line, length: text }, "scale.changed"), textOfBar(scale));
 
 /** The likeliest way first: what is marked is mostly the bar, and where nothing is marked, there may be none. */
 function inOrder(scale) {
-  const bar = scale.bar ? form("scale-bar", t(isStrip(scale) ? "scale.strip.length" : "scale.bar.length"), t(isStrip(scale) ? "scale.strip.length.hint" : "scale.bar.hint"), (text) => change({ bar_length: text }, "scale.changed"), scale.text) : null;
+  const bar = scale.bar ? form("scale-bar", t(isStrip(scale) ? "scale.strip.length" : "scale.bar.length"), t(isStrip(scale) ? "scale.strip.length.hint" : "scale.bar.hint"), (text) => change({ bar_length: text }, "scale.changed"), textOfBar(scale)) : null;
   return [bar, form("scale-number", t(bar ? "scale.number.or" : "scale.number"), t("scale.number.hint"), (text) => {
     const value = readDecimal(text);
     if (!(value > 0)) throw new Error(t(mayBeTwo(text) ? "scale.number.two" : "scale.number.wrong", { text }));

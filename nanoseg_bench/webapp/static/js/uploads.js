@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { byId, h, icon, put } from "./dom.js";
-import { changed, on, state } from "./state.js";
+import { activeSummary, changed, on, state } from "./state.js";
 import { announce, complain } from "./messages.js";
 import { forget } from "./saving.js";
 import { length } from "./format.js";
@@ -14,6 +14,8 @@ const IMAGES = /\.(png|jpe?g|tiff?|bmp|webp|gif|dm3|dm4|emd)$/i;
 const TEXTS = /\.(txt|hdr)$/i; // what a microscope writes beside an image goes along with it
 
 const EXCLUDED = "nanoseg-bench.excluded"; // in this browser alone: a sample stays as it was chosen when the page is loaded anew
+
+const ACTIVE = "nanoseg-bench.active"; // in this tab alone
 
 let polling = 0;
 let asked = 0; // lists that were asked for
@@ -38,11 +40,12 @@ export function startUploads() {
 export async function poll() {
   clearTimeout(polling);
   const mine = ++asked;
+  const before = state.micrographs;
   try {
     const { micrographs } = await api.get("micrographs");
     if (mine !== asked) return; // a later question is on its way, and knows more
-    tellChanges(state.micrographs, micrographs);
-    // What was opened is known better than the list that was asked for before an edit came back.
+    if (state.micrographs !== before) return poll(); // and so does the page: of an upload, an edit, a deletion
+    tellChanges(before, micrographs);
     state.micrographs = micrographs;
     changed("micrographs");
   } catch (error) {
@@ -232,16 +235,25 @@ function tellState(each) {
   return each.d50 === null ? found : `${found} · ${length(each.d50)} ${each.unit}`;
 }
 
-/** Show a micrograph. */
+/** Show a micrograph; it is shown again when the page is loaded anew. */
 export function activate(id) {
   if (state.active === id) return;
   state.active = id;
+  sessionStorage.setItem(ACTIVE, id);
   state.selection = new Set();
   state.brush = null;
   changed("active");
   const strip = byId("strip");
   const item = cards.get(id)?.element;
   if (item) strip.scrollLeft = Math.min(Math.max(strip.scrollLeft, item.offsetLeft + item.offsetWidth - strip.clientWidth), item.offsetLeft);
+}
+
+/** One that is done is shown as long as none is: the one that was, before the page was loaded anew, or the first. */
+export function openFirst() {
+  if (activeSummary()) return;
+  const done = state.micrographs.filter((each) => each.status === "done");
+  const first = done.find((each) => each.id === sessionStorage.getItem(ACTIVE)) ?? done[0];
+  if (first) activate(first.id);
 }
 
 function keep(id, kept) {

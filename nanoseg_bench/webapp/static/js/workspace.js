@@ -99,7 +99,7 @@ function classesOf(particle, groups) {
 
 function drawMarks() {
   const detail = activeDetail();
-  const scale = state.line ? { bar: state.line, text: "?", used: null } : detail?.scale;
+  const scale = state.line ? { bar: state.line, source: "line", text: "?", used: null } : detail?.scale;
   viewer.marks.replaceChildren(...(detail && state.showOutlines ? drawBar(viewer, scale) : []));
 }
 
@@ -199,7 +199,7 @@ function toggle(what) {
 }
 
 function tellSaved() {
-  const count = edits.countEdits(currentEdits());
+  const count = activeDetail()?.edited;
   byId("saved").textContent = isUnsaved() ? t("saved.saving") : count ? t("saved", { n: count }) : "";
 }
 

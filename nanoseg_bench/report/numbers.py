@@ -1,0 +1,38 @@
+"""Numbers as tables and captions print them; ``webapp/static/js/format.js`` prints the same on the page."""
+
+import math
+
+_LENGTH_DIGITS, _UNCERTAINTY_DIGITS = 4, 2  # significant ones
+_RATIO_DIGITS = 3  # after the point
+
+NONE = "–"
+"""In place of what was not measured."""
+
+
+def length_text(value: float) -> str:
+    """A length or an area: four significant digits, never in powers of ten."""
+    return _significant(value, _LENGTH_DIGITS)
+
+
+def uncertainty_text(value: float) -> str:
+    """An uncertainty: two significant digits, since it is not known better itself (GUM, JCGM 100, 7.2.6)."""
+    return _significant(value, _UNCERTAINTY_DIGITS)
+
+
+def ratio_text(value: float) -> str:
+    """A ratio: three decimals."""
+    return NONE if math.isnan(value) else f"{value:.{_RATIO_DIGITS}f}"
+
+
+def statistic_text(value: float, of_unit: bool) -> str:
+    """A length, or a ratio where it has no unit."""
+    return length_text(value) if of_unit else ratio_text(value)
+
+
+def _significant(value: float, digits: int) -> str:
+    if math.isnan(value):
+        return NONE
+    if value == 0:
+        return "0"
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
+    return f"{value:.{min(max(decimals, 0), 12)}f}"
