@@ -4,6 +4,7 @@ import datetime
 import io
 import math
 import re
+import shutil
 import subprocess
 import time
 import zipfile
@@ -415,8 +416,8 @@ def test_office_renders_every_page(report, tmp_path):
     write_word_report(document, report)
     write_pdf(document, pdf)
     assert pdf.read_bytes().startswith(b"%PDF")
-    listed = subprocess.run(["pdftotext", "-layout", str(pdf), "-"], capture_output=True, text=True)
-    if listed.returncode == 0:
+    if shutil.which("pdftotext") is not None:
+        listed = subprocess.run(["pdftotext", "-layout", str(pdf), "-"], capture_output=True, text=True, check=True)
         for words in ("Key figures", "Number of particles", "Cumulative (%)", "Circularity", "Page 1 of"):
             assert words in listed.stdout, "charts are drawn, too"
 
