@@ -198,7 +198,7 @@ def held_by_another(target):
 
     thread = threading.Thread(target=take)
     thread.start()
-    assert taken.wait(30)
+    assert taken.wait(120)
     try:
         yield
     finally:

@@ -258,7 +258,7 @@ def test_ctrl_c_ends_the_reading_of_an_endless_emd(emd_file, ramp):
         child = int(process.stdout.readline())
         time.sleep(1)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
     assert process.returncode == -signal.SIGINT and "KeyboardInterrupt" in said
     assert not psutil.pid_exists(child)
 
