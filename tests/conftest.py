@@ -11,8 +11,11 @@ synced, for which a disk takes longer than the test. A folder that the user name
 import gc
 import os
 import shutil
+import signal
+import threading
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import psutil
 import pytest
@@ -22,8 +25,21 @@ from nanoseg_bench.cli import main
 from nanoseg_bench.environment import isolate_libraries
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.pop("COLUMNS", None)  # xdist gives its workers one, and a table in a pipe is as wide as its text
+# What is read here is what a pipe gets: a table as wide as its text, without colours. xdist gives its workers COLUMNS,
+# and the runners of some services set the others.
+for name in ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    os.environ.pop(name, None)
 isolate_libraries()
+
+# What a shell starts in the background ignores Ctrl-C, and so would all that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Hypothesis' limits are times of the clock, which runs on while other programs have the processor.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 MEMORY = Path("/dev/shm")
 ROOM, LEFT_TO_OTHERS = 4 * 2**30, 8 * 2**30  # bytes; a whole run left 3.5 GB when nothing was tidied up

@@ -69,7 +69,7 @@ def test_a_pass_that_is_left_early_ends(cluster, tmp_path):
     with closing(each(Path.touch, tasks, 2, "writing", open_pool=cluster.open_pool)) as results:
         next(results)
     written = len(list(tmp_path.iterdir()))
-    assert 1 <= written < 100
+    assert 1 <= written < len(tasks)
     assert cluster.call(len, [], name="after") == 0
     assert len(list(tmp_path.iterdir())) == written
 

@@ -60,7 +60,7 @@ def test_a_held_target_is_refused_by_name_and_free_again_after_its_end(tmp_path)
         ):
             pass
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0
     with hold(target, wait=False):
         pass
     assert list(tmp_path.iterdir()) == [], "the lock's file goes with the lock"
@@ -131,8 +131,8 @@ def test_what_a_killed_writer_left_goes_and_what_a_live_one_writes_stays(tmp_pat
         assert not done.wait(0.5)
         assert (written / "marker").read_text() == "half"
         live.stdin.close()
-        assert live.wait(20) == 0
-        second.join(20)
+        assert live.wait(120) == 0
+        second.join(120)
     assert (target / "marker").read_text() == "second"
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 

@@ -70,7 +70,7 @@ def test_workers_die_with_a_parent_that_is_killed(tmp_path):
         "    list(each(time.sleep, [60] * 40, 2, 'sleep'))\n"
     )
     parent = subprocess.Popen([sys.executable, str(script)])
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     # Two workers and the resource tracker of multiprocessing.
     while len(psutil.Process(parent.pid).children()) < 3 and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -78,7 +78,7 @@ def test_workers_die_with_a_parent_that_is_killed(tmp_path):
     time.sleep(2)
     parent.kill()
     parent.wait()
-    _, alive = psutil.wait_procs(children, timeout=20)
+    _, alive = psutil.wait_procs(children, timeout=120)
     assert len(children) >= 2
     assert not alive
 

@@ -49,7 +49,8 @@ class Writer:
         """
         while True:
             number, holder = last_writer(self._folder)
-            if holder and not holder.get("released"):
+            # Where the file says nothing it is damaged, or is being written: on a mounted folder that takes a moment.
+            if number and not holder.get("released"):
                 # The clock of either machine may be wrong by years, so it shortens the wait and never takes its place.
                 now = self._watch(number, holder, 2 * BEAT if _is_long_gone(holder) else LEASE)
                 if now is not None and now[0] == number and not now[1].get("released"):
@@ -85,7 +86,7 @@ class Writer:
         while time.monotonic() < until:
             time.sleep(BEAT / 3)
             now = last_writer(self._folder)
-            if now != (number, holder):
+            if now[1] and now != (number, holder):
                 return now
         return None
 

@@ -46,22 +46,22 @@ def serve(settings: Settings, port: int, tell: Callable[[str], None]) -> None:
             server = open_server(settings)
             app = create_app(server)
             server.supervisor.start()
-            waitress = create_server(
-                app,
-                sockets=[listening],
-                threads=_THREADS,
-                connection_limit=_CONNECTIONS,
-                max_request_body_size=settings.limits.request_bytes + 2**20,
-                ident=None,
-            )
-            if not is_loopback(settings.host):
-                _LOG.warning("everybody who reaches this machine can use the page; what is sent is not encrypted")
-            # A burst of uploads waits for a thread, which is no news.
-            logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-            _end_on_sigterm()
-            tell(address)
-            warm_up()
-            try:
+            try:  # from here on: whoever reads the address may end it at once
+                waitress = create_server(
+                    app,
+                    sockets=[listening],
+                    threads=_THREADS,
+                    connection_limit=_CONNECTIONS,
+                    max_request_body_size=settings.limits.request_bytes + 2**20,
+                    ident=None,
+                )
+                if not is_loopback(settings.host):
+                    _LOG.warning("everybody who reaches this machine can use the page; what is sent is not encrypted")
+                # A burst of uploads waits for a thread, which is no news.
+                logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+                _end_on_sigterm()
+                tell(address)
+                warm_up()
                 waitress.run()
             finally:
                 server.supervisor.stop()
@@ -79,8 +79,9 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise UsageError(f"--host {host}: no address of this machine ({error.strerror})") from error
+    except (OSError, UnicodeError) as error:  # the latter of what can be no name
+        cause = getattr(error, "strerror", None) or error
+        raise UsageError(f"--host {host}: no address of this machine ({cause})") from error
     try:
         if hasattr(signal, "SIGKILL"):
             # Not on Windows, where it would let two servers share a port.

@@ -98,8 +98,8 @@ class Supervisor:
     @property
     def worker_pid(self) -> int | None:
         """Process id of the worker, for whoever watches it."""
-        process = self._process
-        return None if process is None else process.pid
+        with self._lock:  # else it may be closed in between
+            return None if self._process is None else self._process.pid
 
     def _run(self) -> None:
         while not self._stops:

@@ -353,21 +353,22 @@ def test_four_kills_leave_no_worker_and_the_next_call_writes_the_same_bytes(tmp_
         return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    started = time.monotonic()
     subprocess.run(command(tmp_path / "calm" / "out"), check=True, **quiet)
-    duration = time.monotonic() - started
+    most = len(files(tmp_path / "calm" / "out"))
     killed = tmp_path / "killed" / "out"
     with_workers = 0
-    for share in (0.3, 0.5, 0.7, 0.9):
+    for share in (0.1, 0.4, 0.7, 0.9):
         process = subprocess.Popen(command(killed), **quiet)
-        time.sleep(share * duration)
+        # When it has come so far, however quick the machine is now.
+        while process.poll() is None and sum(len(names) for *_, names in os.walk(killed.parent)) < share * most:
+            time.sleep(0.002)
         workers = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         with_workers += len(workers) >= 2
         process.kill()
         process.wait()
-        _, alive = psutil.wait_procs(workers, timeout=20)
+        _, alive = psutil.wait_procs(workers, timeout=120)
         assert not alive, "workers outlive the process that was killed"
-        if killed.exists():  # complete, where the machine was quicker this time
+        if killed.exists():  # complete, where it was quicker than the signal
             assert files(killed) == files(tmp_path / "calm" / "out")
             shutil.rmtree(killed)
     assert with_workers >= 2
@@ -527,7 +528,7 @@ def test_who_began_goes_on_to_labelme_and_is_told_elsewhere(maps, tmp_path):
     assert document["nanoseg"]["begun_by"] == {"model": "nsyolo", "run": "nsyolo-paper-seed0"}
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 def test_a_class_of_which_every_image_is_refused_ends_the_conversion(tmp_path):
     """Its labels were found in one try and lost in the next, without end."""
     ring = Polygon(

@@ -9,15 +9,14 @@ import struct
 import subprocess
 import sys
 import zlib
-from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
-from odd_documents import damaged, mutated, odd_numbers, odd_values
+from odd_documents import Limits, damaged, mutated, odd_numbers, odd_values
 from PIL import Image
 
 from nanoseg_bench.annotations.coco.reading import read_coco
@@ -35,12 +34,9 @@ pytestmark = [
 ]
 
 WIDTH, HEIGHT = 60, 40
-ONE_EXAMPLE = timedelta(seconds=5)
 MOST_MEGABYTES = 1500
-FAST = settings(
-    max_examples=120, deadline=ONE_EXAMPLE, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
-LONG = settings(FAST, max_examples=3000)
+FAST = Limits(120)
+LONG = Limits(3000)
 
 TRIANGLE = [[5, 5], [25, 5], [15, 25]]
 

@@ -37,15 +37,20 @@ def test_help_imports_nothing_heavy():
 
 
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="CPU time of a child is read with wait4")
-def test_help_takes_less_than_half_a_second():
-    # CPU time of the quickest of five: wall time on a busy machine says nothing about us.
-    seconds = []
-    for _ in range(5):
-        pid = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-m", "nanoseg_bench", "--version"])
-        _, status, usage = os.wait4(pid, 0)
-        assert status == 0
-        seconds.append(usage.ru_utime + usage.ru_stime)
-    assert min(seconds) < 0.5
+def test_a_command_starts_in_some_times_what_python_alone_takes():
+    # CPU time of the quickest of three: wall time on a busy machine says nothing about us, nor does a number of seconds
+    # on a slow one.
+    def seconds(*words):
+        found = []
+        for _ in range(3):
+            pid = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, *words])
+            _, status, usage = os.wait4(pid, 0)
+            assert status == 0
+            found.append(usage.ru_utime + usage.ru_stime)
+        return min(found)
+
+    # 8 times, where this was written: a tenth of a second; NumPy alone makes it 14.
+    assert seconds("-m", "nanoseg_bench", "--version") < 25 * seconds("-c", "pass")
 
 
 def test_every_verb_has_help(capsys):

@@ -5,9 +5,9 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from odd_documents import FEW, MANY, damaged, mutated, odd_values
+from odd_documents import MANY, Limits, damaged, mutated, odd_values
 
 from nanoseg_bench.errors import NanosegError
 from nanoseg_bench.evaluation.predictions import read_predictions, write_predictions
@@ -15,9 +15,7 @@ from nanoseg_bench.evaluation.scoring import evaluate
 from nanoseg_bench.evaluation.timing import Timing
 
 
-@pytest.mark.parametrize(
-    "limits", [settings(FEW, max_examples=12), pytest.param(MANY, marks=pytest.mark.faults)], ids=["few", "many"]
-)
+@pytest.mark.parametrize("limits", [Limits(12), pytest.param(MANY, marks=pytest.mark.faults)], ids=["few", "many"])
 def test_any_predictions(tmp_path, make_eval_set, make_predictions, make_truth, noisy, limits):
     rng = np.random.default_rng(0)
     truth = make_truth(rng, images=2, particles=3)

@@ -233,13 +233,20 @@ def test_polygons_and_empty_masks_may_be_moved():
 @pytest.mark.parametrize("modality", [None, "BF-TEM"])
 @pytest.mark.parametrize("name", NAMES)
 def test_time_for_a_megapixel(name, modality):
-    pixels = draw_scene(1024, 1024)
-    spent = []
-    for _ in range(3):
-        start = time.process_time()
-        corrupt(pixels, name, 5, 0, "a", modality=modality)
-        spent.append(time.process_time() - start)
-    assert min(spent) < 0.15
+    pixels, rng = draw_scene(1024, 1024), np.random.default_rng(0)
+
+    def spent(do):
+        """Seconds of the processor, of the quickest of three: whatever else this machine does."""
+        found = []
+        for _ in range(3):
+            start = time.process_time()
+            do()
+            found.append(time.process_time() - start)
+        return min(found)
+
+    # A sixth of a second where this was written; the longest takes half of it.
+    noise = spent(lambda: rng.normal(size=pixels.shape))
+    assert spent(lambda: corrupt(pixels, name, 5, 0, "a", modality=modality)) < 15 * noise
 
 
 def test_contact_sheet_shows_every_corruption_in_every_severity(scene):

@@ -35,6 +35,6 @@ def kill_after(command, seconds, cwd=None):
         children = process.children(recursive=True)
         process.kill()
         process.wait()
-        _, alive = psutil.wait_procs(children, timeout=30)
+        _, alive = psutil.wait_procs(children, timeout=120)
         assert not alive, f"outlive the process that was killed: {alive}"
         return True

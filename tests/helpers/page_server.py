@@ -42,7 +42,7 @@ class Process:
         for reader in self._readers:
             reader.start()
         if not found:
-            self.process.wait(60)
+            self.process.wait(300)
             self._readers[1].join(10)
             raise AssertionError(f"serve did not start: {line}{''.join(self.said)}")
 
@@ -65,13 +65,13 @@ class Process:
     def kill(self):
         """As ``kill -9`` does."""
         self.process.kill()
-        self.process.wait(30)
+        self.process.wait(120)
 
     def end(self):
         """As Ctrl-C does; the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        return self.process.wait(60)
+        return self.process.wait(300)
 
     def __enter__(self):
         return self
@@ -79,7 +79,7 @@ class Process:
     def __exit__(self, *_):
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(30)
+        self.process.wait(120)
 
 
 class Script:
@@ -90,15 +90,19 @@ class Script:
     """
 
     def __init__(self, address):
-        self.api = f"{address}api/v1"
+        self.move(address)
         self.session = requests.Session()
         self.session.headers["X-CSRF-Token"] = self.get("/about").json()["csrf_token"]
 
+    def move(self, address):
+        """The server was started again, and listens elsewhere: its port may be another program's by then."""
+        self.api = f"{address}api/v1"
+
     def get(self, path):
-        return self.session.get(f"{self.api}{path}", timeout=60)
+        return self.session.get(f"{self.api}{path}", timeout=300)
 
     def post(self, path, **more):
-        return self.session.post(f"{self.api}{path}", timeout=120, **more)
+        return self.session.post(f"{self.api}{path}", timeout=300, **more)
 
     def upload(self, *files):
         """(name, bytes) of each; what the server answers."""

@@ -195,13 +195,13 @@ def test_emd_that_is_read_for_ever(emd_file, ramp, monkeypatch):
     whole, later = (emd_file([("field", ramp("uint8"), 0.5)], name) for name in ("whole", "later"))
     assert (read_image(whole) == ramp("uint8")).all()  # what tries files has its imports behind it
     endless = into_a_circle(emd_file([("field", ramp("uint8"), 0.5)], "endless"))
-    monkeypatch.setattr(trial, "SECONDS", 2)
+    monkeypatch.setattr(trial, "SECONDS", 1)
     tried = trial._fault_of.cache_info().misses
     begin = time.monotonic()
     for read in (read_image, image_size, read_scale):
-        with pytest.raises(ImageError, match=r"endless\.emd: reading it comes to no end \(2 s .*copy it again"):
+        with pytest.raises(ImageError, match=r"endless\.emd: reading it comes to no end \(1 s .*copy it again"):
             read(endless)
-    assert time.monotonic() - begin >= 2
+    assert time.monotonic() - begin >= 1
     assert trial._fault_of.cache_info().misses == tried + 1, "not once for each question"
     monkeypatch.undo()
     assert (read_image(later) == ramp("uint8")).all()
@@ -258,7 +258,7 @@ def test_ctrl_c_ends_the_reading_of_an_endless_emd(emd_file, ramp):
         child = int(process.stdout.readline())
         time.sleep(1)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
     assert process.returncode == -signal.SIGINT and "KeyboardInterrupt" in said
     assert not psutil.pid_exists(child)
 

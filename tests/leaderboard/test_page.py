@@ -351,7 +351,7 @@ def test_in_a_browser_it_fits_and_sorts(tmp_path, everything):
 
     def browse(*more):
         shown = subprocess.run(
-            [CHROMIUM, *flags, *more, path.as_uri()], capture_output=True, encoding="utf-8", timeout=120, check=True
+            [CHROMIUM, *flags, *more, path.as_uri()], capture_output=True, encoding="utf-8", timeout=300, check=True
         )
         return shown.stdout
 

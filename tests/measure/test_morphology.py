@@ -156,7 +156,7 @@ def test_small_masks_have_a_size_alone():
     st.integers(0, 3),
     st.booleans(),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_mask_has_finite_measures_that_do_not_depend_on_how_it_lies(mask, turns, mirrored):
     mask = np.kron(mask, np.ones((3, 3), bool))
     if mask.sum() < 100:

@@ -1,5 +1,6 @@
 import time
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -123,7 +124,17 @@ def test_empty_masks_are_dropped():
     assert [instance.score for instance in kept] == [pytest.approx(0.6)]
 
 
-def test_three_hundred_candidates_take_well_under_a_second():
+def cpu_seconds(do):
+    """Of the quickest of three: seconds of the processor, whatever else this machine does."""
+    found = []
+    for _ in range(3):
+        start = time.process_time()
+        do()
+        found.append(time.process_time() - start)
+    return min(found)
+
+
+def test_three_hundred_candidates_take_no_longer_than_their_masks_on_whole_canvases():
     rng = np.random.default_rng(0)
     letterbox = Letterbox(1280, 960, canvas=640)
     corners, sides = rng.uniform(0, 560, (300, 2)), rng.uniform(10, 80, (300, 2))
@@ -131,10 +142,17 @@ def test_three_hundred_candidates_take_well_under_a_second():
     rest = [scores, np.zeros((300, 1)), rng.normal(size=(300, 32))]
     detections = np.hstack([corners, corners + sides, *rest]).astype(np.float32)
     prototypes = rng.normal(size=(32, 160, 160)).astype(np.float32)
-    start = time.process_time()
-    found = decode_instances(detections, prototypes, letterbox, CLASSES)
-    assert len(found) > 200
-    assert time.process_time() - start < 1
+    assert len(decode_instances(detections, prototypes, letterbox, CLASSES)) > 200
+
+    def on_whole_canvases():
+        for row in detections[::10]:
+            mask = (row[6:] @ prototypes.reshape(32, -1)).reshape(160, 160)
+            assert (cv2.resize(mask, (1280, 1280), interpolation=cv2.INTER_LINEAR)[160:1120] > 0).any()
+
+    # Half of it, where this was written: a twelfth of a second. To encode whole canvases, too, takes ten times as long.
+    assert cpu_seconds(lambda: decode_instances(detections, prototypes, letterbox, CLASSES)) < 3 * 10 * cpu_seconds(
+        on_whole_canvases
+    )
 
 
 def test_pixels_that_two_masks_claim_go_to_the_surer_one_where_that_is_asked_for():

@@ -56,7 +56,7 @@ records_of_groups = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(records_of_groups, st.integers(3, 5), st.integers(0, 3), st.randoms())
 def test_each_micrograph_is_tested_once_and_no_group_straddles(records, folds, seed, random):
     groups = groups_of(records)

@@ -552,7 +552,7 @@ def test_twenty_kills_leave_the_old_set_or_the_new_one_and_the_same_bytes_in_the
         workers = children.children(recursive=True) if process.poll() is None else []
         process.kill()
         process.wait()
-        _, alive = psutil.wait_procs(workers, timeout=20)
+        _, alive = psutil.wait_procs(workers, timeout=120)
         assert not alive, "workers outlive the process that was killed"
         state = PreparedSet(tmp_path / "killed" / "set")
         assert all(image.image_path.is_file() for image in state.all_images)

@@ -341,7 +341,7 @@ records = st.lists(
 ).map(lambda rows: [make(f"i{n:02d}", f"g{group:02d}", labels, count) for n, (group, labels, count) in enumerate(rows)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(records, st.integers(0, 5), st.randoms())
 def test_no_group_straddles_whatever_the_data_and_their_order(micrographs, seed, random):
     if len(set(groups_of(micrographs).values())) < 3:
@@ -360,7 +360,7 @@ def test_no_group_straddles_whatever_the_data_and_their_order(micrographs, seed,
         assert abs(counts[part] - share * len(micrographs)) <= 2 * largest + 2
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(records, records, st.integers(0, 5), st.randoms())
 def test_images_added_to_a_written_split_move_none_of_the_old(tmp_path_factory, old, more, seed, random):
     if len(set(groups_of(old).values())) < 3:

@@ -112,7 +112,7 @@ def tiny_sets(draw):
     ]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(tiny_sets(), st.integers(0, 3), st.randoms())
 def test_train_lacks_no_class_that_any_split_could_give_it(records, seed, random):
     groups = {each.name: each.source_group for each in records}

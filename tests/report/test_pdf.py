@@ -27,11 +27,11 @@ def office(tmp_path, monkeypatch):
 
 def test_an_office_that_hangs_is_ended_with_all_that_it_started(office, tmp_path, monkeypatch):
     office(f"sleep 600 &\necho $! > {tmp_path}/child\nwait")
-    monkeypatch.setattr(pdf, "_LONGEST_S", 1)
-    with pytest.raises(NanosegError, match=r"report.pdf: LibreOffice took longer than 1 s; open .*report.docx in it"):
+    monkeypatch.setattr(pdf, "_LONGEST_S", 3)
+    with pytest.raises(NanosegError, match=r"report.pdf: LibreOffice took longer than 3 s; open .*report.docx in it"):
         pdf.write_pdf(tmp_path / "report.docx", tmp_path / "report.pdf")
     child = int((tmp_path / "child").read_text())
-    ended_by = time.monotonic() + 10
+    ended_by = time.monotonic() + 120
     while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < ended_by, "the child goes on"
         time.sleep(0.05)

@@ -86,7 +86,7 @@ def test_a_machine_that_dies_costs_no_record_and_none_comes_twice(tiny_set, tmp_
         ((process, folder), *_) = wait_for(lambda: trainings_of(raylet))
         before = {path: path.stat().st_mtime_ns for path in find_records(tmp_path / "boards", name)}
         raylet.kill()
-        wait_for(lambda: has_ended(process), 30)  # a run whose machine is lost does not write on
+        wait_for(lambda: has_ended(process), 120)  # a run whose machine is lost does not write on
         _, told = command.communicate(timeout=500)
         assert command.returncode == 0, told
     records = read_records(tmp_path / "boards", name)
@@ -110,9 +110,9 @@ def test_ctrl_c_ends_the_tasks_and_the_same_command_goes_on(tiny_set, tmp_path):
     wait_for(lambda: list((tmp_path / "runs").glob("*/state.pt")))
     children = psutil.Process(command.pid).children(recursive=True)
     command.send_signal(signal.SIGINT)
-    _, told = command.communicate(timeout=90)
+    _, told = command.communicate(timeout=300)
     assert command.returncode == 130 and "the same command goes on from here" in told and "Traceback" not in told
-    wait_for(lambda: all(map(has_ended, children)), 60)
+    wait_for(lambda: all(map(has_ended, children)), 120)
     assert not read_records(tmp_path / "boards", PreparedSet(tiny_set).name), "an interrupted run has no row"
     assert main(words) == 0
     for record in read_records(tmp_path / "boards", PreparedSet(tiny_set).name):

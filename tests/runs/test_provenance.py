@@ -16,7 +16,7 @@ def test_versions_name_this_package_and_torch():
 
 def test_the_commit_is_not_that_of_the_users_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    git = ["git", "-c", "user.name=x", "-c", "user.email=x@x"]
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@x", "-c", "commit.gpgsign=false"]
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "theirs"], check=True)
     theirs = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()

@@ -17,6 +17,7 @@ from nanoseg_bench.cli import main
 from nanoseg_bench.runs import quiet
 from nanoseg_bench.runs.quiet import NO_LOCK, OTHERS, alone, at_work, is_quiet
 from nanoseg_bench.runs.record import read_record
+from nanoseg_bench.runs.timing import LEAST_MEASUREMENTS, MEASUREMENTS
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no locks that are held together")
 
@@ -115,8 +116,10 @@ def test_a_latency_that_was_not_measured_is_added_later_without_predicting_anew(
     made_from = predictions.with_name("test.made-from.json").read_bytes()
     assert main(command) == 0
     second, timed = read_record(record), json.loads(gzip.decompress(predictions.read_bytes()))
-    assert second.scores["latency_ms_per_image"] > 0 and second.scores["latency_measurements"] == 50
-    assert kept["timing"] is None and len(timed["timing"]["total_ms"]) == 50
+    assert second.scores["latency_ms_per_image"] > 0 and kept["timing"] is None
+    # As many as go into the seconds for which others wait: on most machines MEASUREMENTS.
+    measured = len(timed["timing"]["total_ms"])
+    assert LEAST_MEASUREMENTS <= measured == second.scores["latency_measurements"] <= MEASUREMENTS
     assert {**timed, "timing": None} == kept, "every particle is as it was"
     assert predictions.with_name("test.made-from.json").read_bytes() == made_from
     untimed = {name: value for name, value in second.scores.items() if not name.startswith("latency")}

@@ -238,7 +238,8 @@ def test_a_run_goes_on_on_another_machine(on, url):
     assert not (here.local / RUN / "state.pt").exists() and (here.local / RUN / "fit.json").read_text() == "whole"
 
 
-def test_checkpoints_are_carried_up_while_it_runs(on, url):
+def test_checkpoints_are_carried_up_while_it_runs(on, url, monkeypatch):
+    monkeypatch.setattr(stored_writer, "LEASE", 300.0)  # it is seen that it ends, and not waited for
     here, there = on("a", StoredRuns, url), on("b", StoredRuns, url)
     with here.at_work():
         here.begin(RUN)
@@ -369,7 +370,7 @@ def test_what_cannot_be_carried_up_is_told_and_kept(on, url, monkeypatch):
     assert str(here.runs / RUN) in told_of_run and str(here.leaderboards) in told_of_record
 
 
-def wait_for(condition, seconds=20):
+def wait_for(condition, seconds=300):
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"

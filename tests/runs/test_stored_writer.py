@@ -20,13 +20,19 @@ def folder(tmp_path, monkeypatch):
     return StoredFolder(f"file://{tmp_path}/run")
 
 
+@pytest.fixture
+def patient(monkeypatch):
+    """A sign of life is seen when it comes, and not missed where this machine has other work for a second."""
+    monkeypatch.setattr(stored_writer, "LEASE", 300.0)
+
+
 @contextmanager
-def living(writer):
-    """Its signs of life come as long as this lasts."""
+def living(writer, pause=0.15):
+    """Its signs of life come as long as this lasts, one after so many seconds."""
     stop = threading.Event()
 
     def live():
-        while not stop.wait(stored_writer.BEAT):
+        while not stop.wait(pause):
             writer.beat()
 
     thread = threading.Thread(target=live)
@@ -46,7 +52,7 @@ def test_numbers_follow_each_other(folder):
     assert list(folder.list()) == ["writer-2.json"] and is_writer("writer-2.json") and not is_writer("writer-x.json")
 
 
-def test_a_writer_that_lives_keeps_the_folder(folder):
+def test_a_writer_that_lives_keeps_the_folder(folder, patient):
     first, second = Writer(folder), Writer(folder)
     first.take()
     with living(first):
@@ -76,12 +82,35 @@ def test_nobody_waits_for_a_writer_of_another_day(folder, monkeypatch):
 @pytest.mark.parametrize("says", ["1970-01-01T00:00:09+00:00", "2099-01-01T00:00:00+00:00"])
 def test_a_writer_that_lives_keeps_the_folder_whatever_its_clock_says(folder, monkeypatch, says):
     """A battery is empty, or the time was put right while it wrote."""
+    # By its clock it is gone for long, or it is not: for twice this a sign of life is waited for.
+    monkeypatch.setattr(stored_writer, "BEAT", 3.0)
+    monkeypatch.setattr(stored_writer, "LEASE", 6.0)
     first, second = Writer(folder), Writer(folder)
     monkeypatch.setattr(stored_writer, "this_machine", lambda: {"machine": "wrong", "process": 7, "at": says})
     first.take()
-    with living(first):
+    with living(first, pause=0.05):
         assert "wrong (process 7)" in second.take()
     assert first.is_mine() == ""
+
+
+def test_half_a_sign_of_life_is_not_of_somebody_who_is_gone(folder, patient, monkeypatch):
+    """In a folder that is mounted, half of a file that is written over is there for a moment."""
+    first, second, read = Writer(folder), Writer(folder), StoredFolder.read
+    first.take()
+    looks = iter([b"{", b'{"mach'])
+    monkeypatch.setattr(StoredFolder, "read", lambda self, name: next(looks, None) or read(self, name))
+    with living(first):
+        assert "(process " in second.take()
+    assert first.is_mine() == ""
+
+
+def test_a_damaged_sign_of_life_is_that_of_one_who_is_gone(folder):
+    first, second = Writer(folder), Writer(folder)
+    first.take()
+    folder.write("writer-1.json", b'{"mach')
+    began = time.monotonic()
+    assert second.take() == "" and time.monotonic() - began >= stored_writer.LEASE
+    assert first.is_mine() != ""
 
 
 def test_a_sign_of_life_after_the_release_does_not_take_it_back(folder):
@@ -100,7 +129,7 @@ def test_a_release_that_is_seen_ends_the_wait(folder, monkeypatch):
     assert second.take() == ""
 
 
-def test_of_several_that_ask_one_becomes_the_writer(folder):
+def test_of_several_that_ask_one_becomes_the_writer(folder, patient):
     writers, got = [Writer(folder) for _ in range(3)], []
     barrier = threading.Barrier(len(writers))
 

@@ -24,7 +24,7 @@ def otsu(prepared):
 
 
 def test_few_images_are_gone_through_until_there_are_enough_measurements(otsu, prepared):
-    timing = measure_alone(otsu, prepared.images("test"), "cpu", "test", measurements=7)
+    timing = measure_alone(otsu, prepared.images("test"), "cpu", "test", measurements=7, seconds=600.0)
     assert len(timing.total_ms) == 7
     assert min(timing.total_ms) > 0
     assert timing.energy_j_per_image is None, "a CPU has no counter that we read"
@@ -41,7 +41,7 @@ def test_the_images_are_spread_over_the_eval_set(otsu, prepared):
     otsu.predict = lambda batch: seen.extend(image.name for image in batch) or original(batch)
     images = prepared.images("train")
     assert len(images) > 12
-    measure_alone(otsu, images, "cpu", "test", measurements=3)
+    measure_alone(otsu, images, "cpu", "test", measurements=3, seconds=600.0)
     measured = seen[WARM_UP:]
     assert measured == [images[index].name for index in (0, len(images) // 3, 2 * len(images) // 3)]
 

@@ -2,9 +2,11 @@
 
 import io
 import time
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 from finished_runs import write_otsu_run
 from PIL import Image
@@ -121,6 +123,30 @@ def page(tmp_path_factory, otsu_run):
 def browser(page):
     """A session of its own."""
     return Browser(page)
+
+
+@pytest.fixture
+def halted(page, browser):
+    """The worker of ``page`` stands still: what is uploaded waits, however quick the machine is.
+
+    As a context manager: it goes on at the end.
+    """
+
+    @contextmanager
+    def halt():
+        supervisor = page.extensions["nanoseg"].supervisor
+        end = time.monotonic() + 300
+        while supervisor.model is None:
+            assert time.monotonic() < end, supervisor.trouble
+            time.sleep(0.05)
+        worker = psutil.Process(supervisor.worker_pid)
+        worker.suspend()
+        try:
+            yield
+        finally:
+            worker.resume()
+
+    return halt
 
 
 @pytest.fixture

@@ -364,26 +364,31 @@ def test_what_there_is_no_room_for_is_refused(limits, status, told, tmp_path, fi
     assert list((tmp_path / "full" / "incoming").iterdir()) == []
 
 
-def test_a_file_needs_what_is_done(browser, field_png):
-    (summary,) = browser.upload(("a.png", field_png)).json["micrographs"]
-    answer = browser.post("/sample/export", json={"micrographs": [summary["id"]], "format": "csv"})
-    assert answer.status_code in (200, 409)
+def test_a_file_needs_what_is_done(browser, field_png, halted):
+    with halted():
+        (summary,) = browser.upload(("a.png", field_png)).json["micrographs"]
+        answer = browser.post("/sample/export", json={"micrographs": [summary["id"]], "format": "csv"})
+        assert answer.status_code == 409
     browser.wait()
     answer = browser.post("/sample/export", json={"micrographs": [summary["id"]], "format": "pdf"})
     assert answer.status_code == 422 and answer.json["field"] == "format"
 
 
-def test_a_cancelled_one_ends(page, browser, field_png):
-    ids = [each["id"] for each in browser.upload(*[(f"{n}.png", field_png) for n in range(6)]).json["micrographs"]]
-    assert browser.delete(f"/micrographs/{ids[-1]}").status_code == 204
+def test_a_cancelled_one_ends(browser, field_png, halted):
+    with halted():
+        ids = [each["id"] for each in browser.upload(*[(f"{n}.png", field_png) for n in range(3)]).json["micrographs"]]
+        assert browser.delete(f"/micrographs/{ids[-1]}").status_code == 204
     states = {each["id"]: each["status"] for each in browser.wait()}
     assert states[ids[-1]] == "cancelled" and all(states[each] == "done" for each in ids[:-1])
 
 
-def test_positions_are_those_in_the_queue(browser, field_png):
-    browser.upload(*[(f"{number}.png", field_png) for number in range(5)])
-    found = browser.summaries()
-    positions = [each["position"] for each in found if each["status"] == "queued"]
-    assert positions == list(range(positions[0], positions[0] + len(positions))) if positions else True
-    assert [each["name"] for each in found] == [f"{number}.png" for number in range(5)]
+def test_positions_are_those_in_the_queue(browser, field_png, halted):
+    names = [f"{number}.png" for number in range(3)]
+    with halted():
+        browser.upload(*[(name, field_png) for name in names])
+        found = browser.summaries()
+        assert [each["name"] for each in found] == names
+        # The first one may have been handed to the worker, which does nothing with it.
+        first = [1, 2, 3] if found[0]["status"] == "queued" else [0, 1, 2]
+        assert [each["position"] for each in found] == first
     browser.wait()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -224,7 +224,6 @@ def crossings(outline):
     return points
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a machine that has other work, too
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=3, max_size=12))
 def test_crossings_agree_with_the_literal_formula(outline):
     expected = crossings(outline)
