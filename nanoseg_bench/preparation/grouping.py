@@ -206,7 +206,10 @@ def _merge(groups: Iterable[str], links: Iterable[Iterable[str]]) -> dict[str, s
     for first, *others in links:
         for other in others:
             merged.merge(first, other)
-    return {group: min(linked) for linked in merged.subsets() for group in linked}
+    names: dict[str, str] = {}
+    for linked in merged.subsets():
+        names |= dict.fromkeys(linked, min(linked))
+    return names
 
 
 def _compile(rule: str, option: str) -> re.Pattern[str]:
