@@ -38,8 +38,8 @@ def find_images(given: Sequence[Path], out: Path) -> list[Path]:
         sources += visible_files(path, IMAGE_SUFFIXES) if path.is_dir() else [path]
     if not sources:
         raise UsageError(
-            f"{', '.join(map(str, given))}: no micrograph there; give a folder that holds some, and save what is of "
-            f"another format as one that is read ({', '.join(IMAGE_SUFFIXES)})"
+            f"{', '.join(map(str, given))}: no image there; give a folder that holds some, and save those of another "
+            f"format as one that is read ({', '.join(IMAGE_SUFFIXES)})"
         )
     once: dict[str, Path] = {}
     for path in sources:
