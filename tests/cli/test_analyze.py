@@ -603,7 +603,7 @@ def test_no_table_is_named_that_is_not_there(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "no micrograph there; give a folder that holds some"),
+        ([], "no image there; give a folder that holds some"),
         (["--sample-by", "day"], "--sample-by"),
         (["--scale-csv", "twice.csv"], "twice.csv"),
         (["--out", "thesis"], "holds other things"),
