@@ -3,7 +3,7 @@
 import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -28,7 +28,7 @@ class LeaderboardRow:
     Attributes:
         record: Its record.
         row: Its row of the table.
-        note: What tells it from the other rows of its model, where they are several: ``paper, seed 1``.
+        words: What tells it from the other rows of its model, where they are several: ``preset paper``, ``seed 1``.
         look: Of the model, in every chart.
         number: Of the model; stands in the ids of its lines.
         leads: Whether it is the first seed of its model; the others are drawn paler.
@@ -36,7 +36,7 @@ class LeaderboardRow:
 
     record: Record
     row: Row
-    note: str
+    words: tuple[str, ...]
     look: Look
     number: int
     leads: bool
@@ -45,6 +45,11 @@ class LeaderboardRow:
     def title(self) -> str:
         """The model's name in print."""
         return self.record.title
+
+    @property
+    def note(self) -> str:
+        """Its words, in one line."""
+        return ", ".join(self.words)
 
     @property
     def name(self) -> str:
@@ -58,7 +63,7 @@ class Group:
 
     Attributes:
         name: What they have in common, where there is more than one group.
-        entries: Best first.
+        entries: Best first; their words are those that ``name`` has not.
     """
 
     name: str
@@ -89,7 +94,7 @@ def build_entries(
         looks: Of every model.
     """
     numbers = {model: number for number, model in enumerate(looks)}
-    notes = _notes(records)
+    words = _words(records)
     of_run = {run_of(record): record for record in records if record.eval_set == eval_set}
     first_seeds = _first_seeds(of_run.values())
     entries = []
@@ -97,7 +102,7 @@ def build_entries(
         run = (row["model"], row["preset"], row["seed"], row["initial_weights"])
         record = of_run[run]
         leads = run in first_seeds
-        entries.append(LeaderboardRow(record, row, notes[run], looks[record.model], numbers[record.model], leads))
+        entries.append(LeaderboardRow(record, row, words[run], looks[record.model], numbers[record.model], leads))
     return entries
 
 
@@ -110,7 +115,7 @@ def groups(entries: Iterable[LeaderboardRow], *, failed: bool = False) -> list[G
     """
     succeeded = [entry for entry in entries if failed or entry.record.status == "ok"]
     return [
-        Group(name, tuple(succeeded[place] for place in places))
+        Group(name, tuple(_below(name, succeeded[place]) for place in places))
         for name, places in row_groups([entry.row for entry in succeeded])
     ]
 
@@ -154,12 +159,18 @@ def _first_seeds(records: Iterable[Record]) -> set[tuple[str, ...]]:
     return set(first.values())
 
 
-def _notes(records: Sequence[Record]) -> dict[tuple[str, ...], str]:
+def _below(name: str, entry: LeaderboardRow) -> LeaderboardRow:
+    """The row as it is told below what its group has in common."""
+    words = tuple(each for each in entry.words if each not in name.split(", "))
+    return entry if words == entry.words else replace(entry, words=words)
+
+
+def _words(records: Sequence[Record]) -> dict[tuple[str, ...], tuple[str, ...]]:
     """Only what differs between rows is worth naming; external ones have no preset, seed or device of their own."""
     own = [record for record in records if not record.external]
     differ = [name for name in _NAMED_BY if len({_value(record, name) for record in own} - {""}) > 1]
     return {
-        run_of(record): "" if record.external else ", ".join(words_of(name, _value(record, name)) for name in differ)
+        run_of(record): () if record.external else tuple(words_of(name, _value(record, name)) for name in differ)
         for record in records
     }
 

@@ -43,6 +43,13 @@ def test_rows_that_compete_are_together_with_those_from_outside_beside_them(make
     assert groups(entries(make_record("d", status="failed", reason="no", scores={}))) == []
 
 
+def test_what_stands_above_a_group_is_not_said_again_of_its_rows(make_record):
+    rows = entries(make_record("a", 0.5, seed=1), make_record("a", 0.4, seed=2), make_record("a", 0.6, preset="paper"))
+    assert [entry.note for entry in rows] == ["preset paper, seed 0", "preset quick, seed 1", "preset quick, seed 2"]
+    found = {group.name: [entry.note for entry in group.entries] for group in groups(rows)}
+    assert found == {"preset paper": ["seed 0"], "preset quick": ["seed 1", "seed 2"]}
+
+
 def test_weights_of_one_name_are_told_apart_by_their_hash(make_record):
     one, other = (f"weights.safetensors sha256:{digit * 64}" for digit in "ab")
     rows = entries(make_record("a", 0.5, initial_weights=one), make_record("b", 0.4, initial_weights=other))
