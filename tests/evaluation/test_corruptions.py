@@ -1,11 +1,10 @@
 """What every corruption has in common, and the truth that moves along."""
 
-import time
-
 import cv2
 import numpy as np
 import pytest
 from contact_sheet import contact_sheet
+from processor_time import cpu_seconds
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Polygon, Rle
 from nanoseg_bench.annotations.raster import area, mask_to_rle, rle_to_mask
@@ -235,18 +234,9 @@ def test_polygons_and_empty_masks_may_be_moved():
 def test_time_for_a_megapixel(name, modality):
     pixels, rng = draw_scene(1024, 1024), np.random.default_rng(0)
 
-    def spent(do):
-        """Seconds of the processor, of the quickest of three: whatever else this machine does."""
-        found = []
-        for _ in range(3):
-            start = time.process_time()
-            do()
-            found.append(time.process_time() - start)
-        return min(found)
-
     # A sixth of a second where this was written; the longest takes half of it.
-    noise = spent(lambda: rng.normal(size=pixels.shape))
-    assert spent(lambda: corrupt(pixels, name, 5, 0, "a", modality=modality)) < 15 * noise
+    noise = cpu_seconds(lambda: rng.normal(size=pixels.shape))
+    assert cpu_seconds(lambda: corrupt(pixels, name, 5, 0, "a", modality=modality)) < 15 * noise
 
 
 def test_contact_sheet_shows_every_corruption_in_every_severity(scene):

@@ -1,9 +1,8 @@
-import time
-
 import cv2
 import numpy as np
 import pytest
 import torch
+from processor_time import cpu_seconds
 
 from nanoseg_bench.annotations.raster import area, iou_matrix, mask_to_rle, rle_to_mask
 from nanoseg_bench.models.yolo_decode import decode_instances, select_detections
@@ -122,16 +121,6 @@ def test_empty_masks_are_dropped():
     prototypes = np.ones((1, 32, 32), dtype=np.float32)
     kept = decode_instances(np.array(rows, dtype=np.float32), prototypes, letterbox, CLASSES)
     assert [instance.score for instance in kept] == [pytest.approx(0.6)]
-
-
-def cpu_seconds(do):
-    """Of the quickest of three: seconds of the processor, whatever else this machine does."""
-    found = []
-    for _ in range(3):
-        start = time.process_time()
-        do()
-        found.append(time.process_time() - start)
-    return min(found)
 
 
 def test_three_hundred_candidates_take_no_longer_than_their_masks_on_whole_canvases():
