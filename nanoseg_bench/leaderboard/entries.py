@@ -28,7 +28,7 @@ class LeaderboardRow:
     Attributes:
         record: Its record.
         row: Its row of the table.
-        words: What tells it from the other rows of its model, where they are several: ``preset paper``, ``seed 1``.
+        words: What tells it from the other rows of its model, where they are several, by column: ``preset paper``.
         look: Of the model, in every chart.
         number: Of the model; stands in the ids of its lines.
         leads: Whether it is the first seed of its model; the others are drawn paler.
@@ -36,7 +36,7 @@ class LeaderboardRow:
 
     record: Record
     row: Row
-    words: tuple[str, ...]
+    words: Mapping[str, str]
     look: Look
     number: int
     leads: bool
@@ -49,7 +49,7 @@ class LeaderboardRow:
     @property
     def note(self) -> str:
         """Its words, in one line."""
-        return ", ".join(self.words)
+        return ", ".join(self.words.values())
 
     @property
     def name(self) -> str:
@@ -63,7 +63,7 @@ class Group:
 
     Attributes:
         name: What they have in common, where there is more than one group.
-        entries: Best first; their words are those that ``name`` has not.
+        entries: Best first; their words are those of columns that ``name`` does not tell.
     """
 
     name: str
@@ -114,9 +114,10 @@ def groups(entries: Iterable[LeaderboardRow], *, failed: bool = False) -> list[G
         failed: Whether rows that failed stand in their groups too.
     """
     succeeded = [entry for entry in entries if failed or entry.record.status == "ok"]
+    rows = [entry.row for entry in succeeded]
+    told = _told_by_names(rows)
     return [
-        Group(name, tuple(_below(name, succeeded[place]) for place in places))
-        for name, places in row_groups([entry.row for entry in succeeded])
+        Group(name, tuple(_without(told, succeeded[place]) for place in places)) for name, places in row_groups(rows)
     ]
 
 
@@ -129,7 +130,8 @@ def row_groups(rows: Sequence[Row]) -> list[tuple[str, list[int]]]:
             own.setdefault(tuple(row[column] for column in GROUPED_BY), []).append(place)
     if not own:
         return [("", external)] if external else []
-    differ = [place for place in range(len(GROUPED_BY)) if len({key[place] for key in own}) > 1]
+    told = _told_by_names(rows)
+    differ = [place for place, column in enumerate(GROUPED_BY) if column in told]
     words = {key: ", ".join(words_of(GROUPED_BY[place], key[place]) for place in differ) for key in own}
     alike = Counter(words.values())
     # Two files of weights may have one name.
@@ -159,18 +161,24 @@ def _first_seeds(records: Iterable[Record]) -> set[tuple[str, ...]]:
     return set(first.values())
 
 
-def _below(name: str, entry: LeaderboardRow) -> LeaderboardRow:
-    """The row as it is told below what its group has in common."""
-    words = tuple(each for each in entry.words if each not in name.split(", "))
+def _told_by_names(rows: Sequence[Row]) -> set[str]:
+    """Columns that groups differ in."""
+    own = [row for row in rows if row["external"] != "true"]
+    return {column for column in GROUPED_BY if len({row[column] for row in own}) > 1}
+
+
+def _without(columns: set[str], entry: LeaderboardRow) -> LeaderboardRow:
+    """The row as it is told below a name that has said these columns."""
+    words = {column: text for column, text in entry.words.items() if column not in columns}
     return entry if words == entry.words else replace(entry, words=words)
 
 
-def _words(records: Sequence[Record]) -> dict[tuple[str, ...], tuple[str, ...]]:
+def _words(records: Sequence[Record]) -> dict[tuple[str, ...], dict[str, str]]:
     """Only what differs between rows is worth naming; external ones have no preset, seed or device of their own."""
     own = [record for record in records if not record.external]
     differ = [name for name in _NAMED_BY if len({_value(record, name) for record in own} - {""}) > 1]
     return {
-        run_of(record): () if record.external else tuple(words_of(name, _value(record, name)) for name in differ)
+        run_of(record): {} if record.external else {name: words_of(name, _value(record, name)) for name in differ}
         for record in records
     }
 

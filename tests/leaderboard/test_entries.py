@@ -57,6 +57,7 @@ def test_weights_of_one_name_are_told_apart_by_their_hash(make_record):
         "from weights.safetensors (aaaaaaaa…)",
         "from weights.safetensors (bbbbbbbb…)",
     ]
+    assert {entry.note for group in groups(rows) for entry in group.entries} == {""}
     learnt = {"initial_training": "72,000 images of synthetic (0a1b2c3d) by cpu"}
     rows = entries(
         make_record("a", 0.5, initial_weights=one, **learnt),
