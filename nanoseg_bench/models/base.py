@@ -88,7 +88,7 @@ class Deadline:
     """A point in time after which training stops with a checkpoint.
 
     Attributes:
-        at: ``time.monotonic()`` value; None for never.
+        at: ``time.monotonic()`` value, which all processes of a machine share; None for never.
         limit: The limit as the user wrote it, for messages ("9m").
     """
 
@@ -100,20 +100,10 @@ class Deadline:
         """So many seconds from now; None for never."""
         return cls(None if seconds is None else time.monotonic() + seconds, limit)
 
-    @classmethod
-    def until(cls, ends: float | None, limit: str) -> "Deadline":
-        """At a time of the clock on the wall, as ``ends`` says it; None for never."""
-        return cls.after(None if ends is None else ends - time.time(), limit)
-
     @property
     def seconds_left(self) -> float | None:
         """None where there is no end."""
         return None if self.at is None else self.at - time.monotonic()
-
-    @property
-    def ends(self) -> float | None:
-        """``time.time()`` value, for another process, which takes seconds to start; None where there is no end."""
-        return None if self.seconds_left is None else time.time() + self.seconds_left
 
     @property
     def passed(self) -> bool:

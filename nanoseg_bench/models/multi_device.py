@@ -55,9 +55,7 @@ def fit_on_devices(model: "TorchModel", prepared: PreparedSet, context: FitConte
         model.max_instances,
         prepared.root,
         prepared.fold,
-        replace(context, beside=(), deadline=Deadline()),
-        context.deadline.ends,
-        context.deadline.limit,
+        replace(context, beside=()),
     )
     _LOG.info("%s: trains on %s together", model.recipe.model, ", ".join(context.devices))
     return run_in_group(_fit_share, context.devices, order)
@@ -113,14 +111,12 @@ class _Order:
     root: Path
     fold: int | None
     context: FitContext
-    ends: float | None
-    limit: str
 
 
 def _fit_share(device: str, order: _Order) -> FitReport:
     # Process 0 watches the time for all: their clocks differ by less than a step, but a step is enough.
-    ends = order.ends if process_group.rank() == 0 else None
-    context = replace(order.context, device=device, deadline=Deadline.until(ends, order.limit))
+    deadline = order.context.deadline if process_group.rank() == 0 else Deadline()
+    context = replace(order.context, device=device, deadline=deadline)
     model = order.kind(order.recipe, order.classes, order.max_instances)
     return model.fit(PreparedSet(order.root, order.fold), context)
 

@@ -23,7 +23,7 @@ from nanoseg_bench.evaluation.predictions import read_predictions, write_predict
 from nanoseg_bench.evaluation.robustness import ROBUSTNESS, clean_set
 from nanoseg_bench.files import FULL, read_json, unwritable, write_json
 from nanoseg_bench.locks import hold
-from nanoseg_bench.models.base import Deadline, FitContext, FitReport, Model
+from nanoseg_bench.models.base import FitContext, FitReport, Model
 from nanoseg_bench.models.registry import build
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.claim import claim_folder, differences
@@ -239,13 +239,11 @@ _JOB = TypeAdapter(Job)
 
 
 def job_to_json(job: Job) -> dict[str, Any]:
-    """The job as a JSON value: the fields of its run beside its own, and of the deadline when it ends."""
+    """The job as a JSON value for another process of this machine: the fields of its run beside its own."""
     values: dict[str, Any] = {}
     for name, value in _JOB.dump_python(job, mode="json").items():
         if name == "spec":
             values |= value
-        elif name == "deadline":
-            values |= {"ends": job.deadline.ends, "limit": job.deadline.limit}
         else:
             values[name] = value
     return values
@@ -255,8 +253,7 @@ def job_from_json(values: Mapping[str, Any]) -> Job:
     """The inverse of ``job_to_json``; what an earlier version did not write has its default."""
     own = dict(values)
     spec = {field.name: own.pop(field.name) for field in dataclasses.fields(RunSpec) if field.name in own}
-    deadline = Deadline.until(own.pop("ends"), own.pop("limit"))
-    return _JOB.validate_python({"spec": spec, "deadline": deadline, **own})
+    return _JOB.validate_python({"spec": spec, **own})
 
 
 def _die_with_parent() -> None:

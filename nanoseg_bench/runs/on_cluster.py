@@ -9,11 +9,13 @@ import logging
 import socket
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 from nanoseg_bench.cluster import Cluster, count_try
 from nanoseg_bench.errors import WorkerError, WorkerMemoryError
+from nanoseg_bench.models.base import Deadline
 from nanoseg_bench.runs.executors import run_in_time
 from nanoseg_bench.runs.failure import Outcome, record_failure
 from nanoseg_bench.runs.job import job_from_json, job_to_json
@@ -51,9 +53,10 @@ class OnCluster:
         gpus = int(job.device.startswith("cuda"))
         cores = self._cluster.cores_each(self._at_once, gpus)
         left = job.deadline.seconds_left
+        ends = None if left is None else time.time() + left
         try:
             return self._cluster.call(
-                _run, uuid4().hex, job_to_json(job), left, anew, name=name, cores=cores, gpus=gpus
+                _run, uuid4().hex, job_to_json(job), ends, left, anew, name=name, cores=cores, gpus=gpus
             )
         except WorkerError as error:
             outcome = Outcome("oom" if isinstance(error, WorkerMemoryError) else "failed", str(error))
@@ -65,17 +68,20 @@ class OnCluster:
         self._cluster.stop()
 
 
-def _run(task: str, values: Mapping[str, Any], left: float | None, anew: bool) -> Outcome:
+def _run(task: str, values: Mapping[str, Any], ends: float | None, left: float | None, anew: bool) -> Outcome:
     """A job in a process of a cluster, which starts one for it.
 
     Args:
         task: Of which no other has the name.
-        values: From ``job_to_json``. When its time is up is said by the clocks of all machines: its task may have
-            waited for its turn.
+        values: From ``job_to_json``.
+        ends: ``time.time()`` value at which its time is up, by the clocks of all machines: its task may have waited for
+            its turn, and a monotonic clock is that of one machine. None for never.
         left: Seconds that it had when it was handed over: a clock that is behind gives no more.
         anew: Forget what earlier calls have done.
     """
-    job = job_from_json(values if left is None else {**values, "ends": min(values["ends"], time.time() + left)})
+    job = job_from_json(values)
+    if ends is not None and left is not None:
+        job = replace(job, deadline=Deadline.after(min(ends - time.time(), left), job.deadline.limit))
     number = count_try(task)
     again = f", try {number}: the process or the machine before was lost" if number > 1 else ""
     _LOG.info("%s: on %s%s", job.spec.run_id, socket.gethostname(), again)

@@ -166,7 +166,8 @@ def test_a_model_that_fails_is_a_row_and_the_others_go_on(tiny_set, tmp_path):
 def test_a_time_limit_stops_with_a_checkpoint_and_the_same_command_goes_on(tiny_set, tmp_path, monkeypatch):
     def begun_late(job_file):
         """The hour has passed while the process started."""
-        write_json(job_file, read_json(job_file) | {"ends": time.time()})
+        document = read_json(job_file)
+        write_json(job_file, document | {"deadline": document["deadline"] | {"at": time.monotonic()}})
         return job.carry_out(job_file)
 
     assert main(run_arguments(tiny_set, tmp_path, "--models", "unet", "otsu", "--time-limit", "0.001s")) == 1
