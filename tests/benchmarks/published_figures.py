@@ -19,7 +19,7 @@ Row = dict[str, str]
 
 def published_figures() -> list[dict]:
     """Every figure of the part ``records``."""
-    return [*_emps(), *_differences(), *_pretraining(), *_shipped_views(), *_robustness(), *_nanosynth()]
+    return [*_emps(), *_differences(), *_blocks(), *_pretraining(), *_shipped_views(), *_robustness(), *_nanosynth()]
 
 
 def _release(model: str) -> dict:
@@ -108,7 +108,10 @@ def _emps() -> Iterator[dict]:
         yield table.told(f"seeds-{model}", runs, len(runs), digits=0, spelled=True)
         yield table.with_interval(f"ap-{model}-fine", table.shipped(model), _AP)
         yield table.with_interval(f"ap-{model}-eight", table.shipped(model, _EIGHT), _AP)
-    yield table.with_interval("ap-imagedataextractor", table.row("imagedataextractor", "external", ""), _AP)
+    extractor = table.row("imagedataextractor", "external", "")
+    yield table.with_interval("ap-imagedataextractor", extractor, _AP)
+    typical, images = 100 * float(extractor[_DIAMETER]), int(extractor["images"])
+    yield table.told("typical-imagedataextractor", [extractor], typical, unit="%", digits=1, n=images)
     hours = [float(row["training_core_seconds"]) / 3600 for row in every]
     yield table.told("core-hours", every, statistics.fmean(hours), unit="hours", digits=0, n=len(hours), spelled=True)
     fine = table.shipped("nsyolo")
@@ -160,6 +163,13 @@ def _differences() -> Iterator[dict]:
         value, low, high = (float(row[column]) for column in ("difference", "both_lo", "both_hi"))
         seeds = int(row["seeds"])
         yield table.told(f"difference-{name}", every, value, low=low, high=high, n=seeds, origin=path)
+
+
+def _blocks() -> Iterator[dict]:
+    """What each of NSYOLO's blocks does alone, over images: YOLO11n with it minus YOLO11n."""
+    table = _Table(_TEST)
+    for block in ("c3bads", "c2psa-bra"):
+        yield table.with_interval(f"difference-{block}", table.row(f"yolo11n-{block}", "cpu"), "difference")
 
 
 def _pretraining() -> Iterator[dict]:
