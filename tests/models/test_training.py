@@ -356,7 +356,7 @@ def test_a_layer_that_knows_other_classes_is_drawn_anew_whatever_its_shape(tmp_p
     source = make_network(5).state_dict()
     save_file(source, path)
 
-    def taken(known, classes):
+    def taken(known, classes, layer=layer):
         caplog.clear()
         path.with_suffix(".json").write_text(json.dumps({"classes": known}))
         network = make_network(0)
@@ -371,6 +371,7 @@ def test_a_layer_that_knows_other_classes_is_drawn_anew_whatever_its_shape(tmp_p
     assert not taken(["a", "b"], ("b", "a"))
     assert "initial.safetensors: knows the classes a, b, and the set has b, a: the class layer is drawn" in caplog.text
     assert taken(["particle"], ("rod",)), "anything or nothing is the same question"
+    assert taken(["a", "b"], ("b", "a"), ()) and "does not say which layer" in caplog.text
 
 
 def test_initial_weights_start_a_training_but_not_a_resumed_one(tmp_path):
