@@ -45,7 +45,7 @@ def claim_folder(run: RunFolder, spec: RunSpec, prepared: PreparedSet, *, anew: 
         run: The folder; it need not exist.
         spec: What is to be run.
         prepared: The prepared set, which a model without a description of its own is opened by.
-        anew: Take no weights over from a run beside it.
+        anew: Bring no earlier work back, and take no weights over from a run beside it.
 
     Returns:
         Sentences on what changed and what became of the earlier work.
@@ -90,7 +90,8 @@ def _start(run: RunFolder, spec: RunSpec, prepared: PreparedSet, found: Differen
         place = _move_aside(run)
         told.append(f"{run.path}: training anew: {changed}; the earlier work is kept in {place}")
     kept = _place(run, training_hash(spec.inputs()))
-    if (back := differences(RunFolder(kept), spec)) is not None and not back.training:
+    back = None if anew else differences(RunFolder(kept), spec)
+    if back is not None and not back.training:
         shutil.rmtree(run.path, ignore_errors=True)
         kept.rename(run.path)
         return [

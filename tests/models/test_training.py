@@ -1,5 +1,7 @@
 import csv
 import json
+import subprocess
+import sys
 import time
 
 import pytest
@@ -172,6 +174,22 @@ def test_a_training_computes_in_its_precision_and_keeps_it_where_it_goes_on(tmp_
     assert report.core_seconds > 0
     _, again = fit(tmp_path, step=step)
     assert again == report
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is known of processes that ended")
+def test_core_seconds_are_those_of_the_processes_that_make_the_batches_too(tmp_path):
+    busy = "import time\nwhile time.process_time() < 0.3:\n    pass"
+
+    class MadeElsewhere(Points):
+        def __getitem__(self, draw):
+            if not self.asked:
+                subprocess.run([sys.executable, "-c", busy], check=True)
+            return super().__getitem__(draw)
+
+    fit(tmp_path / "first")  # loads libraries
+    _, alone = fit(tmp_path / "alone")
+    _, together = fit(tmp_path / "together", source=MadeElsewhere())
+    assert together.core_seconds - alone.core_seconds > 0.25
 
 
 @pytest.mark.parametrize("chosen", [1, 2])
