@@ -195,6 +195,8 @@ def test_a_training_comes_back_when_its_inputs_do(bench):
     claim_folder(run, bench.spec(learning_rate=0.01), bench.prepared)
     assert not run.is_fitted
     (bench.path / "state.pt").write_bytes(b"a training that was begun")
+    assert forecast(bench, bench.spec())["fit"] == "cached"
+    assert forecast(bench, bench.spec(), overwrite="always")["fit"] == "to do"
     told = claim_folder(run, bench.spec(), bench.prepared)
     assert "learning_rate 0.01 -> 0.001" in told[0]
     assert contents(bench.path) == before
