@@ -5,6 +5,7 @@ Call ``isolate_libraries`` before importing any of them.
 
 import os
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -99,6 +100,23 @@ def all_but_one_core() -> dict[str, str]:
 def threads_are_given() -> bool:
     """Whether the user says how many threads there are to be, by the variable that OpenMP reads."""
     return bool(os.environ.get(_THREADS)) and not os.environ.get(_FREE_THREADS)
+
+
+def processor_seconds() -> float:
+    """Time of all cores that this process and those that it started kept busy until now; grows while they work.
+
+    Of a process that ended, only Linux knows it still.
+    """
+    this = psutil.Process()
+    ended = this.cpu_times()
+    seconds = time.process_time() + getattr(ended, "children_user", 0.0) + getattr(ended, "children_system", 0.0)
+    for child in this.children(recursive=True):
+        with suppress(psutil.Error):  # it has just ended
+            seconds += sum(getattr(child.cpu_times(), name, 0.0) for name in _WORK)
+    return seconds
+
+
+_WORK = ("user", "system", "children_user", "children_system")
 
 
 def _quota() -> int | None:

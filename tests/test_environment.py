@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from nanoseg_bench import environment
-from nanoseg_bench.environment import available_cores, cores_of_task
+from nanoseg_bench.environment import available_cores, cores_of_task, processor_seconds
 
 TELL = "from nanoseg_bench.environment import threads_are_given; "
 TELL += "print(threads_are_given(), os.environ.get('OMP_NUM_THREADS'), flush=True)"
@@ -72,3 +72,27 @@ def test_a_container_has_the_cores_that_its_quota_pays_for(tmp_path, monkeypatch
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     assert available_cores() == cores
+
+
+BUSY = """
+import subprocess, sys, time
+if len(sys.argv) > 1:
+    subprocess.run([sys.executable, "-c", sys.argv[1]], stdin=subprocess.DEVNULL, check=True)
+while time.process_time() < 0.3:
+    pass
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is known of processes that ended")
+def test_the_processor_time_of_child_processes_counts_while_they_live_and_when_they_ended():
+    before = processor_seconds()
+    # It has a child that has ended when it answers.
+    with subprocess.Popen([sys.executable, "-c", BUSY, BUSY], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as busy:
+        for _ in range(2):
+            busy.stdout.readline()
+        alive = processor_seconds()
+        busy.stdin.close()
+    assert alive - before > 0.55
+    assert processor_seconds() >= alive - 0.05, "it is waited for, and nothing of it is lost"

@@ -306,7 +306,7 @@ def print_tables(
     """Print the CSV files of a set as tables that fit a terminal: the columns a reader looks at first.
 
     Args:
-        leaderboards: Folder of the files.
+        leaderboards: Folder of the files and the records that they are made of.
         set_name: Whose.
         texts: What the files would hold, where they could not be written; by default they are read.
         url: What the folder stands for, if it does.
@@ -316,7 +316,9 @@ def print_tables(
 
     from rich.text import Text
 
-    from nanoseg_bench.leaderboard.terminal_table import build_terminal_tables, footnotes, notes_on_the_set
+    from nanoseg_bench.leaderboard.comparability import comparable_records
+    from nanoseg_bench.leaderboard.set_remarks import set_remarks
+    from nanoseg_bench.leaderboard.terminal_table import build_terminal_tables, footnotes
     from nanoseg_bench.terminal import open_console, print_sentence
 
     console = open_console(piped_width=190)
@@ -333,7 +335,8 @@ def print_tables(
             # Numbers are never cut; a terminal that is too narrow for them breaks the lines itself.
             console.print(each.table, crop=False)
             console.print()
-        for note in [*footnotes(rows), *(notes_on_the_set(rows) if kind == "test" else [])]:
+        of_the_set = set_remarks(comparable_records(leaderboards, set_name)) if kind == "test" else []
+        for note in [*footnotes(rows), *of_the_set]:
             print_sentence(note)
         place = path if url is None else f"{url}/{path.name}"
         told = f"all columns: {place}" if texts is None else f"{place} (not written)"

@@ -207,6 +207,7 @@ def _score_external(arguments: argparse.Namespace) -> int:
     require_there({"--predictions": arguments.predictions, "--val-predictions": arguments.val_predictions})
     from nanoseg_bench.evaluation.eval_sets import load_eval_set
     from nanoseg_bench.evaluation.external.reading import read_external
+    from nanoseg_bench.evaluation.operating_point import default_in_words
     from nanoseg_bench.files import require_writable
     from nanoseg_bench.leaderboard.build import write_leaderboards
     from nanoseg_bench.preparation.prepared_set import PreparedSet
@@ -257,7 +258,7 @@ def _score_external(arguments: argparse.Namespace) -> int:
     record = read_record(record_path(arguments.leaderboards, prepared.name, run.run_id, eval_set))
     if record.operating_point is not None and record.operating_point.source == "default":
         point_used = record.operating_point
-        told = f"{point_used.confidence:g}, the default, since val cannot decide: {point_used.reason}"
+        told = f"{default_in_words(point_used.confidence)}, the default, since val cannot decide: {point_used.reason}"
     print(f"operating point: {told}; predictions kept in {run.path}")
     _print_paths(write_leaderboards(arguments.leaderboards, prepared.name))
     return 0

@@ -6,14 +6,14 @@ networks by scores that do not mean the same, which costs every model, and more 
 As a mean over the folds it compares no score of one network with one of another, so that is what ranks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.errors import PredictionsError
-from nanoseg_bench.evaluation.comparison import Comparison, compare_with_truth
+from nanoseg_bench.evaluation.comparison import Comparison, Confidence, compare_with_truth
 from nanoseg_bench.evaluation.detection_scores import pooled
 from nanoseg_bench.evaluation.eval_sets import EvalSet
 from nanoseg_bench.evaluation.precision_scores import class_aware
@@ -79,29 +79,57 @@ def evaluate_folds(
     """
     confidence = {name: answer.point.confidence for answer in answers for name in answer.predictions.images}
     comparison = compare_with_truth(eval_set, _together(eval_set, answers), confidence)
+    parts = [comparison.part(answer.predictions.images) for answer in answers]
+    evaluation = _evaluate_in_parts(comparison, parts, resamples, seed)
+    results = tuple(_result(answer, part) for answer, part in zip(answers, parts, strict=True))
+    point = median_point([answer.point for answer in answers])
+    scores = {**evaluation.scores, **_spreads(results), "confidence": point.confidence}
+    return evaluation.model_copy(update={"scores": scores}), results
+
+
+def evaluate_beside_folds(
+    eval_set: EvalSet,
+    predictions: Predictions,
+    confidence: Confidence,
+    folds: Sequence[Iterable[str]],
+    *,
+    resamples: int = 1000,
+    seed: int | None = 0,
+) -> Evaluation:
+    """Score what was not trained in folds, such as another tool, so that it stands beside a cross-validation.
+
+    Args:
+        eval_set: Every image of the folds, with its truth.
+        predictions: One answer to all of them.
+        confidence: Operating point, as of ``evaluate``.
+        folds: The test images of each fold, over which ``RESAMPLED_OVER_FOLDS`` are means.
+        resamples: As of ``evaluate_folds``, as is the seed.
+        seed: Of the bootstrap.
+
+    Raises:
+        PredictionsError: As ``evaluate``.
+    """
+    comparison = compare_with_truth(eval_set, predictions, confidence)
+    return _evaluate_in_parts(comparison, [comparison.part(images) for images in folds], resamples, seed)
+
+
+def _evaluate_in_parts(
+    comparison: Comparison, parts: Sequence[Comparison], resamples: int, seed: int | None
+) -> Evaluation:
+    """What is of all images together, and the average precisions as means over the parts."""
+    eval_set = comparison.eval_set
     draws = draw(eval_set, resamples, seed)
     evaluation = evaluate_comparison(comparison, draws)
-    parts = [comparison.part(answer.predictions.images) for answer in answers]
     groups, number = group_indices([eval_set.source_groups[name] for name in eval_set.images])
     group_of = dict(zip(eval_set.images, groups, strict=True))
     of_parts = [np.array([group_of[name] for name in part.eval_set.images], dtype=np.intp) for part in parts]
-    results = tuple(_result(answer, part) for answer, part in zip(answers, parts, strict=True))
     samples = {} if draws is None else _maps(parts, of_parts, draws.weights)
-    point = median_point([answer.point for answer in answers])
-    return (
-        evaluation.model_copy(
-            update={
-                "scores": {
-                    **evaluation.scores,
-                    **_means(_maps(parts, of_parts, np.ones((1, number)))),
-                    **intervals(samples, RESAMPLED_OVER_FOLDS),
-                    **_spreads(results),
-                    "confidence": point.confidence,
-                },
-                "resampled": {**evaluation.resampled, **kept_samples(samples)},
-            }
-        ),
-        results,
+    means = _means(_maps(parts, of_parts, np.ones((1, number))))
+    return evaluation.model_copy(
+        update={
+            "scores": {**evaluation.scores, **means, **intervals(samples, RESAMPLED_OVER_FOLDS)},
+            "resampled": {**evaluation.resampled, **kept_samples(samples)},
+        }
     )
 
 
@@ -142,23 +170,27 @@ def _together(eval_set: EvalSet, answers: Sequence[FoldAnswer]) -> Predictions:
         set_hash=eval_set.set_hash,
         images={name: images[name] for name in ordered},
         sizes=sizes,
-        timing=_timing([answer.predictions.timing for answer in answers]),
+        timing=_timing([answer.predictions for answer in answers]),
     )
 
 
-def _timing(timings: Sequence[Timing | None]) -> Timing | None:
-    """All measurements together, so that the columns are medians over all of them; None where a fold has none."""
-    measured = [timing for timing in timings if timing is not None]
-    if len(measured) < len(timings):
+def _timing(answers: Sequence[Predictions]) -> Timing | None:
+    """All measurements together, so that the columns are medians over all of them; None where a fold has none.
+
+    Of the energy only each fold's mean is kept: it counts as often as the fold has images.
+    """
+    measured = [answer.timing for answer in answers if answer.timing is not None]
+    if len(measured) < len(answers):
         return None
     energies = [timing.energy_j_per_image for timing in measured]
     known = [energy for energy in energies if energy is not None]
+    images = [len(answer.images) for answer in answers]
     return Timing(
         total_ms=tuple(value for timing in measured for value in timing.total_ms),
         pre_ms=tuple(value for timing in measured for value in timing.pre_ms),
         network_ms=tuple(value for timing in measured for value in timing.network_ms),
         post_ms=tuple(value for timing in measured for value in timing.post_ms),
-        energy_j_per_image=float(np.mean(known)) if len(known) == len(energies) else None,
+        energy_j_per_image=float(np.average(known, weights=images)) if len(known) == len(energies) else None,
     )
 
 

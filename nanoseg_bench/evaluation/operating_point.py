@@ -21,7 +21,10 @@ DEFAULT_CONFIDENCE = 0.25
 """The one default: where val cannot decide, and where a model comes without an operating point."""
 
 EVERY_PARTICLE = 0.0
-"""The default of a model whose scores, from 0 up, only rank: no number among them means anything."""
+"""The default of a model whose scores, from 0 up, only rank: no number among them means anything.
+
+Where scores of a tool from outside lie below, the lowest of them stands for it.
+"""
 
 DECISIVE_GROUPS = 20
 """From this many source groups on val decides: a single one makes 5 % of it. Fewer have to show that they can."""
@@ -52,12 +55,31 @@ def default_confidence(*, has_confidence: bool) -> float:
     return DEFAULT_CONFIDENCE if has_confidence else EVERY_PARTICLE
 
 
-def choose_operating_point(eval_set: EvalSet, predictions: Predictions) -> OperatingPointChoice:
+def default_of_answers(answers: Sequence[Predictions]) -> float:
+    """The same of a tool from outside, of which only its answers are known, and whose scores may lie below 0.
+
+    Args:
+        answers: To all eval sets, val included.
+    """
+    scores = (each.score for answer in answers for found in answer.images.values() for each in found)
+    default = default_confidence(has_confidence=all(answer.has_confidence for answer in answers))
+    return min([default, *(score for score in scores if score is not None and score < EVERY_PARTICLE)])
+
+
+def default_in_words(confidence: float) -> str:
+    """``0.25``, or what a default that keeps everything means."""
+    return "every particle" if confidence <= EVERY_PARTICLE else f"{confidence:g}"
+
+
+def choose_operating_point(
+    eval_set: EvalSet, predictions: Predictions, default: float | None = None
+) -> OperatingPointChoice:
     """The operating point by ``RULE``, and how well val knows it.
 
     Args:
         eval_set: The eval set ``val``; any other is refused.
         predictions: The model's answer to it.
+        default: What is taken where val cannot decide, if that is not to be known from these predictions alone.
 
     Returns:
         ``lo`` and ``hi`` are the 95 % interval of the choice over resampled source groups, ``flat_lo`` and ``flat_hi``
@@ -74,7 +96,8 @@ def choose_operating_point(eval_set: EvalSet, predictions: Predictions) -> Opera
     overlaps = compare(eval_set, predictions)
     groups, count = group_indices([eval_set.source_groups[name] for name in eval_set.images])
     sweep = _sweep(overlaps, groups, count)
-    default = default_confidence(has_confidence=predictions.has_confidence)
+    if default is None:
+        default = default_confidence(has_confidence=predictions.has_confidence)
     everything = np.ones(count)
     best = sweep.best(everything)
     reason = _why_undecided(sweep, best, default)

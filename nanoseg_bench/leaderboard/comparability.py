@@ -90,7 +90,8 @@ def _require_operating_points_of_val(found: _Found) -> None:
     """A threshold that somebody chose has no place among those chosen on val, but for rows from outside.
 
     That of val is the same on all eval sets of a run; one that was picked on another set is not. The default is one of
-    two numbers. Whether val gives what stands here is for ``score --check`` to say, which has the predictions.
+    two numbers, or the lowest score of a tool where that is below 0. Whether val gives what stands here is for ``score
+    --check`` to say, which has the predictions.
     """
     way_out = "`nanoseg-bench score` chooses it again from the predictions for val that were kept"
     of_run: dict[tuple[object, ...], tuple[Path, float]] = {}
@@ -111,7 +112,8 @@ def _require_operating_points_of_val(found: _Found) -> None:
                 f"{path}: its operating point is {confidence} ({record.confidence_source}), what was chosen is "
                 f"{point.confidence} ({point.source}); {way_out}"
             )
-        if record.confidence_source == "default" and confidence not in (DEFAULT_CONFIDENCE, EVERY_PARTICLE):
+        is_default = confidence in (DEFAULT_CONFIDENCE, EVERY_PARTICLE) or (record.external and confidence < 0)
+        if record.confidence_source == "default" and not is_default:
             raise RecordError(
                 f"{path}: its operating point {confidence} is no default: that is {DEFAULT_CONFIDENCE}, or "
                 f"{EVERY_PARTICLE} where scores only rank; {way_out}"

@@ -40,8 +40,16 @@ def shown_column(name: str, folds: int | None) -> str:
 
 def set_remarks(records: Sequence[Record]) -> list[str]:
     """Sentences to stand below the rows of a prepared set."""
-    lines = dict.fromkeys(line for record in records for line in record.shortcomings)
-    return [*_mixed_recipes(records), *remarks_on(fold_count(records), list(lines))]
+    remarks = _mixed_recipes(records)
+    if folds := fold_count(records):
+        remarks.append(
+            f"{folds}-fold cross-validation: every micrograph is tested once, by a network that has not seen its "
+            "source group. AP is a mean over the folds; P, R, F1, counts and sizes are pooled, training time is a sum."
+        )
+    if shortcomings := dict.fromkeys(line for record in records for line in record.shortcomings):
+        remarks.append("What the split of this set cannot carry:")
+        remarks += [f"- {line}" for line in shortcomings]
+    return remarks
 
 
 def _mixed_recipes(records: Sequence[Record]) -> list[str]:
@@ -57,22 +65,3 @@ def _mixed_recipes(records: Sequence[Record]) -> list[str]:
             who = f"{record.title}, preset {record.preset}, seeds {other.seed} and {record.seed}"
             remarks.append(f"{who}: of different recipes ({told}), and ranked by their mean; run all its seeds again.")
     return list(dict.fromkeys(remarks))  # of several eval sets each
-
-
-def remarks_on(folds: int | None, shortcomings: Sequence[str]) -> list[str]:
-    """The same for who has no records at hand.
-
-    Args:
-        folds: From ``fold_count``, or the table's column.
-        shortcomings: What the split cannot carry; in the table's column they are joined by ``JOINT``.
-    """
-    remarks = []
-    if folds:
-        remarks.append(
-            f"{folds}-fold cross-validation: every micrograph is tested once, by a network that has not seen its "
-            "source group. AP is a mean over the folds; P, R, F1, counts and sizes are pooled, training time is a sum."
-        )
-    if shortcomings:
-        remarks.append("What the split of this set cannot carry:")
-        remarks += [f"- {line}" for line in shortcomings]
-    return remarks

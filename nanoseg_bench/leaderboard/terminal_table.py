@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from nanoseg_bench.evaluation.operating_point import default_in_words
 from nanoseg_bench.leaderboard.columns import DIFFERENCE
 from nanoseg_bench.leaderboard.entries import Row, row_groups, words_of
 from nanoseg_bench.leaderboard.ranks import PRIMARY
-from nanoseg_bench.leaderboard.set_remarks import JOINT, remarks_on, shown_column
+from nanoseg_bench.leaderboard.set_remarks import shown_column
 from nanoseg_bench.metrics.metric import Group, Metric
 from nanoseg_bench.metrics.table import in_order, metric
 
@@ -90,15 +91,10 @@ def footnotes(rows: Sequence[Row]) -> list[str]:
     defaults: dict[str, dict[str, None]] = {}
     for row in rows:
         if row.get("confidence_source") == "default":
-            cause = f"at the default confidence {float(row['confidence']):g}: {row['confidence_reason']}"
+            taken = default_in_words(float(row["confidence"]))
+            cause = f"at the default confidence, {taken}: {row['confidence_reason']}"
             defaults.setdefault(cause, {})[row["title"]] = None
     return [*begun, *failed, *(f"{', '.join(titles)}: {cause}" for cause, titles in defaults.items())]
-
-
-def notes_on_the_set(rows: Sequence[Row]) -> list[str]:
-    """What is to be known of the set that the rows of its test part stand for."""
-    lines = dict.fromkeys(line for row in rows if row.get("shortcomings") for line in row["shortcomings"].split(JOINT))
-    return remarks_on(_folds(rows), list(lines))
 
 
 def _folds(rows: Sequence[Row]) -> int | None:

@@ -500,8 +500,8 @@ _COST = (
     ),
     Metric(
         "training_core_seconds", "cost",
-        "time of all processor cores that the training's process kept busy; shown in hours on the page and in a wide "
-        "terminal. Empty for trainings of earlier versions",
+        "time of all processor cores that the training's processes kept busy, those included that make the batches "
+        "for a GPU; shown in hours on the page and in a wide terminal. Empty for trainings of earlier versions",
         hint="Time of all processor cores that training kept busy, and the precision of its arithmetic",
         heading="core hours", short="core hours", unit="h", digits=2, factor=1 / 3600, better="lower",
         of_the_device=True,

@@ -64,13 +64,16 @@ def load_initial_weights(
     told: set[str] = set()
     known = about.get("classes")
     known = [str(name) for name in known] if isinstance(known, list) else None
-    if class_layer and known and known != list(classes) and not len(known) == len(classes) == 1:
+    if classes and known and known != list(classes) and not len(known) == len(classes) == 1:
         told = set(class_layer)
         _LOG.warning(
-            "%s: knows the classes %s, and the set has %s: the class layer is drawn anew",
+            "%s: knows the classes %s, and the set has %s: %s",
             path.name,
             ", ".join(known),
             ", ".join(classes),
+            "the class layer is drawn anew"
+            if class_layer
+            else "the network does not say which layer tells them apart (class_layer), so what has its shape is taken",
         )
     matching = {name: value for name, value in matching.items() if name not in told}
     network.load_state_dict(matching, strict=False)

@@ -113,6 +113,11 @@ class MaskRCNN(TorchModel):
         network.roi_heads.fg_bg_sampler = _CountedSamples(network.roi_heads.fg_bg_sampler)
         return network
 
+    def class_layer(self, network: nn.Module) -> Sequence[str]:
+        """The last layers of scores, boxes and masks, which have channels for each class."""
+        starts = ("roi_heads.box_predictor.", "roi_heads.mask_predictor.mask_fcn_logits.")
+        return [name for name in network.state_dict() if name.startswith(starts)]
+
     def targets(self, batch: InstanceBatch) -> tuple[Tensor, list[dict[str, Tensor]]]:
         """Pixels, and ``boxes_and_masks``."""
         return batch.pixels, boxes_and_masks(batch)

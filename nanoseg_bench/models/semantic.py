@@ -94,6 +94,10 @@ class SemanticModel(TorchModel):
         # Convolutions run a sixth faster in this layout, on the CPU too.
         return network.to(memory_format=torch.channels_last)
 
+    def class_layer(self, network: nn.Module) -> Sequence[str]:
+        """The head of segmentation-models-pytorch: channels of background and classes, and of the depth."""
+        return [name for name in network.state_dict() if name.startswith("segmentation_head.")]
+
     def check_training_images(self, number: int) -> None:
         """Refuse single images, which batch normalisation cannot be trained on."""
         if self.recipe.batch < 2 or number < 2:

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nanoseg_bench.changes import MISSING, Change, list_changes
-from nanoseg_bench.environment import available_cores, threads_are_given
+from nanoseg_bench.environment import available_cores, processor_seconds, threads_are_given
 from nanoseg_bench.errors import ModelError, TimeLimitReached
 from nanoseg_bench.files import sha256_file, write_text
 from nanoseg_bench.models import process_group, threads
@@ -278,7 +278,7 @@ class _Training:
         else:
             self._draw_apart()
         self._began = time.monotonic() - self._counters.seconds
-        self._cores_began = time.process_time() - (self._counters.core_seconds if self._writes else 0.0)
+        self._cores_began = processor_seconds() - (self._counters.core_seconds if self._writes else 0.0)
         self._next_checkpoint = time.monotonic() + _SECONDS_BETWEEN_CHECKPOINTS
 
     @contextmanager
@@ -417,7 +417,7 @@ class _Training:
 
     def _read_clocks(self) -> None:
         self._counters.seconds = time.monotonic() - self._began
-        self._counters.core_seconds = process_group.total(time.process_time() - self._cores_began)
+        self._counters.core_seconds = process_group.total(processor_seconds() - self._cores_began)
 
     def _take_step(self, batch: Any, loss_step: LossStep) -> None:
         """Train on one batch; nothing here waits for the device."""

@@ -45,7 +45,7 @@ def claim_folder(run: RunFolder, spec: RunSpec, prepared: PreparedSet, *, anew: 
         run: The folder; it need not exist.
         spec: What is to be run.
         prepared: The prepared set, which a model without a description of its own is opened by.
-        anew: Take no weights over from a run beside it.
+        anew: Bring no earlier work back, and take no weights over from a run beside it.
 
     Returns:
         Sentences on what changed and what became of the earlier work.
@@ -89,13 +89,13 @@ def _start(run: RunFolder, spec: RunSpec, prepared: PreparedSet, found: Differen
     if any((run.path / name).exists() for name in _SIGNS_OF_WORK):
         place = _move_aside(run)
         told.append(f"{run.path}: training anew: {changed}; the earlier work is kept in {place}")
-    kept = _place(run, training_hash(spec.inputs()))
-    if (back := differences(RunFolder(kept), spec)) is not None and not back.training:
+    back = None if anew else moved_aside(run, spec)
+    if back is not None:
         shutil.rmtree(run.path, ignore_errors=True)
-        kept.rename(run.path)
+        back.path.rename(run.path)
         return [
             *told,
-            f"{run.path}: back from {kept}, where an earlier call had moved it",
+            f"{run.path}: back from {back.path}, where an earlier call had moved it",
             *claim_folder(run, spec, prepared),
         ]
     clear_folder(run)
@@ -109,6 +109,13 @@ def _start(run: RunFolder, spec: RunSpec, prepared: PreparedSet, found: Differen
         with atomic_path(run.path / name) as temporary:
             shutil.copyfile(like.path / name, temporary)
     return [*told, f"{run.path}: trained already, as {like.run_id}, whose weights are judged here"]
+
+
+def moved_aside(run: RunFolder, spec: RunSpec) -> RunFolder | None:
+    """Where the training that is wanted lies since an earlier call replaced it; None where there is none."""
+    kept = RunFolder(_place(run, training_hash(spec.inputs())))
+    found = differences(kept, spec)
+    return None if found is None or found.training else kept
 
 
 def trained_alike(run: RunFolder, spec: RunSpec) -> RunFolder | None:

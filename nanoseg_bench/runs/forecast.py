@@ -18,7 +18,7 @@ from nanoseg_bench.evaluation.robustness import CONDITIONS, ROBUSTNESS, clean_se
 from nanoseg_bench.files import read_json
 from nanoseg_bench.models.budget import plan_budget
 from nanoseg_bench.preparation.prepared_set import PreparedSet
-from nanoseg_bench.runs.claim import differences, trained_alike
+from nanoseg_bench.runs.claim import differences, moved_aside, trained_alike
 from nanoseg_bench.runs.corrupted import stale_conditions
 from nanoseg_bench.runs.cross_validation import FoldRuns
 from nanoseg_bench.runs.cross_validation import is_scored as is_row_scored
@@ -131,7 +131,11 @@ class Forecaster:
             return RunForecast(spec.run_id, tuple(Step(name, "cached", 0.0) for name in ("fit", "predict", "score")))
         run = RunFolder(self._runs / spec.run_id)
         found = differences(run, spec) if self._overwrite != "always" else None
+        changes = _say(found)
         mine = found is not None and not found.training
+        if self._overwrite != "always" and not mine and (back := moved_aside(run, spec)) is not None:
+            changes = f"comes back from {REPLACED}/{back.path.name}"
+            run, found, mine = back, differences(back, spec), True
         fitted = run.has_weights() if mine else self._overwrite != "always" and trained_alike(run, spec) is not None
         predicted = mine and fitted and found is not None and not found.prediction and not run.has_other_weights()
         to_predict = [
@@ -155,7 +159,7 @@ class Forecaster:
                 continue
             steps.append(Step(name, "failed earlier" if failed else "to do", time.seconds, time.estimated))
             failed = False  # what comes after it was never tried
-        return RunForecast(spec.run_id, tuple(steps), reason, _say(found))
+        return RunForecast(spec.run_id, tuple(steps), reason, changes)
 
     def _is_scored(self, spec: RunSpec, run: RunFolder) -> bool:
         if not run.has_operating_point():

@@ -97,7 +97,7 @@ class Job:
         robust_images: Test images to predict under every corruption too.
         timed: Whether latency is measured too: not while others run beside it.
         beside: Further devices that train with ``device``, which then predicts alone.
-        anew: Train, whatever a run beside it holds (``--overwrite always``).
+        anew: Train, whatever was kept of earlier work or a run beside it holds (``--overwrite always``).
     """
 
     spec: RunSpec

@@ -50,15 +50,16 @@ def publish_runs(leaderboards: Path, set_name: str, runs: Path) -> list[Path]:
 
 def _publish(leaderboards: Path, set_name: str, runs: Path) -> list[Path]:
     target = published_runs(leaderboards, set_name)
-    chosen: dict[str, tuple[RunFolder, set[str]]] = {}
+    chosen: dict[str, dict[Path, Path]] = {}
     for path in find_records(leaderboards, set_name):
         record = read_record(path)
         if record.status != "ok":
             continue
         for run in _found(path, record, runs, target):
-            chosen.setdefault(run.run_id, (run, {_VAL}))[1].update(_predicted(record))
-    for run, eval_sets in chosen.values():
-        _copy(run, _files(run, eval_sets), target / run.run_id)
+            # Of two records of a run one may be of what it keeps, the other of what is published and not kept any more.
+            chosen.setdefault(run.run_id, {}).update(_files(run, {_VAL, *_predicted(record)}))
+    for run_id, files in chosen.items():
+        _copy(files, target / run_id)
     _remove_others(target, chosen)
     return [target / run_id for run_id in chosen]
 
@@ -109,21 +110,21 @@ def _predicted(record: Record) -> Iterable[str]:
     return ["test", *(condition.name for condition in CONDITIONS)]
 
 
-def _files(run: RunFolder, eval_sets: Iterable[str]) -> list[Path]:
+def _files(run: RunFolder, eval_sets: Iterable[str]) -> dict[Path, Path]:
+    """What is to lie in the published folder, by its name there, and where it lies."""
     paths = [run.path / RUN_FILE, run.path / FIT_FILE]
     for name in sorted(eval_sets):
         paths += run.files_of(name)
     # Predictions from outside have no training, and may have none of val.
-    return [path for path in paths if path.is_file()]
+    return {path.relative_to(run.path): path for path in paths if path.is_file()}
 
 
-def _copy(run: RunFolder, files: Iterable[Path], target: Path) -> None:
-    wanted = {target / path.relative_to(run.path): path for path in files}
-    for copy, path in wanted.items():
-        data = path.read_bytes()
+def _copy(files: Mapping[Path, Path], target: Path) -> None:
+    for name, path in files.items():
+        copy, data = target / name, path.read_bytes()
         if not (copy.is_file() and copy.read_bytes() == data):
             write_bytes(copy, data)
-    for path in [path for path in target.rglob("*") if path.is_file() and path not in wanted]:
+    for path in [path for path in target.rglob("*") if path.is_file() and path.relative_to(target) not in files]:
         path.unlink()
 
 

@@ -24,6 +24,7 @@ from nanoseg_bench.runs.plan import Job, RunSpec
 from nanoseg_bench.runs.record import Record, find_records, read_record, record_path
 from nanoseg_bench.runs.scored import is_of, scored_sets
 from nanoseg_bench.runs.side_by_side import Executor, run_side_by_side
+from nanoseg_bench.runs.starting import training_behind
 from nanoseg_bench.wording import counted
 
 _LOG = logging.getLogger(__name__)
@@ -94,6 +95,7 @@ def run_plan(
     _require_folds(specs, places, prepared)
     with hold(places.leaderboards / prepared.name, wait=True):
         _clear_stale_records(specs, places.leaderboards, prepared)
+    _require_rows_of_their_own(specs, places.leaderboards, prepared)
     planned = [
         Job(
             spec,
@@ -281,6 +283,30 @@ def _clear_stale_records(specs: Sequence[RunSpec], leaderboards: Path, prepared:
         )
     for path in stale:
         path.unlink()
+
+
+def _require_rows_of_their_own(specs: Sequence[RunSpec], leaderboards: Path, prepared: PreparedSet) -> None:
+    """Refuse the run of which no table could be made: that is better known before training, too.
+
+    Raises:
+        RecordError: A record is there of the same model, preset, seed and start, and of other initial weights.
+    """
+    rows = {
+        (spec.recipe.model, spec.recipe.preset, spec.seed, start): spec.row_id
+        for spec in specs
+        if not spec.final and (start := training_behind(spec.weights, spec.recipe.title)) is not None
+    }
+    for path in find_records(leaderboards, prepared.name) if rows else ():
+        record = _readable(path)
+        if record is None:
+            continue
+        row_id = rows.get((record.model, record.preset, record.seed, record.started_from))
+        if row_id not in (None, path.stem.rpartition("-")[0]):
+            raise RecordError(
+                f"{path}: is of the model, preset, seed and start that {row_id} would be of, and one table cannot hold "
+                f"both: its initial weights had learnt from the same ({record.started_from}); give another --seeds, or "
+                "move that record away"
+            )
 
 
 def _readable(path: Path) -> Record | None:

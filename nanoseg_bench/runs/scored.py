@@ -7,8 +7,9 @@ from typing import Any
 
 from nanoseg_bench.errors import PredictionsError, RecordError
 from nanoseg_bench.evaluation.comparison import Confidence
+from nanoseg_bench.evaluation.cross_validation import evaluate_beside_folds
 from nanoseg_bench.evaluation.eval_sets import EvalSet, load_eval_set
-from nanoseg_bench.evaluation.operating_point import choose_operating_point
+from nanoseg_bench.evaluation.operating_point import choose_operating_point, default_of_answers
 from nanoseg_bench.evaluation.predictions import Predictions, read_predictions, require_complete
 from nanoseg_bench.evaluation.result import Evaluation, OperatingPointChoice
 from nanoseg_bench.evaluation.robustness import CONDITIONS, ROBUSTNESS, evaluate_robustness
@@ -107,9 +108,18 @@ def build_records(run: RunFolder, truth: KeptTruth, eval_sets: Sequence[str]) ->
     Raises:
         RecordError, PredictionsError, DatasetError: As ``score_run``.
     """
-    on_val = functools.cache(lambda: choose_operating_point(truth.eval_set("val"), read_kept(run, truth, "val")))
+    on_val = functools.cache(lambda: _choose(run, truth))
     for name in eval_sets:
         yield _score(run, truth, name, on_val() if _is_chosen_on_val(run, name) else None)
+
+
+def _choose(run: RunFolder, truth: KeptTruth) -> OperatingPointChoice:
+    """The operating point of all eval sets of a run."""
+    on_val = read_kept(run, truth, "val")
+    default = None
+    if run.is_external:
+        default = default_of_answers([on_val, *(read_kept(run, truth, name) for name in eval_sets_of(run, truth))])
+    return choose_operating_point(truth.eval_set("val"), on_val, default)
 
 
 def is_scored(run: RunFolder, prepared: PreparedSet, eval_set: str, leaderboards: Path) -> bool:
@@ -199,9 +209,13 @@ def _score(run: RunFolder, truth: KeptTruth, name: str, point: OperatingPointCho
 
 def _evaluate(run: RunFolder, truth: KeptTruth, name: str, confidence: float | None) -> tuple[int, Evaluation]:
     """(number of images, what scoring says of them)."""
+    prepared = truth.prepared
     if name != ROBUSTNESS:
-        eval_set = truth.eval_set(name)
-        return len(eval_set.images), SCORERS[name](eval_set, read_kept(run, truth, name), confidence)
+        eval_set, kept = truth.eval_set(name), read_kept(run, truth, name)
+        if prepared.folds and prepared.fold is None:
+            folds = [[image.name for image in prepared.of_fold(fold).images(name)] for fold in prepared.folds]
+            return len(eval_set.images), evaluate_beside_folds(eval_set, kept, confidence, folds)
+        return len(eval_set.images), SCORERS[name](eval_set, kept, confidence)
     clean = kept_clean_set(run, truth.eval_set("test"))
     if clean is None:
         raise PredictionsError(

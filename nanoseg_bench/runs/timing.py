@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import cycle, islice
 
+import numpy as np
+
 from nanoseg_bench.evaluation.timing import Timing
 from nanoseg_bench.models.base import CanvasImage, Model
 from nanoseg_bench.models.stopwatch import Lap
@@ -81,8 +83,13 @@ def measure(
 
 
 def _spread(images: Sequence[PreparedImage], number: int) -> list[PreparedImage]:
-    """At most ``number`` images, evenly over the whole eval set: neighbours are often of one specimen."""
-    return [images[index * len(images) // number] for index in range(number)] if len(images) > number else list(images)
+    """At most ``number`` images, evenly over the whole eval set: neighbours are often of one specimen.
+
+    In an order drawn by chance, always the same: of a slow model only the first few are measured.
+    """
+    number = min(number, len(images))
+    order = np.random.default_rng(0).permutation(number).tolist()
+    return [images[place * len(images) // number] for place in order]
 
 
 def _timing(laps: Sequence[Lap], energy: float | None) -> Timing:

@@ -29,7 +29,7 @@ def keep_record(folder, model, score, **changes):
         values["resampled"] = {"map_50_95": swapped}
         values["scores"] |= {"map_50_95_lo": min(swapped), "map_50_95_hi": max(swapped)}
     record = Record(**{**values, **changes})
-    write_record(record_path(folder, record.set_name, f"{model}-quick-seed0", record.eval_set), record)
+    write_record(record_path(folder, record.set_name, f"{model}-quick-seed{record.seed}", record.eval_set), record)
 
 
 @pytest.fixture
@@ -55,6 +55,21 @@ def test_tables_are_written_and_printed(boards, capsys):
     assert cells["CELLPOSE"][:2] == ["CELLPOSE", "(external)"]
     assert ["OTSU", "(failed)"] in [row[:2] for row in shown]
     assert ["OTSU:", "failed:", "no", "threshold"] in shown
+
+
+def test_what_is_to_be_known_of_a_set_stands_below_its_table_in_the_terminal_as_in_markdown(boards, capsys):
+    recipe = {"model": "unet", "learning_rate": 0.002}
+    keep_record(boards, "unet", 0.4, recipe=recipe, shortcomings=("val: shows no rod",))
+    keep_record(boards, "unet", 0.5, recipe={**recipe, "learning_rate": 0.01}, seed=1)
+    told = [
+        "UNET, preset quick, seeds 0 and 1: of different recipes (learning_rate 0.002 -> 0.01)",
+        "What the split of this set cannot carry:",
+        "- val: shows no rod",
+    ]
+    for options in ([], ["--markdown"]):
+        assert main(["leaderboard", "toy", "--leaderboards", str(boards), *options]) == 0
+        shown = " ".join(capsys.readouterr().out.split())
+        assert all(shown.count(sentence) == 1 for sentence in told), options
 
 
 def test_what_cannot_be_shown_is_said(boards, tmp_path, capsys):

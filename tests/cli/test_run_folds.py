@@ -221,6 +221,19 @@ def test_the_same_command_does_nothing_and_scoring_gives_the_same_bytes(bench, c
     assert bench.files() == before
 
 
+def test_what_is_handed_in_stands_beside_the_rows_by_the_mean_that_ranks_them(bench, capsys):
+    drawn = ["--predictions", bench.own, "--as", "second-annotator"]
+    assert bench.score(*drawn) == 0
+    row = bench.table().loc["second-annotator"]
+    assert row["map_50_95_fold_mean"] > 0.99 and row["map_50_95_agnostic_fold_mean_lo"] > 0.99
+    capsys.readouterr()
+    for options in ([], ["--markdown"]):
+        assert main(["leaderboard", bench.prepared.name, "--leaderboards", str(bench.boards), *options]) == 0
+        shown = [line for line in capsys.readouterr().out.splitlines() if "(external)" in line]
+        assert shown and all("1.000 [" in line for line in shown), options
+    assert bench.score("--check") == 0
+
+
 def test_a_number_that_the_folds_do_not_give_is_found(bench, capsys):
     path = bench.boards / "records" / bench.prepared.name / f"{ROW}-test.json"
     document = read_json(path)

@@ -331,6 +331,26 @@ def test_the_operating_point_is_asked_of_val_declared_or_absent(bench, tmp_path,
     assert bench.score("--check") == 1
 
 
+def test_where_val_cannot_decide_every_particle_counts_of_a_tool_whose_scores_lie_below_0(bench, tmp_path, capsys):
+    """As logits do. The lowest score is that of another part than val, and of all that are handed in."""
+    logits = {
+        eval_set: write_results(
+            bench, tmp_path / f"{eval_set}.json", eval_set, score=lambda number, lowest=lowest: lowest + number % 4
+        )
+        for eval_set, lowest in (("val", -1.5), ("test", -2.5), ("ood", -3.5))
+    }
+    arguments = ("--from", "coco", "--class-less")
+    assert bench.hand_in(logits["test"], "--val-predictions", logits["val"], *arguments) == 0
+    assert "operating point: every particle, the default, since val cannot decide" in capsys.readouterr().out
+    record = bench.record()
+    assert (record.confidence_source, record.scores["confidence"], record.scores["f1"]) == ("default", -2.5, 1)
+    assert bench.hand_in(logits["ood"], "--eval-set", "ood", "--val-predictions", logits["val"], *arguments) == 0
+    records = [bench.record(eval_set=eval_set) for eval_set in ("test", "ood")]
+    assert [each.scores["confidence"] for each in records] == [-3.5] * 2
+    assert records[0].scores["f1"] == 1
+    assert bench.score("--check") == 0
+
+
 def test_a_declared_confidence_has_the_unit_of_the_scores(bench, tmp_path, capsys):
     percent = write_results(bench, tmp_path / "percent.json", score=lambda number: 20 + 60 * (number % 2))
     assert bench.hand_in(percent, "--from", "coco", "--confidence", "50") == 0

@@ -8,6 +8,7 @@ from nanoseg_bench.evaluation.cross_validation import (
     RESAMPLED_OVER_FOLDS,
     SPREAD_OVER_FOLDS,
     FoldAnswer,
+    evaluate_beside_folds,
     evaluate_folds,
     median_point,
 )
@@ -150,6 +151,17 @@ def test_a_model_without_classes_has_no_class_aware_mean(scene):
     assert scores["map_50_95_agnostic_fold_mean"] > 0
 
 
+def test_what_was_not_trained_in_folds_has_the_same_means_beside_its_own_ap(scene):
+    eval_set, predictions = scene
+    beside = evaluate_beside_folds(eval_set, predictions, 0.4, list(FOLDS.values()), resamples=20, seed=3)
+    plain = evaluate(eval_set, predictions, 0.4, resamples=20, seed=3)
+    in_folds, _ = evaluate_folds(eval_set, answers(*scene), resamples=20, seed=3)
+    means = {name for metric in RESAMPLED_OVER_FOLDS for name in (metric, f"{metric}_lo", f"{metric}_hi")}
+    assert beside.scores == plain.scores | {name: in_folds.scores[name] for name in means}
+    assert beside.resampled == plain.resampled | {name: in_folds.resampled[name] for name in RESAMPLED_OVER_FOLDS}
+    assert evaluate_beside_folds(eval_set, predictions, None, list(FOLDS.values()), resamples=0).scores["f1"] is None
+
+
 def test_an_image_of_no_fold_or_of_two_is_refused(scene):
     eval_set, predictions = scene
     parts = answers(*scene)
@@ -167,6 +179,18 @@ def test_latency_is_the_median_of_all_folds_and_empty_where_one_lacks_it(scene):
     assert (scores["latency_ms_per_image"], scores["latency_measurements"]) == (3.0, 5)
     parts[1] = answer(*scene, 2)
     assert evaluate_folds(scene[0], parts, resamples=0)[0].scores["latency_ms_per_image"] is None
+
+
+def test_energy_is_the_mean_over_images_and_not_over_folds_of_different_size(scene):
+    def energy(*joules):
+        parts = [
+            answer(*scene, fold, timing=Timing((1.0,), energy_j_per_image=each))
+            for fold, each in zip(FOLDS, joules, strict=True)
+        ]
+        return evaluate_folds(scene[0], parts, resamples=0)[0].scores["energy_j_per_image"]
+
+    assert energy(1.0, 5.0, 2.0) == pytest.approx((3 * 1.0 + 2 * 5.0 + 3 * 2.0) / 8)
+    assert energy(1.0, None, 2.0) is None
 
 
 def test_the_point_of_a_last_model_is_the_median_and_says_where_it_is_from():

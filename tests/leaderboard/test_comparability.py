@@ -83,9 +83,15 @@ def test_a_default_is_admitted_and_one_that_somebody_planted_is_not(tmp_path, ma
     for confidence in (DEFAULT_CONFIDENCE, EVERY_PARTICLE):
         keep_records(tmp_path, record(confidence))
         assert comparable_records(tmp_path, "toy") == [record(confidence)]
-    keep_records(tmp_path, record(0.3))
-    with pytest.raises(RecordError, match=r"a-quick-seed0-test\.json: its operating point 0\.3 is no default"):
-        comparable_records(tmp_path, "toy")
+    for planted in (0.3, -0.3):
+        keep_records(tmp_path, record(planted))
+        with pytest.raises(
+            RecordError, match=rf"a-quick-seed0-test\.json: its operating point {planted} is no default"
+        ):
+            comparable_records(tmp_path, "toy")
+    below_zero = record(-0.3, external=True)
+    keep_records(tmp_path, below_zero)
+    assert comparable_records(tmp_path, "toy") == [below_zero]
     chosen = {"confidence": 0.4, "source": "val"}
     for planted in (record(0.25, operating_point=chosen), record(0.3, confidence_source="val", operating_point=chosen)):
         keep_records(tmp_path, planted)

@@ -114,4 +114,6 @@ def test_footnotes_name_rows_once_for_each_cause(rows, make_record):
     assert notes == ["MASK-RCNN: failed: [b]no memory[/b]"]
     told = [{**row, "confidence_source": "default", "confidence": "0.25"} for row in rows()]
     told = [{**row, "confidence_reason": "2 groups"} for row in told]
-    assert footnotes(told) == [f"{told[0]['title']}, {told[1]['title']}: at the default confidence 0.25: 2 groups"]
+    assert footnotes(told) == [f"{told[0]['title']}, {told[1]['title']}: at the default confidence, 0.25: 2 groups"]
+    every = [{**told[0], "confidence": confidence} for confidence in ("0", "-5.5")]
+    assert footnotes(every) == [f"{told[0]['title']}: at the default confidence, every particle: 2 groups"]

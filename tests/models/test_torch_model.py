@@ -72,6 +72,38 @@ def test_fusion_weights_learn_at_a_rate_of_their_own(prepared_set):
     assert list(stock.fast_parameters(stock.build_network()).parameters) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("nsyolo", {}), ("unet", {}), ("unet", {"distance": True}), ("deeplabv3plus", {}), ("mask-rcnn", {})],
+)
+def test_the_class_layer_is_what_depends_on_the_number_of_classes(name, options):
+    recipe = load_recipe(name, "smoke").model_copy(update={"canvas": 64, "options": options})
+    few, many = (build(recipe, tuple("abcdef"[:number]), 10) for number in (2, 6))
+    one, shapes = few.build_network(), many.build_network().state_dict()
+    differing = {name for name, value in one.state_dict().items() if value.shape != shapes[name].shape}
+    assert set(few.class_layer(one)) == differing and differing
+
+
+@pytest.mark.parametrize("name", ["unet", pytest.param("mask-rcnn", marks=pytest.mark.slow)])
+def test_a_training_from_weights_of_as_many_other_classes_draws_the_class_layer_anew(
+    name, prepared_set, tmp_path, caplog
+):
+    untrained = {"images_seen": 0, "images_per_epoch": None}
+    recipe = make(prepared_set, name, **untrained).recipe
+    others = build(recipe, [f"other {each}" for each in prepared_set.classes], prepared_set.max_instances)
+    given = weights(others, prepared_set, tmp_path / "given", seed=1)
+    told = "the class layer is drawn anew"
+    assert told not in caplog.text
+    started = make(prepared_set, name, **untrained)
+    own = weights(started, prepared_set, tmp_path / "started", weights=tmp_path / "given" / "weights.safetensors")
+    assert told in caplog.text
+    layer = set(started.class_layer(started.network))
+    scratch = weights(make(prepared_set, name, **untrained), prepared_set, tmp_path / "scratch")
+    for key, value in own.items():
+        assert torch.equal(value, (scratch if key in layer else given)[key]), key
+    assert not equal({key: own[key] for key in layer}, given)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", ["nsyolo", "unet", "mask-rcnn"])
 @pytest.mark.parametrize("loader", ["stock", "gpu"])

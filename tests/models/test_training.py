@@ -1,5 +1,7 @@
 import csv
 import json
+import subprocess
+import sys
 import time
 
 import pytest
@@ -172,6 +174,22 @@ def test_a_training_computes_in_its_precision_and_keeps_it_where_it_goes_on(tmp_
     assert report.core_seconds > 0
     _, again = fit(tmp_path, step=step)
     assert again == report
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is known of processes that ended")
+def test_core_seconds_are_those_of_the_processes_that_make_the_batches_too(tmp_path):
+    busy = "import time\nwhile time.process_time() < 0.3:\n    pass"
+
+    class MadeElsewhere(Points):
+        def __getitem__(self, draw):
+            if not self.asked:
+                subprocess.run([sys.executable, "-c", busy], check=True)
+            return super().__getitem__(draw)
+
+    fit(tmp_path / "first")  # loads libraries
+    _, alone = fit(tmp_path / "alone")
+    _, together = fit(tmp_path / "together", source=MadeElsewhere())
+    assert together.core_seconds - alone.core_seconds > 0.25
 
 
 @pytest.mark.parametrize("chosen", [1, 2])
@@ -356,7 +374,7 @@ def test_a_layer_that_knows_other_classes_is_drawn_anew_whatever_its_shape(tmp_p
     source = make_network(5).state_dict()
     save_file(source, path)
 
-    def taken(known, classes):
+    def taken(known, classes, layer=layer):
         caplog.clear()
         path.with_suffix(".json").write_text(json.dumps({"classes": known}))
         network = make_network(0)
@@ -371,6 +389,7 @@ def test_a_layer_that_knows_other_classes_is_drawn_anew_whatever_its_shape(tmp_p
     assert not taken(["a", "b"], ("b", "a"))
     assert "initial.safetensors: knows the classes a, b, and the set has b, a: the class layer is drawn" in caplog.text
     assert taken(["particle"], ("rod",)), "anything or nothing is the same question"
+    assert taken(["a", "b"], ("b", "a"), ()) and "does not say which layer" in caplog.text
 
 
 def test_initial_weights_start_a_training_but_not_a_resumed_one(tmp_path):

@@ -191,15 +191,6 @@ def test_weights_with_prototypes_at_stride_4_start_a_network_with_them_at_stride
         assert torch.equal(started[name], expected), name
 
 
-def test_the_class_layer_is_what_depends_on_the_number_of_classes(prepared_set):
-    recipe = load_recipe("nsyolo", "smoke")
-    few, many = (YoloModel(recipe, tuple("abcdef"[:number]), 10) for number in (2, 6))
-    one, other = few.build_network(), many.build_network()
-    shapes = other.state_dict()
-    differing = {name for name, value in one.state_dict().items() if value.shape != shapes[name].shape}
-    assert set(few.class_layer(one)) == differing and len(differing) == 6
-
-
 def test_weights_of_other_classes_or_another_model_are_refused(trained, prepared_set):
     _, report, _ = trained
     recipe = load_recipe("nsyolo", "smoke")

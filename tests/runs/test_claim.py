@@ -19,7 +19,7 @@ from nanoseg_bench.models.mask_cleaning import clean_masks
 from nanoseg_bench.models.recipe import Recipe, Training
 from nanoseg_bench.models.registry import BUILT_IN, build
 from nanoseg_bench.models.trained import open_trained
-from nanoseg_bench.runs.claim import claim_folder, trained_alike
+from nanoseg_bench.runs.claim import claim_folder, clear_folder, trained_alike
 from nanoseg_bench.runs.executors import run_in_process
 from nanoseg_bench.runs.folder import RunFolder, find_runs
 from nanoseg_bench.runs.forecast import Forecaster
@@ -195,6 +195,8 @@ def test_a_training_comes_back_when_its_inputs_do(bench):
     claim_folder(run, bench.spec(learning_rate=0.01), bench.prepared)
     assert not run.is_fitted
     (bench.path / "state.pt").write_bytes(b"a training that was begun")
+    assert forecast(bench, bench.spec())["fit"] == "cached"
+    assert forecast(bench, bench.spec(), overwrite="always")["fit"] == "to do"
     told = claim_folder(run, bench.spec(), bench.prepared)
     assert "learning_rate 0.01 -> 0.001" in told[0]
     assert contents(bench.path) == before
@@ -358,6 +360,18 @@ def test_what_is_to_be_trained_anew_takes_nothing_over(bench):
     assert trained_alike(RunFolder(bench.path), bench.spec()).path == run.path
     assert run_in_process(bench.job(), anew=True).status == "ok"
     assert "trained already" not in (bench.path / "log.txt").read_text(encoding="utf-8")
+
+
+def test_what_is_to_be_trained_anew_brings_no_earlier_training_back(bench):
+    before = contents(bench.path)
+    run = RunFolder(bench.path)
+    claim_folder(run, bench.spec(learning_rate=0.01), bench.prepared)
+    (kept,) = (bench.path.parent / "replaced").iterdir()
+    # As ``--overwrite always`` begins.
+    clear_folder(run)
+    assert claim_folder(run, bench.spec(), bench.prepared, anew=True) == []
+    assert not run.is_fitted and run.about().inputs.recipe == bench.spec().inputs()["recipe"]
+    assert contents(kept) == before, "what was moved aside stays there"
 
 
 def forecast(bench, spec, overwrite="missing"):

@@ -72,6 +72,16 @@ def test_what_has_no_row_any_more_goes_and_nothing_else(tiny_set, own):
     assert not [path for path in files(published) if "robustness" in path]
 
 
+def test_what_a_run_does_not_keep_any_more_stays_published(tiny_set, own):
+    """Predictions may be deleted to make room once they are published; the other records are still of the run."""
+    (published,) = publish(tiny_set, own)
+    before = files(published)
+    for path in (own / "runs" / ROW / "predictions").glob("ood.*"):
+        path.unlink()
+    assert publish(tiny_set, own) == [published]
+    assert files(published) == before
+
+
 def test_other_predictions_than_the_record_says_are_refused(tiny_set, own):
     path = own / "runs" / ROW / "predictions" / "ood.json.gz"
     path.write_bytes(path.read_bytes() + b"\0")

@@ -8,6 +8,7 @@ import sys
 import pytest
 from earlier_files import rewrite
 from kept_records import read_records
+from releases import make_release
 
 from nanoseg_bench.errors import BusyError, DatasetError, NanosegError, RecordError
 from nanoseg_bench.models.base import Deadline
@@ -17,6 +18,7 @@ from nanoseg_bench.runs.plan import Job, plan_runs
 from nanoseg_bench.runs.record import read_record, record_path, write_record
 from nanoseg_bench.runs.runner import BenchmarkFolders, run_plan
 from nanoseg_bench.runs.scored import is_of
+from nanoseg_bench.weights.release import KEY, TrainedOn
 
 pytestmark = pytest.mark.usefixtures("runs_in_this_process")
 
@@ -91,6 +93,31 @@ def test_stale_records_of_the_plan_are_replaced_and_others_refused(prepared, tmp
     other.unlink()
     assert run(prepared, tmp_path, at=0.0, limit="0s")["otsu-smoke-seed0"].status == "skipped"
     assert is_of(read_record(path), prepared)
+
+
+def test_a_run_of_which_no_table_could_be_made_is_refused_before_training(prepared, tmp_path):
+    """From weights of another training of the same images: the rows would differ in nothing that a table shows."""
+    data = TrainedOn(set_name="rendered", set_hash="0a1b2c3d" + "0" * 56, dataset="", train=9, val=1, particles=90)
+    release = make_release(images_seen=72000, trained_on=data).model_dump(mode="json")
+
+    def weights(name):
+        path = tmp_path / f"{name}.safetensors"
+        path.write_bytes(name.encode())
+        path.with_suffix(".json").write_text(json.dumps({KEY: release}), encoding="utf-8")
+        return path
+
+    def run_from(path, seed=0):
+        specs = plan_runs(prepared, ["unet"], "smoke", [seed], path)
+        return run_plan(specs, places(prepared, tmp_path), "cpu", Deadline(at=0.0, limit="0s"))
+
+    first, second = weights("first"), weights("second")
+    for _ in range(2):
+        assert [each.status for each in run_from(first).values()] == ["skipped"]
+    (row_id,) = run_from(second, seed=1)
+    refused = row_id.replace("seed1", "seed0")
+    with pytest.raises(RecordError, match=rf"is of the .* start that {refused} would be of.*give another --seeds"):
+        run_from(second)
+    assert not (tmp_path / "runs" / refused).exists()
 
 
 def test_a_set_without_val_is_refused_before_training(prepared, tmp_path):

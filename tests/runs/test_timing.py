@@ -35,15 +35,27 @@ def test_others_wait_for_few_measurements_only(otsu, prepared):
     assert len(timing.total_ms) == LEAST_MEASUREMENTS
 
 
-def test_the_images_are_spread_over_the_eval_set(otsu, prepared):
+def measured_places(otsu, images, **how):
     seen = []
     original = otsu.predict
     otsu.predict = lambda batch: seen.extend(image.name for image in batch) or original(batch)
+    measure_alone(otsu, images, "cpu", "test", **how)
+    names = [image.name for image in images]
+    return [names.index(name) for name in seen[WARM_UP:]]
+
+
+def test_the_images_are_spread_over_the_eval_set(otsu, prepared):
     images = prepared.images("train")
     assert len(images) > 12
-    measure_alone(otsu, images, "cpu", "test", measurements=3, seconds=600.0)
-    measured = seen[WARM_UP:]
-    assert measured == [images[index].name for index in (0, len(images) // 3, 2 * len(images) // 3)]
+    places = measured_places(otsu, images, measurements=3, seconds=600.0)
+    assert sorted(places) == [0, len(images) // 3, 2 * len(images) // 3]
+
+
+def test_so_are_the_few_of_a_slow_model(otsu, prepared):
+    images = prepared.images("train")
+    places = measured_places(otsu, images, measurements=10**6, seconds=0.0)
+    assert len(set(places)) == LEAST_MEASUREMENTS
+    assert min(places) < len(images) // 3 and max(places) >= 2 * len(images) // 3
 
 
 def test_energy_is_shared_among_the_predictions(otsu, prepared):
