@@ -24,7 +24,7 @@ from nanoseg_bench.preparation.reading import Reader, Seen
 from nanoseg_bench.preparation.report import PrepareReport
 from nanoseg_bench.preparation.set_names import MARKER
 from nanoseg_bench.preparation.shard_writing import in_bytes
-from nanoseg_bench.preparation.tiling import in_tiles, whole_name
+from nanoseg_bench.preparation.tiling import forget_wholes, in_tiles, whole_name
 from nanoseg_bench.preparation.writing import write_set
 from nanoseg_bench.staging import beside, hold_folder, recover_folder, scratch_folder, staged_folder
 from nanoseg_bench.wording import counted, shortened
@@ -100,6 +100,7 @@ def prepare(
         # Last, so that it is left first: no worker writes into a folder that is being taken away.
         processes = stack.enter_context(Workers(workers or default_workers(), open_pool=open_pool))
         if config.tile:
+            stack.callback(forget_wholes)
             entries, ood, hrtem = (in_tiles(part, config.tile, processes) for part in (entries, ood, hrtem))
         config = _spelt_as_here(config, entries)
         reader = Reader(scratch, report, config, processes)
