@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from nanoseg_bench.annotations.faults import Problem, common_root
-from nanoseg_bench.annotations.image_files import composed
 from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.errors import DatasetError, PreparationError
 from nanoseg_bench.parallel import OpenPool, Workers, default_workers, open_processes
 from nanoseg_bench.preparation.banners import IgnoringBanners
 from nanoseg_bench.preparation.changed import set_changes
 from nanoseg_bench.preparation.config import PrepareConfig
+from nanoseg_bench.preparation.name_table import match_names
 from nanoseg_bench.preparation.plan import HRTEM, OOD, Plan, make_plan
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.preparation.reading import Reader, Seen
@@ -144,17 +144,14 @@ def prepare(
 
 
 def _spelt_as_here(config: PrepareConfig, entries: Sequence[MicrographRef]) -> PrepareConfig:
-    """A given split, with its names in the Unicode form that those of the files have: a copy of them may change it."""
+    """A given split by the names of the micrographs, which people write with suffixes, or a spreadsheet otherwise."""
     if config.assignment is None:
         return config
-    here = {name for entry in entries for name in (entry.name, whole_name(entry))}
-    spelt = {composed(name): name for name in here}
-    return replace(
-        config,
-        assignment={
-            name if name in here else spelt.get(composed(name), name): part for name, part in config.assignment.items()
-        },
-    )
+    try:
+        meant = match_names(config.assignment, (name for each in entries for name in (each.name, whole_name(each))))
+    except PreparationError as error:
+        raise PreparationError(f"the split: {error}") from error
+    return replace(config, assignment={meant.get(name, name): part for name, part in config.assignment.items()})
 
 
 def _narrow_assignment(config: PrepareConfig, left_out: set[str], main: Seen) -> PrepareConfig:

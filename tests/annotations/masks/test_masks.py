@@ -119,6 +119,54 @@ def test_lzw_which_only_pillow_decodes(tmp_path):
     check_against_full_scans(values, read_instance_map(tmp_path / "m.tif", "particle"))
 
 
+def write_tiff(path, values, photometric, writer):
+    """As programs store it: their own values in both cases, or turned round for a zero that is white."""
+    if writer == "tifffile":
+        tifffile.imwrite(path, values, photometric="miniswhite" if photometric == 0 else "minisblack")
+        assert (tifffile.imread(path) == values).all()
+    else:
+        Image.fromarray(values).save(path, compression=writer, tiffinfo={262: photometric})
+        with Image.open(path) as image:
+            assert (np.asarray(image) == values).all()
+    with tifffile.TiffFile(path) as tiff:
+        assert tiff.pages[0].photometric == photometric
+
+
+@pytest.mark.parametrize("photometric", [0, 1])
+@pytest.mark.parametrize("writer", ["tifffile", "raw", "tiff_lzw"])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16"])
+def test_a_tiff_whose_zero_is_white(tmp_path, photometric, writer, dtype):
+    """What is read is what was drawn, or is refused; never the background as a particle."""
+    values = np.zeros((40, 50), dtype=dtype)
+    values[3:9, 4:7] = 1
+    values[20:25, 10:20] = {"bool": 1, "uint8": 7, "uint16": 700}[dtype]
+    path = tmp_path / "m.tif"
+    write_tiff(path, values, photometric, writer)
+    kind = MaskOptions("binary" if dtype == "bool" else "instance")
+    # Only Pillow turns values round, and only those of at most 8 bits.
+    if photometric == 0 and writer != "tifffile" and dtype != "uint16":
+        with pytest.raises(AnnotationError, match=r"m\.tif: its PhotometricInterpretation is WhiteIsZero.*as PNG"):
+            read_values(path, kind)
+    else:
+        assert (read_values(path, kind) == values).all()
+        found = find_particles(read_values(path, kind), kind, path).instances
+        assert [to_mask(each, 40, 50).sum() for each in found] == [18, 50]
+
+
+@pytest.mark.parametrize("threshold", [None, 100])
+def test_inverted_masks_whose_zero_is_white(tmp_path, threshold):
+    drawn = np.zeros((40, 50), dtype=bool)
+    drawn[3:9, 4:7] = True
+    options = MaskOptions("binary", threshold=threshold, invert=True)
+    for name, stored in (("black", np.where(drawn, 0, 255)), ("white", np.where(drawn, 255, 0))):
+        tifffile.imwrite(tmp_path / f"{name}.tif", stored.astype(np.uint8), photometric="miniswhite")
+    path = tmp_path / "black.tif"
+    (particle,) = find_particles(read_values(path, options), options, path).instances
+    assert (to_mask(particle, 40, 50) == drawn).all()
+    with pytest.raises(AnnotationError, match="WhiteIsZero"):
+        read_values(tmp_path / "white.tif", options)
+
+
 @pytest.mark.parametrize("channels", [3, 4])
 def test_equal_channels_are_one(tmp_path, channels):
     values = np.zeros((20, 30), dtype=np.uint8)
