@@ -115,7 +115,5 @@ def _find_afar(find: Find, pixels: NDArray[np.uint8]) -> list[Instance]:
     size = (height, 2 * side) if width >= height else (2 * side, width)
     wide = np.full((*size, *pixels.shape[2:]), PADDING_GREY, dtype=np.uint8)
     wide[top : top + height, left : left + width] = pixels
-    moved = (
-        replace(each, region=move_rle(to_rle(each, *size), -left, -top, height, width)) for each in find(wide)
-    )
+    moved = (replace(each, region=move_rle(to_rle(each, *size), -left, -top, height, width)) for each in find(wide))
     return [each for each in moved if area(mask_of(each))]

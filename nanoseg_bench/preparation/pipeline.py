@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from nanoseg_bench.annotations.faults import Problem, common_root
+from nanoseg_bench.annotations.name_matching import match_names
 from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.errors import DatasetError, PreparationError
 from nanoseg_bench.parallel import OpenPool, Workers, default_workers, open_processes
 from nanoseg_bench.preparation.banners import IgnoringBanners
 from nanoseg_bench.preparation.changed import set_changes
 from nanoseg_bench.preparation.config import PrepareConfig
-from nanoseg_bench.preparation.name_table import match_names
 from nanoseg_bench.preparation.plan import HRTEM, OOD, Plan, make_plan
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.preparation.reading import Reader, Seen
@@ -149,7 +149,7 @@ def _spelt_as_here(config: PrepareConfig, entries: Sequence[MicrographRef]) -> P
         return config
     try:
         meant = match_names(config.assignment, (name for each in entries for name in (each.name, whole_name(each))))
-    except PreparationError as error:
+    except ValueError as error:
         raise PreparationError(f"the split: {error}") from error
     return replace(config, assignment={meant.get(name, name): part for name, part in config.assignment.items()})
 

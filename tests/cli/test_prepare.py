@@ -236,7 +236,7 @@ def test_names_in_a_split_file_are_written_as_people_and_spreadsheets_do(tmp_pat
     names = ["day1/a.v2", "day1/Größe", "day2/b", "c", "day2/c", "d", "e", "f", "g", "h"]
     for number, name in enumerate(names):
         annotate((own / name).parent, Path(name).name, seed=number)
-    written = ["day1/a.v2.png", "day1\\Gro\u0308\u00dfe.PNG", "b.tif", "c.png", ".\\day2\\c", " d ", "e.PNG", "f", "g", "h"]
+    written = ["day1/a.v2.png", "day1\\Gro\u0308\u00dfe.PNG", "b.tif", "c.png", ".\\day2\\c", " d ", "e.PNG", *"fgh"]
     parts = ["train"] * 4 + ["val"] * 3 + ["test"] * 3
     table = tmp_path / "split.csv"
     table.write_text("name,split\n" + "".join(f"{n},{p}\n" for n, p in zip(written, parts, strict=True)), "utf-8")

@@ -62,8 +62,8 @@ def _refuse_unclear_zero(values: NDArray[Any], path: Path, graded: bool, inverte
     bright = border > (values.max() / 2 if graded else 0)
     if (bright.mean() > 0.5) != inverted:
         raise AnnotationError(
-            f"{path}: its PhotometricInterpretation is WhiteIsZero, and as its values are stored, most of its border is "
-            "particles: some programs show such values the other way round; save the mask as PNG, with a background of 0"
+            f"{path}: its PhotometricInterpretation is WhiteIsZero, and as its values are stored, particles fill most "
+            "of its border: some programs turn such values round; save the mask as PNG, with a background of 0"
         )
 
 

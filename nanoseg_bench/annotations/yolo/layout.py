@@ -112,7 +112,7 @@ def find_class_names(folder: Path) -> tuple[str, ...] | None:
 def is_label_file(path: Path) -> bool:
     """Whether a text file may be a label, by its name: class lists, lists of images and notes are none."""
     return (
-        path.suffix == ".txt"
+        path.suffix.lower() == ".txt"
         and path.name.lower() not in _OTHER_TEXTS
         and not path.name.startswith((".", "README", "readme"))
     )
@@ -234,14 +234,18 @@ def _is_file(path: Path) -> bool:
 
 
 def _label_places(image: Path) -> list[Path]:
-    """Ultralytics' place, with the last ``images`` of the path made ``labels``, and the place beside the image."""
+    """Ultralytics' place, with the last ``images`` of the path made ``labels``, and the place beside the image.
+
+    Then the same in capitals, as old programs write them: an image whose label is overlooked would be background.
+    """
     beside = image.with_suffix(".txt")
     parts = list(beside.parts)
     turned = [number for number, part in enumerate(parts[:-1]) if part == "images"]
-    if not turned:
-        return [beside]
-    parts[turned[-1]] = "labels"
-    return [Path(*parts), beside]
+    places = [beside]
+    if turned:
+        parts[turned[-1]] = "labels"
+        places.insert(0, Path(*parts))
+    return [*places, *(place.with_suffix(".TXT") for place in places)]
 
 
 def _name(folder: Path, path: Path) -> str:
@@ -265,7 +269,7 @@ def _labels_without_image(folder: Path, found: Iterable[LabelledImage]) -> list[
     }
     lost = []
     for place in sorted({label.parent for label in used}):
-        for path in sorted(place.glob("*.txt")):
+        for path in sorted({*place.glob("*.txt"), *place.glob("*.TXT")}):
             if path in used or path in told or not is_label_file(path):
                 continue
             reason = broken_link(path) or _image_of_label(folder, path)

@@ -490,3 +490,39 @@ def test_names_are_the_same_in_any_unicode_form(tmp_path, ending, of_image, of_m
     (entry,) = open_masks(tmp_path).entries
     assert entry.name == image
     assert [each.label for each in entry.read().instances] == ["cube", "rod"]
+
+
+def write_maps(folder, names):
+    values = np.zeros((20, 20), dtype=np.uint8)
+    values[2:8, 2:8], values[10:18, 10:18] = 1, 2
+    for name in names:
+        for kind in ("images", "masks"):
+            path = folder / kind / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(values).save(path)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_the_table_of_classes_as_people_and_spreadsheets_write_it(tmp_path, separator, caplog):
+    write_maps(tmp_path, ["s1/a", "s2/a", "b"])
+    rows = ["s1/a,1,cube", "s1\\a,2,rod", "s2/a.PNG,1,rod", "s2/a.PNG,2,cube", "b.tif,1,cube", "bb,2,cube"]
+    table = "\n".join(["name,value,label", *rows]).replace(",", separator)
+    (tmp_path / "instances.csv").write_text(table, encoding="utf-8-sig")
+    found = {each.name: [one.label for one in each.read().instances] for each in open_masks(tmp_path).entries}
+    assert found == {"s1/a": ["cube", "rod"], "s2/a": ["rod", "cube"], "b": ["cube", "particle"]}
+    assert "1 name without a mask, whose classes are not used: bb; did you mean 'b'? mend the table" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("a,1,cube", "'a' fits 2 images \\(s1/a, s2/a\\); give the full name"),
+        ("s1/a,1,cube\ns1/a,1,rod", "line 3: 1 is 'rod' and, above, 'cube'"),
+        ("s1/a,one,cube", "invalid literal"),
+    ],
+)
+def test_a_table_of_classes_that_is_not_clear(tmp_path, rows, message):
+    write_maps(tmp_path, ["s1/a", "s2/a"])
+    (tmp_path / "instances.csv").write_text(f"name,value,label\n{rows}\n")
+    with pytest.raises(AnnotationError, match=f"instances.csv: is no table of name, value, label \\({message}"):
+        open_masks(tmp_path)

@@ -146,7 +146,7 @@ def write_set(root, layout, label="0 0.1 0.2 0.5 0.2 0.5 0.9\n"):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (40, 20)).save(path)
         if text is not None:
-            target = root / text if text.endswith(".txt") else path.with_suffix(".txt")
+            target = root / text if text.lower().endswith(".txt") else path.with_suffix(".txt")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(label)
 
@@ -173,6 +173,11 @@ LAYOUTS = {
         ["x/a", "y/b"],
     ),
     "labels beside the images": ({"a.png": "a.txt", "sub/b.png": "sub/b.txt"}, "", ["a", "sub/b"]),
+    "labels in capitals": (
+        {"images/a.png": "labels/a.TXT", "images/b.png": "labels/b.txt", "images/c.png": "images/c.TXT"},
+        "",
+        [*"abc"],
+    ),
     "no keys but the names": ({"images/a.png": "labels/a.txt", "images/b.png": "labels/b.txt"}, "", ["a", "b"]),
 }
 
@@ -261,19 +266,21 @@ def test_slightly_outside_stays_and_is_cut_in_the_raster(tmp_path):
 
 def test_what_does_not_fit_is_told_not_dropped(tmp_path):
     write_set(tmp_path, {"a.png": "a.txt", "a.jpg": None, "b.png": "b.txt"})
-    (tmp_path / "c.txt").write_text("0 0.1 0.1 0.2 0.1 0.2 0.2\n")
+    for name in ("c.txt", "d.TXT"):
+        (tmp_path / name).write_text("0 0.1 0.1 0.2 0.1 0.2 0.2\n")
     (tmp_path / "notes.txt").write_text("taken on Monday\n")
     (tmp_path / "b.png").write_bytes(b"no image")
     entries = open_yolo(tmp_path, CLASSES).entries
-    assert [entry.name for entry in entries] == ["a", "a", "b", "c", "notes"]
+    assert [entry.name for entry in entries] == ["a", "a", "b", "c", "d", "notes"]
     for entry, kind, message in zip(
         entries,
-        [AnnotationError, AnnotationError, ImageError, AnnotationError, NotAnAnnotationError],
+        [AnnotationError, AnnotationError, ImageError, AnnotationError, AnnotationError, NotAnAnnotationError],
         [
             "several are called 'a'",
             "several are called 'a'",
             r"b\.png",
             r"c\.txt: a label whose image is missing",
+            r"d\.TXT: a label whose image is missing",
             "no label",
         ],
         strict=True,
