@@ -9,7 +9,7 @@ from nanoseg_bench.annotations.image_files import checked_size
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograph
 from nanoseg_bench.annotations.masks.class_table import read_class_table
 from nanoseg_bench.annotations.masks.options import MaskOptions
-from nanoseg_bench.annotations.masks.pairs import find_mask_pairs
+from nanoseg_bench.annotations.masks.pairs import find_mask_folders, find_mask_pairs
 from nanoseg_bench.annotations.masks.particles import find_particles, made_for, read_values, values_to_instances
 from nanoseg_bench.annotations.masks.patterns import recognise
 from nanoseg_bench.annotations.masks.values import read_mask_values
@@ -106,7 +106,8 @@ def open_masks(folder: Path, mask_folder: Path | None = None, options: MaskOptio
     options = options or MaskOptions()
     pairs = find_mask_pairs(folder, mask_folder)
     # Beside the folder of the masks, as ``convert`` lays it.
-    places = (folder,) if mask_folder is None else (folder, mask_folder, mask_folder.parent)
+    of_masks = mask_folder or find_mask_folders(folder)[1]
+    places = (folder,) if of_masks is None else (folder, of_masks, of_masks.parent)
     tables = (place / LABELS_FILE for place in places)
     table = next((path for path in tables if path.is_file()), None)
     labels = {} if table is None else read_class_table(table, [pair.name for pair in pairs if pair.masks])

@@ -461,14 +461,15 @@ def test_real_instance_maps(shared_data):
     assert "instance map" in micrograph.notes[0]
 
 
+@pytest.mark.parametrize("place", [".", "masks"])
 @pytest.mark.parametrize("row", ["a,2,", "a,2, ", "a,2"])
-def test_a_particle_without_a_name_in_the_table_is_called_as_others(tmp_path, row):
+def test_a_particle_without_a_name_in_the_table_is_called_as_others(tmp_path, row, place):
     values = np.zeros((20, 30), np.uint8)
     values[3:9, 4:7], values[12:15] = 1, 2
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
         Image.fromarray(values).save(tmp_path / folder / "a.png")
-    (tmp_path / "instances.csv").write_text(f"name,value,label\na,1, cube \n{row}\n")
+    (tmp_path / place / "instances.csv").write_text(f"name,value,label\na,1, cube \n{row}\n")
     for folders in ((tmp_path,), (tmp_path / "images", tmp_path / "masks")):
         (entry,) = open_masks(*folders).entries
         assert [each.label for each in entry.read().instances] == ["cube", "particle"]

@@ -327,6 +327,19 @@ def test_the_split_of_a_data_yaml_is_kept(tmp_path):
     assert open_yolo(tmp_path).split is None
 
 
+def test_an_image_in_two_parts_is_told(tmp_path, caplog):
+    """Ultralytics would be tested on what it was trained on."""
+    write_set(tmp_path, {f"images/{name}.png": f"labels/{name}.txt" for name in "abc"})
+    (tmp_path / "data.yaml").write_text("train: train.txt\nval: val.txt\nnames: [cube]\n")
+    (tmp_path / "train.txt").write_text("images/a.png\nimages/b.png\n")
+    (tmp_path / "val.txt").write_text("images/b.png\nimages/c.png\n")
+    assert open_yolo(tmp_path).split == {"a": "train", "b": "train", "c": "val"}
+    assert "data.yaml: 1 image is listed in more than one part, of which only the first counts (b.png)" in caplog.text
+    caplog.clear()
+    (tmp_path / "data.yaml").write_text("train: images\nval: images\nnames: [cube]\n")
+    assert open_yolo(tmp_path).split is None and not caplog.text
+
+
 def test_every_faulty_line_is_told_and_the_others_remain(tmp_path):
     good = "0 0.1 0.2 0.5 0.2 0.5 0.9\n"
     write_set(
