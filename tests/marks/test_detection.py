@@ -157,7 +157,8 @@ def test_large_micrographs_are_searched_at_a_smaller_size_and_answered_at_their_
     assert marks.seen_ink.size < image.size, "the map of a large one is made for those who ask for it"
     assert marks.ink.shape == marks.mask().shape == image.shape
     rows, columns = np.nonzero(marks.ink)
-    assert iou(marks.of(TEXT)[0], columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) > 0.9
+    inked = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+    assert iou(marks.of(TEXT)[0], *inked) > 0.85, "the letters, with their soft edges"
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 200), (200, 3), (1, 1, 3)])
