@@ -58,6 +58,11 @@ def not_in_classes(label: str | None, classes: Sequence[str]) -> str:
     return f"is not in the class list ({', '.join(classes)}); {hint}rename it, or add it to the classes"
 
 
+def without_spelling(name: str) -> str:
+    """A name without what a reader overlooks in it: case, number of blanks, Unicode form."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
 def warn_of_similar_labels(particles: Mapping[str, int], first_files: Mapping[str, str] | None = None) -> list[str]:
     """One sentence for each set of labels that a reader takes for the same, while they are different classes.
 
@@ -70,7 +75,7 @@ def warn_of_similar_labels(particles: Mapping[str, int], first_files: Mapping[st
     """
     similar: dict[str, list[str]] = defaultdict(list)
     for label in sorted(particles):
-        similar[" ".join(unicodedata.normalize("NFKC", label).casefold().split())].append(label)
+        similar[without_spelling(label)].append(label)
     warnings = []
     for key, labels in similar.items():
         told = _tell(labels, particles, first_files or {})

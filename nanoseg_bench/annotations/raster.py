@@ -142,6 +142,22 @@ def rle_to_window(rle: Rle) -> tuple[NDArray[np.bool_], int, int]:
     return np.ascontiguousarray(columns[:, y : y + height].T), x, y
 
 
+def move_rle(rle: Rle, x: int, y: int, height: int, width: int) -> Rle:
+    """The mask on an image of another size; what comes to lie outside of that is cut off.
+
+    Args:
+        rle: The mask.
+        x: By how many columns it is moved to the right.
+        y: By how many rows it is moved down.
+        height: Rows of the other image.
+        width: Its columns.
+    """
+    window, left, top = rle_to_window(rle)
+    left, top = left + x, top + y
+    inside = window[max(-top, 0) : max(height - top, 0), max(-left, 0) : max(width - left, 0)]
+    return window_to_rle(inside, max(left, 0), max(top, 0), height, width)
+
+
 def run_lengths(counts: bytes) -> NDArray[np.int64]:
     """Lengths of the runs outside, inside, outside, ... of COCO's compressed counts.
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.extents import extents_of
 from nanoseg_bench.annotations.instance import Instance, score_of
-from nanoseg_bench.annotations.raster import area, inside_share, iou_matrix, rle_to_window, to_rle, window_to_rle
+from nanoseg_bench.annotations.raster import area, inside_share, iou_matrix, move_rle, to_rle
 from nanoseg_bench.inference.tiles import AUTO, Find, Tiles, lengths_of, mask_of
 from nanoseg_bench.preparation.letterbox import PADDING_GREY
 from nanoseg_bench.wording import counted
@@ -115,13 +115,5 @@ def _find_afar(find: Find, pixels: NDArray[np.uint8]) -> list[Instance]:
     size = (height, 2 * side) if width >= height else (2 * side, width)
     wide = np.full((*size, *pixels.shape[2:]), PADDING_GREY, dtype=np.uint8)
     wide[top : top + height, left : left + width] = pixels
-    moved = (_moved(each, size, top, left, height, width) for each in find(wide))
+    moved = (replace(each, region=move_rle(to_rle(each, *size), -left, -top, height, width)) for each in find(wide))
     return [each for each in moved if area(mask_of(each))]
-
-
-def _moved(instance: Instance, size: tuple[int, int], top: int, left: int, height: int, width: int) -> Instance:
-    """A particle of the widened micrograph in the micrograph, without what lies beside it."""
-    window, x, y = rle_to_window(to_rle(instance, *size))
-    x, y = x - left, y - top
-    inside = window[max(-y, 0) : max(height - y, 0), max(-x, 0) : max(width - x, 0)]
-    return replace(instance, region=window_to_rle(inside, max(x, 0), max(y, 0), height, width))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.extents import Extents, boxes_near, extents_of
 from nanoseg_bench.annotations.instance import Instance, Rle, score_of
-from nanoseg_bench.annotations.raster import area, inside_share, iou_matrix, rle_to_window, to_rle, window_to_rle
+from nanoseg_bench.annotations.raster import area, inside_share, iou_matrix, move_rle, to_rle
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.progress import track
 
@@ -115,7 +115,9 @@ def find_in_tiles(find: Find, pixels: NDArray[np.uint8], magnification: float, c
     for tile in track(lay_tiles(width, height, side, overlap), f"tiles, {magnification:.1f} times as large"):
         there = find(tile.cut_out(pixels))
         whole = _uncut(there, tile, seam, overlap, height, width)
-        found += [(_moved(each, tile, height, width), tile) for each in whole]
+        for each in whole:
+            region = move_rle(to_rle(each, tile.height, tile.width), tile.x, tile.y, height, width)
+            found.append((replace(each, region=region), tile))
     return _each_once(found)
 
 
@@ -249,12 +251,6 @@ def _uncut(
         inside = left >= first_column and top >= first_row and right <= last_column and bottom <= last_row
         if inside and 0 < length <= overlap:
             yield each
-
-
-def _moved(instance: Instance, tile: Tile, height: int, width: int) -> Instance:
-    """A particle of a tile, in the micrograph."""
-    window, x, y = rle_to_window(to_rle(instance, tile.height, tile.width))
-    return replace(instance, region=window_to_rle(window, x + tile.x, y + tile.y, height, width))
 
 
 def _each_once(found: Sequence[tuple[Instance, Tile]]) -> list[Instance]:

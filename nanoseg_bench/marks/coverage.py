@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.instance import Rle
 from nanoseg_bench.annotations.raster import rle_to_window
+from nanoseg_bench.images.pixels import as_grey
 from nanoseg_bench.marks.mark import BANNER, BAR, BOX, TEXT, Marks
 
 MOSTLY = 0.5
@@ -54,13 +55,12 @@ def lies_on_marks(regions: Iterable[Rle], marks: Marks, pixels: NDArray[np.uint8
 
 class _Judge:
     def __init__(self, marks: Marks, pixels: NDArray[np.uint8]) -> None:
-        grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-        self._grey = np.asarray(grey, dtype=np.uint8)
+        self._grey = as_grey(pixels)
         self._opaque = marks.mask(BANNER, BAR, BOX)
         self._anywhere = self._opaque | marks.mask(TEXT)
-        self._written = (self._opaque | (marks.ink > 0)).astype(np.uint8)
         self._ink = marks.ink
-        self._whole = np.bincount(marks.ink.ravel())
+        self._written = (self._opaque | (self._ink > 0)).astype(np.uint8)
+        self._whole = np.bincount(self._ink.ravel())
         self._letters = marks.letters
 
     def lies_on(self, region: Rle) -> bool:

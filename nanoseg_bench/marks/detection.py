@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nanoseg_bench.images.pixels import shrunk
+from nanoseg_bench.images.pixels import as_grey, shrunk
 from nanoseg_bench.marks.banner import FLAT_STEP, strip_rows
 from nanoseg_bench.marks.glyphs import Region, components, glyph_candidates, region
 from nanoseg_bench.marks.mark import BANNER, BAR, BOX, TEXT, Mark, Marks
@@ -117,10 +117,10 @@ def find_marks(pixels: NDArray[np.uint8], *, rows: bool = False) -> Marks:
         rows: Whether a row of words along the upper or lower edge is lettering, too, also without a banner under it.
             Preparation does without, so that prepared sets and published tables stay what they were.
     """
-    grey = _grey(pixels)
-    factor = MAX_SIDE / max(grey.shape)
+    height, width = pixels.shape[:2]
+    factor = MAX_SIDE / max(height, width)
     if factor < 1:
-        return _enlarge(_find(shrunk(pixels, factor), [], rows), find_banners(pixels), grey.shape)
+        return _enlarge(_find(shrunk(pixels, factor), [], rows), find_banners(pixels), height, width)
     return _find(pixels, find_banners(pixels), rows)
 
 
@@ -130,7 +130,7 @@ def find_banners(pixels: NDArray[np.uint8]) -> list[Mark]:
     Args:
         pixels: (H, W) or (H, W, 3) uint8.
     """
-    grey = _grey(pixels)
+    grey = as_grey(pixels)
     height, width = grey.shape
     top, bottom = strip_rows(grey, on_bright=True), height - strip_rows(grey[::-1], on_bright=True)
     strips = [Mark(BANNER, 0, 0, width, top), Mark(BANNER, 0, bottom, width, height)]
@@ -138,7 +138,7 @@ def find_banners(pixels: NDArray[np.uint8]) -> list[Mark]:
 
 
 def _find(pixels: NDArray[np.uint8], banners: Sequence[Mark], with_rows: bool) -> Marks:
-    grey = _grey(pixels)
+    grey = as_grey(pixels)
     height, width = grey.shape
     lines: list[list[Region]] = []
     bars: list[Region] = []
@@ -160,16 +160,11 @@ def _find(pixels: NDArray[np.uint8], banners: Sequence[Mark], with_rows: bool) -
     written = [*lines, *([bar] for bar in bars if _around(BAR, [bar]) in scale)]
     filled = [_around(BOX, [box]) for box in boxes if any(_holds(box, one) for one in written)]
     found = sorted({*banners, *_joined(text), *scale, *filled})
-    return Marks(tuple(found), *_number(lines, grey.shape))
+    return Marks(tuple(found), height, width, *_number(lines, grey.shape))
 
 
-def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-
-
-def _enlarge(marks: Marks, banners: Sequence[Mark], shape: tuple[int, int]) -> Marks:
-    height, width = shape
-    across, along = width / marks.ink.shape[1], height / marks.ink.shape[0]
+def _enlarge(marks: Marks, banners: Sequence[Mark], height: int, width: int) -> Marks:
+    across, along = width / marks.width, height / marks.height
     found = [
         Mark(
             each.kind,
@@ -180,8 +175,7 @@ def _enlarge(marks: Marks, banners: Sequence[Mark], shape: tuple[int, int]) -> M
         )
         for each in marks.found
     ]
-    ink = cv2.resize(marks.ink, (width, height), interpolation=cv2.INTER_NEAREST)
-    return Marks(tuple(sorted([*banners, *found])), np.asarray(ink, dtype=np.int32), marks.letters * max(across, along))
+    return Marks(tuple(sorted([*banners, *found])), height, width, marks.seen_ink, marks.letters * max(across, along))
 
 
 def _inks(pixels: NDArray[np.uint8], grey: NDArray[np.uint8]) -> Iterator[NDArray[np.bool_]]:

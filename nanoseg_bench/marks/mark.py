@@ -58,14 +58,32 @@ class Marks:
 
     Attributes:
         found: By kind, then from the left.
-        ink: (H, W) int32: 0 where nothing is written; each letter, with its soft edge, has a number of its own.
+        height: Rows of the micrograph.
+        width: Its columns.
+        seen_ink: ``ink`` at the size at which marks were looked for. At four bytes a pixel, that of a large micrograph
+            takes more memory than the micrograph, and most callers ask for ``found`` only.
         letters: (N, 2) float64: width of the strokes, with their soft edges, and height of the letters of the line that
             a number of ``ink`` belongs to, px.
     """
 
     found: tuple[Mark, ...]
-    ink: NDArray[np.int32]
+    height: int
+    width: int
+    seen_ink: NDArray[np.int32]
     letters: NDArray[np.float64]
+
+    @property
+    def ink(self) -> NDArray[np.int32]:
+        """(H, W) int32: 0 where nothing is written; each letter, with its soft edge, has a number of its own.
+
+        Made anew each time that it is asked for.
+        """
+        if self.seen_ink.shape == (self.height, self.width):
+            return self.seen_ink
+        import cv2
+
+        ink = cv2.resize(self.seen_ink, (self.width, self.height), interpolation=cv2.INTER_NEAREST)
+        return np.asarray(ink, dtype=np.int32)
 
     def of(self, *kinds: str) -> list[Mark]:
         """The marks of some kinds, in the order of ``found``."""
@@ -73,7 +91,7 @@ class Marks:
 
     def mask(self, *kinds: str) -> NDArray[np.bool_]:
         """(H, W) bool: inside the boxes of some kinds; of all by default."""
-        return boxes_mask(self.of(*(kinds or KINDS)), self.ink.shape[0], self.ink.shape[1])
+        return boxes_mask(self.of(*(kinds or KINDS)), self.height, self.width)
 
 
 def boxes_mask(marks: Sequence[Mark], height: int, width: int) -> NDArray[np.bool_]:

@@ -132,7 +132,7 @@ def _pixels_as_seen(planned: PlannedMicrograph, micrograph: Micrograph) -> NDArr
 
     Hours may lie between, in which people go on annotating.
     """
-    pixels, seen = read_pixels(micrograph)[0], planned.seen
+    pixels, seen = read_pixels(planned.ref, micrograph)[0], planned.seen
     if (pixels_sha256(pixels), truth_sha256(micrograph.instances)) != (seen.pixels_sha256, seen.truth_sha256):
         raise PreparationError(
             f"{planned.ref.path}: the annotation or its image was changed while the set was prepared; prepare it again"

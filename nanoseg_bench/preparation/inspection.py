@@ -157,12 +157,12 @@ def _inspect(task: InspectionTask) -> Inspection:
         "ignored": len(micrograph.instances) - labels.total(),
     }
     if task.fingerprint_path is not None:
-        fields |= _look_at_pixels(micrograph, task.fingerprint_path)
+        fields |= _look_at_pixels(task.ref, micrograph, task.fingerprint_path)
     return Inspection(**fields)
 
 
-def _look_at_pixels(micrograph: Micrograph, fingerprint_path: Path) -> dict[str, Any]:
-    pixels, notes = read_pixels(micrograph)
+def _look_at_pixels(ref: MicrographRef, micrograph: Micrograph, fingerprint_path: Path) -> dict[str, Any]:
+    pixels, notes = read_pixels(ref, micrograph)
     height, width = pixels.shape[:2]
     if (width, height) != (micrograph.width, micrograph.height):
         raise PreparationError(

@@ -1,12 +1,12 @@
 """A user's CSV with one row per micrograph, and how its names are matched to micrographs."""
 
 import csv
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nanoseg_bench.annotations.name_matching import normalised
 from nanoseg_bench.errors import PreparationError
 from nanoseg_bench.preparation.survey import Named
 from nanoseg_bench.wording import counted, shortened
@@ -119,11 +119,6 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[st
         raise PreparationError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise PreparationError(f"{path}: not a CSV in UTF-8 ({error}); save it as 'CSV UTF-8'") from error
-
-
-def normalised(name: str) -> str:
-    """A name as it is compared: forward slashes, composed letters (macOS stores decomposed ones)."""
-    return unicodedata.normalize("NFC", name.strip().replace("\\", "/")).removeprefix("./")
 
 
 def _candidates(record: Named) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nanoseg_bench.annotations.faults import Problem, common_root
-from nanoseg_bench.annotations.image_files import composed
+from nanoseg_bench.annotations.name_matching import match_names
 from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.errors import DatasetError, PreparationError
 from nanoseg_bench.parallel import OpenPool, Workers, default_workers, open_processes
@@ -24,7 +24,7 @@ from nanoseg_bench.preparation.reading import Reader, Seen
 from nanoseg_bench.preparation.report import PrepareReport
 from nanoseg_bench.preparation.set_names import MARKER
 from nanoseg_bench.preparation.shard_writing import in_bytes
-from nanoseg_bench.preparation.tiling import in_tiles, whole_name
+from nanoseg_bench.preparation.tiling import forget_wholes, in_tiles, whole_name
 from nanoseg_bench.preparation.writing import write_set
 from nanoseg_bench.staging import beside, hold_folder, recover_folder, scratch_folder, staged_folder
 from nanoseg_bench.wording import counted, shortened
@@ -100,6 +100,7 @@ def prepare(
         # Last, so that it is left first: no worker writes into a folder that is being taken away.
         processes = stack.enter_context(Workers(workers or default_workers(), open_pool=open_pool))
         if config.tile:
+            stack.callback(forget_wholes)
             entries, ood, hrtem = (in_tiles(part, config.tile, processes) for part in (entries, ood, hrtem))
         config = _spelt_as_here(config, entries)
         reader = Reader(scratch, report, config, processes)
@@ -143,17 +144,14 @@ def prepare(
 
 
 def _spelt_as_here(config: PrepareConfig, entries: Sequence[MicrographRef]) -> PrepareConfig:
-    """A given split, with its names in the Unicode form that those of the files have: a copy of them may change it."""
+    """A given split by the names of the micrographs, which people write with suffixes, or a spreadsheet otherwise."""
     if config.assignment is None:
         return config
-    here = {name for entry in entries for name in (entry.name, whole_name(entry))}
-    spelt = {composed(name): name for name in here}
-    return replace(
-        config,
-        assignment={
-            name if name in here else spelt.get(composed(name), name): part for name, part in config.assignment.items()
-        },
-    )
+    try:
+        meant = match_names(config.assignment, (name for each in entries for name in (each.name, whole_name(each))))
+    except ValueError as error:
+        raise PreparationError(f"the split: {error}") from error
+    return replace(config, assignment={meant.get(name, name): part for name, part in config.assignment.items()})
 
 
 def _narrow_assignment(config: PrepareConfig, left_out: set[str], main: Seen) -> PrepareConfig:

@@ -9,7 +9,7 @@ from typing import Any
 from nanoseg_bench.annotations.file_names import UniqueNames
 from nanoseg_bench.annotations.image_files import original_name
 from nanoseg_bench.annotations.instance import ALL_CLASSES
-from nanoseg_bench.annotations.labels import warn_of_similar_labels
+from nanoseg_bench.annotations.labels import warn_of_similar_labels, without_spelling
 from nanoseg_bench.annotations.masks.specks import warn_of_specks
 from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.annotations.tally import Tallies
@@ -24,7 +24,7 @@ from nanoseg_bench.preparation.hashing import content_hash
 from nanoseg_bench.preparation.inspection import Inspection
 from nanoseg_bench.preparation.prepared_set import ASIDE, SPLITS
 from nanoseg_bench.preparation.split import fixed_split, share_warnings, split_by_group
-from nanoseg_bench.wording import counted
+from nanoseg_bench.wording import counted, shortened
 
 OOD, HRTEM = ASIDE
 
@@ -146,6 +146,7 @@ def make_plan(
         *_warnings([*seen, *seen_aside]),
         *_warn_of_tiles([*seen, *seen_aside]),
         *_warn_of_versions(seen),
+        *_warn_of_similar_groups([*seen, *seen_aside]),
         *_warn_of_banners([*seen, *seen_aside], config),
     ]
     groups, split, folds, warnings_of_split = _split(seen, seen_aside, pairs, config)
@@ -234,6 +235,22 @@ def _warn_of_versions(main: Sequence[Inspection]) -> list[str]:
         f"{sum(several)} images are versions of {counted(len(several), 'image')}, as Roboflow names them (.rf.): those "
         "of one image stay in one part, and those in val and test are judged as they were altered; better export the "
         "images without augmentations, which are made here"
+    ]
+
+
+def _warn_of_similar_groups(everything: Sequence[Inspection]) -> list[str]:
+    """That one specimen may have two names, and so lie in two parts; nothing where no two names look alike."""
+    similar: dict[str, set[str]] = defaultdict(set)
+    for each in everything:
+        if each.micrograph.source_group:  # images of similar names are not meant to be one source
+            similar[without_spelling(each.own_group)].add(each.own_group)
+    several = [" and ".join(map(repr, sorted(names))) for _, names in sorted(similar.items()) if len(names) > 1]
+    if not several:
+        return []
+    return [
+        f"source groups {shortened(several, between='; ')}: each counts as a source of its own, though they differ "
+        "only in case, blanks or the form of a character; if they mean one specimen, give them one name, or it may be "
+        "trained on and tested on"
     ]
 
 

@@ -21,6 +21,7 @@ from nanoseg_bench.wording import counted, nearest, shortened
 PARTS = ("train", "val", "test")
 
 _JOINS_SHOWN = 20
+_HINTS = 3
 
 Record = TypeVar("Record", bound=Surveyed)
 
@@ -172,8 +173,7 @@ def fixed_split(
         )
     unknown = sorted(set(assignment) - set(names))
     if unknown:
-        near = nearest(unknown[0], missing or names)
-        hint = f"did you mean {near!r} by {unknown[0]!r}? " if near else ""
+        hint = "".join(_did_you_mean(name, missing or names) for name in unknown[:_HINTS])
         raise PreparationError(
             f"the split names {counted(len(unknown), 'image')} that the data set does not hold: "
             f"{shortened(unknown, 20)}; {hint}Put the images back, or mend or delete their lines"
@@ -251,6 +251,12 @@ def choose_subset(
             f"--images {count}: source groups stay whole, and the smallest has {smallest} images; give at least that"
         )
     return [each for each in records if each.name in chosen]
+
+
+def _did_you_mean(name: str, known: Sequence[str]) -> str:
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]  # folders that are none of the name's make it unlike
+    near = nearest(name, known) or nearest(last, known)
+    return f"did you mean {near!r} by {name!r}? " if near else ""
 
 
 def _parts_of_groups(

@@ -9,14 +9,16 @@ its particle, nobody knows what it is, so that it is an ignore region.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Cutout, Instance, Micrograph, Polygon
-from nanoseg_bench.annotations.raster import rle_to_window, to_rle, window_to_rle
+from nanoseg_bench.annotations.raster import bounding_boxes, move_rle, rle_to_window, to_rle, window_to_rle
 from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.annotations.tally import Tally
 from nanoseg_bench.errors import NanosegError
@@ -33,6 +35,7 @@ class TileRef:
 
     Attributes:
         ref: The whole micrograph.
+        key: Of the whole, the same for all of its tiles and no other's: also in another process.
         row: Of the tile, from 1.
         column: Likewise.
         x: First column of pixels.
@@ -42,6 +45,7 @@ class TileRef:
     """
 
     ref: MicrographRef
+    key: str
     row: int
     column: int
     x: int
@@ -64,40 +68,41 @@ class TileRef:
 
         What was noted of the whole comes with each of its tiles, see ``noted_once``.
         """
-        whole = self.ref.read()
-        first = self.x == 0 and self.y == 0
-        instances, divided = self._cut(whole.instances, whole.height, whole.width, first)
+        whole = _whole(self)
+        instances, divided = self._cut(whole)
+        micrograph = whole.micrograph
         return replace(
-            whole,
+            micrograph,
             name=self.name,
             width=self.width,
             height=self.height,
             instances=instances,
-            cutout=Cutout(whole.name, self.x, self.y, whole.width, whole.height, divided),
+            cutout=Cutout(micrograph.name, self.x, self.y, micrograph.width, micrograph.height, divided),
         )
 
-    def _cut(
-        self, instances: Sequence[Instance], height: int, width: int, first: bool
-    ) -> tuple[tuple[Instance, ...], int]:
+    def _cut(self, whole: "_Whole") -> tuple[tuple[Instance, ...], int]:
         """What the tile shows, and how many particles are divided whose middle lies in it."""
         shown: list[Instance] = []
         divided = 0
-        for instance in instances:
-            window, x, y = rle_to_window(to_rle(instance, height, width))
-            rows, columns = window.shape
-            if not window.size:
-                # Without a pixel in the image, which is counted where it is read.
-                shown += [self._moved(instance)] if first else []
-                continue
-            left, top = max(self.x - x, 0), max(self.y - y, 0)
-            piece = window[top : max(self.y + self.height - y, 0), left : max(self.x + self.width - x, 0)]
+        left, top, columns, rows = whole.boxes.T
+        near = (left < self.x + self.width) & (left + columns > self.x)
+        near &= (top < self.y + self.height) & (top + rows > self.y)
+        if self.x == 0 and self.y == 0:
+            near |= columns == 0  # without a pixel in the image, which is counted where it is read
+        for number in np.flatnonzero(near).tolist():
+            instance = whole.micrograph.instances[number]
+            window, x, y = rle_to_window(whole.masks[number])
+            first_column, first_row = max(self.x - x, 0), max(self.y - y, 0)
+            piece = window[first_row : self.y + self.height - y, first_column : self.x + self.width - x]
             if piece.shape == window.shape:
                 shown.append(self._moved(instance))
                 continue
-            middle = self.x <= x + columns / 2 < self.x + self.width and self.y <= y + rows / 2 < self.y + self.height
+            middle_x, middle_y = x + window.shape[1] / 2, y + window.shape[0] / 2
+            middle = self.x <= middle_x < self.x + self.width and self.y <= middle_y < self.y + self.height
             divided += middle and not instance.ignored
             if piece.any():
-                region = window_to_rle(piece, x + left - self.x, y + top - self.y, self.height, self.width)
+                place = x + first_column - self.x, y + first_row - self.y
+                region = window_to_rle(piece, *place, self.height, self.width)
                 sliver = piece.sum() < _SLIVER * window.sum() and not instance.ignored
                 shown.append(replace(instance, region=region, label=IGNORE_LABEL if sliver else instance.label))
         return tuple(shown), divided
@@ -110,8 +115,39 @@ class TileRef:
                 Polygon(part.exterior - place, tuple(hole - place for hole in part.holes)) for part in instance.region
             )
             return replace(instance, region=tuple(parts))
-        window, x, y = rle_to_window(instance.region)
-        return replace(instance, region=window_to_rle(window, x - self.x, y - self.y, self.height, self.width))
+        return replace(instance, region=move_rle(instance.region, -self.x, -self.y, self.height, self.width))
+
+
+class _Whole:
+    """A micrograph that tiles are cut out of: read, decoded and rasterised once for all of them."""
+
+    def __init__(self, ref: MicrographRef) -> None:
+        self.micrograph = ref.read()
+        height, width = self.micrograph.height, self.micrograph.width
+        self.masks = [to_rle(each, height, width) for each in self.micrograph.instances]
+        self.boxes = bounding_boxes(self.masks)
+
+    @cached_property
+    def pixels(self) -> tuple[NDArray[np.uint8], ImageNotes]:
+        return read_with_notes(self.micrograph.image_path)
+
+
+_last: dict[str, _Whole] = {}
+"""The whole that this process read last, by its key. Tiles come in the order of their wholes, so that one is enough,
+and a second one might be too much for the memory."""
+
+
+def _whole(tile: TileRef) -> _Whole:
+    whole = _last.get(tile.key)
+    if whole is None:
+        _last.clear()  # before the next one is decoded
+        whole = _last[tile.key] = _Whole(tile.ref)
+    return whole
+
+
+def forget_wholes() -> None:
+    """Keep nothing in the memory of this process of the micrographs that tiles were cut out of."""
+    _last.clear()
 
 
 def whole_name(ref: MicrographRef) -> str:
@@ -158,25 +194,31 @@ def lay_tiles(entry: MicrographRef, width: int, height: int, side: int) -> Seque
     across, down = _starts(width, side), _starts(height, side)
     if len(across) == len(down) == 2:
         return [entry]
+    key = uuid4().hex
     return [
-        TileRef(entry, row, column, left, top, right - left, bottom - top)
+        TileRef(entry, key, row, column, left, top, right - left, bottom - top)
         for row, (top, bottom) in enumerate(pairwise(down), start=1)
         for column, (left, right) in enumerate(pairwise(across), start=1)
     ]
 
 
-def read_pixels(micrograph: Micrograph) -> tuple[NDArray[np.uint8], ImageNotes]:
+def read_pixels(ref: MicrographRef, micrograph: Micrograph) -> tuple[NDArray[np.uint8], ImageNotes]:
     """The pixels of a micrograph, which may be a part of its file; contrast is mapped on the whole.
+
+    Args:
+        ref: Of the micrograph.
+        micrograph: What it was read as.
 
     Raises:
         ImageError: The file cannot be read.
     """
-    pixels, notes = read_with_notes(micrograph.image_path)
-    cutout = micrograph.cutout
-    if cutout is None or pixels.shape[:2] != (cutout.whole_height, cutout.whole_width):
+    if not isinstance(ref, TileRef):
+        return read_with_notes(micrograph.image_path)
+    whole = _whole(ref)
+    pixels, notes = whole.pixels
+    if pixels.shape[:2] != (whole.micrograph.height, whole.micrograph.width):
         return pixels, notes  # refused by whoever compares the sizes
-    part = pixels[cutout.y : cutout.y + micrograph.height, cutout.x : cutout.x + micrograph.width]
-    return np.ascontiguousarray(part), notes
+    return np.ascontiguousarray(pixels[ref.y : ref.y + ref.height, ref.x : ref.x + ref.width]), notes
 
 
 def _starts(length: int, side: int) -> list[int]:

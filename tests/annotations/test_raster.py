@@ -9,6 +9,7 @@ from nanoseg_bench.annotations.raster import (
     intersection,
     iou_matrix,
     mask_to_rle,
+    move_rle,
     polygons_to_rle,
     rle_to_mask,
     rle_to_window,
@@ -165,6 +166,18 @@ def test_a_window_is_the_masks_bounding_box(seed):
 def test_the_window_of_an_empty_mask_is_empty():
     window, _, _ = rle_to_window(mask_to_rle(np.zeros((9, 7))))
     assert window.shape == (0, 0)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_moved_mask_is_what_of_it_lies_on_the_other_image(seed):
+    rng = np.random.default_rng(seed)
+    (height, width), (rows, columns) = rng.integers(1, 20, (2, 2))
+    y, x = rng.integers(-20, 20, 2)
+    mask = rng.random((height, width)) < rng.choice([0, 0.1, 0.5, 1])
+    wide = np.zeros((100, 100), dtype=bool)  # the other image begins at row and column 40
+    wide[40 + y : 40 + y + height, 40 + x : 40 + x + width] = mask
+    expected = mask_to_rle(wide[40 : 40 + rows, 40 : 40 + columns])
+    assert move_rle(mask_to_rle(mask), int(x), int(y), int(rows), int(columns)) == expected
 
 
 def test_union_and_intersection_are_those_of_the_pixels():

@@ -224,9 +224,40 @@ def test_split_file(own, tmp_path, capsys):
     more = {image.micrograph: image.split for image in PreparedSet(tmp_path / "more").all_images}
     assert len(more) == 14
     assert split.items() <= more.items()
-    table.write_text("name,split\ns0_v0,train\ns0_v9,test\n")
+    table.write_text("name,split\ns0_v0,train\ns0_v9,test\nold/x/s1_v00.PNG,test\n")
     assert run(own, tmp_path / "other", "--split-file", table) == 1
-    assert "s0_v9" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "2 images that the data set does not hold: old/x/s1_v00.PNG, s0_v9; did you mean 's1_v0' by 'old/x" in said
+    assert "by 's0_v9'? Put the images back" in said
+
+
+def test_names_in_a_split_file_are_written_as_people_and_spreadsheets_do(tmp_path):
+    own = tmp_path / "own"
+    names = ["day1/a.v2", "day1/Größe", "day2/b", "c", "day2/c", "d", "e", "f", "g", "h"]
+    for number, name in enumerate(names):
+        annotate((own / name).parent, Path(name).name, seed=number)
+    written = ["day1/a.v2.png", "day1\\Gro\u0308\u00dfe.PNG", "b.tif", "c.png", ".\\day2\\c", " d ", "e.PNG", *"fgh"]
+    parts = ["train"] * 4 + ["val"] * 3 + ["test"] * 3
+    table = tmp_path / "split.csv"
+    table.write_text("name,split\n" + "".join(f"{n},{p}\n" for n, p in zip(written, parts, strict=True)), "utf-8")
+    assert run(own, tmp_path / "set", "--split-file", table, "--group-by", "regex:(.+)") == 0
+    split = {image.micrograph: image.split for image in PreparedSet(tmp_path / "set").all_images if not image.parent}
+    assert split == dict(zip(names, parts, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("c,train", "'c' fits 2 images (day1/c, day2/c); give the full name"),
+        ("day1/c,train\nday1/c.png,train", "'day1/c' and 'day1/c.png' both name the image 'day1/c'; keep one line"),
+    ],
+)
+def test_a_split_file_that_is_not_clear_is_refused(tmp_path, capsys, lines, message):
+    for number, name in enumerate(["day1/c", "day2/c"]):
+        annotate((tmp_path / "own" / name).parent, "c", seed=number)
+    (tmp_path / "split.csv").write_text(f"name,split\n{lines}\n")
+    assert run(tmp_path / "own", tmp_path / "set", "--split-file", tmp_path / "split.csv") == 1
+    assert f"the split: {message}" in capsys.readouterr().err and not (tmp_path / "set").exists()
 
 
 def test_usage_errors(own, tmp_path, capsys):

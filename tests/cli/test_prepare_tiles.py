@@ -1,6 +1,7 @@
 """Large annotated micrographs in tiles: nothing is lost, learnt twice, or split from its other tiles."""
 
 import json
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograp
 from nanoseg_bench.annotations.raster import area, to_mask, to_rle
 from nanoseg_bench.annotations.source import LoadedMicrograph
 from nanoseg_bench.cli import main
-from nanoseg_bench.images import read_image
+from nanoseg_bench.images import read_image, read_with_notes
+from nanoseg_bench.preparation import banners, tiling
 from nanoseg_bench.preparation.hashing import pixels_sha256
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.preparation.tiling import lay_tiles
@@ -132,6 +134,30 @@ def test_a_set_of_tiles(own, tmp_path, capsys):
     assert prepare(own, out, "--tile", SIDE, "--split", "2:1:1") == 0, "the same again is kept"
     assert prepare(own, out, "--tile", 200, "--split", "2:1:1") == 1
     assert "tile 128 -> 200" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [(), ("--ignore-banners",)])
+def test_a_micrograph_is_decoded_once_for_all_of_its_tiles(own, tmp_path, monkeypatch, more):
+    """In each of the two passes: a hundred megapixels take seconds, and may be hundreds of tiles.
+
+    Who looks for information bars decodes it, too: in each pass, and before, where the tiles are laid.
+    """
+    decoded, looked_at = [], []
+
+    def read(path):
+        decoded.append(path.stem)
+        return read_with_notes(path)
+
+    def look(path):
+        looked_at.append(path.stem)
+        return read_image(path)
+
+    monkeypatch.setattr(tiling, "read_with_notes", read)
+    monkeypatch.setattr(banners, "read_image", look)
+    assert prepare(own, tmp_path / "set", "--tile", SIDE, "--split", "2:1:1", *more) == 0
+    assert {path.stem for path in own.glob("f*.png")} <= set(decoded)
+    assert max(Counter(decoded).values()) <= 2 and max(Counter(looked_at).values(), default=0) <= 3
+    assert not tiling._last, "nor do the pixels of the last one stay in memory"
 
 
 def test_black_corners_of_unrelated_fields_join_nothing(own, tmp_path, capsys):

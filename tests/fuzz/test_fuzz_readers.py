@@ -75,6 +75,19 @@ def test_changed_documents_get_a_seal_that_fits(tmp_path):
     assert sum(each != DOCUMENT and isinstance(each, dict) for each in whole) > 20
 
 
+def test_a_text_that_begins_as_json_does_is_changed_too(tmp_path):
+    """A microscope's text begins with the name of its first section in brackets."""
+    text = b"[User]\r\nDate=01/02/2026\r\n"
+    seen = set()
+
+    def read(data):
+        seen.add(data)
+        return data == text
+
+    assert fuzz(Reader([text], read), 300, 0, tmp_path, most=300).crashes == {}
+    assert len(seen) > 100
+
+
 @pytest.mark.faults
 @pytest.mark.timeout(3600)
 def test_all_readers_begin_with_files_that_they_read(tmp_path):

@@ -152,7 +152,9 @@ def mutate(reader, chance):
     times = 1 + int(chance.expovariate(0.8))
     document = None
     if data[:1] in (b"{", b"[") and chance.random() < 0.75:
-        document = json.loads(data)
+        with contextlib.suppress(ValueError):  # a text may begin so, too, as "[User]" of a microscope
+            document = json.loads(data)
+    if document is not None:
         for _ in range(times):
             if isinstance(document, (dict, list)):
                 document = change_document(document, chance)

@@ -154,7 +154,11 @@ def test_large_micrographs_are_searched_at_a_smaller_size_and_answered_at_their_
     marks = find_marks(image)
     assert iou(marks.of(BAR)[0], 2250, 2960, 2800, 3000) > 0.9
     assert iou(marks.of(TEXT)[0], *text) > 0.8
-    assert marks.ink.shape == image.shape
+    assert marks.seen_ink.size < image.size, "the map of a large one is made for those who ask for it"
+    assert marks.ink.shape == marks.mask().shape == image.shape
+    rows, columns = np.nonzero(marks.ink)
+    inked = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+    assert iou(marks.of(TEXT)[0], *inked) > 0.85, "the letters, with their soft edges"
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 200), (200, 3), (1, 1, 3)])

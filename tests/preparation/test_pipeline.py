@@ -326,6 +326,18 @@ def test_a_specimen_whose_name_is_spelt_in_two_ways_shares_a_split(micrograph, t
     prepared.require_audit()
 
 
+def test_specimens_of_similar_names_are_told_and_not_merged(micrograph, tmp_path, caplog):
+    """Tables write S1, s1 and "S 1  b": only who took them knows whether they are one."""
+    groups = ("S1", "s1", "probe  a", "Probe A", "c", "d")
+    micrographs = [micrograph(f"m{number}", number, group=group) for number, group in enumerate(groups)]
+    micrographs += [micrograph("X", 17), micrograph("x2", 18)]
+    prepared = make(micrographs, tmp_path / "set", augment_copies=0)
+    assert {image.source_group for image in prepared.all_images} == {*groups, "X", "x2"}
+    (said,) = (text for text in prepared.summary["warnings"] if "give them one name" in text)
+    assert said.startswith("source groups 'Probe A' and 'probe  a'; 'S1' and 's1': each counts as a source of its own")
+    assert said in caplog.text
+
+
 def test_a_given_split_names_images_in_any_unicode_form(micrograph, tmp_path):
     names = [unicodedata.normalize("NFD", f"Größe {number}") for number in range(4)]
     parts = dict(zip(names, ("train", "test", "val", "train"), strict=True))

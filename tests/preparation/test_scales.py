@@ -33,6 +33,8 @@ def test_values_and_names(scales):
     assert table.lookup(record("s1/a")) == 0.42
     assert table.lookup(record("s2/b", "b.tif")) == 10.0
     assert table.lookup(record("s2/b", "b.png")) is None
+    assert table.lookup(record("s2/b", "b.TIF")) == 10.0, "a spreadsheet, or a camera, writes it otherwise"
+    assert read_scale_table(scales("name,nm_per_px\ns2\\b.TIF,3\n")).lookup(record("s2/b", "b.tif")) == 3.0
 
 
 def test_both_sides_without_a_partner_are_reported(scales):

@@ -45,7 +45,9 @@ def read_values(path: Path, options: MaskOptions) -> NDArray[Any]:
     Raises:
         AnnotationError, ImageError: As ``read_mask_values`` does.
     """
-    return read_mask_values(path, colours=options.kind == "colour", graded=options.threshold is not None)
+    return read_mask_values(
+        path, colours=options.kind == "colour", graded=options.threshold is not None, inverted=options.invert
+    )
 
 
 def made_for(values: NDArray[Any], size: tuple[int, int], options: MaskOptions, path: Path) -> tuple[int, int]:

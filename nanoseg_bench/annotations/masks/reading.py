@@ -1,23 +1,20 @@
 """Mask images: instance maps, whose value says which particle a pixel belongs to, and binary masks. 0 is background."""
 
-import csv
 import logging
-from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from nanoseg_bench.annotations.errors import MissingImageError
-from nanoseg_bench.annotations.image_files import checked_size, composed
+from nanoseg_bench.annotations.image_files import checked_size
 from nanoseg_bench.annotations.instance import IGNORE_LABEL, Instance, Micrograph
+from nanoseg_bench.annotations.masks.class_table import read_class_table
 from nanoseg_bench.annotations.masks.options import MaskOptions
-from nanoseg_bench.annotations.masks.pairs import find_mask_pairs
+from nanoseg_bench.annotations.masks.pairs import find_mask_folders, find_mask_pairs
 from nanoseg_bench.annotations.masks.particles import find_particles, made_for, read_values, values_to_instances
 from nanoseg_bench.annotations.masks.patterns import recognise
 from nanoseg_bench.annotations.masks.values import read_mask_values
-from nanoseg_bench.annotations.masks.writing import LABELS_COLUMNS, LABELS_FILE
+from nanoseg_bench.annotations.masks.writing import LABELS_FILE
 from nanoseg_bench.annotations.source import Source
-from nanoseg_bench.errors import AnnotationError
 from nanoseg_bench.images import image_size
 
 _TAKEN_FOR = {
@@ -95,7 +92,7 @@ def open_masks(folder: Path, mask_folder: Path | None = None, options: MaskOptio
     where ``NAME_mask.png`` (``_label``, ``_seg``, ``_instances``) lies beside ``NAME.png``.
 
     A table ``instances.csv`` (name, value, label) in the folder, or in or beside that of the masks, as ``convert``
-    writes it, names the classes of the particles of instance maps.
+    writes it, names the classes of the particles of instance maps; see ``read_class_table``.
 
     Args:
         folder: The folder, or that of the images.
@@ -103,16 +100,17 @@ def open_masks(folder: Path, mask_folder: Path | None = None, options: MaskOptio
         options: How they are read. Of kind ``auto``, each Micrograph's notes say what its mask was taken for.
 
     Raises:
-        AnnotationError: There are no masks, it is not clear which files they are, or their values look like neither
-            numbers of particles nor particles against background.
+        AnnotationError: There are no masks, it is not clear which files they are, their values look like neither
+            numbers of particles nor particles against background, or the table is malformed.
     """
     options = options or MaskOptions()
     pairs = find_mask_pairs(folder, mask_folder)
     # Beside the folder of the masks, as ``convert`` lays it.
-    places = (folder,) if mask_folder is None else (folder, mask_folder, mask_folder.parent)
+    of_masks = mask_folder or find_mask_folders(folder)[1]
+    places = (folder,) if of_masks is None else (folder, of_masks, of_masks.parent)
     tables = (place / LABELS_FILE for place in places)
     table = next((path for path in tables if path.is_file()), None)
-    labels = {} if table is None else _read_labels(table)
+    labels = {} if table is None else read_class_table(table, [pair.name for pair in pairs if pair.masks])
     chosen = options.kind == "auto" and not labels
     if options.kind == "auto":
         kind = "instance" if labels else recognise([pair.masks[0] for pair in pairs if pair.masks])
@@ -129,7 +127,7 @@ def open_masks(folder: Path, mask_folder: Path | None = None, options: MaskOptio
             pair.fault,
             options,
             chosen,
-            labels.get(composed(PurePosixPath(pair.name).name), ()),
+            labels.get(pair.name, ()),
         )
         for pair in pairs
         if pair.masks
@@ -137,21 +135,3 @@ def open_masks(folder: Path, mask_folder: Path | None = None, options: MaskOptio
     bare = tuple(path for pair in pairs if not pair.masks for path in pair.images)
     classes = tuple(dict.fromkeys(name for _, name in options.names if name != IGNORE_LABEL))
     return Source("masks", tuple(entries), classes=classes or None, unannotated=bare)
-
-
-def _read_labels(path: Path) -> Mapping[str, tuple[tuple[int, str], ...]]:
-    """Value and label of the particles by composed name of the image; empty where it is another table."""
-    labels: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            if not set(LABELS_COLUMNS) <= set(reader.fieldnames or ()):
-                return {}
-            for row in reader:
-                value, label = int(row["value"]), (row["label"] or "").strip()
-                labels[composed(row["name"])] += [(value, label)] if label else []  # else as the others are called
-    except (OSError, ValueError, TypeError, csv.Error) as error:
-        raise AnnotationError(
-            f"{path}: is no table of {', '.join(LABELS_COLUMNS)} ({error}); mend it, or take it away"
-        ) from error
-    return {name: tuple(pairs) for name, pairs in labels.items()}

@@ -16,25 +16,31 @@ _TIFF_SUFFIXES = (".tif", ".tiff")
 _ONE_CHANNEL = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "F")
 _SEVERAL_CHANNELS = ("LA", "PA", "RGB", "RGBA")
 _MOST_TIFF_SAMPLES = 4
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 
 
-def read_mask_values(path: Path, *, colours: bool = False, graded: bool = False) -> NDArray[Any]:
+def read_mask_values(
+    path: Path, *, colours: bool = False, graded: bool = False, inverted: bool = False
+) -> NDArray[Any]:
     """The (H, W) values of a mask: PNG, BMP, GIF or TIFF of 1 to 64 bits, or a palette image (the index counts).
 
-    Several channels are taken where they are equal, an alpha channel where it is opaque.
+    Several channels are taken where they are equal, an alpha channel where it is opaque. Of a TIFF whose zero is white,
+    the values count as they are stored, as ImageJ means them.
 
     Args:
         path: The mask.
         colours: Take every colour for one value, red * 65536 + green * 256 + blue.
         graded: The values are compared with a threshold, not told apart: fractions and JPEG will do.
+        inverted: Particles are what is 0, or below the threshold.
 
     Raises:
         ImageError: The file is missing, damaged, no image, or too large.
         AnnotationError: It is a JPEG, has several pages, transparency or different channels, or negative or broken
-            values.
+            values; or zero is white, and most of its border would be particles.
     """
-    pixels = _read_tiff(path) if path.suffix.lower() in _TIFF_SUFFIXES else None
-    values = _one_channel(_read_with_pillow(path, graded, colours) if pixels is None else pixels, path, colours)
+    read = _read_tiff(path) if path.suffix.lower() in _TIFF_SUFFIXES else None
+    pixels, zero_is_white = _read_with_pillow(path, graded, colours) if read is None else read
+    values = _one_channel(pixels, path, colours)
     if graded and values.dtype == np.bool_:
         values = values * np.uint8(255)  # white, as in an image of 8 bits
     finite = values.dtype.kind != "f" or bool(np.isfinite(values).all())
@@ -45,11 +51,24 @@ def read_mask_values(path: Path, *, colours: bool = False, graded: bool = False)
             f"{path}: broken values, such as {values[values != np.floor(values)].flat[0]:g}; an instance map numbers "
             "its particles 1, 2, ... Where values say how likely a particle is, cut them: --threshold 0.5"
         )
+    if zero_is_white:
+        _refuse_unclear_zero(values, path, graded, inverted)
     return values
 
 
-def _read_tiff(path: Path) -> NDArray[Any] | None:
-    """(H, W) or (H, W, C); None where tifffile lacks the codec, or it is no TIFF in spite of its suffix."""
+def _refuse_unclear_zero(values: NDArray[Any], path: Path, graded: bool, inverted: bool) -> None:
+    """Some programs turn the values round where zero is white, and others do not: one of the two is background."""
+    border = np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
+    bright = border > (values.max() / 2 if graded else 0)
+    if (bright.mean() > 0.5) != inverted:
+        raise AnnotationError(
+            f"{path}: its PhotometricInterpretation is WhiteIsZero, and as its values are stored, particles fill most "
+            "of its border: some programs turn such values round; save the mask as PNG, with a background of 0"
+        )
+
+
+def _read_tiff(path: Path) -> tuple[NDArray[Any], bool] | None:
+    """(H, W) or (H, W, C), and whether zero is white; None where tifffile lacks the codec, or it is no TIFF at all."""
     import tifffile
 
     # What matters of its warnings about odd tags comes as an error.
@@ -62,20 +81,23 @@ def _read_tiff(path: Path) -> NDArray[Any] | None:
                 if page is not None:
                     check_size(path, page.imagewidth, page.imagelength, page.samplesperpixel * page.bitspersample // 8)
                 values, axes = (page.asarray(), page.axes) if page is not None and pages == 1 else (None, "")
+                zero_is_white = page is not None and page.photometric == _WHITE_IS_ZERO
         except (tifffile.TiffFileError, ValueError):
             return None
     if pages > 1:
         raise _several_pages(path, pages)
     if values is None or axes not in ("YX", "YXS", "SYX") or values.ndim != len(axes):
         raise AnnotationError(f"{path}: not one image with axes Y and X, but {axes or 'none'}; save one page")
-    return np.moveaxis(values, 0, -1) if axes == "SYX" else values
+    return np.moveaxis(values, 0, -1) if axes == "SYX" else values, zero_is_white
 
 
-def _read_with_pillow(path: Path, graded: bool, colours: bool) -> NDArray[Any]:
+def _read_with_pillow(path: Path, graded: bool, colours: bool) -> tuple[NDArray[Any], bool]:
+    """(H, W) or (H, W, C), and whether zero is white."""
     with image_errors(path), open_image(path) as image:
         pages = getattr(image, "n_frames", 1)
         mode, is_jpeg = image.mode, _is_jpeg(image)
         halved = mode in _SEVERAL_CHANNELS and _has_16_bits(image)
+        zero_is_white = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO
         if colours and mode == "P" and any((image.getpalette() or [])[:3]):
             # Its first colour, whose index is 0, is not black: by their indices, background would be a particle.
             image = image.convert("RGBA" if "transparency" in image.info else "RGB")
@@ -89,7 +111,9 @@ def _read_with_pillow(path: Path, graded: bool, colours: bool) -> NDArray[Any]:
         raise _several_pages(path, pages)
     if halved or mode not in _ONE_CHANNEL + _SEVERAL_CHANNELS:
         raise AnnotationError(f"{path}: a mask of several channels ({mode}); save it with one of 8 or 16 bits")
-    return pixels
+    if zero_is_white and mode in ("1", "L"):  # which Pillow turns round, and deeper ones not
+        pixels = ~pixels
+    return pixels, zero_is_white
 
 
 def _is_jpeg(image: Image.Image) -> bool:

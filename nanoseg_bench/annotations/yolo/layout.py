@@ -4,6 +4,7 @@ A ``data.yaml`` with ``train``, ``val`` and ``test`` (folders, lists of folders,
 none; ``images/`` beside ``labels/``, above or below the split's folder; or labels beside their images.
 """
 
+import logging
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,12 +17,14 @@ from nanoseg_bench.annotations.image_files import find_file, find_other_form, un
 from nanoseg_bench.errors import AnnotationError
 from nanoseg_bench.files import broken_link, read_yaml, visible_files
 from nanoseg_bench.images import IMAGE_SUFFIXES
-from nanoseg_bench.wording import counted
+from nanoseg_bench.wording import counted, shortened
 
 _SPLITS = ("train", "val", "test")
 _CLASS_FILES = ("classes.txt", "labels/classes.txt", "obj.names", "_classes.txt")
 # Text files that lie among labels and are none, besides the class files.
 _OTHER_TEXTS = ("classes.txt", "_classes.txt", "train.txt", "val.txt", "test.txt", "requirements.txt", "license.txt")
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +84,18 @@ def find_layout(folder: Path, classes: Sequence[str] | None, data_yaml: Path | N
         twice = next(name for name in names if names.count(name) > 1)
         raise AnnotationError(f"{document_path or folder}: two classes are called {twice!r}; give them different names")
     parts: dict[Path, str] = {}
+    listed_again: set[Path] = set()
     for part, image in _images(folder, document_path, document):
-        parts.setdefault(image, part)
+        if parts.setdefault(image, part) != part:
+            listed_again.add(image)
     images = sorted(parts)
+    if listed_again and len(set(parts.values())) > 1:  # one folder for all parts is no split
+        _LOG.warning(
+            "%s: %s listed in more than one part, of which only the first counts (%s); list each image in one",
+            document_path,
+            counted(len(listed_again), "image is", "images are"),
+            shortened([image.name for image in sorted(listed_again)]),
+        )
     if not images:
         raise NoAnnotationsError(f"{folder}: no images; expected images/ and labels/, or images with .txt beside them")
     found = [_with_label(folder, image) for image in images]
@@ -112,7 +124,7 @@ def find_class_names(folder: Path) -> tuple[str, ...] | None:
 def is_label_file(path: Path) -> bool:
     """Whether a text file may be a label, by its name: class lists, lists of images and notes are none."""
     return (
-        path.suffix == ".txt"
+        path.suffix.lower() == ".txt"
         and path.name.lower() not in _OTHER_TEXTS
         and not path.name.startswith((".", "README", "readme"))
     )
@@ -234,14 +246,18 @@ def _is_file(path: Path) -> bool:
 
 
 def _label_places(image: Path) -> list[Path]:
-    """Ultralytics' place, with the last ``images`` of the path made ``labels``, and the place beside the image."""
+    """Ultralytics' place, with the last ``images`` of the path made ``labels``, and the place beside the image.
+
+    Then the same in capitals, as old programs write them: an image whose label is overlooked would be background.
+    """
     beside = image.with_suffix(".txt")
     parts = list(beside.parts)
     turned = [number for number, part in enumerate(parts[:-1]) if part == "images"]
-    if not turned:
-        return [beside]
-    parts[turned[-1]] = "labels"
-    return [Path(*parts), beside]
+    places = [beside]
+    if turned:
+        parts[turned[-1]] = "labels"
+        places.insert(0, Path(*parts))
+    return [*places, *(place.with_suffix(".TXT") for place in places)]
 
 
 def _name(folder: Path, path: Path) -> str:
@@ -265,7 +281,7 @@ def _labels_without_image(folder: Path, found: Iterable[LabelledImage]) -> list[
     }
     lost = []
     for place in sorted({label.parent for label in used}):
-        for path in sorted(place.glob("*.txt")):
+        for path in sorted({*place.glob("*.txt"), *place.glob("*.TXT")}):
             if path in used or path in told or not is_label_file(path):
                 continue
             reason = broken_link(path) or _image_of_label(folder, path)

@@ -119,6 +119,54 @@ def test_lzw_which_only_pillow_decodes(tmp_path):
     check_against_full_scans(values, read_instance_map(tmp_path / "m.tif", "particle"))
 
 
+def write_tiff(path, values, photometric, writer):
+    """As programs store it: their own values in both cases, or turned round for a zero that is white."""
+    if writer == "tifffile":
+        tifffile.imwrite(path, values, photometric="miniswhite" if photometric == 0 else "minisblack")
+        assert (tifffile.imread(path) == values).all()
+    else:
+        Image.fromarray(values).save(path, compression=writer, tiffinfo={262: photometric})
+        with Image.open(path) as image:
+            assert (np.asarray(image) == values).all()
+    with tifffile.TiffFile(path) as tiff:
+        assert tiff.pages[0].photometric == photometric
+
+
+@pytest.mark.parametrize("photometric", [0, 1])
+@pytest.mark.parametrize("writer", ["tifffile", "raw", "tiff_lzw"])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16"])
+def test_a_tiff_whose_zero_is_white(tmp_path, photometric, writer, dtype):
+    """What is read is what was drawn, or is refused; never the background as a particle."""
+    values = np.zeros((40, 50), dtype=dtype)
+    values[3:9, 4:7] = 1
+    values[20:25, 10:20] = {"bool": 1, "uint8": 7, "uint16": 700}[dtype]
+    path = tmp_path / "m.tif"
+    write_tiff(path, values, photometric, writer)
+    kind = MaskOptions("binary" if dtype == "bool" else "instance")
+    # Only Pillow turns values round, and only those of at most 8 bits.
+    if photometric == 0 and writer != "tifffile" and dtype != "uint16":
+        with pytest.raises(AnnotationError, match=r"m\.tif: its PhotometricInterpretation is WhiteIsZero.*as PNG"):
+            read_values(path, kind)
+    else:
+        assert (read_values(path, kind) == values).all()
+        found = find_particles(read_values(path, kind), kind, path).instances
+        assert [to_mask(each, 40, 50).sum() for each in found] == [18, 50]
+
+
+@pytest.mark.parametrize("threshold", [None, 100])
+def test_inverted_masks_whose_zero_is_white(tmp_path, threshold):
+    drawn = np.zeros((40, 50), dtype=bool)
+    drawn[3:9, 4:7] = True
+    options = MaskOptions("binary", threshold=threshold, invert=True)
+    for name, stored in (("black", np.where(drawn, 0, 255)), ("white", np.where(drawn, 255, 0))):
+        tifffile.imwrite(tmp_path / f"{name}.tif", stored.astype(np.uint8), photometric="miniswhite")
+    path = tmp_path / "black.tif"
+    (particle,) = find_particles(read_values(path, options), options, path).instances
+    assert (to_mask(particle, 40, 50) == drawn).all()
+    with pytest.raises(AnnotationError, match="WhiteIsZero"):
+        read_values(tmp_path / "white.tif", options)
+
+
 @pytest.mark.parametrize("channels", [3, 4])
 def test_equal_channels_are_one(tmp_path, channels):
     values = np.zeros((20, 30), dtype=np.uint8)
@@ -413,14 +461,15 @@ def test_real_instance_maps(shared_data):
     assert "instance map" in micrograph.notes[0]
 
 
+@pytest.mark.parametrize("place", [".", "masks"])
 @pytest.mark.parametrize("row", ["a,2,", "a,2, ", "a,2"])
-def test_a_particle_without_a_name_in_the_table_is_called_as_others(tmp_path, row):
+def test_a_particle_without_a_name_in_the_table_is_called_as_others(tmp_path, row, place):
     values = np.zeros((20, 30), np.uint8)
     values[3:9, 4:7], values[12:15] = 1, 2
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
         Image.fromarray(values).save(tmp_path / folder / "a.png")
-    (tmp_path / "instances.csv").write_text(f"name,value,label\na,1, cube \n{row}\n")
+    (tmp_path / place / "instances.csv").write_text(f"name,value,label\na,1, cube \n{row}\n")
     for folders in ((tmp_path,), (tmp_path / "images", tmp_path / "masks")):
         (entry,) = open_masks(*folders).entries
         assert [each.label for each in entry.read().instances] == ["cube", "particle"]
@@ -442,3 +491,39 @@ def test_names_are_the_same_in_any_unicode_form(tmp_path, ending, of_image, of_m
     (entry,) = open_masks(tmp_path).entries
     assert entry.name == image
     assert [each.label for each in entry.read().instances] == ["cube", "rod"]
+
+
+def write_maps(folder, names):
+    values = np.zeros((20, 20), dtype=np.uint8)
+    values[2:8, 2:8], values[10:18, 10:18] = 1, 2
+    for name in names:
+        for kind in ("images", "masks"):
+            path = folder / kind / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(values).save(path)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_the_table_of_classes_as_people_and_spreadsheets_write_it(tmp_path, separator, caplog):
+    write_maps(tmp_path, ["s1/a", "s2/a", "b"])
+    rows = ["s1/a,1,cube", "s1\\a,2,rod", "s2/a.PNG,1,rod", "s2/a.PNG,2,cube", "b.tif,1,cube", "bb,2,cube"]
+    table = "\n".join(["name,value,label", *rows]).replace(",", separator)
+    (tmp_path / "instances.csv").write_text(table, encoding="utf-8-sig")
+    found = {each.name: [one.label for one in each.read().instances] for each in open_masks(tmp_path).entries}
+    assert found == {"s1/a": ["cube", "rod"], "s2/a": ["rod", "cube"], "b": ["cube", "particle"]}
+    assert "1 name without a mask, whose classes are not used: bb; did you mean 'b'? mend the table" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("a,1,cube", "'a' fits 2 images \\(s1/a, s2/a\\); give the full name"),
+        ("s1/a,1,cube\ns1/a,1,rod", "line 3: 1 is 'rod' and, above, 'cube'"),
+        ("s1/a,one,cube", "invalid literal"),
+    ],
+)
+def test_a_table_of_classes_that_is_not_clear(tmp_path, rows, message):
+    write_maps(tmp_path, ["s1/a", "s2/a"])
+    (tmp_path / "instances.csv").write_text(f"name,value,label\n{rows}\n")
+    with pytest.raises(AnnotationError, match=f"instances.csv: is no table of name, value, label \\({message}"):
+        open_masks(tmp_path)

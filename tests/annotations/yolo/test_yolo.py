@@ -146,7 +146,7 @@ def write_set(root, layout, label="0 0.1 0.2 0.5 0.2 0.5 0.9\n"):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (40, 20)).save(path)
         if text is not None:
-            target = root / text if text.endswith(".txt") else path.with_suffix(".txt")
+            target = root / text if text.lower().endswith(".txt") else path.with_suffix(".txt")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(label)
 
@@ -173,6 +173,11 @@ LAYOUTS = {
         ["x/a", "y/b"],
     ),
     "labels beside the images": ({"a.png": "a.txt", "sub/b.png": "sub/b.txt"}, "", ["a", "sub/b"]),
+    "labels in capitals": (
+        {"images/a.png": "labels/a.TXT", "images/b.png": "labels/b.txt", "images/c.png": "images/c.TXT"},
+        "",
+        [*"abc"],
+    ),
     "no keys but the names": ({"images/a.png": "labels/a.txt", "images/b.png": "labels/b.txt"}, "", ["a", "b"]),
 }
 
@@ -261,19 +266,21 @@ def test_slightly_outside_stays_and_is_cut_in_the_raster(tmp_path):
 
 def test_what_does_not_fit_is_told_not_dropped(tmp_path):
     write_set(tmp_path, {"a.png": "a.txt", "a.jpg": None, "b.png": "b.txt"})
-    (tmp_path / "c.txt").write_text("0 0.1 0.1 0.2 0.1 0.2 0.2\n")
+    for name in ("c.txt", "d.TXT"):
+        (tmp_path / name).write_text("0 0.1 0.1 0.2 0.1 0.2 0.2\n")
     (tmp_path / "notes.txt").write_text("taken on Monday\n")
     (tmp_path / "b.png").write_bytes(b"no image")
     entries = open_yolo(tmp_path, CLASSES).entries
-    assert [entry.name for entry in entries] == ["a", "a", "b", "c", "notes"]
+    assert [entry.name for entry in entries] == ["a", "a", "b", "c", "d", "notes"]
     for entry, kind, message in zip(
         entries,
-        [AnnotationError, AnnotationError, ImageError, AnnotationError, NotAnAnnotationError],
+        [AnnotationError, AnnotationError, ImageError, AnnotationError, AnnotationError, NotAnAnnotationError],
         [
             "several are called 'a'",
             "several are called 'a'",
             r"b\.png",
             r"c\.txt: a label whose image is missing",
+            r"d\.TXT: a label whose image is missing",
             "no label",
         ],
         strict=True,
@@ -318,6 +325,19 @@ def test_the_split_of_a_data_yaml_is_kept(tmp_path):
     # One folder for all parts, as this package writes it, is no split.
     (tmp_path / "data.yaml").write_text("train: train/images\nval: train/images\nnames: [cube, rod]\n")
     assert open_yolo(tmp_path).split is None
+
+
+def test_an_image_in_two_parts_is_told(tmp_path, caplog):
+    """Ultralytics would be tested on what it was trained on."""
+    write_set(tmp_path, {f"images/{name}.png": f"labels/{name}.txt" for name in "abc"})
+    (tmp_path / "data.yaml").write_text("train: train.txt\nval: val.txt\nnames: [cube]\n")
+    (tmp_path / "train.txt").write_text("images/a.png\nimages/b.png\n")
+    (tmp_path / "val.txt").write_text("images/b.png\nimages/c.png\n")
+    assert open_yolo(tmp_path).split == {"a": "train", "b": "train", "c": "val"}
+    assert "data.yaml: 1 image is listed in more than one part, of which only the first counts (b.png)" in caplog.text
+    caplog.clear()
+    (tmp_path / "data.yaml").write_text("train: images\nval: images\nnames: [cube]\n")
+    assert open_yolo(tmp_path).split is None and not caplog.text
 
 
 def test_every_faulty_line_is_told_and_the_others_remain(tmp_path):
