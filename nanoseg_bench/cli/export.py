@@ -5,7 +5,6 @@ from pathlib import Path
 
 from nanoseg_bench.cli.executor_options import add_workers, workers_of
 from nanoseg_bench.cli.model_options import add_trust_pickle
-from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sets import find_set
 from nanoseg_bench.cli.shipped import find_model
@@ -51,8 +50,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="a run's folder, its weights, or nsyolo or yolo11n, whose weights ship with this package (default: "
         "nsyolo)",
     )
-    to = parser.add_argument("--to", choices=_FORMATS, default=_FORMATS[0], help="what to write (default: %(default)s)")
-    keep_spelling(parser, to, "--format")
+    parser.add_argument("--to", choices=_FORMATS, default=_FORMATS[0], help="what to write (default: %(default)s)")
     parser.add_argument(
         "--out", type=Path, metavar="PATH", help="the file (default: beside the weights), or the folder of the release"
     )

@@ -256,7 +256,7 @@ def test_a_checkpoint_of_another_recipe_is_told_by_name(bench, prepared):
 
 def test_the_command_tells_what_changed_and_predicts_alone(trained, tmp_path, capsys):
     places = ["--runs", str(tmp_path / "runs"), "--leaderboards", str(tmp_path / "boards"), "--device", "cpu"]
-    command = ["run", "--data", str(trained.prepared.root), "--preset", "smoke", "--models", "otsu", *places]
+    command = ["run", str(trained.prepared.root), "--preset", "smoke", "--models", "otsu", *places]
     assert main(command) == 0
     run = tmp_path / "runs" / "otsu-smoke-seed0"
     path = run / "run.json"
@@ -278,7 +278,7 @@ def test_the_command_tells_what_changed_and_predicts_alone(trained, tmp_path, ca
 
 def test_values_from_the_command_line_stand_beside_the_preset(trained, tmp_path, capsys):
     places = ["--runs", str(tmp_path / "runs"), "--leaderboards", str(tmp_path / "boards"), "--device", "cpu"]
-    command = ["run", "--data", str(trained.prepared.root), "--preset", "smoke", "--models", "otsu", *places]
+    command = ["run", str(trained.prepared.root), "--preset", "smoke", "--models", "otsu", *places]
     assert main(command) == 0
     assert main([*command, "--recipe", "options.neck=0.5", "options.min_depth=2"]) == 0
     table = pd.read_csv(tmp_path / "boards" / f"{trained.prepared.name}-test.csv")
