@@ -64,11 +64,6 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     release.add_argument(
         "--leaderboards", type=Path, default=Path("leaderboards"), help="where its records lie (default: %(default)s)"
     )
-    release.add_argument(
-        "--round",
-        action="store_true",
-        help="weights of a run by an earlier version: first round them to half precision, in place",
-    )
     add_workers(release)
     parser.set_defaults(run=run)
 
@@ -84,7 +79,7 @@ def _export(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.models.run_files import WEIGHTS_FILE
     from nanoseg_bench.weights.shipped import is_shipped
 
-    for option, given in (("--name", arguments.name), ("--data", arguments.data), ("--round", arguments.round)):
+    for option, given in (("--name", arguments.name), ("--data", arguments.data)):
         if given:
             raise UsageError(f"{option}: goes with --to release")
     hint = "give a run's folder, or its weights"
@@ -140,7 +135,7 @@ def _release(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.models.run_files import WEIGHTS_FILE
     from nanoseg_bench.preparation.prepared_set import PreparedSet
     from nanoseg_bench.runs.folder import RunFolder
-    from nanoseg_bench.runs.releasing import is_rounded, release_run, round_run
+    from nanoseg_bench.runs.releasing import release_run
 
     if arguments.model is None or arguments.out is None:
         raise UsageError("--to release: give the folder of a finished run, and the folder of the release with --out")
@@ -149,16 +144,6 @@ def _release(arguments: argparse.Namespace) -> int:
     if not (run.is_fitted and (run.path / WEIGHTS_FILE).is_file()):
         raise UsageError(f"{arguments.model}: is no finished run of a network; `nanoseg-bench run` makes one")
     prepared = PreparedSet(find_set(arguments.data or run.path.parent.name))
-    again = "predict anew with the same `nanoseg-bench run` as before, then repeat this without --round"
-    if not is_rounded(run):
-        if not arguments.round:
-            raise UsageError(
-                f"{arguments.model}: an earlier version trained it, and its weights are in single precision; --round "
-                f"rounds them to half, in place; then {again}"
-            )
-        round_run(run)
-        print(f"{run.path / WEIGHTS_FILE}: rounded to half precision; next: {again}")
-        return 0
     name = arguments.name or run.facts().model
     written: Path = arguments.out / f"{name}.safetensors"
     _refuse_existing(arguments, written, "--name")
