@@ -239,13 +239,6 @@ def test_other_weights_predict_all_anew(images, weights, tmp_path, capsys):
     assert (out / "overlay" / "deep.png").read_bytes() != picture
     assert predict(images, weights, out, "--overwrite", "missing", "--confidence", "0.2") == 2
     assert f"model nsyolo ({model}) -> nsyolo ({weights})" in capsys.readouterr().err
-    # A folder of an earlier version does not say which weights.
-    document = json.loads((out / "predictions.json").read_text())
-    del document["weights_sha256"]
-    (out / "predictions.json").write_text(json.dumps(document))
-    rewrite(out / "predictions.json")
-    assert predict(images, model, out, *both, "--confidence", "0.2", "--overwrite", "missing") == 0
-    assert "weights (not recorded) -> " in " ".join(capsys.readouterr().out.split())
 
 
 def test_an_image_that_changed_is_predicted_anew(images, weights, tmp_path, capsys):

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from earlier_files import rewrite
 from safetensors.torch import load_file
 from skimage.io import imsave
 

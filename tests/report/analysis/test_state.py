@@ -88,7 +88,7 @@ def test_a_state_of_an_earlier_version_is_what_a_model_found(analysed, tmp_path)
     ],
 )
 def test_what_has_no_seal_and_cannot_be_is_a_fault_that_is_expected(analysed, tmp_path, change, message):
-    """Earlier versions wrote none; callers take it for damage, and C code never sees run lengths that do not fit."""
+    """Callers take it for damage, and C code never sees run lengths that do not fit."""
     path = tmp_path / "state.json"
     write_state(path, analysed, "key")
     kept = orjson.loads(path.read_bytes())
