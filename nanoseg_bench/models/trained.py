@@ -21,6 +21,8 @@ from nanoseg_bench.wording import first_fault
 DEFAULT_MAX_INSTANCES = 500
 """Where weights do not say how many particles the densest image of their set held: that of EMPS has 497."""
 
+_NO_CLASSES = ("particle",)  # of a model that tells none apart
+
 
 class _Signature(BaseModel):
     recipe: Recipe
@@ -108,14 +110,16 @@ def _open_run(folder: Path, device: str) -> Model:
         checkpoint = unsealed(read_json(folder / FIT_FILE))["report"]["checkpoint"]
         about = unsealed(read_json(origin))
         recipe = Recipe(**about["inputs"]["recipe"])
-        classes = tuple(str(name) for name in about["classes"])
-        max_instances = int(about["max_instances"])
+        classes = tuple(str(name) for name in about.get("classes", ()))
+        max_instances = about.get("max_instances")
         is_whole = checkpoint is None or (folder / checkpoint).is_file()  # an OSError where no file can be called so
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder}: not readable as a run ({error!r}); run the model again") from error
     if not is_whole:
         raise ModelError(f"{folder}: its weights, {checkpoint}, are gone; run the model again")
-    model = _build(recipe, classes, max_instances, origin)
+    model = _build(recipe, classes or _NO_CLASSES, max_instances, origin)
+    if model.knows_classes and not classes:
+        raise ModelError(f"{origin}: names no classes, it is of an earlier version; the same `run` adds them")
     model.load(folder / checkpoint if checkpoint is not None else None, device)
     return model
 

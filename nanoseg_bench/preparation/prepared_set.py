@@ -70,7 +70,7 @@ AUDIT_FILE = "split_audit.json"
 AUDIT_PAGE = "split_audit.html"
 PREVIEW = "preview.html"
 FILES = "files"
-"""Of ``prepared.json``: SHA-256 by the name of a file below the folder."""
+"""Of ``prepared.json``: SHA-256 by the name of a file below the folder; sets of earlier versions do not have it."""
 
 MANIFEST_COLUMNS = (
     "name",  # stem of the files under images/ and labels/; unique in the set
@@ -490,8 +490,9 @@ class PreparedSet:
             pixels_sha256=row["pixels_sha256"],
             canvas_sha256=row["canvas_sha256"],
             attributes=json.loads(row["attributes"] or "{}"),
-            begun_by=read_begun_by(self.root / MANIFEST, json.loads(row["begun_by"] or "null")),
-            marks=marks_from_json(json.loads(row["marks"])) if row["marks"] else None,
+            # Sets of earlier versions do not have the column.
+            begun_by=read_begun_by(self.root / MANIFEST, json.loads(row.get("begun_by") or "null")),
+            marks=marks_from_json(json.loads(row["marks"])) if row.get("marks") else None,
         )
 
     def _require_split(self, split: str) -> None:
