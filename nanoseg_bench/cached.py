@@ -122,7 +122,7 @@ else:
     def _last_use(folder: Path) -> float:
         with suppress(OSError):
             return _lock(folder).stat().st_mtime
-        return 0.0  # a copy of an earlier version
+        return 0.0  # somebody removed the lock
 
 
 def _lock(folder: Path) -> Path:

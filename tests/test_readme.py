@@ -20,7 +20,6 @@ import pytest
 
 from nanoseg_bench.annotations.raster import to_mask
 from nanoseg_bench.cli import build_parser, main
-from nanoseg_bench.cli.parser import OLD_SPELLING
 from nanoseg_bench.models import CanvasImage, Recipe
 from nanoseg_bench.synthesis.nanosynth import write_nanosynth
 
@@ -75,7 +74,7 @@ def words(line):
 def flags_of(verb):
     """Those that its help shows."""
     actions = build_parser()._subparsers._group_actions[0].choices[verb]._actions
-    return {flag for action in actions if action.help != OLD_SPELLING for flag in action.option_strings}
+    return {flag for action in actions for flag in action.option_strings}
 
 
 def anchors(document):
@@ -193,7 +192,7 @@ def test_the_python_examples_run(desk, monkeypatch):
     (desk / "my_images").mkdir()
     (desk / "my_images" / "sample.png").write_bytes(first.read_bytes())
     assert main(["prepare", "--labelme", MICROGRAPHS, "--out", "data/mine", "--name", "mine", "--size", "128"]) == 0
-    assert main(["run", "--data", "data/mine", "--models", "otsu", "--preset", "smoke"]) == 0
+    assert main(["run", "data/mine", "--models", "otsu", "--preset", "smoke"]) == 0
     assert main(["predict", "sample.png", "--model", run, "--out", "found-by-python"]) == 0
     for document in (README, PYTHON):
         for code in blocks(document, "python"):

@@ -15,7 +15,6 @@ from nanoseg_bench.cli.model_options import (
     open_model,
 )
 from nanoseg_bench.cli.names import split_names
-from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.shipped import find_model
 from nanoseg_bench.cli.sources import add_source_format
@@ -121,14 +120,13 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument(
         "--out", type=Path, default=Path("analysis"), metavar="DIR", help="folder to write (default: %(default)s)"
     )
-    to = parser.add_argument(
+    parser.add_argument(
         "--to",
         nargs="+",
         metavar="FORMAT",
         help=f"of {', '.join(FORMATS)} (default: {' '.join(DEFAULT_FORMATS)}; with --annotated, of these "
         "what is not annotations)",
     )
-    keep_spelling(parser, to, "--format")
     parser.add_argument(
         "--overwrite",
         choices=OVERWRITE,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from nanoseg_bench.annotations.registry import WRITTEN, get_format
 from nanoseg_bench.apart import require_apart
 from nanoseg_bench.cli.executor_options import add_workers, workers_of
-from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sources import CLASS_WITH_COMMA, add_source_options, open_from, parse_classes
 from nanoseg_bench.errors import UsageError
@@ -52,8 +51,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     parser.add_argument("source", type=Path, metavar="SRC", help="folder, or the one file that holds the annotations")
     parser.add_argument("destination", type=Path, metavar="DST", help="folder to write")
-    to = parser.add_argument("--to", required=True, choices=WRITTEN, help="what to write")
-    keep_spelling(parser, to, "--format")
+    parser.add_argument("--to", required=True, choices=WRITTEN, help="what to write")
     parser.add_argument(
         "--classes", nargs="+", metavar="A,B,...", help=f"class names in the order of their indices; {CLASS_WITH_COMMA}"
     )

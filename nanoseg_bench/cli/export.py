@@ -5,7 +5,6 @@ from pathlib import Path
 
 from nanoseg_bench.cli.executor_options import add_workers, workers_of
 from nanoseg_bench.cli.model_options import add_trust_pickle
-from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sets import find_set
 from nanoseg_bench.cli.shipped import find_model
@@ -51,8 +50,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="a run's folder, its weights, or nsyolo or yolo11n, whose weights ship with this package (default: "
         "nsyolo)",
     )
-    to = parser.add_argument("--to", choices=_FORMATS, default=_FORMATS[0], help="what to write (default: %(default)s)")
-    keep_spelling(parser, to, "--format")
+    parser.add_argument("--to", choices=_FORMATS, default=_FORMATS[0], help="what to write (default: %(default)s)")
     parser.add_argument(
         "--out", type=Path, metavar="PATH", help="the file (default: beside the weights), or the folder of the release"
     )
@@ -65,11 +63,6 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     release.add_argument("--data", metavar="SET", help="the set of the run (default: that of its folder's name)")
     release.add_argument(
         "--leaderboards", type=Path, default=Path("leaderboards"), help="where its records lie (default: %(default)s)"
-    )
-    release.add_argument(
-        "--round",
-        action="store_true",
-        help="weights of a run by an earlier version: first round them to half precision, in place",
     )
     add_workers(release)
     parser.set_defaults(run=run)
@@ -86,7 +79,7 @@ def _export(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.models.run_files import WEIGHTS_FILE
     from nanoseg_bench.weights.shipped import is_shipped
 
-    for option, given in (("--name", arguments.name), ("--data", arguments.data), ("--round", arguments.round)):
+    for option, given in (("--name", arguments.name), ("--data", arguments.data)):
         if given:
             raise UsageError(f"{option}: goes with --to release")
     hint = "give a run's folder, or its weights"
@@ -142,7 +135,7 @@ def _release(arguments: argparse.Namespace) -> int:
     from nanoseg_bench.models.run_files import WEIGHTS_FILE
     from nanoseg_bench.preparation.prepared_set import PreparedSet
     from nanoseg_bench.runs.folder import RunFolder
-    from nanoseg_bench.runs.releasing import is_rounded, release_run, round_run
+    from nanoseg_bench.runs.releasing import release_run
 
     if arguments.model is None or arguments.out is None:
         raise UsageError("--to release: give the folder of a finished run, and the folder of the release with --out")
@@ -151,16 +144,6 @@ def _release(arguments: argparse.Namespace) -> int:
     if not (run.is_fitted and (run.path / WEIGHTS_FILE).is_file()):
         raise UsageError(f"{arguments.model}: is no finished run of a network; `nanoseg-bench run` makes one")
     prepared = PreparedSet(find_set(arguments.data or run.path.parent.name))
-    again = "predict anew with the same `nanoseg-bench run` as before, then repeat this without --round"
-    if not is_rounded(run):
-        if not arguments.round:
-            raise UsageError(
-                f"{arguments.model}: an earlier version trained it, and its weights are in single precision; --round "
-                f"rounds them to half, in place; then {again}"
-            )
-        round_run(run)
-        print(f"{run.path / WEIGHTS_FILE}: rounded to half precision; next: {again}")
-        return 0
     name = arguments.name or run.facts().model
     written: Path = arguments.out / f"{name}.safetensors"
     _refuse_existing(arguments, written, "--name")

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.names import split_names
-from nanoseg_bench.cli.parser import OLD_SPELLING, keep_spelling
 from nanoseg_bench.cli.sets import add_set, find_name, sets_with_records
 from nanoseg_bench.errors import ModelError, NanosegError
 from nanoseg_bench.preparation.set_names import DATA, is_set
@@ -50,7 +49,6 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_set(parser)
-    parser.add_argument("--data", type=Path, help=OLD_SPELLING)
     parser.add_argument("--runs", type=Path, help="folder of its runs (default: runs/SET)")
     parser.add_argument(
         "--leaderboards", type=Path, default=Path("leaderboards"), help="folder of the records (default: %(default)s)"
@@ -58,16 +56,14 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the figures (default: figures/SET)")
     parser.add_argument("--models", nargs="+", metavar="MODEL", help="only these (default: all that have records)")
     parser.add_argument("--preset", help="only runs of this preset (default: all)")
-    show = parser.add_argument(
+    parser.add_argument(
         "--show",
         dest="images",
         nargs="+",
         metavar="IMAGE",
         help="images to show, of the test set or of unknown shapes; maps show the first (default: from best to worst)",
     )
-    to = parser.add_argument("--to", choices=_FORMATS, default="png", help="file format (default: %(default)s)")
-    keep_spelling(parser, show, "--images")
-    keep_spelling(parser, to, "--format")
+    parser.add_argument("--to", choices=_FORMATS, default="png", help="file format (default: %(default)s)")
     parser.add_argument("--only", nargs="+", metavar="FIGURE", help="numbers or names, such as 6,7 (default: all)")
     parser.set_defaults(run=run)
 
@@ -91,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"{arguments.leaderboards / 'records' / name}: no run that ended well matches; see the reasons in the "
             "leaderboard, or ask for other --models or another --preset"
         )
-    data, runs = arguments.data or _folder_of(arguments.set, name), arguments.runs or Path("runs") / name
+    data, runs = _folder_of(arguments.set, name), arguments.runs or Path("runs") / name
     out = arguments.out or Path("figures") / name
     materials = Materials(contenders, data, runs, images, _look_into)
     left_out = []

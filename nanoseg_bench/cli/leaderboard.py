@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.names import split_names
-from nanoseg_bench.cli.parser import OLD_SPELLING
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sets import add_set, find_name, find_set, sets_with_records
 from nanoseg_bench.cli.shared import set_name_at, told_as
@@ -44,7 +43,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         default=Path("leaderboards"),
         help="records and CSVs, a folder or its URL (default: %(default)s)",
     )
-    add_set(parser, "every set with records", old=["--set"])
+    add_set(parser, "every set with records")
     parser.add_argument(
         "--reference",
         metavar="MODEL",
@@ -84,7 +83,6 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         metavar="DIR",
         help="folder of the set's runs: with --html for images on the page, with --publish (default: runs/SET)",
     )
-    parser.add_argument("--data", metavar="SET", help=OLD_SPELLING)
     parser.set_defaults(run=run)
 
 
@@ -149,10 +147,7 @@ def _names(arguments: argparse.Namespace, url: str | None) -> list[str]:
         UsageError: There are no records of them.
     """
     known = sets_with_records(arguments.leaderboards) if url is None else _sets_at(url, arguments)
-    given = [each for each in (arguments.set, arguments.old_set) if each is not None]
-    if len({*given}) > 1:
-        raise UsageError(f"{arguments.set} and --set {arguments.old_set}: name one set, or none for all of them")
-    return [_find_name(given[0], known)] if given else known
+    return known if arguments.set is None else [_find_name(arguments.set, known)]
 
 
 def _find_name(given: str, known: list[str]) -> str:
@@ -211,23 +206,19 @@ def _require_consistent(arguments: argparse.Namespace, names: list[str]) -> None
         raise UsageError(f"--drop: name the set that is meant, one of {', '.join(names)}")
     if arguments.force and arguments.drop is None:
         raise UsageError("--force: goes with --drop RUN")
-    folders = [option for option in ("data", "runs") if getattr(arguments, option) is not None]
-    if not folders:
-        return
-    if arguments.publish and folders == ["runs"] and len(names) == 1:
-        require_there({"--runs": arguments.runs})
-        return
-    if arguments.publish:
-        raise UsageError(f"--{folders[0]}: --publish takes one SET and --runs DIR")
-    if arguments.html is None:
-        raise UsageError(f"--{folders[0]}: only for the images of --html, or --runs for --publish")
     if arguments.runs is None:
-        raise UsageError(f"--data {arguments.data}: images take the predictions that were kept, too; give --runs DIR")
+        return
+    if arguments.html is None and not arguments.publish:
+        raise UsageError("--runs: only for the images of --html, or for --publish")
     if len(names) > 1:
-        raise UsageError(f"--{folders[0]}: images are of one set; name one of {', '.join(names)}")
-    # The set's own folder: as --data says, as SET says where it is a path, or data/SET.
-    arguments.data = find_set(arguments.data or arguments.set or names[0])
+        raise UsageError(f"--runs: is of one set; name one of {', '.join(names)}")
+    if arguments.html is not None:
+        _set_of_images(arguments, names[0])
     require_there({"--runs": arguments.runs})
+
+
+def _set_of_images(arguments: argparse.Namespace, name: str) -> Path:
+    return find_set(arguments.set or name)
 
 
 def _drop(arguments: argparse.Namespace, names: list[str]) -> int:
@@ -278,7 +269,9 @@ def _write_page(arguments: argparse.Namespace, name: str, folder: Path) -> None:
     records = comparable_records(arguments.leaderboards, name)
     path = Path(arguments.html) if arguments.html else folder / f"{name}.html"
     require_writable(path.parent, "--html FILE")
-    pictures = None if arguments.data is None else open_pictures(arguments.data, arguments.runs, records)
+    pictures = (
+        None if arguments.runs is None else open_pictures(_set_of_images(arguments, name), arguments.runs, records)
+    )
     write_page(path, records, build_tables(records, arguments.reference), pictures)
     print(path)
 
@@ -289,7 +282,7 @@ def _check(arguments: argparse.Namespace, names: list[str]) -> None:
     faults = [
         fault for name in names for fault in check_leaderboards(arguments.leaderboards, name, arguments.reference)
     ]
-    if arguments.set is None and arguments.old_set is None:
+    if arguments.set is None:
         faults += stray_tables(arguments.leaderboards, names)
     if faults:
         raise RecordError(

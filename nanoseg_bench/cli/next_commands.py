@@ -80,8 +80,7 @@ def _final(arguments: argparse.Namespace, best: "RunSpec", places: "BenchmarkFol
 
 def _set(arguments: argparse.Namespace, places: "BenchmarkFolders") -> str:
     """The set as it is given: the URL, where its folder only stands for one."""
-    urls = [each for each in (arguments.set, arguments.old_set) if is_url(each)]
-    return str(urls[0]) if urls else short_name(places.data)
+    return str(arguments.set) if is_url(arguments.set) else short_name(places.data)
 
 
 def _leaderboards(arguments: argparse.Namespace, places: "BenchmarkFolders") -> list[str]:

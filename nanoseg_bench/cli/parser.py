@@ -6,15 +6,6 @@ from typing import Any, NoReturn
 
 from nanoseg_bench.wording import did_you_mean
 
-OLD_SPELLING = argparse.SUPPRESS
-"""Help of an option that works as before, and is not needed any more."""
-
-
-def keep_spelling(parser: argparse.ArgumentParser, action: argparse.Action, *old: str) -> None:
-    """Let an option be given by earlier names, too, which no help and no hint shows."""
-    for flag in old:
-        parser._option_string_actions[flag] = action
-
 
 class Parser(argparse.ArgumentParser):
     """An ``ArgumentParser`` that offers the nearest verb, option or value, and names the help instead of printing it.
@@ -54,12 +45,6 @@ class Parser(argparse.ArgumentParser):
         flags = [word for word in words if word.startswith("-")]
         if not flags:
             return f"{' '.join(words)}: not understood here"
-        known = [
-            name
-            for action in self._actions
-            if action.help != OLD_SPELLING
-            for name in action.option_strings
-            if name.startswith("--")
-        ]
+        known = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
         hints = [did_you_mean(flag.partition("=")[0], known).rstrip() for flag in flags]
         return ", ".join(f"there is no {flag}; {hint}".rstrip("; ") for flag, hint in zip(flags, hints, strict=True))

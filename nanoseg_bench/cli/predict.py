@@ -16,7 +16,6 @@ from nanoseg_bench.cli.model_options import (
     open_model,
 )
 from nanoseg_bench.cli.names import split_names
-from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.shipped import find_model
 from nanoseg_bench.cli.tiles_option import add_tiles
@@ -75,14 +74,13 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument(
         "--out", type=Path, default=Path("predictions"), metavar="DIR", help="folder to write (default: %(default)s)"
     )
-    to = parser.add_argument(
+    parser.add_argument(
         "--to",
         nargs="+",
         default=list(DEFAULT_FORMATS),
         metavar="FORMAT",
         help=f"of {', '.join(FORMATS)} (default: {' '.join(DEFAULT_FORMATS)})",
     )
-    keep_spelling(parser, to, "--format")
     parser.add_argument(
         "--overwrite",
         choices=OVERWRITE,

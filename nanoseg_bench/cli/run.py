@@ -69,7 +69,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_set(parser, DEFAULT, old=["--data", "--set"])
+    add_set(parser, DEFAULT)
     parser.add_argument(
         "--models", nargs="+", default=["all"], metavar="MODEL", help="`all` or names, see `list` (default: all)"
     )
@@ -209,12 +209,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _find_set(arguments: argparse.Namespace) -> Path:
-    given = [each for each in (arguments.set, arguments.old_set) if each is not None]
-    if not any(map(is_url, given)):
-        return find_set(arguments.set, arguments.old_set)
-    if len({*given}) > 1:
-        raise UsageError(f"{' and '.join(given)}: name one set")
-    return fetch_set(given[0])
+    return fetch_set(arguments.set) if is_url(arguments.set) else find_set(arguments.set)
 
 
 def _require_fitting(arguments: argparse.Namespace, prepared: "PreparedSet") -> None:

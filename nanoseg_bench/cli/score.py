@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from nanoseg_bench.annotations.registry import PREDICTED
 from nanoseg_bench.cli.executor_options import add_executor, open_cluster, pool_of
 from nanoseg_bench.cli.mask_flags import add_mask_flags, mask_options_of
-from nanoseg_bench.cli.parser import keep_spelling
 from nanoseg_bench.cli.places import require_there
 from nanoseg_bench.cli.sets import DEFAULT, find_set
 from nanoseg_bench.cli.sources import parse_classes
@@ -60,8 +59,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help=f"prepared sets, by name or path, folders of runs, or single runs (default: {DEFAULT})",
     )
     places = parser.add_argument_group("places")
-    data = places.add_argument("--data", metavar="SET", help="the prepared set of the runs (default: of the same name)")
-    keep_spelling(parser, data, "--dataset", "--set")
+    places.add_argument("--data", metavar="SET", help="the prepared set of the runs (default: of the same name)")
     places.add_argument("--runs", type=Path, help="folder of the runs (default: runs/<set name>)")
     places.add_argument(
         "--leaderboards", type=Path, default=Path("leaderboards"), help="records and CSVs (default: %(default)s)"
@@ -71,10 +69,9 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     outside = parser.add_argument_group("predictions of another tool")
     outside.add_argument("--predictions", type=Path, metavar="PATH", help="file, or folder with a file for each image")
-    called = outside.add_argument(
+    outside.add_argument(
         "--as", dest="name", metavar="TOOL", help="what the tool, or the person, is called in the tables"
     )
-    keep_spelling(parser, called, "--name")
     outside.add_argument("--eval-set", metavar="PART", help="what they are for (default: test)")
     outside.add_argument(
         "--val-predictions", type=Path, metavar="PATH", help="those for val: the operating point is chosen on them"

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nanoseg_bench.cli.nearest import nearest_path
-from nanoseg_bench.cli.parser import OLD_SPELLING, keep_spelling
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.preparation.set_names import DATA, MARKER, is_set, set_folder
 from nanoseg_bench.storage import is_url
@@ -15,13 +14,12 @@ from nanoseg_bench.wording import did_you_mean
 DEFAULT = "nanosynth"
 
 
-def add_set(parser: argparse.ArgumentParser, default: str = "", old: Sequence[str] = ()) -> None:
+def add_set(parser: argparse.ArgumentParser, default: str = "") -> None:
     """Add the argument SET as ``arguments.set``.
 
     Args:
         parser: Of the verb.
         default: What stands for it where it is left out; empty where it must be given.
-        old: Earlier spellings, as options; ``arguments.old_set``.
     """
     told = f" (default: {default})" if default else ""
     parser.add_argument(
@@ -30,9 +28,6 @@ def add_set(parser: argparse.ArgumentParser, default: str = "", old: Sequence[st
         nargs="?" if default else None,  # type: ignore[arg-type]
         help=f"a prepared set: its name, or the path of its folder{told}",
     )
-    if old:
-        option = parser.add_argument(old[0], dest="old_set", metavar="SET", help=OLD_SPELLING)
-        keep_spelling(parser, option, *old[1:])
 
 
 def find_set(given: str | Path | None, *others: str | Path | None) -> Path:
@@ -41,7 +36,7 @@ def find_set(given: str | Path | None, *others: str | Path | None) -> Path:
     Args:
         given: Name or path; None for the first of ``others`` that is given, else the set that ``prepare`` makes when
             nothing is asked of it.
-        others: The same by an earlier spelling.
+        others: The same by other arguments.
 
     Raises:
         UsageError: There is none, or two different ones are named.

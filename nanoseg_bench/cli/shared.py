@@ -86,7 +86,7 @@ def open_shared(arguments: argparse.Namespace, set_name: str) -> "Shared | None"
         UsageError: ``--executor ray`` goes with folders that all its machines see.
     """
     urls = {name: getattr(arguments, name) for name in ("runs", "leaderboards") if is_url(getattr(arguments, name))}
-    if arguments.executor == "ray" and (urls or is_url(arguments.set) or is_url(arguments.old_set)):
+    if arguments.executor == "ray" and (urls or is_url(arguments.set)):
         raise UsageError(
             "--executor ray: the machines of the cluster share folders, and a URL is none; mount it, or run the same "
             "command on each machine with --models of its own"

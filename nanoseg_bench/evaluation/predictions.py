@@ -32,9 +32,6 @@ SUFFIX = ".json.gz"
 # the memory, to 1000 times.
 _ALWAYS_UNPACKED, _BEST_RATIO = 2**26, 100
 
-_UNTIMED_STAGES = "nanoseg-predictions/1"
-"""Format before: one wall time per image, without its parts; still read."""
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Predictions:
@@ -100,7 +97,7 @@ def read_predictions(path: Path) -> Predictions:
         raise PredictionsError(f"{path}: no such predictions file; run the model first") from error
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise PredictionsError(f"{path}: cannot be read ({error}); {again}") from error
-    if not isinstance(document, dict) or document.get("format") not in (FORMAT, _UNTIMED_STAGES):
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise PredictionsError(f"{path}: not a predictions file of format {FORMAT!r}; {again}")
     try:
         return _from_document(document)
@@ -207,8 +204,7 @@ class _Document(_Part):
     knows_classes: bool
     has_confidence: bool
     classes: list[str]
-    timing: _Timing | None = None
-    latency_ms: list[float] | None = None  # of the format before
+    timing: _Timing | None
     images: list[_Image]
 
 
@@ -248,7 +244,7 @@ def _require_runs(images: Mapping[str, list[Instance]]) -> None:
 
 def _timing(kept: _Document) -> Timing | None:
     if kept.timing is None:
-        return None if kept.latency_ms is None else Timing(tuple(kept.latency_ms))
+        return None
     return Timing(
         total_ms=tuple(kept.timing.total_ms),
         pre_ms=tuple(kept.timing.pre_ms),

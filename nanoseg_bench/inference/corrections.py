@@ -22,7 +22,7 @@ def require_uncorrected(folder: Path, written: Mapping[str, str] | None) -> None
 
     Args:
         folder: Of the predictions.
-        written: ``labelme_hashes`` when they were written; None where an earlier version did not keep them.
+        written: ``labelme_hashes`` when they were written; None where none were yet.
 
     Raises:
         UsageError: Some were corrected, or are not ours.

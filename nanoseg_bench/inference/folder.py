@@ -18,7 +18,7 @@ from nanoseg_bench.files import read_json, require_path, sha256_file, unwritable
 from nanoseg_bench.inference.corrections import labelme_hashes, require_uncorrected
 from nanoseg_bench.inference.formats import LABELME
 from nanoseg_bench.inference.particles import PredictedImage
-from nanoseg_bench.inference.tiles import AUTO, OFF, Tiles
+from nanoseg_bench.inference.tiles import Tiles
 from nanoseg_bench.seals import sealed, unsealed
 from nanoseg_bench.wording import counted
 
@@ -37,18 +37,18 @@ class Settings:
         confidence: Particles with a lower score were left out.
         classes: Class names.
         keep_marks: Detections on information bars, scale bars and lettering count as particles.
-        weights_sha256: Of the weights; None of a model without any, or where an earlier version did not keep it.
-        tiles: How large micrographs are looked at, see ``tiles.find_everywhere``; earlier versions never used any.
+        weights_sha256: Of the weights; None of a model without any.
+        tiles: How large micrographs are looked at, see ``tiles.find_everywhere``.
         views: Sides that each micrograph is looked at from, see ``models.judged_views``.
     """
 
     model: str
     confidence: float
     classes: tuple[str, ...]
-    keep_marks: bool = False
-    weights_sha256: str | None = None
-    tiles: Tiles = AUTO
-    views: int = 1
+    keep_marks: bool
+    weights_sha256: str | None
+    tiles: Tiles
+    views: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,12 @@ class Contents:
     Attributes:
         settings: Of all its images.
         images: In the order in which they were predicted.
-        labelme_sha256: Of each LabelMe file when it was written; None where an earlier version did not keep it.
+        labelme_sha256: Of each LabelMe file when it was written.
     """
 
     settings: Settings
     images: tuple[PredictedImage, ...]
-    labelme_sha256: Mapping[str, str] | None = None
+    labelme_sha256: Mapping[str, str]
 
     def __repr__(self) -> str:
         return f"Contents({counted(len(self.images), 'image')}, {self.settings})"
@@ -127,7 +127,7 @@ def changed_weights(folder: Path, earlier: Settings | None, settings: Settings) 
         return None
     same_weights = earlier.weights_sha256 == settings.weights_sha256
     if earlier.model == settings.model and not same_weights:
-        return Change("weights", earlier.weights_sha256 or "(not recorded)", settings.weights_sha256)
+        return Change("weights", earlier.weights_sha256, settings.weights_sha256)
     same_model = earlier.model == settings.model or (same_weights and settings.weights_sha256 is not None)
     changes = [
         *([] if same_model else [Change("model", earlier.model, settings.model)]),
@@ -257,16 +257,16 @@ def read_folder(folder: Path | str) -> Contents:
             document["model"],
             document["confidence"],
             tuple(document["classes"]),
-            document.get("keep_marks", True),
-            document.get("weights_sha256"),
-            document.get("tiles", OFF),
-            document.get("views", 1),
+            document["keep_marks"],
+            document["weights_sha256"],
+            document["tiles"],
+            document["views"],
         )
         images = tuple(_read_image(entry) for entry in document["images"])
         regions = [each.region for image in images for each in image.instances if isinstance(each.region, Rle)]
         if len(find_wrong_runs(regions)):
             raise ValueError("a mask does not add up to its image")
-        return Contents(settings, images, document.get("labelme_sha256"))
+        return Contents(settings, images, document["labelme_sha256"])
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UsageError(f"{folder}: holds no predictions (no {FILE}); give the folder that `predict` wrote") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -290,9 +290,9 @@ def _read_image(entry: Mapping[str, Any]) -> PredictedImage:
     return PredictedImage(
         name=entry["name"],
         source=Path(entry["source"]),
-        source_sha256=entry.get("source_sha256"),
+        source_sha256=entry["source_sha256"],
         width=width,
         height=height,
         instances=instances,
-        magnification=float(entry.get("magnification", 1.0)),
+        magnification=float(entry["magnification"]),
     )

@@ -72,12 +72,12 @@ class PredictedImage(Particles):
     Attributes:
         name: Stem of the files that are written of it.
         source: The image.
-        source_sha256: Of the file, as it was read; None where an earlier version did not keep it.
+        source_sha256: Of the file, as it was read.
     """
 
     name: str
     source: Path
-    source_sha256: str | None = None
+    source_sha256: str
 
     def __repr__(self) -> str:
         return f"PredictedImage({self.name!r}, {self._in_short()})"

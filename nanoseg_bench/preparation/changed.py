@@ -23,7 +23,7 @@ def set_changes(existing: PreparedSet, plan: Plan) -> list[str]:
     """
     before = {"name": existing.name, "dataset": existing.dataset, **existing.summary["parameters"]}
     now = {"name": plan.name, "dataset": plan.dataset, **plan.parameters}
-    earlier = existing.summary.get("preparation") != PREPARATION_VERSION  # the first ones did not note theirs
+    earlier = existing.summary.get("preparation") != PREPARATION_VERSION
     told = ["prepared by another version of nanoseg-bench, whose canvases, copies or splits differ"] if earlier else []
     told += [_parameter(change) for change in dict_changes(before, now)]
     old = _micrographs(existing)

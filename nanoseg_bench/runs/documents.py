@@ -18,31 +18,20 @@ from nanoseg_bench.wording import first_fault
 _LONGEST_NAME = 255  # that a file can have
 
 
-def _drop_hash(document: Any) -> Any:
-    """Earlier versions kept one hash of all inputs, which any new field of a recipe would change."""
-    return (
-        {key: value for key, value in document.items() if key != "inputs_hash"}
-        if isinstance(document, dict)
-        else document
-    )
-
-
 class TrainedRun(Document):
     """``run.json`` of a run of a model."""
 
     inputs: Inputs
-    classes: tuple[str, ...] = ()
-    """Of the prepared set; earlier versions did not note them."""
-    max_instances: int | None = None
-    """Particles in its densest image; earlier versions did not note it."""
+    classes: tuple[str, ...]
+    """Of the prepared set."""
+    max_instances: int
+    """Particles in its densest image."""
     initial_weights: str | None = None
     """File name and SHA-256."""
     initial_training: str | None = None
     """What these weights had learnt from, as ``runs.starting`` says it; None where that is not known."""
     devices: tuple[str, ...] = ()
     """Those that trained or predicted: a resumed run may have moved."""
-
-    _without_hash = model_validator(mode="before")(_drop_hash)
 
 
 class ExternalRun(Document):
@@ -59,9 +48,9 @@ class Fit(Document):
     """Its checkpoint is a file name: a folder of runs may be moved."""
     made_by: MadeBy
     complexity: Complexity | None = None
-    """None where the model has none, and of a training by an earlier version until it is run again."""
+    """None where the model has none."""
     weights_sha256: str | None = None
-    """Of the report's checkpoint, where that is one file; earlier versions did not note it."""
+    """Of the report's checkpoint, where that is one file."""
 
     @model_validator(mode="after")
     def _require_file_name(self) -> Self:
@@ -74,8 +63,8 @@ class Fit(Document):
 class MadeFrom(Document):
     """``predictions/<eval set>.made-from.json``."""
 
-    finished: str = ""
-    """When the predictions were there; UTC, ISO 8601. Earlier versions did not note it."""
+    finished: str
+    """When the predictions were there; UTC, ISO 8601."""
     fit_sha256: str | None = None
     """Of ``fit.json``: the training that predicted."""
     prediction: dict[str, Any] = Field(default_factory=dict)
@@ -88,8 +77,6 @@ class MadeFrom(Document):
     """The declared one."""
     set_hash: str | None = None
     """Of a corrupted eval set; all others have that of the prepared set."""
-
-    _without_hash = model_validator(mode="before")(_drop_hash)
 
 
 class ChosenConfidence(Document, OperatingPointChoice):

@@ -167,16 +167,13 @@ def _fit(model: Model, prepared: PreparedSet, run: RunFolder, job: Job) -> FitRe
     """Train, or read the report of a training that is finished and whose weights are there."""
     if run.has_weights():
         fit = run.fit()
-        complexity = fit.complexity or model.complexity()  # earlier versions did not note it
-        changed = run.has_other_weights()
-        if changed:
+        if run.has_other_weights():
             _LOG.warning("%s: its weights changed since it was predicted; predicting anew", run.path)
-        if changed or complexity != fit.complexity:
-            run.write_fit(fit.report, complexity, fit.made_by)
+            run.write_fit(fit.report, fit.complexity, fit.made_by)
         checkpoint = run.path / fit.report.checkpoint if fit.report.checkpoint else None
         return dataclasses.replace(fit.report, checkpoint=checkpoint)
     if run.is_fitted:
-        _LOG.warning("%s: its weights are gone, or it is of an earlier version; training again", run.fit_path)
+        _LOG.warning("%s: its weights are gone, or it cannot be read; training again", run.fit_path)
     run.add_device(devices_name((job.device, *job.beside)))
     # It would be of the training before, and this call may not be asked to make it anew.
     _forget_robustness(job, prepared)

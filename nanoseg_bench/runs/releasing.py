@@ -13,12 +13,10 @@ from nanoseg_bench.catalog.registry import cards
 from nanoseg_bench.errors import RecordError, UsageError
 from nanoseg_bench.evaluation.scoring import EVALUATOR_VERSION
 from nanoseg_bench.files import sha256_file, write_bytes, write_text
-from nanoseg_bench.models.checkpoint import load_weights, read_description, round_parameters, save_weights
+from nanoseg_bench.models.checkpoint import read_description
 from nanoseg_bench.models.identity import prediction_values, with_prediction_of
 from nanoseg_bench.models.recipe import Recipe
 from nanoseg_bench.models.run_files import WEIGHTS_FILE
-from nanoseg_bench.models.torch_model import TorchModel
-from nanoseg_bench.models.trained import open_trained
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.documents import TrainedRun
 from nanoseg_bench.runs.folder import RunFolder
@@ -49,35 +47,6 @@ class Released:
     release: Release
 
 
-def is_rounded(run: RunFolder) -> bool:
-    """Whether the run's weights are in half precision, and noted as what its predictions were made from.
-
-    Raises:
-        ModelError: They are missing or damaged.
-    """
-    import torch
-
-    tensors, _ = load_weights(run.path / WEIGHTS_FILE)
-    half = any(value.dtype == torch.float16 for value in tensors.values())
-    return half and run.fit().weights_sha256 is not None
-
-
-def round_run(run: RunFolder) -> None:
-    """Round the weights of a run by an earlier version to half precision, in place; its predictions are then stale.
-
-    Raises:
-        ModelError: The run cannot be opened.
-        UsageError: Its model is of another kind than the networks of this package.
-    """
-    model = open_trained(run.path)
-    if not isinstance(model, TorchModel):
-        raise UsageError(f"{run.path}: {model.recipe.model} keeps no {WEIGHTS_FILE}, and only those are rounded")
-    fit = run.fit()
-    about = read_description(run.path / WEIGHTS_FILE)
-    save_weights(run.path / WEIGHTS_FILE, round_parameters(model.network), about)
-    run.write_fit(fit.report, fit.complexity, fit.made_by)
-
-
 def release_run(
     run: RunFolder, prepared: PreparedSet, leaderboards: Path, out: Path, name: str, workers: int | None = None
 ) -> Released:
@@ -92,7 +61,7 @@ def release_run(
         workers: Processes that look at the training images.
 
     Raises:
-        UsageError: The run is not of this set, of no single training, or in another precision.
+        UsageError: The run is not of this set, or of no single training.
         RecordError: It is not predicted or scored, or not from these weights.
     """
     about = _require_single(run, prepared)

@@ -119,9 +119,9 @@ def test_two_predictions_into_one_folder_are_both_recorded(annotated, tmp_path):
     prepare = ["prepare", "--labelme", str(annotated), "--out", str(tmp_path / "set"), "--size", "64"]
     assert main([*prepare, "--augment-copies", "0", "--workers", "1"]) == 0
     runs = ["--runs", str(tmp_path / "runs"), "--leaderboards", str(tmp_path / "boards")]
-    assert main(["run", "--data", str(tmp_path / "set"), "--models", "otsu", "--preset", "smoke", *runs]) == 0
+    assert main(["run", str(tmp_path / "set"), "--models", "otsu", "--preset", "smoke", *runs]) == 0
     images = sorted(annotated.glob("*.png"))
-    more = ("--model", "runs/otsu-smoke-seed0", "--out", "found", "--overwrite", "missing", "--format", "coco,overlay")
+    more = ("--model", "runs/otsu-smoke-seed0", "--out", "found", "--overwrite", "missing", "--to", "coco,overlay")
     ends = both(0, ("predict", *images[:7], *more), ("predict", *images[5:], *more), tmp_path)
     assert [code for code, _ in ends] == [0, 0], ends
     entries = read_json(tmp_path / "found" / "predictions.json")["images"]
@@ -156,7 +156,7 @@ def run_of_otsu(annotated, tmp_path_factory):
     prepare = ["prepare", "--labelme", str(annotated), "--out", str(root / "set"), "--size", "64"]
     assert main([*prepare, "--augment-copies", "0", "--workers", "1"]) == 0
     runs = ["--runs", str(root / "runs"), "--leaderboards", str(root / "boards")]
-    assert main(["run", "--data", str(root / "set"), "--models", "otsu", "--preset", "smoke", *runs]) == 0
+    assert main(["run", str(root / "set"), "--models", "otsu", "--preset", "smoke", *runs]) == 0
     return root
 
 

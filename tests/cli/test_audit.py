@@ -64,7 +64,7 @@ def test_a_shared_field_fails_the_audit_until_a_person_has_looked(leaky, tmp_pat
     assert max(pair["evidence"]["scale"], 1 / pair["evidence"]["scale"]) == pytest.approx(1 / 0.6, rel=0.02)
     with pytest.raises(AuditError, match="overlapping-fields"):
         prepared.require_audit()
-    assert main(["run", "--data", str(prepared.root), "--models", "otsu", "--runs", str(tmp_path / "runs")]) == 1
+    assert main(["run", str(prepared.root), "--models", "otsu", "--runs", str(tmp_path / "runs")]) == 1
     assert "the split audit failed" in capsys.readouterr().err
     # The verb finds the same from the set alone.
     before = (prepared.root / "split_audit.json").read_text()

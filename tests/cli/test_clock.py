@@ -41,8 +41,8 @@ def end_of(process):
 
 
 def run_of(model, data, *more):
-    places = ("--data", data, "--runs", "runs", "--leaderboards", "boards")
-    return ("run", "--models", model, "--preset", "smoke", "--device", "cpu", *places, *more)
+    places = ("--runs", "runs", "--leaderboards", "boards")
+    return ("run", data, "--models", model, "--preset", "smoke", "--device", "cpu", *places, *more)
 
 
 def files_below(folder):

@@ -28,7 +28,7 @@ class Desk:
     @property
     def _places(self):
         runs = self.root / "runs" / self.name
-        return ["--data", str(self.root / "set"), "--runs", str(runs), "--leaderboards", str(self.root / "boards")]
+        return [str(self.root / "set"), "--runs", str(runs), "--leaderboards", str(self.root / "boards")]
 
     def run(self, *more):
         return main(["run", "--preset", "smoke", "--models", "otsu", "--device", "cpu", *self._places, *more])
@@ -44,7 +44,7 @@ class Desk:
         return main([verb, str(self.root / "micrographs"), *model, *more])
 
     def predict(self):
-        return self._use("predict", "found", "--overwrite", "missing", "--format", "coco")
+        return self._use("predict", "found", "--overwrite", "missing", "--to", "coco")
 
     def analyze(self):
         return self._use("analyze", "sizes", "--no-ocr", "--to", "coco")

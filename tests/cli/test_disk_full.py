@@ -85,7 +85,7 @@ def commands(made, data, disk):
             *model,
             "--out",
             disk / "found",
-            "--format",
+            "--to",
             "coco,overlay",
             "--overwrite",
             "missing",
@@ -93,7 +93,7 @@ def commands(made, data, disk):
         "analyze": ["analyze", images, *model, "--no-ocr", "--out", disk / "sizes"],
         "convert": ["convert", data.parent / "data-source" / "main", disk / "converted", "--to", "coco"],
         "prepare": ["prepare", "--easy", "--images", "6", "--size", "64", "--workers", "1", "--out", disk / "set"],
-        "figures": ["figures", name, "--data", data, *runs, *boards, "--out", disk / "figures"],
+        "figures": ["figures", data, *runs, *boards, "--out", disk / "figures"],
     }
 
 

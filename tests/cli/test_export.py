@@ -67,7 +67,6 @@ def test_what_cannot_be_exported(tmp_path, capsys):
         (2, "no such file or folder", [str(tmp_path / "nowhere.safetensors")]),
         (2, "no such file or folder", [str(tmp_path / "nowhere.safetensors"), "--out", str(exported)]),
         (2, "--name: goes with --to release", [str(weights), "--name", "mine"]),
-        (2, "--round: goes with --to release", [str(weights), "--round"]),
         (1, "trust", [str(tmp_path / "last.pt")]),
     ):
         assert main(["export", "--to", "onnx", *arguments]) == code

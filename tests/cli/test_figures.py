@@ -72,10 +72,8 @@ def place(tiny_set, tmp_path_factory):
 
 @pytest.fixture
 def draw(place, tiny_set, tmp_path):
-    prepared = PreparedSet(tiny_set)
-
-    def run(*more, name=prepared.name, data=tiny_set, out="out"):
-        command = ["figures", name, "--data", data, "--runs", place / "runs", "--leaderboards", place / "leaderboards"]
+    def run(*more, data=tiny_set, out="out"):
+        command = ["figures", data, "--runs", place / "runs", "--leaderboards", place / "leaderboards"]
         return main([str(each) for each in (*command, "--out", tmp_path / out, *more)])
 
     return run
@@ -107,7 +105,7 @@ def test_overlays_hold_truth_and_what_was_found(draw, tiny_set, tmp_path):
     prepared = PreparedSet(tiny_set)
     eval_set = load_eval_set(prepared, "ood")
     names = eval_set.images[1::-1]
-    assert draw("--only", "overlays-ood", "--images", *names) == 0
+    assert draw("--only", "overlays-ood", "--show", *names) == 0
     rows = read(tmp_path / "out" / "overlays-ood.csv")
     assert list(dict.fromkeys(row["image"] for row in rows)) == list(names)
     for name in names:
@@ -138,17 +136,19 @@ def test_maps_are_those_that_explain_shows(draw, tmp_path):
 def test_same_input_same_bytes(draw, tiny_set, tmp_path, file_format):
     image = load_eval_set(PreparedSet(tiny_set), "test").images[0]
     for out in ("one", "two"):
-        assert draw("--only", "7", "overlays", "--images", image, "--format", file_format, out=out) == 0
+        assert draw("--only", "7", "overlays", "--show", image, "--to", file_format, out=out) == 0
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert names == ["bars.csv", f"bars.{file_format}", "overlays.csv", f"overlays.{file_format}"]
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
 
 
-def test_what_is_not_there_is_left_out_and_said(draw, tmp_path, capsys):
-    assert draw("--models", "otsu", data=tmp_path / "nowhere") == 0
+def test_what_is_not_there_is_left_out_and_said(draw, tiny_set, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    name = PreparedSet(tiny_set).name
+    assert draw("--models", "otsu", data=name) == 0
     shown = capsys.readouterr().out
-    assert "overlays: not drawn:" in shown and "nowhere: not a prepared set" in shown
+    assert "overlays: not drawn:" in shown and f"data/{name}: not a prepared set" in shown
     assert "loss: not drawn:" in shown and "no run of these models has a history.csv" in shown
     assert "confusion: not drawn:" in shown
     assert sorted(path.stem for path in (tmp_path / "out").glob("*.png")) == ["bars", "curves", "sizes"]
@@ -188,5 +188,5 @@ def test_usage_errors(draw, capsys, arguments, named):
 
 
 def test_a_set_without_records(draw, capsys):
-    assert draw(name="unknown") == 2
+    assert draw(data="unknown") == 2
     assert "unknown: no records of that name; there are " in capsys.readouterr().err

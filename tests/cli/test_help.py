@@ -7,7 +7,6 @@ import sys
 import pytest
 
 from nanoseg_bench.cli import build_parser, main
-from nanoseg_bench.cli.parser import OLD_SPELLING
 
 HEAVY = (
     "torch",
@@ -71,9 +70,7 @@ def test_the_examples_are_understood_and_spelt_as_the_options_are(capsys):
             build_parser().parse_args([verb, *words])
         except SystemExit:
             pytest.fail(f"{line}\n{capsys.readouterr().err}")
-        shown = {
-            flag for action in VERBS[verb]._actions if action.help != OLD_SPELLING for flag in action.option_strings
-        }
+        shown = {flag for action in VERBS[verb]._actions for flag in action.option_strings}
         assert {word.partition("=")[0] for word in words if word.startswith("--")} <= shown, line
 
 

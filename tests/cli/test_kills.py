@@ -52,7 +52,7 @@ def tell(capsys, verb, ends):
 
 
 def test_score(tiny_set, tmp_path, capsys):
-    places = ["--data", tiny_set, "--runs", tmp_path / "runs", "--leaderboards"]
+    places = [tiny_set, "--runs", tmp_path / "runs", "--leaderboards"]
     words = ["run", "--preset", "smoke", "--models", "otsu", "--device", "cpu", *places, tmp_path / "boards"]
     assert main(list(map(str, words))) == 0
     command = command_of("score", *places)

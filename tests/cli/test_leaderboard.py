@@ -75,7 +75,7 @@ def test_what_is_to_be_known_of_a_set_stands_below_its_table_in_the_terminal_as_
 def test_what_cannot_be_shown_is_said(boards, tmp_path, capsys):
     assert main(["leaderboard", "--leaderboards", str(tmp_path / "none")]) == 2
     assert "no records; run `nanoseg-bench run` first" in capsys.readouterr().err
-    assert main(["leaderboard", "--leaderboards", str(boards), "--set", "emps"]) == 2
+    assert main(["leaderboard", "--leaderboards", str(boards), "emps"]) == 2
     assert "emps: no records of that name; there are toy" in capsys.readouterr().err
     keep_record(boards, "old", 0.1, evaluator="1")
     assert main(["leaderboard", "--leaderboards", str(boards)]) == 1
@@ -84,12 +84,11 @@ def test_what_cannot_be_shown_is_said(boards, tmp_path, capsys):
     assert "nanoseg-bench score" in message
 
 
-@pytest.mark.parametrize("named", [["toy"], ["--set", "toy"]])
-def test_a_check_of_one_set_leaves_the_tables_of_others_alone(boards, named, capsys):
+def test_a_check_of_one_set_leaves_the_tables_of_others_alone(boards, capsys):
     places = ["--leaderboards", str(boards)]
     assert main(["leaderboard", *places]) == 0
     (boards / "other-test.csv").write_text("model\n", encoding="utf-8")
-    assert main(["leaderboard", *named, "--check", *places]) == 0
+    assert main(["leaderboard", "toy", "--check", *places]) == 0
     assert main(["leaderboard", "--check", *places]) == 1
     assert "other-test.csv: no record gives this table" in capsys.readouterr().err
 

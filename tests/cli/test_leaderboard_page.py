@@ -53,7 +53,7 @@ def test_a_page_with_images_where_predictions_were_kept(place, tiny_set, tmp_pat
     pages = []
     for number in range(2):
         path = tmp_path / f"{number}.html"
-        assert run(place, "--html", path, "--data", tiny_set, "--runs", place / "runs") == 0
+        assert run(place, tiny_set, "--html", path, "--runs", place / "runs") == 0
         pages.append(path.read_bytes())
     assert pages[0] == pages[1]
     page = pages[0].decode()
@@ -74,11 +74,8 @@ def test_markdown_is_all_that_is_printed(place, capsys):
     ("arguments", "message"),
     [
         (("nope",), r"nope: no records of that name; there are "),
-        (("one", "--set", "other"), r"one and --set other: name one set"),
-        (("--data", "d"), r"--data: only for the images of --html"),
+        (("--runs", "r"), r"--runs: only for the images of --html"),
         (("--html", "--runs", "r"), r"not a prepared set"),
-        (("--html", "--data", "d"), r"--data d: images take the predictions"),
-        (("--html", "--data", "none", "--runs", "r"), r"none: not a prepared set"),
     ],
 )
 def test_what_cannot_be_drawn_is_said(place, capsys, arguments, message):
@@ -100,7 +97,7 @@ def test_a_file_holds_the_page_of_one_set(place, capsys):
     try:
         assert run(place, "--html", place / "p.html") == 2
         assert "a page is of one set; name one of" in capsys.readouterr().err
-        assert run(place, "--html", "--data", "d", "--runs", "r") == 2
-        assert "images are of one set; name one of" in capsys.readouterr().err
+        assert run(place, "--html", "--runs", "r") == 2
+        assert "--runs: is of one set; name one of" in capsys.readouterr().err
     finally:
         other.rmdir()

@@ -56,7 +56,7 @@ def test_what_lies_on_marks_is_flagged_everywhere_and_counted_nowhere(otsu, tmp_
     draw(tmp_path / "sample.png")
     out = tmp_path / "found"
     capsys.readouterr()
-    assert predict(tmp_path / "sample.png", otsu, out, "--format", "labelme,coco,masks,overlay") == 0
+    assert predict(tmp_path / "sample.png", otsu, out, "--to", "labelme,coco,masks,overlay") == 0
     found = found_in(out)
     flagged = [each for each in found if each.get("on_mark")]
     assert len(found) - len(flagged) == len(PLACES), "no disc is lost"

@@ -46,7 +46,7 @@ def test_markup_in_names_is_shown_as_it_is(folder, tmp_path, capsys, monkeypatch
     assert "[red]0[b].json" in shown and ":gem: 6, [/b] 6, [x] 6" in shown
     assert main(["convert", str(folder), "[c] out", "--to", "coco"]) == 0
     assert ":gem:, [/b], [x]" in capsys.readouterr().out
-    assert main(["run", "--data", "[s] set", "--models", "otsu", "--preset", "smoke", "--runs", "[r]"]) == 0
+    assert main(["run", "[s] set", "--models", "otsu", "--preset", "smoke", "--runs", "[r]"]) == 0
     shown = capsys.readouterr().out
     assert "a-bold-b: test set" in shown
     assert main(["predict", str(folder), "--model", "[r]/otsu-smoke-seed0", "--out", "[f]"]) == 0

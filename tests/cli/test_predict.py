@@ -75,7 +75,7 @@ def found_in(out):
 def test_every_format_holds_the_same_particles(images, weights, tmp_path, capsys, caplog):
     out = tmp_path / "found"
     caplog.set_level("INFO")
-    assert predict(images, weights, out, "--format", "labelme,coco,masks,overlay", "--confidence", "0.3") == 0
+    assert predict(images, weights, out, "--to", "labelme,coco,masks,overlay", "--confidence", "0.3") == 0
     assert "nsyolo in ONNX Runtime on cpu" in caplog.text and "confidence 0.3 (as given)" in caplog.text
     shown = capsys.readouterr().out
     entries = {entry["name"]: entry for entry in found_in(out)}
@@ -108,14 +108,14 @@ def test_every_format_holds_the_same_particles(images, weights, tmp_path, capsys
 
 def test_engines_agree_and_an_exported_file_does(images, weights, tmp_path):
     exported = tmp_path / "model.onnx"
-    assert main(["export", str(weights), "--format", "onnx", "--out", str(exported)]) == 0
+    assert main(["export", str(weights), "--to", "onnx", "--out", str(exported)]) == 0
     counts = {}
     for name, model, more in (
         ("torch", weights, ("--engine", "torch")),
         ("onnx", weights, ("--engine", "onnx")),
         ("file", exported, ()),
     ):
-        assert predict(images, model, tmp_path / name, "--format", "coco", "--confidence", "0.3", *more) == 0
+        assert predict(images, model, tmp_path / name, "--to", "coco", "--confidence", "0.3", *more) == 0
         counts[name] = [len(entry["instances"]) for entry in found_in(tmp_path / name)]
     assert counts["torch"] == counts["onnx"] == counts["file"]
 
@@ -123,7 +123,7 @@ def test_engines_agree_and_an_exported_file_does(images, weights, tmp_path):
 def test_files_that_cannot_be_read_are_told_and_the_others_done(images, weights, tmp_path, capsys):
     (images / "a.png").write_bytes(b"no image")
     (images / "z.tif").write_bytes(b"II*\0 cut off")
-    assert predict(images, weights, tmp_path / "found", "--format", "coco") == 1
+    assert predict(images, weights, tmp_path / "found", "--to", "coco") == 1
     shown = capsys.readouterr().out
     assert "could not be read" in shown and "a.png" in shown and "z.tif" in shown
     assert len(found_in(tmp_path / "found")) == 4
@@ -132,7 +132,7 @@ def test_files_that_cannot_be_read_are_told_and_the_others_done(images, weights,
 def test_links_that_lead_nowhere_are_a_line_each(images, weights, tmp_path, capsys):
     (images / "gone.png").symlink_to(".git/annex/gone.png")
     (images / "round.png").symlink_to("round.png")
-    assert predict(images, weights, tmp_path / "out", "--format", "coco") == 1
+    assert predict(images, weights, tmp_path / "out", "--to", "coco") == 1
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("could not be read: ")]
     assert len(lines) == 2
     assert lines[0].startswith(f"could not be read: {images / 'gone.png'}: a link to .git/annex/gone.png, which is not")
@@ -144,7 +144,7 @@ def test_links_that_lead_nowhere_are_a_line_each(images, weights, tmp_path, caps
 
 def test_nothing_found_is_an_answer(images, weights, tmp_path):
     out = tmp_path / "found"
-    assert predict(images, weights, out, "--format", "labelme,coco,masks,overlay", "--confidence", "1") == 0
+    assert predict(images, weights, out, "--to", "labelme,coco,masks,overlay", "--confidence", "1") == 0
     assert [entry["instances"] for entry in found_in(out)] == [[]] * 4
     assert read_labelme(out / "labelme" / "deep.json").instances == ()
     assert not np.asarray(Image.open(out / "masks" / "masks" / "deep.png")).any()
@@ -166,7 +166,7 @@ def test_odd_micrographs_go_through_every_format(engine, weights, tmp_path):
     for name, values in shown.items():
         tifffile.imwrite(folder / f"{name}.tif", values)
     out = tmp_path / "found"
-    formats = ("--format", "labelme,coco,masks,overlay")
+    formats = ("--to", "labelme,coco,masks,overlay")
     assert predict(folder, weights, out, "--engine", engine, "--confidence", "0.3", *formats) == 0
 
     def refuse(constant):
@@ -181,20 +181,20 @@ def test_odd_micrographs_go_through_every_format(engine, weights, tmp_path):
 
 def test_overwriting(images, weights, tmp_path, capsys):
     out = tmp_path / "found"
-    assert predict(images / "deep.tif", weights, out, "--format", "coco") == 0
+    assert predict(images / "deep.tif", weights, out, "--to", "coco") == 0
     first = found_in(out)
-    assert predict(images, weights, out, "--format", "coco") == 2
+    assert predict(images, weights, out, "--to", "coco") == 2
     assert "--overwrite missing" in capsys.readouterr().err
     assert predict(images, weights, out, "--overwrite", "missing", "--confidence", "0.9") == 2
     assert "confidence 0.25 -> 0.9" in capsys.readouterr().err
     assert predict(images, weights, out, "--overwrite", "missing", "--keep-marks") == 2
     assert "what lies on marks left out -> counted" in capsys.readouterr().err
     assert found_in(out) == first
-    assert predict(images, weights, out, "--format", "coco", "--overwrite", "missing") == 0
+    assert predict(images, weights, out, "--to", "coco", "--overwrite", "missing") == 0
     assert "predicted earlier: 1 image\n" in capsys.readouterr().out
     assert len(found_in(out)) == 4 and found_in(out)[0] == first[0]
     assert set(read_coco(out / "coco" / "annotations.json").images) == {"deep", "größe", "größe-2", "turned"}
-    assert predict(images / "turned.jpg", weights, out, "--format", "coco", "--overwrite", "always") == 0
+    assert predict(images / "turned.jpg", weights, out, "--to", "coco", "--overwrite", "always") == 0
     assert [entry["name"] for entry in found_in(out)] == ["turned"]
 
 
@@ -239,13 +239,6 @@ def test_other_weights_predict_all_anew(images, weights, tmp_path, capsys):
     assert (out / "overlay" / "deep.png").read_bytes() != picture
     assert predict(images, weights, out, "--overwrite", "missing", "--confidence", "0.2") == 2
     assert f"model nsyolo ({model}) -> nsyolo ({weights})" in capsys.readouterr().err
-    # A folder of an earlier version does not say which weights.
-    document = json.loads((out / "predictions.json").read_text())
-    del document["weights_sha256"]
-    (out / "predictions.json").write_text(json.dumps(document))
-    rewrite(out / "predictions.json")
-    assert predict(images, model, out, *both, "--confidence", "0.2", "--overwrite", "missing") == 0
-    assert "weights (not recorded) -> " in " ".join(capsys.readouterr().out.split())
 
 
 def test_an_image_that_changed_is_predicted_anew(images, weights, tmp_path, capsys):
@@ -309,7 +302,7 @@ def test_a_folder_of_the_users_own_is_left_alone(images, weights, tmp_path, caps
 def test_usage_errors(images, weights, tmp_path, capsys):
     for message, arguments in (
         ("--confidence 2", ["--confidence", "2"]),
-        ("--to 'pdf'", ["--format", "pdf"]),
+        ("--to 'pdf'", ["--to", "pdf"]),
         ("--to 'labelme pdf'", ["--to", "labelme", "pdf"]),
         ("device tpu: not a device", ["--device", "tpu"]),
         ("--engine onnx runs on the CPU", ["--engine", "onnx", "--device", "cuda"]),
@@ -330,7 +323,7 @@ def test_usage_errors(images, weights, tmp_path, capsys):
 def test_the_operating_point_of_a_run_is_found(tiny_set, tmp_path, caplog, monkeypatch):
     monkeypatch.chdir(tmp_path)
     places = ["--runs", "runs/mine", "--device", "cpu"]
-    assert main(["run", "--data", str(tiny_set), "--preset", "smoke", "--models", "nsyolo", *places]) == 0
+    assert main(["run", str(tiny_set), "--preset", "smoke", "--models", "nsyolo", *places]) == 0
     folder = tmp_path / "runs" / "mine" / "nsyolo-smoke-seed0"
     record = read_record(next((tmp_path / "leaderboards" / "records").rglob("*-test.json")))
     copied = shutil.copytree(folder, tmp_path / "elsewhere" / "nsyolo")
@@ -348,7 +341,7 @@ def test_the_operating_point_of_a_run_is_found(tiny_set, tmp_path, caplog, monke
     caplog.clear()
     assert main(["explain", str(picture), "--model", str(folder)]) == 0
     assert f"confidence {record.scores['confidence']:.3g} ({told}" in caplog.text
-    assert main(["export", str(folder), "--format", "onnx", "--out", str(tmp_path / "model.onnx")]) == 0
+    assert main(["export", str(folder), "--to", "onnx", "--out", str(tmp_path / "model.onnx")]) == 0
     assert predict(picture, tmp_path / "model.onnx", tmp_path / "found again") == 0
     settings = [json.loads((tmp_path / name / "predictions.json").read_text()) for name in ("found", "found again")]
     assert settings[0]["confidence"] == settings[1]["confidence"] == record.scores["confidence"]
@@ -363,14 +356,14 @@ def test_a_model_whose_scores_only_rank_keeps_every_particle_where_val_cannot_de
     name = PreparedSet(tiny_set).name
     run, boards = tmp_path / "runs" / name / "otsu-smoke-seed0", tmp_path / "leaderboards"
     places = ["--runs", str(run.parent), "--leaderboards", str(boards)]
-    assert main(["run", "--data", str(tiny_set), "--preset", "smoke", "--models", "otsu", *places]) == 0
+    assert main(["run", str(tiny_set), "--preset", "smoke", "--models", "otsu", *places]) == 0
     record = read_record(boards / "records" / name / "otsu-smoke-seed0-test.json")
     assert (record.confidence_source, record.scores["confidence"]) == ("default", 0.0)
     source = tiny_set.with_name("data-source") / "main"
     micrographs = [str(path) for path in sorted(source.rglob("*.png"))[:4]]
 
     def scores(folder, *more):
-        command = ["predict", *micrographs, "--model", str(run), "--out", str(folder), "--format", "coco"]
+        command = ["predict", *micrographs, "--model", str(run), "--out", str(folder), "--to", "coco"]
         # Which tiles are looked at depends on the confidence.
         command += ["--tiles", "off", *more]
         assert main(command) == 0
@@ -409,7 +402,7 @@ def test_namesakes_are_told_apart_and_a_file_comes_once(weights, tmp_path, capsy
     (tmp_path / "y" / "b.png").symlink_to(tmp_path / "store" / "0f3c")
     monkeypatch.chdir(tmp_path)
     given = ["x", "y", "x/a.png", "y/../x/a.png", str(tmp_path / "y" / "a.png")]
-    more = ["--model", str(weights), "--out", "found", "--device", "cpu", "--format", "coco,overlay"]
+    more = ["--model", str(weights), "--out", "found", "--device", "cpu", "--to", "coco,overlay"]
     assert main(["predict", *given, *more]) == 0
     shown = capsys.readouterr().out
     entries = found_in(tmp_path / "found")
@@ -426,21 +419,21 @@ def test_namesakes_are_told_apart_and_a_file_comes_once(weights, tmp_path, capsy
 @pytest.mark.parametrize("target", ["gone.png", "link.png"])
 def test_links_that_lead_nowhere_are_told(target, images, weights, tmp_path, capsys):
     (images / "link.png").symlink_to(target)
-    assert predict(images, weights, tmp_path / "found", "--format", "coco") == 1
+    assert predict(images, weights, tmp_path / "found", "--to", "coco") == 1
     assert "could not be read" in (shown := capsys.readouterr().out) and "link.png" in shown
     assert len(found_in(tmp_path / "found")) == 4
 
 
 def test_a_call_that_was_killed_leaves_a_folder_that_the_next_one_goes_on_in(images, weights, tmp_path):
     out = tmp_path / "found"
-    assert predict(images, weights, out, "--format", "coco,overlay") == 0
+    assert predict(images, weights, out, "--to", "coco,overlay") == 0
     # What a kill leaves: predictions.json as it was at the beginning, pictures, and half of one.
     rewrite(out / "predictions.json", images=[])
     shutil.rmtree(out / "coco")
     (out / "overlay" / ".deep.abcd1234.png").write_bytes(b"half")
     (out / ".predictions.abcd1234.json").write_bytes(b"half")
     (out / ".gitignore").write_text("*")
-    assert predict(images, weights, out, "--format", "coco,overlay", "--overwrite", "missing") == 0
+    assert predict(images, weights, out, "--to", "coco,overlay", "--overwrite", "missing") == 0
     assert len(found_in(out)) == 4
     hidden = [path.name for path in out.rglob(".*")]
     assert hidden == [".gitignore"]

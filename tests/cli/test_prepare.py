@@ -553,7 +553,7 @@ def test_truth_that_a_model_began_is_told_and_marks_its_rows(own, tmp_path, caps
     assert "Truth that a model began" in page and words in page and "3 of 10 images" in page
 
     boards = tmp_path / "boards"
-    command = ["run", "--data", out, "--preset", "smoke", "--models", "otsu", "--device", "cpu", "--runs"]
+    command = ["run", out, "--preset", "smoke", "--models", "otsu", "--device", "cpu", "--runs"]
     assert main([*map(str, (*command, tmp_path / "runs", "--leaderboards", boards))]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "Otsu + watershed *" in shown and f"truth began with Otsu + watershed, which flatters it: {words}" in shown
@@ -605,7 +605,7 @@ def test_parts_without_a_particle_are_told_again_by_audit_and_run(tmp_path, caps
     told = [capsys.readouterr().out]
     assert main(["audit", "set", "--workers", "1"]) == 0
     told.append(capsys.readouterr().out)
-    assert main(["run", "--data", "set", "--models", "otsu"]) == 0
+    assert main(["run", "set", "--models", "otsu"]) == 0
     told.append(capsys.readouterr().out)
     assert all(line in each for each in told for line in lines)
     page = (tmp_path / "set" / "split_audit.html").read_text(encoding="utf-8")

@@ -40,7 +40,7 @@ class Bench:
         self.record_path = self.boards / "records" / self.prepared.name / f"{RUN}-robustness.json"
 
     def places(self):
-        return ["--data", str(self.prepared.root), "--runs", str(self.runs), "--leaderboards", str(self.boards)]
+        return [str(self.prepared.root), "--runs", str(self.runs), "--leaderboards", str(self.boards)]
 
     def arguments(self, *more):
         return ["run", "--preset", "smoke", "--models", "otsu", "--device", "cpu", *self.places(), *more]

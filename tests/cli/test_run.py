@@ -25,7 +25,7 @@ SHORT = ("images_seen=8", "images_per_epoch=8", "canvas=64")
 
 def run_arguments(data, root, *more):
     places = ["--runs", str(root / "runs"), "--leaderboards", str(root / "boards"), "--device", "cpu"]
-    return ["run", "--data", str(data), "--preset", "smoke", *places, *more]
+    return ["run", str(data), "--preset", "smoke", *places, *more]
 
 
 def records_of(data, root):

@@ -78,7 +78,7 @@ class Bench:
         return main(["prepare", "--labelme", str(self.own), "--folds", "3", *where])
 
     def run(self, *more, models=("otsu",)):
-        places = ["--data", self.data, "--runs", self.runs, "--leaderboards", self.boards, "--device", "cpu"]
+        places = [self.data, "--runs", self.runs, "--leaderboards", self.boards, "--device", "cpu"]
         return main(["run", "--models", *models, "--preset", "smoke", *map(str, (*places, *more))])
 
     def score(self, *more):
@@ -184,8 +184,8 @@ def test_the_tables_say_that_it_is_cross_validation(made, capsys):
     assert "(3-fold" in text
     assert "\n- val of every fold: " in text
     page = made.root / "page.html"
-    images = ["--data", str(made.data), "--runs", str(made.runs)]
-    assert main(["leaderboard", made.prepared.name, *boards, "--html", str(page), *images]) == 0
+    images = ["--runs", str(made.runs)]
+    assert main(["leaderboard", str(made.data), *boards, "--html", str(page), *images]) == 0
     html = page.read_text(encoding="utf-8")
     assert '<span class="badge">3-fold</span>' in html
     assert "<li>val of every fold: " in html
@@ -195,9 +195,9 @@ def test_the_tables_say_that_it_is_cross_validation(made, capsys):
 
 def test_bars_show_what_the_table_ranks_by(made):
     figures = made.root / "figures"
-    places = ["--data", str(made.data), "--runs", str(made.runs), "--leaderboards", str(made.boards)]
+    places = ["--runs", str(made.runs), "--leaderboards", str(made.boards)]
     only = ["--only", "bars", "--out", str(figures)]
-    assert main(["figures", made.prepared.name, *places, *only]) == 0
+    assert main(["figures", str(made.data), *places, *only]) == 0
     drawn = pd.read_csv(figures / "bars.csv").set_index("metric")
     scores = made.record().scores
     assert scores["map_50_95_agnostic_fold_mean"] != scores["map_50_95_agnostic"]
@@ -276,7 +276,7 @@ def test_a_dry_run_counts_the_folds(made, tmp_path, capsys):
 def test_what_means_nothing_here_is_refused(made, tiny_set, tmp_path, capsys):
     assert made.run("--robustness", "3") == 2
     assert "--robustness: is of one network" in capsys.readouterr().err
-    assert main(["run", "--data", str(tiny_set), "--models", "otsu", "--final"]) == 2
+    assert main(["run", str(tiny_set), "--models", "otsu", "--final"]) == 2
     assert "--final: goes with a set with folds" in capsys.readouterr().err
     handed_in = ["--predictions", str(tmp_path), "--val-predictions", str(tmp_path), "--as", "tool"]
     assert main(["score", str(made.prepared.root), *handed_in, "--runs", str(tmp_path / "runs")]) == 2

@@ -23,7 +23,7 @@ def made(tmp_path_factory):
     command = ["prepare", "--easy", "--images", "12", "--size", "64", "--workers", "1", "--augment-copies", "0"]
     assert main([*command, "--out", str(root / "toy"), "--name", "toy-12"]) == 0
     places = ["--runs", str(root / "runs"), "--leaderboards", str(root / "boards")]
-    assert main(["run", "--data", str(root / "toy"), "--models", "otsu", "--preset", "smoke", *places]) == 0
+    assert main(["run", str(root / "toy"), "--models", "otsu", "--preset", "smoke", *places]) == 0
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)).save(root / "image.png")
     return root
 
@@ -92,7 +92,7 @@ def test_each_verb_names_the_place_and_the_way_out(read_only, run_unprivileged, 
     cases = [
         (["explain", image, "--model", otsu, "--out", nowhere / "a.png"], "--out"),
         (["explain", image, "--model", otsu, "--out", "a.png", "--arrays", nowhere / "a.npz"], "--arrays"),
-        (["export", otsu, "--format", "onnx", "--out", nowhere / "a.onnx"], "--out"),
+        (["export", otsu, "--to", "onnx", "--out", nowhere / "a.onnx"], "--out"),
         (["figures", "toy-12", *data, *runs, *boards, "--out", nowhere], "--out"),
         (["predict", image, "--model", otsu, "--out", nowhere], "another folder"),
         (["score", "--data", shared / "toy", *runs, "--leaderboards", nowhere], "--leaderboards"),

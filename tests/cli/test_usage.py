@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from nanoseg_bench.cli import build_parser, main
+from nanoseg_bench.cli import main
 from nanoseg_bench.cli.names import split_integers, split_names
 from nanoseg_bench.cli.nearest import nearest_path
 from nanoseg_bench.cli.sets import find_name, find_set
@@ -58,7 +58,6 @@ def test_a_misspelt_word_is_offered_the_nearest(command, part, capsys):
     "command",
     [
         "run {}",
-        "run --data {}",
         "audit {}",
         "score {}",
         "score somewhere/{}",
@@ -140,20 +139,6 @@ def test_a_set_goes_by_its_name_or_its_path(here, monkeypatch):
     assert find_name("data/gone", ["gone"], "records") == "gone"
     with pytest.raises(UsageError, match="oter: no records of that name; did you mean 'other'"):
         find_name("oter", ["other"], "records")
-
-
-def test_old_spellings_work_and_are_not_shown(capsys):
-    parse = build_parser().parse_args
-    assert parse(["run", "--data", "mine"]).old_set == "mine"
-    assert parse(["leaderboard", "--set", "mine"]).old_set == "mine"
-    assert parse(["predict", "a", "--model", "b", "--format", "coco,masks"]).to == ["coco,masks"]
-    assert parse(["figures", "mine", "--format", "pdf", "--images", "a"]).to == "pdf"
-    assert parse(["export", "a", "--format", "onnx"]).to == "onnx"
-    assert parse(["score", "--predictions", "a", "--name", "tool", "--dataset", "emps"]).name == "tool"
-    for verb, old in (("predict", "--format"), ("figures", "--images"), ("score", "--name"), ("run", "--data")):
-        with pytest.raises(SystemExit):
-            parse([verb, "--help"])
-        assert f"{old} " not in capsys.readouterr().out
 
 
 def test_lists_are_separated_by_spaces_or_commas():

@@ -100,7 +100,8 @@ def test_a_file_that_unpacks_to_far_more_than_predictions_is_refused(tmp_path):
     [
         ([], "not a predictions file"),
         ({"format": "other/3"}, "not a predictions file"),
-        ({"format": "nanoseg-predictions/1"}, "malformed predictions"),
+        ({"format": "nanoseg-predictions/1"}, "not a predictions file"),
+        ({"format": "nanoseg-predictions/2"}, "malformed predictions"),
     ],
 )
 def test_other_documents(tmp_path, document, message):

@@ -71,7 +71,7 @@ def make_material(folder):
     command("prepare", *how, "--out", folder / "set")
     command("prepare", *how, "--shards", "20kB", "--out", folder / "sharded")
     runs = ("--runs", folder / "runs", "--leaderboards", folder / "boards")
-    command("run", "--data", folder / "set", "--models", "otsu", "--preset", "smoke", *runs)
+    command("run", folder / "set", "--models", "otsu", "--preset", "smoke", *runs)
     (run,) = folder.glob("runs/*/otsu*") if any(folder.glob("runs/*/otsu*")) else folder.glob("runs/otsu*")
     run.rename(folder / "run")
     Image.fromarray(field()).save(folder / "field.png")

@@ -74,7 +74,7 @@ def test_a_table_without_any_record_is_found(boards, capsys):
     (boards / "mine-test.csv").write_text("rank,model\n1,mine\n")
     assert main(["leaderboard", "--check", "--leaderboards", str(boards)]) == 1
     assert f"{boards / 'mine-test.csv'}: no record gives this table" in capsys.readouterr().err
-    assert main(["leaderboard", "--check", "--set", "toy", "--leaderboards", str(boards)]) == 0
+    assert main(["leaderboard", "--check", "toy", "--leaderboards", str(boards)]) == 0
 
 
 def test_another_reference_is_checked_with_itself(boards, capsys):

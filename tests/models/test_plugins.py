@@ -155,7 +155,7 @@ class Bench:
 
     def run(self, model, *more):
         places = ["--runs", str(self.root / "runs"), "--leaderboards", str(self.root / "boards"), "--device", "cpu"]
-        return main(["run", "--data", str(self.data), "--models", model, "--preset", "smoke", *places, *more])
+        return main(["run", str(self.data), "--models", model, "--preset", "smoke", *places, *more])
 
     def table(self):
         return pd.read_csv(self.root / "boards" / f"{PreparedSet(self.data).name}-test.csv").set_index("model")
@@ -214,7 +214,7 @@ def test_a_model_without_torch_goes_through_every_verb(site, bench, capsys):
     capsys.readouterr()
     assert main(["explain", str(bench.micrograph()), "--model", str(run), "--out", str(bench.root / "x.png")]) == 1
     assert "grey-rule cannot be explained: the maps are those of a YOLO network" in capsys.readouterr().err
-    assert main(["export", str(run), "--format", "onnx"]) == 2
+    assert main(["export", str(run), "--to", "onnx"]) == 2
     assert "grey-rule has no ONNX form; YOLO models and plug-ins that offer it have one" in capsys.readouterr().err
 
 
@@ -231,7 +231,7 @@ def test_a_network_needs_one_method(site, bench, capsys):
     capsys.readouterr()
     assert main(["explain", str(bench.micrograph()), "--model", str(run), "--out", str(bench.root / "x.png")]) == 1
     assert "tiny-net cannot be explained" in capsys.readouterr().err
-    assert main(["export", str(run), "--format", "onnx"]) == 2
+    assert main(["export", str(run), "--to", "onnx"]) == 2
     assert "tiny-net has no ONNX form" in capsys.readouterr().err
 
 
@@ -245,7 +245,7 @@ def test_a_yolo_network_is_explained_and_exported_too(site, bench):
     picture, exported = bench.root / "x.png", bench.root / "x.onnx"
     assert main(["explain", str(bench.micrograph()), "--model", str(run), "--out", str(picture)]) == 0
     assert picture.stat().st_size > 10_000
-    assert main(["export", str(run), "--format", "onnx", "--out", str(exported)]) == 0
+    assert main(["export", str(run), "--to", "onnx", "--out", str(exported)]) == 0
     out = bench.root / "found-onnx"
     assert main(["predict", str(bench.micrograph()), "--model", str(exported), "--out", str(out)]) == 0
 

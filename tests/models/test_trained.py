@@ -168,7 +168,7 @@ def test_a_run_whose_weights_are_gone_is_named(tmp_path):
 def test_runs_of_the_command_line_open(prepared_set, test_images, tmp_path):
     runs = tmp_path / "runs"
     places = ["--runs", str(runs), "--leaderboards", str(tmp_path / "boards")]
-    data = ["--data", str(prepared_set.root), "--preset", "smoke", "--device", "cpu"]
+    data = [str(prepared_set.root), "--preset", "smoke", "--device", "cpu"]
     assert main(["run", *data, "--models", "otsu", "nsyolo", *places]) == 0
     for folder in (path.parent for path in runs.rglob("fit.json")):
         assert open_trained(folder).predict(test_images)[0]

@@ -98,7 +98,7 @@ def test_without_a_place_for_the_lock_nothing_is_measured_and_everything_else_wo
 def test_a_latency_that_was_not_measured_is_added_later_without_predicting_anew(
     runs_in_this_process, tiny_set, tmp_path
 ):
-    command = ["run", "--data", str(tiny_set), "--models", "otsu", "--preset", "smoke", "--runs", str(tmp_path / "r")]
+    command = ["run", str(tiny_set), "--models", "otsu", "--preset", "smoke", "--runs", str(tmp_path / "r")]
     command += ["--leaderboards", str(tmp_path / "b")]
     record = tmp_path / "b" / "records" / "nanosynth-easy-24" / "otsu-smoke-seed0-test.json"
     run = tmp_path / "r" / "otsu-smoke-seed0"

@@ -29,7 +29,7 @@ def trained(tmp_path):
         weights.write_bytes(b"parameters")
         recipe = load_recipe("nsyolo", "cpu").model_dump(mode="json")
         inputs = Inputs(recipe=recipe, seed=0, weights_sha256=None, set_hash=SET_HASH, fold=fold)
-        run.write_about(TrainedRun(inputs=inputs, **about))
+        run.write_about(TrainedRun(inputs=inputs, classes=("particle",), max_instances=9, **about))
         run.write_fit(FitReport(weights, epochs=30, images_seen=72000), None, MadeBy(versions={}, commit=None))
         return weights
 

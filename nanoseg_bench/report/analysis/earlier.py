@@ -43,8 +43,7 @@ def find_earlier(out: Path) -> Earlier | None:
     try:
         document = unsealed(read_json(out / FILE))
         before = document["settings"] if document["format"] == FORMAT else None
-        # Earlier versions did not note their reports.
-        earlier = Earlier(before, document.get("labelme_sha256"), dict(document.get("documents_sha256", {})))
+        earlier = Earlier(before, document["labelme_sha256"], dict(document["documents_sha256"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"--out {out}: {FILE} cannot be read ({error}); choose another folder") from error
     require_uncorrected(out, earlier.labelme)

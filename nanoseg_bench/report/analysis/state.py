@@ -12,7 +12,7 @@ from nanoseg_bench.annotations.raster import to_rle
 from nanoseg_bench.annotations.run_lengths import find_wrong_runs
 from nanoseg_bench.files import read_json, write_bytes
 from nanoseg_bench.images import Acquisition
-from nanoseg_bench.measure.columns import COLUMNS, Column
+from nanoseg_bench.measure.columns import COLUMNS
 from nanoseg_bench.measure.field import Field
 from nanoseg_bench.measure.length import Length
 from nanoseg_bench.measure.particles import Decisions, Rules
@@ -105,7 +105,7 @@ def _analysed(kept: dict[str, Any], outlines: bool) -> AnalysedMicrograph:
             Rle(height, width, each["counts"].encode("ascii")),
             each["score"],
             on_mark=each["on_mark"],
-            origin=each.get("origin", "model"),
+            origin=each["origin"],
         )
         for each in (kept["instances"] if outlines else ())
     )
@@ -123,38 +123,30 @@ def _analysed(kept: dict[str, Any], outlines: bool) -> AnalysedMicrograph:
         scale_source=kept["scale_source"],
         bottom=kept["bottom"],
         acquisition=Acquisition(**kept["acquisition"]),
-        edited=kept.get("edited", 0),
-        file_name=kept.get("file_name", ""),
+        edited=kept["edited"],
+        file_name=kept["file_name"],
     )
     return AnalysedMicrograph(
         image=image,
-        table=pd.DataFrame({column.name: _column(kept["table"], column) for column in COLUMNS}),
+        table=pd.DataFrame({each.name: pd.Series(kept["table"][each.name], dtype=each.dtype) for each in COLUMNS}),
         scale=_scale(kept["scale"]),
         warnings=tuple(kept["warnings"]),
-        rules=_rules(kept.get("rules", {})),
-        border=kept.get("border", "weight"),
-        field=_field(kept["field"]) if kept.get("field") else None,
-        decisions=Decisions(**{name: frozenset(numbers) for name, numbers in kept.get("decisions", {}).items()}),
+        rules=_rules(kept["rules"]),
+        border=kept["border"],
+        field=None if kept["field"] is None else _field(kept["field"]),
+        decisions=Decisions(**{name: frozenset(numbers) for name, numbers in kept["decisions"].items()}),
     )
 
 
-def _column(table: dict[str, Any], column: Column) -> pd.Series:
-    values = table.get(column.name)
-    if values is None:
-        # The only column that earlier files lack; they hold what models outlined.
-        values = ["model"] * len(table["particle"])
-    return pd.Series(values, dtype=column.dtype)
-
-
 def _field(kept: dict[str, Any]) -> Field:
-    covered = tuple((left, top, right, bottom) for left, top, right, bottom in kept.get("covered", ()))
+    covered = tuple((left, top, right, bottom) for left, top, right, bottom in kept["covered"])
     return Field(**{**kept, "covered": covered})
 
 
 def _scale(kept: dict[str, Any]) -> FoundScale:
-    bars = [LabelledBar(**{**each, "ends": tuple(each["ends"])}) for each in kept.get("others", ())]
+    bars = [LabelledBar(**{**each, "ends": tuple(each["ends"])}) for each in kept["others"]]
     bar = None if kept["bar"] is None else tuple(kept["bar"])
-    return FoundScale(**{**kept, "bar": bar, "others": tuple(bars), "warnings": tuple(kept.get("warnings", ()))})
+    return FoundScale(**{**kept, "bar": bar, "others": tuple(bars), "warnings": tuple(kept["warnings"])})
 
 
 def _rules(kept: dict[str, Any]) -> Rules:

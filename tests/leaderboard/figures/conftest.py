@@ -1,6 +1,5 @@
 """Contenders whose records were scored for real, on two small images."""
 
-import csv
 from dataclasses import replace
 
 import pytest
@@ -39,12 +38,3 @@ def contenders(tmp_path):
 def table():
     """A drawn figure's rows as dictionaries, with numbers as they are."""
     return lambda drawn: [dict(zip(drawn.columns, row, strict=True)) for row in drawn.rows]
-
-
-@pytest.fixture
-def read_csv():
-    def read(path):
-        with path.open(encoding="utf-8", newline="") as stream:
-            return list(csv.DictReader(stream))
-
-    return read

@@ -57,27 +57,6 @@ def test_all_of_it_is_read_again(analysed, tmp_path):
     assert read_state(path, outlines=False).image.instances == ()
 
 
-def test_a_state_of_an_earlier_version_is_what_a_model_found(analysed, tmp_path):
-    """Written without origins, rules and decisions, and with less of the scale."""
-    path = tmp_path / "state.json"
-    write_state(path, analysed, "key")
-    kept = orjson.loads(path.read_bytes())
-    for name in ("rules", "border", "field", "decisions", "edited", "file_name", SEAL):
-        del kept[name]
-    for name in ("value_nm", "others", "warnings"):
-        del kept["scale"][name]
-    del kept["table"]["origin"]
-    for each in kept["instances"]:
-        del each["origin"]
-    path.write_bytes(orjson.dumps(kept))
-    again = read_state(path)
-    assert set(again.table["origin"]) == {each.origin for each in again.image.instances} == {"model"}
-    assert again.scale.nm_per_px == 0.5
-    assert again.scale.others == ()
-    columns = [name for name in again.table if name != "origin"]
-    pd.testing.assert_frame_equal(again.table[columns], analysed.table[columns], check_exact=True)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -88,7 +67,7 @@ def test_a_state_of_an_earlier_version_is_what_a_model_found(analysed, tmp_path)
     ],
 )
 def test_what_has_no_seal_and_cannot_be_is_a_fault_that_is_expected(analysed, tmp_path, change, message):
-    """Earlier versions wrote none; callers take it for damage, and C code never sees run lengths that do not fit."""
+    """Callers take it for damage, and C code never sees run lengths that do not fit."""
     path = tmp_path / "state.json"
     write_state(path, analysed, "key")
     kept = orjson.loads(path.read_bytes())
