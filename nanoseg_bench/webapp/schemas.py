@@ -329,6 +329,7 @@ class Uncertainty(Answer):
     unit: str
     combined: float | None
     expanded: float | None
+    sentence: str = Field(description="What the components are of, and add up to.")
     unknown: list[str]
     components: list[Component]
 

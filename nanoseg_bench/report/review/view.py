@@ -29,6 +29,7 @@ from nanoseg_bench.report.review.filters import Filters
 from nanoseg_bench.report.review.geometry import MultiPolygon, outline_of
 from nanoseg_bench.report.review.sample import ReviewedSample, make_sample
 from nanoseg_bench.report.review.scale import LEFT_IN_PX
+from nanoseg_bench.report.uncertainty import sentence_on
 
 _SCATTERS = {"circularity_area": ("area", "circularity"), "aspect_ratio": ("diameter", "aspect_ratio")}
 """Quantities across and up, by the name of the chart."""
@@ -322,6 +323,7 @@ def _uncertainty(budget: Budget | None) -> dict[str, Any] | None:
         "unit": budget.unit,
         "combined": _number(budget.combined),
         "expanded": _number(budget.expanded),
+        "sentence": sentence_on(budget),
         "unknown": list(budget.unknown),
         "components": [
             {"name": each.name, "standard_uncertainty": _number(each.standard_uncertainty), "basis": each.basis}
