@@ -1,5 +1,7 @@
 """What is said of the uncertainty of the median, the same wherever its sources are listed."""
 
+from typing import Any
+
 from nanoseg_bench.measure.uncertainty import COVERAGE_FACTOR, Budget
 from nanoseg_bench.report.numbers import length_text, uncertainty_text
 
@@ -13,3 +15,24 @@ def sentence_on(budget: Budget) -> str:
         f"{uncertainty_text(budget.combined)} {unit}; expanded (coverage factor {COVERAGE_FACTOR:g}) "
         f"{uncertainty_text(budget.expanded)} {unit}.{left_out}"
     )
+
+
+def as_json(budget: Budget) -> dict[str, Any]:
+    """The budget with all digits; None for what nobody knows."""
+    return {
+        "statistic": "d50",
+        "value": float(budget.value),
+        "unit": budget.unit,
+        "combined": float(budget.combined),
+        "expanded": float(budget.expanded),
+        "sentence": sentence_on(budget),
+        "unknown": list(budget.unknown),
+        "components": [
+            {
+                "name": each.name,
+                "standard_uncertainty": None if each.name in budget.unknown else float(each.standard_uncertainty),
+                "basis": each.basis,
+            }
+            for each in budget.components
+        ],
+    }

@@ -75,7 +75,11 @@ def _summaries(report: ReportInput) -> list[Sheet]:
     by_group = statistics.by_group
     return [
         Sheet("Sample", head, rows),
-        Sheet("Classes", list(by_group.columns), by_group.values.tolist()),
+        Sheet(
+            "Classes" if statistics.groups_from == "class" else "Shapes",
+            list(by_group.columns),
+            by_group.values.tolist(),
+        ),
     ]
 
 
@@ -139,6 +143,7 @@ def particle_workbook(
             _write_rows(workbook.add_worksheet(summary.name), summary.head, summary.rows, formats)
         _write_particles(workbook.add_worksheet("Particles"), particles, formats)
         meanings = [(column.name, column.heading, column.unit, column.meaning) for column in COLUMNS]
+        meanings += [(statistic.name, statistic.heading, "", statistic.meaning) for statistic in STATISTICS]
         _write_rows(workbook.add_worksheet("Columns"), ("name", "heading", "unit", "meaning"), meanings, formats)
         if len(particles) > _MOST_ROWS:
             more = f"the first {_MOST_ROWS} of {len(particles)} rows, as many as a sheet has; the CSV file has all"
