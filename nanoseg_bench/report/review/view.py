@@ -54,6 +54,7 @@ def summary_of(analysed: AnalysedMicrograph) -> dict[str, Any]:
         "unit": "px" if image.nm_per_px is None else "nm",
         "d50": median_diameter(analysed.table, image.nm_per_px, border_weighted=analysed.border == "weight"),
         "nm_per_px": image.nm_per_px,
+        "scale_uncertainty": None if image.nm_per_px is None else analysed.scale.relative_uncertainty,
         "scale_sure": analysed.scale.is_sure,
         "edited": image.edited,
     }
