@@ -57,9 +57,8 @@ def test_the_length_of_the_bar_that_was_found(analyse):
 def reading_of(analysed):
     """Standard uncertainty of the median by reading the scale, and the median."""
     told = statistics_of({"m": analysed}, intervals=True)["uncertainty"]
-    return next(each["standard_uncertainty"] for each in told["components"] if each["name"] == "scale reading"), told[
-        "value"
-    ]
+    parts = {each["name"]: each["standard_uncertainty"] for each in told["components"]}
+    return parts["scale reading"], told["value"]
 
 
 def test_what_a_drawn_line_is_uncertain_by_is_in_the_budget_of_all_that_take_its_scale(analysed):
