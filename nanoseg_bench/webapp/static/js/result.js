@@ -90,12 +90,12 @@ function budget({ intervals, uncertainty: found, unit }) {
     h("th", { scope: "row" }, each.name),
     h("td", { class: "figure" }, uncertainty(each.standard_uncertainty)),
     h("td", { class: "soft" }, each.basis)));
-  const table = found && h("table", { id: "uncertainty-table" }, h("caption", {}, found.sentence),
+  const table = found && h("table", { id: "uncertainty-table" }, h("caption", {}, withHint(found.sentence, hint("uncertainty.hint"))),
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("uncertainty.source")), h("th", { scope: "col", class: "figure" }, inUnit(t("uncertainty.standard"), unit)), h("th", { scope: "col" }, t("uncertainty.basis")))),
     h("tbody", {}, rows));
   const told = t(found?.unknown.length ? "uncertainty.without" : "uncertainty.all", { expanded, unknown: found?.unknown.join(", ") });
   return h("details", { id: "uncertainty", open: budgetOpen, ontoggle: (event) => { budgetOpen = event.target.open; } },
-    h("summary", {}, withHint(told, hint("uncertainty.hint"))), table && scrolled(table, t("uncertainty.sources")));
+    h("summary", {}, told), table && scrolled(table, t("uncertainty.sources")));
 }
 
 const inUnit = (text, unit) => (unit ? `${text} (${unit})` : text);
