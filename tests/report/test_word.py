@@ -361,7 +361,7 @@ def test_ragged_outlines_are_told(single):
     table.loc[rows[:2], "convexity"] = 0.73
     table.loc[table.index[table["exclusion"].notna()], "convexity"] = 0.5
     (sentence,) = (text for text in texts(word_report(replace(single, particles=table))) if "ragged" in text)
-    assert sentence.startswith(f"2 particles of {len(rows)} (") and "convexity below 0.96" in sentence
+    assert sentence.startswith(f"The outline of 2 particles of {len(rows)} (") and "convexity below 0.96" in sentence
 
 
 @pytest.mark.parametrize(("warnings", "below"), [(7, True), (30, False)])
