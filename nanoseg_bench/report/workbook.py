@@ -12,10 +12,12 @@ import pandas as pd
 from nanoseg_bench.measure.columns import COLUMNS, Column
 from nanoseg_bench.measure.particles import counted
 from nanoseg_bench.measure.statistics import STATISTICS
+from nanoseg_bench.measure.uncertainty import COVERAGE_FACTOR, Budget
 from nanoseg_bench.report.distributions import distributions, notes_on
 from nanoseg_bench.report.facts import facts_of
 from nanoseg_bench.report.report_input import ReportInput
 from nanoseg_bench.report.texts import one_line
+from nanoseg_bench.report.uncertainty import sentence_on
 
 if TYPE_CHECKING:
     import xlsxwriter
@@ -45,13 +47,16 @@ _MOST_ROWS = 2**20 - 1
 
 def workbook_of(report: ReportInput) -> bytes:
     """The Excel workbook of a sample: the numbers of its Word report, and what they are of."""
+    budget = report.statistics.budget
     facts = [
         *facts_of(report),
         ("Statistics", report.statistics.size.sentence),
         ("Distributions", notes_on(report.statistics)),
+        *([] if budget is None else [("Uncertainty", sentence_on(budget))]),
         *(("Warning", sentence) for sentence in report.warnings),
     ]
-    return particle_workbook(report.particles, [*_summaries(report), _micrographs(report)], facts, report.made)
+    sheets = [*_summaries(report), *_uncertainty(budget), _micrographs(report)]
+    return particle_workbook(report.particles, sheets, facts, report.made)
 
 
 def _summaries(report: ReportInput) -> list[Sheet]:
@@ -70,8 +75,24 @@ def _summaries(report: ReportInput) -> list[Sheet]:
     by_group = statistics.by_group
     return [
         Sheet("Sample", head, rows),
-        Sheet("Classes", list(by_group.columns), by_group.values.tolist()),
+        Sheet(
+            "Classes" if statistics.groups_from == "class" else "Shapes",
+            list(by_group.columns),
+            by_group.values.tolist(),
+        ),
     ]
+
+
+def _uncertainty(budget: Budget | None) -> list[Sheet]:
+    """The sheet of what the median is uncertain by, in the order of the Word report, and what it adds up to."""
+    if budget is None:
+        return []
+    rows: list[Sequence[str | float]] = [
+        *((each.name, each.standard_uncertainty, each.basis) for each in budget.components),
+        ("combined", budget.combined, "root of the sum of the squares of what is known"),
+        (f"expanded (coverage factor {COVERAGE_FACTOR:g})", budget.expanded, "for about 95 %"),
+    ]
+    return [Sheet("Uncertainty", ("source", f"standard uncertainty ({budget.unit})", "basis"), rows)]
 
 
 def _micrographs(report: ReportInput) -> Sheet:
@@ -122,6 +143,7 @@ def particle_workbook(
             _write_rows(workbook.add_worksheet(summary.name), summary.head, summary.rows, formats)
         _write_particles(workbook.add_worksheet("Particles"), particles, formats)
         meanings = [(column.name, column.heading, column.unit, column.meaning) for column in COLUMNS]
+        meanings += [(statistic.name, statistic.heading, "", statistic.meaning) for statistic in STATISTICS]
         _write_rows(workbook.add_worksheet("Columns"), ("name", "heading", "unit", "meaning"), meanings, formats)
         if len(particles) > _MOST_ROWS:
             more = f"the first {_MOST_ROWS} of {len(particles)} rows, as many as a sheet has; the CSV file has all"

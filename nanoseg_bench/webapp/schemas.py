@@ -128,6 +128,10 @@ class Summary(Answer):
     unit: Literal["nm", "px"] | None = None
     d50: float | None = Field(default=None, description="Median diameter of the particles that count.")
     nm_per_px: float | None = Field(default=None, description="That sizes are in; null where they are in px.")
+    scale_uncertainty: float | None = Field(
+        default=None,
+        description="Standard uncertainty of reading `nm_per_px`, as a part of it; null where it is not known.",
+    )
     scale_sure: bool | None = Field(default=None, description="Whether the scale was found, or given, without doubt.")
     edited: int = Field(default=0, description="Outlines that a person changed, added or deleted.")
     created: str = Field(description="UTC, ISO 8601.")
@@ -241,7 +245,13 @@ class ScaleChange(Question):
 
     revision: Annotated[int, Field(ge=0)]
     nm_per_px: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] | None = None
+    scale_uncertainty: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None, description="Of `nm_per_px`, where it is another micrograph's: as its summary has it."
+    )
     line: Line | None = Field(default=None, description="Along what `length` says.")
+    screen_px: Annotated[float, Field(ge=0, le=1e4)] = Field(
+        default=0.0, description="Pixels of the micrograph in one of the screen on which a person drew `line`."
+    )
     length: Length | None = None
     bar_length: Length | None = Field(default=None, description="Of the bar that was found.")
     accept: bool = Field(default=False, description="Use the proposal.")
@@ -329,6 +339,7 @@ class Uncertainty(Answer):
     unit: str
     combined: float | None
     expanded: float | None
+    sentence: str = Field(description="What the components are of, and add up to.")
     unknown: list[str]
     components: list[Component]
 

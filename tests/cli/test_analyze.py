@@ -129,6 +129,13 @@ def test_sizes_are_those_of_the_discs(run, tmp_path, capsys):
     assert not any(cell.data_type == "f" for sheet in book for row in sheet.iter_rows() for cell in row)
     document = json.loads((out / "analysis.json").read_text("utf-8"))
     assert document["samples"][0]["particles"] == 2 * COUNTED and len(document["images"]) == 2
+    told = {row[0]: row[1] for row in book["Uncertainty"].iter_rows(min_row=2, values_only=True)}
+    budget = document["samples"][0]["uncertainty"]
+    for each in budget["components"]:
+        known = each["standard_uncertainty"]
+        assert told[each["name"]] == (None if known is None else pytest.approx(known, rel=1e-14)), each["name"]
+    assert budget["unknown"] == ["calibration", "outlines"]
+    assert any(budget["sentence"] in each.text for each in report.paragraphs)
     assert document["method"]["model_id"] == "otsu"
 
 

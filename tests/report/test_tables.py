@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from nanoseg_bench.measure.columns import COLUMNS
+from nanoseg_bench.measure.statistics import STATISTICS
 from nanoseg_bench.report.delimited import csv_of
 from nanoseg_bench.report.workbook import Sheet, particle_workbook
 
@@ -62,7 +63,8 @@ def test_workbook_holds_the_table_and_no_formula(particles):
             assert [value for value in stored if value is not None] == pytest.approx(measured, rel=1e-14)
     assert rows[0][2] == '=HYPERLINK("http://a.b")', "as a text it is shown as it is"
     assert book["Particles"].freeze_panes == "C2"
-    assert [row[0] for row in book["Columns"].iter_rows(min_row=2, values_only=True)] == [c.name for c in COLUMNS]
+    meant = [row[0] for row in book["Columns"].iter_rows(min_row=2, values_only=True)]
+    assert meant == [*(column.name for column in COLUMNS), *(statistic.name for statistic in STATISTICS)]
     assert book.properties.created == MADE.replace(tzinfo=None)
 
 

@@ -218,13 +218,28 @@ def test_headings_and_limits(report):
     assert "Below the confidence: " in every and "touches the border" in every
 
 
+@pytest.mark.parametrize(("number", "particles"), [(1, "1 particle"), (2, "2 particles")])
+def test_limits_of_the_sample_itself(single, number, particles):
+    table = single.particles.copy()
+    first = table.index[table["exclusion"].isna()][:number]
+    table["overlaps"], table["shape_uncertain"] = table.index.isin(first), table.index.isin(first)
+    count = int(table["exclusion"].isna().sum())
+    said = texts(word_report(replace(single, particles=table)))
+    assert f"Lying in another one with more than 5 % of the area: {particles} of {count}." in said
+    share = f"({100 * number / count:.0f} %)"
+    assert f"The diameter of {particles} of {count} {share} is below 20 px, so that the shape is uncertain." in said
+
+
 def test_what_the_report_shows_is_defined(make_image, make_report, tmp_path):
     report = make_report([make_image(tmp_path, "a", 0, 0.5, classes=("rod", "cube"))])
     found = tables(word_report(report))
     (defined,) = ([row[0] for row in table[1:]] for table in found if table[0] == ["Quantity", "Meaning"])
     (of_classes,) = ({row[1] for row in table[1:]} for table in found if table[0][:2] == ["Class", "Quantity"])
     assert {"Length (nm)", "Width (nm)", "Edge length (nm)"} < of_classes
-    assert set(defined) == of_classes | {"Area (nm²)"} and len(defined) == len(set(defined))
+    statistics = {"Mean", "SD", "D10", "D50", "D90", "Span", "Geometric mean", "GSD"}
+    assert set(defined) == of_classes | {"Area (nm²)"} | statistics and len(defined) == len(set(defined))
+    (key_figures,) = ({row[0] for row in table[1:]} for table in found if table[0][:2] == ["Quantity", "Value"])
+    assert {name.removesuffix(" (nm)") for name in key_figures} == statistics | {"Number of particles"}
 
 
 def test_names_of_users_neither_run_nor_break(report):
@@ -346,7 +361,7 @@ def test_ragged_outlines_are_told(single):
     table.loc[rows[:2], "convexity"] = 0.73
     table.loc[table.index[table["exclusion"].notna()], "convexity"] = 0.5
     (sentence,) = (text for text in texts(word_report(replace(single, particles=table))) if "ragged" in text)
-    assert sentence.startswith(f"2 particles of {len(rows)} (") and "convexity below 0.96" in sentence
+    assert sentence.startswith(f"The outline of 2 particles of {len(rows)} (") and "convexity below 0.96" in sentence
 
 
 @pytest.mark.parametrize(("warnings", "below"), [(7, True), (30, False)])

@@ -289,6 +289,19 @@ def test_what_is_known_of_the_model_is_in_the_uncertainty(page, fresh):
     assert "outlines" not in found["unknown"]
 
 
+def test_a_line_that_a_person_drew_is_as_uncertain_as_the_screen(fresh):
+    browser, id_ = fresh
+    line = {"line": [10.0, 20.0, 110.0, 20.0], "length": "200 nm"}
+    assert rescale(browser, id_, **line).json["scale_uncertainty"] == pytest.approx(2**0.5 * 0.35 / 100)
+    drawn = rescale(browser, id_, **line, screen_px=3.0).json
+    assert drawn["scale_uncertainty"] == pytest.approx(2**0.5 * math.hypot(0.35, 3) / 100)
+    taken = {name: drawn[name] for name in ("nm_per_px", "scale_uncertainty")}
+    again = rescale(browser, id_, **taken).json
+    assert {name: again[name] for name in taken} == taken
+    assert rescale(browser, id_, nm_per_px=2.0).json["scale_uncertainty"] is None
+    assert rescale(browser, id_, nm_per_px=2.0, scale_uncertainty=2.0).status_code == 422
+
+
 def test_samples_are_pooled(fresh, field_png, discs):
     browser, id_ = fresh
     (other,) = browser.upload(("second.png", field_png)).json["micrographs"]

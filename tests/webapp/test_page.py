@@ -143,18 +143,13 @@ def wait_saved(page):
     expect(page.locator("#saved")).to_contain_text("saved")
 
 
-def rows_of_word(path):
-    """The table of key figures of a Word report: {quantity: (value, interval)}."""
+def rows_of_word(path, *head):
+    """The table of a Word report whose first row begins so: {first cell: [second, third]}."""
     from docx import Document
 
-    (table,) = [
-        each for each in Document(path).tables if each.rows[0].cells[0].text == "Quantity" and "D50" in _text(each)
-    ]
-    return {row.cells[0].text: (row.cells[1].text, row.cells[2].text) for row in table.rows[1:]}
-
-
-def _text(table):
-    return " ".join(cell.text for row in table.rows for cell in row.cells)
+    tables = [[[cell.text for cell in row.cells] for row in table.rows] for table in Document(path).tables]
+    (found,) = (table for table in tables if tuple(table[0][: len(head)]) == head)
+    return {first: rest for first, *rest in found[1:]}
 
 
 def test_a_click_before_the_page_listens_is_not_lost(chromium, url):
@@ -261,15 +256,22 @@ def test_from_upload_to_word_by_mouse(open_page, tmp_path):
         row.locator("th").inner_text().split("\n")[0].removesuffix("?").strip(): row.locator("td").all_inner_texts()
         for row in page.locator("#size-table tbody tr").all()
     }
+    page.locator("#uncertainty summary").click()
+    budget = {
+        row.locator("th").inner_text(): row.locator("td").all_inner_texts()
+        for row in page.locator("#uncertainty-table tbody tr").all()
+    }
     count = page.locator("#figure-count .value").inner_text()
     page.locator("#operator").fill("A. Chemist")
     with page.expect_download(timeout=ANALYSED_MS) as download:
         page.locator("#download-word").click()
     path = tmp_path / "report.docx"
     download.value.save_as(path)
-    told = rows_of_word(path)
+    told = rows_of_word(path, "Quantity", "Value")
     assert told.pop("Number of particles")[0] == count
     assert {name: [value, interval.replace(" to ", " – ")] for name, (value, interval) in told.items()} == shown
+    assert budget == rows_of_word(path, "Source")
+    expect(page.locator("#uncertainty summary")).to_contain_text(re.compile(r"± \d+\.?\d* nm, without calibration"))
     words = zipfile.ZipFile(path).read("word/document.xml").decode()
     assert "A. Chemist" in words
     assert drawn
@@ -515,6 +517,12 @@ def test_without_a_scale_bar_the_page_says_what_to_do(open_unscaled):
     expect(page.locator("#scale-badge")).to_have_text("in nm")
     scale = float(page.locator("#scale-value").inner_text())
     assert scale == pytest.approx(240 / (120 / zoom), rel=0.02)
+    # Nobody points more exactly than the screen shows: that is in the uncertainty.
+    page.locator("#uncertainty summary").click()
+    reading = page.locator("#uncertainty-table tr").filter(has_text="scale reading").locator("td").last
+    expect(reading).to_contain_text("% of the scale")
+    told = reading.inner_text()
+    assert float(told.split()[0]) == pytest.approx(100 * 2**0.5 * math.hypot(0.35, 1 / zoom) / (120 / zoom), rel=0.05)
 
     # Another image of that size may take it over.
     page.locator("#strip .open").filter(has_text="more.png").click()
@@ -522,6 +530,8 @@ def test_without_a_scale_bar_the_page_says_what_to_do(open_unscaled):
     expect(twin).to_contain_text("discs.png")
     twin.click()
     expect(page.locator("#scale-value")).to_have_text(f"{scale:g}")
+    expect(page.locator("#micrograph-heading")).to_have_text("more.png")
+    expect(reading).to_have_text(told)
 
     # A person who wants pixels is not asked again, and can go back.
     page.locator("#scale-edit").click()

@@ -122,25 +122,35 @@ def find_scale(
 
 
 def restate(
-    found: FoundScale, *, nm_per_px: float | None = None, bar_nm: float | None = None, line: Ends | None = None
+    found: FoundScale,
+    *,
+    nm_per_px: float | None = None,
+    relative_uncertainty: float | None = None,
+    bar_nm: float | None = None,
+    line: Ends | None = None,
+    pointing_px: float = 0.0,
 ) -> FoundScale:
     """The scale as somebody states it who sees what was found; the image is not looked at again.
 
     Args:
         found: By ``find_scale``, without anything given.
-        nm_per_px: As for ``find_scale``, like what follows.
+        nm_per_px: As for ``find_scale``.
+        relative_uncertainty: Standard uncertainty of ``nm_per_px`` as a part of it, where it was read in another image.
         bar_nm: Length of ``line``, or of the bar that was found.
         line: Both ends, px.
+        pointing_px: Standard uncertainty of pointing at an end of ``line``, px, beside that of where the bar ends.
 
     Raises:
         ScaleError: There is no bar whose length it could be, a line of no length, or nothing is stated.
     """
     if nm_per_px is not None:
-        given = replace(_typed(nm_per_px), bar=found.bar, value_nm=found.value_nm)
+        given = replace(
+            _typed(nm_per_px), bar=found.bar, value_nm=found.value_nm, relative_uncertainty=relative_uncertainty
+        )
     elif bar_nm is None:
         raise ScaleError("a line alone tells no scale; say how long it is, too")
     elif line is not None:
-        given = _drawn(line, bar_nm)
+        given = _drawn(line, bar_nm, pointing_px)
     elif found.bar is not None:
         given = _drawn(found.bar, bar_nm)
     else:
@@ -174,9 +184,9 @@ def _typed(nm_per_px: float) -> FoundScale:
     return FoundScale(nm_per_px, TYPED, 1.0, text=f"{nm_per_px:g} nm/px")
 
 
-def _drawn(line: Ends, bar_nm: float) -> FoundScale:
+def _drawn(line: Ends, bar_nm: float, pointing_px: float = 0.0) -> FoundScale:
     line_length(line)
-    return _from_bar(LabelledBar(line, f"{bar_nm:g} nm", bar_nm, 1.0), LINE)
+    return _from_bar(LabelledBar(line, f"{bar_nm:g} nm", bar_nm, 1.0), LINE, pointing_px)
 
 
 def _from_metadata(notes: ImageNotes) -> FoundScale:
@@ -238,7 +248,7 @@ def _checked_by_magnification(found: FoundScale, info: InfoText, width: int) -> 
     )
 
 
-def _from_bar(bar: LabelledBar, source: str) -> FoundScale:
+def _from_bar(bar: LabelledBar, source: str, pointing_px: float = 0.0) -> FoundScale:
     return FoundScale(
         bar.nm_per_px,
         source,
@@ -246,7 +256,7 @@ def _from_bar(bar: LabelledBar, source: str) -> FoundScale:
         bar.ends,
         bar.text,
         bar.value_nm,
-        2**0.5 * _END_PX / bar.length_px,
+        2**0.5 * math.hypot(_END_PX, pointing_px) / bar.length_px,
     )
 
 

@@ -32,6 +32,7 @@ from nanoseg_bench.report.analysis.task import AnalysisTask
 from nanoseg_bench.report.delimited import csv_of, write_csv
 from nanoseg_bench.report.formats import ANNOTATIONS, LABELME, require_writers
 from nanoseg_bench.report.report_input import SHOWN_MICROGRAPHS, Method, ReportInput
+from nanoseg_bench.report.uncertainty import as_json
 from nanoseg_bench.seals import sealed
 from nanoseg_bench.staging import hold_folder
 from nanoseg_bench.wording import counted, shortened
@@ -336,6 +337,7 @@ def _sample_json(analysed: AnalysedSample) -> dict[str, Any]:
         "particles": statistics.size.count,
         "unit": statistics.unit,
         "statistics": by_group.to_dict("records"),
+        "uncertainty": None if statistics.budget is None else as_json(statistics.budget),
         "warnings": list(analysed.report.warnings),
         "documents": [str(path.relative_to(path.parent.parent)) for path in analysed.documents],
     }

@@ -19,7 +19,9 @@ class ScaleChoice:
 
     Attributes:
         nm_per_px: The scale itself.
+        scale_uncertainty: Standard uncertainty of ``nm_per_px`` as a part of it, where it is another micrograph's.
         line: Both ends of a line, px, with ``length``.
+        screen_px: Pixels that one of the screen spanned while ``line`` was drawn: nobody points more exactly.
         length: What the line is long, with its unit: ``200 nm``.
         bar_length: What the bar that was found is long, with its unit.
         accept: The proposal is right.
@@ -27,7 +29,9 @@ class ScaleChoice:
     """
 
     nm_per_px: float | None = None
+    scale_uncertainty: float | None = None
     line: Ends | None = None
+    screen_px: float = 0.0
     length: str | None = None
     bar_length: str | None = None
     accept: bool = False
@@ -39,7 +43,9 @@ class ScaleChoice:
         line = document.get("line")
         return cls(
             nm_per_px=document.get("nm_per_px"),
+            scale_uncertainty=document.get("scale_uncertainty"),
             line=None if line is None else (line[0], line[1], line[2], line[3]),
+            screen_px=document.get("screen_px", 0.0),
             length=document.get("length"),
             bar_length=document.get("bar_length"),
             accept=bool(document.get("accept")),
@@ -83,9 +89,11 @@ def rescale(analysed: AnalysedMicrograph, choice: ScaleChoice) -> AnalysedMicrog
 
 def _stated(found: FoundScale, choice: ScaleChoice) -> FoundScale:
     if choice.nm_per_px is not None:
-        return restate(found, nm_per_px=parse_scale(f"{choice.nm_per_px!r}nm"))
+        nm_per_px = parse_scale(f"{choice.nm_per_px!r}nm")
+        return restate(found, nm_per_px=nm_per_px, relative_uncertainty=choice.scale_uncertainty)
     if choice.line is not None:
-        return restate(found, line=choice.line, bar_nm=None if choice.length is None else parse_length(choice.length))
+        bar_nm = None if choice.length is None else parse_length(choice.length)
+        return restate(found, line=choice.line, bar_nm=bar_nm, pointing_px=choice.screen_px)
     if choice.bar_length is not None:
         return restate(found, bar_nm=parse_length(choice.bar_length))
     raise ScaleError(f"a length of {choice.length} tells no scale; draw the line, too")

@@ -16,7 +16,6 @@ from nanoseg_bench.measure.particles import EXCLUSIONS, count_exclusions, counte
 from nanoseg_bench.measure.resampling import Estimate
 from nanoseg_bench.measure.sample import ALL, RESAMPLES, Summary, Unit
 from nanoseg_bench.measure.statistics import STATISTICS
-from nanoseg_bench.measure.uncertainty import Budget
 from nanoseg_bench.report.analysis.micrograph import AnalysedMicrograph
 from nanoseg_bench.report.analysis.pooling import median_diameter
 from nanoseg_bench.report.by_hand import is_removed
@@ -29,6 +28,7 @@ from nanoseg_bench.report.review.filters import Filters
 from nanoseg_bench.report.review.geometry import MultiPolygon, outline_of
 from nanoseg_bench.report.review.sample import ReviewedSample, make_sample
 from nanoseg_bench.report.review.scale import LEFT_IN_PX
+from nanoseg_bench.report.uncertainty import as_json
 
 _SCATTERS = {"circularity_area": ("area", "circularity"), "aspect_ratio": ("diameter", "aspect_ratio")}
 """Quantities across and up, by the name of the chart."""
@@ -54,6 +54,7 @@ def summary_of(analysed: AnalysedMicrograph) -> dict[str, Any]:
         "unit": "px" if image.nm_per_px is None else "nm",
         "d50": median_diameter(analysed.table, image.nm_per_px, border_weighted=analysed.border == "weight"),
         "nm_per_px": image.nm_per_px,
+        "scale_uncertainty": None if image.nm_per_px is None else analysed.scale.relative_uncertainty,
         "scale_sure": analysed.scale.is_sure,
         "edited": image.edited,
     }
@@ -168,7 +169,7 @@ def statistics_of(
             for each in (statistics.by_area, statistics.by_volume)
         ],
         "weightings_note": notes_on(statistics),
-        "uncertainty": _uncertainty(statistics.budget) if intervals else None,
+        "uncertainty": as_json(statistics.budget) if intervals and statistics.budget is not None else None,
         "groups": _groups(statistics.by_group, statistics.groups_from, groups, shown, unit),
         "groups_from": statistics.groups_from,
         "histogram": points.histogram("diameter", size),
@@ -311,23 +312,6 @@ def _groups(
 
 
 _ENDS = {"value": "", "lo": "_lo", "hi": "_hi"}
-
-
-def _uncertainty(budget: Budget | None) -> dict[str, Any] | None:
-    if budget is None:
-        return None
-    return {
-        "statistic": "d50",
-        "value": _number(budget.value),
-        "unit": budget.unit,
-        "combined": _number(budget.combined),
-        "expanded": _number(budget.expanded),
-        "unknown": list(budget.unknown),
-        "components": [
-            {"name": each.name, "standard_uncertainty": _number(each.standard_uncertainty), "basis": each.basis}
-            for each in budget.components
-        ],
-    }
 
 
 def _exclusions(reviewed: ReviewedSample) -> dict[str, dict[int, str]]:

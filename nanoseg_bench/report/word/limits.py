@@ -1,7 +1,8 @@
 """What the numbers do not say, and what each of them means."""
 
-from nanoseg_bench.measure.columns import COLUMNS, SHAPE_FROM_PX, SHAPE_SURE_FROM_PX, column_of
+from nanoseg_bench.measure.columns import COLUMNS, OVERLAPS_FROM, SHAPE_FROM_PX, SHAPE_SURE_FROM_PX, column_of
 from nanoseg_bench.measure.shape_names.main_part import RAGGED_BELOW, count_ragged
+from nanoseg_bench.measure.statistics import STATISTICS
 from nanoseg_bench.report.word.page import Page
 from nanoseg_bench.report.word.styles import TEXT_WIDTH_MM
 from nanoseg_bench.report.word.tables import TableColumn, add_table
@@ -16,7 +17,7 @@ _OF_SEGMENTATION = (
     "Particles of weak contrast, as in dark-field TEM, are missed. Where contrast comes from lattice fringes and phase "
     "(HRTEM), segmentation is not reliable.",
     "Shapes that the model has not been trained on are found with a lower confidence, so that a high threshold removes "
-    "them first. A lower one finds more of them, and more that is none.",
+    "them first. A lower one finds more of them, and more that are no particles.",
     "Microscopes, detectors, magnifications and materials other than those of the training data: how good the outlines "
     "are is unknown until it is measured on micrographs that were annotated by hand.",
 )
@@ -54,15 +55,20 @@ def write_limits(page: Page) -> None:
 def write_definitions(page: Page) -> None:
     """The formulas of the numbers that this report shows."""
     page.heading("Definitions")
-    page.captions.table("Quantities of this report. Words follow ISO 9276-6, ISO 13322-1 and ISO 21363.")
+    page.captions.table(
+        "Quantities of this report, and the statistics of each. Words follow ISO 9276-6, ISO 13322-1 and ISO 21363."
+    )
     ragged = ("convexity",) if count_ragged(page.counted) else ()
     shown = {*_IN_CHARTS, *page.report.statistics.by_group["quantity"], *ragged}
     columns = [column_of(quantity, page.unit) for quantity in dict.fromkeys(each.quantity for each in COLUMNS)]
     add_table(
         page.document,
         (TableColumn("Quantity", 36), TableColumn("Meaning", TEXT_WIDTH_MM - 36)),
-        [(column.title, column.meaning) for column in columns if column.quantity in shown],
-        description="The formula of each quantity.",
+        [
+            *((column.title, column.meaning) for column in columns if column.quantity in shown),
+            *((statistic.heading, statistic.meaning) for statistic in STATISTICS),
+        ],
+        description="The formula of each quantity and statistic.",
         bold_first=True,
         may_break=True,
     )
@@ -75,17 +81,20 @@ def _of_this_sample(page: Page) -> list[str]:
     if uncertain:
         share = 100 * uncertain / particles
         sentences.append(
-            f"{counted(uncertain, 'particle')} of {particles} ({share:.0f} %) have a diameter below "
-            f"{SHAPE_SURE_FROM_PX:g} px, so that their shape is uncertain."
+            f"The diameter of {counted(uncertain, 'particle')} of {particles} ({share:.0f} %) is below "
+            f"{SHAPE_SURE_FROM_PX:g} px, so that the shape is uncertain."
         )
     ragged = count_ragged(table)
     if ragged:
         sentences.append(
-            f"{counted(ragged, 'particle')} of {particles} ({100 * ragged / particles:.0f} %) have a ragged or hollow "
-            f"outline (convexity below {RAGGED_BELOW:g}): before you use perimeter and circularity, look at it: they "
+            f"The outline of {counted(ragged, 'particle')} of {particles} ({100 * ragged / particles:.0f} %) is ragged "
+            f"or hollow (convexity below {RAGGED_BELOW:g}). Look at it before you use perimeter and circularity, which "
             "are those of the outline with its steps and teeth. The shape is named by the main part."
         )
     overlapping = int(table["overlaps"].sum())
     if overlapping:
-        sentences.append(f"{counted(overlapping, 'particle')} of {particles} share pixels with another one.")
+        sentences.append(
+            f"Lying in another one with more than {100 * OVERLAPS_FROM:g} % of the area: "
+            f"{counted(overlapping, 'particle')} of {particles}."
+        )
     return sentences

@@ -18,6 +18,7 @@ from nanoseg_bench.report.distributions import border_matters, distributions, no
 from nanoseg_bench.report.grouping import has_values, points_by_group, values_by_group
 from nanoseg_bench.report.numbers import NONE, length_text, ratio_text, statistic_text, uncertainty_text
 from nanoseg_bench.report.sample_statistics import SampleStatistics
+from nanoseg_bench.report.uncertainty import sentence_on
 from nanoseg_bench.report.word.chart_parts import add_chart
 from nanoseg_bench.report.word.page import Page
 from nanoseg_bench.report.word.styles import SMALL_TABLE_TEXT, TABLE_NOTE, TEXT_WIDTH_MM
@@ -147,13 +148,7 @@ def write_uncertainty(page: Page) -> None:
     if budget is None:
         return
     page.heading("Uncertainty")
-    left_out = f" Not known, and left out: {', '.join(budget.unknown)}." if budget.unknown else ""
-    page.captions.table(
-        f"Standard uncertainties of the median diameter (D50 = {length_text(budget.value)} {budget.unit}). Combined "
-        f"{uncertainty_text(budget.combined)} {budget.unit}; expanded (coverage factor 2) "
-        f"{uncertainty_text(budget.expanded)} "
-        f"{budget.unit}.{left_out}"
-    )
+    page.captions.table(sentence_on(budget))
     add_table(
         page.document,
         (

@@ -87,7 +87,7 @@ def test_word_tells_the_numbers_of_the_page_and_what_a_person_did(edited, write)
     assert any("Dashed: 4 that a person changed or drew." in text for text in paragraphs)
 
 
-def test_word_and_the_page_tell_one_uncertainty(analysed, write, report):
+def test_word_excel_and_the_page_tell_one_uncertainty(analysed, write, report):
     method = replace(report.method, outlines=OutlineErrors(0.031, -0.005, (-0.011, 0.001), 99))
     told = statistics_of({"m": analysed}, method=method, classes=("disc", "square"), intervals=True)["uncertainty"]
     cells, paragraphs = texts_of(Document(io.BytesIO(write({"m": analysed}, "word", method=method).data)))
@@ -103,6 +103,26 @@ def test_word_and_the_page_tell_one_uncertainty(analysed, write, report):
     assert next(each for each in told["components"] if each["name"] == "outlines")["standard_uncertainty"] > 0
     (caption,) = (text for text in paragraphs if "Standard uncertainties of the median diameter" in text)
     assert f"Combined {told['combined']:.2g} nm" in caption
+    assert caption.endswith(told["sentence"]) and "left out: calibration." in told["sentence"]
+    book = openpyxl.load_workbook(io.BytesIO(write({"m": analysed}, "excel", method=method).data))
+    head, *rows = book["Uncertainty"].iter_rows(values_only=True)
+    assert head == ("source", "standard uncertainty (nm)", "basis")
+    # A cell is empty where a source is not known, and holds all digits elsewhere.
+    parts = [(each["name"], each["standard_uncertainty"], each["basis"]) for each in told["components"]]
+    sums = [("combined", told["combined"]), ("expanded (coverage factor 2)", told["expanded"])]
+    assert [row[0] for row in rows] == [row[0] for row in [*parts, *sums]]
+    for row, expected in zip(rows, [*parts, *sums], strict=True):
+        assert row[1] == (None if expected[1] is None else pytest.approx(expected[1], rel=1e-14))
+    assert [row[2] for row in rows[: len(parts)]] == [row[2] for row in parts]
+    assert dict(book["Analysis"].iter_rows(values_only=True))["Uncertainty"] == told["sentence"]
+
+
+def test_without_a_particle_that_counts_there_is_no_uncertainty(analysed, write):
+    nothing = Filters(confidence=1.0)
+    assert statistics_of({"m": analysed}, nothing, intervals=True)["uncertainty"] is None
+    book = openpyxl.load_workbook(io.BytesIO(write({"m": analysed}, "excel", nothing).data))
+    assert book.sheetnames == ["Sample", "Classes", "Micrographs", "Particles", "Columns", "Analysis"]
+    assert "Uncertainty" not in dict(book["Analysis"].iter_rows(values_only=True))
 
 
 def test_word_excel_and_scripts_say_the_same_of_intervals_by_volume(analysed, write):

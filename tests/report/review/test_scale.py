@@ -9,6 +9,7 @@ from nanoseg_bench.measure.scale import LINE, METADATA, SCALE_BAR, TYPED, FoundS
 from nanoseg_bench.measure.shape_names.namer import shipped_namer
 from nanoseg_bench.report.review.edits import Drawn, Edits, apply_edits
 from nanoseg_bench.report.review.scale import ScaleChoice, rescale
+from nanoseg_bench.report.review.view import statistics_of, summary_of
 
 PROPOSAL = FoundScale(0.4, SCALE_BAR, 0.3, (10.0, 290.0, 110.0, 290.0), "40 nm", 40.0, 0.005)
 
@@ -51,6 +52,27 @@ def test_the_length_of_the_bar_that_was_found(analyse):
     assert (found.scale.source, found.scale.is_sure, found.scale.bar) == (LINE, True, PROPOSAL.bar)
     assert found.image.scale_source == "measured at the bar of the length that was given (50 nm), by hand"
     assert found.warnings == ()
+
+
+def reading_of(analysed):
+    """Standard uncertainty of the median by reading the scale, and the median."""
+    told = statistics_of({"m": analysed}, intervals=True)["uncertainty"]
+    parts = {each["name"]: each["standard_uncertainty"] for each in told["components"]}
+    return parts["scale reading"], told["value"]
+
+
+def test_what_a_drawn_line_is_uncertain_by_is_in_the_budget_of_all_that_take_its_scale(analysed):
+    """Each end lies 0.35 px off as that of any bar, and a pixel of the screen, which spans 2.4 of the micrograph."""
+    drawn = rescale(analysed, ScaleChoice(line=(10, 20, 210, 20), length="100 nm", screen_px=2.4))
+    rng = np.random.default_rng(0)
+    off = rng.normal(0, 0.35, (2, 200_000)) + rng.normal(0, 2.4, (2, 200_000))
+    expected = np.std(200 + off[1] - off[0]) / 200
+    reading, median = reading_of(drawn)
+    assert reading == pytest.approx(expected * median, rel=0.01)
+    summary = summary_of(drawn)
+    choice = ScaleChoice(nm_per_px=summary["nm_per_px"], scale_uncertainty=summary["scale_uncertainty"])
+    assert reading_of(rescale(analysed, choice)) == pytest.approx((reading, median))
+    assert reading_of(rescale(analysed, ScaleChoice(nm_per_px=0.5)))[0] == 0
 
 
 def test_a_proposal_is_used_when_a_person_accepts_it(analyse):

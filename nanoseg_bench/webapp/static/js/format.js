@@ -1,14 +1,20 @@
 // Numbers as the Word report prints them, so that both can be compared digit by digit.
 
 const LENGTH_DIGITS = 4;
+const UNCERTAINTY_DIGITS = 2;
 const RATIO_DIGITS = 3;
 const NONE = "–";
 
 /** A length or an area: four significant digits, never in powers of ten. */
-export function length(value) {
+export const length = (value) => significant(value, LENGTH_DIGITS);
+
+/** An uncertainty: two significant digits. */
+export const uncertainty = (value) => significant(value, UNCERTAINTY_DIGITS);
+
+function significant(value, digits) {
   if (value === null || value === undefined || Number.isNaN(value)) return NONE;
   if (value === 0) return "0";
-  const decimals = LENGTH_DIGITS - 1 - Math.floor(Math.log10(Math.abs(value)));
+  const decimals = digits - 1 - Math.floor(Math.log10(Math.abs(value)));
   return value.toFixed(Math.min(Math.max(decimals, 0), 12));
 }
 

@@ -2,10 +2,12 @@
 
 import { activeSummary, changed, on, sampleIds, state } from "./state.js";
 import { byId, h, icon, put } from "./dom.js";
-import { interval, length, ratio, statistic } from "./format.js";
+import { interval, length, ratio, statistic, uncertainty } from "./format.js";
 import { hint, hinted, withHint } from "./hints.js";
 import { UNNAMED } from "./particles.js";
 import { hasText, t } from "./language.js";
+
+let budgetOpen = false; // as it is drawn anew with each answer
 
 /** Keep figures and table up to date. */
 export function startResult() {
@@ -77,7 +79,23 @@ function drawTable(statistics) {
   const sizes = h("table", { id: "size-table" }, h("caption", {}, hinted("statistics.sizes")),
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("statistics.quantity")), h("th", { scope: "col", class: "figure" }, t("statistics.value")), h("th", { scope: "col", class: "figure" }, hinted("statistics.interval")))),
     h("tbody", {}, rows.map((cells) => h("tr", {}, cells))));
-  put(byId("statistics-body"), h("p", { class: "soft" }, statistics.sentence), h("div", { class: "tables" }, scrolled(sizes, t("statistics.sizes")), groupsTable(statistics)));
+  put(byId("statistics-body"), h("p", { class: "soft" }, statistics.sentence), h("div", { class: "tables" }, h("div", {}, scrolled(sizes, t("statistics.sizes")), budget(statistics)), groupsTable(statistics)));
+}
+
+/** What the median is uncertain by, folded; it comes with the intervals. */
+function budget({ intervals, uncertainty: found, unit }) {
+  if (intervals && !found) return null;
+  const expanded = found ? `± ${uncertainty(found.expanded)} ${unit}` : "…";
+  const rows = (found?.components ?? []).map((each) => h("tr", {},
+    h("th", { scope: "row" }, each.name),
+    h("td", { class: "figure" }, uncertainty(each.standard_uncertainty)),
+    h("td", { class: "soft" }, each.basis)));
+  const table = found && h("table", { id: "uncertainty-table" }, h("caption", {}, withHint(found.sentence, hint("uncertainty.hint"))),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("uncertainty.source")), h("th", { scope: "col", class: "figure" }, inUnit(t("uncertainty.standard"), unit)), h("th", { scope: "col" }, t("uncertainty.basis")))),
+    h("tbody", {}, rows));
+  const told = t(found?.unknown.length ? "uncertainty.without" : "uncertainty.all", { expanded, unknown: found?.unknown.join(", ") });
+  return h("details", { id: "uncertainty", open: budgetOpen, ontoggle: (event) => { budgetOpen = event.target.open; } },
+    h("summary", {}, told), table && scrolled(table, t("uncertainty.sources")));
 }
 
 const inUnit = (text, unit) => (unit ? `${text} (${unit})` : text);

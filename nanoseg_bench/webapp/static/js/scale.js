@@ -16,6 +16,7 @@ const ALIKE = 0.001; // part by which one scale differs that was read twice, wit
 
 let editing = false;
 let shown = "";
+let lineScreenPx = 0; // pixels that one of the screen spanned when state.line was drawn
 
 /** Keep the panel up to date. */
 export function startScale() {
@@ -54,7 +55,7 @@ function standing(scale) {
     h("p", { class: "soft" }, hinted("scale.source", { source: scale.sentence })),
     editing ? null : h("div", { class: "row" },
       h("button", { type: "button", class: "small", id: "scale-edit", onclick: () => edit() }, icon("ruler"), t("scale.edit")),
-      sampleIds().length > 1 ? h("button", { type: "button", class: "small", id: "scale-all", title: t("scale.all.title"), onclick: () => useForAll(scale.used) }, t("scale.all", { n: sampleIds().length })) : null),
+      sampleIds().length > 1 ? h("button", { type: "button", class: "small", id: "scale-all", title: t("scale.all.title"), onclick: () => useForAll(takenFrom(activeDetail())) }, t("scale.all", { n: sampleIds().length })) : null),
   ];
 }
 
@@ -72,7 +73,7 @@ function without(scale) {
     h("ul", { class: "advice" },
       scale.bar ? advice("scale.advice.strip", way("scale-way-bar", "scale.advice.strip.do", () => edit("scale-bar-input"), "ruler"), way("scale-show", "scale.show.bar", () => showBar(scale.bar))) : null,
       advice(scale.bar ? "scale.advice.draw" : "scale.advice.draw.first", way("scale-way-draw", "scale.draw", drawLine, "ruler")),
-      like.length ? advice("scale.advice.twin", ...like.map((each, i) => h("button", { type: "button", class: "small", id: `scale-twin-${i}`, title: each.name, onclick: () => change({ nm_per_px: each.nm_per_px }, "scale.changed") }, t("scale.advice.twin.do", { scale: inWords(each.nm_per_px), name: each.name.split("/").at(-1) })))) : null,
+      like.length ? advice("scale.advice.twin", ...like.map((each, i) => h("button", { type: "button", class: "small", id: `scale-twin-${i}`, title: each.name, onclick: () => change(takenFrom(each), "scale.changed") }, t("scale.advice.twin.do", { scale: inWords(each.nm_per_px), name: each.name.split("/").at(-1) })))) : null,
       advice("scale.advice.type", setButton("scale.advice.type.do", "scale-number-input")),
       h("li", {}, t("scale.advice.pixels"))),
   ];
@@ -140,7 +141,7 @@ function editor(scale) {
       h("button", { type: "button", class: "link small", id: "scale-cancel", onclick: () => { close(); byId("scale-edit")?.focus(); } }, t("cancel"))));
 }
 
-const ofLine = (line, scale) => form("scale-line", t("scale.line.length"), t("scale.line.hint", { px: lengthOf(line).toFixed(1) }), (text) => change({ line, length: text }, "scale.changed"), textOfBar(scale));
+const ofLine = (line, scale) => form("scale-line", t("scale.line.length"), t("scale.line.hint", { px: lengthOf(line).toFixed(1) }), (text) => change({ line, length: text, screen_px: lineScreenPx }, "scale.changed"), textOfBar(scale));
 
 /** The likeliest way first: what is marked is mostly the bar, and where nothing is marked, there may be none. */
 function inOrder(scale) {
@@ -180,8 +181,9 @@ function close() {
 }
 
 function drawLine() {
-  drawScaleLine((ends) => {
+  drawScaleLine((ends, screenPx) => {
     state.line = ends.map((each) => Math.round(each * 100) / 100);
+    lineScreenPx = screenPx;
     editing = true;
     changed("view");
     draw();
@@ -204,10 +206,13 @@ async function change(choice, told) {
   (byId("scale-edit") ?? byId("scale-heading")).focus?.();
 }
 
-async function useForAll(value) {
+/** The scale of one micrograph for others, with what reading it there was uncertain by. */
+const takenFrom = ({ nm_per_px, scale_uncertainty }) => ({ nm_per_px, scale_uncertainty });
+
+async function useForAll(choice) {
   try {
-    for (const id of sampleIds()) if (id !== state.active) await changeScale(id, { nm_per_px: value });
-    announce(t("scale.all.done", { n: sampleIds().length, scale: inWords(value) }));
+    for (const id of sampleIds()) if (id !== state.active) await changeScale(id, choice);
+    announce(t("scale.all.done", { n: sampleIds().length, scale: inWords(choice.nm_per_px) }));
   } catch (error) {
     complain(error.message);
   }

@@ -160,11 +160,11 @@ function useTool(name, focus = true) {
   if (focus) viewer.host.focus({ preventScroll: true });
 }
 
-/** Have a line drawn for the scale; `done` gets both ends. */
+/** Have a line drawn for the scale; `done` gets both ends, and how many pixels one of the screen spans. */
 export function drawScaleLine(done) {
   const tool = new LineTool(viewer, "scale", {
     level: true,
-    drawn: (from, to) => { useTool("select", false); done([...from, ...to]); },
+    drawn: (from, to) => { useTool("select", false); done([...from, ...to], 1 / viewer.zoom); },
   });
   viewer.use(tool);
   tellTool("scale");
