@@ -225,7 +225,7 @@ def test_limits_of_the_sample_itself(single, number, particles):
     table["overlaps"], table["shape_uncertain"] = table.index.isin(first), table.index.isin(first)
     count = int(table["exclusion"].isna().sum())
     said = texts(word_report(replace(single, particles=table)))
-    assert f"Lying in another one with more than 5 % of the area: {particles} of {count}." in said
+    assert f"For {particles} of {count}, more than 5 % of the area lies in another one." in said
     share = f"({100 * number / count:.0f} %)"
     assert f"The diameter of {particles} of {count} {share} is below 20 px, so that the shape is uncertain." in said
 

@@ -94,7 +94,7 @@ def _of_this_sample(page: Page) -> list[str]:
     overlapping = int(table["overlaps"].sum())
     if overlapping:
         sentences.append(
-            f"Lying in another one with more than {100 * OVERLAPS_FROM:g} % of the area: "
-            f"{counted(overlapping, 'particle')} of {particles}."
+            f"For {counted(overlapping, 'particle')} of {particles}, more than {100 * OVERLAPS_FROM:g} % of the area "
+            "lies in another one."
         )
     return sentences
