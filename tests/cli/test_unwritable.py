@@ -85,7 +85,7 @@ def test_each_verb_names_the_place_and_the_way_out(read_only, run_unprivileged, 
     place = shared if kind == "read-only" else read_only / "mine" / "file"
     if kind == "a file":
         place.write_text("no folder")
-    data, image = ["--data", shared / "toy"], shared / "image.png"
+    data, image = shared / "toy", shared / "image.png"
     runs, boards = ["--runs", shared / "runs"], ["--leaderboards", shared / "boards"]
     nowhere, otsu = place / "new", shared / "runs" / "otsu-smoke-seed0"
     annotations = shared / "toy-source" / "main"
@@ -93,16 +93,16 @@ def test_each_verb_names_the_place_and_the_way_out(read_only, run_unprivileged, 
         (["explain", image, "--model", otsu, "--out", nowhere / "a.png"], "--out"),
         (["explain", image, "--model", otsu, "--out", "a.png", "--arrays", nowhere / "a.npz"], "--arrays"),
         (["export", otsu, "--to", "onnx", "--out", nowhere / "a.onnx"], "--out"),
-        (["figures", "toy-12", *data, *runs, *boards, "--out", nowhere], "--out"),
+        (["figures", data, *runs, *boards, "--out", nowhere], "--out"),
         (["predict", image, "--model", otsu, "--out", nowhere], "another folder"),
-        (["score", "--data", shared / "toy", *runs, "--leaderboards", nowhere], "--leaderboards"),
-        (["run", *data, "--models", "otsu", *boards, "--runs", nowhere], "--runs"),
-        (["run", *data, "--models", "otsu", "--runs", "runs", "--leaderboards", nowhere], "--leaderboards"),
+        (["score", "--data", data, *runs, "--leaderboards", nowhere], "--leaderboards"),
+        (["run", data, "--models", "otsu", *boards, "--runs", nowhere], "--runs"),
+        (["run", data, "--models", "otsu", "--runs", "runs", "--leaderboards", nowhere], "--leaderboards"),
         (["convert", annotations, nowhere, "--to", "coco"], "another folder"),
         (["prepare", "--labelme", annotations, "--out", nowhere], "another folder"),
     ]
     if kind == "read-only":
-        cases += [(["audit", shared / "toy"], "another folder")]
+        cases += [(["audit", data], "another folder")]
     ends = run_unprivileged([command for command, _ in cases], read_only / "mine")
     for (command, way_out), (code, _, err) in zip(cases, ends, strict=True):
         assert code == 1, (command, err)
