@@ -329,8 +329,9 @@ _SIZES = (
     ),
     Metric(
         "diameter_median_error_image_typical", "sizes", explained_with="diameter_median_error_image_bias",
-        title="median diameter error of the typical image", unit="%", digits=1, factor=100, better="lower",
-        shown=Shown(card=170),
+        hint="Median over the images of the absolute relative error of the image's median diameter",
+        heading="median diameter error, typical image", title="median diameter error of the typical image",
+        unit="%", digits=1, factor=100, better="lower", shown=Shown(page=145, card=170),
     ),
     Metric(
         "diameter_d10_error_image_bias", "sizes", "the same of the 10th and 90th percentile",
