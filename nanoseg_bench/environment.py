@@ -97,6 +97,17 @@ def all_but_one_core() -> dict[str, str]:
     return {_CORES: str(most)} | ({} if threads_are_given() else {_THREADS: str(most), _FREE_THREADS: "1"})
 
 
+def kept_memory() -> dict[str, str]:
+    """Variables for a child process that trains: what it frees stays with it, for what it wants next.
+
+    Each step frees and wants some hundred large tensors. glibc gives those above 32 MB back to the kernel at once,
+    which fills every page of the next one with zeros. Other C libraries do not read these variables
+    (https://man7.org/linux/man-pages/man3/mallopt.3.html); those that the user has set stay as they are.
+    """
+    wanted = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**62)}
+    return {name: os.environ.get(name) or value for name, value in wanted.items()}
+
+
 def threads_are_given() -> bool:
     """Whether the user says how many threads there are to be, by the variable that OpenMP reads."""
     return bool(os.environ.get(_THREADS)) and not os.environ.get(_FREE_THREADS)

@@ -12,7 +12,7 @@ import random
 import secrets
 import socket
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,18 +21,10 @@ from typing import Any, NoReturn
 
 import orjson
 
-from nanoseg_bench import cached
 from nanoseg_bench.errors import NanosegError, StorageError, UsageError
 from nanoseg_bench.extras import require_packages
-from nanoseg_bench.files import FULL, parse_json, require_path, sha256_file, sha256_json
-from nanoseg_bench.seals import SEAL, sealed, unsealed
-from nanoseg_bench.staging import staged_folder
+from nanoseg_bench.files import FULL, parse_json, require_path
 from nanoseg_bench.user_folders import user_caches
-
-CONTENTS = "contents.json"
-"""Of an uploaded folder: the size and SHA-256 of each of its files, sealed. It is written first, the marker last."""
-
-_CONTENTS_FORMAT = "nanoseg-contents/1"
 
 _CONDITIONAL = {"s3", "s3a", "gs", "gcs"}
 """Protocols whose fsspec implementation hands "only if it is not there" to the server. Whether the server obeys is
@@ -327,132 +319,6 @@ class StoredFolder:
         raise StorageError(
             f"{url}: cannot be reached, read or written ({cause or type(error).__name__}); {way}"
         ) from error
-
-
-def upload_folder(folder: Path, target: StoredFolder, marker: str, *, replace: bool = False) -> None:
-    """Carry a whole folder to a URL; until all of it is there, nobody takes what is there for it.
-
-    The list of contents goes first, ``marker`` last. Where one is replaced, its marker goes before all.
-
-    Args:
-        folder: On this machine, with ``marker`` in it. Hidden files stay here.
-        target: Where to.
-        marker: The file that says what the folder is.
-        replace: Put it in the place of one that is there.
-
-    Raises:
-        StorageError: One is there already, or something else; another machine writes there meanwhile; or it cannot be
-            written.
-    """
-    there = target.list()
-    if marker in there and not replace:
-        raise StorageError(f"{target.url}: exists already; use --overwrite always to replace it, or another URL")
-    if there and not {marker, CONTENTS} & set(there):
-        raise StorageError(f"{target.url}: holds other files (no {marker}); choose another URL")
-    contents = orjson.dumps(contents_of(folder))
-    names = [name for name in _files(folder) if name != marker]
-    target.delete([marker] if marker in there else [])
-    target.write(CONTENTS, contents)
-    target.upload(folder, names)
-    target.delete(there.keys() - {*names, marker, CONTENTS})
-    if target.read(CONTENTS) != contents:
-        raise StorageError(f"{target.url}: another machine writes it at the same time; look which one is wanted")
-    if not target.put_if_absent(marker, (folder / marker).read_bytes()):
-        raise StorageError(f"{target.url}: another machine has written it at the same time; that one stays")
-
-
-def contents_of(folder: Path) -> dict[str, Any]:
-    """The list of contents of a folder of this machine: size and SHA-256 of each file, sealed."""
-    files = {
-        name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_file(folder / name)} for name in _files(folder)
-    }
-    return sealed({"format": _CONTENTS_FORMAT, "files": files})
-
-
-def read_contents(source: StoredFolder) -> Mapping[str, Mapping[str, Any]] | None:
-    """Size and SHA-256 of each file of an uploaded folder; None where it came there in another way.
-
-    Raises:
-        StorageError: The list is damaged.
-    """
-    data = source.read(CONTENTS)
-    if data is None:
-        return None
-    try:
-        found = parse_json(data)
-        found[SEAL]  # one without is none of ours
-        document = unsealed(found)
-        if document["format"] != _CONTENTS_FORMAT:
-            raise ValueError(f"its format is {document['format']!r}")
-        files: Mapping[str, Mapping[str, Any]] = document["files"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise StorageError(f"{source.url_of(CONTENTS)}: damaged ({error}); upload the folder again") from error
-    return files
-
-
-def fetch_folder(
-    source: StoredFolder, kind: str, marker: str, check: Callable[[Path], object] = lambda folder: None
-) -> Path:
-    """The folder of this machine that holds what lies at a URL now; it is carried here unless it was before.
-
-    Every file is held against the list of contents. A folder that was changed there has another place here, so what
-    reads the earlier one is not disturbed. It stays as long as this process lives; what nobody uses may go for it.
-
-    Args:
-        source: Where from.
-        kind: As of ``cache_folder``.
-        marker: The file that says what the folder is.
-        check: Looks at a folder that came there without a list of contents, and raises what is wrong.
-
-    Raises:
-        StorageError: There is no such folder, a file of it is missing or damaged, or it cannot be read.
-        UsageError: The limit of all copies together, an environment variable, is no size.
-    """
-    listing = source.list()
-    if marker not in listing:
-        raise StorageError(f"{source.url}: nothing to read there (no {marker}); look at the URL, or write it first")
-    place = cache_folder(kind, source.url)
-    digest = sha256_json({name: [entry.size, entry.tag] for name, entry in listing.items()})[:_DIGITS]
-    target = place.with_name(f"{place.name}-{digest}")
-    cached.use(target)
-    if not (target / marker).is_file():
-        try:
-            _fetch(source, listing, target, marker, check)
-        except BaseException:
-            cached.give_up(target)
-            raise
-    return target
-
-
-def _fetch(
-    source: StoredFolder, listing: Mapping[str, Entry], target: Path, marker: str, check: Callable[[Path], object]
-) -> None:
-    contents = read_contents(source)
-    names = sorted(contents) if contents is not None else [name for name in listing if not _is_hidden(name)]
-    for name in names:
-        if name not in listing:
-            raise StorageError(f"{source.url_of(name)}: is missing; upload the folder again")
-    cached.make_room(target, sum(listing[name].size for name in names))
-    with staged_folder(target, marker) as folder:
-        source.download(names, folder)
-        for name, about in (contents or {}).items():
-            path = folder / name
-            if path.stat().st_size != about["bytes"] or sha256_file(path) != about["sha256"]:
-                raise StorageError(
-                    f"{source.url_of(name)}: damaged: not as it was uploaded (its SHA-256 is not that in {CONTENTS}); "
-                    "upload the folder again"
-                )
-        if contents is None:
-            check(folder)
-
-
-def _files(folder: Path) -> list[str]:
-    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return sorted(name for name in found if not _is_hidden(name))
-
-
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") for part in name.split("/"))
 
 
 def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:

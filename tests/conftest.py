@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import threading
+import uuid
 from pathlib import Path
 
 import hypothesis
@@ -201,3 +202,16 @@ def test_images(prepared_set):
     from nanoseg_bench.models.base import CanvasImage
 
     return [CanvasImage.read(image) for image in prepared_set.images("test")]
+
+
+@pytest.fixture(params=["memory", "file"])
+def stored(request, tmp_path, monkeypatch):
+    """An empty folder at a URL, whose copies lie in a cache of the test's own, ``tmp_path/cache``: in memory, where no
+    write is conditional, and on this machine, where a link is.
+    """
+    pytest.importorskip("fsspec")
+    from nanoseg_bench.storage import StoredFolder
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = f"/{uuid.uuid4().hex}" if request.param == "memory" else str(tmp_path / "shared" / "folder")
+    return StoredFolder(f"{request.param}://{path}")

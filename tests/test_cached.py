@@ -8,7 +8,8 @@ import pytest
 
 from nanoseg_bench import cached
 from nanoseg_bench.errors import UsageError
-from nanoseg_bench.storage import StoredFolder, cache_folder, fetch_folder, upload_folder
+from nanoseg_bench.storage import StoredFolder, cache_folder
+from nanoseg_bench.stored_copies import fetch_folder, upload_folder
 
 pytest.importorskip("fsspec")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="nothing is removed there")
@@ -26,7 +27,8 @@ sys.stdin.read()
 
 FETCH = """
 import sys
-from nanoseg_bench.storage import StoredFolder, fetch_folder
+from nanoseg_bench.storage import StoredFolder
+from nanoseg_bench.stored_copies import fetch_folder
 print(fetch_folder(StoredFolder(sys.argv[1]), "sets", "marker.json"))
 """
 

@@ -1,13 +1,14 @@
 """What the environment of this package's processes is, looked at in processes of their own."""
 
 import os
+import platform
 import subprocess
 import sys
 
 import pytest
 
 from nanoseg_bench import environment
-from nanoseg_bench.environment import available_cores, cores_of_task, processor_seconds
+from nanoseg_bench.environment import available_cores, cores_of_task, kept_memory, processor_seconds
 
 TELL = "from nanoseg_bench.environment import threads_are_given; "
 TELL += "print(threads_are_given(), os.environ.get('OMP_NUM_THREADS'), flush=True)"
@@ -49,6 +50,37 @@ def test_a_task_has_its_cores_and_the_users_number_of_threads_stays(monkeypatch)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert cores_of_task(3) == {**own, "OMP_NUM_THREADS": "2", "NANOSEG_BENCH_FREE_THREADS": ""}
     assert cores_of_task(1)["NANOSEG_BENCH_CORES"] == "2"
+
+
+TAKE_AND_FREE = """
+import ctypes, resource
+library, size = ctypes.CDLL(None), 64 * 2**20
+library.malloc.restype, library.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+library.free.argtypes = [ctypes.c_void_p]
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    block = library.malloc(size)
+    ctypes.memset(block, 1, size)
+    library.free(block)
+faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+print(faults * resource.getpagesize() / size)
+"""
+
+
+def blocks_fetched(**variables: str) -> float:
+    """Of 20 blocks of 64 MB, one after the other, how many come from the kernel in pages of the usual size."""
+    command = [sys.executable, "-c", TAKE_AND_FREE]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **variables})
+    return float(done.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc reads these variables")
+def test_freed_memory_stays_with_a_process_that_trains(monkeypatch):
+    if blocks_fetched() < 19:
+        pytest.skip("the kernel hands out huge pages: page faults say nothing")
+    assert blocks_fetched(**kept_memory()) < 1.1
+    monkeypatch.setenv("MALLOC_MMAP_MAX_", "7")
+    assert kept_memory()["MALLOC_MMAP_MAX_"] == "7"
 
 
 @pytest.mark.parametrize(

@@ -9,47 +9,9 @@ import pytest
 from nanoseg_bench import storage
 from nanoseg_bench.errors import MissingExtraError, StorageError, UsageError
 from nanoseg_bench.extras import way_to
-from nanoseg_bench.files import parse_json
-from nanoseg_bench.storage import (
-    CONTENTS,
-    StoredFolder,
-    cache_folder,
-    contents_of,
-    fetch_folder,
-    is_url,
-    name_of,
-    path_or_url,
-    read_contents,
-    upload_folder,
-)
+from nanoseg_bench.storage import StoredFolder, cache_folder, is_url, name_of, path_or_url
 
 pytest.importorskip("fsspec")
-
-MARKER = "marker.json"
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-@pytest.fixture(params=["memory", "file"])
-def stored(request, tmp_path):
-    """An empty folder: in memory, where no write is conditional, and on this machine, where a link is."""
-    path = f"/{uuid.uuid4().hex}" if request.param == "memory" else str(tmp_path / "shared" / "folder")
-    return StoredFolder(f"{request.param}://{path}")
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """A folder of three files, and a hidden one."""
-    root = tmp_path / "made"
-    (root / "inner").mkdir(parents=True)
-    (root / MARKER).write_text('{"it": "is"}')
-    (root / "inner" / "a.bin").write_bytes(bytes(range(256)))
-    (root / "b ü.txt").write_text("text")
-    (root / ".b.lock").write_text("")
-    return root
 
 
 def at_once(number, act):
@@ -78,7 +40,8 @@ def test_a_url_is_told_from_a_path(tmp_path):
     assert not is_url(path_or_url(str(tmp_path)))
 
 
-def test_two_urls_have_two_folders_of_this_machine(tmp_path):
+def test_two_urls_have_two_folders_of_this_machine(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     places = {cache_folder(kind, f"s3://{bucket}/set") for kind in ("sets", "runs") for bucket in ("a", "b")}
     assert len(places) == 4 and all(place.is_relative_to(tmp_path / "cache") for place in places)
     assert name_of("s3://bucket/set/") == "set"
@@ -122,105 +85,6 @@ def test_a_claim_that_a_kill_left_is_named(monkeypatch):
     assert stored.read("x/record.json") is None
     stored.delete(["x/.claim-record.json-0f"])
     assert stored.put_if_absent("x/record.json", b"mine")
-
-
-def test_a_folder_goes_up_and_comes_back(stored, folder):
-    upload_folder(folder, stored, MARKER)
-    assert stored.list().keys() == {MARKER, "inner/a.bin", "b ü.txt", CONTENTS}, "hidden files stay"
-    assert read_contents(stored) == contents_of(folder)["files"]
-    back = fetch_folder(stored, "sets", MARKER)
-    assert contents_of(back) == contents_of(folder)
-    kept = (back / MARKER).stat().st_mtime_ns
-    again = fetch_folder(stored, "sets", MARKER)
-    assert again == back and (back / MARKER).stat().st_mtime_ns == kept, "carried once"
-
-
-def test_what_is_changed_there_has_another_place_here(stored, folder):
-    upload_folder(folder, stored, MARKER)
-    before = fetch_folder(stored, "sets", MARKER)
-    (folder / "inner" / "a.bin").write_bytes(b"other")
-    (folder / "b ü.txt").unlink()
-    with pytest.raises(StorageError, match="exists already"):
-        upload_folder(folder, stored, MARKER)
-    upload_folder(folder, stored, MARKER, replace=True)
-    assert "b ü.txt" not in stored.list()
-    after = fetch_folder(stored, "sets", MARKER)
-    assert (before / "inner" / "a.bin").read_bytes() == bytes(range(256)), "whoever reads it is not disturbed"
-    assert (after / "inner" / "a.bin").read_bytes() == b"other" and not (after / "b ü.txt").exists()
-
-
-@pytest.mark.parametrize("replace", [False, True])
-def test_an_upload_that_ends_early_leaves_nothing_to_take_for_a_folder(stored, folder, monkeypatch, replace):
-    if replace:
-        upload_folder(folder, stored, MARKER)
-        (folder / "b ü.txt").write_text("newer")
-
-    class PowerCut(BaseException):
-        """No error that anything catches."""
-
-    def cut(self, root, names):
-        self.write(names[0], (root / names[0]).read_bytes())
-        raise PowerCut
-
-    with monkeypatch.context() as patch:
-        patch.setattr(StoredFolder, "upload", cut)
-        with pytest.raises(PowerCut):
-            upload_folder(folder, stored, MARKER, replace=replace)
-    assert MARKER not in stored.list()
-    with pytest.raises(StorageError, match="nothing to read there"):
-        fetch_folder(stored, "sets", MARKER)
-    upload_folder(folder, stored, MARKER)
-    assert contents_of(fetch_folder(stored, "sets", MARKER)) == contents_of(folder)
-
-
-def test_other_files_are_not_written_over(stored, folder):
-    stored.write("thesis.docx", b"years of work")
-    with pytest.raises(StorageError, match=r"holds other files \(no marker.json\)"):
-        upload_folder(folder, stored, MARKER)
-    assert stored.list().keys() == {"thesis.docx"}
-
-
-def test_two_uploads_at_a_time_do_not_make_one_folder(stored, folder, monkeypatch):
-    """The other one's list of contents comes between."""
-    whole = StoredFolder.upload
-
-    def beside_another(self, root, names):
-        whole(self, root, names)
-        self.write(CONTENTS, b"of another machine")
-
-    monkeypatch.setattr(StoredFolder, "upload", beside_another)
-    with pytest.raises(StorageError, match="another machine writes it at the same time"):
-        upload_folder(folder, stored, MARKER)
-    assert MARKER not in stored.list()
-
-
-@pytest.mark.parametrize(
-    ("damage", "named"),
-    [
-        (lambda stored: stored.write("inner/a.bin", bytes(256)), "inner/a.bin: damaged"),
-        (lambda stored: stored.write("inner/a.bin", b"cut off"), "inner/a.bin: damaged"),
-        (lambda stored: stored.delete(["inner/a.bin"]), "inner/a.bin: is missing"),
-        (lambda stored: stored.write(CONTENTS, b"{}"), f"{CONTENTS}: damaged"),
-        (lambda stored: stored.write(CONTENTS, stored.read(CONTENTS).replace(b"256", b"255")), f"{CONTENTS}: damaged"),
-    ],
-)
-def test_a_damaged_object_is_named(stored, folder, tmp_path, damage, named):
-    upload_folder(folder, stored, MARKER)
-    damage(stored)
-    with pytest.raises(StorageError, match=rf"^{stored.url}/{named}.*upload the folder again"):
-        fetch_folder(stored, "sets", MARKER)
-    left = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
-    assert left == [], "nothing half-fetched is left"
-
-
-def test_a_folder_that_came_there_by_hand_is_looked_at(stored, folder):
-    for name in contents_of(folder)["files"]:
-        stored.write(name, (folder / name).read_bytes())
-    seen = []
-    back = fetch_folder(
-        stored, "sets", MARKER, lambda fetched: seen.append(parse_json((fetched / MARKER).read_bytes()))
-    )
-    assert seen == [{"it": "is"}] and contents_of(back) == contents_of(folder)
 
 
 def test_an_object_does_not_lead_out_of_its_folder(tmp_path):

@@ -48,7 +48,7 @@ def match_names(given: Iterable[str], names: Iterable[str]) -> dict[str, str]:
         for micrograph in found:
             if micrograph in taken:
                 raise ValueError(
-                    f"{taken[micrograph]!r} and {name!r} both name the image {micrograph!r}; keep one line per image"
+                    f"{taken[micrograph]!r} and {name!r} both name the image {micrograph!r}; keep one of the two names"
                 )
             taken[micrograph], meant[name] = name, micrograph
     return meant

@@ -192,7 +192,8 @@ def _prepare_at(url: str, arguments: argparse.Namespace, name: str) -> int:
     from nanoseg_bench.preparation.prepared_set import PreparedSet
     from nanoseg_bench.preparation.set_names import MARKER
     from nanoseg_bench.staging import hold_folder
-    from nanoseg_bench.storage import StoredFolder, cache_folder, contents_of, name_of, read_contents, upload_folder
+    from nanoseg_bench.storage import StoredFolder, cache_folder, name_of
+    from nanoseg_bench.stored_copies import contents_of, read_contents, upload_folder
 
     if arguments.executor == "ray":
         raise UsageError(

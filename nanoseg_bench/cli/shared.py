@@ -23,7 +23,8 @@ def fetch_set(url: str) -> Path:
     from nanoseg_bench.preparation.auditing import require_intact
     from nanoseg_bench.preparation.prepared_set import PreparedSet
     from nanoseg_bench.preparation.set_names import MARKER
-    from nanoseg_bench.storage import StoredFolder, fetch_folder
+    from nanoseg_bench.storage import StoredFolder
+    from nanoseg_bench.stored_copies import fetch_folder
 
     def check(folder: Path) -> None:
         with told_as(folder, url):

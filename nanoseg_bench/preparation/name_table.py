@@ -9,12 +9,11 @@ from pathlib import Path
 from nanoseg_bench.annotations.name_matching import normalised
 from nanoseg_bench.errors import PreparationError
 from nanoseg_bench.preparation.survey import Named
+from nanoseg_bench.user_tables import separator_of
 from nanoseg_bench.wording import counted, shortened
 
 NAME = "name"
 """The column that says which micrograph a row is about."""
-
-_DELIMITERS = ",;\t"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +95,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[st
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            header = stream.readline()
-            stream.seek(0)
-            reader = csv.reader(stream, delimiter=max(_DELIMITERS, key=header.count))
+            reader = csv.reader(stream, delimiter=separator_of(stream))
             found = [cell.strip() for cell in next(reader, [])]
             lacking = [column for column in columns if column not in found]
             if lacking:

@@ -4,12 +4,14 @@ A process keeps one model's memory, random state and crash away from the next: t
 memory and the others still run.
 """
 
+import os
 import signal
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+from nanoseg_bench.environment import kept_memory
 from nanoseg_bench.files import read_json, write_json
 from nanoseg_bench.locks import hold
 from nanoseg_bench.runs.claim import clear_folder
@@ -102,7 +104,8 @@ def _command(job_file: Path) -> list[str]:
 
 
 def _run_alone(job_file: Path) -> int:
-    with subprocess.Popen(_command(job_file), stdin=subprocess.PIPE) as process:  # noqa: S603
+    environment = {**os.environ, **kept_memory()}
+    with subprocess.Popen(_command(job_file), stdin=subprocess.PIPE, env=environment) as process:  # noqa: S603
         return process.wait()
 
 

@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import Protocol
 
-from nanoseg_bench.environment import share_of_cores
+from nanoseg_bench.environment import kept_memory, share_of_cores
 from nanoseg_bench.runs.failure import Outcome
 from nanoseg_bench.runs.plan import Job
 
@@ -31,7 +31,8 @@ class Children:
     """
 
     def __init__(self, at_once: int) -> None:
-        self._environment = {**os.environ, **share_of_cores(at_once), "PYTHONIOENCODING": "utf-8:backslashreplace"}
+        encoding = {"PYTHONIOENCODING": "utf-8:backslashreplace"}
+        self._environment = {**os.environ, **share_of_cores(at_once), **kept_memory(), **encoding}
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[str]] = set()
         self._stopped = False

@@ -249,7 +249,10 @@ def test_names_in_a_split_file_are_written_as_people_and_spreadsheets_do(tmp_pat
     ("lines", "message"),
     [
         ("c,train", "'c' fits 2 images (day1/c, day2/c); give the full name"),
-        ("day1/c,train\nday1/c.png,train", "'day1/c' and 'day1/c.png' both name the image 'day1/c'; keep one line"),
+        (
+            "day1/c,train\nday1/c.png,train",
+            "'day1/c' and 'day1/c.png' both name the image 'day1/c'; keep one of",
+        ),
     ],
 )
 def test_a_split_file_that_is_not_clear_is_refused(tmp_path, capsys, lines, message):

@@ -745,16 +745,17 @@ def analysis_state(work, material):
 @reader
 def contents(work, material):
     """What says which files an uploaded set has."""
-    from nanoseg_bench import storage
+    from nanoseg_bench import stored_copies
+    from nanoseg_bench.storage import StoredFolder
 
     base = f"memory://fuzz-{uuid.uuid4().hex}"
-    folder = storage.StoredFolder(base)
-    storage.upload_folder(material / "predicted", folder, "predictions.json")
-    name = storage.CONTENTS
+    folder = StoredFolder(base)
+    stored_copies.upload_folder(material / "predicted", folder, "predictions.json")
+    name = stored_copies.CONTENTS
 
     def read(data):
         folder.write(name, data)
-        return storage.read_contents(folder) is not None
+        return stored_copies.read_contents(folder) is not None
 
     return Reader([folder.read(name)], read, seal=True)
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from nanoseg_bench.annotations.masks.writing import LABELS_COLUMNS
 from nanoseg_bench.annotations.name_matching import match_names, normalised
 from nanoseg_bench.errors import AnnotationError
+from nanoseg_bench.user_tables import separator_of
 from nanoseg_bench.wording import counted, did_you_mean, shortened
-
-_DELIMITERS = ",;\t"
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,9 +31,7 @@ def read_class_table(path: Path, names: Sequence[str]) -> Mapping[str, tuple[tup
     labels: dict[str, dict[int, str]] = defaultdict(dict)
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            header = stream.readline()
-            stream.seek(0)
-            reader = csv.DictReader(stream, delimiter=max(_DELIMITERS, key=header.count))
+            reader = csv.DictReader(stream, delimiter=separator_of(stream))
             if not set(LABELS_COLUMNS) <= set(reader.fieldnames or ()):
                 return {}
             for row in reader:
