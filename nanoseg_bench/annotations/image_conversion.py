@@ -18,9 +18,11 @@ from nanoseg_bench.annotations.source import MicrographRef
 from nanoseg_bench.annotations.writer import Encoded, WriteOptions, Writer
 from nanoseg_bench.errors import NanosegError
 from nanoseg_bench.images import Scale, read_scale
+from nanoseg_bench.images.sidecars import read_sidecar
 from nanoseg_bench.wording import counted
 
-_WITHOUT_SCALE = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+_SILENT = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+"""Formats that hold no scale: images are not opened for one, only a text of the microscope beside them is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Converted:
         reading: What reading it decided, then.
         shared: What the file for all images says of it.
         not_carried: Keys of the source that the new files say nothing of.
-        scale: What the image itself states, where the annotation knows no scale.
+        scale: What the image, or the text beside it, states, where the annotation knows no scale.
     """
 
     micrograph: Micrograph
@@ -104,7 +106,7 @@ def _convert(
     writer = get_format(task.to).writer()
     scale = _scale_of_image(micrograph)
     if scale is not None:
-        # An image that is written anew loses its metadata, so its scale goes with the annotation.
+        # Metadata of an image that is written anew, and the text beside it, stay behind; so the annotation takes it.
         micrograph = replace(micrograph, nm_per_px=scale.nm_per_px)
     converted = Converted(
         micrograph=replace(micrograph, instances=()),
@@ -125,10 +127,13 @@ def _convert(
 
 
 def _scale_of_image(micrograph: Micrograph) -> Scale | None:
-    """The scale that the image itself states; None where the annotation knows one, or there is none."""
-    if micrograph.nm_per_px is not None or micrograph.image_path.suffix.lower() in _WITHOUT_SCALE:
+    """What the image, or the text beside it, states; None where the annotation knows a scale, or there is none."""
+    if micrograph.nm_per_px is not None:
         return None
-    return read_scale(micrograph.image_path)
+    if micrograph.image_path.suffix.lower() not in _SILENT:
+        return read_scale(micrograph.image_path)
+    beside = read_sidecar(micrograph.image_path)
+    return None if beside is None else beside.scale_at(micrograph.width)
 
 
 def _lost_in(writer: Writer, micrograph: Micrograph) -> list[str]:

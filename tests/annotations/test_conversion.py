@@ -456,6 +456,25 @@ def test_uneven_pixels_are_told_once_with_the_first_image(tmp_path, caplog, capf
     assert "square" not in caplog.text + capfd.readouterr().err
 
 
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".jpg", ".tif"])
+def test_a_scale_that_stands_in_a_text_beside_the_image_goes_along(tmp_path, suffix):
+    """The text stays behind, and PNG, BMP and JPEG hold no scale of their own."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, width in (("as_stored", SIZE[0]), ("resized", 2 * SIZE[0])):
+        image = folder / f"{name}{suffix}"
+        Image.fromarray(np.full(SIZE[::-1], 90, np.uint8)).save(image)
+        text = f"$CM_FORMAT JEOL/SEM\r\n$CM_FULL_SIZE {width} 40\r\n$$SM_MICRON_BAR 160\r\n$$SM_MICRON_MARKER 100nm\r\n"
+        image.with_suffix(".txt").write_text(text)
+        shape = {"label": "rod", "points": [[3, 3], [30, 9], [3, 30]], "shape_type": "polygon"}
+        image.with_suffix(".json").write_text(json.dumps({"shapes": [shape], "imagePath": image.name}))
+    convert(open_labelme(folder), tmp_path / "coco", "coco", workers=1)
+    assert (tmp_path / "coco" / "scales.csv").read_text() == "name,nm_per_px\nas_stored,0.625\n"
+    convert(open_labelme(folder), tmp_path / "labelme", "labelme", workers=1)
+    documents = (json.loads((tmp_path / "labelme" / f"{name}.json").read_text()) for name in ("as_stored", "resized"))
+    assert [each["nanoseg"]["nm_per_px"] for each in documents] == [0.625, None]
+
+
 @pytest.fixture
 def maps(tmp_path):
     """Instance maps of discs, a ring, two far parts of one particle and a single pixel; one ignore region more."""
