@@ -20,6 +20,10 @@ class UniqueNames:
     def __init__(self) -> None:
         self._taken: set[str] = set()
 
+    def hold(self, stem: str) -> None:
+        """Do not give a name that was given before; ``take`` would shorten a long one again, and hold another one."""
+        self._taken.add(stem.casefold())
+
     def take(self, name: str, ending: str = "") -> str:
         """A file name for ``name``: ``a/b`` becomes ``a__b``; where it is taken, it gets a number.
 

@@ -117,7 +117,7 @@ class PredictionTask:
     def _predict(self, labelme: Mapping[str, str]) -> tuple[list[PredictedImage], list[ImageError]]:
         names = UniqueNames()
         for image in self.kept:
-            names.take(image.name)
+            names.hold(image.name)
         found: list[PredictedImage] = []
         unreadable: list[ImageError] = []
         saved_at = time.monotonic()

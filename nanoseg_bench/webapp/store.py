@@ -168,7 +168,7 @@ class Store:
             taken = connection.execute("SELECT stem FROM micrographs WHERE owner = ?", (owner,)).fetchall()
             names = UniqueNames()
             for row in taken:
-                names.take(row["stem"])
+                names.hold(row["stem"])
             connection.execute(
                 "INSERT INTO micrographs (id, owner, name, stem, suffix, status, turn, created) "
                 "VALUES (?, ?, ?, ?, ?, 'queued', (SELECT COALESCE(MAX(turn), 0) + 1 FROM micrographs), ?)",

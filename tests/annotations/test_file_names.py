@@ -44,6 +44,15 @@ def test_long_names_are_cut_and_stay_different():
     assert re.fullmatch("ä+-[0-9a-f]{8}", first)
 
 
+def test_a_name_that_was_given_before_is_not_given_again():
+    first, second, third = take(["ä" * 300] * 3)  # the number is put behind what is as long as a name may be
+    assert len(second.encode()) > 120
+    unique = UniqueNames()
+    for stem in (first, second):
+        unique.hold(stem)
+    assert unique.take("ä" * 300) == third
+
+
 def test_an_ending_is_never_cut():
     unique = UniqueNames()
     (stem,) = take(["x" * 300])

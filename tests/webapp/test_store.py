@@ -115,6 +115,8 @@ def test_names_in_tables_differ_in_a_session(store):
     assert len({stem.casefold() for stem in stems}) == 4
     assert stems[0] == "a"
     assert add(store, "a.png", owner="two").stem == "a"
+    long = [add(store, f"{'试样' * 30}.png").stem for _ in range(4)]
+    assert len(set(long)) == 4
 
 
 def test_old_ones_go_but_what_runs(store):
