@@ -35,6 +35,8 @@ def read_class_table(path: Path, names: Sequence[str]) -> Mapping[str, tuple[tup
             if not set(LABELS_COLUMNS) <= set(reader.fieldnames or ()):
                 return {}
             for row in reader:
+                if row["name"] is None or row["value"] is None:
+                    raise ValueError(f"line {reader.line_num} ends before its name or its value")
                 known = labels[normalised(row["name"])]
                 value, label = int(row["value"]), (row["label"] or "").strip()
                 if label and known.setdefault(value, label) != label:  # without one, it is called as the others are

@@ -527,3 +527,11 @@ def test_a_table_of_classes_that_is_not_clear(tmp_path, rows, message):
     (tmp_path / "instances.csv").write_text(f"name,value,label\n{rows}\n")
     with pytest.raises(AnnotationError, match=f"instances.csv: is no table of name, value, label \\({message}"):
         open_masks(tmp_path)
+
+
+@pytest.mark.parametrize("header", ["value,label,name", "name,label,value"])
+def test_a_row_of_the_table_that_ends_too_early(tmp_path, header):
+    write_maps(tmp_path, ["a"])
+    (tmp_path / "instances.csv").write_text(f"{header}\n1,cube\n")
+    with pytest.raises(AnnotationError, match=r"instances\.csv: .*\(line 2 ends before its name or its value\)"):
+        open_masks(tmp_path)
