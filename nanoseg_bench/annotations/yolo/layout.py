@@ -80,6 +80,8 @@ def find_layout(folder: Path, classes: Sequence[str] | None, data_yaml: Path | N
             f"{document_path or folder}: names no classes; add 'names' to data.yaml or write classes.txt, one name a "
             "line, or give the classes in the order of their indices"
         )
+    if classes is not None:
+        _warn_of_other_order(folder, document_path, document, names)
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise AnnotationError(f"{document_path or folder}: two classes are called {twice!r}; give them different names")
@@ -168,6 +170,26 @@ def _class_names(folder: Path, path: Path | None, document: dict[str, Any]) -> t
         if (folder / name).is_file():
             return tuple(_read_lines(folder / name))
     return None
+
+
+def _warn_of_other_order(folder: Path, path: Path | None, document: dict[str, Any], given: Sequence[str]) -> None:
+    """The given names go by number here: in an order of their own, all particles would change their class."""
+    try:
+        there = _class_names(folder, path, document) or ()
+    except (AnnotationError, OSError):
+        return  # the given ones are to stand for it
+    if sorted(there) != sorted(given):
+        return
+    moved = next((number for number, pair in enumerate(zip(there, given, strict=True)) if len(set(pair)) > 1), None)
+    if moved is not None:
+        _LOG.warning(
+            "%s: class %d is %r there and %r in the classes that are given, which go by number; give them in the order "
+            "that they have there, unless that is wrong",
+            path or folder,
+            moved,
+            there[moved],
+            given[moved],
+        )
 
 
 def _read_lines(path: Path) -> list[str]:

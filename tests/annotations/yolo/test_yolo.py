@@ -232,6 +232,20 @@ def test_class_names_come_from_the_caller_the_yaml_or_a_text(tmp_path):
         open_yolo(tmp_path)
 
 
+@pytest.mark.parametrize("file", ["data.yaml", "classes.txt"])
+def test_classes_that_are_given_in_another_order_than_they_have_are_told(tmp_path, file, caplog):
+    """``--classes cube,rod`` looks like a choice of classes, but of YOLO labels it says which number is which."""
+    write_set(tmp_path, {"a.png": "a.txt"})
+    (tmp_path / file).write_text("names: [cube, rod]\n" if file == "data.yaml" else "cube\nrod\n")
+    for classes in (["cube", "rod"], ["cubes", "rods"], ["cube", "rod", "sphere"], None):
+        open_yolo(tmp_path, classes)
+    assert not caplog.text
+    assert open_yolo(tmp_path, ["rod", "cube"]).entries[0].read().instances[0].label == "rod"
+    assert "class 0 is 'cube' there and 'rod' in the classes that are given, which go by number" in caplog.text
+    (tmp_path / "data.yaml").write_text("names: [a, [b]]\n")
+    assert open_yolo(tmp_path, ["a", "b"]).classes == ("a", "b")
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
