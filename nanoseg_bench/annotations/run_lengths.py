@@ -1,6 +1,6 @@
 """Whether masks that anybody may have written add up, before pycocotools' C code trusts them.
 
-COCO's text has 5 bits a character, of which the sixth says "goes on"; from the third run on a number is the difference
+COCO's text has 5 bits a character, of which the sixth says "goes on"; from the fourth run on a number is the difference
 to the last but one. All masks of a file are looked at together: one by one, in Python, takes as long as scoring them.
 """
 

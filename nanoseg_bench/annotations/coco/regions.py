@@ -73,7 +73,7 @@ def _read_rle(segmentation: dict[str, Any], size: tuple[int, int], where: str) -
 def _checked_run_lengths(counts: str) -> list[int]:
     """Lengths of the runs outside, inside, ... of COCO's text, which anybody may have written; [-1] when malformed.
 
-    5 bits a character, the sixth says "goes on"; from the third run on, the difference to the last but one.
+    5 bits a character, the sixth says "goes on"; from the fourth run on, the difference to the last but one.
     """
     runs: list[int] = []
     value = shift = 0
