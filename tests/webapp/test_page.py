@@ -614,6 +614,41 @@ def test_a_list_from_before_an_edit_does_not_undo_it(open_unscaled):
     take_back(page)
 
 
+def test_a_scale_for_all_reaches_the_image_that_is_opened_meanwhile(open_unscaled):
+    page = open_unscaled("discs.png")
+    page.locator("#scale-edit").click()
+    page.locator("#scale-number-input").fill("2")
+    page.keyboard.press("Enter")
+    expect(page.locator("#scale-value")).to_have_text("2")
+    held = []
+
+    def hold_first(route):
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/scale", hold_first)
+    page.locator("#scale-all").click()
+    while not held:
+        page.wait_for_timeout(50)
+
+    def open_(name):
+        page.locator("#strip .open").filter(has_text=name).click()
+        expect(page.locator("#micrograph-heading")).to_have_text(name)
+        expect(page.locator("#scale-body")).not_to_have_text("Loading…")
+
+    open_("bar.png")
+    held[0].continue_()
+    expect(page.locator("#scale-value")).to_have_text("2")
+    for name in ("discs.png", "more.png", "bar.png"):  # as they were
+        open_(name)
+        expect(page.locator("#scale-value")).to_have_text("2")
+        page.locator("#scale-edit").click()
+        page.locator("#scale-reset").click()
+        expect(page.locator("#scale-badge")).to_have_text("in px")
+
+
 def test_a_bar_without_a_text_is_a_question(open_unscaled):
     page = open_unscaled("bar.png")
     expect(page.locator("#scale-body")).to_contain_text("90 px long, may be the scale bar")

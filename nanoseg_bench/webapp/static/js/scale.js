@@ -210,9 +210,10 @@ async function change(choice, told) {
 const takenFrom = ({ nm_per_px, scale_uncertainty }) => ({ nm_per_px, scale_uncertainty });
 
 async function useForAll(choice) {
+  const [from, ids] = [state.active, sampleIds()]; // another image may be opened meanwhile, and gets the scale, too
   try {
-    for (const id of sampleIds()) if (id !== state.active) await changeScale(id, choice);
-    announce(t("scale.all.done", { n: sampleIds().length, scale: inWords(choice.nm_per_px) }));
+    for (const id of ids) if (id !== from) await changeScale(id, choice);
+    announce(t("scale.all.done", { n: ids.length, scale: inWords(choice.nm_per_px) }));
   } catch (error) {
     complain(error.message);
   }
