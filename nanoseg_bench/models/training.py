@@ -508,7 +508,7 @@ class _Training:
                 self._average.values[name].copy_(value)
             self._average.updates = state["average"]["updates"]
         self._precision = state["precision"]
-        self._threads = state.get("threads")  # not in checkpoints of earlier versions
+        self._threads = state["threads"]
         self._counters = _Counters(**state["counters"])
         self._counters.resumes += 1
         self._step = state["within_epoch"]["step"]

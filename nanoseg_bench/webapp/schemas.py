@@ -485,7 +485,7 @@ class SplitQuestion(Question):
     width: Annotated[int, Field(ge=1, le=100_000)]
     height: Annotated[int, Field(ge=1, le=100_000)]
     outline: MultiPolygon
-    line: Annotated[list[Point], Field(min_length=2, max_length=20_000)]
+    line: Annotated[list[Point], Field(min_length=2, max_length=100)]
 
 
 class SplitUp(Answer):

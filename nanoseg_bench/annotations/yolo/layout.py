@@ -160,6 +160,8 @@ def _class_names(folder: Path, path: Path | None, document: dict[str, Any]) -> t
             raise AnnotationError(f"{path}: the indices of 'names' are not 0, 1, 2, ...; number the classes so")
         names = [names[index] for index in range(len(names))]
     if isinstance(names, list) and names:
+        if any(isinstance(name, bool) for name in names):
+            raise AnnotationError(f"{path}: 'names' holds on, off, yes, no, true or false; put these names into quotes")
         texts = tuple(str(name).strip() for name in names if isinstance(name, (str, int, float)))
         if len(texts) < len(names) or not all(texts):
             raise AnnotationError(f"{path}: 'names' holds something that is no name; list the classes by name")
@@ -168,8 +170,20 @@ def _class_names(folder: Path, path: Path | None, document: dict[str, Any]) -> t
         raise AnnotationError(f"{path}: 'names' is {names!r}; it must be a list of class names")
     for name in _CLASS_FILES:
         if (folder / name).is_file():
-            return tuple(_read_lines(folder / name))
+            return tuple(_read_classes(folder / name))
     return None
+
+
+def _read_classes(path: Path) -> list[str]:
+    lines = _read_lines(path)
+    while lines and not lines[-1]:
+        lines.pop()
+    if not all(lines):
+        raise AnnotationError(
+            f"{path}: line {lines.index('') + 1} is empty, and the number of a class is that of its line; name the "
+            "class, or take the line away where no label counts it"
+        )
+    return lines
 
 
 def _warn_of_other_order(folder: Path, path: Path | None, document: dict[str, Any], given: Sequence[str]) -> None:
@@ -197,7 +211,7 @@ def _read_lines(path: Path) -> list[str]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise AnnotationError(f"{path}: not UTF-8 text; save it as UTF-8") from error
-    return [line.strip() for line in lines if line.strip()]
+    return [line.strip() for line in lines]
 
 
 def _images(folder: Path, path: Path | None, document: dict[str, Any]) -> Iterator[tuple[str, Path]]:
@@ -244,7 +258,7 @@ def _listed_images(path: Path) -> Iterator[Path]:
     if path.suffix.lower() in IMAGE_SUFFIXES:
         yield path
         return
-    for line in _read_lines(path):
+    for line in filter(None, _read_lines(path)):
         named = line.replace("\\", "/")
         image = find_file(path.parent, named) or path.parent / named
         if image.suffix.lower() in IMAGE_SUFFIXES:

@@ -223,7 +223,20 @@ def test_class_names_come_from_the_caller_the_yaml_or_a_text(tmp_path):
     assert open_yolo(tmp_path).classes == ("a", "b")
     assert open_yolo(tmp_path, ["x", "y"]).classes == ("x", "y")
     assert open_yolo(tmp_path, ["x", "y"]).entries[0].read().instances[0].label == "x"
-    for names, message in (("{0: a, 2: b}", "not 0, 1, 2"), ("[a, a]", "'a'"), ("[a, [b]]", "no name"), ("7", "is 7")):
+    (tmp_path / "data.yaml").unlink()
+    (tmp_path / "classes.txt").write_text("spheres\n\nrods\n\n\n")
+    with pytest.raises(AnnotationError, match=r"classes\.txt: line 2 is empty"):
+        open_yolo(tmp_path)
+    (tmp_path / "classes.txt").write_text("spheres\nrods\n\n \n")
+    assert open_yolo(tmp_path).classes == ("spheres", "rods")
+    malformed = {
+        "{0: a, 2: b}": "not 0, 1, 2",
+        "[a, a]": "'a'",
+        "[a, [b]]": "no name",
+        "[on, off]": "into quotes",
+        "7": "is 7",
+    }
+    for names, message in malformed.items():
         (tmp_path / "data.yaml").write_text(f"names: {names}\n")
         with pytest.raises(AnnotationError, match=message):
             open_yolo(tmp_path)
