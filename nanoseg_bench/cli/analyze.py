@@ -21,6 +21,7 @@ from nanoseg_bench.cli.sources import add_source_format
 from nanoseg_bench.cli.tiles_option import add_tiles
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.report.formats import ANNOTATIONS, BORDERS, DEFAULT_FORMATS, FORMATS, OVERWRITE, require_writers
+from nanoseg_bench.report.numbers import length_text
 from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
@@ -263,7 +264,7 @@ def _show(outcome: "Analysis", sample_by: str | None) -> None:
     table.add_column("scale", overflow="fold")
     for image in outcome.images:
         if image.status == "ok":
-            median = "" if image.d50 is None else f"{image.d50:.4g} {image.unit}"
+            median = "" if image.d50 is None else f"{length_text(image.d50)} {image.unit}"
             scale = "" if image.nm_per_px is None else f"{image.nm_per_px:.4g}"
             table.add_row(image.image, str(image.particles), median, scale, image.scale_source)
     console = open_console()
@@ -334,8 +335,8 @@ def _show_sample(sample: "AnalysedSample") -> None:
     what = f"sample {sample.sample}: {counted(size.count, 'particle')} in {counted(sample.images, 'image')}"
     if size.count:
         median = size.estimates["d50"]
-        interval = "" if median.lo != median.lo else f" [{median.lo:.4g}, {median.hi:.4g}]"
-        what += f", median diameter {median.value:.4g}{interval} {size.unit}"
+        interval = "" if median.lo != median.lo else f" [{length_text(median.lo)}, {length_text(median.hi)}]"
+        what += f", median diameter {length_text(median.value)}{interval} {size.unit}"
     print(what)
     for sentence in sample.report.warnings:
         print_sentence(f"  {sentence}")

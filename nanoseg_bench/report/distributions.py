@@ -39,8 +39,10 @@ def notes_on(statistics: SampleStatistics) -> str:
         "Large particles touch the border, and are left out, more often than small ones: those that count are weighted "
         "for them (Miles–Lantuéjoul); unweighted, each counts once. "
     )
+    # Two digits, but not in powers of ten: of a single particle it is 100 %, not 1e+02 %.
+    share = float(f"{100 * statistics.by_volume.largest_share:.2g}")
     return (
-        f"{border if border_matters(statistics) else ''}One particle alone makes up "
-        f"{100 * statistics.by_volume.largest_share:.2g} % of the volume. No resample holds larger particles than the "
-        "sample: intervals by area and volume are too narrow where few large ones count most."
+        f"{border if border_matters(statistics) else ''}One particle alone makes up {share:g} % of the volume. No "
+        "resample holds larger particles than the sample: intervals by area and volume are too narrow where few large "
+        "ones count most."
     )

@@ -34,5 +34,6 @@ def _significant(value: float, digits: int) -> str:
         return NONE
     if value == 0:
         return "0"
-    decimals = digits - 1 - math.floor(math.log10(abs(value)))
-    return f"{value:.{min(max(decimals, 0), 12)}f}"
+    # Of the rounded number: 9.9996 is 10.00 and not 10.000.
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
+    return f"{value:.{min(max(digits - 1 - exponent, 0), 12)}f}"

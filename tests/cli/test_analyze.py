@@ -167,6 +167,16 @@ def test_outlines_go_back_into_training(run, tmp_path):
     assert Image.open(out / "overlay" / "a.png").size == (WIDTH, HEIGHT)
 
 
+def test_large_sizes_are_told_as_the_report_does(run, tmp_path, capsys):
+    """At the magnifications of powders: 12346 nm, and not 1.235e+04 nm."""
+    write_field(tmp_path / "in" / "a.png", 0)
+    out = tmp_path / "out"
+    assert analyze(run, out, tmp_path / "in", "--scale", "500nm", "--border", "exclude", "--to", "excel") == 0
+    d50 = rows_of(out, "images.csv")["d50"].item()
+    said = capsys.readouterr().out
+    assert d50 > 10_000 and f"median diameter {d50:.0f} nm" in said and "e+" not in said
+
+
 def test_a_file_that_fails_is_a_row_with_its_reason(run, tmp_path, capsys):
     write_field(tmp_path / "in" / "good.tif", 0, NM_PER_PX)
     (tmp_path / "in" / "text.png").write_text("no image")

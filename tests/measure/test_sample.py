@@ -84,7 +84,12 @@ def test_what_is_left_out_or_not_measured_is_not_in_it():
 def test_intervals_say_what_was_drawn():
     few, many = (summarise(table_of(DIAMETERS, images=n), "diameter_nm", resamples=20) for n in (4, 5))
     assert (few.drawn, few.images) == ("particles", 4)
-    assert "by bootstrap over particles, since there are fewer than 5 images: " in few.sentence
+    assert "by bootstrap over particles, since they are of fewer than 5 images: " in few.sentence
+    # A fifth one without a particle that counts is an image of the sample all the same, and nothing to draw.
+    five = table_of(DIAMETERS, images=5)
+    five.loc[five["image"] == "image-4", "exclusion"] = AT_BORDER
+    assert summarise(five, "diameter_nm", resamples=20).sentence.startswith("72 particles of 4 images, ")
+    assert summarise(five, "diameter_nm", resamples=20).drawn == "particles"
     assert (many.drawn, many.images) == ("images", 5)
     assert "by bootstrap over images: expanded percentiles " in many.sentence
     assert many.sentence.endswith(" of 20 resamples.")

@@ -15,6 +15,14 @@ def test_lengths_have_four_significant_digits_and_uncertainties_two(value):
         assert float(text) == (float(f"{value:.{digits - 1}e}") if value < 10**digits else round(value))
 
 
+@pytest.mark.parametrize(
+    ("value", "length", "uncertainty"),
+    [(9.9996, "10.00", "10"), (99.997, "100.0", "100"), (0.996, "0.9960", "1.0"), (0.0999961, "0.1000", "0.10")],
+)
+def test_what_is_rounded_to_a_power_of_ten_gets_no_further_digit(value, length, uncertainty):
+    assert (length_text(value), uncertainty_text(value)) == (length, uncertainty)
+
+
 def test_what_is_not_known_is_a_dash_and_nothing_is_nothing():
     assert {length_text(math.nan), uncertainty_text(math.nan), ratio_text(math.nan)} == {"–"}
     assert length_text(0.0) == uncertainty_text(0.0) == "0"

@@ -216,6 +216,8 @@ def test_headings_and_limits(report):
     every = "\n".join(each.text for each in document.paragraphs)
     assert "section 3.4" in every and "Precision 0.9 on 7 images." in every and "Too few images." in every
     assert "Below the confidence: " in every and "touches the border" in every
+    # Another sample may differ by more: the true value is what an interval is of.
+    assert "95 of 100 such intervals would hold the true value" in every and "another sample" not in every
 
 
 @pytest.mark.parametrize(("number", "particles"), [(1, "1 particle"), (2, "2 particles")])
@@ -290,6 +292,8 @@ def test_few_particles(make_image, make_report, tmp_path, kept):
         assert figures["D10 (nm)"] == figures["D90 (nm)"] == figures["Span"] == ["–", "–"]
         assert figures["D50 (nm)"][0] != "–" and figures["D50 (nm)"][1] == "–"
         assert any("Below 10 particles, D10, D90, span and intervals are not given." in text for text in texts(data))
+    if kept == 1:
+        assert any("One particle alone makes up 100 % of the volume." in text for text in texts(data))
 
 
 def test_what_does_not_count_has_no_place_in_legends_and_tables(single):

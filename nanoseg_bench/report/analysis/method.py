@@ -36,7 +36,7 @@ def quality_of(release: Release) -> tuple[str, ...]:
     """What the scores of released weights say, in sentences."""
     data = release.trained_on
     trained = f"The model was trained on {data.train} micrographs of {data.title or data.set_name}."
-    return (trained, *filter(None, (_sentence(judged) for judged in release.judged)))
+    return (trained, *filter(None, (_sentence(judged, release.confidence) for judged in release.judged)))
 
 
 def outline_errors(release: Release) -> OutlineErrors | None:
@@ -47,7 +47,8 @@ def outline_errors(release: Release) -> OutlineErrors | None:
     return OutlineErrors(judged.scores[_TYPICAL], judged.scores[_BIAS], _ends(judged, _BIAS), judged.images)
 
 
-def _sentence(judged: Judged) -> str:
+def _sentence(judged: Judged, confidence: float) -> str:
+    """What was judged, and from which confidence on: whoever chose another one has other numbers."""
     scores = judged.scores
     found = [
         f"{100 * scores[key]:.1f} % of {name}"
@@ -76,7 +77,8 @@ def _sentence(judged: Judged) -> str:
     if not found and not sizes:
         return ""
     which = "" if judged.eval_set == "test" else f" ({judged.eval_set})"
-    told = [f"On {judged.images} micrographs that it has not seen{which}: {', '.join(found)}."] if found else []
+    where = f"On {judged.images} micrographs that it has not seen{which}, from a confidence of {confidence:.3g} on"
+    told = [f"{where}: {', '.join(found)}."] if found else []
     if sizes:
         told.append(f"Against annotators' outlines there, {'; '.join(sizes)}.")
     return " ".join([*told, "How good it is on other micrographs, these numbers do not tell."])

@@ -7,7 +7,8 @@ import pandas as pd
 
 from nanoseg_bench.measure.columns import column_of
 from nanoseg_bench.measure.particles import counted as counted_in
-from nanoseg_bench.measure.sample import RESAMPLES, particle_weights, warnings_of
+from nanoseg_bench.measure.resampling import MIN_PARTICLES
+from nanoseg_bench.measure.sample import RESAMPLES, Summary, particle_weights, warnings_of
 from nanoseg_bench.measure.statistics import compute_statistics
 from nanoseg_bench.report.analysis.micrograph import AnalysedMicrograph
 from nanoseg_bench.report.report_input import Method, ReportInput
@@ -16,6 +17,9 @@ from nanoseg_bench.wording import counted, shortened
 
 _MOST_IMAGE_WARNINGS = 5
 _MOST_NAMES = 3  # of micrographs that share a warning
+
+_MUCH_OF_ONE = 0.2
+"""Share of the number distribution that a single particle may stand for unasked."""
 
 
 def report_on(
@@ -71,6 +75,7 @@ def report_on(
             *unscaled,
             *_warn_of_copies(analysed),
             *warnings_of(particles),
+            *_warn_of_one(statistics.size),
             *_image_warnings(every, further_warnings_in),
         ),
     )
@@ -100,6 +105,20 @@ def _warn_of_copies(analysed: Sequence[AnalysedMicrograph]) -> list[str]:
         "but one out"
         for names in named.values()
         if len(names) > 1
+    ]
+
+
+def _warn_of_one(size: Summary) -> list[str]:
+    """A particle nearly as long as the field has few places in it, and so large a weight that the sizes are its own.
+
+    Of 60 particles of about 30 px and a wire of 990 × 30 px in a field of 1000 × 800 px, the median was 113 px.
+    """
+    if not size.border_weighted or size.count < MIN_PARTICLES or size.largest_share < _MUCH_OF_ONE:
+        return []
+    return [
+        f"one particle, nearly as large as the field, stands for {100 * size.largest_share:.0f} % of the number "
+        "distribution by its border weight, and the sizes hang on it; compare with those without these weights "
+        "(--border exclude), or take images of a wider field"
     ]
 
 

@@ -26,8 +26,9 @@ _OF_MEASURING = (
     "measured as what is seen of it, and a rod or plate that stands upright as its end.",
     f"Below a diameter of {SHAPE_FROM_PX:g} px only area and diameter are given; below {SHAPE_SURE_FROM_PX:g} px the "
     "shape is uncertain, since one pixel along the outline changes it.",
-    "Intervals tell how far another sample of as many particles may differ. They hold no error of the calibration, of "
-    "the outlines, or of how the specimen was prepared and chosen.",
+    "Intervals tell how far a value may be off because the sample is small: of many samples like this one, 95 of 100 "
+    "such intervals would hold the true value. They hold no error of the calibration, of the outlines, or of how the "
+    "specimen was prepared and chosen.",
 )
 
 _IN_CHARTS = ("diameter", "area", "circularity", "aspect_ratio")

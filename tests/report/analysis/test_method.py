@@ -15,9 +15,18 @@ def test_the_shipped_weights_are_told_without_a_word_of_benchmarks():
     method = method_of(open_predictor(None))
     said = " ".join((method.confidence_source, *method.quality))
     assert method.confidence_source == "the model did best with it on its validation images"
-    assert re.search(r"has not seen: \d\d\.\d % of its outlines are particles \(precision\)", said)
+    assert re.search(r"has not seen, from a confidence of 0\.\d+ on: \d\d\.\d % of its outlines are particles", said)
     assert "\N{HYPHEN-MINUS}" not in re.sub(r"(?<=\w)-(?=\w)", "", said), "numbers have a minus sign"
     assert not re.search(r"\bval\b|eval set|operating point|\.json", said)
+
+
+def test_scores_are_told_with_the_confidence_that_they_were_judged_at():
+    """Not with the one that the user asks for, at which precision and recall are others."""
+    (name, *_) = shipped_names()
+    release = read_release(shipped_weights(name))
+    asked = method_of(open_predictor(shipped_weights(name), confidence=0.3))
+    assert asked.confidence == 0.3 != release.confidence
+    assert f"from a confidence of {release.confidence:.3g} on" in " ".join(asked.quality)
 
 
 def test_the_budget_knows_the_outlines_of_shipped_weights_from_their_card():

@@ -14,8 +14,9 @@ export const uncertainty = (value) => significant(value, UNCERTAINTY_DIGITS);
 function significant(value, digits) {
   if (value === null || value === undefined || Number.isNaN(value)) return NONE;
   if (value === 0) return "0";
-  const decimals = digits - 1 - Math.floor(Math.log10(Math.abs(value)));
-  return value.toFixed(Math.min(Math.max(decimals, 0), 12));
+  // Of the rounded number: 9.9996 is 10.00 and not 10.000.
+  const exponent = Number(value.toExponential(digits - 1).split("e")[1]);
+  return value.toFixed(Math.min(Math.max(digits - 1 - exponent, 0), 12));
 }
 
 /** A ratio. */
