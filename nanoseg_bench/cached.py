@@ -88,12 +88,21 @@ else:
         for left in folder.parent.glob(".*.removed"):  # by a process that was killed
             shutil.rmtree(left, ignore_errors=True)
         others = [each for each in folder.parent.glob("[!.]*") if each.is_dir() and each != folder]
-        sizes = {each: sum(path.stat().st_size for path in each.rglob("*") if path.is_file()) for each in others}
+        sizes = {each: _size(each) for each in others}
         over = sum(sizes.values()) + size - limit()
         for each in sorted(others, key=_last_use):
             if over > 0 and _remove(each):
                 over -= sizes[each]
                 _LOG.info("%s: removed to make room, the copy that was not used for longest (%s)", each, LIMIT)
+
+    def _size(folder: Path) -> int:
+        """Bytes of a copy; of one that another process removes meanwhile, those that are still there."""
+        size = 0
+        for top, _, names in os.walk(folder):  # passes over what is gone
+            for name in names:
+                with suppress(OSError):
+                    size += Path(top, name).stat().st_size
+        return size
 
     def _remove(folder: Path) -> bool:
         """Whether nothing is left of it: nobody uses it."""

@@ -18,6 +18,16 @@ _CORES = "NANOSEG_BENCH_CORES"
 """Inherited by child processes: the share of one of several that work side by side."""
 _CONTROL_GROUP = Path("/sys/fs/cgroup")
 """Of this process, as containers show it."""
+_MEMORY = (
+    ("memory.max", "memory.current", "memory.stat", ("inactive_file", "active_file")),
+    (
+        "memory/memory.limit_in_bytes",
+        "memory/memory.usage_in_bytes",
+        "memory/memory.stat",
+        ("total_inactive_file", "total_active_file"),
+    ),
+)
+"""Its files in both versions: limit, what is taken, what that is made of; and the parts that are given up on demand."""
 
 
 def isolate_libraries() -> None:
@@ -108,6 +118,13 @@ def kept_memory() -> dict[str, str]:
     return {name: os.environ.get(name) or value for name, value in wanted.items()}
 
 
+def available_memory() -> int:
+    """Bytes that may still be taken: what is free on this machine, or what the limit of a container leaves of it."""
+    free = int(psutil.virtual_memory().available)
+    left = _memory_left()
+    return free if left is None else min(free, left)
+
+
 def threads_are_given() -> bool:
     """Whether the user says how many threads there are to be, by the variable that OpenMP reads."""
     return bool(os.environ.get(_THREADS)) and not os.environ.get(_FREE_THREADS)
@@ -141,6 +158,20 @@ def _quota() -> int | None:
             quota, period = map(int, " ".join(file.read_text() for file in version).split())
             if quota > 0 and period > 0:
                 return max(quota // period, 1)
+    return None
+
+
+def _memory_left() -> int | None:
+    """Bytes that a container may still take (``docker run --memory``); None without a limit.
+
+    Copies of files that the kernel keeps count as taken, and make room when it is wanted. The two interfaces, version 2
+    first: https://docs.kernel.org/admin-guide/cgroup-v2.html, https://docs.kernel.org/admin-guide/cgroup-v1/memory.html
+    """
+    for limit, used, statistics, given_up in _MEMORY:
+        with suppress(OSError, ValueError, KeyError):  # not this version, or "max"
+            most, taken = (int((_CONTROL_GROUP / file).read_text()) for file in (limit, used))
+            parts = dict(line.split() for line in (_CONTROL_GROUP / statistics).read_text().splitlines())
+            return max(most - taken + sum(int(parts[name]) for name in given_up), 0)
     return None
 
 

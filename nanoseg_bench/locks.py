@@ -114,22 +114,24 @@ else:
 
     def _try(lock: Path) -> _Release | None:
         """Take the lock if it is free."""
-        descriptor = _open(lock)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        while True:
+            descriptor = _open(lock)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                return None
+            except OSError as error:
+                os.close(descriptor)
+                if error.errno not in _NO_LOCKS:
+                    raise
+                _LOG.warning("%s: this file system has no locks; start one command at a time", lock.parent)
+                return lambda: None
+            if is_at(descriptor, lock):
+                break
+            # Its holder took the file away between our opening and our locking it: that lock guards no name, and the
+            # name is free.
             os.close(descriptor)
-            return None
-        except OSError as error:
-            os.close(descriptor)
-            if error.errno not in _NO_LOCKS:
-                raise
-            _LOG.warning("%s: this file system has no locks; start one command at a time", lock.parent)
-            return lambda: None
-        if not is_at(descriptor, lock):
-            # Its holder took the file away between our opening and our locking it: that lock guards no name.
-            os.close(descriptor)
-            return None
         with suppress(OSError):
             os.ftruncate(descriptor, 0)
             os.write(descriptor, f"process {os.getpid()} on {os.uname().nodename}".encode("ascii", "replace"))

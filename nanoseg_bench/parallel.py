@@ -106,11 +106,12 @@ class Workers:
         if pool is None:
             yield from track(map(function, tasks), description, len(tasks))
             return
-        if ahead is None:
-            results = pool.map(function, tasks, chunksize=at_once)
-        else:
-            results = _few_ahead(pool, function, tasks, ahead * self._started)
         try:
+            # Here, too: a worker may be killed while tasks are still handed over.
+            if ahead is None:
+                results = pool.map(function, tasks, chunksize=at_once)
+            else:
+                results = _few_ahead(pool, function, tasks, ahead * self._started)
             yield from track(results, description, len(tasks))
         except BrokenProcessPool as error:
             raise WorkerError(

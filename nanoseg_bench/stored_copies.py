@@ -23,7 +23,8 @@ _DIGITS = 8  # of a hash in a folder's name
 def upload_folder(folder: Path, target: StoredFolder, marker: str, *, replace: bool = False) -> None:
     """Carry a whole folder to a URL; until all of it is there, nobody takes what is there for it.
 
-    The list of contents goes first, ``marker`` last. Where one is replaced, its marker goes before all.
+    The list of contents goes first, ``marker`` last. Where one is replaced, its marker is deleted before all, and then
+    what its list names and the new folder has not. What no list names stays: somebody may keep runs below a set.
 
     Args:
         folder: On this machine, with ``marker`` in it. Hidden files stay here.
@@ -42,14 +43,24 @@ def upload_folder(folder: Path, target: StoredFolder, marker: str, *, replace: b
         raise StorageError(f"{target.url}: holds other files (no {marker}); choose another URL")
     contents = orjson.dumps(contents_of(folder))
     names = [name for name in _files(folder) if name != marker]
+    earlier = _listed(target)
     target.delete([marker] if marker in there else [])
+    # Before the list that names them is another one: a kill in between leaves nothing that no list knows.
+    target.delete(sorted(earlier & (there.keys() - {*names, marker, CONTENTS})))
     target.write(CONTENTS, contents)
     target.upload(folder, names)
-    target.delete(there.keys() - {*names, marker, CONTENTS})
     if target.read(CONTENTS) != contents:
         raise StorageError(f"{target.url}: another machine writes it at the same time; look which one is wanted")
     if not target.put_if_absent(marker, (folder / marker).read_bytes()):
         raise StorageError(f"{target.url}: another machine has written it at the same time; that one stays")
+
+
+def is_uploaded(folder: Path, target: StoredFolder) -> bool:
+    """Whether a folder of this machine lies at a URL as it is, by the list of contents there; a damaged one says no."""
+    try:
+        return read_contents(target) == contents_of(folder)["files"]
+    except StorageError:
+        return False
 
 
 def contents_of(folder: Path) -> dict[str, Any]:
@@ -135,6 +146,14 @@ def _fetch(
                 )
         if contents is None:
             check(folder)
+
+
+def _listed(target: StoredFolder) -> set[str]:
+    """What the list of contents names; nothing where there is none, or it is damaged."""
+    try:
+        return set(read_contents(target) or ())
+    except StorageError:
+        return set()
 
 
 def _files(folder: Path) -> list[str]:

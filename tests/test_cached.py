@@ -89,6 +89,21 @@ def test_what_a_killed_process_left_of_a_removal_goes(sets):
     assert ".a.removed" not in names(sets) and {"b", "c", "d"} <= set(names(sets))
 
 
+def test_a_copy_that_another_process_removes_meanwhile(sets, monkeypatch):
+    """Of two commands that made room at the same time, one ended with the folder that the other had taken away."""
+    monkeypatch.setenv(cached.LIMIT, str(3000 / 1e9))
+    look_into = os.scandir
+
+    def too_late(path="."):
+        if str(path) == str(sets / "a" / "inner"):
+            (sets / "a").rename(sets / ".a.removed")
+        return look_into(path)
+
+    monkeypatch.setattr(os, "scandir", too_late)
+    cached.make_room(sets / "new", 1000)
+    assert {"c", "d"} <= set(names(sets)) and not {"a", "b"} & set(names(sets))
+
+
 def test_a_changed_set_takes_the_place_of_its_earlier_copy(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv(cached.LIMIT, "0")

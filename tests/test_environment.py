@@ -8,7 +8,13 @@ import sys
 import pytest
 
 from nanoseg_bench import environment
-from nanoseg_bench.environment import available_cores, cores_of_task, kept_memory, processor_seconds
+from nanoseg_bench.environment import (
+    available_cores,
+    available_memory,
+    cores_of_task,
+    kept_memory,
+    processor_seconds,
+)
 
 TELL = "from nanoseg_bench.environment import threads_are_given; "
 TELL += "print(threads_are_given(), os.environ.get('OMP_NUM_THREADS'), flush=True)"
@@ -104,6 +110,33 @@ def test_a_container_has_the_cores_that_its_quota_pays_for(tmp_path, monkeypatch
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     assert available_cores() == cores
+
+
+VERSION_2, VERSION_1 = "memory.max memory.current memory.stat", "limit_in_bytes usage_in_bytes stat"
+
+
+@pytest.mark.parametrize(
+    ("version", "texts", "left"),
+    [
+        (VERSION_2, ("8000", "5000", "anon 3500\ninactive_file 1000\nactive_file 500"), 4500),
+        (VERSION_2, ("8000", "8100", "anon 8100\ninactive_file 0\nactive_file 0"), 0),
+        (VERSION_2, ("90000", "5000", "anon 5000\ninactive_file 0\nactive_file 0"), 9000),
+        (VERSION_2, ("max", "5000", "anon 5000\ninactive_file 0\nactive_file 0"), 9000),
+        (VERSION_1, ("8000", "5000", "inactive_file 7\ntotal_inactive_file 1000\ntotal_active_file 500"), 4500),
+        (VERSION_1, ("9223372036854771712", "5000", "total_inactive_file 0\ntotal_active_file 0"), 9000),
+        (VERSION_2, ("8000", "5000", ""), 9000),
+        ("", (), 9000),
+    ],
+)
+def test_a_container_has_the_memory_that_its_limit_leaves(tmp_path, monkeypatch, version, texts, left):
+    """Of a small container on a large machine half of the machine's was taken for free, and the training was killed."""
+    free = environment.psutil.virtual_memory()._replace(available=9000)
+    monkeypatch.setattr("nanoseg_bench.environment.psutil.virtual_memory", lambda: free)
+    monkeypatch.setattr(environment, "_CONTROL_GROUP", tmp_path)
+    (tmp_path / "memory").mkdir()
+    for name, text in zip(version.split(), texts, strict=True):
+        (tmp_path / (name if version == VERSION_2 else f"memory/memory.{name}")).write_text(f"{text}\n")
+    assert available_memory() == left
 
 
 BUSY = """

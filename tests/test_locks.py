@@ -89,6 +89,22 @@ def test_one_at_a_time_although_the_file_of_the_lock_comes_and_goes(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["count"]
 
 
+def test_a_lock_whose_holder_ends_while_it_is_looked_at_is_free(tmp_path, monkeypatch):
+    """It was refused: "another command is writing it", and none was."""
+    fcntl = pytest.importorskip("fcntl")
+    target, flock = tmp_path / "set", fcntl.flock
+
+    def after_its_holder(descriptor, operation):
+        monkeypatch.setattr(fcntl, "flock", flock)
+        (tmp_path / ".set.lock").unlink()  # as its holder does at the end
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", after_its_holder)
+    with hold(target, wait=False):
+        assert [path.name for path in tmp_path.iterdir()] == [".set.lock"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_same_thread_may_take_it_again_and_another_may_not(tmp_path):
     target = tmp_path / "set"
     seen = []

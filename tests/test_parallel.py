@@ -117,6 +117,16 @@ def test_a_worker_that_is_killed_is_told():
         list(each(die_at_seven, range(20), 2, "dying"))
 
 
+@pytest.mark.parametrize("ahead", [None, 2])
+def test_a_worker_that_was_killed_before_is_told_too(ahead):
+    """What the pool itself raised came through: handing tasks over to it was not looked after."""
+    with Workers(2) as workers:
+        with pytest.raises(WorkerError):
+            list(workers.each(die_at_seven, range(20), "dying", ahead=ahead))
+        with pytest.raises(WorkerError, match=r"squares: a worker process was killed, maybe for memory"):
+            list(workers.each(square, range(20), "squares", ahead=ahead))
+
+
 def write_slowly(path):
     time.sleep(0.05)
     path.write_text("")

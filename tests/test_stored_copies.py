@@ -5,7 +5,14 @@ import pytest
 from nanoseg_bench.errors import StorageError
 from nanoseg_bench.files import parse_json
 from nanoseg_bench.storage import StoredFolder
-from nanoseg_bench.stored_copies import CONTENTS, contents_of, fetch_folder, read_contents, upload_folder
+from nanoseg_bench.stored_copies import (
+    CONTENTS,
+    contents_of,
+    fetch_folder,
+    is_uploaded,
+    read_contents,
+    upload_folder,
+)
 
 MARKER = "marker.json"
 
@@ -76,6 +83,43 @@ def test_other_files_are_not_written_over(stored, folder):
     with pytest.raises(StorageError, match=r"holds other files \(no marker.json\)"):
         upload_folder(folder, stored, MARKER)
     assert stored.list().keys() == {"thesis.docx"}
+
+
+def test_what_no_list_names_stays_where_a_folder_is_replaced(stored, folder):
+    """Runs that somebody kept below a set at a URL were deleted when it was prepared anew."""
+    upload_folder(folder, stored, MARKER)
+    stored.write("runs/unet/weights.safetensors", b"hours of training")
+    (folder / "b ü.txt").unlink()
+    upload_folder(folder, stored, MARKER, replace=True)
+    assert stored.list().keys() == {MARKER, "inner/a.bin", CONTENTS, "runs/unet/weights.safetensors"}
+    assert contents_of(fetch_folder(stored, "sets", MARKER)) == contents_of(folder)
+
+
+def test_what_is_no_more_goes_although_a_replacement_ends_early(stored, folder, monkeypatch):
+    upload_folder(folder, stored, MARKER)
+    (folder / "b ü.txt").unlink()
+
+    def cut(self, root, names):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StoredFolder, "upload", cut)
+        with pytest.raises(KeyboardInterrupt):
+            upload_folder(folder, stored, MARKER, replace=True)
+    upload_folder(folder, stored, MARKER)
+    assert stored.list().keys() == {MARKER, "inner/a.bin", CONTENTS}
+
+
+def test_a_damaged_list_is_mended_by_an_upload(stored, folder):
+    """``prepare`` at the URL ended with "upload the folder again", however often that was done."""
+    upload_folder(folder, stored, MARKER)
+    assert is_uploaded(folder, stored)
+    stored.write(CONTENTS, b"{}")
+    assert not is_uploaded(folder, stored)
+    upload_folder(folder, stored, MARKER, replace=True)
+    assert is_uploaded(folder, stored)
+    (folder / "inner" / "a.bin").write_bytes(b"other")
+    assert not is_uploaded(folder, stored)
 
 
 def test_two_uploads_at_a_time_do_not_make_one_folder(stored, folder, monkeypatch):

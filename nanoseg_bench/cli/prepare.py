@@ -193,7 +193,7 @@ def _prepare_at(url: str, arguments: argparse.Namespace, name: str) -> int:
     from nanoseg_bench.preparation.set_names import MARKER
     from nanoseg_bench.staging import hold_folder
     from nanoseg_bench.storage import StoredFolder, cache_folder, name_of
-    from nanoseg_bench.stored_copies import contents_of, read_contents, upload_folder
+    from nanoseg_bench.stored_copies import is_uploaded, upload_folder
 
     if arguments.executor == "ray":
         raise UsageError(
@@ -213,7 +213,7 @@ def _prepare_at(url: str, arguments: argparse.Namespace, name: str) -> int:
                 shutil.copytree(fetch_set(url), out)
             with told_as(out, url):
                 prepared = _prepare(arguments, name, out, *pool_of(None, arguments.workers))
-            if not exists or read_contents(target) != contents_of(out)["files"]:
+            if not (exists and is_uploaded(out, target)):
                 upload_folder(out, target, MARKER, replace=exists)
             return show_set(prepared, arguments, url)
         finally:

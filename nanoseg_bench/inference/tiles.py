@@ -108,7 +108,7 @@ def find_in_tiles(find: Find, pixels: NDArray[np.uint8], magnification: float, c
         Particles in pixels of the micrograph, best score first, each once.
     """
     height, width = pixels.shape[:2]
-    side = math.ceil(max(width, height) / magnification)
+    side = _side(width, height, magnification)
     overlap = _overlap(width, height, magnification)
     seam = math.ceil(_SEAM * side / canvas)
     found: list[tuple[Instance, Tile]] = []
@@ -234,8 +234,13 @@ def _steps(magnification: float, canvas: int) -> list[float]:
     return [magnification ** (step / number) for step in range(1, number + 1)]
 
 
+def _side(width: int, height: int, magnification: float) -> int:
+    return math.ceil(max(width, height) / magnification)
+
+
 def _overlap(width: int, height: int, magnification: float) -> int:
-    return math.ceil(OVERLAP * max(width, height) / magnification)
+    # Tiles of a single pixel, those of a micrograph with fewer pixels than tiles, share none.
+    return min(math.ceil(OVERLAP * max(width, height) / magnification), _side(width, height, magnification) - 1)
 
 
 def _uncut(

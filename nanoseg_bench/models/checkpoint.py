@@ -38,12 +38,16 @@ def load_state(path: Path) -> dict[str, Any] | None:
 
     Raises:
         ModelError: The file is damaged.
+        PermissionError: It may not be read.
+        MemoryError: There is no memory for it.
     """
     if not path.is_file():
         return None
     try:
         _require_checksums(path)
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (PermissionError, MemoryError):  # it may be whole: nobody is to delete it for that
+        raise
     except Exception as error:  # torch raises a different type for every kind of damage
         raise ModelError(
             f"{path}: not a readable checkpoint ({error}); delete it to start the training anew"

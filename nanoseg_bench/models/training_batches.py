@@ -7,9 +7,9 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 
+from nanoseg_bench.environment import available_memory
 from nanoseg_bench.errors import ModelError
 from nanoseg_bench.models import process_group
 from nanoseg_bench.models.augmentation import Draw, draw_views, plain_views
@@ -102,7 +102,7 @@ class TrainingBatches:
 
     def _read(self, images: Sequence[int]) -> PackedImages:
         # Each process of a group holds them all.
-        room = MEMORY_SHARE * psutil.virtual_memory().available / process_group.size()
+        room = MEMORY_SHARE * available_memory() / process_group.size()
         with Workers(default_workers(), open_pool=_open_threads) as readers:
             # A few ahead: decoded images that wait to be packed take memory, too.
             samples = readers.each(self._images.__getitem__, images, "read training images", ahead=2)

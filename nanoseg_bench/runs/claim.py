@@ -54,7 +54,7 @@ def claim_folder(run: RunFolder, spec: RunSpec, prepared: PreparedSet, *, anew: 
     about, found = _about(run), differences(run, spec)
     if about is None or found is None or found.training:
         return _start(run, spec, prepared, found, anew)
-    for leftover in run.path.glob(".*"):  # temporary files of a writer that was killed
+    for leftover in (*run.path.glob(".*"), *run.path.glob("predictions/**/.*")):  # of a writer that was killed
         if leftover.is_file():  # a notebook keeps a hidden folder where it was opened
             leftover.unlink()
     if found.prediction:

@@ -15,6 +15,8 @@ from nanoseg_bench.environment import available_cores
 from nanoseg_bench.wording import counted
 
 _THREADS = re.compile(r" \(\d+ threads?\)$")
+_OTHER_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+"""Variables by which git asks another repository than that of the folder; a hook of the user's has them."""
 _PACKAGES = (
     "torch",
     "torchvision",
@@ -92,8 +94,15 @@ def _threads() -> int:
 
 
 def _git(root: Path, *arguments: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if name not in _OTHER_REPOSITORY}
     # Our own words to the git that the user has; the folder is this package's.
-    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)  # noqa: S603, S607
+    done = subprocess.run(  # noqa: S603
+        ["git", "-C", str(root), *arguments],  # noqa: S607
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
     return done.stdout.strip()
 
 

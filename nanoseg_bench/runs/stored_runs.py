@@ -9,7 +9,7 @@ import re
 import shutil
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -78,12 +78,15 @@ class StoredRuns:
         newer = self._is_newer_there(run_id, writer.before)
         if newer:
             self._replace(run_id)
+        else:
+            # At once: should the network go now, the next call must not take this writer for somebody else's.
+            self._keep_note(run_id, writer, self._noted(run_id)[1])
         there = self._names(run_id)
         replaced = [name for name in there if name.startswith(f"{REPLACED}/")]
         self._root.download([name for name in replaced if not (self.local / name).is_file()], self.local)
         known = self._scan(run_id, last=True) if newer else self._noted(run_id)[1]
         active = _Active(writer, set(there), {name: stamp for name, stamp in known.items() if name in there})
-        self._keep_note(run_id, active)
+        self._keep_note(run_id, writer, active.known)
         with self._carrying:
             self._active[run_id] = active
         return ""
@@ -167,7 +170,7 @@ class StoredRuns:
             self._root.upload(self.local, names)
             active.there |= set(names)
             active.known |= {name: found[name] for name in names}
-        self._keep_note(run_id, active)
+        self._keep_note(run_id, active.writer, active.known)
 
     def _scan(self, run_id: str, last: bool) -> dict[str, _Stamp]:
         """Files of a run, and of those that it has replaced, below ``local``; in the order of their writing."""
@@ -214,8 +217,8 @@ class StoredRuns:
     def _note(self, run_id: str) -> Path:
         return self.local / f".{run_id}{_NOTES}"
 
-    def _keep_note(self, run_id: str, active: "_Active") -> None:
-        write_json(self._note(run_id), {"token": active.writer.token, "stamps": active.known})
+    def _keep_note(self, run_id: str, writer: Writer, stamps: Mapping[str, _Stamp]) -> None:
+        write_json(self._note(run_id), {"token": writer.token, "stamps": stamps})
 
     def _noted(self, run_id: str) -> tuple[str, dict[str, _Stamp]]:
         """Token of this machine's last writer, and the stamps of what it has carried up."""

@@ -137,6 +137,15 @@ def test_off_and_small_images_are_looked_at_once():
     assert looks == [(1200, 1200), (90, CANVAS)]
 
 
+@pytest.mark.parametrize("size", [(2, 2), (5, 3), (8, 1), (9, 9)])
+def test_a_micrograph_of_fewer_pixels_than_tiles_keeps_what_the_whole_shows(size):
+    """Tiles of one pixel shared one, and the way from one to the next was divided by nothing."""
+    field = np.full(size, 200, np.uint8)
+    found, magnification = find_everywhere(threshold, field, CANVAS, tiles=8)
+    assert magnification == 8
+    assert same_masks(found, [np.ones(size, bool)])
+
+
 def square(x, y, side, score, size=200):
     mask = np.zeros((size, size), bool)
     mask[y : y + side, x : x + side] = True

@@ -64,6 +64,20 @@ def test_a_damaged_state_is_named(tmp_path, damage):
         load_state(path)
 
 
+@pytest.mark.parametrize("error", [MemoryError("no room"), PermissionError(13, "Permission denied", "state.pt")])
+def test_a_state_that_cannot_be_read_here_is_not_called_damaged(tmp_path, monkeypatch, error):
+    """Whoever was short of memory was told to delete it, and with it hours of training."""
+    save_state(tmp_path / "state.pt", {"tensor": torch.zeros(10)})
+
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(type(error)) as raised:
+        load_state(tmp_path / "state.pt")
+    assert raised.value is error
+
+
 def test_a_bit_that_is_another_one_is_found_wherever_it_lies(tmp_path):
     """torch.load reads nearly all of these states without a word."""
     path, chance = tmp_path / "state.pt", random.Random(0)

@@ -374,6 +374,8 @@ def forecast(bench, spec, overwrite="missing"):
 def test_a_hidden_folder_that_a_notebook_left_stays(bench):
     """It was taken for a temporary file, and every later run ended with "cannot be written"."""
     (bench.path / ".ipynb_checkpoints").mkdir()
-    (bench.path / ".fit.abcdef.json").write_bytes(b"of a writer that was killed")
+    (bench.path / "predictions" / "robustness").mkdir(exist_ok=True)
+    for left in (".fit.abcdef.json", "predictions/.test.json.abcdef.gz", "predictions/robustness/.blur-1.json.abc.gz"):
+        (bench.path / left).write_bytes(b"of a writer that was killed")
     assert run_in_process(bench.job()).status == "ok"
-    assert [path.name for path in bench.path.glob(".*")] == [".ipynb_checkpoints"]
+    assert [path.name for path in bench.path.rglob(".*")] == [".ipynb_checkpoints"]

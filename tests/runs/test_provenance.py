@@ -22,6 +22,10 @@ def test_the_commit_is_not_that_of_the_users_folder(tmp_path, monkeypatch):
     theirs = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     commit = package_commit()
     assert commit is None or not commit.startswith(theirs)
+    # As in a hook of theirs.
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path))
+    assert package_commit() == commit
 
 
 def test_the_cpu_has_a_name():

@@ -270,6 +270,41 @@ def test_what_was_not_carried_up_stays_where_this_machine_wrote_last(on, url, mo
     assert StoredFolder(url).read(f"{RUN}/fit.json") == b"whole"
 
 
+def test_what_was_not_carried_up_stays_although_a_second_call_fails_as_it_begins(on, url, monkeypatch):
+    """That call had become the writer, and the third one took it for another machine and fetched what was older."""
+    here = on("a", StoredRuns, url)
+    here.begin(RUN)
+    work(here, "state.pt", "half"), here._push(RUN, here._active[RUN], last=False)
+    work(here, "fit.json", "whole")
+
+    def away(*_):
+        raise StorageError("the network is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StoredRuns, "_names", away)
+        with pytest.raises(StorageError):
+            on("a", StoredRuns, url).begin(RUN)
+    again = on("a", StoredRuns, url)
+    assert again.begin(RUN) == "" and (again.local / RUN / "fit.json").read_text() == "whole"
+    again.end(RUN)
+    assert StoredFolder(url).read(f"{RUN}/fit.json") == b"whole"
+
+
+def test_what_is_newer_there_is_fetched_although_an_earlier_call_failed_as_it_did_so(on, url, monkeypatch):
+    here, there = on("a", StoredRuns, url), on("b", StoredRuns, url)
+    here.begin(RUN), work(here, "fit.json", "earlier"), here.end(RUN)
+    there.begin(RUN), work(there, "fit.json", "later"), there.end(RUN)
+
+    def away(*_):
+        raise StorageError("the network is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StoredRuns, "_names", away)
+        with pytest.raises(StorageError):
+            on("a", StoredRuns, url).begin(RUN)
+    assert here.begin(RUN) == "" and (here.local / RUN / "fit.json").read_text() == "later"
+
+
 def test_only_what_has_changed_is_carried(on, url, monkeypatch):
     here, there = on("a", StoredRuns, url), on("b", StoredRuns, url)
     here.begin(RUN)
