@@ -13,7 +13,7 @@ from pathlib import Path
 from nanoseg_bench.annotations.faults import Problem, common_root
 from nanoseg_bench.annotations.name_matching import match_names
 from nanoseg_bench.annotations.source import MicrographRef
-from nanoseg_bench.errors import DatasetError, PreparationError
+from nanoseg_bench.errors import DatasetError, FolderError, PreparationError
 from nanoseg_bench.parallel import OpenPool, Workers, default_workers, open_processes
 from nanoseg_bench.preparation.banners import IgnoringBanners
 from nanoseg_bench.preparation.changed import set_changes
@@ -22,7 +22,7 @@ from nanoseg_bench.preparation.plan import HRTEM, OOD, Plan, make_plan
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.preparation.reading import Reader, Seen
 from nanoseg_bench.preparation.report import PrepareReport
-from nanoseg_bench.preparation.set_names import MARKER
+from nanoseg_bench.preparation.set_names import FOLDERS, MARKER
 from nanoseg_bench.preparation.shard_writing import in_bytes
 from nanoseg_bench.preparation.tiling import forget_wholes, in_tiles, whole_name
 from nanoseg_bench.preparation.writing import write_set
@@ -75,7 +75,7 @@ def prepare(
         NanosegError: A micrograph cannot be used; where there are several, a PreparationError lists them.
         PreparationError: The inputs do not fit together, the split cannot be made, or the folder holds a set of other
             inputs.
-        FolderError: The folder cannot be written.
+        FolderError: The folder cannot be written, or holds folders of other things that would go with it.
     """
     # The folder is opened first: that it cannot be written is better known before all images are read.
     with ExitStack() as stack:
@@ -83,6 +83,8 @@ def prepare(
         stack.enter_context(hold_folder(out))
         recover_folder(out)
         existing = _existing(out) if overwrite != "always" else None
+        if existing is None:
+            _require_no_others(out)
         if existing is not None and overwrite == "never":
             _LOG.info("%s: exists and is kept as it is", out)
             return existing
@@ -171,6 +173,19 @@ def _narrow_assignment(config: PrepareConfig, left_out: set[str], main: Seen) ->
             kept.pop(inspection.whole, None)
             kept[name] = config.assignment[inspection.whole]
     return replace(config, assignment=kept)
+
+
+def _require_no_others(out: Path) -> None:
+    """Refuse to replace a set that somebody keeps other folders in, as with ``run --runs data/mine/runs``."""
+    if not (out / MARKER).is_file():
+        return
+    others = sorted(each.name for each in out.iterdir() if each.is_dir() and each.name not in FOLDERS)
+    others = [name for name in others if not name.startswith(".")]  # such as a notebook's
+    if others:
+        raise FolderError(
+            f"{out}: holds {shortened(others)}, which `prepare` has not written and would delete with the set; move it "
+            "elsewhere first"
+        )
 
 
 def _existing(out: Path) -> PreparedSet | None:

@@ -12,6 +12,9 @@ DATA = Path("data")
 MARKER = "prepared.json"
 """The file that makes a folder a prepared set."""
 
+FOLDERS = frozenset({"canvas", "images", "labels", "shards", "truth"})
+"""All that a prepared set may hold, but for files."""
+
 _NANOSYNTH_IMAGES = 721  # repeated here, so that a name takes no module that renders
 
 

@@ -33,6 +33,7 @@ from nanoseg_bench.preparation.audit import ReviewedPair
 from nanoseg_bench.preparation.config import PrepareConfig
 from nanoseg_bench.preparation.pipeline import prepare
 from nanoseg_bench.preparation.prepared_set import MANIFEST_COLUMNS, PreparedSet
+from nanoseg_bench.preparation.set_names import FOLDERS
 
 CHOICES = {field.name for field in fields(PrepareConfig)}
 
@@ -493,6 +494,22 @@ def test_a_truncated_image_stops_two_workers(collection, tmp_path):
     victim.write_bytes(victim.read_bytes()[:500])
     with pytest.raises(ImageError, match=victim.name):
         make(micrographs, tmp_path / "set", workers=2)
+
+
+def test_what_somebody_keeps_in_a_set_is_not_deleted_with_it(collection, tmp_path):
+    """Runs that were put there by ``run --runs set/runs`` went when the set was prepared anew."""
+    micrographs, out = collection(groups=4), tmp_path / "set"
+    make(micrographs, out)
+    weights = out / "runs" / "unet" / "weights.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"hours of training")
+    with pytest.raises(FolderError, match=r"set: holds runs, which .* would delete with the set; move it elsewhere"):
+        make(micrographs, out, overwrite="always")
+    assert weights.is_file() and len(PreparedSet(out).all_images) > 0
+    (out / "runs").rename(tmp_path / "runs")
+    (out / ".ipynb_checkpoints").mkdir()
+    make(micrographs, out, overwrite="always")
+    assert not {each.name for each in out.iterdir() if each.is_dir()} - FOLDERS
 
 
 @pytest.mark.parametrize("overwrite", ["missing", "always"])
