@@ -20,7 +20,7 @@ from nanoseg_bench.environment import isolate_libraries
 from nanoseg_bench.errors import ModelError, NanosegError, PredictionsError, TimeLimitReached, WorkerMemoryError
 from nanoseg_bench.evaluation.eval_sets import load_eval_set
 from nanoseg_bench.evaluation.predictions import read_predictions, write_predictions
-from nanoseg_bench.evaluation.robustness import ROBUSTNESS, clean_set
+from nanoseg_bench.evaluation.robustness import CONDITIONS, ROBUSTNESS, clean_set
 from nanoseg_bench.files import FULL, read_json, unwritable, write_json
 from nanoseg_bench.locks import hold
 from nanoseg_bench.models.base import FitContext, FitReport, Model
@@ -154,13 +154,15 @@ def _run(job: Job) -> None:
 
 def _forget_damaged(run: RunFolder, prepared: PreparedSet) -> None:
     """Predictions that cannot be read are as good as none: the weights are there to make them anew."""
-    for name in predicted_sets(prepared):
-        if run.has_current_predictions(name):
+    for name in (*predicted_sets(prepared), *(condition.name for condition in CONDITIONS)):
+        path = run.predictions_path(name)
+        if path.is_file():
             try:
-                read_predictions(run.predictions_path(name))
+                read_predictions(path)
             except PredictionsError:
-                _LOG.warning("%s: cannot be read; predicting anew", run.predictions_path(name))
+                _LOG.warning("%s: cannot be read; predicting anew", path)
                 run.forget_made_from(name)
+                path.unlink()
 
 
 def _fit(model: Model, prepared: PreparedSet, run: RunFolder, job: Job) -> FitReport:

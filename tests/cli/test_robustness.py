@@ -118,6 +118,16 @@ def test_an_interrupted_run_predicts_only_what_is_missing(bench):
     assert read_record(bench.record_path).scores == scores
 
 
+def test_damaged_predictions_under_a_condition_are_made_anew(bench):
+    """Every later run ended with them, until somebody deleted the file by hand."""
+    damaged, scores = bench.predictions / "blur-5.json.gz", read_record(bench.record_path).scores
+    wanted = damaged.read_bytes()
+    damaged.write_bytes(wanted[: len(wanted) // 2])
+    bench.record_path.unlink()
+    assert bench.run("--robustness", str(IMAGES)) == 0
+    assert damaged.read_bytes() == wanted and read_record(bench.record_path).scores == scores
+
+
 @pytest.mark.faults
 def test_kill_9_while_predicting_then_the_same_command_gives_the_same_bytes(bench):
     wanted, scores = bench.kept(), read_record(bench.record_path).scores
