@@ -104,10 +104,11 @@ def _start(run: RunFolder, spec: RunSpec, prepared: PreparedSet, found: Differen
     if like is None:
         run.write_about(_describe(spec, prepared))
         return told
-    run.write_about(_describe(spec, prepared, _devices(like)))
-    for name in (WEIGHTS_FILE, WEIGHTS_ABOUT_FILE, HISTORY_FILE, FIT_FILE):  # last what says that it is finished
+    for name in (WEIGHTS_FILE, WEIGHTS_ABOUT_FILE, HISTORY_FILE, FIT_FILE):
         with atomic_path(run.path / name) as temporary:
             shutil.copyfile(like.path / name, temporary)
+    # Last: what a kill leaves is no run, and the next call does not train what is there but for a file.
+    run.write_about(_describe(spec, prepared, _devices(like)))
     return [*told, f"{run.path}: trained already, as {like.run_id}, whose weights are judged here"]
 
 

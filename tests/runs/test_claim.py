@@ -337,6 +337,26 @@ def test_a_run_that_only_judges_otherwise_takes_over_the_weights_beside_it(bench
     assert not (folder / "fit.json").exists()
 
 
+@pytest.mark.parametrize("kill_at", range(4))
+def test_a_kill_while_weights_are_taken_over_costs_no_training(bench, monkeypatch, kill_at):
+    """The next call found a run of this training without its weights, and trained for hours."""
+    (spec,) = plan_runs(bench.prepared, ["unet"], "smoke", [0], overrides={**VALUES, "judged_views": 4})
+    run, copy, copied = RunFolder(bench.path.with_name(spec.run_id)), shutil.copyfile, []
+
+    def copy_until_killed(*arguments):
+        if len(copied) == kill_at:
+            raise KeyboardInterrupt
+        copied.append(copy(*arguments))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", copy_until_killed)
+        with pytest.raises(KeyboardInterrupt):
+            claim_folder(run, spec, bench.prepared)
+    told = claim_folder(run, spec, bench.prepared)
+    assert any("trained already" in line for line in told)
+    assert run.is_fitted and run.has_weights() and not run.has_other_weights()
+
+
 def test_what_is_to_be_trained_anew_takes_nothing_over(bench):
     (spec,) = plan_runs(bench.prepared, ["unet"], "smoke", [0], overrides={**VALUES, "judged_views": 4})
     run = RunFolder(bench.path.with_name(spec.run_id))
