@@ -33,8 +33,8 @@ def is_installed(package: str) -> bool:
 
 
 def way_to(extra: str) -> str:
-    """The command that adds an extra to an installation."""
-    return f"pip install 'nanoseg-bench[{extra}]'"
+    """The command that adds an extra to an installation; the quotes are those that Windows' prompt knows, too."""
+    return f'pip install "nanoseg-bench[{extra}]"'
 
 
 def require_packages(what: str, *packages: str, otherwise: str = "") -> None:

@@ -126,7 +126,7 @@ def test_only_what_is_missing_is_named(monkeypatch):
     require_packages("a plot", "numpy")
     with pytest.raises(MissingExtraError) as told:
         require_packages("a plot", "numpy", "gone", otherwise="or read the table")
-    wanted = "a plot needs gone, not installed here; run: pip install 'nanoseg-bench[onnx]'; or read the table"
+    wanted = 'a plot needs gone, not installed here; run: pip install "nanoseg-bench[onnx]"; or read the table'
     assert str(told.value) == wanted
 
 

@@ -21,6 +21,7 @@ import pytest
 from nanoseg_bench.annotations.raster import to_mask
 from nanoseg_bench.cli import build_parser, main
 from nanoseg_bench.models import CanvasImage, Recipe
+from nanoseg_bench.preparation.set_names import dataset_name, set_name
 from nanoseg_bench.synthesis.nanosynth import write_nanosynth
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,6 +41,7 @@ MICROGRAPHS = "Gold März"
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"^    (nanoseg-bench (?:.*\\\n)*.*)$", re.MULTILINE)  # a line may end with a backslash
+_BLOCK = re.compile(r"^(?:    \S[^\n]*\n)+|^```\n.*?^```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`(nanoseg-bench [^`]+)`")
 _CODE = re.compile(r"`([^`]+)`")
 _FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
@@ -95,6 +97,33 @@ def test_command_lines_are_spelt_as_help_spells_them(document):
     """Earlier spellings work, but nobody is to learn them."""
     for verb, *rest in map(words, commands(document)):
         assert {word.partition("=")[0] for word in rest if word.startswith("--")} <= flags_of(verb), (verb, *rest)
+
+
+def name_of_prepared(given):
+    """What a ``prepare`` of these arguments calls its set."""
+    own = given.folder or given.labelme or given.annotations
+    called = dataset_name(own, given.dataset, given.name)
+    return set_name(called, given.name, easy=given.easy, images=given.images, folds=given.folds, tile=given.tile)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_what_a_block_prepares_is_what_it_runs(document):
+    for block in _BLOCK.findall(text_of(document)):
+        lines = re.findall(r"^ *(nanoseg-bench .*)$", block.replace("\\\n", " "), re.MULTILINE)
+        given = [build_parser().parse_args(words(line)) for line in lines if "SET" not in line]
+        prepared = [name_of_prepared(each) for each in given if each.verb == "prepare"]
+        if not prepared or not any(each.verb == "run" for each in given):
+            continue
+        named = [each.set for each in given if each.verb in ("run", "leaderboard") and "://" not in each.set]
+        assert set(named) <= set(prepared), block
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_set_that_is_replaced_by_its_own_split_is_named(document):
+    given = [build_parser().parse_args(words(line)) for line in commands(document)]
+    for each in given:
+        if each.verb == "prepare" and each.split_file is not None:
+            assert each.split_file.parts[:2] == ("data", name_of_prepared(each)), each.split_file
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

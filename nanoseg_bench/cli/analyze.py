@@ -38,7 +38,7 @@ examples:
   nanoseg-bench analyze sample.tif --scale 0.42nm --operator "A. Chemist"
   nanoseg-bench analyze my_images --scale-bar 200nm --min-diameter 5nm --border exclude
   nanoseg-bench analyze sample.tif --scale-line 812,1003,1012,1003 --scale-bar 200nm
-  nanoseg-bench analyze batches --sample-by 'regex:(.+)_[0-9]+' --to word excel labelme overlay svg
+  nanoseg-bench analyze batches --sample-by "regex:(.+)_[0-9]+" --to word excel labelme overlay svg
   nanoseg-bench analyze sizes/labelme --annotated --out corrected
                                                          outlines that people corrected or drew, without a model
   nanoseg-bench analyze archive --executor ray --address auto

@@ -28,11 +28,11 @@ examples:
   nanoseg-bench prepare                                        nanosynth, the embedded data set -> data/nanosynth
   nanoseg-bench prepare --images 24 --size 320                 a small one to try things -> data/nanosynth-24
   nanoseg-bench prepare MY_FOLDER --name mine                  your own annotated micrographs -> data/mine
-  nanoseg-bench prepare --labelme MY_FOLDER --group-by 'regex:^([^_]+)_'
+  nanoseg-bench prepare --labelme MY_FOLDER --group-by "regex:^([^_]+)_"
                                                                images of one specimen share what precedes the first _
   nanoseg-bench prepare --labelme MY_FOLDER --group-by csv:samples.csv:specimen --scale-csv scales.csv --preview
   nanoseg-bench prepare --annotations exported.json            COCO, VIA, YOLO-seg or masks; found out, or --from
-  nanoseg-bench prepare --labelme MY_FOLDER --split-file data/mine/split.csv --overwrite always
+  nanoseg-bench prepare --labelme MY_FOLDER --name mine --split-file data/mine/split.csv --overwrite always
                                                                new images join, no old one changes its split
   nanoseg-bench prepare --labelme MY_FOLDER --folds 5          few micrographs: each is tested in one of 5 folds
   nanoseg-bench prepare --images 20000 --executor ray --address auto

@@ -74,6 +74,14 @@ def test_the_examples_are_understood_and_spelt_as_the_options_are(capsys):
         assert {word.partition("=")[0] for word in words if word.startswith("--")} <= shown, line
 
 
+def test_the_example_that_replaces_a_set_by_its_own_split_names_it():
+    examples = re.findall(
+        r"^  (nanoseg-bench prepare .*--split-file .*?)(?:  .*)?$", VERBS["prepare"].epilog, re.MULTILINE
+    )
+    (given,) = (build_parser().parse_args(shlex.split(line)[1:]) for line in examples)
+    assert given.split_file.parts[:2] == ("data", given.name)
+
+
 def test_an_unknown_verb_is_a_usage_error(capsys):
     with pytest.raises(SystemExit) as end:
         main(["trian"])

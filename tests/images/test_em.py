@@ -267,7 +267,7 @@ def test_without_rosettasciio_the_way_out_is_told(dm_file, ramp, monkeypatch):
     path = dm_file([(ramp(), 0.25, "nm")])
     monkeypatch.setitem(sys.modules, "rsciio.digitalmicrograph", None)  # what Python does for a missing module
     for read in (read_image, image_size, read_scale):
-        with pytest.raises(ImageError, match=r"pip install 'nanoseg-bench\[em\]'"):
+        with pytest.raises(ImageError, match=r'pip install "nanoseg-bench\[em\]"'):
             read(path)
 
 

@@ -245,7 +245,9 @@ def _label_attribute(
     by_lower = {name.strip().lower(): name for name in reversed(names)}
     usual = next((by_lower[name] for name in _USUAL_ATTRIBUTES if name in by_lower), None)
     if usual is None:
-        raise AnnotationError(f"{path}: which region attribute holds the class? Name one (label_attribute): {choices}")
+        raise AnnotationError(
+            f"{path}: which region attribute holds the class? Name one with --label-attribute: {choices}"
+        )
     return usual
 
 

@@ -181,7 +181,7 @@ def test_label_of_a_region(via_file, attributes, label_attribute, label):
 
 def test_declared_attributes_count_and_choices_are_named(via_file):
     path = via_file(project(image("a.png", [region(TRIANGLE, material="gold")]), ("material", "remark")))
-    with pytest.raises(AnnotationError, match=r"which region attribute.*'material', 'remark'"):
+    with pytest.raises(AnnotationError, match=r"which region attribute.*--label-attribute: 'material', 'remark'"):
         open_via(path)
     with pytest.raises(AnnotationError, match="no attribute 'colour'; there is: 'material', 'remark'"):
         open_via(path, label_attribute="colour")
