@@ -166,9 +166,9 @@ def _differences() -> Iterator[dict]:
 
 
 def _blocks() -> Iterator[dict]:
-    """What each of NSYOLO's blocks does alone, over images: YOLO11n with it minus YOLO11n."""
+    """What each of NSYOLO's blocks, and C3DS, does alone, over images: YOLO11n with it minus YOLO11n."""
     table = _Table(_TEST)
-    for block in ("c3bads", "c2psa-bra"):
+    for block in ("c3bads", "c2psa-bra", "c3ds"):
         yield table.with_interval(f"difference-{block}", table.row(f"yolo11n-{block}", "cpu"), "difference")
 
 
