@@ -34,20 +34,19 @@ def markdown_table(records: Sequence[Record], table: pd.DataFrame) -> str:
         external = tuple(entry for entry in entries if entry.record.external)
         parts = [Group(part.name, tuple(each for each in part.entries if each not in external)) for part in parts]
         parts += [Group(_OUTSIDE, external)] if external else []
-    tables = [_table(part.entries, several_devices(entries), fold_count(records)) for part in parts]
+    tables = [_table(part.entries, fold_count(records)) for part in parts]
     if len(parts) > 1:
         tables = [f"**{_escaped(part.name)}**\n\n{text}" for part, text in zip(parts, tables, strict=True)]
     remarks = "\n".join(_escaped(remark) for remark in set_remarks(records))
     return "\n".join([*tables, *([f"{remarks}\n"] if remarks else [])])
 
 
-def _table(entries: Sequence[LeaderboardRow], several_devices: bool, folds: int | None) -> str:
+def _table(entries: Sequence[LeaderboardRow], folds: int | None) -> str:
     own = [entry.row for entry in entries if not entry.record.external]
     differing = [name for name in _SHARED if len({row[name] for row in own if row[name]}) > 1]
     headings = ["rank", "model", *(name.replace("_", " ") for name in differing), "AP any [95 %]"]
-    headings += [
-        f"{each.in_line}, own device" if several_devices and each.of_the_device else each.in_line for each in _numbers()
-    ]
+    apart = several_devices(entries)
+    headings += [f"{each.in_line}, own device" if apart and each.of_the_device else each.in_line for each in _numbers()]
     rows = [
         [rank_text(entry.row), _model(entry), *(entry.row[name] for name in differing), *_scores(entry.row, folds)]
         for entry in entries

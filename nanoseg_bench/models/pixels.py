@@ -190,9 +190,14 @@ def _tops(height: NDArray[np.float32], lowered: NDArray[np.float32]) -> NDArray[
 def distance_to_background(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """(H, W) distance of each pixel's centre to that of the nearest background pixel, in pixels; 0 on background.
 
+    Where there is no background, all pixels are as far from it as the diagonal is long: OpenCV says 65536 or, on
+    Intel's processors, 1.8e19, whose square is infinite.
+
     OpenCV's last digit depends on where in memory the mask lies, and the watershed's ties on that digit. The square of
     a distance between pixels is a whole number, so rounding it restores the exact one: same mask, same particles.
     """
+    if mask.all():
+        return np.full(mask.shape, np.hypot(*mask.shape), dtype=np.float32)
     distance = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.sqrt(np.rint(np.square(distance)))
 

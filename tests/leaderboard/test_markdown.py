@@ -58,6 +58,13 @@ def test_what_compares_with_no_other_row_says_so(make_record):
     assert row.startswith("| 2 | B (default confidence) | GPU |")
 
 
+def test_a_table_whose_rows_are_of_one_device_does_not_name_it(make_record):
+    records = [make_record("a", 0.5), make_record("b", 0.4, device="GPU"), make_record("a", 0.7, preset="paper")]
+    text = markdown_table(records, build_tables(records)["test"])
+    paper, quick = text.split("\n\n**preset quick**\n\n")
+    assert "device" not in paper and "| device |" in quick and "| ms/image, own device |" in quick
+
+
 def test_names_cannot_break_the_table(make_record):
     head, _, row = lines(make_record("a", 0.5, title="x | y\n<b>\\"))
     assert row.startswith("| 1 | x \\| y &lt;b>\\\\ | 0.500")

@@ -122,6 +122,12 @@ def test_distances_are_exact_wherever_the_mask_lies_in_memory():
         assert np.array_equal(distance_to_background(mask), exact)
 
 
+def test_without_background_all_pixels_are_equally_far_from_it():
+    """On Intel's processors they were infinitely far, and a view within one particle gave a loss that is no number."""
+    distance = distance_to_background(np.ones((30, 40), dtype=bool))
+    assert distance.dtype == np.float32 and (distance == 50).all()
+
+
 def test_a_depth_fits_the_particle_that_it_was_learnt_of_and_no_other():
     owner = np.zeros((160, 160), dtype=np.int64)
     owner[disc(60, 80, 25)] = 1
