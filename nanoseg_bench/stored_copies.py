@@ -58,7 +58,7 @@ def upload_folder(folder: Path, target: StoredFolder, marker: str, *, replace: b
 def is_uploaded(folder: Path, target: StoredFolder) -> bool:
     """Whether a folder of this machine lies at a URL as it is, by the list of contents there; a damaged one says no."""
     try:
-        return read_contents(target) == contents_of(folder)["files"]
+        return bool(read_contents(target) == contents_of(folder)["files"])
     except StorageError:
         return False
 
