@@ -179,8 +179,8 @@ def _require_no_others(out: Path) -> None:
     """Refuse to replace a set that somebody keeps other folders in, as with ``run --runs data/mine/runs``."""
     if not (out / MARKER).is_file():
         return
-    others = sorted(each.name for each in out.iterdir() if each.is_dir() and each.name not in FOLDERS)
-    others = [name for name in others if not name.startswith(".")]  # such as a notebook's
+    folders = sorted(each.name for each in out.iterdir() if each.is_dir() and each.name not in FOLDERS)
+    others = [f"{name}/" for name in folders if not name.startswith(".")]  # those are a notebook's
     if others:
         raise FolderError(
             f"{out}: holds {shortened(others)}, which `prepare` has not written and would delete with the set; move it "

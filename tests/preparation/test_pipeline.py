@@ -503,7 +503,7 @@ def test_what_somebody_keeps_in_a_set_is_not_deleted_with_it(collection, tmp_pat
     weights = out / "runs" / "unet" / "weights.safetensors"
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"hours of training")
-    with pytest.raises(FolderError, match=r"set: holds runs, which .* would delete with the set; move it elsewhere"):
+    with pytest.raises(FolderError, match=r"set: holds runs/, which .* would delete with the set; move it elsewhere"):
         make(micrographs, out, overwrite="always")
     assert weights.is_file() and len(PreparedSet(out).all_images) > 0
     (out / "runs").rename(tmp_path / "runs")
