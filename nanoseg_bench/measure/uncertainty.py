@@ -183,8 +183,8 @@ def _threshold(table: pd.DataFrame, summary: Summary, confidence: float | None) 
     lo, hi = max(confidence - CONFIDENCE_MARGIN, 0.0), min(confidence + CONFIDENCE_MARGIN, 1.0)
     # Whatever else speaks against them: the border, say.
     known_below = bool((table["confidence"] < confidence).any())
-    if not known_below:
-        lo = confidence
+    # Of outlines below the least confident one nothing is known: a finder keeps them from some confidence on.
+    lo = max(lo, float(table["confidence"].min())) if known_below else confidence
     levels = [confidence, lo, hi]
     d50 = against_confidence(table, summary.column, levels, border_weighted=summary.border_weighted)["d50"]
     change = float(np.nanmax(np.abs(d50 - d50.iloc[0])))

@@ -281,10 +281,11 @@ def test_a_budget_without_particles_below_the_confidence_says_so():
     budget = make_budget(known, summary, confidence=0.5)
     assert budget.components[-1].basis.endswith("0.5 to 0.6; no outline below is known")
     assert budget.components[-1].standard_uncertainty > 0
-    # One that the border cuts, too, shows that they were looked for.
+    # One that the border cuts, too, shows that they were looked for, from its own confidence on.
     cut = table[table["exclusion"].notna()].head(1).assign(exclusion=f"{BELOW_CONFIDENCE}; {AT_BORDER}")
-    budget = make_budget(pd.concat([known, cut]), summary, confidence=0.5)
-    assert budget.components[-1].basis == "largest change for a confidence of 0.4 to 0.6"
+    for least, told in ((0.2, "0.4"), (0.43, "0.43")):
+        budget = make_budget(pd.concat([known, cut.assign(confidence=least)]), summary, confidence=0.5)
+        assert budget.components[-1].basis == f"largest change for a confidence of {told} to 0.6"
 
 
 def test_what_is_not_known_is_said():
