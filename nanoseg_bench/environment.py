@@ -110,8 +110,8 @@ def all_but_one_core() -> dict[str, str]:
 def kept_memory() -> dict[str, str]:
     """Variables for a child process that trains: what it frees stays with it, for what it wants next.
 
-    Each step frees and wants some hundred large tensors. glibc gives those above 32 MB back to the kernel at once,
-    which fills every page of the next one with zeros. Other C libraries do not read these variables
+    Each step frees and wants many large tensors. glibc gives those above 32 MB, and the free end of its heap, back to
+    the kernel, which fills every page of the next one with zeros. Other C libraries do not read these variables
     (https://man7.org/linux/man-pages/man3/mallopt.3.html); those that the user has set stay as they are.
     """
     wanted = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**62)}

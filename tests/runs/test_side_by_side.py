@@ -15,6 +15,7 @@ from kept_records import read_records
 from nanoseg_bench.cli import main
 from nanoseg_bench.environment import available_cores
 from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.runs import executors
 from nanoseg_bench.runs.side_by_side import Children
 
 LONG = ("--recipe", "images_seen=120", "images_per_epoch=8", "batch=2")
@@ -131,6 +132,16 @@ def test_the_users_number_of_threads_stays(monkeypatch, caplog):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     monkeypatch.delenv("NANOSEG_BENCH_FREE_THREADS", raising=False)
     assert told_by_a_child(64, caplog) == f"child: 3 {min(3, available_cores())} True"
+
+
+def test_runs_keep_the_memory_that_they_free_alone_and_beside_others(monkeypatch, tmp_path):
+    monkeypatch.delenv("MALLOC_MMAP_MAX_", raising=False)
+    told = tmp_path / "told"
+    tell = [sys.executable, "-c", f"import os; open({str(told)!r}, 'a').write(os.environ.get('MALLOC_MMAP_MAX_', '-'))"]
+    monkeypatch.setattr(executors, "_command", lambda job_file: tell)
+    assert executors._run_alone(tmp_path / "job.json") == 0
+    assert Children(1).run(tell, "child") == 0
+    assert told.read_text() == "00"
 
 
 def test_stopped_children_end_and_no_more_are_started():
