@@ -508,8 +508,9 @@ def test_what_somebody_keeps_in_a_set_is_not_deleted_with_it(collection, tmp_pat
     assert weights.is_file() and len(PreparedSet(out).all_images) > 0
     (out / "runs").rename(tmp_path / "runs")
     (out / ".ipynb_checkpoints").mkdir()
-    make(micrographs, out, overwrite="always")
-    assert not {each.name for each in out.iterdir() if each.is_dir()} - FOLDERS
+    for shards in (None, 50_000):
+        make(micrographs, out, overwrite="always", shards=shards)
+        assert not {each.name for each in out.iterdir() if each.is_dir()} - FOLDERS
 
 
 @pytest.mark.parametrize("overwrite", ["missing", "always"])

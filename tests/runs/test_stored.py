@@ -270,12 +270,8 @@ def test_what_was_not_carried_up_stays_where_this_machine_wrote_last(on, url, mo
     assert StoredFolder(url).read(f"{RUN}/fit.json") == b"whole"
 
 
-def test_what_was_not_carried_up_stays_although_a_second_call_fails_as_it_begins(on, url, monkeypatch):
-    """That call had become the writer, and the third one took it for another machine and fetched what was older."""
-    here = on("a", StoredRuns, url)
-    here.begin(RUN)
-    work(here, "state.pt", "half"), here._push(RUN, here._active[RUN], last=False)
-    work(here, "fit.json", "whole")
+def fail_as_it_begins(runs, monkeypatch):
+    """The network goes when ``begin`` has just become the writer."""
 
     def away(*_):
         raise StorageError("the network is away")
@@ -283,7 +279,17 @@ def test_what_was_not_carried_up_stays_although_a_second_call_fails_as_it_begins
     with monkeypatch.context() as patch:
         patch.setattr(StoredRuns, "_names", away)
         with pytest.raises(StorageError):
-            on("a", StoredRuns, url).begin(RUN)
+            runs.begin(RUN)
+
+
+def test_what_was_not_carried_up_stays_although_a_second_call_fails_as_it_begins(on, url, monkeypatch):
+    """That call had become the writer, and the third one took it for another machine and fetched what was older."""
+    here = on("a", StoredRuns, url)
+    here.begin(RUN)
+    work(here, "state.pt", "half"), here._push(RUN, here._active[RUN], last=False)
+    work(here, "fit.json", "whole")
+
+    fail_as_it_begins(on("a", StoredRuns, url), monkeypatch)
     again = on("a", StoredRuns, url)
     assert again.begin(RUN) == "" and (again.local / RUN / "fit.json").read_text() == "whole"
     again.end(RUN)
@@ -295,13 +301,7 @@ def test_what_is_newer_there_is_fetched_although_an_earlier_call_failed_as_it_di
     here.begin(RUN), work(here, "fit.json", "earlier"), here.end(RUN)
     there.begin(RUN), work(there, "fit.json", "later"), there.end(RUN)
 
-    def away(*_):
-        raise StorageError("the network is away")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(StoredRuns, "_names", away)
-        with pytest.raises(StorageError):
-            on("a", StoredRuns, url).begin(RUN)
+    fail_as_it_begins(on("a", StoredRuns, url), monkeypatch)
     assert here.begin(RUN) == "" and (here.local / RUN / "fit.json").read_text() == "later"
 
 
