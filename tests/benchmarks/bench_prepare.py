@@ -2,10 +2,15 @@
 
     python tests/benchmarks/bench_prepare.py --images 400 --pairs 5     one process against two, alternating
     python tests/benchmarks/bench_prepare.py --memory 500 2000 10000    peak memory of the whole process tree
+    python tests/benchmarks/bench_prepare.py --nanosynth 2000 20000     nanosynth, easy scenes, in shards
 
-The micrographs are rendered: 1024x1024 px JPEG, each of its own, with 30 outlined discs in LabelMe JSON. Memory is
-the proportional set size (PSS) of the command and its workers, sampled ten times a second; pages that the processes
-share count once. Linux only.
+The micrographs of the first two are rendered: 1024x1024 px JPEG, each of its own, with 30 outlined discs in LabelMe
+JSON. Memory is the proportional set size (PSS) of the command and its workers, sampled ten times a second; pages that
+the processes share count once. Linux only.
+
+``--nanosynth SOME MANY`` times SOME on one worker and on two, then MANY on two. One worker would take hours for MANY:
+what it takes for SOME, times MANY/SOME, is less than that but for the command's start of 2 s (looking for shared
+sources grows faster than the images), so the speed-up that is printed is a lower bound.
 """
 
 import argparse
@@ -38,6 +43,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=400)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--memory", type=int, nargs="+", metavar="N")
+    parser.add_argument("--nanosynth", type=int, nargs=2, metavar=("SOME", "MANY"))
     parser.add_argument("--workers", type=int, nargs="+", default=[2], help="with --memory (default: 2)")
     parser.add_argument("--work", type=Path, help="folder for the images (default: a temporary one)")
     add_json_option(parser)
@@ -46,6 +52,8 @@ def main() -> None:
         folder = Path(name)
         if arguments.memory:
             figures = list(measure_memory(folder, arguments.memory, arguments.workers))
+        elif arguments.nanosynth:
+            figures = list(measure_nanosynth(folder, *arguments.nanosynth))
         else:
             figures = measure_scaling(folder, arguments.images, arguments.pairs)
     hand_over(arguments.json, figures)
@@ -83,13 +91,33 @@ def measure_memory(folder: Path, sizes: list[int], workers: list[int]) -> Iterat
         yield figure(f"seconds-{size}-workers-{number}", spent, unit="s", digits=0, n=size)
 
 
-def prepare(folder: Path, workers: int, look: Callable[[int], None] | None = None) -> float:
+def measure_nanosynth(folder: Path, some: int, many: int) -> Iterator[dict]:
+    seconds = {}
+    for images, workers in ((some, 1), (some, 2), (many, 2)):
+        peaks: list[int] = []
+        source = ["--dataset", "nanosynth", "--easy", "--images", str(images), "--size", "320", "--shards", "256M"]
+        spent = prepare(folder, workers, lambda pid, to=peaks: to.append(tree_memory(pid)), source)
+        seconds[images, workers] = spent
+        print(f"{images} images, {workers} worker(s): {spent:.0f} s, peak {max(peaks) / 2**20:.0f} MiB", flush=True)
+        tenths = [max(part) / 2**20 for part in np.array_split(peaks, 10)]
+        print(f"    MiB, peak of each tenth of the time: {' '.join(f'{peak:.0f}' for peak in tenths)}", flush=True)
+        yield figure(f"nanosynth-seconds-{images}-workers-{workers}", spent, unit="s", digits=0, n=images)
+        yield figure(f"nanosynth-peak-{images}-workers-{workers}", max(peaks) / 2**20, unit="MiB", digits=0, n=images)
+    speed_up = seconds[some, 1] * many / some / seconds[many, 2]
+    on_some = seconds[some, 1] / seconds[some, 2]
+    print(f"as fast on two workers: {some} images {on_some:.2f} times, {many} images at least {speed_up:.2f} times")
+    yield figure("nanosynth-speed-up", speed_up, unit="times", digits=2, n=many)
+
+
+def prepare(
+    folder: Path, workers: int, look: Callable[[int], None] | None = None, source: list[str] | None = None
+) -> float:
     """Run the command, with ``look`` at it ten times a second where asked for (it costs time); seconds."""
     out = folder / "set"
-    command = [sys.executable, "-m", "nanoseg_bench", "prepare", "--labelme", str(folder / "source"), "--out", str(out)]
-    command += ["--workers", str(workers), "--augment-copies", "0"]
+    command = [sys.executable, "-m", "nanoseg_bench", "prepare", *(source or ["--labelme", str(folder / "source")])]
+    command += ["--out", str(out), "--workers", str(workers), "--augment-copies", "0"]
     started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*command, "--quiet"], stdout=subprocess.DEVNULL)
     while look is not None and process.poll() is None:
         look(process.pid)
         time.sleep(0.1)
@@ -97,7 +125,8 @@ def prepare(folder: Path, workers: int, look: Callable[[int], None] | None = Non
     spent = time.perf_counter() - started
     if process.returncode:
         raise SystemExit(f"prepare ended with {process.returncode}")
-    shutil.rmtree(out)
+    for made in folder.glob("set*"):  # the set, and what was rendered for it
+        shutil.rmtree(made)
     return spent
 
 
