@@ -46,7 +46,8 @@ What lies mostly on an information bar, a scale bar or lettering is flagged, not
 the flag on_mark in LabelMe (clear it to make a particle of it), iscrowd in COCO; masks are without it.
 
 --overwrite missing keeps what the same weights found in the same file. Where the model was trained anew, or an image is
-another one, it predicts again and says so; another model or --confidence is refused.
+another one, it predicts again and says so; another model or --confidence is refused. --overwrite always replaces all.
+Neither writes over LabelMe files that were corrected since: they are named, and nothing is changed.
 
 A YOLO model runs in ONNX Runtime on the CPU: it is exported on its first use and kept beside its weights, or in the
 user's cache folder. On a GPU, PyTorch runs it, and always the other models.

@@ -33,7 +33,8 @@ def require_uncorrected(folder: Path, written: Mapping[str, str] | None) -> None
     if changed:
         shown = shlex.quote(str(folder / LABELME))
         raise UsageError(
-            f"{folder / LABELME}: {counted(len(changed), 'file')} changed since this command wrote them, such as "
-            f"{changed[0]}, and would be written anew; choose another --out, or move that folder first. To measure the "
+            f"{folder / LABELME}: {counted(len(changed), 'file')} {'' if written else 'may have '}changed since this "
+            f"command wrote them, such as {changed[0]}, and would be written anew; choose another --out, or move that "
+            "folder first. To measure the "
             f"corrected outlines: nanoseg-bench analyze {shown} --annotated --out corrected"
         )

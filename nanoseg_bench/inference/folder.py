@@ -75,7 +75,8 @@ def open_folder(folder: Path, overwrite: str) -> Contents | None:
     Args:
         folder: Of the call.
         overwrite: ``never``: the folder must be new or empty. ``missing``: what an earlier call found stays, and
-            no LabelMe file may have been corrected. ``always``: what an earlier call found is replaced.
+            no LabelMe file may have been corrected. ``always``: what an earlier call found is replaced, but for
+            corrected LabelMe files.
 
     Returns:
         What stays; None where nothing does.
@@ -93,11 +94,15 @@ def open_folder(folder: Path, overwrite: str) -> Contents | None:
             f"--out {folder}: holds predictions; choose another folder, or give --overwrite missing to add to them, or "
             "--overwrite always to replace them"
         )
-    if overwrite == "always":
+    try:
+        contents = read_folder(folder)
+    except UsageError:
+        if overwrite != "always":
+            raise
+        require_uncorrected(folder, {})  # nothing tells corrected ones from those that were written
         return None
-    contents = read_folder(folder)
     require_uncorrected(folder, contents.labelme_sha256)
-    return contents
+    return None if overwrite == "always" else contents
 
 
 def clear_leftovers(folder: Path) -> None:

@@ -211,9 +211,9 @@ def _axis(column: Metric, entries: Sequence[LeaderboardRow]) -> Axis:
 
 
 def _tick(value: float) -> str:
-    return minus(f"{value:.3g}")
+    return minus(f"{value:z.3g}")
 
 
 def _text(value: float, column: Metric) -> str:
-    text = f"{value * column.factor:{'+' if column.signed else ''},.{column.digits}f}"
+    text = f"{value * column.factor:{'+z' if column.signed else 'z'},.{column.digits}f}"
     return minus(text.replace(",", "\u202f"))

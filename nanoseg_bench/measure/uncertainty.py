@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t
 
 from nanoseg_bench.measure.confidence_curve import against_confidence
 from nanoseg_bench.measure.particles import counted
@@ -21,12 +22,16 @@ EDGE_PX = 0.5
 CONFIDENCE_MARGIN = 0.1
 """How far another choice of the confidence may lie."""
 
-COVERAGE_FACTOR = 2.0
-"""From the combined standard uncertainty to the expanded one, about 95 %."""
+LEVEL = 0.9545
+"""Of the interval that the expanded uncertainty spans: a coverage factor of 2 where the combined one is well known."""
 
 _RECTANGULAR = 1 / math.sqrt(3)
 _OF_ABSOLUTE_MEDIAN = 1.4826
 """From the median of absolute errors to the standard deviation of normal ones."""
+
+_EFFICIENCY_OF_MEDIAN = 0.37
+"""How much a standard deviation of that kind knows of normal errors, beside one of their squares (P. J. Rousseeuw, C.
+Croux, J. Am. Stat. Assoc. 88 (1993) 1273)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +59,13 @@ class Component:
         name: ``calibration``, ``scale reading``, ``outlines``, ``edge``, ``sampling`` or ``threshold``.
         standard_uncertainty: In the unit of the median; NaN where it is not known.
         basis: Where the number comes from, or why there is none.
+        degrees_of_freedom: Of the number, which is an estimate itself; infinite for bounds that are assumed.
     """
 
     name: str
     standard_uncertainty: float
     basis: str
+    degrees_of_freedom: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +89,22 @@ class Budget:
 
     @property
     def expanded(self) -> float:
-        """``COVERAGE_FACTOR`` times the combined one."""
-        return COVERAGE_FACTOR * self.combined
+        """``coverage_factor`` times the combined one."""
+        return self.coverage_factor * self.combined
+
+    @property
+    def degrees_of_freedom(self) -> float:
+        """Effective ones of the combined uncertainty (Welch–Satterthwaite; JCGM 100, G.4.1)."""
+        if not self.combined:
+            return math.inf
+        shares = ((each.standard_uncertainty / self.combined) ** 4 / each.degrees_of_freedom for each in self._known)
+        total = sum(shares)
+        return 1 / total if total else math.inf
+
+    @property
+    def coverage_factor(self) -> float:
+        """From the combined to the expanded uncertainty: Student's t, 2 for many particles and more for few images."""
+        return float(t.ppf((1 + LEVEL) / 2, self.degrees_of_freedom))
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -153,18 +174,20 @@ def _outlines(value: float, errors: OutlineErrors | None) -> Component:
         f"the model misses the median diameter by {100 * errors.typical:.1f} % in the typical of {errors.images} "
         "micrographs that it has not seen, against annotators' outlines; 1.48 times that, as of normal errors. "
         f"Bias of single particles: {in_percent(errors.bias)} %{interval}, not corrected",
+        max(_EFFICIENCY_OF_MEDIAN * (errors.images - 1), 1.0),
     )
 
 
 def in_percent(share: float) -> str:
     """A signed share in per cent, with a minus sign and not a hyphen."""
-    return minus(f"{100 * share:+.1f}")
+    return minus(f"{100 * share:+z.1f}")
 
 
 def _sampling(summary: Summary, standard_error: float) -> Component:
     if math.isnan(standard_error):
         return Component("sampling", math.nan, f"not known: fewer than {MIN_PARTICLES} particles")
-    return Component("sampling", standard_error, f"bootstrap over {summary.drawn}")
+    drawn = summary.images if summary.drawn == "images" else summary.count
+    return Component("sampling", standard_error, f"bootstrap over {drawn} {summary.drawn}", drawn - 1)
 
 
 def _edge(table: pd.DataFrame, in_nm: bool) -> Component:

@@ -19,6 +19,13 @@ def uncertainty_text(value: float) -> str:
     return _significant(value, _UNCERTAINTY_DIGITS)
 
 
+def text_with_uncertainty(value: float, uncertainty: float) -> str:
+    """A length to the last digit of its uncertainty (GUM, 7.2.6); as without one where that is 0 or not known."""
+    if not uncertainty or math.isnan(uncertainty):
+        return length_text(value)
+    return f"{value:.{_decimals(uncertainty, _UNCERTAINTY_DIGITS)}f}"
+
+
 def ratio_text(value: float) -> str:
     """A ratio: three decimals."""
     return NONE if math.isnan(value) else f"{value:.{_RATIO_DIGITS}f}"
@@ -34,6 +41,11 @@ def _significant(value: float, digits: int) -> str:
         return NONE
     if value == 0:
         return "0"
+    return f"{value:.{_decimals(value, digits)}f}"
+
+
+def _decimals(value: float, digits: int) -> int:
+    """How many stand after the point of a number of so many significant digits."""
     # Of the rounded number: 9.9996 is 10.00 and not 10.000.
     exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
-    return f"{value:.{min(max(digits - 1 - exponent, 0), 12)}f}"
+    return min(max(digits - 1 - exponent, 0), 12)

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from nanoseg_bench.measure.uncertainty import COVERAGE_FACTOR, Budget
-from nanoseg_bench.report.numbers import length_text, uncertainty_text
+from nanoseg_bench.measure.uncertainty import Budget
+from nanoseg_bench.report.numbers import text_with_uncertainty, uncertainty_text
 
 
 def sentence_on(budget: Budget) -> str:
@@ -11,10 +11,17 @@ def sentence_on(budget: Budget) -> str:
     unit = budget.unit
     left_out = f" Not known, and left out: {', '.join(budget.unknown)}." if budget.unknown else ""
     return (
-        f"Standard uncertainties of the median diameter (D50 = {length_text(budget.value)} {unit}). Combined "
-        f"{uncertainty_text(budget.combined)} {unit}; expanded (coverage factor {COVERAGE_FACTOR:g}) "
+        f"Standard uncertainties of the median diameter (D50 = {text_with_uncertainty(budget.value, budget.combined)} {unit}). Combined "
+        f"{uncertainty_text(budget.combined)} {unit}; expanded ({factor_of(budget)}) "
         f"{uncertainty_text(budget.expanded)} {unit}.{left_out}"
     )
+
+
+def factor_of(budget: Budget) -> str:
+    """The coverage factor, and why it is above 2 where it is."""
+    factor = f"{budget.coverage_factor:.2f}"
+    few = f" at {budget.degrees_of_freedom:.0f} degrees of freedom" if float(factor) > 2 else ""
+    return f"coverage factor {factor}{few}, about 95 %"
 
 
 def as_json(budget: Budget) -> dict[str, Any]:
@@ -25,6 +32,7 @@ def as_json(budget: Budget) -> dict[str, Any]:
         "unit": budget.unit,
         "combined": float(budget.combined),
         "expanded": float(budget.expanded),
+        "coverage_factor": float(budget.coverage_factor),
         "sentence": sentence_on(budget),
         "unknown": list(budget.unknown),
         "components": [

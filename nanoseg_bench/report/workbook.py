@@ -12,12 +12,12 @@ import pandas as pd
 from nanoseg_bench.measure.columns import COLUMNS, Column
 from nanoseg_bench.measure.particles import counted
 from nanoseg_bench.measure.statistics import STATISTICS
-from nanoseg_bench.measure.uncertainty import COVERAGE_FACTOR, Budget
+from nanoseg_bench.measure.uncertainty import Budget
 from nanoseg_bench.report.distributions import distributions, notes_on
 from nanoseg_bench.report.facts import facts_of
 from nanoseg_bench.report.report_input import ReportInput
 from nanoseg_bench.report.texts import one_line
-from nanoseg_bench.report.uncertainty import sentence_on
+from nanoseg_bench.report.uncertainty import factor_of, sentence_on
 
 if TYPE_CHECKING:
     import xlsxwriter
@@ -90,7 +90,7 @@ def _uncertainty(budget: Budget | None) -> list[Sheet]:
     rows: list[Sequence[str | float]] = [
         *((each.name, each.standard_uncertainty, each.basis) for each in budget.components),
         ("combined", budget.combined, "root of the sum of the squares of what is known"),
-        (f"expanded (coverage factor {COVERAGE_FACTOR:g})", budget.expanded, "for about 95 %"),
+        ("expanded", budget.expanded, factor_of(budget)),
     ]
     return [Sheet("Uncertainty", ("source", f"standard uncertainty ({budget.unit})", "basis"), rows)]
 

@@ -1,3 +1,4 @@
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -264,14 +265,19 @@ def test_corrected_outlines_are_not_written_over(images, weights, tmp_path, caps
     document = json.loads(corrected.read_text())
     corrected.write_text(json.dumps({**document, "shapes": []}))
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    for to in ("labelme", "coco"):
-        assert predict(images, weights, out, "--to", to, "--overwrite", "missing") == 2
+    for to, overwrite in itertools.product(("labelme", "coco"), ("missing", "always")):
+        assert predict(images, weights, out, "--to", to, "--overwrite", overwrite) == 2
         message = capsys.readouterr().err
         assert (
             "1 file changed since this command wrote them, such as deep.json" in message
             and "--annotated --out" in message
         )
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    # With damaged predictions beside them, nobody can tell.
+    (out / "predictions.json").write_text("{")
+    assert predict(images, weights, out, "--overwrite", "always") == 2
+    assert "1 file may have changed since this command wrote them, such as deep.json" in capsys.readouterr().err
+    (out / "predictions.json").write_bytes(before[out / "predictions.json"])
     # Outside of it, they are safe.
     (out / "labelme").rename(tmp_path / "corrected")
     assert predict(images, weights, out, "--to", "labelme", "--overwrite", "missing") == 0

@@ -18,7 +18,7 @@ from nanoseg_bench.measure.sample import (
     warnings_of,
 )
 from nanoseg_bench.measure.statistics import STATISTICS
-from nanoseg_bench.measure.uncertainty import OutlineErrors, make_budget
+from nanoseg_bench.measure.uncertainty import Budget, Component, OutlineErrors, make_budget
 
 
 def table_of(diameters, images=1, nm_per_px=0.5, **columns):
@@ -257,8 +257,41 @@ def test_the_budget_of_a_median():
     assert budget.components[-1].basis == "largest change for a confidence of 0.4 to 0.6"
     assert math.isnan(parts.pop("calibration"))
     assert budget.combined == pytest.approx(math.sqrt(sum(part**2 for part in parts.values())))
-    assert budget.expanded == 2 * budget.combined
     assert budget.unknown == ("calibration",)
+
+
+@pytest.mark.parametrize(
+    ("images", "factor"),
+    # JCGM 100, table G.2, p = 95.45 %: nu = 4 -> 2.87, 9 -> 2.32, 19 -> 2.14
+    [(5, 2.87), (10, 2.32), (20, 2.14)],
+)
+def test_few_images_have_a_larger_coverage_factor(images, factor):
+    """Diameters that differ between images, and by nothing else that matters."""
+    rng = np.random.default_rng(0)
+    means = rng.lognormal(5, 0.3, images)
+    table = pd.concat(
+        [table_of(rng.normal(mean, 1, 40)).assign(image=f"{number}.tif") for number, mean in enumerate(means)],
+        ignore_index=True,
+    )
+    budget = make_budget(table, summarise(table, "diameter_nm", resamples=200))
+    sampling = next(each for each in budget.components if each.name == "sampling")
+    assert (sampling.basis, sampling.degrees_of_freedom) == (f"bootstrap over {images} images", images - 1)
+    assert budget.coverage_factor == pytest.approx(factor, abs=0.03)
+    assert budget.expanded == budget.coverage_factor * budget.combined
+
+
+def test_many_particles_have_a_coverage_factor_of_two():
+    table = table_of(np.random.default_rng(0).lognormal(3, 0.2, 5000))
+    budget = make_budget(table, summarise(table, "diameter_nm", resamples=50))
+    assert budget.coverage_factor == pytest.approx(2, abs=0.001)
+
+
+def test_degrees_of_freedom_are_those_of_welch_and_satterthwaite():
+    """The end gauge of JCGM 100, H.1.6: 32 nm with 16.7 degrees of freedom."""
+    parts = [(25.0, 18.0), (9.7, 25.6), (2.9, 50.0), (16.6, 2.0)]
+    budget = Budget(1.0, "nm", tuple(Component("", value, "", freedom) for value, freedom in parts))
+    assert budget.combined == pytest.approx(32, abs=0.5)
+    assert budget.degrees_of_freedom == pytest.approx(16.7, abs=0.2)
 
 
 def test_no_reading_of_a_scale_is_its_calibration():

@@ -109,7 +109,7 @@ def test_word_excel_and_the_page_tell_one_uncertainty(analysed, write, report):
     assert head == ("source", "standard uncertainty (nm)", "basis")
     # A cell is empty where a source is not known, and holds all digits elsewhere.
     parts = [(each["name"], each["standard_uncertainty"], each["basis"]) for each in told["components"]]
-    sums = [("combined", told["combined"]), ("expanded (coverage factor 2)", told["expanded"])]
+    sums = [("combined", told["combined"]), ("expanded", told["expanded"])]
     assert [row[0] for row in rows] == [row[0] for row in [*parts, *sums]]
     for row, expected in zip(rows, [*parts, *sums], strict=True):
         assert row[1] == (None if expected[1] is None else pytest.approx(expected[1], rel=1e-14))
