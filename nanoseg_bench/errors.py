@@ -77,6 +77,10 @@ class RecordError(NanosegError):
     """A record is malformed or was written by another version of the evaluator."""
 
 
+class OutOfReachError(RecordError):
+    """A record or a run is there, and cannot be read now: a share is away, or rights are missing. It may be good."""
+
+
 class CampaignError(NanosegError):
     """A campaign's file is malformed."""
 

@@ -10,8 +10,9 @@ def sentence_on(budget: Budget) -> str:
     """What the listed sources are of, what they add up to, and which ones nobody knows."""
     unit = budget.unit
     left_out = f" Not known, and left out: {', '.join(budget.unknown)}." if budget.unknown else ""
+    median = text_with_uncertainty(budget.value, budget.combined)
     return (
-        f"Standard uncertainties of the median diameter (D50 = {text_with_uncertainty(budget.value, budget.combined)} {unit}). Combined "
+        f"Standard uncertainties of the median diameter (D50 = {median} {unit}). Combined "
         f"{uncertainty_text(budget.combined)} {unit}; expanded ({factor_of(budget)}) "
         f"{uncertainty_text(budget.expanded)} {unit}.{left_out}"
     )

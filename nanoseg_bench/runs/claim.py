@@ -8,10 +8,11 @@
 """
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from nanoseg_bench.changes import list_changes
-from nanoseg_bench.errors import RecordError
+from nanoseg_bench.errors import OutOfReachError, RecordError
 from nanoseg_bench.files import atomic_path
 from nanoseg_bench.models.run_files import (
     FIT_FILE,
@@ -33,7 +34,11 @@ _SIGNS_OF_WORK = (FIT_FILE, STATE_FILE, WEIGHTS_FILE, "predictions")
 
 
 def differences(run: RunFolder, spec: RunSpec) -> Differences | None:
-    """What differs between the work in the folder and what is asked for; None where there is none to go on with."""
+    """What differs between the work in the folder and what is asked for; None where there is none to go on with.
+
+    Raises:
+        OutOfReachError: There is some, and it cannot be read now.
+    """
     about = _about(run)
     return input_differences(about.inputs.model_dump(), spec.inputs()) if about else None
 
@@ -49,6 +54,9 @@ def claim_folder(run: RunFolder, spec: RunSpec, prepared: PreparedSet, *, anew: 
 
     Returns:
         Sentences on what changed and what became of the earlier work.
+
+    Raises:
+        OutOfReachError: There is some, and it cannot be read now.
     """
     run.path.mkdir(parents=True, exist_ok=True)
     about, found = _about(run), differences(run, spec)
@@ -122,13 +130,21 @@ def moved_aside(run: RunFolder, spec: RunSpec) -> RunFolder | None:
 def trained_alike(run: RunFolder, spec: RunSpec) -> RunFolder | None:
     """A finished run beside this one whose training is the one that is wanted; None where there is none."""
     for other in find_runs(run.path.parent):
-        found = differences(other, spec)
-        if found is None or found.training or other.path == run.path:
+        if other.path == run.path:
             continue
-        has_files = all((other.path / name).is_file() for name in (WEIGHTS_ABOUT_FILE, HISTORY_FILE))
-        if has_files and other.has_weights() and not other.has_other_weights() and _has_own_kind(other):
-            return other
+        with suppress(OutOfReachError):
+            if _is_of_training(other, spec):
+                return other
     return None
+
+
+def _is_of_training(run: RunFolder, spec: RunSpec) -> bool:
+    """Whether the training that is wanted was finished there, by our own loop."""
+    found = differences(run, spec)
+    if found is None or found.training:
+        return False
+    has_files = all((run.path / name).is_file() for name in (WEIGHTS_ABOUT_FILE, HISTORY_FILE))
+    return has_files and run.has_weights() and not run.has_other_weights() and _has_own_kind(run)
 
 
 def _has_own_kind(run: RunFolder) -> bool:
@@ -163,6 +179,8 @@ def _place(run: RunFolder, digest: str) -> Path:
 def _about(run: RunFolder) -> TrainedRun | None:
     try:
         about = run.about()
+    except OutOfReachError:
+        raise  # what cannot be read now may be finished work
     except RecordError:
         return None
     return about if isinstance(about, TrainedRun) else None

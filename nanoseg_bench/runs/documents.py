@@ -5,7 +5,7 @@ from typing import Any, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
-from nanoseg_bench.errors import RecordError
+from nanoseg_bench.errors import OutOfReachError, RecordError
 from nanoseg_bench.evaluation.result import OperatingPointChoice
 from nanoseg_bench.files import read_json, write_json
 from nanoseg_bench.models.base import Complexity, FitReport
@@ -118,7 +118,14 @@ def write_document(path: Path, document: Document) -> None:
 def _read(path: Path) -> Any:
     try:
         return unsealed(read_json(path))
-    except (OSError, ValueError, RecursionError) as error:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise RecordError(f"{path}: {error.strerror}; run the model again, or hand its predictions in again") from error
+    except OSError as error:
+        raise OutOfReachError(
+            f"{path}: cannot be read now ({error.strerror}); mend that, and give the command again: it goes on with "
+            "what is there"
+        ) from error
+    except (ValueError, RecursionError) as error:
         raise RecordError(
             f"{path}: cannot be read ({error}); run the model again, or hand its predictions in again"
         ) from error

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nanoseg_bench.errors import ModelError, RecordError
+from nanoseg_bench.errors import ModelError, OutOfReachError, RecordError
 from nanoseg_bench.evaluation.predictions import SUFFIX
 from nanoseg_bench.evaluation.result import OperatingPointChoice
 from nanoseg_bench.files import sha256_file
@@ -141,9 +141,15 @@ class RunFolder:
         return read_document(self.fit_path, Fit)
 
     def has_weights(self) -> bool:
-        """Whether the training is finished and its weights are there; a model may have none."""
+        """Whether the training is finished and its weights are there; a model may have none.
+
+        Raises:
+            OutOfReachError: ``fit.json`` is there, and cannot be read now.
+        """
         try:
             checkpoint = self.fit().report.checkpoint
+        except OutOfReachError:
+            raise
         except RecordError:
             return False
         return checkpoint is None or (self.path / checkpoint).is_file()
@@ -171,9 +177,15 @@ class RunFolder:
         write_document(self.fit_path, fit)
 
     def has_other_weights(self) -> bool:
-        """Whether the weights are not those that the training ended with, which predictions were made from."""
+        """Whether the weights are not those that the training ended with, which predictions were made from.
+
+        Raises:
+            OutOfReachError: As ``has_weights``.
+        """
         try:
             fit = self.fit()
+        except OutOfReachError:
+            raise
         except RecordError:
             return False
         path = self.path / fit.report.checkpoint if fit.report.checkpoint else None

@@ -17,7 +17,14 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from nanoseg_bench.environment import isolate_libraries
-from nanoseg_bench.errors import ModelError, NanosegError, PredictionsError, TimeLimitReached, WorkerMemoryError
+from nanoseg_bench.errors import (
+    ModelError,
+    NanosegError,
+    OutOfReachError,
+    PredictionsError,
+    TimeLimitReached,
+    WorkerMemoryError,
+)
 from nanoseg_bench.evaluation.eval_sets import load_eval_set
 from nanoseg_bench.evaluation.predictions import read_predictions, write_predictions
 from nanoseg_bench.evaluation.robustness import CONDITIONS, ROBUSTNESS, clean_set
@@ -50,7 +57,12 @@ _LOG = logging.getLogger("nanoseg_bench.runs.job")
 
 def execute(job: Job) -> Outcome:
     """Run a job in this process; whatever goes wrong becomes the outcome and a row of the leaderboard."""
-    told = claim_folder(RunFolder(job.run_dir), job.spec, job.prepared(), anew=job.anew)
+    try:
+        told = claim_folder(RunFolder(job.run_dir), job.spec, job.prepared(), anew=job.anew)
+    except OutOfReachError as error:
+        outcome = Outcome("failed", str(error))
+        record_failure(job, outcome)
+        return outcome
     with _log_to(job.run_dir / LOG_FILE):
         for sentence in told:
             _LOG.warning("%s", sentence)

@@ -213,6 +213,21 @@ def test_work_without_its_run_json_is_kept_too(bench):
     assert (kept / "weights.safetensors").is_file()
 
 
+@pytest.mark.parametrize("name", ["run.json", "fit.json"])
+def test_a_share_that_is_away_costs_no_training(bench, name):
+    """A link that leads to itself: there, and not to be read, also for root."""
+    files = {path: path.read_bytes() for path in bench.path.rglob("*") if path.suffix in (".json", ".safetensors")}
+    (bench.path / name).rename(bench.root / name)
+    (bench.path / name).symlink_to(bench.path / name)
+    outcome = execute(bench.job())
+    assert outcome.status == "failed" and f"{name}: cannot be read now" in outcome.reason
+    (bench.path / name).unlink()
+    (bench.root / name).rename(bench.path / name)
+    assert execute(bench.job()).status == "ok"
+    assert not (bench.path.parent / "replaced").exists()
+    assert {path: path.read_bytes() for path in files} == files
+
+
 def test_a_recipe_without_the_fields_that_came_since_stays_finished(bench):
     path = bench.path / "run.json"
     about = json.loads(path.read_text(encoding="utf-8"))
