@@ -5,7 +5,10 @@ style is a ``rich.text.Text``.
 """
 
 import os
+import shlex
+import subprocess
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,6 +53,11 @@ def open_progress() -> "Progress":
         console=Console(stderr=True, markup=False, emoji=False, highlight=False),
         transient=True,
     )
+
+
+def command_line(words: Sequence[str]) -> str:
+    """A command as it is typed at this system's prompt; Windows' knows no single quotes."""
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
 
 def print_any_name() -> None:

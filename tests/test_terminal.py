@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import nanoseg_bench
-from nanoseg_bench.terminal import open_console
+from nanoseg_bench.terminal import command_line, open_console
 
 ODD = ("[/b]", "[x]", "[bold]rod[/bold]", ":gem:", r"\[a]", "[link=http://x]y[/link]")
 
@@ -88,3 +88,12 @@ def test_a_name_that_the_encoding_lacks_ends_no_command(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
     assert done.stderr == ""
     assert done.stdout.count(r"Gr\xf6\xdfe \u2265 \udcff") == 2
+
+
+@pytest.mark.parametrize(
+    ("platform", "typed"),
+    [("linux", "nanoseg-bench prepare 'my images'"), ("win32", 'nanoseg-bench prepare "my images"')],
+)
+def test_a_command_is_quoted_as_the_prompt_takes_it(monkeypatch, platform, typed):
+    monkeypatch.setattr(sys, "platform", platform)
+    assert command_line(["nanoseg-bench", "prepare", "my images"]) == typed

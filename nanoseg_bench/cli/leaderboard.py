@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from nanoseg_bench.cli.sets import add_set, find_name, find_set, sets_with_recor
 from nanoseg_bench.cli.shared import set_name_at, told_as
 from nanoseg_bench.errors import RecordError, StorageError, UsageError
 from nanoseg_bench.storage import is_url, name_of, path_or_url
+from nanoseg_bench.terminal import command_line
 
 if TYPE_CHECKING:
     from nanoseg_bench.runs.stored_records import StoredRecords
@@ -133,7 +133,7 @@ def _write_and_show(
             [] if arguments.leaderboards == Path("leaderboards") else ["--leaderboards", str(arguments.leaderboards)]
         )
         for run_id, status in failed.items():
-            way = shlex.join(["nanoseg-bench", "leaderboard", name, *place, "--drop", run_id])
+            way = command_line(["nanoseg-bench", "leaderboard", name, *place, "--drop", run_id])
             print(f"{run_id}: {status}; without its row: {way}")
         if arguments.html is not None:
             # The folder of a URL is a cache, where nobody looks for a page.
@@ -198,7 +198,7 @@ def _share_tables(records: "StoredRecords", leaderboards: Path, name: str) -> No
 
 def _require_consistent(arguments: argparse.Namespace, names: list[str]) -> None:
     if arguments.html in names and arguments.set is None:
-        name = shlex.quote(arguments.html)
+        name = command_line([arguments.html])
         raise UsageError(f"--html {name}: is a set; write it first: nanoseg-bench leaderboard {name} --html")
     if arguments.html and len(names) > 1:
         raise UsageError(f"--html {arguments.html}: a page is of one set; name one of {', '.join(names)}")

@@ -1,13 +1,13 @@
 """What to do after ``run``: the commands that follow, with paths that a shell understands here."""
 
 import argparse
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.sets import short_name
 from nanoseg_bench.storage import is_url
+from nanoseg_bench.terminal import command_line
 
 if TYPE_CHECKING:
     from nanoseg_bench.runs.failure import Outcome
@@ -44,7 +44,7 @@ def print_next(
     elif best is not None:
         commands.append(_final(arguments, best, places, name))
     for number, (words, what) in enumerate(commands):
-        print(f"{'next: ' if number == 0 else ' ' * 6}{shlex.join(['nanoseg-bench', *words])}   # {what}")
+        print(f"{'next: ' if number == 0 else ' ' * 6}{command_line(['nanoseg-bench', *words])}   # {what}")
 
 
 def _page(arguments: argparse.Namespace, places: "BenchmarkFolders", name: str) -> _Command:

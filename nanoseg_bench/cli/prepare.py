@@ -1,7 +1,6 @@
 """``nanoseg-bench prepare``: from annotated micrographs to a prepared set."""
 
 import argparse
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from nanoseg_bench.cli.sources import CLASS_WITH_COMMA, add_source_options, open
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.preparation.set_names import NANOSYNTH, dataset_name, is_set, set_name
 from nanoseg_bench.storage import is_url, path_or_url
+from nanoseg_bench.terminal import command_line
 
 if TYPE_CHECKING:
     from nanoseg_bench.parallel import OpenPool
@@ -273,7 +273,7 @@ def _understand(arguments: argparse.Namespace) -> None:
     folder: Path | None = arguments.folder
     if folder is not None:
         if is_set(folder):
-            name = shlex.quote(short_name(folder))
+            name = command_line([short_name(folder)])
             raise UsageError(f"{folder}: is a prepared set already; next: nanoseg-bench run {name}")
         if not folder.exists() and _is_dataset(str(folder)):
             arguments.dataset = str(folder)

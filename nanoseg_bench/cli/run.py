@@ -1,7 +1,6 @@
 """``nanoseg-bench run``: train and score models on a prepared set."""
 
 import argparse
-import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,6 +16,7 @@ from nanoseg_bench.cli.training_options import add_training_options, devices_of,
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.preparation.set_names import is_set
 from nanoseg_bench.storage import is_url, path_or_url
+from nanoseg_bench.terminal import command_line
 
 if TYPE_CHECKING:
     from nanoseg_bench.preparation.prepared_set import PreparedSet
@@ -255,7 +255,7 @@ def _print_models(specs: Sequence["RunSpec"], places: "BenchmarkFolders", outcom
     for spec in specs:
         outcome = outcomes[spec.run_id]
         if outcome.status == "ok":
-            model = shlex.quote(str(places.runs / spec.run_id))
+            model = command_line([str(places.runs / spec.run_id)])
             how = "trained on everything" if spec.recipe.trains else "at the operating point of all folds"
             print(f"{spec.recipe.title}, {how}: nanoseg-bench predict IMAGES --model {model}")
         else:

@@ -1,13 +1,13 @@
 """What is printed of a prepared set: its parts, what was left out, the audit, what it cannot carry, what comes next."""
 
 import argparse
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nanoseg_bench.cli.audit import show_audit
 from nanoseg_bench.cli.sets import short_name
 from nanoseg_bench.preparation.set_names import NANOSYNTH, with_ending
+from nanoseg_bench.terminal import command_line
 from nanoseg_bench.wording import counted
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def show_set(prepared: "PreparedSet", arguments: argparse.Namespace, url: str | 
         more = ["nanoseg-bench", *_without(arguments.given, "--overwrite")]
         more += [] if arguments.preview else ["--preview"]
         seen_at = page if url is None else f"{url}/{page.name}"
-        console.print(f"pictures: {seen_at}" if page.is_file() else f"pictures: {shlex.join(more)}")
-        console.print(f"next: nanoseg-bench run {shlex.quote(url or short_name(prepared.root))} --models all")
+        console.print(f"pictures: {seen_at}" if page.is_file() else f"pictures: {command_line(more)}")
+        console.print(f"next: nanoseg-bench run {command_line([url or short_name(prepared.root)])} --models all")
     return code
 
 
@@ -157,4 +157,4 @@ def _advise_folds(prepared: "PreparedSet", arguments: argparse.Namespace) -> Non
     print_sentence(
         f"advice: the test part is small; test every micrograph once instead, at {folds} trainings per model:"
     )
-    open_console(soft_wrap=True).print(f"  {shlex.join(command)}")
+    open_console(soft_wrap=True).print(f"  {command_line(command)}")

@@ -1,7 +1,6 @@
 """SET on the command line: a prepared set, by its name or by the path of its folder."""
 
 import argparse
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from nanoseg_bench.cli.nearest import nearest_path
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.preparation.set_names import DATA, MARKER, is_set, set_folder
 from nanoseg_bench.storage import is_url
+from nanoseg_bench.terminal import command_line
 from nanoseg_bench.wording import did_you_mean
 
 DEFAULT = "nanosynth"
@@ -99,7 +99,7 @@ def _folder(given: str) -> Path:
     known = sorted(folder.name for folder in DATA.iterdir() if is_set(folder)) if DATA.is_dir() else []
     near = nearest_path(path)
     if path.is_dir():
-        hint = f"make one of it: nanoseg-bench prepare {shlex.quote(given)}"
+        hint = f"make one of it: nanoseg-bench prepare {command_line([given])}"
     elif near is not None and is_set(near):
         hint = f"did you mean {str(near)!r}?"
     elif not known:

@@ -1,6 +1,5 @@
 """Predicted LabelMe files that a person corrected since: hours of work, which no later call may write over."""
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from nanoseg_bench.annotations.conversion_report import REPORT_FILE
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.files import sha256_file
 from nanoseg_bench.inference.formats import LABELME
+from nanoseg_bench.terminal import command_line
 from nanoseg_bench.wording import counted
 
 
@@ -31,7 +31,7 @@ def require_uncorrected(folder: Path, written: Mapping[str, str] | None) -> None
         return
     changed = [name for name, digest in labelme_hashes(folder).items() if written.get(name) != digest]
     if changed:
-        shown = shlex.quote(str(folder / LABELME))
+        shown = command_line([str(folder / LABELME)])
         raise UsageError(
             f"{folder / LABELME}: {counted(len(changed), 'file')} {'' if written else 'may have '}changed since this "
             f"command wrote them, such as {changed[0]}, and would be written anew; choose another --out, or move that "
