@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nanoseg_bench.errors import UsageError
 from nanoseg_bench.files import require_path
-from nanoseg_bench.models.options import BUILT_IN_OPTIONS, YoloOptions
+from nanoseg_bench.models.options import BUILT_IN_OPTIONS, OtsuOptions, YoloOptions
 from nanoseg_bench.models.run_files import WEIGHTS_FILE
 from nanoseg_bench.weights.shipped import SHIPPED, is_shipped, shipped_names, shipped_weights
 
@@ -21,7 +21,7 @@ def names_shipped_weights(given: Path | str) -> bool:
 
 
 def starting_weights(given: Path | str, models: Sequence[str], option: str) -> Mapping[str, Path]:
-    """The initial weights of each model.
+    """The initial weights of each model that trains.
 
     Args:
         given: A file, the name of shipped weights, or ``shipped``, which means each model's own.
@@ -32,6 +32,10 @@ def starting_weights(given: Path | str, models: Sequence[str], option: str) -> M
         UsageError: There is no such file, there are no such weights, or a model cannot start from them.
     """
     require_path(given, option)
+    without_training = [model for model in models if BUILT_IN_OPTIONS.get(model) is OtsuOptions]
+    models = [model for model in models if model not in without_training]
+    if not models:
+        raise UsageError(f"{option} {given}: {', '.join(without_training)} needs no training, and starts from nothing")
     networks = shippable_models()
     models_option = option.replace("weights", "models")
     if not names_shipped_weights(given):
