@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nanoseg_bench.measure.columns import column_of
 from nanoseg_bench.measure.sample import Unit
+from nanoseg_bench.measure.shape_names.namer import shipped_namer
 
 UNNAMED = "particle"
 """Group of what has neither class nor shape."""
@@ -25,16 +26,21 @@ def group_of(particles: pd.DataFrame, column: Literal["class", "shape"]) -> pd.S
     return particles[column].where(particles[column].notna(), UNNAMED).astype(str)
 
 
-def groups_in_order(particles: pd.DataFrame, first: Sequence[str] = ()) -> list[str]:
-    """The groups of a table: those that are named first, then the others by their number of particles.
+def groups_in_order(particles: pd.DataFrame, classes: Sequence[str] = ()) -> list[str]:
+    """The groups in the order of their colours, which are the same in each micrograph and sample of a model.
+
+    Those that may be there, found or not: the classes of the model, or all shapes that outlines are named by. Then
+    those of the table that are none of them, by their number of particles.
 
     Args:
         particles: All, so that a group has its colour even where none of it counts.
-        first: Classes in the order of the model.
+        classes: In the order of the model.
     """
-    found = group_of(particles, grouping_column(particles)).value_counts()
-    by_number = sorted(found.index, key=lambda name: (-found[name], name))
-    return [name for name in first if name in found.index] + [name for name in by_number if name not in first]
+    column = grouping_column(particles)
+    known = list(shipped_namer().names if column == "shape" else classes)
+    found = group_of(particles, column).value_counts()
+    others = (name for name in found.index if name not in known)
+    return known + sorted(others, key=lambda name: (-found[name], name))
 
 
 def values_by_group(

@@ -170,7 +170,7 @@ def statistics_of(
         ],
         "weightings_note": notes_on(statistics),
         "uncertainty": as_json(statistics.budget) if intervals and statistics.budget is not None else None,
-        "groups": _groups(statistics.by_group, statistics.groups_from, groups, shown, unit),
+        "groups": _groups(statistics.by_group, statistics.groups_from, groups, particles, unit),
         "groups_from": statistics.groups_from,
         "histogram": points.histogram("diameter", size),
         "aspect_ratios": points.histogram("aspect_ratio", least=1.0),
@@ -274,10 +274,13 @@ def _groups(
     by_group: pd.DataFrame,
     groups_from: Literal["class", "shape"],
     groups: Sequence[str],
-    shown: pd.DataFrame,
+    particles: pd.DataFrame,
     unit: Unit,
 ) -> list[dict[str, Any]]:
-    """All particles, then each group in the order of its colour, with every quantity that is worth a line."""
+    """All particles, then each group in the order of its colour, with every quantity that is worth a line.
+
+    Those of which there is none, counted or not, are there for their colours' sake alone.
+    """
     quantities: dict[str, list[dict[str, Any]]] = {}
     for row in by_group.to_dict("records"):
         column = column_of(row["quantity"], unit)
@@ -294,13 +297,15 @@ def _groups(
             }
         )
     colours = class_colours(groups)
-    numbers = group_of(shown, groups_from).value_counts()
-    everything = {"name": ALL, "count": len(shown), "quantities": quantities.get(ALL, [])}
+    found = set(group_of(particles, groups_from))
+    numbers = group_of(counted(particles), groups_from).value_counts()
+    everything = {"name": ALL, "found": True, "count": int(numbers.sum()), "quantities": quantities.get(ALL, [])}
     return [
         everything,
         *(
             {
                 "name": name,
+                "found": name in found,
                 "count": int(numbers.get(name, 0)),
                 "colour": css(colours[name]),
                 "chart_colour": f"#{class_colour(position)}",

@@ -5,7 +5,7 @@ import { byId, debounced, h, put } from "./dom.js";
 import { ownFilters, setFilters } from "./sample.js";
 import { CurveFigure } from "./charts.js";
 import { announce } from "./messages.js";
-import { groupNames, UNNAMED } from "./particles.js";
+import { foundGroupNames, UNNAMED } from "./particles.js";
 import { hinted } from "./hints.js";
 import { readDecimal } from "./decimals.js";
 import { t } from "./language.js";
@@ -38,7 +38,7 @@ function lowest() {
 function draw() {
   if (!state.filters) return;
   const unit = state.statistics?.unit ?? "px";
-  groups = groupNames();
+  groups = foundGroupNames();
   const content = JSON.stringify([unit, groups, state.filters.confidence === null]);
   if (content !== drawnFor) {
     drawnFor = content;

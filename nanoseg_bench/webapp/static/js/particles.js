@@ -20,7 +20,12 @@ export function groupOf(particle) {
 }
 
 /** Names of the groups in the order of their colours. */
-export const groupNames = () => (state.statistics?.groups ?? []).map((each) => each.name).filter((name) => name !== "all");
+export const groupNames = () => groupsShown().map((each) => each.name);
+
+/** Those of them that any particle is of, whether it counts or not. */
+export const foundGroupNames = () => groupsShown().filter((each) => each.found).map((each) => each.name);
+
+const groupsShown = () => (state.statistics?.groups ?? []).filter((each) => each.name !== "all");
 
 /** All particles: those of the server with newer edits, and those that were drawn a moment ago. */
 export function currentParticles(detail = activeDetail()) {
