@@ -57,10 +57,15 @@ class Writer:
                     return named(now[1])
                 if now is not None:
                     continue
-            if self._folder.put_if_absent(self._name(number + 1), self._sign()):
+            if self._folder.put_if_absent(self._name(number + 1), self._sign()) or self._is_signed(number + 1):
                 self._number, self.before = number + 1, str(holder.get("token", ""))
                 self._folder.delete([self._name(earlier) for earlier in range(max(1, number - 3), number + 1)])
                 return ""
+
+    def _is_signed(self, number: int) -> bool:
+        """Whether this writer has taken a number and did not hear of it: the answer was lost, and the try repeated."""
+        last, holder = last_writer(self._folder)
+        return last == number and holder.get("token") == self.token
 
     def is_mine(self) -> str:
         """Empty where this is still the writer; else who is."""

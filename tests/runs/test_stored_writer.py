@@ -52,6 +52,20 @@ def test_numbers_follow_each_other(folder):
     assert list(folder.list()) == ["writer-2.json"] and is_writer("writer-2.json") and not is_writer("writer-x.json")
 
 
+def test_a_lost_answer_makes_nobody_wait_for_itself(folder, patient):
+    """The storage wrote, the answer was lost, and the client's second try found the file there."""
+
+    class Losing(StoredFolder):
+        def put_if_absent(self, name, data):
+            super().put_if_absent(name, data)
+            return super().put_if_absent(name, data)
+
+    writer = Writer(Losing(folder.url))
+    began = time.monotonic()
+    assert writer.take() == "" and writer.is_mine() == "" and writer.before == ""
+    assert time.monotonic() - began < stored_writer.LEASE
+
+
 def test_a_writer_that_lives_keeps_the_folder(folder, patient):
     first, second = Writer(folder), Writer(folder)
     first.take()

@@ -212,11 +212,16 @@ const takenFrom = ({ nm_per_px, scale_uncertainty }) => ({ nm_per_px, scale_unce
 async function useForAll(choice) {
   const [from, ids] = [state.active, sampleIds()]; // another image may be opened meanwhile, and gets the scale, too
   try {
-    for (const id of ids) if (id !== from) await changeScale(id, choice);
+    for (const id of ids) if (id !== from) await changeScale(id, choice).catch(unlessGone);
     announce(t("scale.all.done", { n: ids.length, scale: inWords(choice.nm_per_px) }));
   } catch (error) {
     complain(error.message);
   }
+}
+
+/** An image that was removed meanwhile, in another window, needs no scale. */
+function unlessGone(error) {
+  if (error.status !== 404) throw error;
 }
 
 function showBar([x0, y0, x1, y1]) {
