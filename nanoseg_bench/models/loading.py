@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nanoseg_bench.environment import available_cores
+from nanoseg_bench.errors import NanosegError
 from nanoseg_bench.models import process_group
 from nanoseg_bench.models.augmentation import Draw
 from nanoseg_bench.models.base import FitContext
@@ -107,8 +108,11 @@ def worker_batches(source: BatchSource, order: Order, workers: int, *, pinned: b
         order: May change between two iterations.
         workers: Number of processes; they live as long as the result.
         pinned: Put batches where CUDA copies them from without the CPU's help.
+
+    Raises:
+        NanosegError: While it is iterated: what reading a batch raises.
     """
-    return DataLoader(
+    loader: DataLoader[Any] = DataLoader(
         source,  # type: ignore[arg-type]
         sampler=order,
         batch_size=None,  # the source makes whole batches
@@ -118,6 +122,21 @@ def worker_batches(source: BatchSource, order: Order, workers: int, *, pinned: b
         # Its own generator: the loader must not draw from the one that the network draws from.
         generator=torch.Generator().manual_seed(0),
     )
+    return _ToldInWords(loader)
+
+
+class _ToldInWords:
+    """Batches of worker processes, whose errors come without the traceback that torch puts into their messages."""
+
+    def __init__(self, batches: Iterable[Any]) -> None:
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            yield from self._batches
+        except NanosegError as error:
+            kind = type(error)
+            raise kind(str(error).rpartition(f"{kind.__module__}.{kind.__qualname__}: ")[2].strip()) from error
 
 
 class _Mapped:

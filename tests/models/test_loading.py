@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from nanoseg_bench.errors import ModelError
+from nanoseg_bench.errors import DatasetError, ModelError
 from nanoseg_bench.models import process_group, training_batches
 from nanoseg_bench.models.augmentation import Draw
 from nanoseg_bench.models.base import FitContext
@@ -186,6 +186,24 @@ def test_worker_processes_give_the_same_batches_in_the_same_order(prepared_set, 
     for epoch in range(2):
         order.epoch = epoch
         assert same(list(workers), batches_of(prepared_set, plan, epoch=epoch))
+
+
+class Damaged:
+    """A source of which no batch can be read."""
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, draw) -> None:
+        raise DatasetError("shard-3.tar: is damaged: a sum is wrong; prepare the set anew")
+
+
+def test_what_a_worker_process_cannot_read_is_told_in_a_sentence():
+    plan = recipe()
+    batches = worker_batches(Damaged(), Order(plan_budget(plan, 8), 0, plan.batch), workers=1, pinned=False)
+    with pytest.raises(DatasetError) as told:
+        list(batches)
+    assert str(told.value) == "shard-3.tar: is damaged: a sum is wrong; prepare the set anew"
 
 
 class Sums:
