@@ -32,6 +32,11 @@ def test_numbers_for_reading_with_those_of_the_csv_beside_them(make_record):
     assert "diameter_w1_nm" not in row and "f1" not in row  # nobody has them
 
 
+def test_what_rounds_to_zero_has_no_minus_sign(make_record):
+    row = cells(table(make_record("a", scores={"map_50_95": 0.4, "count_error_relative": -0.0001})), "a")
+    assert row["count_error_relative"].text == "+0.0"
+
+
 def test_bars_lie_on_the_axis_of_their_column(make_record):
     def record(model, score):
         return make_record(model, scores={"map_50_95": score, "map_50_95_lo": score - 0.1, "map_50_95_hi": score + 0.1})
