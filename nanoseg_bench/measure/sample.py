@@ -102,7 +102,8 @@ class Summary:
         """``subject``, and what the intervals are, for a report."""
         if self.count < MIN_PARTICLES:
             return f"{self.subject}. {TOO_FEW}."
-        reason = "" if self.drawn == "images" else f", since they are of fewer than {MIN_IMAGES} images"
+        few_images = f", since they are of fewer than {MIN_IMAGES} images: they hold for these, not for the specimen"
+        reason = "" if self.drawn == "images" else few_images
         few = f"; none of D10, D90 and span below {FEW} particles" if self.count < FEW else ""
         return (
             f"{self.subject}. Intervals of 95 % by bootstrap over {self.drawn}{reason}: expanded percentiles "

@@ -12,7 +12,7 @@ from scipy.stats import t
 
 from nanoseg_bench.measure.confidence_curve import against_confidence
 from nanoseg_bench.measure.particles import counted
-from nanoseg_bench.measure.resampling import MIN_PARTICLES
+from nanoseg_bench.measure.resampling import MIN_IMAGES, MIN_PARTICLES
 from nanoseg_bench.measure.sample import Summary
 from nanoseg_bench.wording import minus
 
@@ -186,8 +186,13 @@ def in_percent(share: float) -> str:
 def _sampling(summary: Summary, standard_error: float) -> Component:
     if math.isnan(standard_error):
         return Component("sampling", math.nan, f"not known: fewer than {MIN_PARTICLES} particles")
-    drawn = summary.images if summary.drawn == "images" else summary.count
-    return Component("sampling", standard_error, f"bootstrap over {drawn} {summary.drawn}", drawn - 1)
+    if summary.drawn == "images":
+        return Component("sampling", standard_error, f"bootstrap over {summary.images} images", summary.images - 1)
+    basis = (
+        f"bootstrap over {summary.count} particles of fewer than {MIN_IMAGES} images: how much images of this specimen "
+        "differ is not in it"
+    )
+    return Component("sampling", standard_error, basis, summary.count - 1)
 
 
 def _edge(table: pd.DataFrame, in_nm: bool) -> Component:

@@ -18,7 +18,8 @@ from nanoseg_bench.metrics.per_image import ImageErrors, summarise
 
 BORDER_RULE = (
     "Diameters leave out every particle and every prediction with a pixel in the first or last row or column of its "
-    "image; an edge of an information bar inside the image is no border."
+    "image; an edge of an information bar inside the image is no border. A prediction that ends just before the border "
+    "counts, though its particle does not."
 )
 """The one rule for both sides, as it is printed."""
 

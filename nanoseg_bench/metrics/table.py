@@ -324,7 +324,8 @@ _SIZES = (
     Metric(
         "diameter_median_error_image_bias", "sizes",
         "relative error of the median diameter of single images: median of the signed errors, median of the absolute "
-        "ones. An image without a predicted diameter counts as infinitely wrong",
+        "ones. In the second an image without a predicted diameter counts as infinitely wrong, in the first it is left "
+        "out",
         unit="%", digits=1, factor=100, signed=True, better="zero",
     ),
     Metric(

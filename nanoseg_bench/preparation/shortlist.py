@@ -28,6 +28,7 @@ _WORD_BITS = 28
 _ID_BITS = np.uint64(64 - _WORD_BITS)
 _MAX_PARTNERS = 64
 _LEAST_VOTES = 1.5
+_ROUNDING = 1e-9  # of sums that add the same numbers in another order
 _TURNS = 16
 _SIZES = 8
 _NO_CHANGE = _SIZES // 2
@@ -129,7 +130,7 @@ class Index:
         ]
 
     def _votes(self, number: int, image: ImageWords) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Images that share words with this one, and the votes of the best turn and change of size."""
+        """Images that share enough words with this one, and the votes of the best turn and change of size."""
         words = image.words.astype(np.uint64)
         asking, partners, weights = (
             np.concatenate(parts)
@@ -138,7 +139,10 @@ class Index:
             )
         )
         owners = partners // _FEATURES
-        other = owners != number
+        # Most images share a word or two with this one by chance, whose weights all together are too few.
+        in_all = np.bincount(owners, weights)
+        in_all[number : number + 1] = 0
+        other = in_all[owners] >= _LEAST_VOTES - _ROUNDING
         asking, partners, weights, owners = asking[other], partners[other], weights[other], owners[other]
         if not len(owners):
             return np.zeros(0, np.int64), np.zeros(0)

@@ -221,6 +221,8 @@ PARTS = {
     "prepare": Part(of_script("bench_prepare", "--images 400 --pairs 5", "--images 12 --pairs 1"), "15 min",
                     "prepare on 1 and 2 workers", default=False),
     "archive": Part(_MEMORY, "15 min", "time and memory of prepare over the number of micrographs", default=False),
+    "nanosynth": Part(of_script("bench_prepare", "--nanosynth 2000 20000", "--nanosynth 12 24"), "75 min",
+                      "prepare of 20,000 micrographs on 2 workers beside 1, and its memory", default=False),
     "shards": Part(of_script("bench_shards", "", "--images 12 --easy --size 64 --crop 64 --batches 2"), "15 min",
                    "training from shards beside from memory", default=False),
     "gpu": Part(gpu, "20 min", "NSYOLO and training epochs on a GPU", default=False, needs="cuda"),

@@ -1,6 +1,7 @@
 """What the numbers do not say, and what each of them means."""
 
 from nanoseg_bench.measure.columns import COLUMNS, OVERLAPS_FROM, SHAPE_FROM_PX, SHAPE_SURE_FROM_PX, column_of
+from nanoseg_bench.measure.resampling import MIN_IMAGES
 from nanoseg_bench.measure.shape_names.main_part import RAGGED_BELOW, count_ragged
 from nanoseg_bench.measure.statistics import STATISTICS
 from nanoseg_bench.report.word.page import Page
@@ -27,8 +28,9 @@ _OF_MEASURING = (
     f"Below a diameter of {SHAPE_FROM_PX:g} px only area and diameter are given; below {SHAPE_SURE_FROM_PX:g} px the "
     "shape is uncertain, since one pixel along the outline changes it.",
     "Intervals tell how far a value may be off because the sample is small: of many samples like this one, 95 of 100 "
-    "such intervals would hold the true value. They hold no error of the calibration, of the outlines, or of how the "
-    "specimen was prepared and chosen.",
+    f"such intervals would hold the true value of the specimen; of fewer than {MIN_IMAGES} images, that of these "
+    "images alone, since images of one specimen differ. They hold no error of the calibration, of the outlines, or of "
+    "how the specimen was prepared and chosen.",
 )
 
 _IN_CHARTS = ("diameter", "area", "circularity", "aspect_ratio")
