@@ -161,6 +161,10 @@ class StoredRuns:
         if active.lost:
             _LOG.warning("%s: taken over by %s; nothing more is carried there", run_id, active.lost)
             return
+        if not any(name.startswith(f"{run_id}/") for name in found):
+            # No run is without a file for long: its folder is being made anew, or was taken away. What lies there
+            # stays.
+            gone = {name for name in gone if not name.startswith(f"{run_id}/")}
         if not gone and not changed:
             return
         seals = [name for name in changed if name.endswith(_SEALS)]
@@ -198,7 +202,9 @@ class StoredRuns:
         """Whether somebody else has written since this machine did; what came there by hand only where none is here."""
         if not writer:
             return not (self.local / run_id / RUN_FILE).is_file()
-        return writer != self._noted(run_id)[0]
+        # Whoever makes room takes the folder, and leaves the hidden note beside it that says what lay in it.
+        is_empty = not any((self.local / run_id).glob("[!.]*"))
+        return is_empty or writer != self._noted(run_id)[0]
 
     def _replace(self, run_id: str) -> None:
         """Put what lies there in the place of what lies here."""
