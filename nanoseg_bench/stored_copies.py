@@ -39,7 +39,8 @@ def upload_folder(folder: Path, target: StoredFolder, marker: str, *, replace: b
     there = target.list()
     if marker in there and not replace:
         raise StorageError(f"{target.url}: exists already; use --overwrite always to replace it, or another URL")
-    if there and not {marker, CONTENTS} & set(there):
+    # A trial of whether one may write stays where one may not delete.
+    if not all(map(_is_hidden, there)) and not {marker, CONTENTS} & set(there):
         raise StorageError(f"{target.url}: holds other files (no {marker}); choose another URL")
     contents = orjson.dumps(contents_of(folder))
     names = [name for name in _files(folder) if name != marker]
