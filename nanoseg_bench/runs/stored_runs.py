@@ -75,6 +75,19 @@ class StoredRuns:
         if who:
             return f"{folder.url}: is being run by {who}; when that has stopped, the same command goes on from there"
         self._writers[run_id] = writer
+        try:
+            active = self._fetch(run_id, writer)
+        except BaseException:
+            # Nobody is to wait for one that does not run it; where it cannot say so, its silence does.
+            del self._writers[run_id]
+            with suppress(StorageError):
+                writer.release()
+            raise
+        with self._carrying:
+            self._active[run_id] = active
+        return ""
+
+    def _fetch(self, run_id: str, writer: Writer) -> "_Active":
         newer = self._is_newer_there(run_id, writer.before)
         if newer:
             self._replace(run_id)
@@ -87,9 +100,7 @@ class StoredRuns:
         known = self._scan(run_id, last=True) if newer else self._noted(run_id)[1]
         active = _Active(writer, set(there), {name: stamp for name, stamp in known.items() if name in there})
         self._keep_note(run_id, writer, active.known)
-        with self._carrying:
-            self._active[run_id] = active
-        return ""
+        return active
 
     def end(self, run_id: str) -> str:
         """Carry up the rest of a run and let others write it; empty, or who has taken it over.

@@ -313,6 +313,14 @@ def test_what_was_not_carried_up_stays_although_a_second_call_fails_as_it_begins
     assert StoredFolder(url).read(f"{RUN}/fit.json") == b"whole"
 
 
+def test_a_run_that_could_not_be_fetched_is_another_machines_at_once(on, url, monkeypatch):
+    """A plan goes on with its next run, and gave signs of life of the one that it does not run."""
+    here, there = on("a", StoredRuns, url), on("b", StoredRuns, url)
+    with here.at_work():
+        fail_as_it_begins(here, monkeypatch)
+        assert there.begin(RUN) == ""
+
+
 def test_what_is_newer_there_is_fetched_although_an_earlier_call_failed_as_it_did_so(on, url, monkeypatch):
     here, there = on("a", StoredRuns, url), on("b", StoredRuns, url)
     here.begin(RUN), work(here, "fit.json", "earlier"), here.end(RUN)
