@@ -118,6 +118,14 @@ class StoredRuns:
                 active.writer.release()
             return active.lost
 
+    def lost(self) -> list[str]:
+        """The runs that have begun here, and that another machine has taken over since.
+
+        Raises:
+            StorageError: The place cannot be read.
+        """
+        return [run_id for run_id, active in list(self._active.items()) if active.lost or active.writer.is_mine()]
+
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """Give signs of life of the runs that have begun, and carry up their checkpoints."""

@@ -434,6 +434,21 @@ def test_a_run_that_was_taken_over_shares_no_record(on, url, tmp_path):
     assert read_json(here.leaderboards / "lost" / "mine" / f"{NAME}.json")["value"] == 1
 
 
+def test_a_run_that_was_taken_over_beside_others_shares_no_record(on, url):
+    """With --jobs all runs are ended last, and the records written before."""
+    specs = [SimpleNamespace(run_id=run, row_id=run, final=False) for run in (RUN, "otsu-smoke-seed0")]
+    here, there = on("a", Shared, "mine", f"{url}/runs", url), on("b", Shared, "mine", f"{url}/runs", url)
+    for spec in specs:
+        here.begin(spec)
+    assert there.begin(specs[0]) == "", "no sign of life"
+    records = SimpleNamespace(local=here.leaderboards)
+    write(records, value=1), write(records, name="otsu-smoke-seed0-test", value=2)
+    here.publish()
+    assert list(StoredFolder(f"{url}/records/mine").list()) == ["otsu-smoke-seed0-test.1.json"]
+    assert read_json(here.leaderboards / "lost" / "mine" / f"{NAME}.json")["value"] == 1
+    assert [here.end(spec, Outcome("ok")).status for spec in specs] == ["skipped", "ok"]
+
+
 def test_what_cannot_be_carried_up_is_told_and_kept(on, url, monkeypatch):
     spec = SimpleNamespace(run_id=RUN, row_id=RUN, final=False)
     here = on("a", Shared, "mine", f"{url}/runs", url)
