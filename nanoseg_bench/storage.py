@@ -179,6 +179,12 @@ class StoredFolder:
         with self._told(name):
             self._fs.pipe_file(self._path(name), data)
 
+    def require_writable(self) -> None:
+        """Refuse a place where one may not write and delete: better known before hours of work."""
+        trial = f".trial-{secrets.token_hex(8)}"
+        self.write(trial, b"1")
+        self.delete([trial])
+
     def put_if_absent(self, name: str, data: bytes) -> bool:
         """Write a file unless it is there, so that of several who try exactly one succeeds.
 

@@ -39,7 +39,8 @@ def upload_folder(folder: Path, target: StoredFolder, marker: str, *, replace: b
     there = target.list()
     if marker in there and not replace:
         raise StorageError(f"{target.url}: exists already; use --overwrite always to replace it, or another URL")
-    if there and not {marker, CONTENTS} & set(there):
+    # A trial of whether one may write stays where one may not delete.
+    if not all(map(_is_hidden, there)) and not {marker, CONTENTS} & set(there):
         raise StorageError(f"{target.url}: holds other files (no {marker}); choose another URL")
     contents = orjson.dumps(contents_of(folder))
     names = [name for name in _files(folder) if name != marker]
@@ -113,13 +114,17 @@ def fetch_folder(
     listing = source.list()
     if marker not in listing:
         raise StorageError(f"{source.url}: nothing to read there (no {marker}); look at the URL, or write it first")
+    contents = read_contents(source)
+    # Runs that somebody keeps below a set change all the time, and are none of it.
+    names = [name for name in listing if not _is_hidden(name)] if contents is None else [*contents, CONTENTS]
+    entries = {name: listing[name] for name in names if name in listing}
     place = cache_folder(kind, source.url)
-    digest = sha256_json({name: [entry.size, entry.tag] for name, entry in listing.items()})[:_DIGITS]
+    digest = sha256_json({name: [entry.size, entry.tag] for name, entry in entries.items()})[:_DIGITS]
     target = place.with_name(f"{place.name}-{digest}")
     cached.use(target)
     if not (target / marker).is_file():
         try:
-            _fetch(source, listing, target, marker, check)
+            _fetch(source, listing, contents, target, marker, check)
         except BaseException:
             cached.give_up(target)
             raise
@@ -127,9 +132,13 @@ def fetch_folder(
 
 
 def _fetch(
-    source: StoredFolder, listing: Mapping[str, Entry], target: Path, marker: str, check: Callable[[Path], object]
+    source: StoredFolder,
+    listing: Mapping[str, Entry],
+    contents: Mapping[str, Mapping[str, Any]] | None,
+    target: Path,
+    marker: str,
+    check: Callable[[Path], object],
 ) -> None:
-    contents = read_contents(source)
     names = sorted(contents) if contents is not None else [name for name in listing if not _is_hidden(name)]
     for name in names:
         if name not in listing:

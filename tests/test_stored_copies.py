@@ -95,6 +95,17 @@ def test_what_no_list_names_stays_where_a_folder_is_replaced(stored, folder):
     assert contents_of(fetch_folder(stored, "sets", MARKER)) == contents_of(folder)
 
 
+def test_runs_below_a_folder_are_none_of_it(stored, folder):
+    """A set was carried anew at each command while somebody trained below it."""
+    upload_folder(folder, stored, MARKER)
+    before = fetch_folder(stored, "sets", MARKER)
+    stored.write("runs/unet/state.pt", b"half")
+    assert fetch_folder(stored, "sets", MARKER) == before
+    (folder / "b ü.txt").write_text("other")
+    upload_folder(folder, stored, MARKER, replace=True)
+    assert fetch_folder(stored, "sets", MARKER) != before
+
+
 def test_what_is_no_more_goes_although_a_replacement_ends_early(stored, folder, monkeypatch):
     upload_folder(folder, stored, MARKER)
     (folder / "b ü.txt").unlink()

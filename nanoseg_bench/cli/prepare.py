@@ -12,7 +12,7 @@ from nanoseg_bench.cli.set_summary import show_set
 from nanoseg_bench.cli.sets import short_name
 from nanoseg_bench.cli.shared import fetch_set, told_as
 from nanoseg_bench.cli.sources import CLASS_WITH_COMMA, add_source_options, open_from, parse_classes
-from nanoseg_bench.errors import UsageError
+from nanoseg_bench.errors import StorageError, UsageError
 from nanoseg_bench.preparation.set_names import NANOSYNTH, dataset_name, is_set, set_name
 from nanoseg_bench.storage import is_url, path_or_url
 from nanoseg_bench.terminal import command_line
@@ -187,13 +187,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _prepare_at(url: str, arguments: argparse.Namespace, name: str) -> int:
     """Prepare a set beside the cache, and carry it to a URL; what is there is kept or replaced as a folder would be."""
+    import secrets
     import shutil
 
     from nanoseg_bench.preparation.prepared_set import PreparedSet
     from nanoseg_bench.preparation.set_names import MARKER
     from nanoseg_bench.staging import hold_folder
     from nanoseg_bench.storage import StoredFolder, cache_folder, name_of
-    from nanoseg_bench.stored_copies import is_uploaded, upload_folder
+    from nanoseg_bench.stored_copies import CONTENTS, is_uploaded, upload_folder
 
     if arguments.executor == "ray":
         raise UsageError(
@@ -203,6 +204,8 @@ def _prepare_at(url: str, arguments: argparse.Namespace, name: str) -> int:
     exists = target.read(MARKER) is not None
     if exists and arguments.overwrite == "never":
         return show_set(PreparedSet(fetch_set(url)), arguments, url)
+    if not exists or arguments.overwrite == "always":
+        target.require_writable()
     staging = cache_folder("staging", url)
     out = staging / name_of(url)
     with hold_folder(staging):
@@ -214,7 +217,16 @@ def _prepare_at(url: str, arguments: argparse.Namespace, name: str) -> int:
             with told_as(out, url):
                 prepared = _prepare(arguments, name, out, *pool_of(None, arguments.workers))
             if not (exists and is_uploaded(out, target)):
-                upload_folder(out, target, MARKER, replace=exists)
+                try:
+                    upload_folder(out, target, MARKER, replace=exists)
+                except StorageError as error:
+                    kept = staging.with_name(f"{staging.name}-kept-{secrets.token_hex(4)}")
+                    staging.rename(kept)
+                    raise StorageError(
+                        f"{error}; the set is prepared, and kept in {kept / out.name}: give that folder to "
+                        f"`nanoseg-bench run`, or delete {CONTENTS} at the URL and copy the folder there with another "
+                        f"tool, {MARKER} last"
+                    ) from error
             return show_set(prepared, arguments, url)
         finally:
             shutil.rmtree(staging, ignore_errors=True)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from nanoseg_bench.argument_names import as_arguments, errors_name_arguments
 from nanoseg_bench.environment import isolate_libraries
-from nanoseg_bench.errors import UsageError
+from nanoseg_bench.errors import RecordError, UsageError
 from nanoseg_bench.leaderboard.build import TABLES, build_tables, table_paths, write_leaderboards
 from nanoseg_bench.leaderboard.cells import csv_text
 from nanoseg_bench.leaderboard.comparability import comparable_records
@@ -183,17 +183,30 @@ def carry_out(
 
     Returns:
         The outcome of each run by its id.
+
+    Raises:
+        RecordError, OSError: The CSV files could not be written after the last run; all runs were carried out.
     """
+    unwritten: Exception | None = None
 
     def after_each() -> None:
+        nonlocal unwritten
         if shared is not None:
             shared.publish()
-        if shared is None or find_records(places.leaderboards, set_name):
-            write_leaderboards(places.leaderboards, set_name)
-        if shared is not None:
-            shared.share_tables(table_paths(places.leaderboards, set_name))
+        try:
+            if shared is None or find_records(places.leaderboards, set_name):
+                write_leaderboards(places.leaderboards, set_name)
+            if shared is not None:
+                shared.share_tables(table_paths(places.leaderboards, set_name))
+            unwritten = None
+        except (OSError, RecordError) as error:  # a program that shows a table may lock it
+            unwritten = error
+            _LOG.error(
+                "%s; the tables are not up to date, the records are kept, and `nanoseg-bench leaderboard` makes them",
+                error,
+            )
 
-    return run_plan(
+    outcomes = run_plan(
         specs,
         places,
         device,
@@ -205,6 +218,9 @@ def carry_out(
         beside=beside,
         sharing=shared,
     )
+    if unwritten is not None:
+        raise unwritten
+    return outcomes
 
 
 @errors_name_arguments

@@ -202,7 +202,7 @@ def _overlaps(
     tasks = [
         [
             _Comparison(sources[each.first], sources[each.second], each.mirrored)
-            for each in candidates[start:][:_PAIRS_PER_TASK]
+            for each in candidates[start : start + _PAIRS_PER_TASK]
         ]
         for start in range(0, len(candidates), _PAIRS_PER_TASK)
     ]

@@ -3,12 +3,20 @@
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from nanoseg_bench.errors import DatasetError, RecordError, UsageError
+from nanoseg_bench.errors import (
+    BusyError,
+    DatasetError,
+    NanosegError,
+    OutOfReachError,
+    RecordError,
+    StorageError,
+    UsageError,
+)
 from nanoseg_bench.evaluation.robustness import ROBUSTNESS
 from nanoseg_bench.files import require_writable
 from nanoseg_bench.locks import hold
@@ -28,6 +36,9 @@ from nanoseg_bench.runs.starting import training_behind
 from nanoseg_bench.wording import counted
 
 _LOG = logging.getLogger(__name__)
+
+_NOT_NOW = (BusyError, OutOfReachError, StorageError)
+"""What keeps one run from being looked at or begun now, and says nothing of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,8 @@ def run_plan(
 
     Raises:
         AuditError, DatasetError, RecordError, NanosegError: Nothing can be run on this set, or nothing written.
+        BusyError, OutOfReachError, StorageError: The first of the runs that could not be begun now; all others were
+            carried out, and the rows of these are as they were.
     """
     prepared = open_set(places.data)
     require_writable(places.runs, "--runs")
@@ -110,15 +123,41 @@ def run_plan(
         for spec in specs
     ]
     ends = Ends(planned, prepared, overwrite, after_each)
+    errors: list[NanosegError] = []
     if executor is not None:
-        _run_shared_at_once(planned, executor, ends, sharing)
-        return ends.outcomes
-    for number, job in enumerate(planned, start=1):
-        _LOG.info("[%d/%d] %s", number, len(planned), job.spec.run_id)
-        refused = None if sharing is None else _begin(job, sharing)
-        outcome = refused or _kept(job, prepared, overwrite) or run_in_time(job, overwrite == "always")
-        ends.add(job, outcome if refused or sharing is None else sharing.end(job.spec, outcome))
+        _run_shared_at_once(planned, executor, ends, sharing, errors)
+    else:
+        for number, job in enumerate(planned, start=1):
+            _LOG.info("[%d/%d] %s", number, len(planned), job.spec.run_id)
+            with _put_off(job, errors):
+                ends.add(job, _run_alone(job, ends, sharing))
+    if errors:
+        raise errors[0]
     return ends.outcomes
+
+
+@contextlib.contextmanager
+def _put_off(job: Job, errors: list[NanosegError]) -> Iterator[None]:
+    """Keep what is wrong with one run now until the others have ended."""
+    try:
+        yield
+    except _NOT_NOW as error:
+        _LOG.error("%s: %s", job.spec.run_id, error)
+        errors.append(error)
+
+
+def _run_alone(job: Job, ends: Ends, sharing: Sharing | None) -> Outcome:
+    """One job, with the machine to itself."""
+    refused = None if sharing is None else _begin(job, sharing)
+    if refused is not None:
+        return refused
+    try:
+        outcome = _kept(job, ends.prepared, ends.overwrite) or run_in_time(job, ends.overwrite == "always")
+    except _NOT_NOW:
+        if sharing is not None:
+            sharing.end(job.spec, Outcome("skipped"))  # others need not wait for it
+        raise
+    return outcome if sharing is None else sharing.end(job.spec, outcome)
 
 
 def _begin(job: Job, sharing: Sharing) -> Outcome | None:
@@ -131,58 +170,76 @@ def _begin(job: Job, sharing: Sharing) -> Outcome | None:
     return outcome
 
 
-def _run_shared_at_once(planned: Sequence[Job], executor: Executor, ends: Ends, sharing: Sharing | None) -> None:
+def _run_shared_at_once(
+    planned: Sequence[Job], executor: Executor, ends: Ends, sharing: Sharing | None, errors: list[NanosegError]
+) -> None:
     """Several jobs at a time, each begun before all and ended after all."""
     if sharing is None:
-        _run_some_at_once(planned, executor, ends)
+        _run_some_at_once(planned, executor, ends, errors)
         return
-    refused = [(job, _begin(job, sharing)) for job in planned]
+    refused: list[tuple[Job, Outcome | None]] = []
+    for job in planned:
+        with _put_off(job, errors):
+            refused.append((job, _begin(job, sharing)))
     begun = [job for job, outcome in refused if outcome is None]
     for job, outcome in refused:
         if outcome is not None:
             ends.add(job, outcome)
-    _run_some_at_once(begun, executor, ends)
+    _run_some_at_once(begun, executor, ends, errors)
+    outcomes = ends.outcomes
     for job in begun:
-        outcome = ends.outcomes[job.spec.run_id]
-        ended = sharing.end(job.spec, outcome)
-        if ended != outcome:
+        found = outcomes.get(job.spec.run_id)  # none where it could not be looked at or begun
+        ended = sharing.end(job.spec, found or Outcome("skipped"))
+        if found is not None and ended != found:
             ends.add(job, ended, again=True)
 
 
-def _run_some_at_once(planned: Sequence[Job], executor: Executor, ends: Ends) -> None:
+def _run_some_at_once(planned: Sequence[Job], executor: Executor, ends: Ends, errors: list[NanosegError]) -> None:
     """Several jobs at a time; then, of those of this machine, the latencies, one after the other."""
     untimed = [dataclasses.replace(job, timed=False) for job in planned]
-    kept = {job.spec.run_id: _kept(job, ends.prepared, ends.overwrite) for job in untimed}
-    to_do = [job for job in untimed if kept[job.spec.run_id] is None]
+    kept: dict[str, Outcome | None] = {}
     for job in untimed:
+        with _put_off(job, errors):
+            kept[job.spec.run_id] = _kept(job, ends.prepared, ends.overwrite)
+    looked_at = [job for job in untimed if job.spec.run_id in kept]
+    to_do = [job for job in looked_at if kept[job.spec.run_id] is None]
+    for job in looked_at:
         if (outcome := kept[job.spec.run_id]) is not None:
             ends.add(job, outcome)
     if to_do:
         at_once = executor.start(len(to_do))
         _LOG.info("%s, %d at a time", counted(len(to_do), "run"), at_once)
         running = run_side_by_side(to_do, executor, at_once, ends.overwrite == "always")
-        with contextlib.closing(running):
-            for number, (job, outcome) in enumerate(running, start=1):
-                _LOG.info("[%d/%d] %s: %s", number, len(to_do), job.spec.run_id, outcome.status)
-                ends.add(job, outcome)
+        try:
+            with contextlib.closing(running):
+                for number, (job, outcome) in enumerate(running, start=1):
+                    _LOG.info("[%d/%d] %s: %s", number, len(to_do), job.spec.run_id, outcome.status)
+                    ends.add(job, outcome)
+        except _NOT_NOW as error:  # of a job; it is told already
+            errors.append(error)
     if executor.is_here:
-        _measure_latencies(planned, kept, ends)
+        _measure_latencies(planned, kept, ends, errors)
     elif to_do:
         _LOG.info("latency: not measured, for others work beside it there; the same command without --executor does it")
 
 
-def _measure_latencies(planned: Sequence[Job], kept: Mapping[str, Outcome | None], ends: Ends) -> None:
+def _measure_latencies(
+    planned: Sequence[Job], kept: Mapping[str, Outcome | None], ends: Ends, errors: list[NanosegError]
+) -> None:
     """One after the other, while nothing else of ours runs."""
     never_again = {run_id for run_id, found in kept.items() if found} if ends.overwrite == "never" else set()
     good = {run_id for run_id, outcome in ends.outcomes.items() if outcome.status == "ok"}
     for job in planned:
-        if job.spec.run_id not in good or job.spec.run_id in never_again or is_complete(job):
+        if job.spec.run_id not in good or job.spec.run_id in never_again:
             continue
-        if job.deadline.passed:
-            _LOG.warning("latency: not measured in %s; the same command does it", job.deadline.limit)
-            return
-        _LOG.info("%s: latency", job.spec.run_id)
-        ends.add(job, run_in_process(job), again=True)
+        with _put_off(job, errors):
+            if is_complete(job):
+                continue
+            if job.deadline.passed:
+                _LOG.warning("latency: not measured in %s; the same command does it", job.deadline.limit)
+                return
+            _LOG.info("%s: latency", job.spec.run_id)
+            ends.add(job, run_in_process(job), again=True)
 
 
 def _require_folds(specs: Sequence[RunSpec], places: BenchmarkFolders, prepared: PreparedSet) -> None:

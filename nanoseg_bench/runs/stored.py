@@ -30,7 +30,8 @@ class Shared:
         self._runs = None if runs is None else StoredRuns(runs)
         self._records = None if leaderboards is None else StoredRecords(leaderboards, set_name)
         self.problems: list[str] = []
-        self._taken_over: dict[str, str] = {}
+        self._row_of: dict[str, str] = {}
+        self._taken_over: set[str] = set()
 
     @property
     def runs(self) -> Path | None:
@@ -65,6 +66,7 @@ class Shared:
 
     def begin(self, spec: RunSpec) -> str:
         """Fetch a run's folder and become its writer; says who is, where somebody else is at work on it."""
+        self._row_of[spec.run_id] = spec.row_id
         return "" if self._runs is None else self._runs.begin(spec.run_id)
 
     def end(self, spec: RunSpec, outcome: Outcome) -> Outcome:
@@ -78,14 +80,16 @@ class Shared:
             return outcome
         if not who:
             return outcome
-        self._taken_over[spec.row_id] = who
+        self._taken_over.add(spec.row_id)
         return Outcome("skipped", f"taken over by {who}; what this machine made is not shared")
 
     def publish(self) -> None:
         """Write the records that are new here, and fetch those that are new there."""
         if self._records is not None:
             try:
-                for sentence in self._records.sync(publish=True, taken_over=self._taken_over):
+                # Of runs side by side all are ended last, and rows are written before.
+                lost = () if self._runs is None else map(self._row_of.__getitem__, self._runs.lost())
+                for sentence in self._records.sync(publish=True, taken_over={*self._taken_over, *lost}):
                     self._tell(sentence)
             except StorageError as error:
                 self._tell(f"{error}; the records are kept in {self._records.local}, repeat the command")

@@ -43,6 +43,9 @@ class StoredRecords:
         self.local = cache_folder("leaderboards", self._root.url)
         self._here = self.local / "records" / set_name
         self._shared: dict[str, bytes] = {}
+        if not any(self._here.glob("[!.]*.json")):
+            # Whoever makes room by ``rm *`` leaves what is hidden, and by these notes would take every record back.
+            (self._here / _NOTES).unlink(missing_ok=True)
 
     def sync(self, *, publish: bool, taken_over: Collection[str] = ()) -> list[str]:
         """Write what is new here, fetch what is new there.

@@ -75,6 +75,19 @@ class StoredRuns:
         if who:
             return f"{folder.url}: is being run by {who}; when that has stopped, the same command goes on from there"
         self._writers[run_id] = writer
+        try:
+            active = self._fetch(run_id, writer)
+        except BaseException:
+            # Nobody is to wait for one that does not run it; where it cannot say so, its silence does.
+            del self._writers[run_id]
+            with suppress(StorageError):
+                writer.release()
+            raise
+        with self._carrying:
+            self._active[run_id] = active
+        return ""
+
+    def _fetch(self, run_id: str, writer: Writer) -> "_Active":
         newer = self._is_newer_there(run_id, writer.before)
         if newer:
             self._replace(run_id)
@@ -87,9 +100,7 @@ class StoredRuns:
         known = self._scan(run_id, last=True) if newer else self._noted(run_id)[1]
         active = _Active(writer, set(there), {name: stamp for name, stamp in known.items() if name in there})
         self._keep_note(run_id, writer, active.known)
-        with self._carrying:
-            self._active[run_id] = active
-        return ""
+        return active
 
     def end(self, run_id: str) -> str:
         """Carry up the rest of a run and let others write it; empty, or who has taken it over.
@@ -106,6 +117,14 @@ class StoredRuns:
             if not active.lost:
                 active.writer.release()
             return active.lost
+
+    def lost(self) -> list[str]:
+        """The runs that have begun here, and that another machine has taken over since.
+
+        Raises:
+            StorageError: The place cannot be read.
+        """
+        return [run_id for run_id, active in list(self._active.items()) if active.lost or active.writer.is_mine()]
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -161,6 +180,10 @@ class StoredRuns:
         if active.lost:
             _LOG.warning("%s: taken over by %s; nothing more is carried there", run_id, active.lost)
             return
+        if not any(name.startswith(f"{run_id}/") for name in found):
+            # No run is without a file for long: its folder is being made anew, or was taken away. What lies there
+            # stays.
+            gone = {name for name in gone if not name.startswith(f"{run_id}/")}
         if not gone and not changed:
             return
         seals = [name for name in changed if name.endswith(_SEALS)]
@@ -198,7 +221,9 @@ class StoredRuns:
         """Whether somebody else has written since this machine did; what came there by hand only where none is here."""
         if not writer:
             return not (self.local / run_id / RUN_FILE).is_file()
-        return writer != self._noted(run_id)[0]
+        # Whoever makes room takes the folder, and leaves the hidden note beside it that says what lay in it.
+        is_empty = not any((self.local / run_id).glob("[!.]*"))
+        return is_empty or writer != self._noted(run_id)[0]
 
     def _replace(self, run_id: str) -> None:
         """Put what lies there in the place of what lies here."""

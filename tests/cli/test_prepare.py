@@ -14,6 +14,7 @@ from PIL import Image
 from nanoseg_bench.cli import main
 from nanoseg_bench.preparation.prepared_set import PreparedSet
 from nanoseg_bench.runs.record import read_record
+from nanoseg_bench.stored_copies import CONTENTS
 
 pytestmark = pytest.mark.usefixtures("runs_in_this_process")
 
@@ -656,3 +657,42 @@ def test_the_current_folder_is_not_replaced(own, tmp_path, monkeypatch, capsys):
     assert main(["prepare", str(own), "--out", "."]) == 2
     assert f"--out .: give the folder by its name, such as {tmp_path / 'new'}" in capsys.readouterr().err
     assert not list((tmp_path / "new").iterdir()) and not list(tmp_path.glob(".*"))
+
+
+def test_a_url_where_one_may_only_read_is_refused_before_anything_is_prepared(own, stored, monkeypatch, capsys):
+    def denied(*_, **__):
+        raise PermissionError("AccessDenied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(stored._fs), "pipe_file", denied)
+        patch.setattr("nanoseg_bench.cli.prepare._prepare", lambda *_: pytest.fail("it was prepared"))
+        assert run(own, stored.url) == 1
+    assert f"{stored.url}/.trial-" in (told := capsys.readouterr().err) and "AccessDenied" in told
+    assert run(own, stored.url) == 0
+    assert not [name for name in stored.list() if "trial" in name]
+    monkeypatch.setattr(type(stored._fs), "pipe_file", denied)
+    assert run(own, stored.url) == 0, "of the same inputs: nothing is to be written"
+
+
+def test_a_set_that_could_not_be_carried_to_its_url_is_kept(own, stored, monkeypatch, capsys):
+    def expired(*_, **__):
+        raise PermissionError("ExpiredToken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(stored._fs), "put_file", expired)
+        assert run(own, stored.url) == 1
+    told = capsys.readouterr().err
+    assert "ExpiredToken" in told and "nanoseg-bench run" in told
+    kept = Path(re.search(r"kept in (\S+):", told)[1])
+    assert PreparedSet(kept).name == "my-images"
+    # What it says: another tool copies the folder.
+    stored.delete([CONTENTS])
+    stored.upload(kept, sorted(path.relative_to(kept).as_posix() for path in kept.rglob("*") if path.is_file()))
+    assert run(own, stored.url) == 0
+    assert PreparedSet(kept).name == "my-images", "it stays until somebody removes it"
+
+
+def test_what_a_trial_left_at_a_url_is_no_other_file(own, stored):
+    """It stays where a key may write and not delete."""
+    stored.write(".trial-0f", b"1")
+    assert run(own, stored.url) == 0

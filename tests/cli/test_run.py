@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -228,6 +229,20 @@ def test_a_worker_killed_by_the_system_is_a_row_and_the_others_go_on(tiny_set, t
     assert process.wait(timeout=240) == 1
     status = {record.model: record.status for record in records_of(tiny_set, tmp_path) if record.eval_set == "test"}
     assert status == {"unet": "oom", "otsu": "ok"}
+
+
+def test_a_table_that_cannot_be_written_ends_no_run(tiny_set, tmp_path, capsys, caplog):
+    """A program that shows it may lock it; the second run was not begun."""
+    boards, name = tmp_path / "boards", PreparedSet(tiny_set).name
+    table = boards / f"{name}-test.csv"
+    (table / "no file").mkdir(parents=True)
+    words = run_arguments(tiny_set, tmp_path, "--models", "otsu", "--seeds", "0", "1")
+    assert main(words) == 1
+    assert "cannot be read or written (Is a directory)" in capsys.readouterr().err
+    assert str(table) in caplog.text and "`nanoseg-bench leaderboard` makes them" in caplog.text
+    assert {(each.seed, each.status) for each in records_of(tiny_set, tmp_path)} == {(0, "ok"), (1, "ok")}
+    shutil.rmtree(table)
+    assert main(["leaderboard", name, "--leaderboards", str(boards)]) == 0 and len(pd.read_csv(table)) == 2
 
 
 @pytest.mark.slow

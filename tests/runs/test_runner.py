@@ -10,9 +10,10 @@ from earlier_files import rewrite
 from kept_records import read_records
 from releases import make_release
 
-from nanoseg_bench.errors import BusyError, DatasetError, NanosegError, RecordError
+from nanoseg_bench.errors import BusyError, DatasetError, NanosegError, OutOfReachError, RecordError, StorageError
 from nanoseg_bench.models.base import Deadline
 from nanoseg_bench.preparation.prepared_set import PreparedSet
+from nanoseg_bench.runs.executors import OnThisMachine
 from nanoseg_bench.runs.failure import Outcome, record_failure
 from nanoseg_bench.runs.plan import Job, plan_runs
 from nanoseg_bench.runs.record import read_record, record_path, write_record
@@ -48,9 +49,33 @@ def failure_record(prepared, root, **changes):
     return path
 
 
-def run(prepared, root, **changes):
-    specs = plan_runs(prepared, ["otsu"], "smoke", [0])
-    return run_plan(specs, places(prepared, root), "cpu", Deadline(**changes))
+def run(prepared, root, seeds=(0,), executor=None, sharing=None, **changes):
+    specs = plan_runs(prepared, ["otsu"], "smoke", seeds)
+    return run_plan(specs, places(prepared, root), "cpu", Deadline(**changes), executor=executor, sharing=sharing)
+
+
+class Noted:
+    """Shares nothing, and notes what is asked of it."""
+
+    def __init__(self, away=()):
+        self.away = away
+        self.ended = []
+
+    def begin(self, spec):
+        if spec.run_id in self.away:
+            raise StorageError(f"{spec.run_id}: the network is away")
+        return ""
+
+    def end(self, spec, outcome):
+        self.ended.append(spec.run_id)
+        return outcome
+
+
+ONE_BY_ONE_OR_BESIDE = pytest.mark.parametrize("jobs", [1, 2])
+
+
+def executor_of(jobs):
+    return OnThisMachine(jobs) if jobs > 1 else None
 
 
 def test_a_failure_does_not_overwrite_a_good_row_of_the_same_inputs(prepared, tmp_path):
@@ -167,6 +192,34 @@ def test_a_run_that_another_command_works_on_is_refused_by_name(prepared, tmp_pa
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         other.stdout.readline()
         with pytest.raises(BusyError, match=rf"otsu-smoke-seed0: another nanoseg-bench command \(process {other.pid}"):
-            run(prepared, tmp_path)
+            run(prepared, tmp_path, seeds=(0, 1))
         other.kill()
+    (row,) = {each.seed: each.status for each in read_records(tmp_path / "boards", prepared.name)}.items()
+    assert row == (1, "ok"), "the next one is none of its business"
     assert run(prepared, tmp_path)["otsu-smoke-seed0"].status == "ok", "killed, it is at work no more"
+
+
+@ONE_BY_ONE_OR_BESIDE
+def test_a_run_that_cannot_be_read_now_keeps_its_row_and_ends_no_other(prepared, tmp_path, jobs):
+    """No later run of the plan was begun."""
+    run(prepared, tmp_path, seeds=(0, 1))
+    first, second = (tmp_path / "runs" / f"otsu-smoke-seed{seed}" for seed in (0, 1))
+    row = record_path(tmp_path / "boards", prepared.name, first.name, "test")
+    before = row.read_bytes()
+    (first / "run.json").unlink()
+    (first / "run.json").symlink_to("run.json")  # nobody can read that, root neither
+    shutil.rmtree(second)
+    sharing = Noted()
+    with pytest.raises(OutOfReachError, match=r"otsu-smoke-seed0/run\.json: cannot be read now"):
+        run(prepared, tmp_path, seeds=(0, 1), executor=executor_of(jobs), sharing=sharing)
+    assert row.read_bytes() == before and (second / "run.json").is_file()
+    assert sharing.ended == [first.name, second.name], "others need wait for neither"
+
+
+@ONE_BY_ONE_OR_BESIDE
+def test_a_run_that_cannot_be_fetched_ends_no_other(prepared, tmp_path, jobs):
+    sharing = Noted(away=["otsu-smoke-seed0"])
+    with pytest.raises(StorageError, match="otsu-smoke-seed0: the network is away"):
+        run(prepared, tmp_path, seeds=(0, 1), executor=executor_of(jobs), sharing=sharing)
+    assert {each.seed for each in read_records(tmp_path / "boards", prepared.name)} == {1}
+    assert sharing.ended == ["otsu-smoke-seed1"]

@@ -1,6 +1,7 @@
 """Runs and records that several machines share: each machine is a cache folder of its own, the storage one of file://."""
 
 import json
+import shutil
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -168,6 +169,22 @@ def test_a_cache_that_is_gone_or_damaged_takes_nothing_back(records):
     assert value_of(here) == value_of(there) == 1
 
 
+@pytest.mark.parametrize("what", ["*", "*.json"])
+def test_records_that_were_removed_here_to_make_room_are_not_taken_back(records, url, what):
+    """A shell's ``*`` leaves the hidden notes, by which each record seemed to have been taken back here."""
+    here = records("a")
+    for name in (NAME, f"{RUN}-ood"):
+        write(here, name=name, value=1)
+    here.sync(publish=True)
+    before = StoredFolder(url).list().keys()
+    for path in path_of(here).parent.glob(what):
+        if not path.name.startswith("."):
+            path.unlink()
+    again = records("a")
+    again.sync(publish=True)
+    assert value_of(again) == 1 and StoredFolder(url).list().keys() == before
+
+
 def test_records_that_were_put_there_by_hand_are_read(records, url):
     document = json.dumps(sealed({"status": "ok", "value": 5})).encode()
     StoredFolder(f"{url}/records/mine").write(f"{NAME}.json", document)
@@ -296,6 +313,14 @@ def test_what_was_not_carried_up_stays_although_a_second_call_fails_as_it_begins
     assert StoredFolder(url).read(f"{RUN}/fit.json") == b"whole"
 
 
+def test_a_run_that_could_not_be_fetched_is_another_machines_at_once(on, url, monkeypatch):
+    """A plan goes on with its next run, and gave signs of life of the one that it does not run."""
+    here, there = on("a", StoredRuns, url), on("b", StoredRuns, url)
+    with here.at_work():
+        fail_as_it_begins(here, monkeypatch)
+        assert there.begin(RUN) == ""
+
+
 def test_what_is_newer_there_is_fetched_although_an_earlier_call_failed_as_it_did_so(on, url, monkeypatch):
     here, there = on("a", StoredRuns, url), on("b", StoredRuns, url)
     here.begin(RUN), work(here, "fit.json", "earlier"), here.end(RUN)
@@ -303,6 +328,30 @@ def test_what_is_newer_there_is_fetched_although_an_earlier_call_failed_as_it_di
 
     fail_as_it_begins(on("a", StoredRuns, url), monkeypatch)
     assert here.begin(RUN) == "" and (here.local / RUN / "fit.json").read_text() == "later"
+
+
+@pytest.mark.parametrize("what", ["folder", "files"])
+def test_a_run_that_was_removed_here_to_make_room_stays_there(on, url, what):
+    """The hidden note beside the folder stays; by it all that lies there seemed to be gone here."""
+    here = on("a", StoredRuns, url)
+    here.begin(RUN), work(here, "run.json", "{}"), work(here, "fit.json", "finished"), here.end(RUN)
+    shutil.rmtree(here.local / RUN)
+    if what == "files":
+        (here.local / RUN).mkdir()
+    again = on("a", StoredRuns, url)
+    assert again.begin(RUN) == "" and (again.local / RUN / "fit.json").read_text() == "finished"
+    again.end(RUN)
+    assert StoredFolder(url).read(f"{RUN}/fit.json") == b"finished"
+
+
+def test_a_folder_that_is_empty_for_a_moment_deletes_nothing_there(on, url):
+    here = on("a", StoredRuns, url)
+    here.begin(RUN), work(here, "fit.json", "finished"), here._push(RUN, here._active[RUN], last=False)
+    (here.local / RUN / "fit.json").unlink()
+    here._push(RUN, here._active[RUN], last=False)
+    assert StoredFolder(url).read(f"{RUN}/fit.json") == b"finished"
+    work(here, "run.json", "{}"), here.end(RUN)
+    assert {name for name in StoredFolder(url).list() if "writer" not in name} == {f"{RUN}/run.json"}
 
 
 def test_only_what_has_changed_is_carried(on, url, monkeypatch):
@@ -383,6 +432,21 @@ def test_a_run_that_was_taken_over_shares_no_record(on, url, tmp_path):
     here.publish()
     assert StoredFolder(f"{url}/records/mine").list() == {} and not path_of(records).exists()
     assert read_json(here.leaderboards / "lost" / "mine" / f"{NAME}.json")["value"] == 1
+
+
+def test_a_run_that_was_taken_over_beside_others_shares_no_record(on, url):
+    """With --jobs all runs are ended last, and the records written before."""
+    specs = [SimpleNamespace(run_id=run, row_id=run, final=False) for run in (RUN, "otsu-smoke-seed0")]
+    here, there = on("a", Shared, "mine", f"{url}/runs", url), on("b", Shared, "mine", f"{url}/runs", url)
+    for spec in specs:
+        here.begin(spec)
+    assert there.begin(specs[0]) == "", "no sign of life"
+    records = SimpleNamespace(local=here.leaderboards)
+    write(records, value=1), write(records, name="otsu-smoke-seed0-test", value=2)
+    here.publish()
+    assert list(StoredFolder(f"{url}/records/mine").list()) == ["otsu-smoke-seed0-test.1.json"]
+    assert read_json(here.leaderboards / "lost" / "mine" / f"{NAME}.json")["value"] == 1
+    assert [here.end(spec, Outcome("ok")).status for spec in specs] == ["skipped", "ok"]
 
 
 def test_what_cannot_be_carried_up_is_told_and_kept(on, url, monkeypatch):
