@@ -414,6 +414,81 @@ def test_edits_wait_for_a_server_that_cannot_take_them_now(open_page, answer, to
     open_page.troubles.clear()
 
 
+def test_an_edit_whose_answer_was_lost_is_no_other_windows(open_page):
+    page = open_page()
+    before = count_of(page)
+    lost = []
+
+    def lose_first(route):
+        if lost:
+            return route.continue_()
+        lost.append(route.fetch().json())
+        return route.abort()
+
+    page.route("**/edits", lose_first)
+    delete_first(page)
+    expect(page.locator("#alerts")).to_contain_text("does not answer")
+    delete_first(page)
+    expect(page.locator("#saved")).to_contain_text("2 edits, saved")
+    assert lost[0]["edited"] == 1, "the server had taken it"
+    expect(page.locator("#alerts")).not_to_contain_text("another window")
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    expect(page.locator("#figure-count .value")).to_have_text(str(before))
+    wait_or_clean(page)
+    assert all("ERR_FAILED" in each or "409" in each for each in open_page.troubles), open_page.troubles
+    open_page.troubles.clear()
+
+
+def hold_first(page, pattern):
+    """A list that gets the first of the requests, which waits for its ``continue_``."""
+    held = []
+    page.route(pattern, lambda route: route.continue_() if held else held.append(route))
+    return held
+
+
+def test_edits_wait_until_a_scale_is_answered(open_unscaled):
+    page = open_unscaled("discs.png")
+    held = hold_first(page, "**/scale")
+    page.locator("#scale-edit").click()
+    page.locator("#scale-number-input").fill("2")
+    page.keyboard.press("Enter")
+    while not held:
+        page.wait_for_timeout(50)
+    delete_first(page)
+    page.wait_for_timeout(1000)  # longer than an edit is waited with
+    expect(page.locator("#saved")).to_have_text("Saving…")
+    held[0].continue_()
+    expect(page.locator("#scale-value")).to_have_text("2")
+    expect(page.locator("#saved")).to_contain_text("1 edit, saved")
+    expect(page.locator("#alerts")).to_be_empty()
+    page.locator("#do-undo").click()
+    wait_or_clean(page)
+    page.locator("#scale-edit").click()
+    page.locator("#scale-reset").click()
+    expect(page.locator("#scale-badge")).to_have_text("in px")
+
+
+def test_an_edit_after_a_scale_whose_answer_was_lost_is_kept(open_unscaled):
+    page = open_unscaled("discs.png")
+    page.route("**/scale", lambda route: route.abort() if route.fetch().ok else route.continue_())
+    page.locator("#scale-edit").click()
+    page.locator("#scale-number-input").fill("2")
+    page.keyboard.press("Enter")
+    expect(page.locator("#scale-number-wrong")).to_contain_text("does not answer")
+    page.unroute("**/scale")
+    delete_first(page)
+    expect(page.locator("#saved")).to_contain_text("1 edit, saved")
+    expect(page.locator("#scale-value")).to_have_text("2")
+    expect(page.locator("#alerts")).to_be_empty()
+    page.locator("#do-undo").click()
+    wait_or_clean(page)
+    page.locator("#scale-reset").click()
+    expect(page.locator("#scale-badge")).to_have_text("in px")
+    assert all("ERR_FAILED" in each or "409" in each for each in open_unscaled.troubles), open_unscaled.troubles
+    open_unscaled.troubles.clear()
+
+
 def test_fingers_zoom_select_and_draw(open_page):
     page = open_page(390, has_touch=True, is_mobile=True)
     number = page.locator(".outlines path.in").first.get_attribute("data-number")
