@@ -724,6 +724,46 @@ def test_a_scale_for_all_reaches_the_image_that_is_opened_meanwhile(open_unscale
         expect(page.locator("#scale-badge")).to_have_text("in px")
 
 
+def test_the_numbers_follow_the_list_of_micrographs(open_unscaled, unscaled_pngs):
+    page = open_unscaled("discs.png")
+    page.get_by_role("radio", name="All 3 images").check()
+    count = page.locator("#figure-count")
+    expect(count).to_contain_text("of 3 images")
+    # One that was analysed later.
+    late = {"name": "late.png", "mimeType": "image/png", "buffer": unscaled_pngs["more.png"]}
+    page.locator("#files").set_input_files([late])
+    expect(page.locator("#strip .told.done")).to_have_count(4, timeout=ANALYSED_MS)
+    expect(count).to_contain_text("of 4 images")
+    # It is deleted in another window.
+    page.evaluate(
+        """async () => {
+          const { micrographs } = await (await fetch("api/v1/micrographs")).json();
+          const token = document.querySelector('meta[name="csrf-token"]').content;
+          await fetch(`api/v1/micrographs/${micrographs.at(-1).id}`,
+            { method: "DELETE", headers: { "X-CSRF-Token": token } });
+        }"""
+    )
+    page.locator("#confidence").fill("0.6")
+    expect(count).to_contain_text("of 3 images")
+    expect(page.locator("#strip .item")).to_have_count(3)
+    # The one that is shown is not among them.
+    page.locator("#strip .item").filter(has_text="discs.png").locator("input[type=checkbox]").uncheck()
+    expect(count).to_contain_text("of 2 images")
+    expect(page.locator(".outlines path.out").first).to_be_visible()
+    expect(page.locator(".outlines path.in")).to_have_count(0)
+    page.mouse.click(*centre_of(page, page.locator(".outlines path.out").first.get_attribute("data-number")))
+    expect(page.locator("#selection")).to_contain_text("left out: this image is not pooled")
+    page.get_by_role("radio", name="This image").check()
+    expect(page.locator(".outlines path.in").first).to_be_visible()
+    # None is left at all.
+    page.route("**/api/v1/micrographs", lambda route: route.fulfill(json={"micrographs": []}))
+    page.evaluate(f"import('{page.url}static/js/uploads.js').then((uploads) => uploads.poll())")
+    expect(page.locator("#workspace")).to_be_hidden()
+    expect(page.locator("#figures")).not_to_contain_text(re.compile(r"\d"))
+    assert all("404" in each for each in open_unscaled.troubles), open_unscaled.troubles
+    open_unscaled.troubles.clear()
+
+
 def test_a_bar_without_a_text_is_a_question(open_unscaled):
     page = open_unscaled("bar.png")
     expect(page.locator("#scale-body")).to_contain_text("90 px long, may be the scale bar")
