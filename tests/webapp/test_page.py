@@ -489,6 +489,57 @@ def test_an_edit_after_a_scale_whose_answer_was_lost_is_kept(open_unscaled):
     open_unscaled.troubles.clear()
 
 
+def test_shapes_that_an_image_lacks_count_in_others_as_before(open_page):
+    page = open_page()
+    answered = []
+
+    def answer(route):
+        found = route.fetch().json()
+        for change in answered:
+            change(found)
+        route.fulfill(json=found)
+
+    page.route("**/sample/statistics", answer)
+    boxes = page.locator(".group-filter")
+    shown = boxes.evaluate_all("boxes => boxes.map((box) => box.value)")
+    assert {"sphere", "rod"} <= set(shown) and "triangle" not in shown
+
+    def asked_after(action):
+        with page.expect_request("**/sample/statistics") as request:
+            action()
+        return request.value.post_data_json["filters"]["classes"]
+
+    chosen = asked_after(page.locator('.group-filter[value="rod"]').uncheck)
+    assert set(chosen) == {"sphere", "cube", "triangle", "pentagon", "other", "particle"}
+
+    # As in an image of rods alone: the filter that leaves all of them out can be seen, and changed.
+    def only_rods(found):
+        for each in found["groups"]:
+            each["found"] = each["name"] in ("all", "rod")
+
+    answered.append(only_rods)
+    page.locator("#confidence").fill("0.7")
+    expect(boxes).to_have_count(1)
+    expect(page.locator('.group-filter[value="rod"]')).not_to_be_checked()
+
+    # As with a model of several classes: a choice among shapes says nothing of them.
+    def with_classes(found):
+        found["groups_from"] = "class"
+        found["groups"] = [found["groups"][0]] + [
+            {**each, "name": name, "found": True}
+            for each, name in zip(found["groups"][1:], ("disc", "square"), strict=False)
+        ]
+
+    answered[:] = [with_classes]
+    page.locator("#confidence").fill("0.6")
+    expect(page.locator('.group-filter[value="disc"]')).to_be_checked()
+    expect(page.locator('.group-filter[value="square"]')).to_be_checked()
+    chosen = asked_after(page.locator('.group-filter[value="disc"]').uncheck)
+    assert set(chosen) == {"square", "particle"}
+    assert asked_after(page.locator('.group-filter[value="disc"]').check) is None
+    page.unroute_all(behavior="ignoreErrors")
+
+
 def test_fingers_zoom_select_and_draw(open_page):
     page = open_page(390, has_touch=True, is_mobile=True)
     number = page.locator(".outlines path.in").first.get_attribute("data-number")
