@@ -489,6 +489,83 @@ def test_an_edit_after_a_scale_whose_answer_was_lost_is_kept(open_unscaled):
     open_unscaled.troubles.clear()
 
 
+def draw_square(page):
+    """Draws a square of 80 px of the screen, and selects it; (x, y) of its corners on the screen."""
+    box = page.locator("#viewport").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    corners = [(x + dx, y + dy) for dx, dy in ((-40, -40), (40, -40), (40, 40), (-40, 40))]
+    page.keyboard.press("d")
+    for corner in (*corners, corners[0]):
+        page.mouse.click(*corner)
+    expect(page.locator("#selection")).to_contain_text("drawn by hand")
+    wait_saved(page)
+    return corners
+
+
+def corners_of_selected(page):
+    path = page.locator(".outlines .selected").get_attribute("d")
+    return [tuple(map(float, pair.split())) for pair in re.findall(r"[\d.]+ [\d.]+", path)]
+
+
+CORNERS = ".overlay .grip:not(.between)"
+
+
+def test_a_new_corner_on_a_straight_edge_stays(open_page):
+    page = open_page()
+    (left, top), (right, _), *_ = draw_square(page)
+    page.keyboard.press("e")
+    expect(page.locator(CORNERS)).to_have_count(4)
+    page.mouse.click((left + right) / 2, top)
+    expect(page.locator(CORNERS)).to_have_count(5)
+    page.wait_for_timeout(700)
+    wait_saved(page)
+    expect(page.locator(CORNERS)).to_have_count(5)
+    page.keyboard.press("Control+z")
+    expect(page.locator(CORNERS)).to_have_count(4)
+    page.keyboard.press("Control+Shift+z")
+    expect(page.locator(CORNERS)).to_have_count(5)
+    page.keyboard.press("Escape")
+    page.keyboard.press("e")
+    expect(page.locator(CORNERS)).to_have_count(5)
+    # A drag that the browser breaks off changes nothing.
+    before = corners_of_selected(page)
+    grips = [each.get_attribute("cx") for each in page.locator(CORNERS).all()]
+    page.mouse.move((left + right) / 2, top)
+    page.mouse.down()
+    page.mouse.move(left + 30, top - 30, steps=4)
+    assert [each.get_attribute("cx") for each in page.locator(CORNERS).all()] != grips
+    page.locator("#viewport").dispatch_event("pointercancel", {"pointerId": 1})
+    assert [each.get_attribute("cx") for each in page.locator(CORNERS).all()] == grips
+    page.mouse.up()
+    assert corners_of_selected(page) == before
+    wait_saved(page)
+    take_back(page)
+
+
+def test_an_answer_of_the_server_leaves_a_corner_in_the_hand(open_page):
+    page = open_page()
+    (left, top), (right, _), *_ = draw_square(page)
+    page.keyboard.press("e")
+    expect(page.locator(CORNERS)).to_have_count(4)
+    square = corners_of_selected(page)
+    held = hold_first(page, "**/edits")
+    page.mouse.click((left + right) / 2, top)  # a fifth corner, between the first two
+    while not held:
+        page.wait_for_timeout(50)
+    page.mouse.move(right, top)
+    page.mouse.down()
+    page.mouse.move(right + 10, top - 20, steps=4)
+    with page.expect_response("**/edits"):
+        held[0].continue_()
+    page.wait_for_timeout(300)
+    page.mouse.move(right + 20, top - 30, steps=4)
+    page.mouse.up()
+    wait_saved(page)
+    found = corners_of_selected(page)
+    assert len(found) == 5 and set(square) - set(found) == {square[1]}
+    take_back(page)
+
+
 def test_shapes_that_an_image_lacks_count_in_others_as_before(open_page):
     page = open_page()
     answered = []
