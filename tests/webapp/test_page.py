@@ -566,6 +566,32 @@ def test_an_answer_of_the_server_leaves_a_corner_in_the_hand(open_page):
     take_back(page)
 
 
+@pytest.mark.parametrize("key", ["s", "d"])
+def test_taking_back_points_takes_no_particle_out(open_page, key):
+    page = open_page()
+    number = page.locator(".outlines path.in").first.get_attribute("data-number")
+    page.mouse.click(*centre_of(page, number))
+    selected = page.locator(".outlines .selected")
+    expect(selected).to_have_attribute("data-number", number)
+    page.keyboard.press(key)
+    box = page.locator("#viewport").bounding_box()
+    page.mouse.click(box["x"] + 40, box["y"] + 40)
+    expect(page.locator(".overlay .grip")).to_have_count(1)
+    page.mouse.move(box["x"] + 60, box["y"] + 60)
+    page.keyboard.press("Backspace")
+    expect(page.locator(".overlay .grip")).to_have_count(0)
+    page.keyboard.press("Backspace")
+    page.wait_for_timeout(300)
+    expect(selected).to_have_attribute("data-number", number)
+    wait_or_clean(page)
+    # With the tool that selects, it is the same as Del.
+    page.keyboard.press("Escape")
+    page.keyboard.press("Backspace")
+    expect(selected).to_have_count(0)
+    page.keyboard.press("Control+z")
+    wait_or_clean(page)
+
+
 def test_shapes_that_an_image_lacks_count_in_others_as_before(open_page):
     page = open_page()
     answered = []

@@ -364,7 +364,7 @@ export class LineTool {
   }
 
   key(event) {
-    if (event.key !== "Escape" || !this.from) return false;
+    if (!["Escape", "Backspace"].includes(event.key) || !this.from) return false;
     this.cancelDrag();
     return true;
   }

@@ -439,7 +439,8 @@ function shortcuts(event) {
   // Single letters only where the micrograph has the focus, or nothing has: they must not surprise who types elsewhere.
   else if (!(event.target === document.body || byId("micrograph").contains(event.target))) return;
   else if (event.key === "Escape") escape();
-  else if (event.key === "Delete" || (event.key === "Backspace" && !event.defaultPrevented)) remove();
+  // With the other tools, Backspace takes back a point: once too often, it must not take out what is selected.
+  else if (event.key === "Delete" || (event.key === "Backspace" && viewer.tool === tools.select)) remove();
   else if (KEYS[key] && !event.shiftKey) byId(KEYS[key]).click();
   else return;
   event.preventDefault();
