@@ -1,7 +1,9 @@
 """Analysed micrographs as people left them; those that were asked for last stay in memory."""
 
 import logging
-from collections.abc import Iterator, Mapping
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -21,7 +23,14 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 _MOST = 64
-"""A micrograph of 500 particles takes a megabyte or two."""
+"""Micrographs whose outlines are kept as they are sent: one of 500 particles takes two or three megabytes."""
+
+_MOST_OUTLINES = 100_000
+"""In all micrographs that are kept. Each step of a slider goes through a whole sample, of which nothing would be kept
+that is asked for again if it did not fit. An outline takes 2 kB as it was analysed and 1 kB as it was changed."""
+
+_BESIDE = 20
+"""What a micrograph takes beside its outlines, in outlines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,39 @@ def _whole_files() -> Iterator[None]:
         ) from error
 
 
+class _Recent:
+    """Micrographs that were asked for last, by what they are made from.
+
+    Args:
+        make: Called with that, where one is not kept.
+    """
+
+    def __init__(self, make: Callable[..., "AnalysedMicrograph"]) -> None:
+        self._make = make
+        self._kept: OrderedDict[tuple[Any, ...], AnalysedMicrograph] = OrderedDict()
+        self._outlines = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, *source: Any) -> "AnalysedMicrograph":
+        with self._lock:
+            if source in self._kept:
+                self._kept.move_to_end(source)
+                return self._kept[source]
+        made = self._make(*source)
+        with self._lock:
+            if source not in self._kept:  # no other request made it meanwhile
+                self._kept[source] = made
+                self._outlines += _outlines_in(made)
+            while self._outlines > _MOST_OUTLINES and len(self._kept) > 1:
+                _, oldest = self._kept.popitem(last=False)
+                self._outlines -= _outlines_in(oldest)
+        return made
+
+
+def _outlines_in(analysed: "AnalysedMicrograph") -> int:
+    return _BESIDE + len(analysed.image.instances)
+
+
 class Loaded:
     """Reads what the worker wrote, and puts the person's changes on it.
 
@@ -60,9 +102,9 @@ class Loaded:
 
     def __init__(self, folders: Folders) -> None:
         self._folders = folders
-        self._as_analysed = lru_cache(_MOST)(self._read)
+        self._as_analysed = _Recent(self._read)
         self._outlines = lru_cache(_MOST)(self._read_outlines)
-        self._as_changed = lru_cache(_MOST)(self._change)
+        self._as_changed = _Recent(self._change)
 
     def get(self, entry: Entry, change: Change | None = None) -> "AnalysedMicrograph":
         """A micrograph that is done, with its changes, or with others.

@@ -253,7 +253,9 @@ class ScaleChange(Question):
         default=0.0, description="Pixels of the micrograph in one of the screen on which a person drew `line`."
     )
     length: Length | None = None
-    bar_length: Length | None = Field(default=None, description="Of the bar that was found.")
+    bar_length: Length | None = Field(
+        default=None, description="Of the bar that is marked: the `line` of before, or else what was found."
+    )
     accept: bool = Field(default=False, description="Use the proposal.")
     pixels: bool = Field(default=False, description="Measure in px.")
     reset: bool = Field(default=False, description="As it was found.")

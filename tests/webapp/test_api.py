@@ -302,6 +302,20 @@ def test_a_line_that_a_person_drew_is_as_uncertain_as_the_screen(fresh):
     assert rescale(browser, id_, nm_per_px=2.0, scale_uncertainty=2.0).status_code == 422
 
 
+def test_another_length_of_the_marked_bar_is_that_of_the_line_that_a_person_drew(fresh):
+    browser, id_ = fresh
+    rescale(browser, id_, line=[10, 20, 110, 20], length="200 nm", screen_px=3.0)
+    answer = rescale(browser, id_, bar_length="500 nm")
+    assert answer.status_code == 200, answer.json
+    found = answer.json["scale"]
+    assert (found["used"], found["bar"], found["text"]) == (pytest.approx(5), [10, 20, 110, 20], "500 nm")
+    assert answer.json["scale_uncertainty"] == pytest.approx(2**0.5 * math.hypot(0.35, 3) / 100)
+    # After a number, what was found is marked again.
+    found = rescale(browser, id_, nm_per_px=2.0).json["scale"]["bar"]
+    assert found != [10, 20, 110, 20]
+    assert rescale(browser, id_, bar_length="500 nm").json["scale"]["bar"] == found
+
+
 def test_samples_are_pooled(fresh, field_png, discs):
     browser, id_ = fresh
     (other,) = browser.upload(("second.png", field_png)).json["micrographs"]

@@ -414,6 +414,237 @@ def test_edits_wait_for_a_server_that_cannot_take_them_now(open_page, answer, to
     open_page.troubles.clear()
 
 
+def test_an_edit_whose_answer_was_lost_is_no_other_windows(open_page):
+    page = open_page()
+    before = count_of(page)
+    lost = []
+
+    def lose_first(route):
+        if lost:
+            return route.continue_()
+        lost.append(route.fetch().json())
+        return route.abort()
+
+    page.route("**/edits", lose_first)
+    delete_first(page)
+    expect(page.locator("#alerts")).to_contain_text("does not answer")
+    delete_first(page)
+    expect(page.locator("#saved")).to_contain_text("2 edits, saved")
+    assert lost[0]["edited"] == 1, "the server had taken it"
+    expect(page.locator("#alerts")).not_to_contain_text("another window")
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    expect(page.locator("#figure-count .value")).to_have_text(str(before))
+    wait_or_clean(page)
+    assert all("ERR_FAILED" in each or "409" in each for each in open_page.troubles), open_page.troubles
+    open_page.troubles.clear()
+
+
+def hold_first(page, pattern):
+    """A list that gets the first of the requests, which waits for its ``continue_``."""
+    held = []
+    page.route(pattern, lambda route: route.continue_() if held else held.append(route))
+    return held
+
+
+def test_edits_wait_until_a_scale_is_answered(open_unscaled):
+    page = open_unscaled("discs.png")
+    held = hold_first(page, "**/scale")
+    page.locator("#scale-edit").click()
+    page.locator("#scale-number-input").fill("2")
+    page.keyboard.press("Enter")
+    while not held:
+        page.wait_for_timeout(50)
+    delete_first(page)
+    page.wait_for_timeout(1000)  # longer than an edit is waited with
+    expect(page.locator("#saved")).to_have_text("Saving…")
+    held[0].continue_()
+    expect(page.locator("#scale-value")).to_have_text("2")
+    expect(page.locator("#saved")).to_contain_text("1 edit, saved")
+    expect(page.locator("#alerts")).to_be_empty()
+    page.locator("#do-undo").click()
+    wait_or_clean(page)
+    page.locator("#scale-edit").click()
+    page.locator("#scale-reset").click()
+    expect(page.locator("#scale-badge")).to_have_text("in px")
+
+
+def test_an_edit_after_a_scale_whose_answer_was_lost_is_kept(open_unscaled):
+    page = open_unscaled("discs.png")
+    page.route("**/scale", lambda route: route.abort() if route.fetch().ok else route.continue_())
+    page.locator("#scale-edit").click()
+    page.locator("#scale-number-input").fill("2")
+    page.keyboard.press("Enter")
+    expect(page.locator("#scale-number-wrong")).to_contain_text("does not answer")
+    page.unroute("**/scale")
+    delete_first(page)
+    expect(page.locator("#saved")).to_contain_text("1 edit, saved")
+    expect(page.locator("#scale-value")).to_have_text("2")
+    expect(page.locator("#alerts")).to_be_empty()
+    page.locator("#do-undo").click()
+    wait_or_clean(page)
+    page.locator("#scale-reset").click()
+    expect(page.locator("#scale-badge")).to_have_text("in px")
+    assert all("ERR_FAILED" in each or "409" in each for each in open_unscaled.troubles), open_unscaled.troubles
+    open_unscaled.troubles.clear()
+
+
+def draw_square(page):
+    """Draws a square of 80 px of the screen, and selects it; (x, y) of its corners on the screen."""
+    box = page.locator("#viewport").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    corners = [(x + dx, y + dy) for dx, dy in ((-40, -40), (40, -40), (40, 40), (-40, 40))]
+    page.keyboard.press("d")
+    for corner in (*corners, corners[0]):
+        page.mouse.click(*corner)
+    expect(page.locator("#selection")).to_contain_text("drawn by hand")
+    wait_saved(page)
+    return corners
+
+
+def corners_of_selected(page):
+    path = page.locator(".outlines .selected").get_attribute("d")
+    return [tuple(map(float, pair.split())) for pair in re.findall(r"[\d.]+ [\d.]+", path)]
+
+
+CORNERS = ".overlay .grip:not(.between)"
+
+
+def test_a_new_corner_on_a_straight_edge_stays(open_page):
+    page = open_page()
+    (left, top), (right, _), *_ = draw_square(page)
+    page.keyboard.press("e")
+    expect(page.locator(CORNERS)).to_have_count(4)
+    page.mouse.click((left + right) / 2, top)
+    expect(page.locator(CORNERS)).to_have_count(5)
+    page.wait_for_timeout(700)
+    wait_saved(page)
+    expect(page.locator(CORNERS)).to_have_count(5)
+    page.keyboard.press("Control+z")
+    expect(page.locator(CORNERS)).to_have_count(4)
+    page.keyboard.press("Control+Shift+z")
+    expect(page.locator(CORNERS)).to_have_count(5)
+    page.keyboard.press("Escape")
+    page.keyboard.press("e")
+    expect(page.locator(CORNERS)).to_have_count(5)
+    # A drag that the browser breaks off changes nothing.
+    before = corners_of_selected(page)
+    grips = [each.get_attribute("cx") for each in page.locator(CORNERS).all()]
+    page.mouse.move((left + right) / 2, top)
+    page.mouse.down()
+    page.mouse.move(left + 30, top - 30, steps=4)
+    assert [each.get_attribute("cx") for each in page.locator(CORNERS).all()] != grips
+    page.locator("#viewport").dispatch_event("pointercancel", {"pointerId": 1})
+    assert [each.get_attribute("cx") for each in page.locator(CORNERS).all()] == grips
+    page.mouse.up()
+    assert corners_of_selected(page) == before
+    wait_saved(page)
+    take_back(page)
+
+
+def test_an_answer_of_the_server_leaves_a_corner_in_the_hand(open_page):
+    page = open_page()
+    (left, top), (right, _), *_ = draw_square(page)
+    page.keyboard.press("e")
+    expect(page.locator(CORNERS)).to_have_count(4)
+    square = corners_of_selected(page)
+    held = hold_first(page, "**/edits")
+    page.mouse.click((left + right) / 2, top)  # a fifth corner, between the first two
+    while not held:
+        page.wait_for_timeout(50)
+    page.mouse.move(right, top)
+    page.mouse.down()
+    page.mouse.move(right + 10, top - 20, steps=4)
+    with page.expect_response("**/edits"):
+        held[0].continue_()
+    page.wait_for_timeout(300)
+    page.mouse.move(right + 20, top - 30, steps=4)
+    page.mouse.up()
+    wait_saved(page)
+    found = corners_of_selected(page)
+    assert len(found) == 5 and set(square) - set(found) == {square[1]}
+    take_back(page)
+
+
+@pytest.mark.parametrize("key", ["s", "d"])
+def test_taking_back_points_takes_no_particle_out(open_page, key):
+    page = open_page()
+    number = page.locator(".outlines path.in").first.get_attribute("data-number")
+    page.mouse.click(*centre_of(page, number))
+    selected = page.locator(".outlines .selected")
+    expect(selected).to_have_attribute("data-number", number)
+    page.keyboard.press(key)
+    box = page.locator("#viewport").bounding_box()
+    page.mouse.click(box["x"] + 40, box["y"] + 40)
+    expect(page.locator(".overlay .grip")).to_have_count(1)
+    page.mouse.move(box["x"] + 60, box["y"] + 60)
+    page.keyboard.press("Backspace")
+    expect(page.locator(".overlay .grip")).to_have_count(0)
+    page.keyboard.press("Backspace")
+    page.wait_for_timeout(300)
+    expect(selected).to_have_attribute("data-number", number)
+    wait_or_clean(page)
+    # With the tool that selects, it is the same as Del.
+    page.keyboard.press("Escape")
+    page.keyboard.press("Backspace")
+    expect(selected).to_have_count(0)
+    page.keyboard.press("Control+z")
+    wait_or_clean(page)
+
+
+def test_shapes_that_an_image_lacks_count_in_others_as_before(open_page):
+    page = open_page()
+    answered, first = [], []
+
+    def answer(route):
+        if not first:
+            first.append(route.fetch().text())
+        found = json.loads(first[0])
+        for change in answered:
+            change(found)
+        route.fulfill(json=found)
+
+    page.route("**/sample/statistics", answer)
+    boxes = page.locator(".group-filter")
+    shown = boxes.evaluate_all("boxes => boxes.map((box) => box.value)")
+    assert {"sphere", "rod"} <= set(shown) and "triangle" not in shown
+
+    def asked_after(action):
+        with page.expect_request("**/sample/statistics") as request:
+            action()
+        return request.value.post_data_json["filters"]["classes"]
+
+    chosen = asked_after(page.locator('.group-filter[value="rod"]').uncheck)
+    assert set(chosen) == {"sphere", "cube", "triangle", "pentagon", "other", "particle"}
+
+    # As in an image of rods alone: the filter that leaves all of them out can be seen, and changed.
+    def only_rods(found):
+        for each in found["groups"]:
+            each["found"] = each["name"] in ("all", "rod")
+
+    answered.append(only_rods)
+    page.locator("#confidence").fill("0.7")
+    expect(boxes).to_have_count(1)
+    expect(page.locator('.group-filter[value="rod"]')).not_to_be_checked()
+
+    # As with a model of several classes: a choice among shapes says nothing of them.
+    def with_classes(found):
+        found["groups_from"] = "class"
+        found["groups"] = [found["groups"][0]] + [
+            {**each, "name": name, "found": True}
+            for each, name in zip(found["groups"][1:], ("disc", "square"), strict=False)
+        ]
+
+    answered[:] = [with_classes]
+    page.locator("#confidence").fill("0.6")
+    expect(page.locator('.group-filter[value="disc"]')).to_be_checked()
+    expect(page.locator('.group-filter[value="square"]')).to_be_checked()
+    chosen = asked_after(page.locator('.group-filter[value="disc"]').uncheck)
+    assert set(chosen) == {"square", "particle"}
+    with page.expect_response(lambda each: "statistics" in each.url and each.request.post_data_json["intervals"]):
+        assert asked_after(page.locator('.group-filter[value="disc"]').check) is None
+
+
 def test_fingers_zoom_select_and_draw(open_page):
     page = open_page(390, has_touch=True, is_mobile=True)
     number = page.locator(".outlines path.in").first.get_attribute("data-number")
@@ -647,6 +878,46 @@ def test_a_scale_for_all_reaches_the_image_that_is_opened_meanwhile(open_unscale
         page.locator("#scale-edit").click()
         page.locator("#scale-reset").click()
         expect(page.locator("#scale-badge")).to_have_text("in px")
+
+
+def test_the_numbers_follow_the_list_of_micrographs(open_unscaled, unscaled_pngs):
+    page = open_unscaled("discs.png")
+    page.get_by_role("radio", name="All 3 images").check()
+    count = page.locator("#figure-count")
+    expect(count).to_contain_text("of 3 images")
+    # One that was analysed later.
+    late = {"name": "late.png", "mimeType": "image/png", "buffer": unscaled_pngs["more.png"]}
+    page.locator("#files").set_input_files([late])
+    expect(page.locator("#strip .told.done")).to_have_count(4, timeout=ANALYSED_MS)
+    expect(count).to_contain_text("of 4 images")
+    # It is deleted in another window.
+    page.evaluate(
+        """async () => {
+          const { micrographs } = await (await fetch("api/v1/micrographs")).json();
+          const token = document.querySelector('meta[name="csrf-token"]').content;
+          await fetch(`api/v1/micrographs/${micrographs.at(-1).id}`,
+            { method: "DELETE", headers: { "X-CSRF-Token": token } });
+        }"""
+    )
+    page.locator("#confidence").fill("0.6")
+    expect(count).to_contain_text("of 3 images")
+    expect(page.locator("#strip .item")).to_have_count(3)
+    # The one that is shown is not among them.
+    page.locator("#strip .item").filter(has_text="discs.png").locator("input[type=checkbox]").uncheck()
+    expect(count).to_contain_text("of 2 images")
+    expect(page.locator(".outlines path.out").first).to_be_visible()
+    expect(page.locator(".outlines path.in")).to_have_count(0)
+    page.mouse.click(*centre_of(page, page.locator(".outlines path.out").first.get_attribute("data-number")))
+    expect(page.locator("#selection")).to_contain_text("left out: this image is not pooled")
+    page.get_by_role("radio", name="This image").check()
+    expect(page.locator(".outlines path.in").first).to_be_visible()
+    # None is left at all.
+    page.route("**/api/v1/micrographs", lambda route: route.fulfill(json={"micrographs": []}))
+    page.evaluate(f"import('{page.url}static/js/uploads.js').then((uploads) => uploads.poll())")
+    expect(page.locator("#workspace")).to_be_hidden()
+    expect(page.locator("#figures")).not_to_contain_text(re.compile(r"\d"))
+    assert all("404" in each for each in open_unscaled.troubles), open_unscaled.troubles
+    open_unscaled.troubles.clear()
 
 
 def test_a_bar_without_a_text_is_a_question(open_unscaled):

@@ -8,9 +8,10 @@ import pandas as pd
 
 from nanoseg_bench.measure.length import Length
 from nanoseg_bench.measure.particles import BETWEEN_REASONS, OTHER_NAME, Rules
+from nanoseg_bench.measure.shape_names.namer import shipped_namer
 from nanoseg_bench.report.analysis.micrograph import AnalysedMicrograph, Border, judged, rule_sentences
 from nanoseg_bench.report.by_hand import hand_work
-from nanoseg_bench.report.grouping import group_of, grouping_column
+from nanoseg_bench.report.grouping import UNNAMED, group_of, grouping_column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class Filters:
         max_diameter: Larger ones do not.
         border: What becomes of those that touch the border of the field.
         classes: Those of other groups do not: of other classes, or of other shapes where those tell particles apart.
-            None counts all.
+            None counts all, as do names of shapes where classes tell particles apart, and conversely.
         keep_marks: What lies on information bars, scale bars and lettering counts.
     """
 
@@ -54,12 +55,15 @@ class Filters:
         return self.border == "weight"
 
 
-def apply_filters(every: Sequence[AnalysedMicrograph], filters: Filters) -> list[AnalysedMicrograph]:
+def apply_filters(
+    every: Sequence[AnalysedMicrograph], filters: Filters, classes: Sequence[str] = ()
+) -> list[AnalysedMicrograph]:
     """The micrographs of a sample, with the particles that count by the filters.
 
     Args:
         every: Edited or not.
         filters: For all of them, since what tells particles apart hangs on the whole sample.
+        classes: Of the model.
 
     Raises:
         MeasurementError: A diameter is in nm, and the scale of a micrograph is unknown.
@@ -67,24 +71,34 @@ def apply_filters(every: Sequence[AnalysedMicrograph], filters: Filters) -> list
     found = [judged(each, rules=_rules(each, filters), border=filters.border) for each in every]
     if filters.classes is None or not found:
         return found
-    groups_from = grouping_column(pd.concat([each.table for each in found], ignore_index=True))
+    particles = pd.concat([each.table for each in found], ignore_index=True)
+    groups_from = grouping_column(particles)
+    if _says_nothing(filters.classes, groups_from, particles, classes):
+        return found
     return [replace(each, table=_of_groups(each.table, groups_from, filters.classes)) for each in found]
 
 
-def filter_sentences(every: Sequence[AnalysedMicrograph], filters: Filters) -> tuple[str, ...]:
+def filter_sentences(
+    every: Sequence[AnalysedMicrograph], filters: Filters, classes: Sequence[str] = ()
+) -> tuple[str, ...]:
     """Which particles count, and what a person decided about single ones, for a report.
 
     Args:
         every: Micrographs after ``apply_filters``.
         filters: The same.
+        classes: The same.
     """
     if not every:
         return ()
     sentences = list(rule_sentences(every[0].rules, filters.border))
     particles = pd.concat([each.table for each in every], ignore_index=True)
-    if filters.classes is not None:
-        what = "class" if grouping_column(particles) == "class" else "shape of outline"
-        sentences.append(f"Of them, those count whose {what} is {' or '.join(filters.classes) or 'none'}.")
+    groups_from = grouping_column(particles)
+    if filters.classes is not None and not _says_nothing(filters.classes, groups_from, particles, classes):
+        what = "class" if groups_from == "class" else "shape of outline"
+        found = set(group_of(particles, groups_from))
+        # What is chosen, but nowhere found, a reader need not know; of nothing else there is something to say.
+        names = [name for name in filters.classes if name in found] or filters.classes
+        sentences.append(f"Of them, those count whose {what} is {' or '.join(names) or 'none'}.")
     work = hand_work(particles)
     if work.total:
         sentences.append(f"A person {work.sentence}; what a person changed or drew counts at any confidence.")
@@ -98,6 +112,20 @@ def _rules(analysed: AnalysedMicrograph, filters: Filters) -> Rules:
         max_diameter=filters.max_diameter,
         keep_marks=filters.keep_marks,
     )
+
+
+def _says_nothing(
+    names: Sequence[str], groups_from: Literal["class", "shape"], particles: pd.DataFrame, classes: Sequence[str]
+) -> bool:
+    """Whether names are of shapes where classes tell particles apart, or conversely.
+
+    They were chosen while another micrograph was shown: one of several classes before one of a single class.
+    """
+    shapes = set(shipped_namer().names)
+    of_model = {*classes, *particles["class"].dropna()}
+    here, elsewhere = (shapes, of_model) if groups_from == "shape" else (of_model, shapes)
+    chosen = set(names) - {UNNAMED}
+    return bool(chosen & elsewhere) and not chosen & here
 
 
 def _of_groups(table: pd.DataFrame, groups_from: Literal["class", "shape"], names: Sequence[str]) -> pd.DataFrame:

@@ -60,15 +60,15 @@ def make_sample(
     scaled = {id(each) for each in together}
     others = {key: each for key, each in told_apart.items() if id(each) not in scaled}
     inside = [key for key in told_apart if key not in others]
-    found = dict(zip(inside, apply_filters([told_apart[key] for key in inside], filters), strict=True))
-    left_out = dict(zip(others, apply_filters(list(others.values()), _in_px(filters)), strict=True))
+    found = dict(zip(inside, apply_filters([told_apart[key] for key in inside], filters, classes), strict=True))
+    left_out = dict(zip(others, apply_filters(list(others.values()), _in_px(filters), classes), strict=True))
     members = {key: found.get(key) or left_out[key] for key in told_apart}
     method = _with_confidence(method, filters, list(found.values()))
     report = report_on(
         sample or _name(members),
         list(members.values()),
         method=method,
-        filters=filter_sentences(list(found.values()), filters),
+        filters=filter_sentences(list(found.values()), filters, classes),
         border_weighted=filters.border_weighted,
         made=made,
         operator=operator,

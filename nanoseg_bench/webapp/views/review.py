@@ -39,6 +39,10 @@ def _register_changes(endpoints: Endpoints) -> None:
     def put_scale(id: str, question: ScaleChange) -> Any:
         """Say what the scale is: a number, a line and its length, the length of the bar, or what was found."""
         scale = question.model_dump(mode="json", exclude={"revision", "reset"}, exclude_defaults=True)
+        kept = this_server().entry(id).scale
+        if question.bar_length is not None and "line" in kept:
+            # What is marked is that line, not the bar that was found.
+            scale = {**kept, "length": question.bar_length}
         return _change(id, question.revision, scale=scale)
 
 

@@ -1,3 +1,4 @@
+import datetime
 from dataclasses import replace
 
 import pandas as pd
@@ -7,8 +8,13 @@ from nanoseg_bench.errors import MeasurementError
 from nanoseg_bench.measure.length import Length
 from nanoseg_bench.measure.particles import AT_BORDER, ON_MARK, OTHER_NAME, TOO_LARGE, Rules, counted, measure_particles
 from nanoseg_bench.measure.shape_names.namer import shipped_namer
+from nanoseg_bench.report.grouping import UNNAMED
+from nanoseg_bench.report.report_input import Method
 from nanoseg_bench.report.review.edits import Drawn, Edits, apply_edits
 from nanoseg_bench.report.review.filters import Filters, apply_filters, filter_sentences
+from nanoseg_bench.report.review.sample import make_sample
+
+NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
 
 def from_scratch(analysed, rules, instances=None):
@@ -86,6 +92,31 @@ def test_classes_and_shapes_as_the_sample_groups_them(analyse):
     assert numbers(by_shape) == expected
     (nothing,) = apply_filters([one], Filters(classes=()))
     assert numbers(nothing) == []
+
+
+def test_a_choice_among_classes_says_nothing_of_shapes_and_conversely(analyse):
+    several, single = analyse("a", 0), analyse("b", 2, 0.5, ("disc",))
+    model = ("disc", "square", "lamella")
+    for analysed, chosen in ((several, ("sphere", "other", UNNAMED)), (single, ("square", "lamella", UNNAMED))):
+        filters = Filters(classes=chosen)
+        (found,) = apply_filters([analysed], filters, model)
+        assert numbers(found) == numbers(analysed) != []
+        assert filter_sentences([found], filters, model) == filter_sentences([analysed], Filters())
+    # Of names that are groups here, or nowhere, none of these particles may be: then nothing counts.
+    for chosen in (("lamella",), (UNNAMED,), ("typing error",)):
+        assert numbers(*apply_filters([several], Filters(classes=chosen), model)) == []
+    sample = make_sample({"b": single}, Filters(classes=("lamella",)), method=Method(model=""), made=NOW, classes=model)
+    assert numbers(sample.members["b"]) == numbers(single)
+
+
+def test_the_report_names_of_the_chosen_groups_those_that_there_are(analyse):
+    filters = Filters(classes=("disc", "lamella", UNNAMED))
+    found = apply_filters([analyse()], filters)
+    assert filter_sentences(found, filters)[-1] == "Of them, those count whose class is disc."
+    filters = Filters(classes=("lamella", "rod"))
+    found = apply_filters([analyse()], filters, ("disc", "square", "lamella"))
+    told = filter_sentences(found, filters, ("disc", "square", "lamella"))[-1]
+    assert told == "Of them, those count whose class is lamella or rod."
 
 
 def test_a_persons_outlines_stay_whatever_the_confidence(analysed, square):

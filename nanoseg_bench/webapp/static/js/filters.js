@@ -5,7 +5,7 @@ import { byId, debounced, h, put } from "./dom.js";
 import { ownFilters, setFilters } from "./sample.js";
 import { CurveFigure } from "./charts.js";
 import { announce } from "./messages.js";
-import { foundGroupNames, UNNAMED } from "./particles.js";
+import { foundGroupNames, groupNames, UNNAMED } from "./particles.js";
 import { hinted } from "./hints.js";
 import { readDecimal } from "./decimals.js";
 import { t } from "./language.js";
@@ -50,6 +50,7 @@ function draw() {
 
 function build(unit) {
   const filters = state.filters;
+  const chosen = chosenGroups();
   curve ??= new CurveFigure((confidence) => setConfidence(confidence));
   slider = h("input", { type: "range", id: "confidence", min: 0, max: 1, step: 0.01, "aria-describedby": "confidence-help", oninput: () => setConfidence(Number(slider.value)) });
   const confidence = filters.confidence === null ? [] : [
@@ -66,8 +67,8 @@ function build(unit) {
       h("label", { for: "border" }, hinted("filters.border")),
       h("select", { id: "border", onchange: (event) => setFilters({ border: event.target.value }) },
         state.about.borders.map((name) => h("option", { value: name, selected: name === filters.border }, t(`filters.border.${name}`))))),
-    groups.length > 1 ? h("fieldset", { class: "field" }, h("legend", {}, hinted(state.statistics?.groups_from === "class" ? "filters.classes" : "filters.shapes")),
-      h("div", { class: "checks" }, groups.map((name) => h("label", {}, h("input", { type: "checkbox", value: name, class: "group-filter", checked: !filters.classes || filters.classes.includes(name), onchange: chooseGroups }), name === UNNAMED ? t("filters.unnamed") : name)))) : null,
+    groups.length > 1 || (groups.length && chosen) ? h("fieldset", { class: "field" }, h("legend", {}, hinted(state.statistics?.groups_from === "class" ? "filters.classes" : "filters.shapes")),
+      h("div", { class: "checks" }, groups.map((name) => h("label", {}, h("input", { type: "checkbox", value: name, class: "group-filter", checked: !chosen || chosen.includes(name), onchange: chooseGroups }), name === UNNAMED ? t("filters.unnamed") : name)))) : null,
     h("label", { class: "check" }, h("input", { type: "checkbox", id: "keep-marks", checked: filters.keep_marks, onchange: (event) => setFilters({ keep_marks: event.target.checked }) }), h("span", {}, hinted("filters.marks"))));
 }
 
@@ -85,10 +86,21 @@ function sizeField(name, ofSample) {
   return h("div", { class: "field" }, h("label", { for: name }, t(`filters.${name}`, { unit })), input);
 }
 
+/** The groups that count; null for all. As in report/review/filters.py, a choice among classes says nothing of shapes. */
+function chosenGroups() {
+  const chosen = state.filters.classes;
+  const named = chosen?.filter((name) => name !== UNNAMED) ?? [];
+  const known = groupNames();
+  return named.length && !named.some((name) => known.includes(name)) ? null : chosen;
+}
+
+/** Groups that this image lacks have no box, and count in the others as before. */
 function chooseGroups() {
-  const boxes = [...document.querySelectorAll(".group-filter")];
-  const chosen = boxes.filter((box) => box.checked).map((box) => box.value);
-  setFilters({ classes: chosen.length === boxes.length ? null : chosen });
+  const boxes = new Map([...document.querySelectorAll(".group-filter")].map((box) => [box.value, box.checked]));
+  const before = chosenGroups();
+  const all = [...new Set([...groupNames(), UNNAMED, ...(before ?? [])])];
+  const chosen = all.filter((name) => boxes.get(name) ?? (!before || before.includes(name)));
+  setFilters({ classes: chosen.length === all.length ? null : chosen });
 }
 
 function setConfidence(value) {

@@ -3,14 +3,19 @@
 import { activeDetail, state } from "./state.js";
 import { boxOf, ringArea } from "./geometry.js";
 import { currentEdits, modelCount, outlineOf } from "./saving.js";
+import { t } from "./language.js";
 
 export const GROUP_COLOURS = 8;
 
 /** Group of what has no name, as in report/grouping.py. */
 export const UNNAMED = "particle";
 
+/** Whether the numbers are of a sample that a micrograph is kept out of. */
+export const isNotPooled = (id = state.active) => state.scope === "all" && state.excluded.has(id);
+
 /** The reason why a particle does not count, or null. */
 export function exclusionOf(number, id = state.active) {
+  if (isNotPooled(id)) return t("particle.not-pooled");
   return state.statistics?.exclusions?.[id]?.[number] ?? null;
 }
 

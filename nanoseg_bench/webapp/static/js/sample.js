@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { changed, on, scopeIds, state } from "./state.js";
 import { debounced } from "./dom.js";
 import { flush } from "./saving.js";
+import { poll } from "./uploads.js";
 
 const REST = 450; // ms without a change, after which intervals are asked for
 
@@ -11,6 +12,7 @@ const REST = 450; // ms without a change, after which intervals are asked for
 const quick = { intervals: false, running: false, wanted: false };
 const thorough = { intervals: true, running: false, wanted: false };
 let version = 0; // of what is asked for
+let askedOf = ""; // ids of the micrographs that it is of
 let shown = { version: 0, intervals: false };
 
 /** Called with sentences for a person. */
@@ -22,6 +24,7 @@ const settle = debounced(() => ask(thorough), REST);
 /** Numbers for what is chosen now; intervals follow when the user rests. */
 function refreshStatistics() {
   version += 1;
+  askedOf = String(scopeIds());
   tellStale();
   ask(quick);
   settle();
@@ -51,8 +54,9 @@ async function answer(intervals) {
   try {
     if (micrographs.length) found = await api.post("sample/statistics", { micrographs, filters: applying(micrographs), intervals });
   } catch (error) {
-    // What was deleted meanwhile is no trouble.
-    if (error.status !== 404) report(error.message);
+    // What was deleted meanwhile is no trouble: the list tells what is left, and the numbers follow it.
+    if (error.status === 404) poll();
+    else report(error.message);
     return;
   }
   const newer = mine > shown.version || (mine === shown.version && (intervals || !shown.intervals));
@@ -97,3 +101,4 @@ export function setFilters(some) {
 }
 
 on("active scope detail excluded", refreshStatistics);
+on("micrographs", () => { if (String(scopeIds()) !== askedOf) refreshStatistics(); });

@@ -7,7 +7,7 @@ import { t } from "./language.js";
 
 const WAIT = 350; // ms after the last change
 const AGAIN = 5000; // ms after which a server that was away is tried again
-const entries = new Map(); // id -> {edits, past, future, originals, timer, sending, told}
+const entries = new Map(); // id -> as in entryOf
 
 /** Called with sentences for a person. */
 export let report = () => {};
@@ -21,6 +21,7 @@ export function takeDetail(detail) {
   const fresh = !entry.detail;
   const edits = { ...noEdits(), ...detail.edits };
   entry.detail = detail;
+  entry.lost = [];
   state.details.set(detail.id, detail);
   const { outlines, edits: _, scale, warnings, ...summary } = detail;
   state.micrographs = state.micrographs.map((each) => (each.id === detail.id ? { ...each, ...summary } : each));
@@ -100,23 +101,31 @@ export async function flush() {
   if (isUnsaved()) throw new Error(t("error.offline"));
 }
 
-/** Change the scale; edits that wait go first, since both raise the revision. */
+/** Change the scale; edits that wait go first, and those that are made meanwhile after it: both raise the revision. */
 export async function changeScale(id, choice) {
-  await send(id);
+  do await send(id); while (entries.get(id)?.sending);
   const entry = entries.get(id);
   if (entry && isWaiting(entry)) throw new Error(t("error.offline"));
   const detail = entry?.detail ?? (await api.get(`micrographs/${id}`));
+  const answer = api.put(`micrographs/${id}/scale`, { revision: detail.revision, ...choice });
+  if (entry) entry.sending = answer;
   try {
-    takeDetail(await api.put(`micrographs/${id}/scale`, { revision: detail.revision, ...choice }));
+    const found = await answer;
+    if (entry) entry.sending = null;
+    takeDetail(found);
   } catch (error) {
+    if (entry) entry.sending = null;
+    if (entry && isPassing(error)) entry.lost.push(textOf(detail.edits));
     if (error.status === 409 && entry) await takeCurrent(id, entry);
     throw error;
+  } finally {
+    changed("saving");
   }
 }
 
 function entryOf(id) {
   if (!entries.has(id)) {
-    entries.set(id, { edits: noEdits(), past: [], future: [], originals: new Map(), timer: 0, sending: null, unsent: false, away: false, detail: null });
+    entries.set(id, { edits: noEdits(), past: [], future: [], originals: new Map(), timer: 0, sending: null, unsent: false, away: false, lost: [], detail: null });
   }
   return entries.get(id);
 }
@@ -151,7 +160,7 @@ async function send(id) {
     takeDetail(detail);
   } catch (error) {
     entry.sending = null;
-    await recover(id, entry, error);
+    await recover(id, entry, error, sent);
   }
   changed("saving");
   if (entry.unsent && !entry.away) await send(id);
@@ -160,21 +169,40 @@ async function send(id) {
 /** Whether the same edits may be taken later: the server is away, was started anew, or has a trouble of its own. */
 const isPassing = (error) => error.status === 0 || error.status === 403 || error.status === 429 || error.status >= 500;
 
-async function recover(id, entry, error) {
+async function recover(id, entry, error, sent) {
   if (isPassing(error)) {
-    // Keep the edits, and try again.
+    // Keep the edits, and try again. The server may have taken them, and only its answer was lost.
+    entry.lost.push(textOf(sent));
     entry.unsent = entry.away = true;
     entry.timer = setTimeout(() => send(id), AGAIN);
     return report(error.message);
   }
   entry.away = false;
+  if (error.status === 409 && entry.lost.length) {
+    entry.sending = takeOwn(id, entry); // nothing is sent meanwhile, with a revision that is outdated
+    entry.unsent = await entry.sending;
+    entry.sending = null;
+    if (entry.unsent) return;
+  }
   report(error.status === 409 ? t("edit.conflict") : error.message);
-  entry.unsent = false;
   await takeCurrent(id, entry);
 }
 
+/** Whether what was faster is of this window, and only the answer was lost; then edits of since can be sent after it. */
+async function takeOwn(id, entry) {
+  const detail = await api.get(`micrographs/${id}`).catch(() => null);
+  const own = detail?.revision === entry.detail.revision + 1 && entry.lost.includes(textOf(detail.edits));
+  if (own) takeDetail(detail);
+  return own;
+}
+
+/** A text that is the same for the same edits; the server leaves out what says nothing. */
+const textOf = ({ removed, counted, changed: reshaped, labels, drawn }) =>
+  JSON.stringify([removed, counted, reshaped, labels, drawn.map(({ outline, label = null, from = [] }) => [outline, label, from])]);
+
 /** What the server has goes before what is on the screen. */
 async function takeCurrent(id, entry) {
+  entry.unsent = false;
   try {
     const detail = await api.get(`micrographs/${id}`);
     entry.detail = null;

@@ -171,7 +171,7 @@ export class CornersTool {
 
   /** @param target gives {number, outline} or null; changed(number, outline) is called after each drag. */
   constructor(viewer, { target, changed, picked }) {
-    Object.assign(this, { viewer, target, changed, picked, grabbed: null, chosen: 0 });
+    Object.assign(this, { viewer, target, changed, picked, grabbed: null, chosen: 0, shaped: new Set() });
   }
 
   enter() {
@@ -185,13 +185,15 @@ export class CornersTool {
 
   /** Take over the outline that is selected now. */
   load() {
+    if (this.grabbed) return; // the hand holds a corner of the outline that there is
     const target = this.target();
     const same = target && this.number === target.number;
     this.number = target?.number ?? null;
     this.chosen = same ? this.chosen : 0;
     // Corners of the model's outlines lie a pixel apart: a few of them are enough to drag. As long as none is dragged,
-    // the outline stays as it is.
-    this.outline = target ? target.outline.map((polygon) => polygon.map((ring) => simplifyRing(ring, 0.75))) : null;
+    // the outline stays as it is. One that was shaped here keeps its corners, also new ones on a straight edge.
+    const shaped = target && this.shaped.has(JSON.stringify(target.outline));
+    this.outline = target ? target.outline.map((polygon) => polygon.map((ring) => [...(shaped ? ring : simplifyRing(ring, 0.75))])) : null;
     this.viewer.refresh();
   }
 
@@ -221,7 +223,8 @@ export class CornersTool {
     this.grabbed = null;
     if (grabbed && event.altKey) return this.#drop(grabbed);
     if (grabbed?.between) return this.#keep();
-    if (!grabbed && number !== null && number !== this.number) this.picked([number], false);
+    if (grabbed) return this.load();
+    if (number !== null && number !== this.number) this.picked([number], false);
   }
 
   cancelDrag() {
@@ -306,7 +309,9 @@ export class CornersTool {
   }
 
   #keep() {
-    this.changed(this.number, this.outline.map((polygon) => polygon.map(rounded)));
+    const outline = this.outline.map((polygon) => polygon.map(rounded));
+    this.shaped.add(JSON.stringify(outline));
+    this.changed(this.number, outline);
   }
 }
 
@@ -359,7 +364,7 @@ export class LineTool {
   }
 
   key(event) {
-    if (event.key !== "Escape" || !this.from) return false;
+    if (!["Escape", "Backspace"].includes(event.key) || !this.from) return false;
     this.cancelDrag();
     return true;
   }

@@ -254,6 +254,10 @@ export function openFirst() {
   const done = state.micrographs.filter((each) => each.status === "done");
   const first = done.find((each) => each.id === sessionStorage.getItem(ACTIVE)) ?? done[0];
   if (first) activate(first.id);
+  else if (state.active) { // it is gone, and none is left
+    state.active = null;
+    changed("active");
+  }
 }
 
 function keep(id, kept) {

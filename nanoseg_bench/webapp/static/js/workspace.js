@@ -6,7 +6,7 @@ import { byId, h, icon, isTyping, put } from "./dom.js";
 import { activeDetail, activeSummary, changed, on, state } from "./state.js";
 import { announce, complain } from "./messages.js";
 import { canRedo, canUndo, commit, currentEdits, isUnsaved, modelCount, redo, takeDetail, undo } from "./saving.js";
-import { boxOfParticle, currentParticles, exclusionOf, groupNames, groupOf, GROUP_COLOURS, isShown, standingOf, UNNAMED } from "./particles.js";
+import { boxOfParticle, currentParticles, exclusionOf, groupNames, groupOf, GROUP_COLOURS, isNotPooled, isShown, standingOf, UNNAMED } from "./particles.js";
 import { CornersTool, DrawTool, LineTool, SelectTool } from "./tools.js";
 import { drawBar } from "./bar.js";
 import { length, ratio } from "./format.js";
@@ -319,7 +319,7 @@ function countButton(chosen) {
     return button("count", "minus", "particle.uncount", () => commit(edits.countOutlines(currentEdits(), numbers, false)));
   }
   const could = chosen.filter((each) => each.on_mark || each.values.touches_border).map((each) => each.number).filter((each) => exclusionOf(each));
-  if (!could.length) return null;
+  if (!could.length || isNotPooled()) return null;
   return button("count", "check", "particle.count", () => {
     commit(edits.countOutlines(currentEdits(), could, true));
     announce(t("particle.counted", { n: could.length }));
@@ -439,7 +439,8 @@ function shortcuts(event) {
   // Single letters only where the micrograph has the focus, or nothing has: they must not surprise who types elsewhere.
   else if (!(event.target === document.body || byId("micrograph").contains(event.target))) return;
   else if (event.key === "Escape") escape();
-  else if (event.key === "Delete" || (event.key === "Backspace" && !event.defaultPrevented)) remove();
+  // With the other tools, Backspace takes back a point: once too often, it must not take out what is selected.
+  else if (event.key === "Delete" || (event.key === "Backspace" && viewer.tool === tools.select)) remove();
   else if (KEYS[key] && !event.shiftKey) byId(KEYS[key]).click();
   else return;
   event.preventDefault();
