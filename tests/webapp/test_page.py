@@ -364,6 +364,12 @@ def delete_first(page):
     page.keyboard.press("Delete")
 
 
+def set_scale(page, value):
+    page.locator("#scale-edit").click()
+    page.locator("#scale-number-input").fill(value)
+    page.keyboard.press("Enter")
+
+
 def take_back(page):
     """No edits, whatever other tests left."""
     page.evaluate(
@@ -450,9 +456,7 @@ def hold_first(page, pattern):
 def test_edits_wait_until_a_scale_is_answered(open_unscaled):
     page = open_unscaled("discs.png")
     held = hold_first(page, "**/scale")
-    page.locator("#scale-edit").click()
-    page.locator("#scale-number-input").fill("2")
-    page.keyboard.press("Enter")
+    set_scale(page, "2")
     while not held:
         page.wait_for_timeout(50)
     delete_first(page)
@@ -472,9 +476,7 @@ def test_edits_wait_until_a_scale_is_answered(open_unscaled):
 def test_an_edit_after_a_scale_whose_answer_was_lost_is_kept(open_unscaled):
     page = open_unscaled("discs.png")
     page.route("**/scale", lambda route: route.abort() if route.fetch().ok else route.continue_())
-    page.locator("#scale-edit").click()
-    page.locator("#scale-number-input").fill("2")
-    page.keyboard.press("Enter")
+    set_scale(page, "2")
     expect(page.locator("#scale-number-wrong")).to_contain_text("does not answer")
     page.unroute("**/scale")
     delete_first(page)
@@ -802,11 +804,6 @@ def test_one_scale_with_other_digits_is_offered_once(open_unscaled):
 def test_whoever_changes_a_scale_second_sees_the_first_one(open_unscaled):
     first, second = open_unscaled("discs.png"), open_unscaled("discs.png")
 
-    def set_scale(page, value):
-        page.locator("#scale-edit").click()
-        page.locator("#scale-number-input").fill(value)
-        page.keyboard.press("Enter")
-
     set_scale(first, "2")
     expect(first.locator("#scale-value")).to_have_text("2")
     set_scale(second, "3")
@@ -851,19 +848,9 @@ def test_a_list_from_before_an_edit_does_not_undo_it(open_unscaled):
 
 def test_a_scale_for_all_reaches_the_image_that_is_opened_meanwhile(open_unscaled):
     page = open_unscaled("discs.png")
-    page.locator("#scale-edit").click()
-    page.locator("#scale-number-input").fill("2")
-    page.keyboard.press("Enter")
+    set_scale(page, "2")
     expect(page.locator("#scale-value")).to_have_text("2")
-    held = []
-
-    def hold_first(route):
-        if held:
-            route.continue_()
-        else:
-            held.append(route)
-
-    page.route("**/scale", hold_first)
+    held = hold_first(page, "**/scale")
     page.locator("#scale-all").click()
     while not held:
         page.wait_for_timeout(50)
